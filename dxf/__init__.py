@@ -1,0 +1,20 @@
+"""dxf keeps arbitrary data in a Docker or OCI registry: blobs by their hash, and aliases that name sets of them.
+
+::
+
+    from dxf import DXF
+
+    dxf = DXF('registry.example.com', 'fred/datalogger', auth)
+    digest = dxf.push_blob('logger.dat')
+    dxf.set_alias('may15-readings', digest)
+"""
+
+from dxf import exceptions
+from dxf.client import DXF
+from dxf.listing import PaginatingResponse
+from dxf.names import hash_bytes, hash_file, split_digest, to_bytes as _to_bytes_2and3
+from dxf.registry import DXFBase
+from dxf.session import Limits
+from dxf.version import VERSION as __version__
+
+__all__ = ['DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'exceptions', 'hash_bytes', 'hash_file', 'split_digest']

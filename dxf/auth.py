@@ -1,0 +1,219 @@
+"""Authentication: who may see a credential, and how a challenge becomes a token.
+
+The only room that knows www_authenticate. It makes no request: it says what to ask of whom, and reads the answer.
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+import ipaddress
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+import www_authenticate
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+
+from dxf.documents import load_object
+from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
+
+Origin = tuple[str, str, int]
+
+_PORTS = {'http': 80, 'https': 443}
+_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\b(bearer)(?=\s)', re.IGNORECASE | re.ASCII)
+_PARAMETER = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+_TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
+
+
+def split_url(url: str) -> SplitResult:
+    """Take apart a URL that a server sent.
+
+    :raises DXFProtocolError: it has control characters or spaces, a user name, a port that is no port, no host,
+        or another scheme than http and https
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or '@' in parts.netloc or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
+        raise DXFProtocolError('the registry sent an address that dxf does not follow')
+    return parts
+
+
+def origin_of(url: str) -> Origin:
+    """Return scheme, host and port of a URL: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or '').lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+class RegistryAuth(AuthBase):
+    """The credential of one registry, attached to requests of that registry's origin and to no others.
+
+    :param base_url: any URL of the registry
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._origin = origin_of(base_url)
+        self.headers: dict[str, str] = {}
+
+    def covers(self, url: str | None) -> bool:
+        """Say whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
+        return url is not None and origin_of(url) == self._origin
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self.covers(r.url):
+            r.headers.update(self.headers)
+        return r
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, if there is one."""
+        return self.headers.get('Authorization')
+
+    @authorization.setter
+    def authorization(self, value: str | None) -> None:
+        if value is None:
+            self.headers.pop('Authorization', None)
+        else:
+            self.headers['Authorization'] = value
+
+    @property
+    def token(self) -> str | None:
+        """The Bearer token in use, if there is one."""
+        scheme, _, token = (self.authorization or '').partition(' ')
+        return token if scheme == 'Bearer' else None
+
+
+class TokenRequestAuth(AuthBase):
+    """The credential for one request to a token server, or none; never one that requests finds in ``~/.netrc``.
+
+    :param authorization: value of the header, ``None`` for an anonymous request
+    """
+
+    def __init__(self, authorization: str | None) -> None:
+        self._authorization = authorization
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self._authorization is not None:
+            r.headers['Authorization'] = self._authorization
+        return r
+
+
+def authorization_value(username: str | None, password: str | None, authorization: str | None) -> str | None:
+    """Return the Authorization header for credentials: user name and password first, else the given value.
+
+    Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
+    """
+    if username is not None and password is not None:
+        return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
+    return authorization
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What a registry asks for in WWW-Authenticate.
+
+    ``scheme`` is ``bearer`` or ``basic``, the latter without the rest.
+    """
+
+    scheme: str
+    realm: str = ''
+    service: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+def challenge_of(response: Response) -> Challenge | None:
+    """Read the challenge of a 401 answer.
+
+    Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
+
+    :return: the challenge, or ``None`` where there is none that dxf could answer
+    :raises DXFProtocolError: the header cannot be read
+    """
+    header = response.headers.get('WWW-Authenticate', '')
+    bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
+    if len(bearers) > 1:  # the parser would keep the last
+        header = header[:bearers[1]].rstrip(', ')
+    try:  # it refuses empty values, and unquoted ones with : or /
+        schemes = www_authenticate.parse(_PARAMETER.sub(_quoted, header))
+    except (ValueError, IndexError):
+        raise DXFProtocolError("cannot read the registry's authentication challenge") from None
+    if 'bearer' in schemes:
+        parameters = {str(name).lower(): value.strip() for name, value in (schemes['bearer'] or {}).items()}
+        return Challenge('bearer', parameters.get('realm', ''), parameters.get('service') or None,
+                         tuple(parameters.get('scope', '').split()))
+    return Challenge('basic') if 'basic' in schemes else None
+
+
+def _quoted(match: re.Match[str]) -> str:
+    value = match[2] if match[2] is not None else match[3]
+    return f'{match[1]}="{value or " "}"'
+
+
+def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes: Sequence[str]) -> str:
+    """Return the URL from which to get the token that a challenge asks for.
+
+    It is https always; the realm's own query is kept. ``service`` and each scope are parameters of their own.
+
+    :param registry: any URL of the registry
+    :param auth_host: ``name[:port]`` to ask in place of the realm's host; ``None`` for the realm's
+    :param scopes: such as ``repository:fred/datalogger:pull,push``
+    :raises DXFProtocolError: the realm is no address to send a password to
+    """
+    try:
+        realm = split_url(challenge.realm)
+    except DXFProtocolError:
+        raise DXFProtocolError("the registry's token realm is no address to send a credential to; "
+                               'name the token server yourself: auth_host or DXF_AUTH_HOST') from None
+    if auth_host is None:
+        _check_realm_host(str(realm.hostname), str(urlsplit(registry).hostname))
+    query = parse_qsl(realm.query, keep_blank_values=True)
+    if challenge.service is not None:
+        query.append(('service', challenge.service))
+    query += [('scope', scope) for scope in scopes]
+    return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
+                          query=urlencode(query), fragment='').geturl()
+
+
+def _check_realm_host(host: str, registry_host: str) -> None:
+    """Refuse a realm that points into the client's own machine or network.
+
+    The registry's own host may be such an address; any other may only be a name or a public address.
+    """
+    address = _address(host)
+    if address is None or host.lower() == registry_host.lower():
+        return
+    if not address.is_global or address.is_multicast:
+        raise DXFProtocolError("the registry's token realm is a private address; "
+                               'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that ``host`` writes, in any spelling that a resolver takes (``0x7f.1`` too)."""
+    try:
+        v6 = ipaddress.IPv6Address(host)
+        return v6.ipv4_mapped or v6
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, UnicodeError):
+        return None
+
+
+def read_token(answer: bytes) -> str:
+    """Return the token in a token server's answer: ``access_token`` if there is one, else ``token``.
+
+    :raises DXFProtocolError: there is none, or none that fits in a header
+    """
+    try:
+        document = load_object(answer)
+    except DXFInvalidDocumentError:
+        raise DXFProtocolError("cannot read the token server's answer") from None
+    token = document.get('access_token') or document.get('token')
+    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+        raise DXFProtocolError("the token server's answer holds no token")
+    return token

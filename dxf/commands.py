@@ -1,0 +1,292 @@
+"""Commands: one function a subcommand, and the table that says how each is used.
+
+A function checks all its operands before the first request, and prints its result. Errors are told elsewhere.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dxf
+from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
+from dxf.names import check_alias, check_repository, complete_digest, hash_file
+from dxf.progress import Bars, bars
+from dxf.settings import Settings
+
+
+class UsageError(Exception):
+    """Operands that cannot be right."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that is to be run: its settings, what it may ask a token for, and its operands."""
+
+    settings: Settings
+    actions: tuple[str, ...]
+    repository: str | None
+    operands: list[str]
+
+    def registry(self) -> Any:
+        """Return the registry, or the repository where the command names one; no request is made."""
+        settings = self.settings
+        if settings.insecure and (settings.username or settings.authorization):
+            raise DXFAuthInsecureError()
+        options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
+        limits = dxf.Limits(retries=settings.retries)
+        registry: Any
+        if self.repository is None:
+            registry = dxf.DXFBase(settings.host, *options, limits=limits)
+        else:
+            registry = dxf.DXF(settings.host, self.repository, *options, limits=limits, schema=settings.schema)
+        if settings.token is not None:
+            registry.token = settings.token
+        return registry
+
+    def _auth(self) -> Callable[[Any, Any], None] | None:
+        """Return what answers a challenge: the first with all that the command will need, later ones as they are."""
+        settings = self.settings
+        if settings.token is not None and not (settings.username or settings.authorization):
+            return None
+        actions = [self.actions]
+
+        def answer(registry: Any, response: Any) -> None:
+            registry.authenticate(settings.username, settings.password, actions.pop() if actions else None,
+                                  response=response, authorization=settings.authorization)
+        return answer
+
+
+@dataclass(frozen=True)
+class Target:
+    """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input."""
+
+    digest: str | None = None
+    alias: str | None = None
+    manifest: str | None = None
+
+    def blobs(self, registry: Any, platform: str | None, sizes: bool = False) -> Any:
+        """Return the digests of the blobs; by platform for a multi-platform alias."""
+        if self.digest is not None:
+            return [(self.digest, registry.blob_size(self.digest)) if sizes else self.digest]
+        return registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform)
+
+
+def _alias(name: str) -> str:
+    try:
+        return check_alias(name)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def _at_alias(operand: str) -> str:
+    if not operand.startswith('@'):
+        raise UsageError(f'invalid alias {operand!r}: write it with an @ before it')
+    return _alias(operand[1:])
+
+
+def _digest(operand: str) -> str:
+    try:
+        return complete_digest(operand)
+    except dxf.exceptions.DXFError as error:
+        raise UsageError(str(error)) from None
+
+
+def _repository(operand: str) -> str:
+    try:
+        return check_repository(operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def _file(operand: str) -> str:
+    """Return the path of a file that can be read."""
+    try:
+        with open(operand, 'rb'):
+            return operand
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f'cannot read {operand!r}: {reason}') from None
+
+
+def _targets(job: Job) -> list[Target]:
+    """Return what the operands name; without operands, the manifest on standard input."""
+    if not job.operands:
+        return [Target(manifest=sys.stdin.read())]
+    return [Target(alias=_at_alias(operand)) if operand.startswith('@') else Target(digest=_digest(operand))
+            for operand in job.operands]
+
+
+def _aliases(job: Job) -> list[Target]:
+    if not job.operands:
+        return [Target(manifest=sys.stdin.read())]
+    return [Target(alias=_alias(operand)) for operand in job.operands]
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def _print(result: Any) -> None:
+    """Print one item a line; a multi-platform result as one JSON object."""
+    if isinstance(result, dict):
+        _write(json.dumps(result, sort_keys=True) + '\n')
+    elif isinstance(result, list):
+        for item in result:
+            _write(f'{item}\n')
+    else:
+        _write(f'{result}\n')
+
+
+def auth(job: Job) -> None:
+    """Print a token, where the registry gives any; over http none does."""
+    settings = job.settings
+    with job.registry() as repository:
+        token = None if settings.insecure else repository.authenticate(
+            settings.username, settings.password, job.operands, authorization=settings.authorization)
+        if token is None:  # then the credentials are yet untried
+            repository.api_version_check()
+        else:
+            _print(token)
+
+
+def push_blob(job: Job) -> None:
+    """Store a file, give it an alias, print its digest."""
+    filename = _file(job.operands[0])
+    alias = _at_alias(job.operands[1]) if len(job.operands) > 1 else None
+    with job.registry() as repository:
+        with bars(job.settings.progress) as progress:
+            digest = repository.push_blob(filename, progress)
+        if alias is not None:
+            repository.set_alias(alias, digest)
+    _print(digest)
+
+
+def pull_blob(job: Job) -> None:
+    """Write blobs to standard output, one after the other; of multi-platform aliases their digests."""
+    targets = _targets(job)
+    with job.registry() as repository:
+        resolved = [target.blobs(repository, job.settings.platform) for target in targets]
+        with bars(job.settings.progress) as progress:
+            for blobs in resolved:
+                if isinstance(blobs, dict):
+                    _print(blobs)
+                else:
+                    for digest in blobs:
+                        _pull(job, repository, digest, progress)
+
+
+def _pull(job: Job, repository: Any, digest: str, progress: Bars | None) -> None:
+    sys.stdout.flush()
+    out: Any = getattr(sys.stdout, 'buffer', sys.stdout)
+    chunks, size = repository.pull_blob(digest, size=True, chunk_size=job.settings.chunk_size)
+    if job.settings.blob_info:
+        out.write(f'{digest} {size}\n'.encode('ascii'))
+    if progress is not None:
+        progress(digest, b'', size)
+    for chunk in chunks:
+        out.write(chunk)
+        if progress is not None:
+            progress(digest, chunk, size)
+
+
+def blob_size(job: Job) -> None:
+    """Print sizes: of a blob, or the sum of an alias's blobs."""
+    targets = _targets(job)
+    with job.registry() as repository:
+        for target in targets:
+            blobs = target.blobs(repository, job.settings.platform, sizes=True)
+            if isinstance(blobs, dict):
+                _print({platform: _sum(sized) for platform, sized in blobs.items()})
+            else:
+                _print(_sum(blobs))
+
+
+def _sum(blobs: list[tuple[str, int]]) -> int:
+    return sum(size for _, size in blobs)
+
+
+def mount_blob(job: Job) -> None:
+    """Mount a blob from another repository, give it an alias, print its digest."""
+    source = _repository(job.operands[0])
+    digest = _digest(job.operands[1])
+    alias = _at_alias(job.operands[2]) if len(job.operands) > 2 else None
+    with job.registry() as repository:
+        repository.mount_blob(source, digest)
+        if alias is not None:
+            repository.set_alias(alias, digest)
+    _print(digest)
+
+
+def del_blob(job: Job) -> None:
+    """Delete blobs, each once."""
+    targets = _targets(job)
+    with job.registry() as repository:
+        digests: dict[str, None] = {}
+        for target in targets:
+            blobs = target.blobs(repository, job.settings.platform)
+            for some in blobs.values() if isinstance(blobs, dict) else [blobs]:
+                digests.update(dict.fromkeys(some))
+        for digest in digests:
+            repository.del_blob(digest)
+
+
+def set_alias(job: Job) -> None:
+    """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
+    alias = _alias(job.operands[0])
+    blobs = [_file(operand) if os.sep in operand else _digest(operand) for operand in job.operands[1:]]
+    digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
+    with job.registry() as repository:
+        _write(repository.set_alias(alias, *digests))
+
+
+def get_alias(job: Job) -> None:
+    """Print the digests that aliases name."""
+    targets = _aliases(job)
+    with job.registry() as repository:
+        for target in targets:
+            _print(target.blobs(repository, job.settings.platform))
+
+
+def del_alias(job: Job) -> None:
+    """Delete aliases, and print the digests that they named."""
+    aliases = [_alias(operand) for operand in job.operands]
+    with job.registry() as repository:
+        for alias in aliases:
+            _print(repository.del_alias(alias))
+
+
+def list_aliases(job: Job) -> None:
+    """Print the repository's aliases as the registry gives them out."""
+    with job.registry() as repository:
+        for name in repository.list_aliases(iterate=True):
+            _print(name)
+
+
+def list_repos(job: Job) -> None:
+    """Print the registry's repositories as it gives them out."""
+    with job.registry() as registry:
+        for name in registry.list_repos(iterate=True):
+            _print(name)
+
+
+def get_digest(job: Job) -> None:
+    """Print the digests of aliases' configurations."""
+    targets = _aliases(job)
+    with job.registry() as repository:
+        for target in targets:
+            _print(repository.get_digest(target.alias, target.manifest, platform=job.settings.platform))
+
+
+def get_manifest(job: Job) -> None:
+    """Print the manifests of aliases as they are stored."""
+    aliases = [_alias(operand) for operand in job.operands]
+    with job.registry() as repository:
+        for alias in aliases:
+            manifest = repository.get_manifest(alias, job.settings.platform)
+            if isinstance(manifest, dict):
+                _print(manifest)
+            else:
+                _write(manifest)

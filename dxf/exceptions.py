@@ -1,0 +1,187 @@
+"""The error tree: everything that dxf raises of its own.
+
+Failures of the network below HTTP stay the classes of ``requests`` (``ConnectionError``, ``Timeout`` ...)::
+
+    DXFError
+    +-- DXFUnexpectedError                  something was `got` where something else was `expected`
+    |   +-- DXFUnexpectedStatusCodeError
+    |   +-- DXFDigestMismatchError
+    |   +-- DXFSizeMismatchError
+    |   +-- DXFUnexpectedKeyTypeError
+    |   +-- DXFUnexpectedDigestMethodError
+    +-- DXFHTTPError                        also a requests.exceptions.HTTPError, with its .response
+    +-- DXFUnauthorizedError                the registry or its token server answered 401
+    +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
+    +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
+    +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
+    +-- DXFProtocolError                    an answer that the protocol does not allow
+    +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
+    +-- DXFMountFailed
+    +-- DXFUnsupportedSchemaType
+    +-- DXFPlatformDataNotFound
+    +-- DXFDigestNotAvailableForSchema1
+    +-- DXFMissingSignaturesError           also a KeyError: a schema 1 manifest that nobody signed
+    +-- DXFDisallowedSignatureAlgorithmError
+    +-- DXFSignatureChainNotImplementedError
+"""
+
+from requests.exceptions import HTTPError
+
+
+class DXFError(Exception):
+    """The root of every error that dxf raises."""
+
+
+class DXFUnexpectedError(DXFError):
+    """Something was expected and something else came.
+
+    :param got: what came, of any type
+    :param expected: what should have come, of any type
+    """
+
+    def __init__(self, got: object, expected: object) -> None:
+        super().__init__(got, expected)
+        self.got = got
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f'expected {self.expected}, got {self.got}'
+
+
+class DXFUnexpectedStatusCodeError(DXFUnexpectedError):
+    """The registry answered with a status that the step does not know."""
+
+    def __str__(self) -> str:
+        return f'expected status code {self.expected}, got {self.got}'
+
+
+class DXFDigestMismatchError(DXFUnexpectedError):
+    """Content does not have the digest by which it was asked for."""
+
+    def __str__(self) -> str:
+        return f'expected digest {self.expected}, got {self.got}'
+
+
+class DXFSizeMismatchError(DXFUnexpectedError):
+    """Content does not have the size that was declared for it."""
+
+    def __str__(self) -> str:
+        return f'expected {self.expected} bytes, got {self.got}'
+
+
+class DXFUnexpectedKeyTypeError(DXFUnexpectedError):
+    """A schema 1 signature was made with a kind of key that proves nothing."""
+
+    def __str__(self) -> str:
+        return f'expected key type {self.expected}, got {self.got}'
+
+
+class DXFUnexpectedDigestMethodError(DXFUnexpectedError):
+    """A digest of another algorithm than sha256."""
+
+    def __str__(self) -> str:
+        return f'expected digest method {self.expected}, got {self.got}'
+
+
+class DXFHTTPError(DXFError, HTTPError):
+    """The registry refused a request with a status other than 401; ``.response`` is its answer."""
+
+
+class DXFUnauthorizedError(DXFError):
+    """The registry, or the token server it names, answered 401."""
+
+    def __init__(self, text: str = 'unauthorized') -> None:
+        super().__init__(text)
+
+
+class DXFAuthInsecureError(DXFError):
+    """Authentication was asked for over plain HTTP, where everybody could read the credential."""
+
+    def __init__(self, text: str = 'Auth requires HTTPS') -> None:
+        super().__init__(text)
+
+
+class DXFInvalidNameError(DXFError, ValueError):
+    """A host, repository, alias, platform or digest that breaks its grammar."""
+
+
+class DXFInvalidDocumentError(DXFError, ValueError):
+    """JSON, or a manifest, that is not what it should be."""
+
+
+class DXFProtocolError(DXFError):
+    """An answer that the protocol does not allow, or that is larger than dxf reads."""
+
+
+class DXFSourceError(DXFError):
+    """What was to be uploaded changed on the way, or cannot be read a second time."""
+
+
+class DXFMountFailed(DXFError):
+    """The registry did not mount a blob from the other repository."""
+
+    def __init__(self, text: str = 'the registry did not mount the blob') -> None:
+        super().__init__(text)
+
+
+class DXFUnsupportedSchemaType(DXFError):
+    """A manifest of a media type that dxf does not read.
+
+    :param media_type: the type
+    """
+
+    def __init__(self, media_type: object) -> None:
+        super().__init__(media_type)
+        self.media_type = media_type
+
+    def __str__(self) -> str:
+        return f'unsupported manifest type {self.media_type}'
+
+
+class DXFPlatformDataNotFound(DXFError):
+    """A multi-platform alias has nothing for the platform.
+
+    :param platform: ``os/architecture[/variant]``
+    """
+
+    def __init__(self, platform: object) -> None:
+        super().__init__(platform)
+        self.platform = platform
+
+    def __str__(self) -> str:
+        return f'no data for platform {self.platform}'
+
+
+class DXFDigestNotAvailableForSchema1(DXFError):
+    """A schema 1 manifest has no configuration, hence no image digest."""
+
+    def __init__(self, text: str = 'a schema 1 manifest has no configuration digest') -> None:
+        super().__init__(text)
+
+
+class DXFMissingSignaturesError(DXFError, KeyError):
+    """A schema 1 manifest that carries no signature, where one was to be verified."""
+
+    def __str__(self) -> str:
+        return 'the schema 1 manifest carries no signatures'
+
+
+class DXFDisallowedSignatureAlgorithmError(DXFError):
+    """A schema 1 signature by an algorithm that proves nothing.
+
+    :param alg: the algorithm's name in the JWS header
+    """
+
+    def __init__(self, alg: object) -> None:
+        super().__init__(alg)
+        self.alg = alg
+
+    def __str__(self) -> str:
+        return f'disallowed signature algorithm {self.alg}'
+
+
+class DXFSignatureChainNotImplementedError(DXFError):
+    """A schema 1 signature by a certificate chain (``x5c``), which dxf does not verify."""
+
+    def __init__(self, text: str = 'verification with a chain is not implemented') -> None:
+        super().__init__(text)

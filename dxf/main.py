@@ -1,0 +1,151 @@
+"""The command line's door: the parser, the dispatch to a command, errors to exit statuses."""
+
+import argparse
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+from requests.exceptions import HTTPError
+
+from dxf.commands import Job, UsageError
+from dxf.documents import printable
+from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
+from dxf.faults import FAILED, line_of, status_of
+from dxf.names import check_host, repository_at
+from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
+from dxf.usage import COMMANDS, COMMON, Command
+from dxf.version import VERSION
+
+USAGE_ERROR = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f'dxf: {message} (see {self.prog} --help)\n')
+
+
+def _listed(names: Sequence[str]) -> str:
+    width = max(map(len, names), default=0)
+    return '\n'.join(f'  {name:{width}}  {VARIABLES[name]}' for name in names)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser, with a subparser for each command."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog='dxf', usage='dxf [--help] [--version] <command> ...', formatter_class=form,
+                     description='Store and fetch arbitrary data in a Docker or OCI registry.',
+                     epilog='environment variables:\n' + _listed(list(VARIABLES)) + '\n\n'
+                            'exit statuses: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not '
+                            'found;\n13 unauthorised. "dxf <command> --help" tells more of each.')
+    parser.add_argument('--version', action='version', version=f'dxf {VERSION}')
+    subparsers = parser.add_subparsers(title='commands', metavar='<command>', parser_class=_Parser)
+    for command in COMMANDS:
+        epilog = f'example:\n  {command.example}\n'
+        if command.variables:
+            epilog += f'\nenvironment variables:\n{_listed(command.variables)}\n'
+        epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
+            ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
+        subparser = subparsers.add_parser(
+            command.name, help=command.purpose.partition('\n')[0], description=command.purpose,
+            usage=f'dxf {command.name} {command.operands}'.rstrip(), epilog=epilog, formatter_class=form)
+        subparser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
+        subparser.set_defaults(command=command, parser=subparser)
+    return parser
+
+
+def _check_count(command: Command, operands: list[str]) -> None:
+    wanted = f': dxf {command.name} {command.operands}'.rstrip()
+    if len(operands) < command.fewest:
+        raise UsageError('too few arguments' + wanted)
+    if command.most is not None and len(operands) > command.most:
+        raise UsageError('too many arguments' + wanted)
+
+
+def _job(command: Command, operands: list[str], settings: Settings) -> Job:
+    repository = None
+    if command.has_repository:
+        repository, *operands = operands
+        try:
+            repository_at(check_host(settings.host), repository)
+        except DXFInvalidNameError as error:
+            raise UsageError(str(error)) from None
+    return Job(settings, command.actions, repository, operands)
+
+
+def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command.
+
+    :param args: the arguments, without the program's name
+    :param environ: the environment to run it in
+    :return: 0; ``errno.EACCES`` when unauthorised; ``errno.ENOENT`` when the registry does not have it
+    :raises SystemExit: with status 2 for wrong usage, with 0 after ``--help`` and ``--version``
+    :raises Exception: whatever else goes wrong
+    """
+    parser = make_parser()
+    if not args:
+        parser.print_help()
+        parser.error('too few arguments: a command is needed')
+    names = [command.name for command in COMMANDS]
+    if args[0] not in names and not args[0].startswith('-'):
+        near = difflib.get_close_matches(args[0], names, 1)
+        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
+    namespace = parser.parse_args(args)
+    try:
+        _check_count(namespace.command, namespace.operands)
+        namespace.command.run(_job(namespace.command, namespace.operands, read_settings(environ)))
+    except (SettingsError, UsageError) as error:
+        namespace.parser.error(printable(str(error)))
+    except (DXFUnauthorizedError, HTTPError) as error:
+        if status_of(error) == FAILED:
+            raise
+        print(f'dxf: {line_of(error)}', file=sys.stderr)
+        return status_of(error)
+    return 0
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _die(signum: signal.Signals) -> int:
+    """End as a program does that leaves a signal to the system, so that the shell sees which it was."""
+    _abandon_output()
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    return 128 + signum
+
+
+def _abandon_output() -> None:
+    """Keep the interpreter from trying once more, at its end, to write what could not be written."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> int:
+    """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status = doit(sys.argv[1:], os.environ)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _die(signal.SIGPIPE)
+    except KeyboardInterrupt:
+        return _die(signal.SIGINT)
+    except _Terminated:
+        return _die(signal.SIGTERM)
+    except Exception as error:
+        print(f'dxf: {line_of(error)}', file=sys.stderr)
+        _abandon_output()
+        return status_of(error)
+    return status

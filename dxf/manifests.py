@@ -1,0 +1,199 @@
+"""Manifests: media types, descriptors, image manifests and indexes, read and made.
+
+Docker schema 2 and OCI (https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md). Where a
+manifest came from is not known here; how schema 1 is signed and verified has a room of its own.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dxf.documents import Json, load_object, member
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
+from dxf.names import check_digest, check_platform, hash_bytes
+
+if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
+    from dxf.schema1 import Schema1Manifest
+
+DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
+DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
+DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json'
+OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+SCHEMA1_UNSIGNED = 'application/vnd.docker.distribution.manifest.v1+json'
+OCTET_STREAM = 'application/octet-stream'
+
+IMAGES = (DOCKER_MANIFEST, OCI_MANIFEST)
+INDEXES = (DOCKER_LIST, OCI_INDEX)
+SCHEMA1 = (SCHEMA1_SIGNED, SCHEMA1_UNSIGNED)
+READABLE = (*IMAGES, *INDEXES, *SCHEMA1)
+ACCEPT = ', '.join(READABLE)
+"""Every type that dxf reads; registries convert or refuse what a client does not accept."""
+
+_VAGUE = ('', 'application/json', 'application/octet-stream', 'text/plain')
+"""Content types that say nothing about a manifest; some registries send no better."""
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """Points to content: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md."""
+
+    digest: str
+    size: int
+    media_type: str = OCTET_STREAM
+    platform: str | None = None
+
+
+@dataclass(frozen=True)
+class ImageManifest:
+    """One image, or one alias that dxf wrote: a configuration, and layers in their order."""
+
+    text: str
+    digest: str
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """Several manifests under one name, mostly one a platform; a Docker list or an OCI index."""
+
+    text: str
+    digest: str
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+
+
+def base_type(content_type: str | None) -> str:
+    """Return the media type of a Content-Type header, in lower case and without its parameters."""
+    return (content_type or '').partition(';')[0].strip().lower()
+
+
+def _platform(document: Json) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    parts = [document.get(key) for key in ('os', 'architecture')]
+    if not all(parts):
+        return None
+    if document.get('variant'):
+        parts.append(document['variant'])
+    try:
+        return check_platform('/'.join(map(str, parts)))
+    except DXFInvalidNameError as error:
+        raise DXFInvalidDocumentError(str(error)) from None
+
+
+def _descriptor(document: Json) -> Descriptor:
+    try:
+        digest = check_digest(member(document, 'digest', str))
+    except DXFInvalidNameError as error:
+        raise DXFInvalidDocumentError(str(error)) from None
+    size = member(document, 'size', int)
+    if size < 0:
+        raise DXFInvalidDocumentError('invalid document: a negative size')
+    media_type = document.get('mediaType', OCTET_STREAM)
+    if not isinstance(media_type, str):
+        raise DXFInvalidDocumentError('invalid document: mediaType is no str')
+    return Descriptor(digest, size, media_type, _platform(document.get('platform')))
+
+
+def _descriptors(documents: list[Json]) -> tuple[Descriptor, ...]:
+    return tuple(_descriptor(document) for document in documents)
+
+
+def _media_type(document: dict[str, Json], content_type: str | None) -> str:
+    """Decide what a document is; its own word, the header's and its form must not contradict each other.
+
+    CVE-2021-41190: what is both a manifest and an index, or is named as one and formed as the other, would be
+    read differently by different clients.
+    """
+    declared = document.get('mediaType')
+    header = base_type(content_type)
+    if declared is not None and not isinstance(declared, str):
+        raise DXFInvalidDocumentError('invalid manifest: mediaType is no str')
+    if header in _VAGUE:
+        header = ''
+    if declared and header and declared != header:
+        raise DXFInvalidDocumentError(
+            f'invalid manifest: its mediaType {declared} contradicts its Content-Type {header}')
+    image = 'config' in document or 'layers' in document
+    index = 'manifests' in document
+    if image and index:
+        raise DXFInvalidDocumentError('invalid manifest: both an image manifest and an index')
+    media_type = declared or header or (OCI_INDEX if index else OCI_MANIFEST if image else '')
+    if media_type in IMAGES and index or media_type in INDEXES and image:
+        raise DXFInvalidDocumentError(f'invalid manifest: not what its type {media_type} says')
+    return media_type
+
+
+def _is_schema1(document: dict[str, Json]) -> bool:
+    return bool(document.get('schemaVersion') == 1)
+
+
+def read(text: str, content_type: str | None = None, verify: bool = True) -> 'ImageManifest | Index | Schema1Manifest':
+    """Read a manifest of any kind.
+
+    :param text: JSON; an OCI document may lack its ``mediaType``
+    :param content_type: the header that came with it, if any
+    :param verify: check the signatures of a schema 1 manifest
+    :raises DXFUnsupportedSchemaType: it is something else, by its own word
+    :raises DXFInvalidDocumentError: it breaks its grammar, or contradicts itself or the header
+    :raises DXFUnexpectedDigestMethodError: it names content by another algorithm than sha256
+
+    What is wrong with a signature is told by the errors of :func:`dxf.schema1.read`.
+    """
+    document = load_object(text)
+    if _is_schema1(document):
+        if base_type(content_type) not in (*SCHEMA1, *_VAGUE):
+            raise DXFInvalidDocumentError(f'invalid manifest: schema 1 under Content-Type {base_type(content_type)}')
+        from dxf import schema1
+        return schema1.read(text, verify)
+    media_type = _media_type(document, content_type)
+    if media_type not in IMAGES + INDEXES:
+        raise DXFUnsupportedSchemaType(media_type or None)
+    if document.get('schemaVersion') != 2:
+        raise DXFInvalidDocumentError('invalid manifest: schemaVersion is not 2')
+    digest = hash_bytes(text.encode('utf-8'))
+    if media_type in INDEXES:
+        return Index(text, digest, media_type, _descriptors(member(document, 'manifests', list)))
+    return ImageManifest(text, digest, media_type, _descriptor(member(document, 'config', dict)),
+                         _descriptors(member(document, 'layers', list)))
+
+
+def media_type_of(text: str) -> str:
+    """Return the Content-Type under which a manifest is to be stored.
+
+    :raises DXFInvalidDocumentError: it is no manifest
+    :raises DXFUnsupportedSchemaType: a manifest of a kind that dxf does not know
+    """
+    document = load_object(text)
+    if _is_schema1(document):
+        return SCHEMA1_SIGNED if document.get('signatures') else SCHEMA1_UNSIGNED
+    return _media_type(document, None)
+
+
+def make(blobs: list[Descriptor], schema: str) -> str:
+    """Write an image manifest that names blobs.
+
+    The configuration is a descriptor of the first blob: registries want one that they have.
+
+    :param blobs: at least one, in the order in which the alias is to give them back
+    :param schema: ``v2`` for Docker's schema 2, ``oci`` for OCI's manifest
+    :return: JSON with sorted keys
+    :raises ValueError: there are no blobs
+    """
+    if not blobs:
+        raise DXFInvalidDocumentError('a manifest needs at least one blob')
+    media_type, config_type = {'v2': (DOCKER_MANIFEST, DOCKER_CONFIG), 'oci': (OCI_MANIFEST, OCTET_STREAM)}[schema]
+    return json.dumps({
+        'schemaVersion': 2,
+        'mediaType': media_type,
+        'config': _entry(blobs[0], config_type),
+        'layers': [_entry(blob, OCTET_STREAM) for blob in blobs],
+    }, sort_keys=True)
+
+
+def _entry(blob: Descriptor, media_type: str) -> dict[str, Json]:
+    return {'mediaType': media_type, 'digest': blob.digest, 'size': blob.size}

@@ -1,0 +1,175 @@
+"""Names: the grammar of hosts, repositories, aliases, digests and platforms, and the hash behind a digest.
+
+Every name that a caller gives is checked here before a request is made of it, and every name that a
+server sends before it reaches a URL or the screen. What the names refer to is not known here.
+"""
+
+import hashlib
+import re
+from ipaddress import AddressValueError, IPv6Address
+from typing import Any
+
+from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
+
+DOCKER_HUB = 'registry-1.docker.io'
+HASH_READ_SIZE = 1 << 20
+
+_DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
+_LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+_HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
+                   re.ASCII)
+_COMPONENT = r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*'
+_REPOSITORY = re.compile(rf'{_COMPONENT}(?:/{_COMPONENT})*', re.ASCII)
+_TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
+_SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
+_PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
+
+HOST_LENGTH = 253
+NAME_LENGTH = 255
+
+
+def check_host(host: str) -> str:
+    """Return the registry's host, in the one spelling that dxf uses for it.
+
+    :param host: ``name[:port]``: a DNS name, an IPv4 address or ``[IPv6]``; Docker Hub's other names
+        (the empty string among them) become ``registry-1.docker.io``
+    :raises DXFInvalidNameError: it is anything else: a scheme, a path, a user name ...
+    """
+    match = _HOST.fullmatch(host)
+    name = match['name'] or '' if match is not None else ''
+    if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
+        raise DXFInvalidNameError(f'invalid host {host!r}: want name[:port], such as registry.example.com:5000')
+    if match['v6'] is not None:
+        try:
+            IPv6Address(match['v6'])
+        except AddressValueError:
+            raise DXFInvalidNameError(f'invalid host {host!r}: not an IPv6 address') from None
+    port = match['port']
+    if port is not None and not 1 <= int(port) <= 65535:
+        raise DXFInvalidNameError(f'invalid host {host!r}: a port is between 1 and 65535')
+    if name.lower() in _DOCKER_HUB_NAMES:
+        name = DOCKER_HUB
+    return name if port is None else f'{name}:{port}'
+
+
+def is_docker_hub(host: str) -> bool:
+    """Say whether a host that :func:`check_host` returned is Docker Hub, on any port."""
+    return host.partition(':')[0] == DOCKER_HUB
+
+
+def check_repository(repository: str) -> str:
+    """Return ``repository`` if it is one: lower-case components joined by ``/``.
+
+    :raises DXFInvalidNameError: it is not
+        (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests)
+    """
+    if _REPOSITORY.fullmatch(repository) is None or len(repository) > NAME_LENGTH:
+        raise DXFInvalidNameError(f'invalid repository {repository[:NAME_LENGTH]!r}: '
+                                  'want lower-case components joined by /')
+    return repository
+
+
+def repository_at(host: str, repository: str) -> str:
+    """Return the name by which the registry at ``host`` knows a repository.
+
+    On Docker Hub a name of one part stands for ``library/`` and that name.
+
+    :param host: what :func:`check_host` returned; the two together have at most 255 characters
+    :raises DXFInvalidNameError: the repository breaks its grammar, or the two are too long
+    """
+    check_repository(repository)
+    if is_docker_hub(host) and '/' not in repository:
+        repository = f'library/{repository}'
+    if len(host) + len(repository) > NAME_LENGTH:
+        raise DXFInvalidNameError(f'invalid repository: host and name have more than {NAME_LENGTH} characters')
+    return repository
+
+
+def check_alias(alias: str) -> str:
+    """Return ``alias`` if it is one: a tag of up to 128 letters, digits and ``_.-``.
+
+    :raises DXFInvalidNameError: it is not
+    """
+    if _TAG.fullmatch(alias) is None:
+        hint = ' (write it without the @)' if alias.startswith('@') else ''
+        raise DXFInvalidNameError(f'invalid alias {alias!r}{hint}')
+    return alias
+
+
+def split_digest(digest: str) -> tuple[str, str]:
+    """Split a digest at its colon.
+
+    :param digest: ``sha256:`` and the hexadecimal hash
+    :return: the method and the hash
+    :raises ValueError: there is not exactly one colon
+    :raises DXFUnexpectedDigestMethodError: another method than sha256
+    """
+    method, colon, value = digest.partition(':')
+    if not colon or ':' in value:
+        raise DXFInvalidNameError(f'invalid digest {digest!r}: want sha256: and 64 hexadecimal digits')
+    if method != 'sha256':
+        raise DXFUnexpectedDigestMethodError(method, 'sha256')
+    return method, value
+
+
+def check_digest(digest: str) -> str:
+    """Return ``digest`` if it is ``sha256:`` and 64 lower-case hexadecimal digits.
+
+    :raises DXFInvalidNameError: it is no digest
+    :raises DXFUnexpectedDigestMethodError: another method than sha256
+    """
+    if _SHA256.fullmatch(split_digest(digest)[1]) is None:
+        raise DXFInvalidNameError(f'invalid digest {digest!r}: want sha256: and 64 hexadecimal digits')
+    return digest
+
+
+def complete_digest(text: str) -> str:
+    """Return the digest that ``text`` writes, with its ``sha256:`` or as the bare 64 digits."""
+    return check_digest(f'sha256:{text}' if _SHA256.fullmatch(text) is not None else text)
+
+
+def is_digest(text: str) -> bool:
+    """Say whether ``text`` looks for a digest rather than an alias: aliases have no colon."""
+    return ':' in text
+
+
+def check_reference(reference: str) -> str:
+    """Return what may stand in ``manifests/<reference>``: an alias, or the digest of a manifest."""
+    return check_digest(reference) if is_digest(reference) else check_alias(reference)
+
+
+def check_platform(platform: str) -> str:
+    """Return ``platform`` if it is ``os/architecture[/variant]``, as the keys of multi-platform answers are.
+
+    :raises DXFInvalidNameError: it is not
+    """
+    if _PLATFORM.fullmatch(platform) is None:
+        raise DXFInvalidNameError(f'invalid platform {platform!r}: want os/architecture[/variant]')
+    return platform
+
+
+def to_bytes(text: str | bytes) -> bytes:
+    """Return text as UTF-8, and bytes as they are."""
+    return text.encode('utf-8') if isinstance(text, str) else text
+
+
+def digest_of(sha256: Any) -> str:
+    """Return the digest that a running ``hashlib.sha256()`` has come to."""
+    return 'sha256:' + str(sha256.hexdigest())
+
+
+def hash_bytes(buf: bytes) -> str:
+    """Return the digest of ``buf``: ``sha256:`` and 64 hexadecimal digits."""
+    return digest_of(hashlib.sha256(buf))
+
+
+def hash_file(filename: str) -> str:
+    """Return the digest of a file's content: ``sha256:`` and 64 hexadecimal digits.
+
+    :raises OSError: the file cannot be read
+    """
+    sha256 = hashlib.sha256()
+    with open(filename, 'rb', buffering=0) as file:
+        while piece := file.read(HASH_READ_SIZE):
+            sha256.update(piece)
+    return digest_of(sha256)

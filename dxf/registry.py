@@ -1,0 +1,209 @@
+"""The registry: how it is reached, with whose credential, and what it says of itself.
+
+What is in one of its repositories belongs to the client.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+from urllib.parse import urljoin
+
+from requests import Response, Session
+
+from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
+from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFUnauthorizedError
+from dxf.listing import PaginatingResponse
+from dxf.names import check_host, check_repository
+from dxf.session import (TIMEOUT, USER_AGENT, Limits, RegistrySession, discard, expect, raise_for_status, read_body,
+                         rewind, send)
+
+Auth = Callable[[Any, Response], Any]
+Timeout = float | tuple[float, float] | None
+
+
+class DXFBase:
+    """A registry.
+
+    :param host: ``name[:port]``; the empty string is Docker Hub
+    :param auth: called as ``auth(dxf, response)`` when the registry answers 401; it calls
+        ``dxf.authenticate(..., response=response)`` or sets ``dxf.token``
+    :param insecure: use http; no authentication is possible then
+    :param auth_host: ``name[:port]`` of the token server, in place of the one that the registry names
+    :param tlsverify: ``True`` to verify certificates, ``False`` not to, or the path of a file of CA certificates
+    :param timeout: seconds to wait for a connection and for the next byte, a number or a pair; ``None`` for ever
+    :param limits: attempts, waits and sizes
+    :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
+    """
+
+    def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits()) -> None:
+        self._host = check_host(host)
+        self._auth = auth
+        self._insecure = insecure
+        self._auth_host = check_host(auth_host) if auth_host else None
+        self._tlsverify = tlsverify
+        self._timeout = timeout
+        self._limits = limits
+        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/'
+        self._sessions: list[Session] = [RegistrySession()]
+        self._credential = RegistryAuth(self._base_url)
+        self._nesting = 0
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        """The headers that requests of this registry carry and others never do; Authorization is one."""
+        return self._credential.headers
+
+    @_headers.setter
+    def _headers(self, headers: dict[str, str]) -> None:
+        self._credential.headers = headers
+
+    @property
+    def token(self) -> str | None:
+        """The authentication token in use, or ``None``; may be set to one that was obtained before."""
+        return self._credential.token
+
+    @token.setter
+    def token(self, token: str | None) -> None:
+        self._credential.authorization = None if token is None else f'Bearer {token}'
+
+    def __enter__(self) -> Any:
+        """Enter a context; when the outermost one is left the connections are closed."""
+        self._nesting += 1
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self._nesting -= 1
+        if self._nesting == 0:
+            self._sessions[0].close()
+
+    def _send(self, method: str, url: str, limits: Limits | None = None, **kwargs: Any) -> Response:
+        """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
+        kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
+        return send(self._sessions[0], method, url, limits or self._limits, **kwargs)
+
+    def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
+        """Make a request of the registry, authenticating where it asks for that.
+
+        :param method: in lower case
+        :param path: below ``/v2/``, or a whole URL
+        :param kwargs: those of ``requests.Session.request``
+        :return: an answer with a status below 400; its body is not read yet
+        :raises DXFUnauthorizedError: the registry answered 401 all the same
+        :raises DXFHTTPError: it refused otherwise
+        """
+        url = urljoin(self._base_url, path)
+        response = self._send(method, url, **kwargs)
+        if self._response_needs_auth(response) and self._auth is not None:
+            before = dict(self._headers)
+            discard(response, self._limits)
+            self._auth(self, response)
+            if self._headers != before:
+                rewind(kwargs.get('data'))
+                response = self._send(method, url, **kwargs)
+        raise_for_status(response, self._limits)
+        return response
+
+    def _response_needs_auth(self, response: Response) -> bool:
+        """Say whether an answer is the registry's own challenge; another server's is never answered."""
+        return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
+
+    def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
+        """Return the scopes to ask a token for, if the caller rather than the challenge decides."""
+        del actions  # they are a repository's
+        return ()
+
+    def authenticate(self, username: str | None = None, password: str | None = None,
+                     actions: Sequence[str] | str | None = None, response: Response | None = None,
+                     authorization: str | None = None, user_agent: str = USER_AGENT) -> str | None:
+        """Answer the registry's challenge, and remember the result for the requests to come.
+
+        Without user name and password and without ``authorization``, a token is asked for anonymously.
+
+        :param actions: what a token is to allow: ``pull``, ``push``, ``delete``, ``*``, one or several;
+            ``None`` for what the challenge asks for
+        :param response: the 401 answer; ``None`` to ask the registry for one
+        :param authorization: value of an Authorization header, to use in place of user name and password
+        :param user_agent: sent to the token server
+        :return: the token; ``None`` where the registry wants none (no authentication, or Basic)
+        :raises DXFAuthInsecureError: the registry is spoken to by http; nothing was sent
+        :raises DXFUnauthorizedError: the token server refused the credential
+        :raises DXFUnexpectedStatusCodeError: the registry's answer is neither 200 nor 401
+        :raises DXFProtocolError: the challenge cannot be answered, or the token server's answer not be read
+        """
+        if self._insecure:
+            raise DXFAuthInsecureError()
+        if response is None:
+            response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
+            discard(response, self._limits)
+        if response.status_code == HTTPStatus.OK:
+            return None
+        expect(response, HTTPStatus.UNAUTHORIZED)
+        challenge = challenge_of(response)
+        if challenge is None:
+            raise DXFUnauthorizedError()
+        value = authorization_value(username, password, authorization)
+        if challenge.scheme == 'basic':
+            self._credential.authorization = value
+            return None
+        scopes = self._scopes(actions) or challenge.scopes or self._default_scopes()
+        url = token_url(challenge, self._base_url, self._auth_host, scopes)
+        self.token = self._fetch_token(url, value, user_agent)
+        return self.token
+
+    def _default_scopes(self) -> tuple[str, ...]:
+        return ('registry:catalog:*',)
+
+    def _fetch_token(self, url: str, authorization: str | None, user_agent: str) -> str:
+        """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
+        limits = replace(self._limits, redirects=0)
+        response = self._send('get', url, limits, auth=TokenRequestAuth(authorization),
+                              headers={'User-Agent': user_agent})
+        raise_for_status(response, limits)
+        expect(response, HTTPStatus.OK)
+        return read_token(read_body(response, limits.token))
+
+    def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
+        """List the registry's repositories. Not all registries offer that.
+
+        :param batch_size: names to ask for at a time; ``None`` for what the registry gives by itself
+        :param iterate: return an iterable that fetches page by page, in place of a list
+        :raises DXFHTTPError: the registry does not offer it
+        """
+        return self._list('_catalog', 'repositories', check_repository, batch_size, iterate, self._catalog_page)
+
+    def _catalog_page(self, path: str) -> Response:
+        sentence = 'the registry does not list its repositories'
+        try:
+            return self._page(path)
+        except DXFUnauthorizedError:
+            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user') from None
+        except DXFHTTPError as error:
+            if error.response is None or error.response.status_code not in (403, 404, 405):
+                raise
+            raise DXFHTTPError(f'{sentence} ({error})', response=error.response) from None
+
+    def _page(self, path: str) -> Response:
+        # Artifactory answers 406 to any other Accept.
+        response = self._base_request('get', path, headers={'Accept': 'application/json'})
+        expect(response, HTTPStatus.OK)
+        return response
+
+    def _list(self, path: str, key: str, check: Callable[[str], str], batch_size: int | None, iterate: bool,
+              fetch: Callable[[str], Response]) -> list[str] | PaginatingResponse:
+        if batch_size is not None:
+            path = f'{path}?n={int(batch_size)}'
+        names = PaginatingResponse(fetch, path, key, check, self._limits)
+        return names if iterate else list(names)
+
+    def api_version_check(self) -> tuple[str, Response]:
+        """Ask ``/v2/``: does the registry speak the protocol, and take the credentials.
+
+        :return: the text of the answer, and the answer
+        :raises DXFUnauthorizedError: it does not take them
+        """
+        response = self._base_request('get', '')
+        return read_body(response, self._limits.page).decode('utf-8', 'replace'), response

@@ -1,0 +1,308 @@
+"""Sessions: how dxf talks HTTP. Timeouts, attempts, redirects, limits; one :func:`send` for everything.
+
+Whose credential a request carries is decided elsewhere (auth); what an answer means, too. requests keeps
+the connections.
+"""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from io import BytesIO
+from typing import Any
+from urllib.parse import urljoin
+
+from requests import Response, Session
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError, ConnectionError as NoConnection, ReadTimeout, SSLError, Timeout
+from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
+
+from dxf.auth import origin_of, split_url
+from dxf.documents import load_object
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError,
+                            DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
+from dxf.version import VERSION
+
+USER_AGENT = f'python-dxf/{VERSION}'
+TIMEOUT = (10.0, 60.0)
+"""Seconds to wait for a connection, and for the next byte on it."""
+
+READ_SIZE = 1 << 20
+CONNECTIONS = 10
+REDIRECTS = (301, 302, 303, 307, 308)
+RETRIED = (408, 429, 500, 502, 503, 504)
+MESSAGE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often dxf tries, how long it waits (seconds) and how much it reads (bytes)."""
+
+    retries: int = 4
+    backoff: float = 0.5
+    longest_backoff: float = 8
+    longest_retry_after: float = 60
+    longest_waiting: float = 300
+    redirects: int = 5
+    manifest: int = 4 << 20
+    token: int = 128 << 10
+    error: int = 64 << 10
+    page: int = 4 << 20
+    pages: int = 10_000
+
+
+class RegistrySession(Session):
+    """A session with the policies of a registry client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers['User-Agent'] = USER_AGENT
+        # A blob is its bytes: a compressed transfer would have to be undone before they could be verified.
+        self.headers['Accept-Encoding'] = 'identity'
+        # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ('http://', 'https://'):
+            self.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+
+
+def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
+    """Send a request, again where that may help, and follow redirects of GET and HEAD.
+
+    The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
+    ``auth`` must be among them, or requests would look for a credential in ``~/.netrc``.
+
+    :return: the last answer, whatever its status
+    :raises requests.exceptions.RequestException: there is no answer
+    :raises DXFProtocolError: a redirect that dxf does not follow
+    """
+    waits = _Waits(limits)
+    body = kwargs.get('data')
+    # A part that was sent once must not be appended to an upload a second time, and a generator is empty by then.
+    repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
+    while True:
+        try:
+            response = _follow(session, method, url, limits, **kwargs)
+        except (NoConnection, Timeout) as error:
+            if not (repeatable and is_transient(error) and waits.next(None)):
+                raise
+        else:
+            if response.status_code not in RETRIED or not repeatable or not waits.next(response):
+                return response
+            discard(response, limits)
+
+
+def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
+    seen = set()
+    while True:
+        response = session.request(method, url, stream=True, allow_redirects=False, **kwargs)
+        location = response.headers.get('Location')
+        if response.status_code not in REDIRECTS or location is None:
+            return response
+        if method.lower() not in ('get', 'head'):
+            response.close()
+            raise DXFProtocolError(f'the registry redirected a {method.upper()}: dxf does not follow that')
+        seen.add(response.url)
+        url = resolve(response, location)
+        discard(response, limits)
+        if url in seen or len(seen) > limits.redirects:
+            raise DXFProtocolError('the registry redirects in circles')
+        kwargs.pop('params', None)
+
+
+def resolve(response: Response, location: str) -> str:
+    """Return the URL that a Location or Link of ``response`` names.
+
+    :raises DXFProtocolError: it leads from https to http, or is no address to follow
+    """
+    url = urljoin(response.url, location)
+    if split_url(url).scheme == 'http' and origin_of(response.url)[0] == 'https':
+        raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
+    return url
+
+
+class _Waits:
+    """Counts the attempts of one request and sleeps between them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._attempts = 0
+        self._waited = 0.0
+
+    def next(self, response: Response | None) -> bool:
+        """Sleep before another attempt; say no where there is none left."""
+        limits = self._limits
+        if self._attempts >= limits.retries:
+            return False
+        pause = min(limits.backoff * 2 ** self._attempts, limits.longest_backoff) * random.uniform(0.5, 1)
+        if response is not None:
+            asked = retry_after(response.headers.get('Retry-After'))
+            pause = max(pause, min(asked or 0, limits.longest_retry_after))
+        if self._waited + pause > limits.longest_waiting:
+            return False
+        self._attempts += 1
+        self._waited += pause
+        time.sleep(pause)
+        return True
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for, given in seconds or as a date; ``None`` if neither.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    """
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value.strip()[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it, through the wrappings of requests and urllib3."""
+    pending: list[Any] = [error]
+    seen = set()
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            pending += [one.__context__, one.__cause__, getattr(one, 'reason', None), *one.args]
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether an attempt that failed without an answer may be worth another.
+
+    Not where a certificate is wrong, nor where a name does not exist.
+    """
+    for cause in causes(error):
+        if isinstance(cause, SSLError):
+            return False
+        if isinstance(cause, socket.gaierror):
+            return cause.errno == socket.EAI_AGAIN
+    return True
+
+
+def pieces(response: Response, size: int = READ_SIZE) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives, undecoded, in pieces of at most ``size`` bytes.
+
+    :raises requests.exceptions.RequestException: the connection broke; too few bytes arrived
+    """
+    try:
+        while piece := response.raw.read1(size):
+            yield piece
+    except ReadTimeoutError as error:
+        raise ReadTimeout(error, response=response) from error
+    except (Urllib3Error, OSError) as error:
+        raise ChunkedEncodingError(error, response=response) from error
+
+
+def read_body(response: Response, limit: int) -> bytes:
+    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
+
+    :param limit: bytes; more is an error
+    :raises DXFProtocolError: it is larger, or compressed although that was not asked for
+    """
+    if response.headers.get('Content-Encoding', 'identity').lower() != 'identity':
+        response.close()
+        raise DXFProtocolError('the registry compressed an answer, which was not asked for')
+    body = bytearray()
+    for piece in pieces(response):
+        body += piece
+        if len(body) > limit:
+            response.close()
+            raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
+    response.raw = BytesIO(body)
+    return bytes(body)
+
+
+def discard(response: Response, limits: Limits) -> bytes:
+    """Read an answer that nobody waits for, so that its connection can be used again.
+
+    :return: what could be read of it; never an error, as error bodies lie about their length
+    """
+    try:
+        return read_body(response, limits.error)
+    except (DXFError, OSError):  # OSError: all that requests raises
+        response.close()
+        response.raw = BytesIO()
+        return b''
+
+
+def raise_for_status(response: Response, limits: Limits) -> None:
+    """Raise the error that a refusing answer stands for.
+
+    :raises DXFUnauthorizedError: 401
+    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    message = _message(discard(response, limits))
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise DXFUnauthorizedError()
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = 'Error'
+    raise DXFHTTPError(f'{status} {reason}' + (f': {message}' if message else ''), response=response)
+
+
+def error_codes(response: Response) -> tuple[str, ...]:
+    """Return the codes in a refusal that :func:`raise_for_status` raised, such as ``('MANIFEST_UNKNOWN',)``."""
+    return tuple(str(entry.get('code')) for entry in _errors(response.content))
+
+
+def _errors(body: bytes) -> list[dict[str, Any]]:
+    """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes"""
+    try:
+        errors = load_object(body).get('errors')
+    except DXFError:
+        return []
+    return [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
+
+
+def _message(body: bytes) -> str:
+    messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
+    return '; '.join(messages)[:MESSAGE_LENGTH]
+
+
+def expect(response: Response, *statuses: int) -> None:
+    """Insist that an answer has one of the statuses that its step knows.
+
+    :raises DXFUnexpectedStatusCodeError: it has another
+    """
+    if response.status_code not in statuses:
+        response.close()
+        raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
+
+
+def check_digest_header(response: Response, digest: str) -> None:
+    """Insist that Docker-Content-Digest, where it is sent and by sha256, agrees with the digest that we know.
+
+    :raises DXFDigestMismatchError: it is another
+    """
+    header = response.headers.get('Docker-Content-Digest', '')
+    if header.startswith('sha256:') and header != digest:
+        response.close()
+        raise DXFDigestMismatchError(header, digest)
+
+
+def rewind(body: Any) -> None:
+    """Take a request's body back to its start, so that the request can be sent again.
+
+    :raises DXFSourceError: it can be read only once
+    """
+    if body is None or isinstance(body, (bytes, str)):
+        return
+    again = getattr(body, 'rewind', None)
+    if again is None:
+        raise DXFSourceError('the registry asked to authenticate in the middle of an upload '
+                             'whose source cannot be read again')
+    again()

@@ -1,0 +1,148 @@
+"""Settings: the DXF_* variables, turned into typed values once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dxf.client import SCHEMAS
+from dxf.download import CHUNK_SIZE
+from dxf.exceptions import DXFInvalidNameError
+from dxf.names import check_host
+from dxf.session import TIMEOUT, Limits
+
+VARIABLES = {
+    'DXF_HOST': "the registry's host, such as registry.example.com:5000; docker.io for Docker Hub",
+    'DXF_INSECURE': '1: use http; no user name and password may be set then',
+    'DXF_USERNAME': 'user to authenticate as',
+    'DXF_PASSWORD': "the user's password",
+    'DXF_AUTHORIZATION': 'value of an Authorization header, in place of user name and password',
+    'DXF_TOKEN': 'a token, as printed by dxf auth; where it is refused the other credentials are used',
+    'DXF_AUTH_HOST': 'host of the token server, in place of the one that the registry names',
+    'DXF_PROGRESS': '1: show progress bars; 0: do not; else on a terminal only',
+    'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
+    'DXF_CHUNK_SIZE': f'bytes that pull-blob writes at a time (default {CHUNK_SIZE})',
+    'DXF_PLATFORM': 'os/architecture[/variant]: of a multi-platform alias, this platform alone',
+    'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
+    'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
+    'DXF_RETRIES': f'attempts after the first (default {Limits.retries})',
+    'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
+    'DXF_TLSVERIFY': 'file of CA certificates to verify with',
+    'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
+}
+"""Every variable that dxf reads, with the text that the help prints for it."""
+
+
+class SettingsError(Exception):
+    """A variable that is missing or malformed; the text names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment of one command."""
+
+    host: str
+    insecure: bool = False
+    username: str | None = None
+    password: str | None = None
+    authorization: str | None = None
+    token: str | None = None
+    auth_host: str | None = None
+    tlsverify: bool | str = True
+    progress: bool | None = None
+    blob_info: bool = False
+    chunk_size: int | None = None
+    platform: str | None = None
+    timeout: float | tuple[float, float] = TIMEOUT
+    retries: int = Limits.retries
+    schema: str = 'v2'
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from an environment; a variable that is empty counts as not set.
+
+    :raises SettingsError: a variable is missing or malformed
+    """
+    def text(name: str) -> str | None:
+        return environ.get(name) or None
+
+    username, password = text('DXF_USERNAME'), environ.get('DXF_PASSWORD')
+    if username is not None and password is None:
+        raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
+    return Settings(
+        host=_host('DXF_HOST', text('DXF_HOST')),
+        insecure=text('DXF_INSECURE') == '1',
+        username=username,
+        password=password if username is not None else None,
+        authorization=text('DXF_AUTHORIZATION'),
+        token=text('DXF_TOKEN'),
+        auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST')) if text('DXF_AUTH_HOST') else None,
+        tlsverify=_tlsverify(environ),
+        progress={'1': True, '0': False}.get(text('DXF_PROGRESS') or ''),
+        blob_info=text('DXF_BLOB_INFO') == '1',
+        chunk_size=_chunk_size(text('DXF_CHUNK_SIZE')),
+        platform=text('DXF_PLATFORM'),
+        timeout=_timeout(text('DXF_TIMEOUT')),
+        retries=_retries(text('DXF_RETRIES')),
+        schema=_schema(text('DXF_SCHEMA')),
+    )
+
+
+def _host(name: str, value: str | None) -> str:
+    if value is None:
+        raise SettingsError(f'{name} is not set: name the registry, such as {name}=registry.example.com:5000 '
+                            '(docker.io for Docker Hub)')
+    try:
+        check_host(value)
+    except DXFInvalidNameError as error:
+        raise SettingsError(f'{name}: {error}') from None
+    return value
+
+
+def _tlsverify(environ: Mapping[str, str]) -> bool | str:
+    if environ.get('DXF_SKIPTLSVERIFY') == '1':
+        return False
+    for name in ('DXF_TLSVERIFY', 'REQUESTS_CA_BUNDLE'):
+        path = environ.get(name)
+        if path:
+            if not os.access(path, os.R_OK):
+                raise SettingsError(f'{name}: cannot read {path}')
+            return path
+    return True
+
+
+def _chunk_size(value: str | None) -> int | None:
+    if value is None:
+        return None
+    size = _whole(value)
+    if size is None or size < 1:
+        raise SettingsError('DXF_CHUNK_SIZE is a number of bytes, at least 1')
+    return size
+
+
+def _timeout(value: str | None) -> float | tuple[float, float]:
+    if value is None:
+        return TIMEOUT
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise SettingsError('DXF_TIMEOUT is a number of seconds, more than 0')
+    return seconds
+
+
+def _retries(value: str | None) -> int:
+    retries = Limits.retries if value is None else _whole(value)
+    if retries is None:
+        raise SettingsError('DXF_RETRIES is a number of attempts, 0 or more')
+    return retries
+
+
+def _whole(value: str) -> int | None:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+
+
+def _schema(value: str | None) -> str:
+    if value is not None and value not in SCHEMAS:
+        raise SettingsError(f'DXF_SCHEMA is one of {", ".join(SCHEMAS)}')
+    return value or SCHEMAS[0]

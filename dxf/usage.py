@@ -1,0 +1,93 @@
+"""Usage: the table of the subcommands, from which the parser and its help are made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dxf import commands
+from dxf.commands import Job
+
+COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN',
+          'DXF_AUTH_HOST', 'DXF_TIMEOUT', 'DXF_RETRIES', 'DXF_SKIPTLSVERIFY', 'DXF_TLSVERIFY', 'REQUESTS_CA_BUNDLE')
+"""The variables that matter to every command."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    ``operands`` is what follows its name; ``fewest`` and ``most`` (``None``: any number) count them.
+    ``actions`` is what a token must allow; none where the registry's challenge says it better.
+    """
+
+    name: str
+    run: Callable[[Job], None]
+    operands: str
+    fewest: int
+    most: int | None
+    purpose: str
+    example: str
+    actions: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+    @property
+    def has_repository(self) -> bool:
+        """Whether the first operand is a repository."""
+        return self.fewest > 0
+
+
+PULL = ('pull',)
+PUSH = ('pull', 'push')
+DELETE = ('pull', 'delete')
+_STDIN = '\nWithout any, a manifest is read from standard input.'
+_BLOBS = '<repo> [<hash>|<@alias>...]'
+
+COMMANDS = (
+    Command('push-blob', commands.push_blob, '<repo> <file> [@alias]', 2, 3,
+            'Store a file as a blob, unless the registry has it already, and optionally give it a name (alias).\n'
+            'The hash of the blob is printed.',
+            'dxf push-blob fred/datalogger logger.dat @may15-readings', PUSH, ('DXF_PROGRESS', 'DXF_SCHEMA')),
+    Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
+            'Write blobs to standard output, given by their hash or by an alias. The last piece is written when\n'
+            'the digest has been verified: status 0 means that all of it is right.\n'
+            'Of a multi-platform alias the digests are printed, unless DXF_PLATFORM chooses.' + _STDIN,
+            'dxf pull-blob fred/datalogger @may15-readings', PULL,
+            ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_PLATFORM', 'DXF_PROGRESS')),
+    Command('blob-size', commands.blob_size, _BLOBS, 1, None,
+            'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
+            'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',)),
+    Command('mount-blob', commands.mount_blob, '<repo> <from-repo> <hash> [@alias]', 3, 4,
+            'Make a blob of another repository one of this, without moving its bytes, and optionally give it\n'
+            'a name (alias). The hash of the blob is printed.',
+            'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',)),
+    Command('del-blob', commands.del_blob, _BLOBS, 1, None,
+            'Delete blobs. Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
+            "The space is free after the registry's next garbage collection." + _STDIN,
+            'dxf del-blob fred/datalogger sha256:...', DELETE, ('DXF_PLATFORM',)),
+    Command('set-alias', commands.set_alias, '<repo> <alias> <hash>|<file>...', 3, None,
+            'Give a name (alias) to a set of blobs that the registry has, each given by its hash or by a file with\n'
+            'the same content (with a path separator, as ./logger.dat). The manifest is printed.',
+            'dxf set-alias fred/datalogger may15-readings ./logger.dat', PUSH, ('DXF_SCHEMA',)),
+    Command('get-alias', commands.get_alias, '<repo> [<alias>...]', 1, None,
+            'Print the hashes of the blobs that aliases name, one a line.' + _STDIN,
+            'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',)),
+    Command('del-alias', commands.del_alias, '<repo> <alias>...', 2, None,
+            'Delete aliases, and print the hashes of the blobs that they named. The blobs stay: use del-blob for\n'
+            'them. Other aliases of exactly the same blobs share the manifest and go with it.',
+            'dxf del-alias fred/datalogger may15-readings', DELETE),
+    Command('get-digest', commands.get_digest, '<repo> [<alias>...]', 1, None,
+            "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN,
+            'dxf get-digest library/alpine latest', PULL, ('DXF_PLATFORM',)),
+    Command('get-manifest', commands.get_manifest, '<repo> <alias>...', 2, None,
+            'Print the manifests of aliases, exactly as they are stored.',
+            'dxf get-manifest fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',)),
+    Command('list-aliases', commands.list_aliases, '<repo>', 1, 1,
+            'Print the aliases of a repository, one a line.',
+            'dxf list-aliases fred/datalogger', PULL),
+    Command('list-repos', commands.list_repos, '', 0, 0,
+            'Print the repositories of the registry, one a line. Not all registries offer that.',
+            'dxf list-repos'),
+    Command('auth', commands.auth, '<repo> <action>...', 2, None,
+            'Authenticate, and print the token, for DXF_TOKEN. An action is pull, push, delete or *.\n'
+            'Registries that give no tokens print none; a wrong password is an error all the same.',
+            'DXF_TOKEN=$(dxf auth fred/datalogger pull)'),
+)

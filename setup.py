@@ -1,0 +1,56 @@
+"""Packaging of dxf: what it needs to run, and what its tests and tools need."""
+from pathlib import Path
+import re
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """Read the version as text: importing dxf would need what is not installed yet."""
+    text = (HERE / 'dxf' / 'version.py').read_text(encoding='utf-8')
+    found = re.search(r"^VERSION\b.*= *'([^']+)'$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError("dxf/version.py has no line VERSION = '...'")
+    return found[1]
+
+
+setup(
+    name='python-dxf',
+    version=version(),
+    description='Keep arbitrary data in a Docker or OCI registry',
+    long_description=(HERE / 'README.rst').read_text(encoding='utf-8'),
+    long_description_content_type='text/x-rst',
+    author='The dxf developers',
+    license_expression='MIT',
+    license_files=['LICENCE'],
+    keywords='docker oci registry blob storage',
+    classifiers=[
+        'Development Status :: 5 - Production/Stable',
+        'Environment :: Console',
+        'Intended Audience :: Developers',
+        'Operating System :: POSIX',
+        'Programming Language :: Python :: 3 :: Only',
+        'Topic :: System :: Archiving',
+        'Typing :: Typed',
+    ],
+    packages=['dxf'],
+    package_data={'dxf': ['py.typed']},
+    entry_points={'console_scripts': ['dxf = dxf.main:main']},
+    python_requires='>=3.10',
+    # Each floor is a release with a security fix, or the first with an interface that dxf uses.
+    install_requires=[
+        'requests>=2.32.4',
+        'urllib3>=2.8',
+        'jwcrypto>=1.6',
+        'tqdm>=4.66',
+        'www-authenticate>=0.9.2',
+    ],
+    extras_require={
+        'test': ['pytest>=9', 'pytest-cov>=7', 'coverage>=7.10', 'hypothesis',
+                 'trustme', 'bcrypt', 'cryptography'],
+        'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
+        'dist': ['build', 'twine'],
+    },
+)

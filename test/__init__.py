@@ -1,0 +1,1 @@
+"""The tests of dxf, and the real servers that they run against."""

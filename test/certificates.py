@@ -1,0 +1,36 @@
+"""The certificates of the test servers: an authority made for the run, and what it signed.
+
+Owns the PEM files and the server's TLS context. Knows nothing of registries or tokens.
+"""
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+
+class Certificates:
+    """One authority and one server certificate, for this machine's own names only.
+
+    :param directory: existing directory that receives the PEM files.
+
+    ``ca``, ``certificate`` (the chain that a server presents) and ``key`` are paths, as strings because that
+    is what requests, urllib3 and environment variables want.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        authority = trustme.CA()
+        server = authority.issue_cert('localhost', '127.0.0.1', '::1')
+        self.ca = str(directory / 'ca.pem')
+        self.certificate = str(directory / 'server.pem')
+        self.key = str(directory / 'server.key')
+        authority.cert_pem.write_to_path(self.ca)
+        server.private_key_pem.write_to_path(self.key)
+        for pem in server.cert_chain_pems:
+            pem.write_to_path(self.certificate, append=True)
+
+    def context(self) -> ssl.SSLContext:
+        """Return a new TLS context for a server."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context

@@ -1,0 +1,112 @@
+"""The fixtures that all tests share: running servers, a clean environment, a record of the traffic."""
+
+import copy
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from . import programs
+from .certificates import Certificates
+from .places import PASSWORD, USERNAME, Place
+from .registry import Registry
+from .token_server import TokenServer
+from .traffic import Traffic
+
+SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
+            'XDG_')
+"""How the names of variables begin that would let the machine's own settings into a test."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the machine's settings, proxies and credentials out of every test."""
+    for name in list(os.environ):
+        if name.upper().startswith(SETTINGS) or name.upper().endswith('_PROXY'):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
+
+
+@pytest.fixture(name='certificates', scope='session')
+def make_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """The authority that the test servers' certificates come from."""
+    return Certificates(tmp_path_factory.mktemp('certificates'))
+
+
+@pytest.fixture(name='directory', scope='module')
+def make_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """A maker of empty directories for registries."""
+    return lambda: tmp_path_factory.mktemp('registry')
+
+
+@pytest.fixture(scope='module')
+def open_registry(directory: Callable[[], Path]) -> Iterator[Place]:
+    """A registry over http, open to all."""
+    with Registry(directory()) as registry:
+        yield Place(registry)
+
+
+@pytest.fixture(scope='module')
+def schema1_registry(directory: Callable[[], Path]) -> Iterator[Place]:
+    """A registry over http, open to all, that accepts schema 1."""
+    with Registry(directory(), schema1=True) as registry:
+        yield Place(registry)
+
+
+@pytest.fixture(scope='module')
+def basic_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
+    """A registry over https with Basic authentication."""
+    with Registry(directory(), tls=certificates, users={USERNAME: PASSWORD}) as registry:
+        yield Place(registry, certificates.ca, USERNAME, PASSWORD)
+
+
+@pytest.fixture(name='token_registry', scope='module')
+def start_token_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
+    """A registry over https that takes tokens, with its token server."""
+    with TokenServer(certificates, {USERNAME: PASSWORD}) as server, \
+            Registry(directory(), tls=certificates, tokens=server) as registry:
+        yield Place(registry, certificates.ca, USERNAME, PASSWORD, server)
+
+
+@pytest.fixture
+def tokens(token_registry: Place) -> Iterator[TokenServer]:
+    """The token server of ``token_registry``: its record empty, its settings put back after the test."""
+    server = token_registry.tokens
+    assert server is not None
+    server.requests.clear()
+    settings = ('users', 'anonymous', 'grants', 'lifetime', 'backdate', 'answer_key')
+    before = {name: copy.copy(getattr(server, name)) for name in settings}
+    yield server
+    for name, value in before.items():
+        setattr(server, name, value)
+
+
+@pytest.fixture(scope='module', params=['open', 'htpasswd', 'token'])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each way in which a registry admits its users, in turn."""
+    names = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry'}
+    found = request.getfixturevalue(names[request.param])
+    assert isinstance(found, Place)
+    return found
+
+
+@pytest.fixture
+def repo() -> str:
+    """The name of a repository that no test has used before."""
+    return f'fred/t{uuid.uuid4().hex}'
+
+
+@pytest.fixture
+def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
+    """A record of the requests and connections that this test makes through requests."""
+    record = Traffic()
+    record.watch(monkeypatch)
+    return record
+
+
+@pytest.fixture
+def skopeo() -> Callable[..., str]:
+    """Skopeo itself: ``skopeo('inspect', '--tls-verify=false', 'docker://...')`` returns what it printed."""
+    return programs.skopeo
