@@ -91,11 +91,11 @@ class DXF(DXFBase):
             ``progress(digest, chunk)`` for ``data``, with every chunk of bytes sent; not at all for a blob that
             the registry has already
         :param data: what to store: bytes, an open binary file (from where it stands), or an iterable of bytes
-        :param digest: of ``data``; without it a source that can be read only once is sent even where the
+        :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing
         :return: the digest
-        :raises DXFDigestMismatchError: ``data`` has another digest
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: the source changed on its way
         :raises OSError: the file cannot be read
         """
@@ -105,7 +105,7 @@ class DXF(DXFBase):
         try:
             if source.size is not None:
                 actual = source.digest()
-                if digest is not None and data is not None and filename is None and actual != digest:
+                if digest not in (None, actual):
                     raise DXFDigestMismatchError(actual, digest)
                 digest = actual
             if check_exists and digest is not None and self._has_blob(digest):
@@ -432,9 +432,13 @@ def _add(entries: dict[str, Descriptor], name: str, entry: Descriptor) -> None:
 
 def _reporter(progress: Callable[..., Any] | None, of_file: bool, digest: str | None,
               size: int | None) -> OnPiece:
-    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has."""
+    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has.
+
+    A digest that only the source's end will tell is reported as an empty string.
+    """
     if progress is None:
         return lambda piece: None
+    digest = digest or ''
     if not of_file:
         return lambda piece: progress(digest, piece)
     progress(digest, b'', size)

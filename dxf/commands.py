@@ -3,8 +3,10 @@
 A function checks all its operands before the first request, and prints its result. Errors are told elsewhere.
 """
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,13 +104,17 @@ def _repository(operand: str) -> str:
 
 
 def _file(operand: str) -> str:
-    """Return the path of a file that can be read."""
+    """Return the path of a file that can be read; it is not opened, as it may be a pipe."""
     try:
-        with open(operand, 'rb'):
-            return operand
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f'cannot read {operand!r}: {reason}') from None
+        reason = errno.EISDIR if stat.S_ISDIR(os.stat(operand).st_mode) else \
+            errno.EACCES if not os.access(operand, os.R_OK) else 0
+    except OSError as error:
+        reason = error.errno or errno.EIO
+    except ValueError:  # a NUL character
+        reason = errno.EINVAL
+    if reason:
+        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}')
+    return operand
 
 
 def _targets(job: Job) -> list[Target]:

@@ -24,6 +24,13 @@ from dxf.version import VERSION
 USAGE_ERROR = 2
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help with every command and what it does on one line."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=20, width=100)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -38,8 +45,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser, with a subparser for each command."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(prog='dxf', usage='dxf [--help] [--version] <command> ...', formatter_class=form,
+    parser = _Parser(prog='dxf', usage='dxf [--help] [--version] <command> ...', formatter_class=_Help,
                      description='Store and fetch arbitrary data in a Docker or OCI registry.',
                      epilog='environment variables:\n' + _listed(list(VARIABLES)) + '\n\n'
                             'exit statuses: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not '
@@ -53,8 +59,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
             ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
         subparser = subparsers.add_parser(
-            command.name, help=command.purpose.partition('\n')[0], description=command.purpose,
-            usage=f'dxf {command.name} {command.operands}'.rstrip(), epilog=epilog, formatter_class=form)
+            command.name, help=command.purpose.partition('\n')[0], prog=f'dxf {command.name}',
+            description=command.purpose, usage=f'dxf {command.name} {command.operands}'.rstrip(),
+            epilog=epilog, formatter_class=_Help)
         subparser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
         subparser.set_defaults(command=command, parser=subparser)
     return parser
@@ -136,8 +143,11 @@ def main() -> int:
     """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        status = doit(sys.argv[1:], os.environ)
-        sys.stdout.flush()
+        try:
+            status = doit(sys.argv[1:], os.environ)
+        except SystemExit as ended:  # help, or wrong usage
+            status = int(ended.code or 0)
+        sys.stdout.flush()  # a full disk, or a reader who has gone, is told here and not after the end
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:

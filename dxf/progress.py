@@ -3,35 +3,32 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any
 
-if TYPE_CHECKING:
-    from tqdm import tqdm as Bar
 
 class Bars:
     """One bar after another, one a blob: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
 
     def __init__(self) -> None:
-        self._bar: 'Bar[NoReturn] | None' = None
+        self._open: Any = None
         self._digest = ''
 
-    def __call__(self, digest: str, chunk: bytes, size: int) -> None:
-        """Show that ``chunk`` of a blob of ``size`` bytes has moved."""
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
         import tqdm
-        bar = self._bar
-        if bar is None or digest != self._digest:
+        if self._open is None or digest != self._digest:
             self.close()
-            bar = self._bar = tqdm.tqdm(desc=digest[0:8], total=size, leave=True)
+            self._open = tqdm.tqdm(desc=digest[0:8], total=size, leave=True)
             self._digest = digest
-        bar.update(len(chunk))
-        if bar.n >= (bar.total or 0):
+        self._open.update(len(chunk))
+        if self._open.total is not None and self._open.n >= self._open.total:
             self.close()
 
     def close(self) -> None:
         """Leave the bar as it is and end its line."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
     seen = set()
     while True:
         response = session.request(method, url, stream=True, allow_redirects=False, **kwargs)
+        response.url = response.url or url  # a transport need not say
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
             return response
@@ -194,8 +195,12 @@ def pieces(response: Response, size: int = READ_SIZE) -> Iterator[bytes]:
 
     :raises requests.exceptions.RequestException: the connection broke; too few bytes arrived
     """
+    if response.raw is None:  # a transport that had read it already
+        yield response.content
+        return
+    read = getattr(response.raw, 'read1', response.raw.read)
     try:
-        while piece := response.raw.read1(size):
+        while piece := read(size):
             yield piece
     except ReadTimeoutError as error:
         raise ReadTimeout(error, response=response) from error

@@ -77,8 +77,7 @@ class Source:
 class _File(Source):
     def __init__(self, filename: str) -> None:
         file = io.FileIO(filename)
-        super().__init__(filename, file, file.seek(0, io.SEEK_END))
-        self._start = 0
+        super().__init__(filename, file, _size_left(file))
 
     def close(self) -> None:
         self._stream.close()

@@ -43,12 +43,12 @@ _BLOBS = '<repo> [<hash>|<@alias>...]'
 
 COMMANDS = (
     Command('push-blob', commands.push_blob, '<repo> <file> [@alias]', 2, 3,
-            'Store a file as a blob, unless the registry has it already, and optionally give it a name (alias).\n'
-            'The hash of the blob is printed.',
+            'Store a file as a blob, optionally give it a name (alias), and print its hash.\n'
+            'A blob that the registry has already is not sent again.',
             'dxf push-blob fred/datalogger logger.dat @may15-readings', PUSH, ('DXF_PROGRESS', 'DXF_SCHEMA')),
     Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
-            'Write blobs to standard output, given by their hash or by an alias. The last piece is written when\n'
-            'the digest has been verified: status 0 means that all of it is right.\n'
+            'Write blobs, given by their hash or by an alias, to standard output.\n'
+            'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'
             'Of a multi-platform alias the digests are printed, unless DXF_PLATFORM chooses.' + _STDIN,
             'dxf pull-blob fred/datalogger @may15-readings', PULL,
             ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_PLATFORM', 'DXF_PROGRESS')),
@@ -56,23 +56,24 @@ COMMANDS = (
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
             'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',)),
     Command('mount-blob', commands.mount_blob, '<repo> <from-repo> <hash> [@alias]', 3, 4,
-            'Make a blob of another repository one of this, without moving its bytes, and optionally give it\n'
-            'a name (alias). The hash of the blob is printed.',
+            'Make a blob of another repository one of this, without moving its bytes.\n'
+            'Optionally give it a name (alias). Its hash is printed.',
             'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',)),
     Command('del-blob', commands.del_blob, _BLOBS, 1, None,
-            'Delete blobs. Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
+            'Delete blobs, given by their hash or by an alias.\n'
+            'Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
             "The space is free after the registry's next garbage collection." + _STDIN,
             'dxf del-blob fred/datalogger sha256:...', DELETE, ('DXF_PLATFORM',)),
     Command('set-alias', commands.set_alias, '<repo> <alias> <hash>|<file>...', 3, None,
-            'Give a name (alias) to a set of blobs that the registry has, each given by its hash or by a file with\n'
-            'the same content (with a path separator, as ./logger.dat). The manifest is printed.',
+            'Give a name (alias) to a set of blobs that the registry has, and print the manifest.\n'
+            'Each is given by its hash, or by a file with the same content (with a path separator: ./logger.dat).',
             'dxf set-alias fred/datalogger may15-readings ./logger.dat', PUSH, ('DXF_SCHEMA',)),
     Command('get-alias', commands.get_alias, '<repo> [<alias>...]', 1, None,
             'Print the hashes of the blobs that aliases name, one a line.' + _STDIN,
             'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',)),
     Command('del-alias', commands.del_alias, '<repo> <alias>...', 2, None,
-            'Delete aliases, and print the hashes of the blobs that they named. The blobs stay: use del-blob for\n'
-            'them. Other aliases of exactly the same blobs share the manifest and go with it.',
+            'Delete aliases, and print the hashes of the blobs that they named.\n'
+            'The blobs stay: use del-blob for them. Other aliases of the same manifest go with it.',
             'dxf del-alias fred/datalogger may15-readings', DELETE),
     Command('get-digest', commands.get_digest, '<repo> [<alias>...]', 1, None,
             "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN,
@@ -84,10 +85,12 @@ COMMANDS = (
             'Print the aliases of a repository, one a line.',
             'dxf list-aliases fred/datalogger', PULL),
     Command('list-repos', commands.list_repos, '', 0, 0,
-            'Print the repositories of the registry, one a line. Not all registries offer that.',
+            'Print the repositories of the registry, one a line.\n'
+            'Not all registries offer that.',
             'dxf list-repos'),
     Command('auth', commands.auth, '<repo> <action>...', 2, None,
-            'Authenticate, and print the token, for DXF_TOKEN. An action is pull, push, delete or *.\n'
+            'Authenticate, and print the token, for DXF_TOKEN.\n'
+            'An action is pull, push, delete or *.\n'
             'Registries that give no tokens print none; a wrong password is an error all the same.',
             'DXF_TOKEN=$(dxf auth fred/datalogger pull)'),
 )
