@@ -6,20 +6,22 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from requests import Response
 
-from dxf import download, manifests
+from dxf import manifests
+from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import (DXFDigestMismatchError, DXFDigestNotAvailableForSchema1, DXFError, DXFHTTPError,
                             DXFInvalidDocumentError, DXFMountFailed, DXFPlatformDataNotFound, DXFProtocolError)
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, INDEXES, READABLE, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, is_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
-from dxf.session import TIMEOUT, Limits, check_digest_header, discard, error_codes, expect, read_body
-from dxf.upload import OnPiece, Source, UploadSession, open_source
+from dxf.session import TIMEOUT, Limits, check_digest_header, discard, error_codes, expect, is_encoded, read_body
+from dxf.upload import OnPiece, Source, Upload, next_url, open_source
 
 if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
     from dxf.schema1 import Schema1Manifest
@@ -108,38 +110,38 @@ class DXF(DXFBase):
                 if digest not in (None, actual):
                     raise DXFDigestMismatchError(actual, digest)
                 digest = actual
-            if check_exists and digest is not None and self._has_blob(digest):
+            if check_exists and digest is not None and self._stored_size(digest) is not None:
                 return digest
             return self._upload(source, digest, _reporter(progress, filename is not None, digest, source.size))
         finally:
             source.close()
 
-    def _has_blob(self, digest: str) -> bool:
+    def _stored_size(self, digest: str) -> int | None:
+        """Return the size of a blob that the registry has, else ``None``."""
         try:
             self._sizes[digest] = self.blob_size(digest)
         except DXFHTTPError as error:
             if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
-                return False
+                return None
             raise
-        return True
+        return self._sizes[digest]
 
     def _upload(self, source: Source, digest: str | None, on_piece: OnPiece) -> str:
-        opened = self._request('post', 'blobs/uploads/', data=b'')
-        discard(opened, self._limits)
-        expect(opened, HTTPStatus.ACCEPTED)
-        session = UploadSession(self._base_request, opened, self._limits)
-        try:
-            digest = session.send(source, digest, on_piece)
-        except BaseException:
-            self._cancel_upload(session)
-            raise
-        self._sizes[digest] = session.sent
+        upload = Upload(source, self._begin_upload, self._base_request, self._stored_size, self._cancel_upload,
+                        self._limits)
+        digest, size = upload.send(digest, on_piece)
+        self._sizes[digest] = size
         return digest
 
-    def _cancel_upload(self, session: UploadSession) -> None:
+    def _begin_upload(self, **kwargs: Any) -> Response:
+        response = self._request('post', 'blobs/uploads/', data=b'', **kwargs)
+        discard(response, self._limits)
+        return response
+
+    def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
         with suppress(DXFError, OSError):  # OSError: all that requests raises
-            discard(self._send('delete', session.url, replace(self._limits, retries=0)), self._limits)
+            discard(self._send('delete', url, replace(self._limits, retries=0)), self._limits)
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
@@ -158,11 +160,17 @@ class DXF(DXFBase):
             raise ValueError('chunk_size is a number of bytes, at least 1')
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
-        chunks = download.verified(response, digest, chunk_size or download.CHUNK_SIZE)
-        if not size:
-            return chunks
-        declared = download.declared_size(response)
-        return chunks, self.blob_size(digest) if declared is None else declared
+        actual = None if is_encoded(response) else declared_size(response)
+        if actual is None:
+            actual = self.blob_size(digest)
+        reopen = partial(self._rest_of_blob, digest)
+        chunks = Download(response, digest, actual, reopen, self._limits).chunks(chunk_size or CHUNK_SIZE)
+        return (chunks, actual) if size else chunks
+
+    def _rest_of_blob(self, digest: str, start: int) -> Response:
+        response = self._request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-'})
+        expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+        return response
 
     def blob_size(self, digest: str) -> int:
         """Return the size of a blob in bytes.
@@ -172,7 +180,7 @@ class DXF(DXFBase):
         response = self._request('head', f'blobs/{check_digest(digest)}')
         discard(response, self._limits)
         expect(response, HTTPStatus.OK)
-        size = download.declared_size(response)
+        size = declared_size(response)
         if size is None:
             raise DXFProtocolError('the registry does not say how large the blob is')
         return size
@@ -185,11 +193,9 @@ class DXF(DXFBase):
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
         source = repository_at(self._host, repo)
-        response = self._request('post', 'blobs/uploads/', data=b'',
-                                 params={'mount': check_digest(digest), 'from': source})
-        discard(response, self._limits)
+        response = self._begin_upload(params={'mount': check_digest(digest), 'from': source})
         if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
-            self._cancel_upload(UploadSession(self._base_request, response, self._limits))
+            self._cancel_upload(next_url(response))
         if response.status_code != HTTPStatus.CREATED:
             raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
         check_digest_header(response, digest)
@@ -214,7 +220,7 @@ class DXF(DXFBase):
         """
         response = self._request('get', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
-        return _decode(read_body(response, self._limits.manifest)), response
+        return _decode(read_body(response, self._limits.manifest, self._limits)), response
 
     def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
         """Ask for a manifest's digest, without fetching it.

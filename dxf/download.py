@@ -1,18 +1,27 @@
-"""Downloads: a blob as a stream that is verified before it ends.
+"""Downloads: a blob as a stream that resumes where it broke, and is verified before it ends.
 
-Who asked, and how, is not known here: it is handed the answer.
+Authentication is not known here: a download is handed what asks for the rest of a blob.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 
 from requests import Response
+from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
 from dxf.names import digest_of
-from dxf.session import pieces
+from dxf.session import READ_SIZE, Attempts, Limits, is_encoded, is_transient, pieces
 
 CHUNK_SIZE = 8192
+REFILL = 1 << 20
+"""Bytes of progress after which a download may break as often again."""
+
+Reopen = Callable[[int], Response]
+
+_CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
 
 
 def declared_size(response: Response) -> int | None:
@@ -21,37 +30,130 @@ def declared_size(response: Response) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
-def verified(response: Response, digest: str, chunk_size: int) -> Iterator[bytes]:
-    """Yield a blob in chunks, the last one only when size and digest are right.
+class Download:
+    """One blob on its way.
 
-    :param response: the answer that carries the blob
+    :param response: the answer that carries the blob from its beginning
     :param digest: the blob's
-    :param chunk_size: bytes of every chunk but the last
-    :raises DXFDigestMismatchError: the registry sent something else
-    :raises DXFSizeMismatchError: it sent more or less than it declared
-    :raises requests.exceptions.RequestException: the connection broke
+    :param size: the blob's, in bytes; ``None`` where the registry does not tell
+    :param reopen: asks for the blob from a byte on: called with 5, sends ``Range: bytes=5-``
     """
-    if response.headers.get('Content-Encoding', 'identity').lower() != 'identity':
-        raise DXFProtocolError('the registry compressed a blob, which was not asked for')
-    with response:
-        yield from held_back(_checked(response, digest), chunk_size)
+
+    def __init__(self, response: Response, digest: str, size: int | None, reopen: Reopen, limits: Limits) -> None:
+        self._response = response
+        self._digest = digest
+        self._size = size
+        self._reopen = reopen
+        self._limits = limits
+
+    def chunks(self, chunk_size: int) -> Iterator[bytes]:
+        """Yield the blob in chunks, the last one only when size and digest are right.
+
+        :param chunk_size: bytes of every chunk but the last
+        :raises DXFDigestMismatchError: the registry sent something else
+        :raises DXFSizeMismatchError: it sent more or less than it declared
+        :raises requests.exceptions.RequestException: the connection broke, and resuming did not help
+        """
+        try:
+            yield from held_back(self._checked(), chunk_size)
+        finally:
+            self._response.close()
+
+    def _checked(self) -> Iterator[bytes]:
+        """Yield the blob as it arrives, and raise at its end if it is not what it should be."""
+        sha256 = hashlib.sha256()
+        received = 0
+        for piece in self._decoded() if self._is_encoded() else self._resumed():
+            sha256.update(piece)
+            received += len(piece)
+            if self._size is not None and received > self._size:
+                break
+            yield piece
+        if self._size is not None and received != self._size:
+            raise DXFSizeMismatchError(received, self._size)
+        if digest_of(sha256) != self._digest:
+            raise DXFDigestMismatchError(digest_of(sha256), self._digest)
+
+    def _is_encoded(self) -> bool:
+        """Say whether the body has to be decoded.
+
+        One that is as long as the blob is the blob: a stored ``.gz`` that something on the way mislabels.
+        """
+        return is_encoded(self._response) and (self._size is None or declared_size(self._response) != self._size)
+
+    def _decoded(self) -> Iterator[bytes]:
+        """Yield a body that was compressed although that was not asked for; it cannot be resumed."""
+        if self._response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
+            raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
+        decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            for piece in pieces(self._response, self._limits):
+                while piece:
+                    yield decoder.decompress(piece, READ_SIZE)
+                    piece = decoder.unconsumed_tail
+            yield decoder.flush()
+        except zlib.error:
+            raise DXFProtocolError('the registry sent a blob whose gzip encoding is broken') from None
+
+    def _resumed(self) -> Iterator[bytes]:
+        """Yield the body, and where the connection breaks, what follows from another."""
+        attempts = Attempts(self._limits)
+        sha256 = hashlib.sha256()  # of what was yielded: a server that starts anew must repeat exactly that
+        received = 0
+        since = 0
+        stream = pieces(self._response, self._limits)
+        while True:
+            broken: RequestException | None = None
+            try:
+                for piece in stream:
+                    sha256.update(piece)
+                    received += len(piece)
+                    since += len(piece)
+                    yield piece
+            except RequestException as error:
+                broken = error
+            if self._size is None and broken is None or self._size is not None and received >= self._size:
+                return
+            if since >= REFILL:
+                attempts, since = Attempts(self._limits), 0
+            if broken is not None and not is_transient(broken) or not attempts.next():
+                raise broken or DXFSizeMismatchError(received, self._size)
+            stream = self._rest(received, digest_of(sha256))
+
+    def _rest(self, start: int, digest: str) -> Iterator[bytes]:
+        """Yield what follows the first ``start`` bytes, whose digest is known."""
+        self._response.close()
+        self._response = response = self._reopen(start)
+        if is_encoded(response):
+            raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
+        stream = pieces(response, self._limits)
+        if response.status_code == 206:
+            self._check_range(response, start)
+        elif start:
+            stream = _without_start(stream, start, digest)
+        return stream
+
+    def _check_range(self, response: Response, start: int) -> None:
+        """Insist on exactly the range asked for (https://www.rfc-editor.org/rfc/rfc9110#section-14.4)."""
+        match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
+        if match is None or int(match[1]) != start or self._size is not None and (
+                int(match[2]) != self._size - 1 or match[3] not in ('*', str(self._size))):
+            raise DXFProtocolError('the registry sent another range of the blob than was asked for')
 
 
-def _checked(response: Response, digest: str) -> Iterator[bytes]:
-    """Yield a body as it arrives, and raise at its end if it was not what it should be."""
-    size = declared_size(response)
+def _without_start(stream: Iterator[bytes], start: int, digest: str) -> Iterator[bytes]:
+    """Yield what follows the first ``start`` bytes, which have been seen and must be the same again."""
     sha256 = hashlib.sha256()
-    received = 0
-    for piece in pieces(response):
-        sha256.update(piece)
-        received += len(piece)
-        if size is not None and received > size:
-            break
-        yield piece
-    if size is not None and received != size:
-        raise DXFSizeMismatchError(received, size)
-    if digest_of(sha256) != digest:
-        raise DXFDigestMismatchError(digest_of(sha256), digest)
+    left = start
+    for piece in stream:
+        known, rest = piece[:left], piece[left:]
+        if left:
+            sha256.update(known)
+            left -= len(known)
+            if not left and digest_of(sha256) != digest:
+                raise DXFDigestMismatchError(digest_of(sha256), digest)
+        if rest:
+            yield rest
 
 
 def held_back(stream: Iterable[bytes], chunk_size: int) -> Iterator[bytes]:

@@ -44,7 +44,7 @@ class PaginatingResponse:
                 raise DXFProtocolError('the pages of the listing do not end')
             seen.add(page)
             response = self._fetch(page)
-            for name in self._names(read_body(response, self._limits.page)):
+            for name in self._names(read_body(response, self._limits.page, self._limits)):
                 yield self._check(name)
             page = _next_page(response)
 

@@ -164,7 +164,7 @@ class DXFBase:
                               headers={'User-Agent': user_agent})
         raise_for_status(response, limits)
         expect(response, HTTPStatus.OK)
-        return read_token(read_body(response, limits.token))
+        return read_token(read_body(response, limits.token, limits))
 
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the registry's repositories. Not all registries offer that.
@@ -206,4 +206,4 @@ class DXFBase:
         :raises DXFUnauthorizedError: it does not take them
         """
         response = self._base_request('get', '')
-        return read_body(response, self._limits.page).decode('utf-8', 'replace'), response
+        return read_body(response, self._limits.page, self._limits).decode('utf-8', 'replace'), response

@@ -47,6 +47,8 @@ class Limits:
     longest_backoff: float = 8
     longest_retry_after: float = 60
     longest_waiting: float = 300
+    stall_seconds: float = 60
+    stall_bytes: int = 16 << 10
     redirects: int = 5
     manifest: int = 4 << 20
     token: int = 128 << 10
@@ -79,7 +81,7 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
     :raises requests.exceptions.RequestException: there is no answer
     :raises DXFProtocolError: a redirect that dxf does not follow
     """
-    waits = _Waits(limits)
+    attempts = Attempts(limits)
     body = kwargs.get('data')
     # A part that was sent once must not be appended to an upload a second time, and a generator is empty by then.
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
@@ -87,10 +89,10 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
         try:
             response = _follow(session, method, url, limits, **kwargs)
         except (NoConnection, Timeout) as error:
-            if not (repeatable and is_transient(error) and waits.next(None)):
+            if not (repeatable and is_transient(error) and attempts.next()):
                 raise
         else:
-            if response.status_code not in RETRIED or not repeatable or not waits.next(response):
+            if response.status_code not in RETRIED or not repeatable or not attempts.next(response):
                 return response
             discard(response, limits)
 
@@ -125,16 +127,19 @@ def resolve(response: Response, location: str) -> str:
     return url
 
 
-class _Waits:
-    """Counts the attempts of one request and sleeps between them."""
+class Attempts:
+    """Counts the attempts at one thing, and sleeps between them."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._attempts = 0
         self._waited = 0.0
 
-    def next(self, response: Response | None) -> bool:
-        """Sleep before another attempt; say no where there is none left."""
+    def next(self, response: Response | None = None) -> bool:
+        """Sleep before another attempt; say no where there is none left.
+
+        :param response: an answer that may ask for a pause by Retry-After
+        """
         limits = self._limits
         if self._attempts >= limits.retries:
             return False
@@ -190,35 +195,53 @@ def is_transient(error: BaseException) -> bool:
     return True
 
 
-def pieces(response: Response, size: int = READ_SIZE) -> Iterator[bytes]:
-    """Yield the body of an answer as it arrives, undecoded, in pieces of at most ``size`` bytes.
+def is_encoded(response: Response) -> bool:
+    """Say whether the body of an answer was compressed or the like, although ``identity`` was asked for."""
+    return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
 
-    :raises requests.exceptions.RequestException: the connection broke; too few bytes arrived
+
+def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives, undecoded.
+
+    A timeout of the socket never fires on one byte a second; here such a stream ends too.
+
+    :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
     """
     if response.raw is None:  # a transport that had read it already
         yield response.content
         return
     read = getattr(response.raw, 'read1', response.raw.read)
+    waited, arrived = 0.0, 0
     try:
-        while piece := read(size):
+        while True:
+            start = time.monotonic()
+            piece = read(READ_SIZE)
+            waited += time.monotonic() - start
+            if not piece:
+                return
             yield piece
+            arrived += len(piece)
+            if arrived >= limits.stall_bytes:
+                waited, arrived = 0.0, 0
+            elif waited >= limits.stall_seconds:
+                raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
     except ReadTimeoutError as error:
         raise ReadTimeout(error, response=response) from error
     except (Urllib3Error, OSError) as error:
         raise ChunkedEncodingError(error, response=response) from error
 
 
-def read_body(response: Response, limit: int) -> bytes:
+def read_body(response: Response, limit: int, limits: Limits) -> bytes:
     """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
 
     :param limit: bytes; more is an error
     :raises DXFProtocolError: it is larger, or compressed although that was not asked for
     """
-    if response.headers.get('Content-Encoding', 'identity').lower() != 'identity':
+    if is_encoded(response):
         response.close()
         raise DXFProtocolError('the registry compressed an answer, which was not asked for')
     body = bytearray()
-    for piece in pieces(response):
+    for piece in pieces(response, limits):
         body += piece
         if len(body) > limit:
             response.close()
@@ -233,7 +256,7 @@ def discard(response: Response, limits: Limits) -> bytes:
     :return: what could be read of it; never an error, as error bodies lie about their length
     """
     try:
-        return read_body(response, limits.error)
+        return read_body(response, limits.error, limits)
     except (DXFError, OSError):  # OSError: all that requests raises
         response.close()
         response.raw = BytesIO()

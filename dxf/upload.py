@@ -1,28 +1,40 @@
 """Uploads: what is to be sent, how long it is, and how it goes out.
 
 A source knows whether it can be read again; a body is a source on its way, and never sends more or fewer
-bytes than it declared. Authentication is not known here: a session is handed what makes its requests.
+bytes than it declared. Authentication is not known here: an upload is handed what makes its requests.
 """
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from requests import Response
+from requests.exceptions import RequestException
 
 from dxf.auth import origin_of
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError
 from dxf.manifests import OCTET_STREAM
-from dxf.names import HASH_READ_SIZE, digest_of
-from dxf.session import Limits, check_digest_header, discard, expect, resolve
+from dxf.names import digest_of
+from dxf.session import (READ_SIZE, RETRIED, Attempts, Limits, check_digest_header, discard, expect, is_transient,
+                         resolve)
 
 PART_SIZE = 4 << 20
 """Bytes in a part of an upload whose length is not known; GHCR takes no larger one."""
 
+SESSION_LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, *RETRIED)
+"""Statuses after which an upload may go well in a new session."""
+
+SESSIONS_LOST = 2
+
 OnPiece = Callable[[bytes], None]
+
+
+_RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
 
 class Source:
@@ -49,22 +61,26 @@ class Source:
     def read(self) -> Iterator[bytes]:
         """Yield its bytes, from the beginning where it can be read again.
 
-        :raises DXFSourceError: it does not have the size that it had when it was opened
+        :raises DXFSourceError: it cannot be read, or does not have the size that it had when it was opened
         """
         if self.size is None:
-            while piece := self._stream.read(HASH_READ_SIZE):
+            while piece := self._read(READ_SIZE):
                 yield piece
             return
         self._stream.seek(self._start)
         left = self.size
         while left:
-            piece = self._stream.read(min(left, HASH_READ_SIZE))
-            if not piece:
-                raise self.changed()
+            piece = self._read(min(left, READ_SIZE))
             left -= len(piece)
-            if not left and self._stream.read(1):
+            if not piece or not left and self._read(1):
                 raise self.changed()
             yield piece
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return bytes(self._stream.read(size))
+        except OSError as error:  # else it would pass for a failure of the network
+            raise DXFSourceError(f'cannot read {self.name}: {error.strerror}') from error
 
     def changed(self) -> DXFSourceError:
         """Return the error that says so."""
@@ -128,11 +144,13 @@ def _size_left(file: BinaryIO) -> int | None:
 class Body:
     """A source of known size as the body of one request.
 
-    requests takes its length from ``len`` and its bytes by iterating; each iteration starts anew.
+    requests takes its length from ``len`` and its bytes by iterating; each iteration starts anew. The last piece
+    leaves only when all of it, together with what went before, has the digest that was promised.
     """
 
-    def __init__(self, source: Source, on_piece: OnPiece) -> None:
+    def __init__(self, source: Source, digest: str, on_piece: OnPiece) -> None:
         self._source = source
+        self._digest = digest
         self._on_piece = on_piece
         self._reported = 0
 
@@ -140,10 +158,14 @@ class Body:
         return self._source.size or 0
 
     def __iter__(self) -> Iterator[bytes]:
+        sha256 = hashlib.sha256()
         sent = 0
         for piece in self._source.read():
-            yield piece
+            sha256.update(piece)
             sent += len(piece)
+            if sent == len(self) and digest_of(sha256) != self._digest:
+                raise self._source.changed()
+            yield piece
             if sent > self._reported:  # what is sent a second time is no progress
                 self._reported = sent
                 self._on_piece(piece)
@@ -152,41 +174,75 @@ class Body:
         """Do nothing: each iteration starts anew."""
 
 
-class UploadSession:
-    """An upload that a registry has opened.
+class Upload:
+    """One blob on its way to a registry.
 
-    :param request: makes a request of the registry, and raises where it refuses
-    :param opened: the answer that opened it
+    :param source: its content
+    :param begin: asks for an upload session, and returns the answer that opens it
+    :param request: makes a request of a whole URL, and raises where the registry refuses
+    :param stored_size: returns the size of a blob that the registry has, else ``None``
+    :param cancel: tells the registry to forget the session at a URL
 
-    ``url`` is where the next request of it goes, ``sent`` the bytes that the registry has confirmed.
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
     """
 
-    def __init__(self, request: Callable[..., Response], opened: Response, limits: Limits) -> None:
+    def __init__(self, source: Source, begin: Callable[[], Response], request: Callable[..., Response],
+                 stored_size: Callable[[str], int | None], cancel: Callable[[str], None], limits: Limits) -> None:
+        self._source = source
+        self._begin = begin
         self._request = request
+        self._stored_size = stored_size
+        self._cancel = cancel
         self._limits = limits
-        self.url = _next_url(opened)
-        self.sent = 0
+        self._url = ''
+        self._sent = 0
 
-    def send(self, source: Source, digest: str | None, on_piece: OnPiece) -> str:
-        """Send a source, and close the upload.
+    def send(self, digest: str | None, on_piece: OnPiece) -> tuple[str, int]:
+        """Send the source, by as many sessions as it takes.
 
         :param digest: the source's, ``None`` where only reading it will tell
-        :return: the digest
-        :raises DXFDigestMismatchError: the source has another; nothing is stored
+        :return: digest and size
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
+        :raises DXFSourceError: it changed, or would have to be read again and cannot
         """
-        if source.size is None or digest is None:
-            return self._send_parts(source, digest, on_piece)
-        body = Body(source, on_piece) if source.size else b''  # requests would declare no length for 0
-        self._finish(digest, body)
-        self.sent = source.size
-        return digest
+        if self._source.size is None or digest is None:
+            with self._session():
+                return self._send_parts(digest, on_piece)
+        body = Body(self._source, digest, on_piece) if self._source.size else b''  # requests would declare no length
+        attempts = Attempts(self._limits)
+        lost = 0
+        while True:
+            try:
+                with self._session():
+                    self._finish(digest, body)
+                return digest, self._source.size
+            except (DXFHTTPError, RequestException) as error:
+                if not _may_help(error):
+                    raise
+                if self._stored_size(digest) == self._source.size:  # only the answer was lost
+                    return digest, self._source.size
+                lost += isinstance(error, DXFHTTPError)
+                if lost > SESSIONS_LOST or not attempts.next():
+                    raise
 
-    def _send_parts(self, source: Source, digest: str | None, on_piece: OnPiece) -> str:
-        """Send every full part by PATCH, and the last one in the PUT that closes the upload."""
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        """Open a session, and have it forgotten if what is done in it fails."""
+        opened = self._begin()
+        expect(opened, HTTPStatus.ACCEPTED)
+        self._url = next_url(opened)
+        self._sent = 0
+        try:
+            yield
+        except BaseException:
+            self._cancel(self._url)
+            raise
+
+    def _send_parts(self, digest: str | None, on_piece: OnPiece) -> tuple[str, int]:
+        """Send every full part by PATCH, and the last one in the PUT that closes the session."""
         sha256 = hashlib.sha256()
         part = bytearray()
-        for piece in source.read():
+        for piece in self._source.read():
             sha256.update(piece)
             part += piece
             while len(part) > PART_SIZE:
@@ -194,30 +250,75 @@ class UploadSession:
                 del part[:PART_SIZE]
             on_piece(piece)
         actual = digest_of(sha256)
-        if digest is not None and actual != digest:
+        if digest not in (None, actual):
             raise DXFDigestMismatchError(actual, digest)
-        self._finish(actual, bytes(part))
-        self.sent += len(part)
-        return actual
+        size = self._sent + len(part)
+        try:
+            self._finish(actual, bytes(part))
+        except (DXFHTTPError, RequestException) as error:
+            if not _may_help(error) or self._stored_size(actual) != size:
+                raise
+        return actual, size
 
     def _send_part(self, part: bytes) -> None:
-        response = self._request('patch', self.url, data=part, headers={
-            'Content-Type': OCTET_STREAM, 'Content-Range': f'{self.sent}-{self.sent + len(part) - 1}'})
+        attempts = Attempts(self._limits)
+        end = self._sent + len(part)
+        while True:
+            try:
+                response = self._request('patch', self._url, data=part, headers={
+                    'Content-Type': OCTET_STREAM, 'Content-Range': f'{self._sent}-{end - 1}'})
+                expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+            except (DXFHTTPError, RequestException) as error:
+                if not _may_help(error):
+                    raise
+                stored = self._stored_part()
+                if stored not in (self._sent, end) or not attempts.next():
+                    raise
+                if stored == self._sent:
+                    continue
+            else:
+                discard(response, self._limits)
+                self._url = next_url(response)
+                if (stored_bytes(response) or 0) > end:
+                    raise DXFProtocolError('the registry counts more bytes of the upload than were sent')
+            self._sent = end
+            return
+
+    def _stored_part(self) -> int | None:
+        """Ask how many bytes of the session the registry has; ``None`` where the session is lost."""
+        try:
+            response = self._request('get', self._url)
+        except (DXFError, RequestException):
+            return None
         discard(response, self._limits)
-        expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
-        self.url = _next_url(response)
-        self.sent += len(part)
+        self._url = next_url(response) if 'Location' in response.headers else self._url
+        return stored_bytes(response)
 
     def _finish(self, digest: str, body: bytes | Body) -> None:
         # The URL is extended textually: registries sign its query.
-        url = f'{self.url}{"&" if "?" in self.url else "?"}digest={quote(digest, safe="")}'
+        url = f'{self._url}{"&" if "?" in self._url else "?"}digest={quote(digest, safe="")}'
         response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
         discard(response, self._limits)
-        expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+        expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
+        if 'Docker-Content-Digest' not in response.headers and self._stored_size(digest) is None:
+            raise DXFProtocolError('the registry accepted the blob, but does not have it')
 
 
-def _next_url(response: Response) -> str:
+def _may_help(error: Exception) -> bool:
+    """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
+    if isinstance(error, DXFHTTPError):
+        return error.response is not None and error.response.status_code in SESSION_LOST
+    return is_transient(error)
+
+
+def stored_bytes(response: Response) -> int | None:
+    """Return how many bytes of an upload the registry has, by the Range of its answer, ``a-b`` or ``bytes=a-b``."""
+    match = _RANGE.fullmatch(response.headers.get('Range', ''))
+    return int(match[2]) + 1 if match is not None else None
+
+
+def next_url(response: Response) -> str:
     """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
 
     A registry behind a proxy that ends TLS may write ``http``: on its own host that is lifted to https.
