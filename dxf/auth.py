@@ -7,17 +7,26 @@ https://distribution.github.io/distribution/spec/auth/token/
 import ipaddress
 import re
 import socket
+import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import www_authenticate
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
+from requests.exceptions import RequestException
 
 from dxf.documents import load_object
-from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFProtocolError
+
+RENEWAL_MARGIN = 10.0
+"""Seconds before a token's end at which it is renewed, if it lives long enough."""
+
+LONGEST_LIFE = 10 * 365 * 86400
 
 Origin = tuple[str, str, int]
 
@@ -57,6 +66,7 @@ class RegistryAuth(AuthBase):
 
     def __init__(self, base_url: str) -> None:
         self._origin = origin_of(base_url)
+        self._renewal: tuple[float, Callable[[], Any]] | None = None
         self.headers: dict[str, str] = {}
 
     def covers(self, url: str | None) -> bool:
@@ -75,6 +85,7 @@ class RegistryAuth(AuthBase):
 
     @authorization.setter
     def authorization(self, value: str | None) -> None:
+        self._renewal = None
         if value is None:
             self.headers.pop('Authorization', None)
         else:
@@ -85,6 +96,25 @@ class RegistryAuth(AuthBase):
         """The Bearer token in use, if there is one."""
         scheme, _, token = (self.authorization or '').partition(' ')
         return token if scheme == 'Bearer' else None
+
+    def renew_after(self, seconds: float | None, renew: Callable[[], Any]) -> None:
+        """Remember how to get the token in use anew, and the seconds that it lives.
+
+        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
+        """
+        if seconds is not None:
+            self._renewal = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN), renew
+
+    def renew_if_due(self) -> None:
+        """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
+
+        Where that fails the old one stays in use: whether it is still good is for the registry to say.
+        """
+        if self._renewal is None or time.monotonic() < self._renewal[0]:
+            return
+        renew, self._renewal = self._renewal[1], None
+        with suppress(DXFError, RequestException):
+            renew()
 
 
 class TokenRequestAuth(AuthBase):
@@ -204,8 +234,10 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def read_token(answer: bytes) -> str:
-    """Return the token in a token server's answer: ``access_token`` if there is one, else ``token``.
+def read_token(answer: bytes) -> tuple[str, float | None]:
+    """Return the token in a token server's answer, and the seconds that it lives, if the answer says so.
+
+    The token is ``access_token`` if there is one, else ``token``.
 
     :raises DXFProtocolError: there is none, or none that fits in a header
     """
@@ -216,4 +248,7 @@ def read_token(answer: bytes) -> str:
     token = document.get('access_token') or document.get('token')
     if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         raise DXFProtocolError("the token server's answer holds no token")
-    return token
+    seconds = document.get('expires_in')
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < LONGEST_LIFE:
+        return token, None
+    return token, seconds

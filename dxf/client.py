@@ -339,9 +339,18 @@ class DXF(DXFBase):
             check_digest(digest)
         for digest in digests:
             if digest not in self._sizes:
-                self._sizes[digest] = self.blob_size(digest)
+                self._sizes[digest] = self._size_to_name(digest)
         schema = 'oci' if self._schema == 'oci' else 'v2'
         return manifests.make([Descriptor(digest, self._sizes[digest]) for digest in digests], schema)
+
+    def _size_to_name(self, digest: str) -> int:
+        try:
+            return self.blob_size(digest)
+        except DXFHTTPError as error:
+            if error.response is None or error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
+                               f'dxf push-blob {self._repo} <file>', response=error.response) from None
 
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""

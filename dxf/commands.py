@@ -36,7 +36,7 @@ class Job:
         """Return the registry, or the repository where the command names one; no request is made."""
         settings = self.settings
         if settings.insecure and (settings.username or settings.authorization):
-            raise DXFAuthInsecureError()
+            raise DXFAuthInsecureError('Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials')
         options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         limits = dxf.Limits(retries=settings.retries)
         registry: Any

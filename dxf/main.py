@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -86,6 +87,33 @@ def _job(command: Command, operands: list[str], settings: Settings) -> Job:
     return Job(settings, command.actions, repository, operands)
 
 
+def _parse(args: Sequence[str]) -> argparse.Namespace:
+    """Return the command that is asked for, its parser and its operands."""
+    parser = make_parser()
+    if not args:
+        parser.print_help()
+        parser.error('too few arguments: a command is needed')
+    names = [command.name for command in COMMANDS]
+    if args[0] not in names and not args[0].startswith('-'):
+        near = difflib.get_close_matches(args[0], names, 1)
+        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
+    return parser.parse_args(args)
+
+
+def _run(command: Command, job: Job) -> int:
+    """Run a command; where the registry says that it may not, or that it has not, return what that stands for."""
+    try:
+        command.run(job)
+    except (DXFUnauthorizedError, HTTPError) as error:
+        status = status_of(error)
+        if status == FAILED:
+            raise
+        used = f'; {job.settings.credential}' if status == errno.EACCES else ''
+        print(f'dxf: {line_of(error)}{used}', file=sys.stderr)
+        return status
+    return 0
+
+
 def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command.
 
@@ -95,26 +123,13 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     :raises SystemExit: with status 2 for wrong usage, with 0 after ``--help`` and ``--version``
     :raises Exception: whatever else goes wrong
     """
-    parser = make_parser()
-    if not args:
-        parser.print_help()
-        parser.error('too few arguments: a command is needed')
-    names = [command.name for command in COMMANDS]
-    if args[0] not in names and not args[0].startswith('-'):
-        near = difflib.get_close_matches(args[0], names, 1)
-        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
-    namespace = parser.parse_args(args)
+    namespace = _parse(args)
+    parser: _Parser = namespace.parser
     try:
         _check_count(namespace.command, namespace.operands)
-        namespace.command.run(_job(namespace.command, namespace.operands, read_settings(environ)))
+        return _run(namespace.command, _job(namespace.command, namespace.operands, read_settings(environ)))
     except (SettingsError, UsageError) as error:
-        namespace.parser.error(printable(str(error)))
-    except (DXFUnauthorizedError, HTTPError) as error:
-        if status_of(error) == FAILED:
-            raise
-        print(f'dxf: {line_of(error)}', file=sys.stderr)
-        return status_of(error)
-    return 0
+        return parser.error(printable(str(error)))
 
 
 class _Terminated(BaseException):

@@ -5,6 +5,7 @@ What is in one of its repositories belongs to the client.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
@@ -96,6 +97,7 @@ class DXFBase:
         :raises DXFHTTPError: it refused otherwise
         """
         url = urljoin(self._base_url, path)
+        self._credential.renew_if_due()
         response = self._send(method, url, **kwargs)
         if self._response_needs_auth(response) and self._auth is not None:
             before = dict(self._headers)
@@ -151,20 +153,22 @@ class DXFBase:
             return None
         scopes = self._scopes(actions) or challenge.scopes or self._default_scopes()
         url = token_url(challenge, self._base_url, self._auth_host, scopes)
-        self.token = self._fetch_token(url, value, user_agent)
-        return self.token
+        return self._get_token(url, value, user_agent)
 
     def _default_scopes(self) -> tuple[str, ...]:
         return ('registry:catalog:*',)
 
-    def _fetch_token(self, url: str, authorization: str | None, user_agent: str) -> str:
+    def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
         limits = replace(self._limits, redirects=0)
         response = self._send('get', url, limits, auth=TokenRequestAuth(authorization),
                               headers={'User-Agent': user_agent})
         raise_for_status(response, limits)
         expect(response, HTTPStatus.OK)
-        return read_token(read_body(response, limits.token, limits))
+        token, seconds = read_token(read_body(response, limits.token, limits))
+        self.token = token
+        self._credential.renew_after(seconds, partial(self._get_token, url, authorization, user_agent))
+        return token
 
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the registry's repositories. Not all registries offer that.

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from io import BytesIO
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from requests import Response, Session
 from requests.adapters import HTTPAdapter
@@ -267,7 +267,8 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     """Raise the error that a refusing answer stands for.
 
     :raises DXFUnauthorizedError: 401
-    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``
+    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, and
+        what was asked for, without the query: that may hold a secret
     """
     status = response.status_code
     if status < 400:
@@ -279,7 +280,9 @@ def raise_for_status(response: Response, limits: Limits) -> None:
         reason = HTTPStatus(status).phrase
     except ValueError:
         reason = 'Error'
-    raise DXFHTTPError(f'{status} {reason}' + (f': {message}' if message else ''), response=response)
+    _, _, name = urlsplit(response.url).path.partition('/v2/')
+    raise DXFHTTPError(f'{status} {reason}' + (f': {message}' if message else '') + (f' ({name})' if name else ''),
+                       response=response)
 
 
 def error_codes(response: Response) -> tuple[str, ...]:

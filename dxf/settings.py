@@ -56,6 +56,17 @@ class Settings:
     retries: int = Limits.retries
     schema: str = 'v2'
 
+    @property
+    def credential(self) -> str:
+        """Say which credential is used, without its value."""
+        if self.username is not None:
+            return f'the credential used is DXF_PASSWORD of user {self.username}'
+        if self.authorization is not None:
+            return 'the credential used is DXF_AUTHORIZATION'
+        if self.token is not None:
+            return 'the credential used is DXF_TOKEN, which may have expired'
+        return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD'
+
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings from an environment; a variable that is empty counts as not set.
