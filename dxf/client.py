@@ -160,6 +160,7 @@ class DXF(DXFBase):
             raise ValueError('chunk_size is a number of bytes, at least 1')
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
+        check_digest_header(response, digest)
         actual = None if is_encoded(response) else declared_size(response)
         if actual is None:
             actual = self.blob_size(digest)

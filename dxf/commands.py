@@ -38,7 +38,8 @@ class Job:
         if settings.insecure and (settings.username or settings.authorization):
             raise DXFAuthInsecureError('Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials')
         options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
-        limits = dxf.Limits(retries=settings.retries)
+        idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
+        limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
         registry: Any
         if self.repository is None:
             registry = dxf.DXFBase(settings.host, *options, limits=limits)

@@ -5,6 +5,7 @@ the connections.
 """
 
 import random
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -34,8 +35,13 @@ TIMEOUT = (10.0, 60.0)
 READ_SIZE = 1 << 20
 CONNECTIONS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
+KEPT = (307, 308)
+"""Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
+
 RETRIED = (408, 429, 500, 502, 503, 504)
 MESSAGE_LENGTH = 200
+
+_QUERY = re.compile(r'\?[^\s\'"<>]+')
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class RegistrySession(Session):
 
 
 def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
-    """Send a request, again where that may help, and follow redirects of GET and HEAD.
+    """Send a request, again where that may help, and follow redirects.
 
     The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
     ``auth`` must be among them, or requests would look for a credential in ``~/.netrc``.
@@ -89,6 +95,7 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
         try:
             response = _follow(session, method, url, limits, **kwargs)
         except (NoConnection, Timeout) as error:
+            _redact(error)
             if not (repeatable and is_transient(error) and attempts.next()):
                 raise
         else:
@@ -98,21 +105,25 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
 
 
 def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
-    seen = set()
+    """Send a request and follow redirects: each keeps its method and its body, or is an error.
+
+    A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
+    """
+    seen: set[str] = set()
     while True:
         response = session.request(method, url, stream=True, allow_redirects=False, **kwargs)
         response.url = response.url or url  # a transport need not say
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
             return response
-        if method.lower() not in ('get', 'head'):
-            response.close()
-            raise DXFProtocolError(f'the registry redirected a {method.upper()}: dxf does not follow that')
+        discard(response, limits)
+        if len(seen) == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+            raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
         seen.add(response.url)
         url = resolve(response, location)
-        discard(response, limits)
-        if url in seen or len(seen) > limits.redirects:
+        if url in seen:
             raise DXFProtocolError('the registry redirects in circles')
+        rewind(kwargs.get('data'))
         kwargs.pop('params', None)
 
 
@@ -180,6 +191,12 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             pending += [one.__context__, one.__cause__, getattr(one, 'reason', None), *one.args]
+
+
+def _redact(error: BaseException) -> None:
+    """Take the queries of URLs out of the texts of an error: uploads and storage services keep secrets there."""
+    for cause in causes(error):
+        cause.args = tuple(_QUERY.sub('?...', arg) if isinstance(arg, str) else arg for arg in cause.args)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -334,6 +351,5 @@ def rewind(body: Any) -> None:
         return
     again = getattr(body, 'rewind', None)
     if again is None:
-        raise DXFSourceError('the registry asked to authenticate in the middle of an upload '
-                             'whose source cannot be read again')
+        raise DXFSourceError('the registry asked for the body of a request again, but its source cannot be read twice')
     again()
