@@ -12,7 +12,7 @@ from typing import Any
 from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
 
 DOCKER_HUB = 'registry-1.docker.io'
-_READ_SIZE = 1 << 20
+HASH_READ_SIZE = 1 << 20
 
 _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
@@ -170,6 +170,6 @@ def hash_file(filename: str) -> str:
     """
     sha256 = hashlib.sha256()
     with open(filename, 'rb', buffering=0) as file:
-        while piece := file.read(_READ_SIZE):
+        while piece := file.read(HASH_READ_SIZE):
             sha256.update(piece)
     return digest_of(sha256)

@@ -272,7 +272,10 @@ class Upload:
                 if not _may_help(error):
                     raise
                 stored = self._stored_part()
-                if stored not in (self._sent, end) or not attempts.next():
+                if stored not in (self._sent, end):
+                    raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
+                                         'time; push it from a file') from error
+                if not attempts.next():
                     raise
                 if stored == self._sent:
                     continue
