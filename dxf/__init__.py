@@ -12,9 +12,11 @@
 from dxf import exceptions
 from dxf.client import DXF
 from dxf.listing import PaginatingResponse
-from dxf.names import hash_bytes, hash_file, split_digest, to_bytes as _to_bytes_2and3
+from dxf.names import hash_bytes, hash_file, split_digest, to_bytes
 from dxf.registry import DXFBase
 from dxf.session import Limits
 from dxf.version import VERSION as __version__
+
+_to_bytes_2and3 = to_bytes
 
 __all__ = ['DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'exceptions', 'hash_bytes', 'hash_file', 'split_digest']

@@ -66,6 +66,7 @@ class DXF(DXFBase):
         """
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
         dxf._limits = base._limits
+        dxf._schema = getattr(base, '_schema', dxf._schema)
         dxf._sessions = base._sessions
         dxf._credential = base._credential
         return dxf
@@ -141,7 +142,7 @@ class DXF(DXFBase):
     def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
         with suppress(DXFError, OSError):  # OSError: all that requests raises
-            discard(self._send('delete', url, replace(self._limits, retries=0)), self._limits)
+            self._base_request('delete', url, limits=replace(self._limits, retries=0))
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.

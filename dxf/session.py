@@ -41,6 +41,7 @@ KEPT = (307, 308)
 RETRIED = (408, 429, 500, 502, 503, 504)
 MESSAGE_LENGTH = 200
 
+_CONTROL = re.compile(r'[\x00-\x20\x7f-\x9f]')
 _QUERY = re.compile(r'\?[^\s\'"<>]+')
 
 
@@ -111,7 +112,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
     """
     seen: set[str] = set()
     while True:
-        response = session.request(method, url, stream=True, allow_redirects=False, **kwargs)
+        response = session.request(method, url, **{**kwargs, 'stream': True, 'allow_redirects': False})
         response.url = response.url or url  # a transport need not say
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
@@ -132,6 +133,8 @@ def resolve(response: Response, location: str) -> str:
 
     :raises DXFProtocolError: it leads from https to http, or is no address to follow
     """
+    if _CONTROL.search(location):  # urljoin would drop some silently
+        raise DXFProtocolError('the registry sent an address that dxf does not follow')
     url = urljoin(response.url, location)
     if split_url(url).scheme == 'http' and origin_of(response.url)[0] == 'https':
         raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')

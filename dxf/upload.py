@@ -108,7 +108,11 @@ class _Pieces(io.RawIOBase):
 
     def read(self, _size: int = -1, /) -> bytes:
         """Return the next piece that is not empty, however large."""
-        return next((piece for piece in map(bytes, self._iterator) if piece), b'')
+        for piece in self._iterator:
+            content = memoryview(piece).tobytes()  # refuses numbers, of which bytes() would make that many zeros
+            if content:
+                return content
+        return b''
 
 
 def open_source(filename: str | None, data: Any) -> Source:
