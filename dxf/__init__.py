@@ -9,14 +9,14 @@
     dxf.set_alias('may15-readings', digest)
 """
 
-from dxf import exceptions
+from dxf import exceptions, names, version
 from dxf.client import DXF
 from dxf.listing import PaginatingResponse
-from dxf.names import hash_bytes, hash_file, split_digest, to_bytes
+from dxf.names import hash_bytes, hash_file, split_digest
 from dxf.registry import DXFBase
 from dxf.session import Limits
-from dxf.version import VERSION as __version__
 
-_to_bytes_2and3 = to_bytes
+__version__ = version.VERSION
+_to_bytes_2and3 = names.to_bytes
 
 __all__ = ['DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'exceptions', 'hash_bytes', 'hash_file', 'split_digest']

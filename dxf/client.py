@@ -32,6 +32,8 @@ Manifest: TypeAlias = 'Image | Index'
 
 SCHEMAS = ('v2', 'oci', 'v1')
 INDEX_DEPTH = 4
+CANCEL_TIMEOUT = 2
+"""Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
 
 class DXF(DXFBase):
@@ -142,7 +144,7 @@ class DXF(DXFBase):
     def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
         with suppress(DXFError, OSError):  # OSError: all that requests raises
-            self._base_request('delete', url, limits=replace(self._limits, retries=0))
+            self._base_request('delete', url, limits=replace(self._limits, retries=0), timeout=CANCEL_TIMEOUT)
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.

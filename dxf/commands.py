@@ -7,14 +7,14 @@ import errno
 import json
 import os
 import stat
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import dxf
+from dxf import console
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
-from dxf.names import check_alias, check_repository, complete_digest, hash_file
+from dxf.names import check_alias, check_host, complete_digest, hash_file, repository_at
 from dxf.progress import Bars, bars
 from dxf.settings import Settings
 
@@ -90,16 +90,18 @@ def _at_alias(operand: str) -> str:
     return _alias(operand[1:])
 
 
-def _digest(operand: str) -> str:
+def _digest(operand: str, other: str = '', meaning: str = '') -> str:
+    """Return the digest that an operand is; the message for one that is none names what ``other`` would mean."""
     try:
         return complete_digest(operand)
     except dxf.exceptions.DXFError as error:
-        raise UsageError(str(error)) from None
+        hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
+        raise UsageError(f'{error}{hint}') from None
 
 
-def _repository(operand: str) -> str:
+def _repository(operand: str, host: str) -> str:
     try:
-        return check_repository(operand)
+        return repository_at(check_host(host), operand)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
 
@@ -121,30 +123,26 @@ def _file(operand: str) -> str:
 def _targets(job: Job) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not job.operands:
-        return [Target(manifest=sys.stdin.read())]
-    return [Target(alias=_at_alias(operand)) if operand.startswith('@') else Target(digest=_digest(operand))
-            for operand in job.operands]
+        return [Target(manifest=console.read())]
+    return [Target(alias=_at_alias(operand)) if operand.startswith('@') else
+            Target(digest=_digest(operand, f'@{operand}', 'an alias')) for operand in job.operands]
 
 
 def _aliases(job: Job) -> list[Target]:
     if not job.operands:
-        return [Target(manifest=sys.stdin.read())]
+        return [Target(manifest=console.read())]
     return [Target(alias=_alias(operand)) for operand in job.operands]
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
 
 
 def _print(result: Any) -> None:
     """Print one item a line; a multi-platform result as one JSON object."""
     if isinstance(result, dict):
-        _write(json.dumps(result, sort_keys=True) + '\n')
+        console.write(json.dumps(result, sort_keys=True) + '\n')
     elif isinstance(result, list):
         for item in result:
-            _write(f'{item}\n')
+            console.write(f'{item}\n')
     else:
-        _write(f'{result}\n')
+        console.write(f'{result}\n')
 
 
 def auth(job: Job) -> None:
@@ -186,8 +184,7 @@ def pull_blob(job: Job) -> None:
 
 
 def _pull(job: Job, repository: Any, digest: str, progress: Bars | None) -> None:
-    sys.stdout.flush()
-    out: Any = getattr(sys.stdout, 'buffer', sys.stdout)
+    out = console.binary_output()
     chunks, size = repository.pull_blob(digest, size=True, chunk_size=job.settings.chunk_size)
     if job.settings.blob_info:
         out.write(f'{digest} {size}\n'.encode('ascii'))
@@ -217,7 +214,7 @@ def _sum(blobs: list[tuple[str, int]]) -> int:
 
 def mount_blob(job: Job) -> None:
     """Mount a blob from another repository, give it an alias, print its digest."""
-    source = _repository(job.operands[0])
+    source = _repository(job.operands[0], job.settings.host)
     digest = _digest(job.operands[1])
     alias = _at_alias(job.operands[2]) if len(job.operands) > 2 else None
     with job.registry() as repository:
@@ -243,10 +240,11 @@ def del_blob(job: Job) -> None:
 def set_alias(job: Job) -> None:
     """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
     alias = _alias(job.operands[0])
-    blobs = [_file(operand) if os.sep in operand else _digest(operand) for operand in job.operands[1:]]
+    blobs = [_file(operand) if os.sep in operand else _digest(operand, f'./{operand}', 'a file')
+             for operand in job.operands[1:]]
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
     with job.registry() as repository:
-        _write(repository.set_alias(alias, *digests))
+        console.write_exactly(repository.set_alias(alias, *digests))
 
 
 def get_alias(job: Job) -> None:
@@ -296,4 +294,4 @@ def get_manifest(job: Job) -> None:
             if isinstance(manifest, dict):
                 _print(manifest)
             else:
-                _write(manifest)
+                console.write_exactly(manifest)

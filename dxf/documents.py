@@ -31,14 +31,14 @@ def load_json(text: str | bytes) -> Json:
     :raises DXFInvalidDocumentError: it is not JSON, repeats a key, nests too deep, or holds a number too long
     """
     try:
-        if isinstance(text, bytes):
-            text = text.decode('utf-8')
+        # a surrogate alone, in text that was read carelessly, is no UTF-8 either
+        text = text.decode('utf-8') if isinstance(text, bytes) else text.encode('utf-8').decode('utf-8')
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except DXFInvalidDocumentError:
         raise
     except RecursionError:
         raise DXFInvalidDocumentError('invalid JSON: nested too deep') from None
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, and an integer of too many digits
+    except ValueError as error:  # JSONDecodeError, UnicodeError, and an integer of too many digits
         reason = error.msg if isinstance(error, json.JSONDecodeError) else 'not UTF-8, or a number too long'
         raise DXFInvalidDocumentError(f'invalid JSON: {reason}') from None
 

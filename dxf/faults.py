@@ -12,6 +12,10 @@ from dxf.exceptions import DXFError, DXFUnauthorizedError
 from dxf.session import causes, error_codes
 
 FAILED = 1
+UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+"""What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
+
+CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
 
 
 def status_of(error: Exception) -> int:
@@ -45,15 +49,25 @@ def line_of(error: BaseException) -> str:
 def _network(error: RequestException) -> str:
     host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
     for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (f'cannot verify the certificate of {host}: {cause.verify_message}; if it is signed by a CA of '
-                    "your own, set REQUESTS_CA_BUNDLE to a file of the CA's certificates")
-        if isinstance(cause, socket.gaierror):
-            return f'cannot find {host}: {cause.strerror}'
-        if isinstance(cause, ConnectionRefusedError):
-            return f'cannot connect to {host}: connection refused; is a registry running there?'
+        known = _known(cause, host)
+        if known is not None:
+            return known
     if isinstance(error, SSLError):
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(error, Timeout):
         return f'no answer from {host} in time; DXF_TIMEOUT sets the seconds to wait'
     return f'the connection to {host} broke'
+
+
+def _known(cause: BaseException, host: str) -> str | None:
+    """Return what one of the causes of a failure means, if it alone tells."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
+        return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
+    if isinstance(cause, ssl.SSLError) and cause.reason == 'NO_CERTIFICATE_OR_CRL_FOUND':
+        return 'the file that REQUESTS_CA_BUNDLE or DXF_TLSVERIFY names holds no certificate'
+    if isinstance(cause, socket.gaierror):
+        return f'cannot find {host}: {cause.strerror}'
+    if isinstance(cause, ConnectionRefusedError):
+        return f'cannot connect to {host}: connection refused; is a registry running there?'
+    return None

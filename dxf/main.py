@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from requests.exceptions import HTTPError
 
+from dxf import console
 from dxf.commands import Job, UsageError
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
@@ -36,7 +37,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f'dxf: {message} (see {self.prog} --help)\n')
+        console.complain(printable(f'{message} (see {self.prog} --help)'))
+        sys.exit(USAGE_ERROR)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        console.write(message)  # argparse would let a full disk pass for success
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -109,7 +114,7 @@ def _run(command: Command, job: Job) -> int:
         if status == FAILED:
             raise
         used = f'; {job.settings.credential}' if status == errno.EACCES else ''
-        print(f'dxf: {line_of(error)}{used}', file=sys.stderr)
+        console.complain(f'{line_of(error)}{used}')
         return status
     return 0
 
@@ -129,7 +134,7 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
         _check_count(namespace.command, namespace.operands)
         return _run(namespace.command, _job(namespace.command, namespace.operands, read_settings(environ)))
     except (SettingsError, UsageError) as error:
-        return parser.error(printable(str(error)))
+        return parser.error(str(error))
 
 
 class _Terminated(BaseException):
@@ -162,7 +167,8 @@ def main() -> int:
             status = doit(sys.argv[1:], os.environ)
         except SystemExit as ended:  # help, or wrong usage
             status = int(ended.code or 0)
-        sys.stdout.flush()  # a full disk, or a reader who has gone, is told here and not after the end
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk, or a reader who has gone, is told here and not after the end
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:
@@ -170,7 +176,7 @@ def main() -> int:
     except _Terminated:
         return _die(signal.SIGTERM)
     except Exception as error:
-        print(f'dxf: {line_of(error)}', file=sys.stderr)
+        console.complain(line_of(error))
         _abandon_output()
         return status_of(error)
     return status

@@ -6,7 +6,7 @@ manifest came from is not known here; how schema 1 is signed and verified has a 
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dxf.documents import Json, load_object, member
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
@@ -74,13 +74,13 @@ def base_type(content_type: str | None) -> str:
 def _platform(document: Json) -> str | None:
     if not isinstance(document, dict):
         return None
-    parts = [document.get(key) for key in ('os', 'architecture')]
-    if not all(parts):
+    parts: list[Any] = [document.get(key) for key in ('os', 'architecture', 'variant') if document.get(key)]
+    if not document.get('os') or not document.get('architecture'):
         return None
-    if document.get('variant'):
-        parts.append(document['variant'])
     try:
-        return check_platform('/'.join(map(str, parts)))
+        return check_platform('/'.join(parts))
+    except TypeError:
+        raise DXFInvalidDocumentError('invalid document: a platform whose parts are no text') from None
     except DXFInvalidNameError as error:
         raise DXFInvalidDocumentError(str(error)) from None
 
@@ -128,8 +128,15 @@ def _media_type(document: dict[str, Json], content_type: str | None) -> str:
     return media_type
 
 
+def _known_type(document: dict[str, Json], content_type: str | None) -> str:
+    media_type = _media_type(document, content_type)
+    if media_type not in IMAGES + INDEXES:
+        raise DXFUnsupportedSchemaType(media_type or None)
+    return media_type
+
+
 def _is_schema1(document: dict[str, Json]) -> bool:
-    return bool(document.get('schemaVersion') == 1)
+    return document.get('schemaVersion') == 1 and document['schemaVersion'] is not True
 
 
 def read(text: str, content_type: str | None = None, verify: bool = True) -> 'ImageManifest | Index | Schema1Manifest':
@@ -146,13 +153,14 @@ def read(text: str, content_type: str | None = None, verify: bool = True) -> 'Im
     """
     document = load_object(text)
     if _is_schema1(document):
-        if base_type(content_type) not in (*SCHEMA1, *_VAGUE):
-            raise DXFInvalidDocumentError(f'invalid manifest: schema 1 under Content-Type {base_type(content_type)}')
+        for media_type in (base_type(content_type), document.get('mediaType', '')):
+            if media_type not in (*SCHEMA1, *_VAGUE):
+                raise DXFInvalidDocumentError(f'invalid manifest: schema 1 that is said to be {media_type}')
+        if document.keys() & {'config', 'layers', 'manifests'}:
+            raise DXFInvalidDocumentError('invalid manifest: schema 1 and something newer in one')
         from dxf import schema1
         return schema1.read(text, verify)
-    media_type = _media_type(document, content_type)
-    if media_type not in IMAGES + INDEXES:
-        raise DXFUnsupportedSchemaType(media_type or None)
+    media_type = _known_type(document, content_type)
     if document.get('schemaVersion') != 2:
         raise DXFInvalidDocumentError('invalid manifest: schemaVersion is not 2')
     digest = hash_bytes(text.encode('utf-8'))
@@ -171,7 +179,7 @@ def media_type_of(text: str) -> str:
     document = load_object(text)
     if _is_schema1(document):
         return SCHEMA1_SIGNED if document.get('signatures') else SCHEMA1_UNSIGNED
-    return _media_type(document, None)
+    return _known_type(document, None)
 
 
 def make(blobs: list[Descriptor], schema: str) -> str:

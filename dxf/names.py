@@ -35,10 +35,12 @@ def check_host(host: str) -> str:
         (the empty string among them) become ``registry-1.docker.io``
     :raises DXFInvalidNameError: it is anything else: a scheme, a path, a user name ...
     """
+    if '@' in host:  # what stands before it may be a password
+        raise DXFInvalidNameError('invalid host: want name[:port], without a user name')
     match = _HOST.fullmatch(host)
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
-        raise DXFInvalidNameError(f'invalid host {host!r}: want name[:port], such as registry.example.com:5000')
+        raise DXFInvalidNameError(f'invalid host {host!r}: want name[:port]')
     if match['v6'] is not None:
         try:
             IPv6Address(match['v6'])

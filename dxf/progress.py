@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dxf.console import shape
+
 
 class Bars:
     """One bar after another, one a blob: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
@@ -18,7 +20,7 @@ class Bars:
         import tqdm
         if self._open is None or digest != self._digest:
             self.close()
-            self._open = tqdm.tqdm(desc=digest[0:8], total=size, leave=True)
+            self._open = tqdm.tqdm(desc=digest[0:8], total=size, **shape())
             self._digest = digest
         self._open.update(len(chunk))
         if self._open.total is not None and self._open.n >= self._open.total:

@@ -95,7 +95,7 @@ def read(text: str, verify: bool = True) -> Schema1Manifest:
     content = text.encode('utf-8')
     payload = _verified_payload(content) if verify else content
     document = load_object(payload)
-    if document.get('schemaVersion') != 1:
+    if member(document, 'schemaVersion', int) != 1:
         raise DXFInvalidDocumentError('invalid manifest: what was signed is not schema 1')
     try:
         blobs = tuple(check_digest(member(layer, 'blobSum', str)) for layer in member(document, 'fsLayers', list))
@@ -166,9 +166,9 @@ def _public_key(header: dict[str, Json]) -> JWK:
         raise DXFUnexpectedKeyTypeError(f'private {kind}', f'public {kind}')
     wanted = ('kty', 'crv', 'x', 'y') if kind == 'EC' else ('kty', 'n', 'e')
     try:
-        key = JWK(**{name: parameters[name] for name in wanted})
+        key = JWK(**{name: member(parameters, name, str) for name in wanted})
         bits = int.from_bytes(base64url_decode(parameters['n']), 'big').bit_length() if kind == 'RSA' else None
-    except (JWException, LookupError, ValueError, TypeError) as error:
+    except (JWException, ValueError) as error:
         raise DXFInvalidDocumentError('invalid manifest: the key of a signature cannot be read') from error
     if bits is not None and bits not in RSA_BITS:
         raise DXFUnexpectedKeyTypeError(f'RSA of {bits} bits', f'RSA of at least {RSA_BITS.start} bits')

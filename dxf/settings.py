@@ -32,6 +32,9 @@ VARIABLES = {
 """Every variable that dxf reads, with the text that the help prints for it."""
 
 
+_EXAMPLE = 'such as registry.example.com:5000, or docker.io for Docker Hub'
+
+
 class SettingsError(Exception):
     """A variable that is missing or malformed; the text names it."""
 
@@ -100,12 +103,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _host(name: str, value: str | None) -> str:
     if value is None:
-        raise SettingsError(f'{name} is not set: name the registry, such as {name}=registry.example.com:5000 '
-                            '(docker.io for Docker Hub)')
+        raise SettingsError(f'{name} is not set: name the registry, {_EXAMPLE}')
     try:
         check_host(value)
     except DXFInvalidNameError as error:
-        raise SettingsError(f'{name}: {error}') from None
+        raise SettingsError(f'{name}: {error}; {_EXAMPLE}') from None
     return value
 
 

@@ -1,0 +1,186 @@
+"""The examples of the seed and of the README, run as they are written, on the token registry over TLS."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import dxf
+
+from .places import PASSWORD, USERNAME, Place
+
+README = Path(__file__).parent.parent / 'README.rst'
+READINGS = b'21.5\n21.7\n' * 1000
+
+SEED_SHELL = '''
+dxf push-blob fred/datalogger logger.dat @may15-readings
+dxf pull-blob fred/datalogger @may15-readings
+'''
+
+SEED_SHELL_AGAIN = '''
+dxf set-alias fred/datalogger may15-readings $(dxf push-blob fred/datalogger logger.dat)
+dxf pull-blob fred/datalogger $(dxf get-alias fred/datalogger may15-readings)
+'''
+
+SEED_PYTHON = '''
+from dxf import DXF
+
+def auth(dxf, response):
+    dxf.authenticate('fred', 'somepassword', response=response)
+
+dxf = DXF('', 'fred/datalogger', auth)
+
+dgst = dxf.push_blob('logger.dat')
+dxf.set_alias('may15-readings', dgst)
+
+assert dxf.get_alias('may15-readings') == [dgst]
+
+for chunk in dxf.pull_blob(dgst):
+'''
+"""The seed breaks off at the body of the loop."""
+
+
+@pytest.fixture(name='workplace')
+def make_workplace(tmp_path: Path) -> Path:
+    """A directory with the examples' file, and a ``dxf`` for the shell in ``bin``."""
+    (tmp_path / 'logger.dat').write_bytes(READINGS)
+    script = tmp_path / 'bin' / 'dxf'
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
+    script.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture(name='fresh', autouse=True)
+def forget_datalogger(token_registry: Place) -> None:
+    """Take the examples' blob and alias out of the registry, if they are there."""
+    client = token_registry.dxf('fred/datalogger')
+    try:
+        for alias in list(client.list_aliases()):
+            client.del_blob(*client.del_alias(alias))
+    except dxf.exceptions.DXFHTTPError as error:
+        assert error.response is not None and error.response.status_code == 404
+
+
+def run(workplace: Path, place: Place, command: list[str], **variables: str) -> bytes:
+    """Run a program in the workplace, where it must succeed without a word on stderr; return what it printed."""
+    environ = {**os.environ, **variables, 'REQUESTS_CA_BUNDLE': str(place.ca),
+               'PATH': f'{workplace / "bin"}:{os.environ["PATH"]}'}
+    done = subprocess.run(command, cwd=workplace, env=environ, stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b'')
+    return done.stdout
+
+
+def run_shell(workplace: Path, place: Place, script: str) -> bytes:
+    """Run lines of a shell script that name no host and no credentials."""
+    return run(workplace, place, ['bash', '-euo', 'pipefail', '-c', script], **place.environ())
+
+
+def run_python(workplace: Path, place: Place, code: str, host: str) -> bytes:
+    """Run an example with the host and the password put in place of its own."""
+    for written, meant in ((f"DXF('{host}', ", f"DXF('{place.host}', "),
+                           ("'fred', 'somepassword'", f'{USERNAME!r}, {PASSWORD!r}')):
+        assert code.count(written) == 1
+        code = code.replace(written, meant)
+    example = workplace / 'example.py'
+    example.write_text(code)
+    return run(workplace, place, [sys.executable, str(example)])
+
+
+def block(after: str) -> str:
+    """Return the first literal block of the README after a text."""
+    _, found, rest = README.read_text().partition(after)
+    assert found
+    lines = rest.partition('::\n\n')[2].splitlines(keepends=True)
+    taken = []
+    for line in lines:
+        if line.strip() and not line.startswith('    '):
+            break
+        taken.append(line)
+    return textwrap.dedent(''.join(taken)).strip() + '\n'
+
+
+def test_the_shell_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
+    digest = dxf.hash_bytes(READINGS)
+    assert run_shell(workplace, token_registry, SEED_SHELL) == f'{digest}\n'.encode() + READINGS
+    assert token_registry.dxf('fred/datalogger').get_alias('may15-readings') == [digest]
+
+
+def test_the_other_shell_example_of_the_seed_is_the_same(token_registry: Place, workplace: Path) -> None:
+    manifest = token_registry.dxf('fred/datalogger').make_manifest
+    printed = run_shell(workplace, token_registry, SEED_SHELL_AGAIN)
+    assert printed == manifest(dxf.hash_bytes(READINGS)).encode() + READINGS
+
+
+def test_the_token_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
+    script = SEED_SHELL + ('DXF_TOKEN=$(dxf auth fred/datalogger pull)\nexport DXF_TOKEN\n'
+                           'unset DXF_USERNAME DXF_PASSWORD\n'
+                           'dxf pull-blob fred/datalogger @may15-readings | cmp - logger.dat')
+    assert run_shell(workplace, token_registry, script).startswith(b'sha256:')
+
+
+def test_the_module_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
+    code = 'import sys\n' + SEED_PYTHON + '    sys.stdout.buffer.write(chunk)\n'
+    assert run_python(workplace, token_registry, code, '') == READINGS
+
+
+def test_the_readme_has_the_examples_of_the_seed() -> None:
+    text = re.sub(r'(?m)^ +', '', README.read_text())
+    for line in (SEED_SHELL + SEED_SHELL_AGAIN).strip().splitlines():
+        assert line in text
+    python = block('From Python\n')
+    for line in SEED_PYTHON.strip().splitlines():
+        assert line.strip() in python or line == "dxf = DXF('', 'fred/datalogger', auth)"
+
+
+def test_the_module_example_of_the_readme_works_as_it_stands(token_registry: Place, workplace: Path) -> None:
+    assert run_python(workplace, token_registry, block('From Python\n'), 'registry.example.com') == b''
+    assert (workplace / 'copy.dat').read_bytes() == READINGS
+
+
+def test_the_shell_examples_of_the_readme_work_as_they_stand(token_registry: Place, workplace: Path) -> None:
+    first = block('From the shell\n')
+    host = 'export DXF_HOST=registry.example.com\n'
+    assert first.startswith(host)
+    digest = dxf.hash_bytes(READINGS)
+    printed = run_shell(workplace, token_registry, first.removeprefix(host))
+    assert printed == f'{digest}\n'.encode() + READINGS
+    printed = run_shell(workplace, token_registry, block('which is the same as'))
+    assert printed.endswith(b'}' + READINGS)
+
+
+def test_the_other_shell_examples_of_the_readme_work(token_registry: Place, workplace: Path) -> None:
+    pipe = block('so pipes work')
+    assert pipe == 'dxf pull-blob fred/backup @nightly | tar x\n'
+    script = '''
+        tar c bin > nightly.tar
+        dxf push-blob fred/backup nightly.tar @nightly >/dev/null
+        mkdir out
+        cd out
+    '''
+    run_shell(workplace, token_registry, script + pipe)
+    assert (workplace / 'out' / 'bin' / 'dxf').exists()
+    token = block('can be given a token instead')
+    assert token == 'DXF_TOKEN=$(dxf auth fred/datalogger pull)\n'
+    run_shell(workplace, token_registry, token + 'test -n "$DXF_TOKEN"')
+
+
+def test_the_names_that_the_readme_gives_exist() -> None:
+    names = re.findall(r'``(?:dxf\.)?(?:DXF\.)?([a-z]+_[a-z_0-9]+)``', README.read_text())
+    assert names
+    assert [name for name in names if not hasattr(dxf.DXF, name)] == []
+    assert issubclass(dxf.exceptions.DXFHTTPError, dxf.exceptions.DXFError)
+
+
+def test_the_readme_is_ready_for_a_package_index() -> None:
+    """No tab, no trailing space, no line beyond 120 columns; each title as long as its rule."""
+    lines = README.read_text().splitlines()
+    assert [line for line in lines if '\t' in line or line != line.rstrip() or len(line) > 120] == []
+    for above, line in zip(lines, lines[1:], strict=False):
+        if re.fullmatch(r'=+|-+|~+', line) and above:
+            assert len(above) == len(line), above

@@ -1,0 +1,148 @@
+"""The settings: what each variable means, what an empty one means, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dxf.session import TIMEOUT, Limits
+from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
+
+HOST = 'registry.example.com:5000'
+CA = str(Path(__file__))
+"""Any file that can be read."""
+
+READ = [
+    ('DXF_HOST', 'localhost', 'host', 'localhost', 'a name alone'),
+    ('DXF_HOST', 'docker.io', 'host', 'docker.io', 'Docker Hub'),
+    ('DXF_HOST', '[::1]:5000', 'host', '[::1]:5000', 'IPv6'),
+    ('DXF_HOST', '192.0.2.1:5000', 'host', '192.0.2.1:5000', 'IPv4'),
+    ('DXF_INSECURE', '1', 'insecure', True, 'http'),
+    ('DXF_INSECURE', '0', 'insecure', False, 'the seed: set this to 1'),
+    ('DXF_INSECURE', 'true', 'insecure', False, 'the seed: set this to 1, nothing else'),
+    ('DXF_AUTHORIZATION', 'Basic Zm9v', 'authorization', 'Basic Zm9v', 'verbatim'),
+    ('DXF_TOKEN', 'abc.def', 'token', 'abc.def', 'verbatim'),
+    ('DXF_AUTH_HOST', 'auth.example.com', 'auth_host', 'auth.example.com', 'a name'),
+    ('DXF_AUTH_HOST', 'localhost:1', 'auth_host', 'localhost:1', 'with a port'),
+    ('DXF_PROGRESS', '1', 'progress', True, 'always'),
+    ('DXF_PROGRESS', '0', 'progress', False, 'never'),
+    ('DXF_PROGRESS', 'yes', 'progress', None, 'the seed: any other value means on a terminal'),
+    ('DXF_BLOB_INFO', '1', 'blob_info', True, 'wanted'),
+    ('DXF_BLOB_INFO', '0', 'blob_info', False, 'the seed: set this to 1'),
+    ('DXF_CHUNK_SIZE', '1', 'chunk_size', 1, 'the least'),
+    ('DXF_CHUNK_SIZE', '65536', 'chunk_size', 65536, 'a number'),
+    ('DXF_CHUNK_SIZE', '007', 'chunk_size', 7, 'decimal'),
+    ('DXF_PLATFORM', 'linux/arm/v7', 'platform', 'linux/arm/v7', 'with a variant'),
+    ('DXF_TIMEOUT', '5', 'timeout', 5.0, 'seconds'),
+    ('DXF_TIMEOUT', '0.5', 'timeout', 0.5, 'fractions'),
+    ('DXF_RETRIES', '0', 'retries', 0, 'one attempt'),
+    ('DXF_RETRIES', '9', 'retries', 9, 'a number'),
+    ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'the default'),
+    ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
+    ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
+    ('DXF_SKIPTLSVERIFY', '1', 'tlsverify', False, 'off'),
+    ('DXF_SKIPTLSVERIFY', '0', 'tlsverify', True, 'only 1 turns it off'),
+    ('DXF_SKIPTLSVERIFY', 'yes', 'tlsverify', True, 'only 1 turns it off'),
+    ('DXF_TLSVERIFY', CA, 'tlsverify', CA, 'a file'),
+    ('REQUESTS_CA_BUNDLE', CA, 'tlsverify', CA, 'a file'),
+]
+
+MALFORMED = [
+    ('DXF_HOST', 'https://x', 'a scheme'),
+    ('DXF_HOST', 'x/y', 'a path'),
+    ('DXF_HOST', 'x:0', 'no port'),
+    ('DXF_AUTH_HOST', 'x@y', 'a user name'),
+    ('DXF_CHUNK_SIZE', '0', 'no size'),
+    ('DXF_CHUNK_SIZE', '-8', 'negative'),
+    ('DXF_CHUNK_SIZE', '+8', 'a sign'),
+    ('DXF_CHUNK_SIZE', ' 8', 'a space'),
+    ('DXF_CHUNK_SIZE', '8_0', 'int() would take it'),
+    ('DXF_CHUNK_SIZE', '٨', 'int() would take it'),
+    ('DXF_CHUNK_SIZE', '1e3', 'float() would take it'),
+    ('DXF_CHUNK_SIZE', '9' * 5000, 'int() refuses it with an error of its own'),
+    ('DXF_TIMEOUT', '0', 'no time'),
+    ('DXF_TIMEOUT', '-0.5', 'negative'),
+    ('DXF_TIMEOUT', 'nan', 'neither more nor less than 0'),
+    ('DXF_TIMEOUT', 'inf', 'no number that a socket takes'),
+    ('DXF_TIMEOUT', '1e300', 'no number that a socket takes'),
+    ('DXF_TIMEOUT', 'x', 'no number'),
+    ('DXF_RETRIES', '-1', 'negative'),
+    ('DXF_RETRIES', '1.0', 'no whole number'),
+    ('DXF_RETRIES', 'x', 'no number'),
+    ('DXF_SCHEMA', 'v3', 'no such schema'),
+    ('DXF_TLSVERIFY', '/nowhere/ca.pem', 'not there'),
+    ('REQUESTS_CA_BUNDLE', '/nowhere/ca.pem', 'not there'),
+    ('DXF_USERNAME', 'fred', 'no password'),
+]
+
+
+def test_all_but_the_host_has_a_default() -> None:
+    assert read_settings({'DXF_HOST': HOST}) == Settings(
+        host=HOST, insecure=False, username=None, password=None, authorization=None, token=None, auth_host=None,
+        tlsverify=True, progress=None, blob_info=False, chunk_size=None, platform=None, timeout=TIMEOUT,
+        retries=4, schema='v2')
+    assert (TIMEOUT, Limits().retries) == ((10, 60), 4)
+
+
+@pytest.mark.parametrize(('name', 'value', 'field', 'wanted', 'reason'), READ)
+def test_a_variable_becomes_a_typed_value(name: str, value: str, field: str, wanted: Any, reason: str) -> None:
+    assert getattr(read_settings({'DXF_HOST': HOST, name: value}), field) == wanted, reason
+
+
+@pytest.mark.parametrize('name', [name for name in VARIABLES if name != 'DXF_HOST'])
+def test_a_variable_that_is_empty_is_not_set(name: str) -> None:
+    assert read_settings({'DXF_HOST': HOST, name: ''}) == read_settings({'DXF_HOST': HOST})
+
+
+@pytest.mark.parametrize('environ', [{}, {'DXF_HOST': ''}], ids=['not set', 'empty'])
+def test_the_host_has_no_default(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match='DXF_HOST .*registry.example.com:5000'):
+        read_settings(environ)
+
+
+@pytest.mark.parametrize(('name', 'value', 'reason'), MALFORMED)
+def test_a_variable_that_is_malformed_is_refused_by_its_name(name: str, value: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings({'DXF_HOST': HOST, name: value})
+    assert name in str(raised.value), reason
+
+
+@pytest.mark.parametrize(('variables', 'credentials', 'reason'), [
+    ({'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw'}, ('fred', 'pw'), 'both'),
+    ({'DXF_USERNAME': 'fred', 'DXF_PASSWORD': ''}, ('fred', ''), 'an empty password is one'),
+    ({'DXF_USERNAME': 'fréd', 'DXF_PASSWORD': 'pä:ss'}, ('fréd', 'pä:ss'), 'of any characters'),
+    ({'DXF_PASSWORD': 'pw'}, (None, None), 'a password that is left over is nobody\'s'),
+    ({'DXF_USERNAME': '', 'DXF_PASSWORD': 'pw'}, (None, None), 'an empty user name is not set'),
+    ({}, (None, None), 'neither'),
+])
+def test_user_name_and_password_go_together(variables: dict[str, str], credentials: tuple[str | None, str | None],
+                                            reason: str) -> None:
+    settings = read_settings({'DXF_HOST': HOST, **variables})
+    assert (settings.username, settings.password) == credentials, reason
+
+
+@pytest.mark.parametrize(('variables', 'tlsverify', 'reason'), [
+    ({'DXF_TLSVERIFY': '', 'REQUESTS_CA_BUNDLE': ''}, True, 'empty is the default, never off'),
+    ({'DXF_TLSVERIFY': CA, 'REQUESTS_CA_BUNDLE': '/nowhere'}, CA, 'our own variable wins'),
+    ({'DXF_TLSVERIFY': '', 'REQUESTS_CA_BUNDLE': CA}, CA, 'an empty one does not hide the other'),
+    ({'DXF_SKIPTLSVERIFY': '1', 'DXF_TLSVERIFY': CA}, False, 'skipping is said aloud'),
+    ({'DXF_SKIPTLSVERIFY': '1', 'REQUESTS_CA_BUNDLE': CA}, False, 'skipping is said aloud'),
+    ({'DXF_SKIPTLSVERIFY': '', 'DXF_TLSVERIFY': ''}, True, 'empty is the default, never off'),
+])
+def test_certificates_are_verified_unless_it_is_said_otherwise(variables: dict[str, str], tlsverify: bool | str,
+                                                               reason: str) -> None:
+    assert read_settings({'DXF_HOST': HOST, **variables}).tlsverify == tlsverify, reason
+
+
+def test_no_secret_is_in_a_message() -> None:
+    for name, value, _ in MALFORMED:
+        with pytest.raises(SettingsError) as raised:
+            read_settings({'DXF_HOST': HOST, 'DXF_TOKEN': 'secret-token', 'DXF_PASSWORD': 'secret-word',
+                           'DXF_AUTHORIZATION': 'secret-value', name: value} if name != 'DXF_USERNAME' else
+                          {'DXF_HOST': HOST, 'DXF_TOKEN': 'secret-token', name: value})
+        assert 'secret' not in str(raised.value)
+
+
+def test_every_variable_is_explained() -> None:
+    assert all(text and text == text.strip() for text in VARIABLES.values())
+    assert {name for name, *_ in READ} | {'DXF_USERNAME', 'DXF_PASSWORD'} == set(VARIABLES)
