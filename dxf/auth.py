@@ -21,18 +21,21 @@ from requests.auth import AuthBase
 from requests.exceptions import RequestException
 
 from dxf.documents import load_object
-from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
 
 RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
 
 LONGEST_LIFE = 10 * 365 * 86400
 
+_V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
+
 Origin = tuple[str, str, int]
 
 _PORTS = {'http': 80, 'https': 443}
 _BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\b(bearer)(?=\s)', re.IGNORECASE | re.ASCII)
-_PARAMETER = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+_PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+_HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
 _TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
 
 
@@ -56,6 +59,16 @@ def origin_of(url: str) -> Origin:
     """Return scheme, host and port of a URL: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or '').lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def check_authorization(value: str) -> str:
+    """Return the value of an Authorization header if it fits in one; requests' own error would show it.
+
+    :raises DXFInvalidNameError: it has line ends or other characters that do not
+    """
+    if _HEADER.fullmatch(value) is None:
+        raise DXFInvalidNameError('invalid credential: it has characters that no header can carry')
+    return value
 
 
 class RegistryAuth(AuthBase):
@@ -89,7 +102,7 @@ class RegistryAuth(AuthBase):
         if value is None:
             self.headers.pop('Authorization', None)
         else:
-            self.headers['Authorization'] = value
+            self.headers['Authorization'] = check_authorization(value)
 
     @property
     def token(self) -> str | None:
@@ -136,10 +149,12 @@ def authorization_value(username: str | None, password: str | None, authorizatio
     """Return the Authorization header for credentials: user name and password first, else the given value.
 
     Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
+
+    :raises DXFInvalidNameError: the given value does not fit in a header
     """
     if username is not None and password is not None:
         return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
-    return authorization
+    return None if authorization is None else check_authorization(authorization)
 
 
 @dataclass(frozen=True)
@@ -167,12 +182,13 @@ def challenge_of(response: Response) -> Challenge | None:
     bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
     if len(bearers) > 1:  # the parser would keep the last
         header = header[:bearers[1]].rstrip(', ')
-    try:  # it refuses empty values, and unquoted ones with : or /
+    try:  # it refuses empty values, and unquoted ones with : or /; on garbage it stumbles in several ways
         schemes = www_authenticate.parse(_PARAMETER.sub(_quoted, header))
-    except (ValueError, IndexError):
+    except (ValueError, LookupError, AttributeError, TypeError):
         raise DXFProtocolError("cannot read the registry's authentication challenge") from None
     if 'bearer' in schemes:
-        parameters = {str(name).lower(): value.strip() for name, value in (schemes['bearer'] or {}).items()}
+        given = schemes['bearer']  # not a mapping if there was a lone word
+        parameters = {name.lower(): value.strip() for name, value in given.items()} if isinstance(given, dict) else {}
         return Challenge('bearer', parameters.get('realm', ''), parameters.get('service') or None,
                          tuple(parameters.get('scope', '').split()))
     return Challenge('basic') if 'basic' in schemes else None
@@ -213,25 +229,31 @@ def _check_realm_host(host: str, registry_host: str) -> None:
 
     The registry's own host may be such an address; any other may only be a name or a public address.
     """
-    address = _address(host)
-    if address is None or host.lower() == registry_host.lower():
+    if host.lower() == registry_host.lower():
         return
-    if not address.is_global or address.is_multicast:
+    if any(not address.is_global or address.is_multicast for address in _addresses(host)):
         raise DXFProtocolError("the registry's token realm is a private address; "
                                'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that ``host`` writes, in any spelling that a resolver takes (``0x7f.1`` too)."""
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the address that ``host`` writes, in any spelling that a resolver takes (``0x7f.1`` too), if it does.
+
+    With an IPv6 address comes the IPv4 address that it stands for (mapped, compatible, 6to4, NAT64).
+    """
+    with suppress(OSError, UnicodeError):
+        return [ipaddress.IPv4Address(socket.inet_aton(host))]
     try:
         v6 = ipaddress.IPv6Address(host)
-        return v6.ipv4_mapped or v6
     except ValueError:
-        pass
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host))
-    except (OSError, UnicodeError):
-        return None
+        return []
+    if v6.ipv4_mapped is not None:
+        return [v6.ipv4_mapped]
+    if v6.sixtofour is not None:
+        return [v6, v6.sixtofour]
+    if any(v6 in network for network in _V4_IN_V6):
+        return [v6, ipaddress.IPv4Address(int(v6) & 0xffffffff)]
+    return [ipaddress.IPv6Address('::')] if v6.is_site_local else [v6]
 
 
 def read_token(answer: bytes) -> tuple[str, float | None]:

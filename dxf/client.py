@@ -20,7 +20,7 @@ from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, INDEXES, READABLE, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, is_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
-from dxf.session import TIMEOUT, Limits, check_digest_header, discard, error_codes, expect, is_encoded, read_body
+from dxf.session import TIMEOUT, Limits, check_digest_header, error_codes, expect, is_encoded, read_body
 from dxf.upload import OnPiece, Source, Upload, next_url, open_source
 
 if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
@@ -137,9 +137,7 @@ class DXF(DXFBase):
         return digest
 
     def _begin_upload(self, **kwargs: Any) -> Response:
-        response = self._request('post', 'blobs/uploads/', data=b'', **kwargs)
-        discard(response, self._limits)
-        return response
+        return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
 
     def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
@@ -182,7 +180,6 @@ class DXF(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         """
         response = self._request('head', f'blobs/{check_digest(digest)}')
-        discard(response, self._limits)
         expect(response, HTTPStatus.OK)
         size = declared_size(response)
         if size is None:
@@ -233,7 +230,6 @@ class DXF(DXFBase):
         :return: the digest, ``None`` where the registry does not tell, and the answer
         """
         response = self._request('head', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
-        discard(response, self._limits)
         expect(response, HTTPStatus.OK)
         return response.headers.get('Docker-Content-Digest'), response
 
@@ -371,7 +367,6 @@ class DXF(DXFBase):
         stored = manifests.read(manifest_json, verify=False)
         response = self._request('put', f'manifests/{alias}', data=manifest_json.encode('utf-8'),
                                  headers={'Content-Type': manifests.media_type_of(manifest_json)})
-        discard(response, self._limits)
         expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         if isinstance(stored, (ImageManifest, Index)):
             check_digest_header(response, stored.digest)

@@ -6,12 +6,14 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
 from requests.exceptions import HTTPError
+from urllib3.exceptions import InsecureRequestWarning
 
 from dxf import console
 from dxf.commands import Job, UsageError
@@ -108,7 +110,10 @@ def _parse(args: Sequence[str]) -> argparse.Namespace:
 def _run(command: Command, job: Job) -> int:
     """Run a command; where the registry says that it may not, or that it has not, return what that stands for."""
     try:
-        command.run(job)
+        with warnings.catch_warnings():
+            if job.settings.tlsverify is False:  # as the user wants it: no need to be told so at each request
+                warnings.simplefilter('ignore', InsecureRequestWarning)
+            command.run(job)
     except (DXFUnauthorizedError, HTTPError) as error:
         status = status_of(error)
         if status == FAILED:

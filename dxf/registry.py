@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from requests import Response, Session
 
 from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
-from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFUnauthorizedError
+from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.listing import PaginatingResponse
 from dxf.names import check_host, check_repository
 from dxf.session import (TIMEOUT, USER_AGENT, Limits, RegistrySession, discard, expect, raise_for_status, read_body,
@@ -92,7 +92,7 @@ class DXFBase:
         :param method: in lower case
         :param path: below ``/v2/``, or a whole URL
         :param kwargs: those of ``requests.Session.request``
-        :return: an answer with a status below 400; its body is not read yet
+        :return: an answer with a status below 400; the body of a GET is not read yet
         :raises DXFUnauthorizedError: the registry answered 401 all the same
         :raises DXFHTTPError: it refused otherwise
         """
@@ -107,6 +107,8 @@ class DXFBase:
                 rewind(kwargs.get('data'))
                 response = self._send(method, url, **kwargs)
         raise_for_status(response, self._limits)
+        if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
+            discard(response, self._limits)
         return response
 
     def _response_needs_auth(self, response: Response) -> bool:
@@ -141,6 +143,8 @@ class DXFBase:
         if response is None:
             response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
             discard(response, self._limits)
+        if not self._credential.covers(response.url or self._base_url):
+            raise DXFProtocolError('the challenge comes from another server than the registry')
         if response.status_code == HTTPStatus.OK:
             return None
         expect(response, HTTPStatus.UNAUTHORIZED)

@@ -77,6 +77,9 @@ class RegistrySession(Session):
         for scheme in ('http://', 'https://'):
             self.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
 
+    def get_redirect_target(self, resp: Response) -> None:
+        """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
+
 
 def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
     """Send a request, again where that may help, and follow redirects.
@@ -135,7 +138,10 @@ def resolve(response: Response, location: str) -> str:
     """
     if _CONTROL.search(location):  # urljoin would drop some silently
         raise DXFProtocolError('the registry sent an address that dxf does not follow')
-    url = urljoin(response.url, location)
+    try:
+        url = urljoin(response.url, location)
+    except ValueError:
+        raise DXFProtocolError('the registry sent an address that dxf does not follow') from None
     if split_url(url).scheme == 'http' and origin_of(response.url)[0] == 'https':
         raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
     return url

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dxf.auth import check_authorization
 from dxf.client import SCHEMAS
 from dxf.download import CHUNK_SIZE
 from dxf.exceptions import DXFInvalidNameError
@@ -87,8 +88,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         insecure=text('DXF_INSECURE') == '1',
         username=username,
         password=password if username is not None else None,
-        authorization=text('DXF_AUTHORIZATION'),
-        token=text('DXF_TOKEN'),
+        authorization=_credential('DXF_AUTHORIZATION', text('DXF_AUTHORIZATION')),
+        token=_credential('DXF_TOKEN', text('DXF_TOKEN')),
         auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST')) if text('DXF_AUTH_HOST') else None,
         tlsverify=_tlsverify(environ),
         progress={'1': True, '0': False}.get(text('DXF_PROGRESS') or ''),
@@ -109,6 +110,13 @@ def _host(name: str, value: str | None) -> str:
     except DXFInvalidNameError as error:
         raise SettingsError(f'{name}: {error}; {_EXAMPLE}') from None
     return value
+
+
+def _credential(name: str, value: str | None) -> str | None:
+    try:
+        return None if value is None else check_authorization(value)
+    except DXFInvalidNameError:
+        raise SettingsError(f'{name} has characters that no header can carry') from None
 
 
 def _tlsverify(environ: Mapping[str, str]) -> bool | str:

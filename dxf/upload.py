@@ -210,14 +210,16 @@ class Upload:
         :raises DXFSourceError: it changed, or would have to be read again and cannot
         """
         if self._source.size is None or digest is None:
-            with self._session():
+            self._open()
+            with self._given_up_on_failure():
                 return self._send_parts(digest, on_piece)
         body = Body(self._source, digest, on_piece) if self._source.size else b''  # requests would declare no length
         attempts = Attempts(self._limits)
         lost = 0
         while True:
+            self._open()
             try:
-                with self._session():
+                with self._given_up_on_failure():
                     self._finish(digest, body)
                 return digest, self._source.size
             except (DXFHTTPError, RequestException) as error:
@@ -229,13 +231,16 @@ class Upload:
                 if lost > SESSIONS_LOST or not attempts.next():
                     raise
 
-    @contextmanager
-    def _session(self) -> Iterator[None]:
-        """Open a session, and have it forgotten if what is done in it fails."""
+    def _open(self) -> None:
+        """Open a session."""
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
         self._url = next_url(opened)
         self._sent = 0
+
+    @contextmanager
+    def _given_up_on_failure(self) -> Iterator[None]:
+        """Have the registry forget the session if what is done in it fails."""
         try:
             yield
         except BaseException:
@@ -284,7 +289,6 @@ class Upload:
                 if stored == self._sent:
                     continue
             else:
-                discard(response, self._limits)
                 self._url = next_url(response)
                 if (stored_bytes(response) or 0) > end:
                     raise DXFProtocolError('the registry counts more bytes of the upload than were sent')
@@ -305,7 +309,6 @@ class Upload:
         # The URL is extended textually: registries sign its query.
         url = f'{self._url}{"&" if "?" in self._url else "?"}digest={quote(digest, safe="")}'
         response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
-        discard(response, self._limits)
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
         if 'Docker-Content-Digest' not in response.headers and self._stored_size(digest) is None:

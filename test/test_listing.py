@@ -1,0 +1,327 @@
+"""Listings: names that come page by page."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dxf import DXF, DXFBase, Limits, PaginatingResponse
+from dxf.exceptions import (DXFError, DXFHTTPError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError,
+                            DXFUnauthorizedError)
+from dxf.faults import line_of, status_of
+
+from .certificates import Certificates
+from .places import Place
+from .scripted_registry import Answer, Request, ScriptedRegistry, error
+from .traffic import Traffic
+
+FAST = Limits(retries=0, pages=4)
+TAGS = '/v2/fred/a/tags/list'
+
+
+@pytest.fixture(name='server')
+def start_server() -> Iterator[ScriptedRegistry]:
+    """A scripted registry with the tags a to g, over http."""
+    with ScriptedRegistry() as server:
+        for tag in 'gfedcba':
+            server.memory.put_manifest('fred/a', tag, 'application/json', b'{}')
+        yield server
+
+
+@pytest.fixture(name='client')
+def make_client(server: ScriptedRegistry) -> DXF:
+    """A client of it."""
+    return DXF(server.host, 'fred/a', insecure=True, limits=FAST)
+
+
+def page(names: Any, link: str | None = None, key: str = 'tags') -> Answer:
+    """Return a page of a listing."""
+    headers = {'Content-Type': 'application/json'} if link is None else {'Link': link}
+    return Answer(200, headers, json.dumps({'name': 'fred/a', key: names}).encode())
+
+
+# Pages
+
+@pytest.mark.parametrize('batch_size, queries', [
+    (None, ['']),
+    (3, ['n=3', 'n=3&last=c', 'n=3&last=f']),
+    (7, ['n=7']),
+    (100, ['n=100']),
+])
+def test_a_batch_size_is_asked_for_and_all_names_come(server: ScriptedRegistry, client: DXF, batch_size: int | None,
+                                                      queries: list[str]) -> None:
+    assert client.list_aliases(batch_size) == list('abcdefg')
+    assert [request.query for request in server.requests] == queries
+
+
+@pytest.mark.parametrize('form', [
+    '<{path}?last=b>; rel="next"',
+    '<{path}?last=b>; rel=next',                            # unquoted
+    '<{path}?last=b>;rel="next"',
+    '<{url}{path}?last=b>; rel="next"',                     # absolute
+    '<list?last=b>; rel="next"',                            # relative to the page
+    '<?last=b>; rel="next"',
+    '<//{host}{path}?last=b>; rel="next"',
+    '<{path}?last=b>; title="x"; rel="next"',
+    '<{path}?last=x>; rel="first", <{path}?last=b>; rel="next"',
+    '<{path}?next_page=a%2Fb%3D%3D&last=b>; rel="next"',    # as Quay does
+])
+def test_a_link_leads_to_the_next_page_however_it_is_written(server: ScriptedRegistry, client: DXF,
+                                                             form: str) -> None:
+    link = form.format(path=TAGS, url=server.url, host=server.host)
+    server.script('GET', TAGS, [page(['b', 'a'], link), page(['c'])])
+    assert client.list_aliases() == ['b', 'a', 'c']         # in the registry's order
+    assert server.requests[1].parameter('last') == 'b'
+    assert server.requests[1].parameter('next_page') in (None, 'a/b==')
+
+
+@pytest.mark.parametrize('link', ['', '<x>; rel="prev"', 'rel="next"', '<x>', '; ; ;', '<>; rel="x"'])
+def test_without_a_link_to_a_next_page_the_listing_ends(server: ScriptedRegistry, client: DXF, link: str) -> None:
+    server.script('GET', TAGS, [page(['a'], link)])
+    assert client.list_aliases() == ['a']
+    assert len(server.requests) == 1
+
+
+def test_fewer_names_than_asked_for_are_not_the_end(server: ScriptedRegistry, client: DXF) -> None:
+    server.script('GET', TAGS, [page(['a'], f'<{TAGS}?last=a>; rel="next"'),
+                                page([], f'<{TAGS}?last=b>; rel="next"'),
+                                page(None, f'<{TAGS}?last=c>; rel="next"'), page(['d'])])
+    assert client.list_aliases(100) == ['a', 'd']
+    assert len(server.requests) == 4
+
+
+def test_more_names_than_asked_for_are_all_taken(server: ScriptedRegistry, client: DXF) -> None:
+    server.script('GET', TAGS, [page(list('abc'))])         # as docker-registry 2.8.2 does
+    assert client.list_aliases(1) == list('abc')
+
+
+@pytest.mark.parametrize('body', [b'{"name": "fred/a", "tags": null}', b'{"tags": []}', b'{}', b'{"name": "fred/a"}'])
+def test_a_listing_without_names_is_empty(server: ScriptedRegistry, client: DXF, body: bytes) -> None:
+    server.hook = lambda request: Answer(body=body)
+    assert client.list_aliases() == []
+    assert not list(client.list_aliases(iterate=True))
+    assert client.list_repos() == []
+
+
+def test_pages_are_fetched_as_their_names_are_asked_for(server: ScriptedRegistry, client: DXF) -> None:
+    names = client.list_aliases(2, True)
+    assert isinstance(names, PaginatingResponse)
+    assert not server.requests
+    seen = [len(server.requests) for _ in names]
+    assert seen == [1, 1, 2, 2, 3, 3, 4]
+
+
+def test_whoever_stops_early_costs_no_more_requests(server: ScriptedRegistry, client: DXF) -> None:
+    assert 'b' in client.list_aliases(2, iterate=True)
+    assert len(server.requests) == 1
+    assert server.connections == 1
+
+
+def test_a_listing_can_be_iterated_again_and_at_once(server: ScriptedRegistry, client: DXF) -> None:
+    names = client.list_aliases(3, iterate=True)
+    assert list(names) == list('abcdefg')
+    server.memory.put_manifest('fred/a', 'h', 'application/json', b'{}')
+    assert list(names) == list('abcdefgh')      # the registry is asked again
+    assert list(zip(names, names)) == [(name, name) for name in 'abcdefgh']
+
+
+def test_a_failure_in_the_middle_is_raised_there(server: ScriptedRegistry, client: DXF) -> None:
+    server.script('GET', TAGS, [page(['a'], f'<{TAGS}?last=a>; rel="next"'), error(403, 'DENIED')])
+    names = iter(client.list_aliases(iterate=True))
+    assert next(names) == 'a'
+    with pytest.raises(DXFHTTPError, match='^403 Forbidden: DENIED'):
+        next(names)
+
+
+def test_only_json_is_accepted(server: ScriptedRegistry, client: DXF) -> None:
+    client.list_aliases(3)
+    client.list_repos()
+    assert {request.headers['Accept'] for request in server.requests} == {'application/json'}   # Artifactory
+
+
+# Pages that lead astray
+
+@pytest.mark.parametrize('link', [
+    'http://127.0.0.1:{port}{path}?last=a',     # another name is another origin
+    'http://localhost:1{path}?last=a',
+    'http://evil.example{path}?last=a',
+    '//evil.example{path}?last=a',
+    'https://{host}{path}?last=a',
+    'http://fred:secret@{host}{path}?last=a',
+    'ftp://{host}{path}?last=a',
+    '/v2/fred/b/tags/list?last=a',              # another listing
+    '/v2/_catalog',
+    '/v2/fred/a/blobs/uploads/',
+    '{path}/../../../b/tags/list',
+    '{path}/?last=a',
+    '/',
+    'http://[',
+    'http://{host}:99999{path}',
+    '{path}?last=a\x01',
+    '{path}?last=a b',
+])
+def test_a_link_to_anywhere_else_is_refused(server: ScriptedRegistry, client: DXF, traffic: Traffic,
+                                            link: str) -> None:
+    client.token = 's3cret'
+    target = link.format(host=server.host, port=server.host.partition(':')[2], path=TAGS)
+    server.script('GET', TAGS, [page(['a'], f'<{target}>; rel="next"')])
+    names = iter(client.list_aliases(iterate=True))
+    assert next(names) == 'a'
+    with pytest.raises(DXFProtocolError) as caught:
+        next(names)
+    assert 'secret' not in str(caught.value)
+    assert traffic.connections == [server.host]
+    assert len(server.requests) == 1
+
+
+def test_a_link_from_https_to_http_is_refused(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as secure:
+        secure.script('GET', TAGS, [page(['a'], f'<http://{secure.host}{TAGS}?last=a>; rel="next"')])
+        with pytest.raises(DXFProtocolError):
+            DXF(secure.host, 'fred/a', tlsverify=certificates.ca).list_aliases()
+        assert len(secure.requests) == 1
+
+
+@pytest.mark.parametrize('query', ['', '?n=2'])
+def test_a_page_that_leads_to_itself_is_an_error(server: ScriptedRegistry, client: DXF, query: str) -> None:
+    server.hook = lambda request: page(['a'], f'<{TAGS}{query}>; rel="next"')
+    with pytest.raises(DXFProtocolError, match='do not end'):
+        client.list_aliases(2 if query else None)
+    assert len(server.requests) <= 2
+
+
+def test_pages_in_a_circle_are_an_error(server: ScriptedRegistry, client: DXF) -> None:
+    following = {'': 'a', 'last=a': 'b', 'last=b': 'a'}
+    server.hook = lambda request: page(['a'], f'<{TAGS}?last={following[request.query]}>; rel="next"')
+    with pytest.raises(DXFProtocolError, match='do not end'):
+        client.list_aliases()
+    assert len(server.requests) == 3
+
+
+def test_pages_without_an_end_are_an_error(server: ScriptedRegistry, client: DXF) -> None:
+    server.hook = lambda request: page([f't{len(server.requests)}'], f'<{TAGS}?last={uuid.uuid4()}>; rel="next"')
+    names = []
+    with pytest.raises(DXFProtocolError, match='do not end'):
+        for name in client.list_aliases(iterate=True):
+            names.append(name)
+    assert names == ['t1', 't2', 't3', 't4']
+    assert len(server.requests) == FAST.pages
+
+
+# Documents that are no listing
+
+@pytest.mark.parametrize('name', [
+    '', '.', '..', '../x', '-x', 'a/b', 'a:b', 'a b', 'a\n', '\n', 'a\x1b[2J', 'a\u202eb', 'ä', 'a%2e', '?x', '#x',
+    'x' * 129,
+])
+def test_an_alias_that_breaks_the_grammar_is_refused(server: ScriptedRegistry, client: DXF, name: str) -> None:
+    server.hook = lambda request: page(['good', name, 'never'])
+    names = iter(client.list_aliases(iterate=True))
+    assert next(names) == 'good'
+    with pytest.raises(DXFInvalidNameError) as caught:
+        next(names)
+    assert line_of(caught.value).isprintable()
+    assert isinstance(caught.value, DXFError)
+
+
+@pytest.mark.parametrize('name', ['', '/', 'a//b', '/a', 'a/', 'A', '..', 'a/../b', 'a b', 'a\n', 'a\x1b', 'a' * 256])
+def test_a_repository_that_breaks_the_grammar_is_refused(server: ScriptedRegistry, client: DXF, name: str) -> None:
+    server.hook = lambda request: page(['good/one', name], key='repositories')
+    with pytest.raises(DXFInvalidNameError):
+        client.list_repos()
+
+
+@pytest.mark.parametrize('body', [
+    b'', b'x', b'[]', b'null', b'{"tags": {}}', b'{"tags": "a"}', b'{"tags": 1}', b'{"tags": [1]}', b'{"tags": [null]}',
+    b'{"tags": [["a"]]}', b'{"tags": ["a"], "tags": ["b"]}', b'{"tags": ["a"]', b'\xff', b'{"tags": NaN}',
+    b'{"tags": ' + b'[' * 100_000, b'{"tags": [' + b'1' * 5000 + b']}',
+])
+def test_what_is_no_listing_is_refused(server: ScriptedRegistry, client: DXF, body: bytes) -> None:
+    server.hook = lambda request: Answer(body=body)
+    with pytest.raises(DXFInvalidDocumentError):
+        client.list_aliases()
+
+
+def test_a_page_has_a_limit(server: ScriptedRegistry) -> None:
+    server.hook = lambda request: page(['a' * 100] * 20)
+    with pytest.raises(DXFProtocolError, match='larger than 1000 bytes'):
+        DXF(server.host, 'fred/a', insecure=True, limits=Limits(page=1000)).list_aliases()
+
+
+# The catalogue
+
+def test_repositories_come_in_pages_too(server: ScriptedRegistry) -> None:
+    for name in ('fred/c', 'fred/b'):
+        server.memory.put(name, b'')
+    base = DXFBase(server.host, insecure=True)
+    assert base.list_repos(2) == ['fred/a', 'fred/b', 'fred/c']
+    assert list(base.list_repos(batch_size=1, iterate=True)) == ['fred/a', 'fred/b', 'fred/c']
+    assert [request.target for request in server.requests[:2]] == ['/v2/_catalog?n=2', '/v2/_catalog?n=2&last=fred/b']
+
+
+@pytest.mark.parametrize('status, exit_status', [(401, 13), (403, 13), (404, 2), (405, 1)])
+def test_a_registry_without_a_catalogue_says_so_in_a_plain_sentence(server: ScriptedRegistry, status: int,
+                                                                    exit_status: int) -> None:
+    server.hook = lambda request: error(status, 'DENIED' if status == 403 else 'UNSUPPORTED')
+    base = DXFBase(server.host, insecure=True, limits=FAST)
+    for call in (base.list_repos, lambda: list(base.list_repos(iterate=True))):
+        with pytest.raises((DXFHTTPError, DXFUnauthorizedError)) as caught:
+            call()
+        assert 'the registry does not list its repositories' in line_of(caught.value)
+        assert status_of(caught.value) == exit_status
+        if isinstance(caught.value, DXFHTTPError):
+            assert caught.value.response is not None
+            assert caught.value.response.status_code == status
+
+
+def test_another_failure_of_the_catalogue_is_told_as_it_is(server: ScriptedRegistry) -> None:
+    server.hook = lambda request: error(500, 'UNKNOWN')
+    with pytest.raises(DXFHTTPError, match='^500 Internal Server Error: UNKNOWN'):
+        DXFBase(server.host, insecure=True, limits=FAST).list_repos()
+
+
+# docker-registry
+
+@pytest.fixture(name='filled')
+def fill(place: Place, repo: str) -> Callable[[], DXF]:
+    """A maker of clients of a repository with five aliases."""
+    client = place.dxf(repo)
+    for number, alias in enumerate('edcba'):
+        client.set_alias(alias, client.push_blob(data=str(number).encode()))
+    return lambda: place.dxf(repo)
+
+
+def test_a_real_registry_lists_aliases(filled: Callable[[], DXF]) -> None:
+    for batch_size in (None, 2, 5, 100):
+        assert sorted(filled().list_aliases(batch_size)) == list('abcde')
+        assert sorted(filled().list_aliases(batch_size, True)) == list('abcde')
+
+
+def test_a_real_registry_lists_nothing_once_the_last_alias_is_gone(filled: Callable[[], DXF]) -> None:
+    client = filled()
+    for alias in 'abcde':
+        client.del_alias(alias)
+    assert client.list_aliases() == []
+
+
+def test_a_real_registry_lists_repositories_in_pages(place: Place, repo: str, traffic: Traffic) -> None:
+    repositories = [f'{repo}/{number}' for number in range(3)]
+    for name in repositories:
+        client = place.dxf(name)
+        client.set_alias('x', client.push_blob(data=b'content'))
+    traffic.clear()
+    for batch_size in (2, 100):
+        assert set(repositories) <= set(place.base().list_repos(batch_size))
+        assert set(repositories) <= set(place.base().list_repos(batch_size, iterate=True))
+    asked = [exchange for exchange in traffic.requests if exchange.path == '/v2/_catalog' and exchange.status == 200]
+    assert len(asked) > 4
+    assert {exchange.headers['Accept'] for exchange in asked} == {'application/json'}
+
+
+def test_a_request_is_what_the_hook_sees(server: ScriptedRegistry, client: DXF) -> None:
+    seen: list[Request] = []
+    server.hook = seen.append      # returns None: the ordinary answer
+    client.list_aliases()
+    assert seen == server.requests
