@@ -15,6 +15,9 @@ FAILED = 1
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
 
+NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
+"""What OpenSSL says, by its release, of an answer that is no TLS at all."""
+
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
 
 
@@ -53,7 +56,8 @@ def _network(error: RequestException) -> str:
         if known is not None:
             return known
     if isinstance(error, SSLError):
-        return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
+        return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or DXF_TLSVERIFY is set, does it name a file of ' \
+               'certificates?'
     if isinstance(error, Timeout):
         return f'no answer from {host} in time; DXF_TIMEOUT sets the seconds to wait'
     return f'the connection to {host} broke'
@@ -64,8 +68,8 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
-    if isinstance(cause, ssl.SSLError) and cause.reason == 'NO_CERTIFICATE_OR_CRL_FOUND':
-        return 'the file that REQUESTS_CA_BUNDLE or DXF_TLSVERIFY names holds no certificate'
+    if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
+        return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         return f'cannot find {host}: {cause.strerror}'
     if isinstance(cause, ConnectionRefusedError):
