@@ -48,7 +48,7 @@ setup(
         'www-authenticate>=0.9.2',
     ],
     extras_require={
-        'test': ['pytest>=9', 'pytest-cov>=7', 'coverage>=7.10', 'hypothesis',
+        'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography'],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
         'dist': ['build', 'twine'],

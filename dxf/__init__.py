@@ -11,10 +11,10 @@
 
 from dxf import exceptions, names, version
 from dxf.client import DXF
+from dxf.limits import Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import hash_bytes, hash_file, split_digest
 from dxf.registry import DXFBase
-from dxf.session import Limits
 
 __version__ = version.VERSION
 _to_bytes_2and3 = names.to_bytes

@@ -211,9 +211,13 @@ def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes
     """
     try:
         realm = split_url(challenge.realm)
+        if realm.fragment:
+            raise DXFProtocolError('a fragment')
     except DXFProtocolError:
         raise DXFProtocolError("the registry's token realm is no address to send a credential to; "
                                'name the token server yourself: auth_host or DXF_AUTH_HOST') from None
+    if realm.fragment:
+        raise DXFProtocolError("the registry's token realm has a fragment, which no request carries")
     if auth_host is None:
         _check_realm_host(str(realm.hostname), str(urlsplit(registry).hostname))
     query = parse_qsl(realm.query, keep_blank_values=True)
@@ -221,7 +225,7 @@ def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes
         query.append(('service', challenge.service))
     query += [('scope', scope) for scope in scopes]
     return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
-                          query=urlencode(query), fragment='').geturl()
+                          query=urlencode(query)).geturl()
 
 
 def _check_realm_host(host: str, registry_host: str) -> None:

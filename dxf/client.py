@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from requests import Response
 
 from dxf import manifests
+from dxf.answers import check_digest_header, error_codes, expect, is_encoded, read_body
 from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import (DXFDigestMismatchError, DXFDigestNotAvailableForSchema1, DXFError, DXFHTTPError,
                             DXFInvalidDocumentError, DXFMountFailed, DXFPlatformDataNotFound, DXFProtocolError)
+from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, INDEXES, READABLE, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, is_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
-from dxf.session import TIMEOUT, Limits, check_digest_header, error_codes, expect, is_encoded, read_body
-from dxf.upload import OnPiece, Source, Upload, next_url, open_source
+from dxf.source import OnPiece, Source, open_source
+from dxf.upload import Upload, next_url
 
 if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
     from dxf.schema1 import Schema1Manifest

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from requests import Response
 from requests.exceptions import RequestException
 
+from dxf.answers import is_encoded, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
+from dxf.limits import READ_SIZE, Limits
 from dxf.names import digest_of
-from dxf.session import READ_SIZE, Attempts, Limits, is_encoded, is_transient, pieces
+from dxf.session import Attempts, is_transient
 
 CHUNK_SIZE = 8192
 REFILL = 1 << 20

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, RequestException, SSLError, Timeout
 
+from dxf.answers import error_codes
 from dxf.documents import printable
 from dxf.exceptions import DXFError, DXFUnauthorizedError
-from dxf.session import causes, error_codes
+from dxf.session import causes
 
 FAILED = 1
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)

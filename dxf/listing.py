@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from requests import Response
 
+from dxf.answers import read_body
 from dxf.auth import origin_of
 from dxf.documents import load_object
 from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
-from dxf.session import Limits, read_body, resolve
+from dxf.limits import Limits
+from dxf.session import resolve
 
 
 class PaginatingResponse:

@@ -13,12 +13,13 @@ from urllib.parse import urljoin
 
 from requests import Response, Session
 
+from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
+from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import check_host, check_repository
-from dxf.session import (TIMEOUT, USER_AGENT, Limits, RegistrySession, discard, expect, raise_for_status, read_body,
-                         rewind, send)
+from dxf.session import USER_AGENT, RegistrySession, rewind, send
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None

@@ -8,8 +8,8 @@ from dxf.auth import check_authorization
 from dxf.client import SCHEMAS
 from dxf.download import CHUNK_SIZE
 from dxf.exceptions import DXFInvalidNameError
+from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host
-from dxf.session import TIMEOUT, Limits
 
 VARIABLES = {
     'DXF_HOST': "the registry's host, such as registry.example.com:5000; docker.io for Docker Hub",

@@ -20,7 +20,8 @@ from dxf import DXF, DXFBase, Limits, hash_bytes, hash_file
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
 from dxf.faults import line_of
-from dxf.session import causes, is_transient, read_body, retry_after
+from dxf.answers import read_body
+from dxf.session import causes, is_transient, retry_after
 
 from .certificates import Certificates
 from .places import Place

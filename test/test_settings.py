@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dxf.session import TIMEOUT, Limits
+from dxf.limits import TIMEOUT, Limits
 from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
 
 HOST = 'registry.example.com:5000'

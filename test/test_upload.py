@@ -13,7 +13,8 @@ from requests.exceptions import HTTPError
 
 from dxf import Limits, hash_bytes, upload
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
-from dxf.upload import Body, Source, Upload, next_url, open_source
+from dxf.source import Body, Source, open_source
+from dxf.upload import Upload, next_url
 
 from .places import Place
 from .traffic import Traffic
@@ -42,7 +43,7 @@ def open_path(path: Path) -> Iterator[Source]:
 @pytest.fixture(name='small_reads')
 def make_small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a source of ten bytes one of three pieces."""
-    monkeypatch.setattr(upload, 'READ_SIZE', 4)
+    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
 
 
 def ignore(_: bytes) -> None:

@@ -1,0 +1,152 @@
+"""Answers: what a server sends, read within limits and turned into errors where it refuses.
+
+What a good answer means belongs to the rooms that asked for it.
+"""
+
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import Response
+from requests.exceptions import ChunkedEncodingError, ReadTimeout
+from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
+
+from dxf.documents import load_object
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
+                            DXFUnexpectedStatusCodeError)
+from dxf.limits import READ_SIZE, Limits
+
+MESSAGE_LENGTH = 200
+
+
+def is_encoded(response: Response) -> bool:
+    """Say whether the body of an answer was compressed or the like, although ``identity`` was asked for."""
+    return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
+
+
+def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives, undecoded.
+
+    A timeout of the socket never fires on one byte a second; here such a stream ends too.
+
+    :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
+    """
+    if response.raw is None:  # a transport that had read it already
+        yield response.content
+        return
+    read = getattr(response.raw, 'read1', response.raw.read)
+    waited, arrived = 0.0, 0
+    try:
+        while True:
+            start = time.monotonic()
+            piece = read(READ_SIZE)
+            waited += time.monotonic() - start
+            if not piece:
+                return
+            yield piece
+            arrived += len(piece)
+            if arrived >= limits.stall_bytes:
+                waited, arrived = 0.0, 0
+            elif waited >= limits.stall_seconds:
+                raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
+    except ReadTimeoutError as error:
+        raise ReadTimeout(error, response=response) from error
+    except (Urllib3Error, OSError) as error:
+        raise ChunkedEncodingError(error, response=response) from error
+
+
+def read_body(response: Response, limit: int, limits: Limits) -> bytes:
+    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
+
+    :param limit: bytes; more is an error
+    :raises DXFProtocolError: it is larger, or compressed although that was not asked for
+    """
+    if is_encoded(response):
+        response.close()
+        raise DXFProtocolError('the registry compressed an answer, which was not asked for')
+    body = bytearray()
+    for piece in pieces(response, limits):
+        body += piece
+        if len(body) > limit:
+            response.close()
+            raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
+    response.raw = BytesIO(body)
+    return bytes(body)
+
+
+def discard(response: Response, limits: Limits) -> bytes:
+    """Read an answer that nobody waits for, so that its connection can be used again.
+
+    :return: what could be read of it; never an error, as error bodies lie about their length
+    """
+    try:
+        return read_body(response, limits.error, limits)
+    except (DXFError, OSError):  # OSError: all that requests raises
+        response.close()
+        response.raw = BytesIO()
+        return b''
+
+
+def raise_for_status(response: Response, limits: Limits) -> None:
+    """Raise the error that a refusing answer stands for.
+
+    :raises DXFUnauthorizedError: 401
+    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, and
+        what was asked for, without the query: that may hold a secret
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    message = _message(discard(response, limits))
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise DXFUnauthorizedError()
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = 'Error'
+    _, _, name = urlsplit(response.url).path.partition('/v2/')
+    raise DXFHTTPError(f'{status} {reason}' + (f': {message}' if message else '') + (f' ({name})' if name else ''),
+                       response=response)
+
+
+def error_codes(response: Response) -> tuple[str, ...]:
+    """Return the codes in a refusal that :func:`raise_for_status` raised, such as ``('MANIFEST_UNKNOWN',)``."""
+    return tuple(str(entry.get('code')) for entry in _errors(response.content))
+
+
+def _errors(body: bytes) -> list[dict[str, Any]]:
+    """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes"""
+    try:
+        errors = load_object(body).get('errors')
+    except DXFError:
+        return []
+    return [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
+
+
+def _message(body: bytes) -> str:
+    messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
+    return '; '.join(messages)[:MESSAGE_LENGTH]
+
+
+def expect(response: Response, *statuses: int) -> None:
+    """Insist that an answer has one of the statuses that its step knows.
+
+    :raises DXFUnexpectedStatusCodeError: it has another
+    """
+    if response.status_code not in statuses:
+        response.close()
+        raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
+
+
+def check_digest_header(response: Response, digest: str) -> None:
+    """Insist that Docker-Content-Digest, where it is sent and by sha256, agrees with the digest that we know.
+
+    :raises DXFDigestMismatchError: it is another
+    """
+    header = response.headers.get('Docker-Content-Digest', '')
+    if header.startswith('sha256:') and header != digest:
+        response.close()
+        raise DXFDigestMismatchError(header, digest)
