@@ -20,7 +20,7 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFDigestNotAvailableForSche
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, INDEXES, READABLE, Descriptor, ImageManifest, Index
-from dxf.names import check_alias, check_digest, check_reference, is_digest, repository_at
+from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import OnPiece, Source, open_source
 from dxf.upload import Upload, next_url
@@ -223,7 +223,13 @@ class DXF(DXFBase):
         """
         response = self._request('get', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
-        return _decode(read_body(response, self._limits.manifest, self._limits)), response
+        body = read_body(response, self._limits.manifest, self._limits)
+        text = _decode(body)
+        if is_digest(alias) and hash_bytes(body) != alias:
+            actual = manifests.read(text).digest  # of schema 1 the digest is that of what was signed
+            if actual != alias:
+                raise DXFDigestMismatchError(actual, alias)
+        return text, response
 
     def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
         """Ask for a manifest's digest, without fetching it.
@@ -238,8 +244,6 @@ class DXF(DXFBase):
     def _stored(self, reference: str) -> Manifest:
         text, response = self.get_manifest_and_response(reference)
         stored = manifests.read(text, response.headers.get('Content-Type'))
-        if is_digest(reference) and stored.digest != reference:
-            raise DXFDigestMismatchError(stored.digest, reference)
         check_digest_header(response, stored.digest)
         return stored
 
