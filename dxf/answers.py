@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from requests import Response
-from requests.exceptions import ChunkedEncodingError, ReadTimeout
+from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
 
 from dxf.documents import load_object
@@ -20,6 +20,12 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFP
 from dxf.limits import READ_SIZE, Limits
 
 MESSAGE_LENGTH = 200
+
+
+def close(response: Response) -> None:
+    """Close an answer that is not read to its end."""
+    if response.raw is not None:  # a transport had read it already
+        response.close()
 
 
 def is_encoded(response: Response) -> bool:
@@ -52,6 +58,8 @@ def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
                 waited, arrived = 0.0, 0
             elif waited >= limits.stall_seconds:
                 raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
+    except ReadTimeout:
+        raise
     except ReadTimeoutError as error:
         raise ReadTimeout(error, response=response) from error
     except (Urllib3Error, OSError) as error:
@@ -65,13 +73,13 @@ def read_body(response: Response, limit: int, limits: Limits) -> bytes:
     :raises DXFProtocolError: it is larger, or compressed although that was not asked for
     """
     if is_encoded(response):
-        response.close()
+        close(response)
         raise DXFProtocolError('the registry compressed an answer, which was not asked for')
     body = bytearray()
     for piece in pieces(response, limits):
         body += piece
         if len(body) > limit:
-            response.close()
+            close(response)
             raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
     response.raw = BytesIO(body)
     return bytes(body)
@@ -85,7 +93,7 @@ def discard(response: Response, limits: Limits) -> bytes:
     try:
         return read_body(response, limits.error, limits)
     except (DXFError, OSError):  # OSError: all that requests raises
-        response.close()
+        close(response)
         response.raw = BytesIO()
         return b''
 
@@ -103,13 +111,22 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     message = _message(discard(response, limits))
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError()
-    try:
-        reason = HTTPStatus(status).phrase
-    except ValueError:
-        reason = 'Error'
     _, _, name = urlsplit(response.url).path.partition('/v2/')
-    raise DXFHTTPError(f'{status} {reason}' + (f': {message}' if message else '') + (f' ({name})' if name else ''),
-                       response=response)
+    text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
+    raise DXFHTTPError(text, response=response)
+
+
+def phrase_of(status: int) -> str:
+    """Return what a status means, in the words of HTTP."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return 'Error'
+
+
+def is_not_found(error: HTTPError) -> bool:
+    """Say whether a refusal is a 404."""
+    return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
 
 
 def error_codes(response: Response) -> tuple[str, ...]:
@@ -137,7 +154,7 @@ def expect(response: Response, *statuses: int) -> None:
     :raises DXFUnexpectedStatusCodeError: it has another
     """
     if response.status_code not in statuses:
-        response.close()
+        close(response)
         raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
 
 
@@ -148,5 +165,5 @@ def check_digest_header(response: Response, digest: str) -> None:
     """
     header = response.headers.get('Docker-Content-Digest', '')
     if header.startswith('sha256:') and header != digest:
-        response.close()
+        close(response)
         raise DXFDigestMismatchError(header, digest)

@@ -33,7 +33,9 @@ _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96
 Origin = tuple[str, str, int]
 
 _PORTS = {'http': 80, 'https': 443}
-_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\b(bearer)(?=\s)', re.IGNORECASE | re.ASCII)
+# A quote that is not closed runs to the end: to look for its end again from each later quote would take for ever.
+_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
+                               re.IGNORECASE | re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
 _HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
 _TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
@@ -48,6 +50,8 @@ def split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        if '[' in parts.netloc:  # Python 3.10 takes anything between the brackets
+            ipaddress.IPv6Address(str(parts.hostname))
     except ValueError:
         valid = False
     if not valid or '@' in parts.netloc or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
@@ -211,8 +215,6 @@ def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes
     """
     try:
         realm = split_url(challenge.realm)
-        if realm.fragment:
-            raise DXFProtocolError('a fragment')
     except DXFProtocolError:
         raise DXFProtocolError("the registry's token realm is no address to send a credential to; "
                                'name the token server yourself: auth_host or DXF_AUTH_HOST') from None

@@ -11,16 +11,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from requests import Response
+from requests.exceptions import HTTPError
 
 from dxf import manifests
-from dxf.answers import check_digest_header, error_codes, expect, is_encoded, read_body
+from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found, read_body
 from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import (DXFDigestMismatchError, DXFDigestNotAvailableForSchema1, DXFError, DXFHTTPError,
                             DXFInvalidDocumentError, DXFMountFailed, DXFPlatformDataNotFound, DXFProtocolError)
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
-from dxf.manifests import ACCEPT, INDEXES, READABLE, Descriptor, ImageManifest, Index
-from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at
+from dxf.manifests import ACCEPT, INDEXES, OCTET_STREAM, READABLE, Descriptor, ImageManifest, Index
+from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import OnPiece, Source, open_source
 from dxf.upload import Upload, next_url
@@ -34,6 +35,9 @@ Manifest: TypeAlias = 'Image | Index'
 
 SCHEMAS = ('v2', 'oci', 'v1')
 INDEX_DEPTH = 4
+NO_PLATFORM = 'unknown/unknown'
+"""What entries of an index have for a platform that are no images, such as attestations; nobody misses them."""
+
 CANCEL_TIMEOUT = 2
 """Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
@@ -125,8 +129,8 @@ class DXF(DXFBase):
         """Return the size of a blob that the registry has, else ``None``."""
         try:
             self._sizes[digest] = self.blob_size(digest)
-        except DXFHTTPError as error:
-            if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
+        except HTTPError as error:
+            if is_not_found(error):
                 return None
             raise
         return self._sizes[digest]
@@ -143,7 +147,7 @@ class DXF(DXFBase):
 
     def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
-        with suppress(DXFError, OSError):  # OSError: all that requests raises
+        with suppress(Exception):  # what led here is the error to tell, whatever an override makes of this
             self._base_request('delete', url, limits=replace(self._limits, retries=0), timeout=CANCEL_TIMEOUT)
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
@@ -166,9 +170,13 @@ class DXF(DXFBase):
         check_digest_header(response, digest)
         actual = None if is_encoded(response) else declared_size(response)
         if actual is None:
-            actual = self.blob_size(digest)
-        reopen = partial(self._rest_of_blob, digest)
-        chunks = Download(response, digest, actual, reopen, self._limits).chunks(chunk_size or CHUNK_SIZE)
+            try:
+                actual = self.blob_size(digest)
+            except DXFProtocolError:  # nobody tells: then the digest alone decides
+                if size:
+                    raise
+        rest = partial(self._rest_of_blob, digest)
+        chunks = Download(response, digest, actual, rest, self._limits).chunks(chunk_size or CHUNK_SIZE)
         return (chunks, actual) if size else chunks
 
     def _rest_of_blob(self, digest: str, start: int) -> Response:
@@ -270,7 +278,7 @@ class DXF(DXFBase):
                     raise DXFInvalidDocumentError('invalid index: an entry is not what its type says')
                 for name, descriptor in self._entries(inner, platform, depth + 1).items():
                     _add(entries, name, descriptor)
-            elif entry.media_type in READABLE:
+            elif entry.media_type in (*READABLE, OCTET_STREAM):  # bytes: what an entry without a type stands for
                 _add(entries, platform or entry.digest, entry)
         return entries
 
@@ -280,7 +288,11 @@ class DXF(DXFBase):
             return answer(stored)
         entries = self._entries(stored)
         if platform is None:
-            return {name: answer(self._image(entry)) for name, entry in entries.items()}
+            answers = {}
+            for name, entry in entries.items():
+                with suppress(*([DXFError, HTTPError] if name.startswith(NO_PLATFORM) else [])):
+                    answers[name] = answer(self._image(entry))
+            return answers
         if platform not in entries:
             raise DXFPlatformDataNotFound(platform)
         return answer(self._image(entries[platform]))
@@ -343,20 +355,20 @@ class DXF(DXFBase):
         """
         for digest in digests:
             check_digest(digest)
-        for digest in digests:
-            if digest not in self._sizes:
-                self._sizes[digest] = self._size_to_name(digest)
         schema = 'oci' if self._schema == 'oci' else 'v2'
-        return manifests.make([Descriptor(digest, self._sizes[digest]) for digest in digests], schema)
+        return manifests.make([Descriptor(digest, self._known_size(digest)) for digest in digests], schema)
 
-    def _size_to_name(self, digest: str) -> int:
-        try:
-            return self.blob_size(digest)
-        except DXFHTTPError as error:
-            if error.response is None or error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
-                               f'dxf push-blob {self._repo} <file>', response=error.response) from None
+    def _known_size(self, digest: str) -> int:
+        """Return the size of a blob that a manifest is to name; the registry is asked once."""
+        if digest not in self._sizes:
+            try:
+                self._sizes[digest] = self.blob_size(digest)
+            except HTTPError as error:
+                if not is_not_found(error):
+                    raise
+                raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
+                                   f'dxf push-blob {self._repo} <file>', response=error.response) from None
+        return self._sizes[digest]
 
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
@@ -370,9 +382,16 @@ class DXF(DXFBase):
         :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
         """
         check_reference(alias)
-        stored = manifests.read(manifest_json, verify=False)
-        response = self._request('put', f'manifests/{alias}', data=manifest_json.encode('utf-8'),
-                                 headers={'Content-Type': manifests.media_type_of(manifest_json)})
+        content = to_bytes(manifest_json)
+        stored = manifests.read(_decode(content), verify=False)
+        headers = {'Content-Type': manifests.media_type_of(stored.text)}
+        try:
+            response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
+        except HTTPError as error:
+            if not _lacks_blob(error):
+                raise
+            raise DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
+                               response=error.response) from None
         expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         if isinstance(stored, (ImageManifest, Index)):
             check_digest_header(response, stored.digest)
@@ -392,12 +411,12 @@ class DXF(DXFBase):
         manifest = self.make_manifest(*digests)
         try:
             self.set_manifest(alias, manifest)
-        except DXFHTTPError as error:
+        except HTTPError as error:
             if not (self._schema == 'v2' and _refuses_schema(error)):
                 raise
             try:
                 return self._set_schema1(alias, digests)
-            except DXFHTTPError:
+            except HTTPError:
                 raise error from None
         return manifest
 
@@ -424,7 +443,10 @@ class DXF(DXFBase):
         :param batch_size: names to ask for at a time; ``None`` for what the registry gives by itself
         :param iterate: return an iterable that fetches page by page, in place of a list
         """
-        return self._list(f'{self._repo}/tags/list', 'tags', check_alias, batch_size, iterate, self._page)
+        return self._list('tags/list', 'tags', check_alias, batch_size, iterate, self._tags_page)
+
+    def _tags_page(self, path: str) -> Response:
+        return self._page(path, self._request if path.startswith('tags/') else self._base_request)
 
 
 def _decode(body: bytes) -> str:
@@ -440,9 +462,13 @@ def _config_digest(image: Image) -> str:
     return image.config.digest
 
 
-def _refuses_schema(error: DXFHTTPError) -> bool:
+def _lacks_blob(error: HTTPError) -> bool:
+    return error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response)
+
+
+def _refuses_schema(error: HTTPError) -> bool:
     return error.response is not None and error.response.status_code == HTTPStatus.BAD_REQUEST \
-        and 'MANIFEST_BLOB_UNKNOWN' not in error_codes(error.response)
+        and not _lacks_blob(error)
 
 
 def _add(entries: dict[str, Descriptor], name: str, entry: Descriptor) -> None:

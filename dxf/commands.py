@@ -39,12 +39,13 @@ class Job:
             raise DXFAuthInsecureError('Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials')
         options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
-        limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
         registry: Any
         if self.repository is None:
-            registry = dxf.DXFBase(settings.host, *options, limits=limits)
+            registry = dxf.DXFBase(settings.host, *options)
         else:
-            registry = dxf.DXF(settings.host, self.repository, *options, limits=limits, schema=settings.schema)
+            registry = dxf.DXF(settings.host, self.repository, *options)
+            registry._schema = settings.schema
+        registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
         if settings.token is not None:
             registry.token = settings.token
         return registry

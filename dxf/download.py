@@ -7,11 +7,13 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
 
 from requests import Response
 from requests.exceptions import RequestException
 
-from dxf.answers import is_encoded, pieces
+from dxf.answers import close, is_encoded, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE, Limits
 from dxf.names import digest_of
@@ -20,8 +22,6 @@ from dxf.session import Attempts, is_transient
 CHUNK_SIZE = 8192
 REFILL = 1 << 20
 """Bytes of progress after which a download may break as often again."""
-
-Reopen = Callable[[int], Response]
 
 _CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
 
@@ -38,15 +38,18 @@ class Download:
     :param response: the answer that carries the blob from its beginning
     :param digest: the blob's
     :param size: the blob's, in bytes; ``None`` where the registry does not tell
-    :param reopen: asks for the blob from a byte on: called with 5, sends ``Range: bytes=5-``
+    :param rest: asks for the blob from a byte on: called with 5, sends ``Range: bytes=5-``
     """
 
-    def __init__(self, response: Response, digest: str, size: int | None, reopen: Reopen, limits: Limits) -> None:
+    def __init__(self, response: Response, digest: str, size: int | None, rest: Callable[[int], Response],
+                 limits: Limits) -> None:
         self._response = response
         self._digest = digest
         self._size = size
-        self._reopen = reopen
+        self._rest = rest
         self._limits = limits
+        self._received = 0
+        self._sha256: Any = None
 
     def chunks(self, chunk_size: int) -> Iterator[bytes]:
         """Yield the blob in chunks, the last one only when size and digest are right.
@@ -59,22 +62,21 @@ class Download:
         try:
             yield from held_back(self._checked(), chunk_size)
         finally:
-            self._response.close()
+            close(self._response)
 
     def _checked(self) -> Iterator[bytes]:
         """Yield the blob as it arrives, and raise at its end if it is not what it should be."""
-        sha256 = hashlib.sha256()
-        received = 0
+        self._sha256 = hashlib.sha256()
         for piece in self._decoded() if self._is_encoded() else self._resumed():
-            sha256.update(piece)
-            received += len(piece)
-            if self._size is not None and received > self._size:
+            self._sha256.update(piece)
+            self._received += len(piece)
+            if self._size is not None and self._received > self._size:
                 break
             yield piece
-        if self._size is not None and received != self._size:
-            raise DXFSizeMismatchError(received, self._size)
-        if digest_of(sha256) != self._digest:
-            raise DXFDigestMismatchError(digest_of(sha256), self._digest)
+        if self._size is not None and self._received != self._size:
+            raise DXFSizeMismatchError(self._received, self._size)
+        if digest_of(self._sha256) != self._digest:
+            raise DXFDigestMismatchError(digest_of(self._sha256), self._digest)
 
     def _is_encoded(self) -> bool:
         """Say whether the body has to be decoded.
@@ -98,41 +100,38 @@ class Download:
             raise DXFProtocolError('the registry sent a blob whose gzip encoding is broken') from None
 
     def _resumed(self) -> Iterator[bytes]:
-        """Yield the body, and where the connection breaks, what follows from another."""
-        attempts = Attempts(self._limits)
-        sha256 = hashlib.sha256()  # of what was yielded: a server that starts anew must repeat exactly that
-        received = 0
-        since = 0
+        """Yield the body, and where the connection breaks, what follows from another.
+
+        When a piece is asked for, all that were yielded before have been hashed and counted.
+        """
+        attempts, start = Attempts(self._limits), 0
         stream = pieces(self._response, self._limits)
         while True:
             broken: RequestException | None = None
             try:
-                for piece in stream:
-                    sha256.update(piece)
-                    received += len(piece)
-                    since += len(piece)
-                    yield piece
+                yield from stream
             except RequestException as error:
                 broken = error
-            if self._size is None and broken is None or self._size is not None and received >= self._size:
+            # a closed connection may end a body early without an error
+            if broken is None and (self._size is None or self._received > self._size) or self._received == self._size:
                 return
-            if since >= REFILL:
-                attempts, since = Attempts(self._limits), 0
-            if broken is not None and not is_transient(broken) or not attempts.next():
-                raise broken or DXFSizeMismatchError(received, self._size)
-            stream = self._rest(received, digest_of(sha256))
+            if self._received - start >= REFILL:
+                attempts, start = Attempts(self._limits), self._received
+            if broken is not None and not is_transient(broken) or not attempts.again():
+                raise broken or DXFSizeMismatchError(self._received, self._size)
+            stream = self._following()
 
-    def _rest(self, start: int, digest: str) -> Iterator[bytes]:
-        """Yield what follows the first ``start`` bytes, whose digest is known."""
-        self._response.close()
-        self._response = response = self._reopen(start)
+    def _following(self) -> Iterator[bytes]:
+        """Return what follows the bytes that have been received."""
+        close(self._response)
+        self._response = response = self._rest(self._received)
         if is_encoded(response):
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         stream = pieces(response, self._limits)
-        if response.status_code == 206:
-            self._check_range(response, start)
-        elif start:
-            stream = _without_start(stream, start, digest)
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            self._check_range(response, self._received)
+        elif self._received:
+            stream = _without_start(stream, self._received, digest_of(self._sha256))
         return stream
 
     def _check_range(self, response: Response, start: int) -> None:

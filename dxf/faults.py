@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, RequestException, SSLError, Timeout
 
-from dxf.answers import error_codes
+from dxf.answers import error_codes, phrase_of
 from dxf.documents import printable
 from dxf.exceptions import DXFError, DXFUnauthorizedError
 from dxf.session import causes
@@ -40,7 +40,8 @@ def line_of(error: BaseException) -> str:
     The text of requests' own errors is never shown: it carries URLs, whose query may be a credential.
     """
     if isinstance(error, RequestException) and not isinstance(error, DXFError):
-        text = _network(error)
+        answer = error.response if isinstance(error, HTTPError) else None
+        text = _network(error) if answer is None else f'{answer.status_code} {phrase_of(answer.status_code)}'
     elif isinstance(error, DXFError):
         text = str(error)
     elif isinstance(error, OSError):

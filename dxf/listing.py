@@ -64,7 +64,7 @@ def _next_page(response: Response) -> str | None:
     link = response.links.get('next', {}).get('url')
     if link is None:
         return None
-    url = resolve(response, link)
+    url = resolve(response, link, lift=True)
     if origin_of(url) != origin_of(response.url) or urlsplit(url).path != urlsplit(response.url).path:
         raise DXFProtocolError('the next page of the listing leads elsewhere')
     return url

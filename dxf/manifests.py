@@ -72,17 +72,16 @@ def base_type(content_type: str | None) -> str:
 
 
 def _platform(document: Json) -> str | None:
+    """Return ``os/architecture[/variant]``, or ``None`` for what does not name one: the digest names the entry then."""
     if not isinstance(document, dict):
         return None
     parts: list[Any] = [document.get(key) for key in ('os', 'architecture', 'variant') if document.get(key)]
     if not document.get('os') or not document.get('architecture'):
         return None
     try:
-        return check_platform('/'.join(parts))
-    except TypeError:
-        raise DXFInvalidDocumentError('invalid document: a platform whose parts are no text') from None
-    except DXFInvalidNameError as error:
-        raise DXFInvalidDocumentError(str(error)) from None
+        return check_platform('/'.join(map(str, parts)))
+    except DXFInvalidNameError:
+        return None
 
 
 def _descriptor(document: Json) -> Descriptor:

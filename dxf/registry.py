@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from requests import Response, Session
+from requests.exceptions import HTTPError
 
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
@@ -19,7 +20,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError,
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import check_host, check_repository
-from dxf.session import USER_AGENT, RegistrySession, rewind, send
+from dxf.session import HEADERS, USER_AGENT, RegistrySession, rewind, send
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -85,6 +86,7 @@ class DXFBase:
     def _send(self, method: str, url: str, limits: Limits | None = None, **kwargs: Any) -> Response:
         """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
+        kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         return send(self._sessions[0], method, url, limits or self._limits, **kwargs)
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
@@ -187,17 +189,17 @@ class DXFBase:
     def _catalog_page(self, path: str) -> Response:
         sentence = 'the registry does not list its repositories'
         try:
-            return self._page(path)
+            return self._page(path, self._base_request)
         except DXFUnauthorizedError:
             raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user') from None
-        except DXFHTTPError as error:
+        except HTTPError as error:
             if error.response is None or error.response.status_code not in (403, 404, 405):
                 raise
             raise DXFHTTPError(f'{sentence} ({error})', response=error.response) from None
 
-    def _page(self, path: str) -> Response:
+    def _page(self, path: str, request: Callable[..., Response]) -> Response:
         # Artifactory answers 406 to any other Accept.
-        response = self._base_request('get', path, headers={'Accept': 'application/json'})
+        response = request('get', path, headers={'Accept': 'application/json'})
         expect(response, HTTPStatus.OK)
         return response
 

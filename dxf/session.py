@@ -27,6 +27,12 @@ from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
 CONNECTIONS = 10
+HEADERS = {'User-Agent': USER_AGENT, 'Accept-Encoding': 'identity'}
+"""What every request says, by whatever session it goes.
+
+A blob is its bytes: a compressed transfer would have to be undone before they could be verified.
+"""
+
 REDIRECTS = (301, 302, 303, 307, 308)
 KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
@@ -42,9 +48,6 @@ class RegistrySession(Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.headers['User-Agent'] = USER_AGENT
-        # A blob is its bytes: a compressed transfer would have to be undone before they could be verified.
-        self.headers['Accept-Encoding'] = 'identity'
         # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ('http://', 'https://'):
@@ -73,10 +76,10 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
             response = _follow(session, method, url, limits, **kwargs)
         except (NoConnection, Timeout) as error:
             _redact(error)
-            if not (repeatable and is_transient(error) and attempts.next()):
+            if not (repeatable and is_transient(error) and attempts.again()):
                 raise
         else:
-            if response.status_code not in RETRIED or not repeatable or not attempts.next(response):
+            if response.status_code not in RETRIED or not repeatable or not attempts.again(response):
                 return response
             discard(response, limits)
 
@@ -104,9 +107,10 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
         kwargs.pop('params', None)
 
 
-def resolve(response: Response, location: str) -> str:
+def resolve(response: Response, location: str, lift: bool = False) -> str:
     """Return the URL that a Location or Link of ``response`` names.
 
+    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
     :raises DXFProtocolError: it leads from https to http, or is no address to follow
     """
     if _CONTROL.search(location):  # urljoin would drop some silently
@@ -115,7 +119,11 @@ def resolve(response: Response, location: str) -> str:
         url = urljoin(response.url, location)
     except ValueError:
         raise DXFProtocolError('the registry sent an address that dxf does not follow') from None
-    if split_url(url).scheme == 'http' and origin_of(response.url)[0] == 'https':
+    scheme, host, _ = origin_of(response.url)
+    parts = split_url(url)
+    if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
+        return 'https' + url.removeprefix('http')
+    if parts.scheme == 'http' and scheme == 'https':
         raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
     return url
 
@@ -128,7 +136,7 @@ class Attempts:
         self._attempts = 0
         self._waited = 0.0
 
-    def next(self, response: Response | None = None) -> bool:
+    def again(self, response: Response | None = None) -> bool:
         """Sleep before another attempt; say no where there is none left.
 
         :param response: an answer that may ask for a pause by Retry-After

@@ -81,12 +81,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         return environ.get(name) or None
 
     username, password = text('DXF_USERNAME'), environ.get('DXF_PASSWORD')
-    if username is not None and password is None:
+    if password is None and username is not None and not (text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
         raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
     return Settings(
         host=_host('DXF_HOST', text('DXF_HOST')),
         insecure=text('DXF_INSECURE') == '1',
-        username=username,
+        username=username if password is not None else None,
         password=password if username is not None else None,
         authorization=_credential('DXF_AUTHORIZATION', text('DXF_AUTHORIZATION')),
         token=_credential('DXF_TOKEN', text('DXF_TOKEN')),

@@ -11,11 +11,10 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from requests import Response
-from requests.exceptions import RequestException
+from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import check_digest_header, discard, expect
-from dxf.auth import origin_of
-from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.manifests import OCTET_STREAM
 from dxf.names import digest_of
@@ -77,13 +76,13 @@ class Upload:
                 with self._given_up_on_failure():
                     self._finish(digest, body)
                 return digest, self._source.size
-            except (DXFHTTPError, RequestException) as error:
+            except RequestException as error:
                 if not _may_help(error):
                     raise
                 if self._stored_size(digest) == self._source.size:  # only the answer was lost
                     return digest, self._source.size
-                lost += isinstance(error, DXFHTTPError)
-                if lost > SESSIONS_LOST or not attempts.next():
+                lost += isinstance(error, HTTPError)
+                if lost > SESSIONS_LOST or not attempts.again(error.response):
                     raise
 
     def _open(self) -> None:
@@ -119,36 +118,36 @@ class Upload:
         size = self._sent + len(part)
         try:
             self._finish(actual, bytes(part))
-        except (DXFHTTPError, RequestException) as error:
+        except RequestException as error:
             if not _may_help(error) or self._stored_size(actual) != size:
                 raise
         return actual, size
 
     def _send_part(self, part: bytes) -> None:
+        """Send a part, and where that breaks what the registry has not got of it."""
         attempts = Attempts(self._limits)
         end = self._sent + len(part)
-        while True:
+        while self._sent < end:
             try:
                 response = self._request('patch', self._url, data=part, headers={
                     'Content-Type': OCTET_STREAM, 'Content-Range': f'{self._sent}-{end - 1}'})
                 expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
-            except (DXFHTTPError, RequestException) as error:
+            except RequestException as error:
                 if not _may_help(error):
                     raise
                 stored = self._stored_part()
-                if stored not in (self._sent, end):
+                if stored is None or not self._sent <= stored <= end:
                     raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
                                          'time; push it from a file') from error
-                if not attempts.next():
+                if not attempts.again(error.response):
                     raise
-                if stored == self._sent:
-                    continue
+                part = part[stored - self._sent:]
+                self._sent = stored
             else:
                 self._url = next_url(response)
                 if (stored_bytes(response) or 0) > end:
                     raise DXFProtocolError('the registry counts more bytes of the upload than were sent')
-            self._sent = end
-            return
+                self._sent = end
 
     def _stored_part(self) -> int | None:
         """Ask how many bytes of the session the registry has; ``None`` where the session is lost."""
@@ -158,7 +157,8 @@ class Upload:
             return None
         discard(response, self._limits)
         self._url = next_url(response) if 'Location' in response.headers else self._url
-        return stored_bytes(response)
+        stored = stored_bytes(response)
+        return 0 if stored == 1 and not self._sent else stored  # distribution says 0-0 of nothing, too
 
     def _finish(self, digest: str, body: bytes | Body) -> None:
         # The URL is extended textually: registries sign its query.
@@ -172,7 +172,7 @@ class Upload:
 
 def _may_help(error: Exception) -> bool:
     """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
-    if isinstance(error, DXFHTTPError):
+    if isinstance(error, HTTPError):
         return error.response is not None and error.response.status_code in SESSION_LOST
     return is_transient(error)
 
@@ -186,14 +186,9 @@ def stored_bytes(response: Response) -> int | None:
 def next_url(response: Response) -> str:
     """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
 
-    A registry behind a proxy that ends TLS may write ``http``: on its own host that is lifted to https.
-
     :raises DXFProtocolError: there is none, or it leads from https to another host's http
     """
     location = response.headers.get('Location')
     if not location:
         raise DXFProtocolError('the registry opened an upload without a Location')
-    scheme, host, _ = origin_of(response.url)
-    if scheme == 'https' and location.startswith('http://') and origin_of(location)[1] == host:
-        location = 'https' + location.removeprefix('http')
-    return resolve(response, location)
+    return resolve(response, location, lift=True)

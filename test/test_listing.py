@@ -176,12 +176,19 @@ def test_a_link_to_anywhere_else_is_refused(server: ScriptedRegistry, client: DX
     assert len(server.requests) == 1
 
 
-def test_a_link_from_https_to_http_is_refused(certificates: Certificates) -> None:
+def test_a_link_from_https_to_http_is_lifted_to_https_on_the_same_host_alone(certificates: Certificates,
+                                                                             server: ScriptedRegistry) -> None:
     with ScriptedRegistry(certificates) as secure:
-        secure.script('GET', TAGS, [page(['a'], f'<http://{secure.host}{TAGS}?last=a>; rel="next"')])
+        def list_all() -> object:
+            return DXF(secure.host, 'fred/a', tlsverify=certificates.ca).list_aliases()
+        pages = [page(['a'], f'<http://{secure.host}{TAGS}?last=a>; rel="next"'), page(['b'])]
+        secure.script('GET', TAGS, pages)
+        assert list_all() == ['a', 'b']
+        elsewhere = f'http://{server.host.replace("localhost", "127.0.0.1")}{TAGS}'
+        secure.script('GET', TAGS, [page(['a'], f'<{elsewhere}>; rel="next"')])
         with pytest.raises(DXFProtocolError):
-            DXF(secure.host, 'fred/a', tlsverify=certificates.ca).list_aliases()
-        assert len(secure.requests) == 1
+            list_all()
+        assert len(secure.requests) == 3 and not server.requests
 
 
 @pytest.mark.parametrize('query', ['', '?n=2'])

@@ -139,7 +139,7 @@ def test_no_secret_is_in_a_message() -> None:
         with pytest.raises(SettingsError) as raised:
             read_settings({'DXF_HOST': HOST, 'DXF_TOKEN': 'secret-token', 'DXF_PASSWORD': 'secret-word',
                            'DXF_AUTHORIZATION': 'secret-value', name: value} if name != 'DXF_USERNAME' else
-                          {'DXF_HOST': HOST, 'DXF_TOKEN': 'secret-token', name: value})
+                          {'DXF_HOST': HOST, name: value})
         assert 'secret' not in str(raised.value)
 
 
