@@ -37,10 +37,10 @@ def check_host(host: str) -> str:
     """
     if '@' in host:  # what stands before it may be a password
         raise DXFInvalidNameError('invalid host: want name[:port], without a user name')
-    match = _HOST.fullmatch(host)
+    match = _HOST.fullmatch(host) if len(host) <= HOST_LENGTH + len(':65535') else None
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
-        raise DXFInvalidNameError(f'invalid host {host!r}: want name[:port]')
+        raise DXFInvalidNameError(f'invalid host {host[:NAME_LENGTH]!r}: want name[:port]')
     if match['v6'] is not None:
         try:
             IPv6Address(match['v6'])
@@ -65,7 +65,7 @@ def check_repository(repository: str) -> str:
     :raises DXFInvalidNameError: it is not
         (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests)
     """
-    if _REPOSITORY.fullmatch(repository) is None or len(repository) > NAME_LENGTH:
+    if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
         raise DXFInvalidNameError(f'invalid repository {repository[:NAME_LENGTH]!r}: '
                                   'want lower-case components joined by /')
     return repository
