@@ -8,36 +8,26 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any
 
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf import manifests
+from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found, read_body
 from dxf.download import CHUNK_SIZE, Download, declared_size
-from dxf.exceptions import (DXFDigestMismatchError, DXFDigestNotAvailableForSchema1, DXFError, DXFHTTPError,
-                            DXFInvalidDocumentError, DXFMountFailed, DXFPlatformDataNotFound, DXFProtocolError)
+from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFMountFailed,
+                            DXFProtocolError)
+from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
-from dxf.manifests import ACCEPT, INDEXES, OCTET_STREAM, READABLE, Descriptor, ImageManifest, Index
+from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import OnPiece, Source, open_source
 from dxf.upload import Upload, next_url
 
-if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
-    from dxf.schema1 import Schema1Manifest
-
-T = TypeVar('T')
-Image: TypeAlias = 'ImageManifest | Schema1Manifest'
-Manifest: TypeAlias = 'Image | Index'
-
 SCHEMAS = ('v2', 'oci', 'v1')
-INDEX_DEPTH = 4
-NO_PLATFORM = 'unknown/unknown'
-"""What entries of an index have for a platform that are no images, such as attestations; nobody misses them."""
-
 CANCEL_TIMEOUT = 2
 """Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
@@ -255,48 +245,6 @@ class DXF(DXFBase):
         check_digest_header(response, stored.digest)
         return stored
 
-    def _image(self, entry: Descriptor) -> Image:
-        stored = self._stored(entry.digest)
-        if isinstance(stored, Index):
-            raise DXFInvalidDocumentError('invalid index: an entry is not what its type says')
-        return stored
-
-    def _entries(self, index: Index, outer: str | None = None, depth: int = 1) -> dict[str, Descriptor]:
-        """Return the image manifests of an index by platform, those of an index within it too.
-
-        An entry without a platform is named by its digest, and so is, behind the platform, one whose platform an
-        entry before it has.
-        """
-        if depth > INDEX_DEPTH:
-            raise DXFInvalidDocumentError('invalid index: indexes nested too deep')
-        entries: dict[str, Descriptor] = {}
-        for entry in index.manifests:
-            platform = entry.platform or outer
-            if entry.media_type in INDEXES:
-                inner = self._stored(entry.digest)
-                if not isinstance(inner, Index):
-                    raise DXFInvalidDocumentError('invalid index: an entry is not what its type says')
-                for name, descriptor in self._entries(inner, platform, depth + 1).items():
-                    _add(entries, name, descriptor)
-            elif entry.media_type in (*READABLE, OCTET_STREAM):  # bytes: what an entry without a type stands for
-                _add(entries, platform or entry.digest, entry)
-        return entries
-
-    def _each_image(self, stored: Manifest, platform: str | None, answer: Callable[[Image], T]) -> T | dict[str, T]:
-        """Return ``answer`` for a single image; for an index one a platform, or that of the platform asked for."""
-        if not isinstance(stored, Index):
-            return answer(stored)
-        entries = self._entries(stored)
-        if platform is None:
-            answers = {}
-            for name, entry in entries.items():
-                with suppress(*([DXFError, HTTPError] if name.startswith(NO_PLATFORM) else [])):
-                    answers[name] = answer(self._image(entry))
-            return answers
-        if platform not in entries:
-            raise DXFPlatformDataNotFound(platform)
-        return answer(self._image(entries[platform]))
-
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
             return manifests.read(manifest, verify=verify)
@@ -311,7 +259,7 @@ class DXF(DXFBase):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return self._each_image(self._stored(alias), platform, lambda image: image.text)
+        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text)
 
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
@@ -324,8 +272,8 @@ class DXF(DXFBase):
         :return: a list of digests; of a multi-platform alias, lists by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return self._each_image(self._stored_or_given(alias, manifest, verify), platform,
-                                lambda image: self._blobs(image, sizes))
+        return images.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
+                           lambda image: self._blobs(image, sizes))
 
     def _blobs(self, image: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
         if isinstance(image, ImageManifest):
@@ -346,7 +294,7 @@ class DXF(DXFBase):
         :raises DXFDigestNotAvailableForSchema1: a schema 1 manifest has none
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return self._each_image(self._stored_or_given(alias, manifest), platform, _config_digest)
+        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest)
 
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
@@ -433,7 +381,7 @@ class DXF(DXFBase):
         """
         stored = self._stored(alias)
         named: Any = self._blobs(stored, False) if not isinstance(stored, Index) else {
-            name: entry.digest for name, entry in self._entries(stored).items()}
+            name: entry.digest for name, entry in images.entries(stored, self._stored).items()}
         self._request('delete', f'manifests/{stored.digest}')
         return named
 
@@ -456,12 +404,6 @@ def _decode(body: bytes) -> str:
         raise DXFInvalidDocumentError('invalid manifest: not UTF-8') from None
 
 
-def _config_digest(image: Image) -> str:
-    if not isinstance(image, ImageManifest):
-        raise DXFDigestNotAvailableForSchema1()
-    return image.config.digest
-
-
 def _lacks_blob(error: HTTPError) -> bool:
     return error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response)
 
@@ -469,11 +411,6 @@ def _lacks_blob(error: HTTPError) -> bool:
 def _refuses_schema(error: HTTPError) -> bool:
     return error.response is not None and error.response.status_code == HTTPStatus.BAD_REQUEST \
         and not _lacks_blob(error)
-
-
-def _add(entries: dict[str, Descriptor], name: str, entry: Descriptor) -> None:
-    if entries.setdefault(name, entry).digest != entry.digest:
-        entries[f'{name}@{entry.digest}'] = entry
 
 
 def _reporter(progress: Callable[..., Any] | None, of_file: bool, digest: str | None,

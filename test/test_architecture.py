@@ -17,15 +17,15 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'limits', 'answers', 'auth', 'session',
-         'source', 'upload', 'download', 'listing', 'registry', 'client', '__init__', 'settings', 'console', 'progress',
-         'commands', 'usage', 'faults', 'main', '__main__')
+ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'answers', 'auth',
+         'session', 'source', 'upload', 'download', 'listing', 'registry', 'client', '__init__', 'settings', 'console',
+         'progress', 'commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
 """The one room of each dependency that must not spread."""
 
-LATE = {('manifests', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm')}
+LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 
