@@ -36,7 +36,7 @@ def is_encoded(response: Response) -> bool:
 def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
     """Yield the body of an answer as it arrives, undecoded.
 
-    A timeout of the socket never fires on one byte a second; here such a stream ends too.
+    A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
 
     :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
     """

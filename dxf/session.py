@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import urljoin
 
 from requests import Response, Session
-from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NoConnection, SSLError, Timeout
 
 from dxf.answers import discard
 from dxf.auth import origin_of, split_url
+from dxf.connections import Adapter
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.version import VERSION
@@ -51,7 +51,7 @@ class RegistrySession(Session):
         # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ('http://', 'https://'):
-            self.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+            self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
 
     def get_redirect_target(self, resp: Response) -> None:
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""

@@ -3,9 +3,12 @@
 import gzip
 import os
 import random
+import socket
+import threading
 import time
 import tracemalloc
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +198,40 @@ def test_a_drip_is_left_for_another_connection(retries: int, gets: int, outcome:
         got, problem = pull(server, retries=retries)
     assert len(starts(server)) == gets
     assert_outcome(got, problem, outcome)
+
+
+@pytest.mark.parametrize('answer', [
+    pytest.param(Answer(200, {'Transfer-Encoding': 'chunked'}, [b'0' * 200], undelimited=True, drip=(1, 0.02)),
+                 id='in the size of a chunk, which has no end'),
+    pytest.param(Answer(200, {}, BLOB, drip=(1, 0.02)), id='in the body'),
+])
+def test_drips_are_a_stall_wherever_they_fall(answer: Answer) -> None:
+    with serving([answer]) as server:
+        started = time.monotonic()
+        client = DXF(server.host, REPO, insecure=True, timeout=0.3, limits=Limits(retries=0))
+        with pytest.raises((Timeout, RequestException)) as caught:
+            list(client.pull_blob(hash_bytes(BLOB)))
+        assert isinstance(caught.value, Timeout)
+        assert time.monotonic() - started < 2
+
+
+def test_a_head_that_drips_is_a_stall() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b'HTTP/1.1 200 OK\r\nX-Name: ')
+                for _ in range(500):  # an end all the same, so that a failure is not for ever
+                    connection.sendall(b'x')
+                    time.sleep(0.01)
+        server = threading.Thread(target=serve)
+        server.start()
+        host = f'localhost:{listener.getsockname()[1]}'
+        client = DXF(host, REPO, insecure=True, timeout=0.3, limits=Limits(retries=0))
+        with pytest.raises(Timeout):
+            client.list_aliases()
+        client._sessions[0].close()
+        server.join()
 
 
 def test_a_slow_server_that_is_fast_enough_is_not_left() -> None:

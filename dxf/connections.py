@@ -1,0 +1,90 @@
+"""Connections: urllib3's, with one rule more. An answer that drips is a stalled one, wherever in it the drips fall.
+
+A socket's timeout starts anew with each byte, so that one byte a second never ends, in a header or in the size of a
+chunk no more than in a body.
+"""
+
+import io
+import time
+from http.client import HTTPResponse
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from dxf.limits import Limits
+
+
+class _Watched(io.RawIOBase):
+    """The bytes of one answer, as they come from its socket.
+
+    :param timeout: seconds that the socket waits for a byte; ``None`` for ever
+    """
+
+    def __init__(self, raw: io.RawIOBase, timeout: float | None) -> None:
+        super().__init__()
+        self._raw = raw
+        self._timeout = timeout
+        self._waited = 0.0
+        self._arrived = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read what has arrived.
+
+        :raises TimeoutError: in as many seconds as one byte may take, all of them together brought next to nothing
+        """
+        start = time.monotonic()
+        count = self._raw.readinto(buffer)
+        self._waited += time.monotonic() - start
+        self._arrived += count or 0
+        if self._arrived >= Limits.stall_bytes:
+            self._waited, self._arrived = 0.0, 0
+        elif count and self._timeout is not None and self._waited > self._timeout:
+            raise TimeoutError('timed out')
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp: Any = io.BufferedReader(_Watched(self.fp.detach(), sock.gettimeout()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class Adapter(HTTPAdapter):
+    """requests' transport over such connections, by a proxy or without."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+_POOLS = {'http': _Pool, 'https': _SecurePool}
