@@ -51,9 +51,12 @@ class Job:
         return registry
 
     def _auth(self) -> Callable[[Any, Any], None] | None:
-        """Return what answers a challenge: the first with all that the command will need, later ones as they are."""
+        """Return what answers a challenge: the first with all that the command will need, later ones as they are.
+
+        Nothing does over http, nor where a token is all that there is.
+        """
         settings = self.settings
-        if settings.token is not None and not (settings.username or settings.authorization):
+        if settings.insecure or settings.token is not None and not (settings.username or settings.authorization):
             return None
         actions = [self.actions]
 

@@ -17,9 +17,9 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'connections', 'answers',
-         'auth', 'session', 'source', 'upload', 'download', 'listing', 'registry', 'client', '__init__', 'settings', 'console',
-         'progress', 'commands', 'usage', 'faults', 'main', '__main__')
+ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'connections',
+         'answers', 'auth', 'session', 'source', 'upload', 'download', 'listing', 'registry', 'client', '__init__',
+         'settings', 'console', 'progress', 'commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
