@@ -1,10 +1,13 @@
-"""Connections: urllib3's, with one rule more. An answer that drips is a stalled one, wherever in it the drips fall.
+"""Connections: urllib3's, with two rules more.
 
-A socket's timeout starts anew with each byte, so that one byte a second never ends, in a header or in the size of a
-chunk no more than in a body.
+An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
+that one byte a second never ends, in a header or in the size of a chunk no more than in a body. And what urllib3 logs
+has no queries of URLs: uploads and storage services keep secrets there.
 """
 
 import io
+import logging
+import re
 import time
 from http.client import HTTPResponse
 from typing import Any
@@ -14,6 +17,25 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from dxf.limits import Limits
+
+
+_QUERY = re.compile(r'\?[^\s\'"<>]+')
+
+
+def without_queries(value: Any) -> Any:
+    """Return a text without the queries of the URLs in it, and anything else as it is."""
+    return _QUERY.sub('?...', value) if isinstance(value, str) else value
+
+
+class _NoQueries(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(without_queries, record.args))
+        return True
+
+
+for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry'):
+    logging.getLogger(_logger).addFilter(_NoQueries())
 
 
 class _Watched(io.RawIOBase):

@@ -20,7 +20,7 @@ from requests.exceptions import ConnectionError as NoConnection, SSLError, Timeo
 
 from dxf.answers import discard
 from dxf.auth import origin_of, split_url
-from dxf.connections import Adapter
+from dxf.connections import Adapter, without_queries
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.version import VERSION
@@ -40,7 +40,6 @@ KEPT = (307, 308)
 RETRIED = (408, 429, 500, 502, 503, 504)
 
 _CONTROL = re.compile(r'[\x00-\x20\x7f-\x9f]')
-_QUERY = re.compile(r'\?[^\s\'"<>]+')
 
 
 class RegistrySession(Session):
@@ -186,7 +185,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def _redact(error: BaseException) -> None:
     """Take the queries of URLs out of the texts of an error: uploads and storage services keep secrets there."""
     for cause in causes(error):
-        cause.args = tuple(_QUERY.sub('?...', arg) if isinstance(arg, str) else arg for arg in cause.args)
+        cause.args = tuple(map(without_queries, cause.args))
 
 
 def is_transient(error: BaseException) -> bool:

@@ -138,6 +138,15 @@ def test_no_secret_of_a_url_is_logged(server: ScriptedRegistry, caplog: pytest.L
     assert not [name for name in logging.Logger.manager.loggerDict if name.split('.', maxsplit=1)[0] == 'dxf']
 
 
+def test_what_urllib3_logs_has_no_query(server: ScriptedRegistry, caplog: pytest.LogCaptureFixture) -> None:
+    malformed = Answer(200, {'X': 'y\r\nno colon'}, b'{"tags": []}', undelimited=True)  # it warns of that
+    server.hook = lambda request: malformed if request.query else Answer(307, {'Location': f'{TAGS}?signature=s3cret'})
+    with caplog.at_level(logging.DEBUG):
+        assert connect(server).list_aliases() == []
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG, logging.WARNING}
+    assert 's3cret' not in caplog.text
+
+
 # Limits
 
 def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> None:
