@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from .places import PASSWORD, USERNAME, Place
 from .registry import Registry
 from .token_server import TokenServer
 from .traffic import Traffic
+
+# A shell starts what it runs in the background with SIGINT ignored, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
             'XDG_')
