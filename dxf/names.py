@@ -28,6 +28,11 @@ HOST_LENGTH = 253
 NAME_LENGTH = 255
 
 
+def _shown(name: str) -> str:
+    """Return a name as a message shows it: quoted, and no longer than a name can be."""
+    return repr(name[:NAME_LENGTH])
+
+
 def check_host(host: str) -> str:
     """Return the registry's host, in the one spelling that dxf uses for it.
 
@@ -40,15 +45,15 @@ def check_host(host: str) -> str:
     match = _HOST.fullmatch(host) if len(host) <= HOST_LENGTH + len(':65535') else None
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
-        raise DXFInvalidNameError(f'invalid host {host[:NAME_LENGTH]!r}: want name[:port]')
+        raise DXFInvalidNameError(f'invalid host {_shown(host)}: want name[:port]')
     if match['v6'] is not None:
         try:
             IPv6Address(match['v6'])
         except AddressValueError:
-            raise DXFInvalidNameError(f'invalid host {host!r}: not an IPv6 address') from None
+            raise DXFInvalidNameError(f'invalid host {_shown(host)}: not an IPv6 address') from None
     port = match['port']
     if port is not None and not 1 <= int(port) <= 65535:
-        raise DXFInvalidNameError(f'invalid host {host!r}: a port is between 1 and 65535')
+        raise DXFInvalidNameError(f'invalid host {_shown(host)}: a port is between 1 and 65535')
     if name.lower() in _DOCKER_HUB_NAMES:
         name = DOCKER_HUB
     return name if port is None else f'{name}:{port}'
@@ -66,7 +71,7 @@ def check_repository(repository: str) -> str:
         (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests)
     """
     if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
-        raise DXFInvalidNameError(f'invalid repository {repository[:NAME_LENGTH]!r}: '
+        raise DXFInvalidNameError(f'invalid repository {_shown(repository)}: '
                                   'want lower-case components joined by /')
     return repository
 
@@ -94,7 +99,7 @@ def check_alias(alias: str) -> str:
     """
     if _TAG.fullmatch(alias) is None:
         hint = ' (write it without the @)' if alias.startswith('@') else ''
-        raise DXFInvalidNameError(f'invalid alias {alias!r}{hint}')
+        raise DXFInvalidNameError(f'invalid alias {_shown(alias)}{hint}')
     return alias
 
 
@@ -108,7 +113,7 @@ def split_digest(digest: str) -> tuple[str, str]:
     """
     method, colon, value = digest.partition(':')
     if not colon or ':' in value:
-        raise DXFInvalidNameError(f'invalid digest {digest!r}: want sha256: and 64 hexadecimal digits')
+        raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits')
     if method != 'sha256':
         raise DXFUnexpectedDigestMethodError(method, 'sha256')
     return method, value
@@ -121,7 +126,7 @@ def check_digest(digest: str) -> str:
     :raises DXFUnexpectedDigestMethodError: another method than sha256
     """
     if _SHA256.fullmatch(split_digest(digest)[1]) is None:
-        raise DXFInvalidNameError(f'invalid digest {digest!r}: want sha256: and 64 hexadecimal digits')
+        raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits')
     return digest
 
 
@@ -146,7 +151,7 @@ def check_platform(platform: str) -> str:
     :raises DXFInvalidNameError: it is not
     """
     if _PLATFORM.fullmatch(platform) is None:
-        raise DXFInvalidNameError(f'invalid platform {platform!r}: want os/architecture[/variant]')
+        raise DXFInvalidNameError(f'invalid platform {_shown(platform)}: want os/architecture[/variant]')
     return platform
 
 
