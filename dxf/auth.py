@@ -27,6 +27,8 @@ RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
 
 LONGEST_LIFE = 10 * 365 * 86400
+LONGEST_CHALLENGE = 16 << 10
+"""Characters of a challenge that are read: its parser needs time by their square."""
 
 _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
 
@@ -183,6 +185,8 @@ def challenge_of(response: Response) -> Challenge | None:
     :raises DXFProtocolError: the header cannot be read
     """
     header = response.headers.get('WWW-Authenticate', '')
+    if len(header) > LONGEST_CHALLENGE:
+        raise DXFProtocolError("the registry's authentication challenge is too long")
     bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
     if len(bearers) > 1:  # the parser would keep the last
         header = header[:bearers[1]].rstrip(', ')
