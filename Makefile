@@ -6,12 +6,12 @@ export PYTHON PYTEST_ARGS
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PACKAGING := setup.py pyproject.toml dxf/version.py
-CODE := dxf test tools setup.py
+CODE := dxf test tools bench setup.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart test test-all lint typecheck coverage dist clean registry skopeo
+.PHONY: help quickstart test test-all lint typecheck coverage bench dist clean registry programs
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,20 +19,23 @@ help:  ## List the targets
 quickstart: .venv/run registry  ## See dxf at work, on a registry that lives as long as the demonstration
 	@$(BIN)/python tools/quickstart.py
 
-test: .venv/dev registry skopeo  ## Run the tests (PYTEST_ARGS='-k alias -x' is passed on)
+test: .venv/dev registry programs  ## Run the tests (PYTEST_ARGS='-k alias -x' is passed on)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-all: registry skopeo  ## Run the tests on every CPython 3.10+ on PATH or in pyenv
+test-all: registry programs  ## Run the tests on every CPython 3.10+ on PATH or in pyenv
 	@$(PYTHON) tools/every_python.py
 
 lint: .venv/dev  ## Run pylint
 	$(BIN)/python -m pylint $(CODE)
 
 typecheck: .venv/dev  ## Run mypy, strict
-	$(BIN)/python -m mypy --strict dxf test tools
+	$(BIN)/python -m mypy --strict dxf test tools bench
 
-coverage: .venv/dev registry skopeo  ## Run the tests and measure branches: 95 % or it fails
+coverage: .venv/dev registry programs  ## Run the tests and measure branches: 95 % or it fails
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, BENCH_RUNS, BENCH_ONLY), for docs/benchmarks.rst
+	$(BIN)/python -m bench
 
 dist: .venv/dist  ## Build sdist and wheel, check both and install each into a clean venv
 	@rm -rf build dist
@@ -63,7 +66,7 @@ clean:  ## Remove all that make made
 
 .venv/dev: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its tests into .venv'
-	@$(PIP) install -e '.[test,lint]'
+	@$(PIP) install -e '.[test,lint,bench]'
 	@touch $@ .venv/run
 
 .venv/dist: $(PACKAGING) | .venv/made
@@ -75,5 +78,5 @@ clean:  ## Remove all that make made
 registry:
 	@sh tools/debian.sh docker-registry
 
-skopeo:
-	@sh tools/debian.sh skopeo
+programs:
+	@sh tools/debian.sh skopeo nginx curl openssl

@@ -51,6 +51,7 @@ setup(
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography'],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
+        'bench': ['matplotlib'],
         'dist': ['build', 'twine'],
     },
 )

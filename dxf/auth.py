@@ -9,9 +9,10 @@ import re
 import socket
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -86,6 +87,9 @@ class RegistryAuth(AuthBase):
     def __init__(self, base_url: str) -> None:
         self._origin = origin_of(base_url)
         self._renewal: tuple[float, Callable[[], Any]] | None = None
+        self.lock = RLock()
+        """Held by the one thread that asks for a token."""
+        self._is_tried = False
         self.headers: dict[str, str] = {}
 
     def covers(self, url: str | None) -> bool:
@@ -96,6 +100,20 @@ class RegistryAuth(AuthBase):
         if self.covers(r.url):
             r.headers.update(self.headers)
         return r
+
+    @contextmanager
+    def introduced(self) -> Iterator[None]:
+        """Have the first request of several threads go alone: one is challenged then, and all have what that brings."""
+        is_first = not self._is_tried and self.authorization is None and self.lock.acquire()
+        if is_first and self._is_tried:
+            self.lock.release()
+            is_first = False
+        try:
+            yield
+        finally:
+            if is_first:
+                self._is_tried = True
+                self.lock.release()
 
     @property
     def authorization(self) -> str | None:
@@ -129,11 +147,12 @@ class RegistryAuth(AuthBase):
 
         Where that fails the old one stays in use: whether it is still good is for the registry to say.
         """
-        if self._renewal is None or time.monotonic() < self._renewal[0]:
-            return
-        renew, self._renewal = self._renewal[1], None
-        with suppress(DXFError, RequestException):
-            renew()
+        with self.lock:
+            if self._renewal is None or time.monotonic() < self._renewal[0]:
+                return
+            renew, self._renewal = self._renewal[1], None
+            with suppress(DXFError, RequestException):
+                renew()
 
 
 class TokenRequestAuth(AuthBase):

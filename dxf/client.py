@@ -3,11 +3,13 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 from requests import Response
@@ -15,19 +17,25 @@ from requests.exceptions import HTTPError
 
 from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found, read_body
-from dxf.download import CHUNK_SIZE, Download, declared_size
+from dxf.delivery import deliver
+from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
 from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFMountFailed,
                             DXFProtocolError)
 from dxf.images import Image, Manifest
-from dxf.limits import TIMEOUT, Limits
+from dxf.jobs import Streams, all_of
+from dxf.journal import UploadJournal
+from dxf.limits import READ_SIZE, TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
 from dxf.registry import Auth, DXFBase, Timeout
-from dxf.source import OnPiece, Source, open_source
-from dxf.upload import Upload, next_url
+from dxf.source import File, OnPiece, Source, open_source
+from dxf.sessions import UploadSession, next_url
+from dxf.streaming import StreamUpload
+from dxf.upload import Upload, as_expected
 
 SCHEMAS = ('v2', 'oci', 'v1')
+JOBS = 4
 CANCEL_TIMEOUT = 2
 """Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
@@ -38,6 +46,7 @@ class DXF(DXFBase):
     :param host: ``name[:port]``; the empty string is Docker Hub
     :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part
     :param schema: what :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1)
+    :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
 
     The other parameters are those of :class:`DXFBase`.
 
@@ -46,12 +55,15 @@ class DXF(DXFBase):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), schema: str = 'v2') -> None:
+                 limits: Limits = Limits(), schema: str = 'v2', jobs: int = JOBS) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits)
         if schema not in SCHEMAS:
             raise ValueError(f'schema is one of {", ".join(SCHEMAS)}')
         self._repo = repository_at(self._host, repo)
+        if jobs < 1:
+            raise ValueError('jobs is a number of things to do at once, at least 1')
         self._schema = schema
+        self._jobs = jobs
         self._sizes: dict[str, int] = {}
 
     @classmethod
@@ -65,6 +77,7 @@ class DXF(DXFBase):
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
         dxf._limits = base._limits
         dxf._schema = getattr(base, '_schema', dxf._schema)
+        dxf._jobs = getattr(base, '_jobs', dxf._jobs)
         dxf._sessions = base._sessions
         dxf._credential = base._credential
         return dxf
@@ -84,7 +97,7 @@ class DXF(DXFBase):
     # Blobs
 
     def push_blob(self, filename: str | None = None, progress: Callable[..., Any] | None = None, data: Any = None,
-                  digest: str | None = None, check_exists: bool = True) -> str:
+                  digest: str | None = None, check_exists: bool = True, *, resume: str | None = None) -> str:
         """Store a blob.
 
         :param filename: path of the file to store; wins over ``data``
@@ -95,25 +108,76 @@ class DXF(DXFBase):
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing
+        :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
+            call continues it, in this process or another; ``None`` to remember nothing
         :return: the digest
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: the source changed on its way
         :raises OSError: the file cannot be read
         """
+        return self._push(filename, data, progress, digest, check_exists, resume=resume)
+
+    def push_blobs(self, sources: Iterable[Any], progress: Callable[..., Any] | None = None,
+                   check_exists: bool = True) -> list[str]:
+        """Store several blobs, up to ``jobs`` of them at once.
+
+        :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
+        :param progress: as for ``push_blob``; called by several threads, though never by two at once
+        :param check_exists: ask whether the registry has a blob, and then do not send it
+        :return: the digests, in the order of the sources
+        :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
+        """
+        lock = Lock()
+
+        def locked(*args: Any) -> None:
+            with lock:
+                if progress is not None:
+                    progress(*args)
+
+        def push(source: Any, check: Callable[[], None]) -> str:
+            is_file = isinstance(source, (str, os.PathLike))
+            return self._push(source if is_file else None, None if is_file else source, locked, None, check_exists,
+                              check)
+        return all_of(push, list(sources), self._jobs)
+
+    def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
+              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None) -> str:
+        """Store a blob.
+
+        :param check: called with each piece; raises where the blob is not wanted any more
+        """
         if digest is not None:
             check_digest(digest)
-        source = open_source(filename, data)
-        try:
-            if source.size is not None:
-                actual = source.digest()
-                if digest not in (None, actual):
-                    raise DXFDigestMismatchError(actual, digest)
-                digest = actual
-            if check_exists and digest is not None and self._stored_size(digest) is not None:
-                return digest
-            return self._upload(source, digest, _reporter(progress, filename is not None, digest, source.size))
-        finally:
-            source.close()
+        with closing(open_source(filename, data)) as source:
+            report = _reporter(progress, filename is not None, source.size)
+
+            def on_piece(digest: str, piece: bytes) -> None:
+                check()
+                report(digest, piece)
+            check()
+            digest, size = self._upload(source, digest, check_exists, on_piece, resume)
+        self._sizes[digest] = size
+        return digest
+
+    def _upload(self, source: Source, digest: str | None, check_exists: bool, on_piece: OnPiece,
+                resume: str | None) -> tuple[str, int]:
+        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
+        options = (steps, self._stored_size, self._base_url, self._limits, on_piece)
+        if source.size is None:
+            if check_exists and digest is not None and (size := self._stored_size(digest)) is not None:
+                return digest, size
+            return StreamUpload(source, *options).send(digest)
+        if source.shared and source.size > self._limits.part and resume is None:
+            return Upload(source, *options).send_hashed_ahead(digest, check_exists), source.size
+        digest = as_expected(source.digest(), digest)
+        if check_exists and self._stored_size(digest) is not None:
+            return digest, source.size
+        if resume is None or not isinstance(source, File):
+            Upload(source, *options).send(digest)
+            return digest, source.size
+        with closing(UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
+            Upload(source, *options, journal).send(digest)
+        return digest, source.size
 
     def _stored_size(self, digest: str) -> int | None:
         """Return the size of a blob that the registry has, else ``None``."""
@@ -124,13 +188,6 @@ class DXF(DXFBase):
                 return None
             raise
         return self._sizes[digest]
-
-    def _upload(self, source: Source, digest: str | None, on_piece: OnPiece) -> str:
-        upload = Upload(source, self._begin_upload, self._base_request, self._stored_size, self._cancel_upload,
-                        self._limits)
-        digest, size = upload.send(digest, on_piece)
-        self._sizes[digest] = size
-        return digest
 
     def _begin_upload(self, **kwargs: Any) -> Response:
         return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
@@ -152,9 +209,11 @@ class DXF(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
+        return self._pull(digest, size, chunk_size, self._jobs)
+
+    def _pull(self, digest: str, size: bool, chunk_size: int | None, jobs: int) -> Any:
         check_digest(digest)
-        if chunk_size is not None and chunk_size < 1:
-            raise ValueError('chunk_size is a number of bytes, at least 1')
+        _check_chunk_size(chunk_size)
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
         check_digest_header(response, digest)
@@ -165,12 +224,60 @@ class DXF(DXFBase):
             except DXFProtocolError:  # nobody tells: then the digest alone decides
                 if size:
                     raise
-        rest = partial(self._rest_of_blob, digest)
-        chunks = Download(response, digest, actual, rest, self._limits).chunks(chunk_size or CHUNK_SIZE)
+        rest = partial(self._stretch_of_blob, digest)
+        chunks = Download(digest, actual, rest, self._limits, response, jobs=jobs).chunks(chunk_size or CHUNK_SIZE)
         return (chunks, actual) if size else chunks
 
-    def _rest_of_blob(self, digest: str, start: int) -> Response:
-        response = self._request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-'})
+    def pull_blobs(self, digests: Iterable[str], chunk_size: int | None = None
+                   ) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        """Fetch several blobs, up to ``jobs`` of them at once, and hand them out one after the other.
+
+        What is fetched ahead is kept in memory, a few MiB in all.
+
+        :param chunk_size: bytes of every chunk but a blob's last; 8192 by default
+        :return: an iterator of ``(digest, chunks, size)``, in the order of ``digests``; ``chunks`` is to be read before
+            the next is asked for
+        :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
+        """
+        _check_chunk_size(chunk_size)
+        wanted = [check_digest(digest) for digest in digests]
+        return self._pull_streams(wanted, chunk_size or CHUNK_SIZE)
+
+    def _pull_streams(self, digests: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        def start(digest: str) -> tuple[int, Iterator[bytes]]:
+            chunks, size = self._pull(digest, True, max(chunk_size, READ_SIZE), self._jobs if len(digests) == 1 else 1)
+            return size, chunks
+        with closing(iter(Streams(start, digests, self._jobs))) as streams:
+            for digest, size, pieces in streams:
+                yield digest, held_back(pieces, chunk_size), size
+
+    def pull_to_file(self, filename: str | os.PathLike[str], *blobs: str | tuple[str, int],
+                     progress: Callable[..., Any] | None = None) -> None:
+        """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
+
+        Until then they are in a hidden file beside it. If that is there already, from a call that broke off, in this
+        process or another, it is continued: what it holds is hashed, and only the rest is fetched.
+
+        :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
+        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them
+        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+        :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
+        :raises OSError: the disk has too little space, or the file cannot be written
+        """
+        known = {check_digest(blob[0]): blob[1] for blob in blobs if not isinstance(blob, str)}
+        digests = [check_digest(blob if isinstance(blob, str) else blob[0]) for blob in blobs]
+        sizes = self._each_once(lambda digest: known[digest] if digest in known else self.blob_size(digest), digests)
+
+        def fetch_rest(digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
+            rest = partial(self._stretch_of_blob, digest)
+            return Download(digest, size, rest, self._limits, start=start, sha256=sha256, jobs=self._jobs
+                            ).chunks(READ_SIZE)
+        deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
+                partial(self.pull_blobs, chunk_size=READ_SIZE), fetch_rest, progress or (lambda *_: None))
+
+    def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
+        last = '' if end is None else end - 1
+        response = self._request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-{last}'})
         expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
         return response
 
@@ -281,7 +388,7 @@ class DXF(DXFBase):
                 [layer.digest for layer in image.layers]
         if not sizes:
             return list(image.blobs)
-        size = {digest: self.blob_size(digest) for digest in dict.fromkeys(image.blobs)}
+        size = self._each_once(self.blob_size, image.blobs)
         return [(digest, size[digest]) for digest in image.blobs]
 
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
@@ -303,8 +410,14 @@ class DXF(DXFBase):
         """
         for digest in digests:
             check_digest(digest)
+        sizes = self._each_once(self._known_size, digests)
         schema = 'oci' if self._schema == 'oci' else 'v2'
-        return manifests.make([Descriptor(digest, self._known_size(digest)) for digest in digests], schema)
+        return manifests.make([Descriptor(digest, sizes[digest]) for digest in digests], schema)
+
+    def _each_once(self, size_of: Callable[[str], int], digests: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""
+        distinct = list(dict.fromkeys(digests))
+        return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
 
     def _known_size(self, digest: str) -> int:
         """Return the size of a blob that a manifest is to name; the registry is asked once."""
@@ -413,16 +526,15 @@ def _refuses_schema(error: HTTPError) -> bool:
         and not _lacks_blob(error)
 
 
-def _reporter(progress: Callable[..., Any] | None, of_file: bool, digest: str | None,
-              size: int | None) -> OnPiece:
-    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has.
+def _check_chunk_size(chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError('chunk_size is a number of bytes, at least 1')
 
-    A digest that only the source's end will tell is reported as an empty string.
-    """
+
+def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece:
+    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has."""
     if progress is None:
-        return lambda piece: None
-    digest = digest or ''
-    if not of_file:
-        return lambda piece: progress(digest, piece)
-    progress(digest, b'', size)
-    return lambda piece: progress(digest, piece, size)
+        return lambda digest, piece: None
+    if of_file:
+        return lambda digest, piece: progress(digest, piece, size)
+    return lambda digest, piece: progress(digest, piece) if piece else None

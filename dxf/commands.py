@@ -7,16 +7,21 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import dxf
 from dxf import console
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
+from dxf.files import check_target
+from dxf.limits import READ_SIZE
 from dxf.names import check_alias, check_host, complete_digest, hash_file, repository_at
-from dxf.progress import Bars, bars
+from dxf.progress import Progress, progress
 from dxf.settings import Settings
+
+
+STDIN = '-'
 
 
 class UsageError(Exception):
@@ -31,6 +36,8 @@ class Job:
     actions: tuple[str, ...]
     repository: str | None
     operands: list[str]
+    output: str | None = None
+    resume: bool = False
 
     def registry(self) -> Any:
         """Return the registry, or the repository where the command names one; no request is made."""
@@ -45,6 +52,7 @@ class Job:
         else:
             registry = dxf.DXF(settings.host, self.repository, *options)
             registry._schema = settings.schema
+            registry._jobs = settings.jobs
         registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
         if settings.token is not None:
             registry.token = settings.token
@@ -162,42 +170,99 @@ def auth(job: Job) -> None:
 
 
 def push_blob(job: Job) -> None:
-    """Store a file, give it an alias, print its digest."""
-    filename = _file(job.operands[0])
-    alias = _at_alias(job.operands[1]) if len(job.operands) > 1 else None
+    """Store a file or several, give them an alias, print their digests."""
+    *operands, last = job.operands
+    if len(operands) > 1 and (not last.startswith('@') or any(operand.startswith('@') for operand in operands)):
+        raise UsageError('too many arguments: several files are followed by one @alias that names them')
+    alias = _at_alias(last) if operands else None
+    files = [operand if operand == STDIN else _file(operand) for operand in operands or [last]]
+    if len(files) > 1 and STDIN in files or job.resume and (len(files) > 1 or STDIN in files):
+        raise UsageError('standard input, and --resume, are for one blob alone')
     with job.registry() as repository:
-        with bars(job.settings.progress) as progress:
-            digest = repository.push_blob(filename, progress)
+        with progress(job.settings.progress, _total(files)) as shown:
+            digests = _push(job, repository, files, shown)
         if alias is not None:
-            repository.set_alias(alias, digest)
-    _print(digest)
+            repository.set_alias(alias, *digests)
+    _print(digests)
+
+
+def _total(files: list[str]) -> int | None:
+    """Return the bytes of several files."""
+    return sum(os.stat(file).st_size for file in files) if len(files) > 1 else None
+
+
+def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -> list[str]:
+    if files == [STDIN]:
+        return [repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)),
+                                     console.binary_input())]
+    if job.resume:
+        return [repository.push_blob(files[0], shown, resume=job.settings.state_folder)]
+    if len(files) == 1:
+        return [repository.push_blob(files[0], shown)]
+    return list(repository.push_blobs(files, shown))
 
 
 def pull_blob(job: Job) -> None:
-    """Write blobs to standard output, one after the other; of multi-platform aliases their digests."""
+    """Write blobs to standard output, one after the other, or into a file; of multi-platform aliases their digests."""
+    if job.output is not None:
+        _check_output(job.output)
     targets = _targets(job)
     with job.registry() as repository:
-        resolved = [target.blobs(repository, job.settings.platform) for target in targets]
-        with bars(job.settings.progress) as progress:
-            for blobs in resolved:
-                if isinstance(blobs, dict):
-                    _print(blobs)
-                else:
-                    for digest in blobs:
-                        _pull(job, repository, digest, progress)
+        resolved = [target.blobs(repository, job.settings.platform, sizes=job.output is not None) for target in targets]
+        if job.output is not None:
+            _pull_to_file(job, repository, resolved)
+            return
+        blobs: list[str] = []
+        for named in resolved:
+            if isinstance(named, dict):
+                _pull(job, repository, blobs)
+                blobs = []
+                _print(named)
+            else:
+                blobs += named
+        _pull(job, repository, blobs)
 
 
-def _pull(job: Job, repository: Any, digest: str, progress: Bars | None) -> None:
-    out = console.binary_output()
-    chunks, size = repository.pull_blob(digest, size=True, chunk_size=job.settings.chunk_size)
-    if job.settings.blob_info:
-        out.write(f'{digest} {size}\n'.encode('ascii'))
-    if progress is not None:
-        progress(digest, b'', size)
-    for chunk in chunks:
-        out.write(chunk)
-        if progress is not None:
-            progress(digest, chunk, size)
+def _check_output(filename: str) -> None:
+    try:
+        check_target(filename)
+    except OSError as error:
+        raise UsageError(f'cannot write {filename!r}: {error.strerror}') from None
+
+
+def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
+    for named in resolved:
+        if isinstance(named, dict):
+            raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
+    blobs = [blob for named in resolved for blob in named]
+    total = sum(size for _, size in blobs) if len(blobs) > 1 else None
+    with progress(job.settings.progress, total) as shown:
+        repository.pull_to_file(job.output, *blobs, progress=shown)
+
+
+def _pull(job: Job, repository: Any, blobs: list[str]) -> None:
+    if not blobs:
+        return
+    chunk_size = job.settings.chunk_size or READ_SIZE
+    with progress(job.settings.progress) as shown:
+        for digest, chunks, size in _fetched(repository, blobs, chunk_size):
+            out = console.binary_output()
+            if job.settings.blob_info:
+                out.write(f'{digest} {size}\n'.encode('ascii'))
+            if shown is not None:
+                shown(digest, b'', size)
+            for chunk in chunks:
+                out.write(chunk)
+                if shown is not None:
+                    shown(digest, chunk, size)
+
+
+def _fetched(repository: Any, blobs: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+    if len(blobs) == 1:
+        chunks, size = repository.pull_blob(blobs[0], size=True, chunk_size=chunk_size)
+        yield blobs[0], chunks, size
+    else:
+        yield from repository.pull_blobs(blobs, chunk_size)
 
 
 def blob_size(job: Job) -> None:

@@ -1,8 +1,10 @@
-"""Connections: urllib3's, with two rules more.
+"""Connections: urllib3's, with three rules more.
 
 An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
-that one byte a second never ends, in a header or in the size of a chunk no more than in a body. And what urllib3 logs
-has no queries of URLs: uploads and storage services keep secrets there.
+that one byte a second never ends, in a header or in the size of a chunk no more than in a body. A body may leave as
+slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
+connecting may take, a whole piece at a time. And what urllib3 logs has no queries of URLs: uploads and storage services
+keep secrets there.
 """
 
 import io
@@ -18,6 +20,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from dxf.limits import Limits
 
+
+SLICE = 256 << 10
+"""Bytes that a socket is given at a time."""
 
 _QUERY = re.compile(r'\?[^\s\'"<>]+')
 
@@ -80,20 +85,46 @@ class _Answer(HTTPResponse):
         self.fp: Any = io.BufferedReader(_Watched(self.fp.detach(), sock.gettimeout()))
 
 
-class _Connection(HTTPConnection):
+class _Patience(HTTPConnection):
+    """A connection whose bodies have the time of an answer."""
+
     response_class = _Answer
+    idle: float | None = None
+    """Seconds that nothing may leave; ``None`` for ever."""
+
+    def connect(self) -> None:
+        """Connect, in the time that connecting may take."""
+        super().connect()
+        self.sock.settimeout(self.idle)
+
+    def send(self, data: Any) -> None:
+        """Send bytes, each slice of them within ``idle``."""
+        view = memoryview(data) if isinstance(data, bytes) else None
+        if view is None or len(view) <= SLICE:
+            super().send(data)
+            return
+        for start in range(0, len(view), SLICE):
+            super().send(view[start:start + SLICE])
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _Answer
+class _SecurePatience(_Patience, HTTPSConnection):
+    """The same with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    """A pool of such connections."""
+
+    ConnectionCls = _Patience
+
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        conn.idle = kwargs['timeout'].read_timeout
+        return super()._make_request(conn, *args, **kwargs)
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    """The same with TLS."""
+
+    ConnectionCls = _SecurePatience
 
 
 class Adapter(HTTPAdapter):

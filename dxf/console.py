@@ -40,13 +40,18 @@ def write_exactly(text: str) -> None:
 
 def read() -> str:
     """Read standard input, as UTF-8 in every locale."""
-    if sys.stdin is None:
-        raise OSError(errno.EBADF, 'standard input is closed')
-    content = getattr(sys.stdin, 'buffer', sys.stdin).read()
+    content = binary_input().read()
     try:
         return content.decode('utf-8') if isinstance(content, bytes) else str(content)
     except UnicodeDecodeError:
         raise DXFInvalidDocumentError('standard input holds no manifest: it is not UTF-8') from None
+
+
+def binary_input() -> Any:
+    """Return what gives the bytes on standard input."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, 'standard input is closed')
+    return getattr(sys.stdin, 'buffer', sys.stdin)
 
 
 def complain(line: str) -> None:

@@ -5,8 +5,10 @@ Authentication is not known here: a download is handed what asks for the rest of
 
 import hashlib
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -14,14 +16,26 @@ from requests import Response
 from requests.exceptions import RequestException
 
 from dxf.answers import close, is_encoded, pieces
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
+from dxf.jobs import Streams
 from dxf.limits import READ_SIZE, Limits
 from dxf.names import digest_of
 from dxf.session import Attempts, is_transient
 
 CHUNK_SIZE = 8192
+SEGMENT = 2 << 20
+"""Bytes that one connection of several is asked for at a time; as many of each are kept in memory."""
+
+TRIALS = 4
+"""A quarter of the smallest blob that is worth several connections shows how fast one is."""
+
+GAIN = 1.2
+"""How much faster more connections must be."""
+
 REFILL = 1 << 20
 """Bytes of progress after which a download may break as often again."""
+
+Rest = Callable[[int, int | None], Response]
 
 _CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
 
@@ -32,24 +46,55 @@ def declared_size(response: Response) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
+class Pace:
+    """A stream, and how fast it comes.
+
+    ``arrived`` counts its bytes so far; what its reader does with them takes no time here.
+    """
+
+    def __init__(self, stream: Iterator[bytes]) -> None:
+        self._stream = stream
+        self._waited = 0.0
+        self.arrived = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            start = time.monotonic()
+            piece = next(self._stream, None)
+            self._waited += time.monotonic() - start
+            if piece is None:
+                return
+            self.arrived += len(piece)
+            yield piece
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.arrived / max(self._waited, 1e-6)
+
+
 class Download:
     """One blob on its way.
 
-    :param response: the answer that carries the blob from its beginning
     :param digest: the blob's
     :param size: the blob's, in bytes; ``None`` where the registry does not tell
-    :param rest: asks for the blob from a byte on: called with 5, sends ``Range: bytes=5-``
+    :param rest: asks for a stretch of the blob: called with 5 and ``None``, sends ``Range: bytes=5-``
+    :param response: the answer that carries the blob from its beginning, if it was asked for
+    :param start: bytes that are there already
+    :param sha256: their hash
+    :param jobs: connections to use at most
     """
 
-    def __init__(self, response: Response, digest: str, size: int | None, rest: Callable[[int], Response],
-                 limits: Limits) -> None:
-        self._response = response
+    def __init__(self, digest: str, size: int | None, rest: Rest, limits: Limits, response: Response | None = None,
+                 start: int = 0, sha256: Any = None, jobs: int = 1) -> None:
         self._digest = digest
         self._size = size
         self._rest = rest
         self._limits = limits
-        self._received = 0
-        self._sha256: Any = None
+        self._response = response
+        self._received = start
+        self._sha256 = sha256
+        self._jobs = jobs
 
     def chunks(self, chunk_size: int) -> Iterator[bytes]:
         """Yield the blob in chunks, the last one only when size and digest are right.
@@ -62,12 +107,15 @@ class Download:
         try:
             yield from held_back(self._checked(), chunk_size)
         finally:
-            close(self._response)
+            if self._response is not None:
+                close(self._response)
 
     def _checked(self) -> Iterator[bytes]:
         """Yield the blob as it arrives, and raise at its end if it is not what it should be."""
-        self._sha256 = hashlib.sha256()
-        for piece in self._decoded() if self._is_encoded() else self._resumed():
+        if self._sha256 is None:
+            self._sha256 = hashlib.sha256()
+        for piece in self._resumed() if self._response is None or not self._is_encoded(self._response) else \
+                self._decoded(self._response):
             self._sha256.update(piece)
             self._received += len(piece)
             if self._size is not None and self._received > self._size:
@@ -78,20 +126,20 @@ class Download:
         if digest_of(self._sha256) != self._digest:
             raise DXFDigestMismatchError(digest_of(self._sha256), self._digest)
 
-    def _is_encoded(self) -> bool:
+    def _is_encoded(self, response: Response) -> bool:
         """Say whether the body has to be decoded.
 
         One that is as long as the blob is the blob: a stored ``.gz`` that something on the way mislabels.
         """
-        return is_encoded(self._response) and (self._size is None or declared_size(self._response) != self._size)
+        return is_encoded(response) and (self._size is None or declared_size(response) != self._size)
 
-    def _decoded(self) -> Iterator[bytes]:
+    def _decoded(self, response: Response) -> Iterator[bytes]:
         """Yield a body that was compressed although that was not asked for; it cannot be resumed."""
-        if self._response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
+        if response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            for piece in pieces(self._response, self._limits):
+            for piece in pieces(response, self._limits):
                 while piece:
                     yield decoder.decompress(piece, READ_SIZE)
                     piece = decoder.unconsumed_tail
@@ -104,8 +152,8 @@ class Download:
 
         When a piece is asked for, all that were yielded before have been hashed and counted.
         """
-        attempts, start = Attempts(self._limits), 0
-        stream = pieces(self._response, self._limits)
+        attempts, start = Attempts(self._limits), self._received
+        stream = self._sped_up(self._following() if self._response is None else pieces(self._response, self._limits))
         while True:
             broken: RequestException | None = None
             try:
@@ -121,25 +169,97 @@ class Download:
                 raise broken or DXFSizeMismatchError(self._received, self._size)
             stream = self._following()
 
+    def _sped_up(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield a stream; where it is a slow one of a large blob, what several connections bring in its place."""
+        limits = self._limits
+        trial = limits.ranges // TRIALS
+        pace = Pace(stream)
+        for piece in pace:
+            yield piece
+            if self._jobs > 1 and pace.arrived >= trial:
+                if self._size is None or self._size < limits.ranges or self._size - self._received < 2 * trial or \
+                        pace.rate >= limits.fast or not self._honours_ranges():
+                    self._jobs = 1
+                    continue
+                with suppress(RequestException, DXFError):  # then one will do
+                    yield from self._by_ranges(self._size, pace.rate)
+                self._jobs = 1
+                if self._received < self._size:
+                    yield from self._following()
+                return
+
+    def _honours_ranges(self) -> bool:
+        """Ask for a byte; say whether that is what the registry sends."""
+        try:
+            with closing(self._rest(self._received, self._received + 1)) as response:
+                check_range(response, self._received, self._size, self._received + 1)
+                return response.status_code == HTTPStatus.PARTIAL_CONTENT and not is_encoded(response)
+        except (RequestException, DXFError):
+            return False
+
+    def _by_ranges(self, size: int, rate: float) -> Iterator[bytes]:
+        """Yield the rest by two connections, or by four, if each step brings more than the one before; else no more.
+
+        :param rate: bytes a second by one connection
+        """
+        trial = self._limits.ranges // TRIALS
+        chosen = 1
+        for jobs in (2, 4):
+            if jobs <= self._jobs:
+                pace = Pace(self._segments(min(self._received + trial, size), jobs))
+                yield from pace
+                if pace.rate < GAIN * rate:
+                    break
+                chosen, rate = jobs, pace.rate
+        if chosen > 1:
+            yield from self._segments(size, chosen)
+
+    def _segments(self, end: int, jobs: int) -> Iterator[bytes]:
+        """Yield what follows, up to a byte, by as many connections."""
+        if self._response is not None:
+            close(self._response)
+            self._response = None
+        starts = range(self._received, end, SEGMENT)
+        with closing(iter(Streams(self._segment, [(start, min(start + SEGMENT, end)) for start in starts], jobs))
+                     ) as streams:
+            for (_, last), _, stream in streams:
+                yield from stream
+                if self._received != last:
+                    raise DXFSizeMismatchError(self._received, last)
+
+    def _segment(self, segment: tuple[int, int]) -> tuple[None, Iterator[bytes]]:
+        start, end = segment
+        response = self._rest(start, end)
+        check_range(response, start, self._size, end)
+        return None, pieces(response, self._limits)
+
     def _following(self) -> Iterator[bytes]:
         """Return what follows the bytes that have been received."""
-        close(self._response)
-        self._response = response = self._rest(self._received)
+        if self._response is not None:
+            close(self._response)
+        self._response = response = self._rest(self._received, None)
         if is_encoded(response):
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         stream = pieces(response, self._limits)
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            self._check_range(response, self._received)
+            check_range(response, self._received, self._size)
         elif self._received:
             stream = _without_start(stream, self._received, digest_of(self._sha256))
         return stream
 
-    def _check_range(self, response: Response, start: int) -> None:
-        """Insist on exactly the range asked for (https://www.rfc-editor.org/rfc/rfc9110#section-14.4)."""
-        match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
-        if match is None or int(match[1]) != start or self._size is not None and (
-                int(match[2]) != self._size - 1 or match[3] not in ('*', str(self._size))):
-            raise DXFProtocolError('the registry sent another range of the blob than was asked for')
+
+def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:
+    """Insist on exactly the range that was asked for (https://www.rfc-editor.org/rfc/rfc9110#section-14.4).
+
+    :param size: the blob's
+    :param end: the byte after the last; ``None`` for the blob's end
+    """
+    match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
+    end = size if end is None else end
+    if match is None or int(match[1]) != start or end not in (None, int(match[2]) + 1) or \
+            match[3] not in ('*', match[3] if size is None else str(size)):
+        close(response)
+        raise DXFProtocolError('the registry sent another range of the blob than was asked for')
 
 
 def _without_start(stream: Iterator[bytes], start: int, digest: str) -> Iterator[bytes]:

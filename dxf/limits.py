@@ -11,7 +11,13 @@ READ_SIZE = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """How often dxf tries, how long it waits (seconds) and how much it reads (bytes)."""
+    """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
+
+    A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies
+    (Cloudflare's: 100 MB), smaller ones wait for more answers. ``small_part`` is for sources of unknown length, which
+    are kept in memory part by part, and for registries that take no larger one (GHCR). A blob of ``ranges`` bytes or
+    more may be pulled over several connections, where one brings less than ``fast`` bytes a second.
+    """
 
     retries: int = 4
     backoff: float = 0.5
@@ -26,3 +32,7 @@ class Limits:
     error: int = 64 << 10
     page: int = 4 << 20
     pages: int = 10_000
+    part: int = 64 << 20
+    small_part: int = 4 << 20
+    ranges: int = 64 << 20
+    fast: float = 100 << 20

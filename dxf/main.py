@@ -1,7 +1,6 @@
 """The command line's door: the parser, the dispatch to a command, errors to exit statuses."""
 
 import argparse
-import difflib
 import errno
 import os
 import signal
@@ -9,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -52,26 +52,32 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser, with a subparser for each command."""
+    """Return the parser of what stands before a command, with the help that lists the commands."""
+    width = max(len(command.name) for command in COMMANDS)
     parser = _Parser(prog='dxf', usage='dxf [--help] [--version] <command> ...', formatter_class=_Help,
-                     description='Store and fetch arbitrary data in a Docker or OCI registry.',
+                     description='Store and fetch arbitrary data in a Docker or OCI registry.\n\ncommands:\n'
+                     + '\n'.join(f'  {command.name:{width}}  {command.summary}' for command in COMMANDS),
                      epilog='environment variables:\n' + _listed(list(VARIABLES)) + '\n\n'
                             'exit statuses: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not '
                             'found;\n13 unauthorised. "dxf <command> --help" tells more of each.')
     parser.add_argument('--version', action='version', version=f'dxf {VERSION}')
-    subparsers = parser.add_subparsers(title='commands', metavar='<command>', parser_class=_Parser)
-    for command in COMMANDS:
-        epilog = f'example:\n  {command.example}\n'
-        if command.variables:
-            epilog += f'\nenvironment variables:\n{_listed(command.variables)}\n'
-        epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
-            ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
-        subparser = subparsers.add_parser(
-            command.name, help=command.purpose.partition('\n')[0], prog=f'dxf {command.name}',
-            description=command.purpose, usage=f'dxf {command.name} {command.operands}'.rstrip(),
-            epilog=epilog, formatter_class=_Help)
-        subparser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
-        subparser.set_defaults(command=command, parser=subparser)
+    return parser
+
+
+def make_command_parser(command: Command) -> argparse.ArgumentParser:
+    """Return the parser of what follows a command's name."""
+    epilog = f'example:\n  {command.example}\n'
+    if command.variables:
+        epilog += f'\nenvironment variables:\n{_listed(command.variables)}\n'
+    epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
+        ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
+    parser = _Parser(prog=f'dxf {command.name}', description=command.purpose, epilog=epilog, usage=command.line,
+                     formatter_class=_Help, allow_abbrev=False)
+    parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
+    for option in command.options:
+        how: dict[str, Any] = {'action': 'store_true'} if not option.value else {'metavar': option.value} if \
+            isinstance(option.value, str) else {'choices': option.value}
+        parser.add_argument(*option.flags, help=option.purpose, **how)
     return parser
 
 
@@ -83,28 +89,35 @@ def _check_count(command: Command, operands: list[str]) -> None:
         raise UsageError('too many arguments' + wanted)
 
 
-def _job(command: Command, operands: list[str], settings: Settings) -> Job:
+def _job(command: Command, given: dict[str, Any], settings: Settings) -> Job:
     repository = None
+    operands = given['operands']
     if command.has_repository:
         repository, *operands = operands
         try:
             repository_at(check_host(settings.host), repository)
         except DXFInvalidNameError as error:
             raise UsageError(str(error)) from None
-    return Job(settings, command.actions, repository, operands)
+    if given.get('progress') is not None:
+        settings = replace(settings, progress=given['progress'])
+    return Job(settings, command.actions, repository, operands, given.get('output'), given.get('resume', False))
 
 
-def _parse(args: Sequence[str]) -> argparse.Namespace:
-    """Return the command that is asked for, its parser and its operands."""
+def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:
+    """Return the command that is asked for, its parser and what was given to it."""
+    for command in COMMANDS:
+        if args and args[0] == command.name:
+            parser = make_command_parser(command)
+            return command, parser, vars(parser.parse_intermixed_args(args[1:]))
     parser = make_parser()
+    if args and not args[0].startswith('-'):
+        import difflib
+        near = difflib.get_close_matches(args[0], [command.name for command in COMMANDS], 1)
+        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
     if not args:
         parser.print_help()
-        parser.error('too few arguments: a command is needed')
-    names = [command.name for command in COMMANDS]
-    if args[0] not in names and not args[0].startswith('-'):
-        near = difflib.get_close_matches(args[0], names, 1)
-        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
-    return parser.parse_args(args)
+    parser.parse_args(args)
+    parser.error('too few arguments: a command is needed')
 
 
 def _run(command: Command, job: Job) -> int:
@@ -133,11 +146,10 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     :raises SystemExit: with status 2 for wrong usage, with 0 after ``--help`` and ``--version``
     :raises Exception: whatever else goes wrong
     """
-    namespace = _parse(args)
-    parser: _Parser = namespace.parser
+    command, parser, given = _parse(args)
     try:
-        _check_count(namespace.command, namespace.operands)
-        return _run(namespace.command, _job(namespace.command, namespace.operands, read_settings(environ)))
+        _check_count(command, given['operands'])
+        return _run(command, _job(command, given, read_settings(environ)))
     except (SettingsError, UsageError) as error:
         return parser.error(str(error))
 

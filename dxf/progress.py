@@ -1,50 +1,162 @@
-"""Progress bars on standard error; the only room that knows tqdm, which is imported when a bar is shown."""
+"""Progress on standard error, for people and for programs; the only room that knows tqdm.
 
+tqdm is imported when a bar is shown. Standard output carries data alone.
+"""
+
+import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from dxf.console import shape
 
+MODES = ('bar', 'lines', 'json', 'none')
+INTERVALS = {'lines': 10.0, 'json': 1.0}
+"""Seconds between two lines about one blob."""
 
-class Bars:
-    """One bar after another, one a blob: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
+ON_TERMINAL = {'unit': 'B', 'unit_scale': True, 'unit_divisor': 1024,
+               'bar_format': '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'}
+"""For people, the rate in units that they read; elsewhere bars are tqdm's own."""
 
-    def __init__(self) -> None:
-        self._open: Any = None
-        self._digest = ''
+
+class Progress(Protocol):
+    """What is shown of transfers: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
         """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
-        import tqdm
-        if self._open is None or digest != self._digest:
-            self.close()
-            self._open = tqdm.tqdm(desc=digest[0:8], total=size, **shape())
-            self._digest = digest
-        self._open.update(len(chunk))
-        if self._open.total is not None and self._open.n >= self._open.total:
-            self.close()
 
     def close(self) -> None:
-        """Leave the bar as it is and end its line."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        """Show no more."""
+
+
+class Bars:
+    """A bar for each blob on its way and, where there are several, one for all of them.
+
+    :param total: bytes of all of them; ``None`` for no such bar
+    :param options: what else to ask of tqdm
+    """
+
+    def __init__(self, total: int | None, options: dict[str, Any]) -> None:
+        self._options = options
+        self._bars: dict[str, Any] = {}
+        self._total = None if total is None else self._bar('total', total)
+
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        shown = self._bars.get(digest)
+        if shown is None:
+            shown = self._bars[digest] = self._bar(digest[0:8] if digest else 'blob', size)
+        shown.update(len(chunk))
+        if shown.total is not None and shown.n >= shown.total:
+            self._bars.pop(digest).close()
+        if self._total is not None:
+            self._total.update(len(chunk))
+
+    def _bar(self, name: str, size: int | None) -> Any:
+        import tqdm
+        return tqdm.tqdm(desc=name, total=size, **self._options, **shape())
+
+    def close(self) -> None:
+        """Leave the bars as they are and end their lines."""
+        for shown in [*self._bars.values(), *([] if self._total is None else [self._total])]:
+            shown.close()
+        self._bars.clear()
+        self._total = None
+
+
+class _Transfer:
+    """What is known of one blob on its way."""
+
+    def __init__(self, digest: str, size: int | None) -> None:
+        self.digest = digest
+        self.size = size
+        self.moved = 0
+        self.start = self.told = time.monotonic()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has moved."""
+        return self.size is not None and self.moved >= self.size
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second, so far."""
+        return self.moved / max(time.monotonic() - self.start, 0.001)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take, if it goes on so."""
+        return None if self.size is None or not self.rate else max(self.size - self.moved, 0) / self.rate
+
+
+class Reports:
+    """Lines about blobs on their way: one now and then, and one when all of it has moved.
+
+    :param describe: makes the line
+    :param interval: seconds between two of them
+    """
+
+    def __init__(self, describe: Callable[[_Transfer], str], interval: float) -> None:
+        self._describe = describe
+        self._interval = interval
+        self._transfers: dict[str, _Transfer] = {}
+
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Take note that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
+        transfer.moved += len(chunk)
+        if transfer.is_done or time.monotonic() - transfer.told >= self._interval:
+            transfer.told = time.monotonic()
+            self._tell(transfer)
+        if transfer.is_done:
+            del self._transfers[digest]
+
+    def _tell(self, transfer: _Transfer) -> None:
+        if sys.stderr is not None:
+            print(self._describe(transfer), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Tell how far those have come that did not end."""
+        for transfer in self._transfers.values():
+            self._tell(transfer)
+        self._transfers.clear()
+
+
+def _line(transfer: _Transfer) -> str:
+    share = '' if transfer.size is None else f'/{transfer.size} bytes, {100 * transfer.moved // max(transfer.size, 1)}%'
+    left = '' if transfer.left is None or transfer.is_done else f', {transfer.left:.0f} s left'
+    name = transfer.digest or 'blob'
+    return f'{name} {transfer.moved}{share or " bytes"}, {transfer.rate / 1e6:.1f} MB/s{left}'
+
+
+def _json(transfer: _Transfer) -> str:
+    return json.dumps({
+        'blob': transfer.digest or None, 'bytes': transfer.moved, 'total': transfer.size,
+        'rate': round(transfer.rate), 'eta': None if transfer.left is None else round(transfer.left, 1),
+        'done': transfer.is_done})
 
 
 @contextmanager
-def bars(wanted: bool | None) -> Iterator[Bars | None]:
-    """Provide bars if they are wanted, and close what is open at the end.
+def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | None]:
+    """Provide what shows progress, if it is wanted, and end it.
 
-    :param wanted: ``None`` for: on a terminal
+    :param mode: one of :data:`MODES`; ``None`` for bars on a terminal, and nothing elsewhere
+    :param total: bytes of all blobs, where there are several
     """
-    if wanted is None:
-        wanted = sys.stderr is not None and sys.stderr.isatty()
-    if not wanted:
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    mode = mode or ('bar' if on_terminal else 'none')
+    if mode == 'none':
         yield None
         return
-    shown = Bars()
+    shown: Progress
+    if mode != 'bar':
+        shown = Reports({'lines': _line, 'json': _json}[mode], INTERVALS[mode])
+    elif on_terminal:
+        shown = Bars(total, ON_TERMINAL)
+    else:
+        shown = Bars(None, {})
     try:
         yield shown
     finally:

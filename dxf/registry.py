@@ -4,6 +4,7 @@ What is in one of its repositories belongs to the client.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -100,15 +101,18 @@ class DXFBase:
         :raises DXFHTTPError: it refused otherwise
         """
         url = urljoin(self._base_url, path)
-        self._credential.renew_if_due()
-        response = self._send(method, url, **kwargs)
-        if self._response_needs_auth(response) and self._auth is not None:
-            before = dict(self._headers)
-            discard(response, self._limits)
-            self._auth(self, response)
-            if self._headers != before:
-                rewind(kwargs.get('data'))
-                response = self._send(method, url, **kwargs)
+        with self._credential.introduced() if self._auth is not None else nullcontext():
+            self._credential.renew_if_due()
+            sent = dict(self._headers)
+            response = self._send(method, url, **kwargs)
+            if self._response_needs_auth(response) and self._auth is not None:
+                discard(response, self._limits)
+                with self._credential.lock:
+                    if self._headers == sent:  # else another thread has just got a new one
+                        self._auth(self, response)
+                if self._headers != sent:
+                    rewind(kwargs.get('data'))
+                    response = self._send(method, url, **kwargs)
         raise_for_status(response, self._limits)
         if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
             discard(response, self._limits)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dxf.auth import check_authorization
-from dxf.client import SCHEMAS
-from dxf.download import CHUNK_SIZE
+from dxf.client import JOBS, SCHEMAS
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host
@@ -19,9 +18,10 @@ VARIABLES = {
     'DXF_AUTHORIZATION': 'value of an Authorization header, in place of user name and password',
     'DXF_TOKEN': 'a token, as printed by dxf auth; where it is refused the other credentials are used',
     'DXF_AUTH_HOST': 'host of the token server, in place of the one that the registry names',
-    'DXF_PROGRESS': '1: show progress bars; 0: do not; else on a terminal only',
+    'DXF_PROGRESS': '1: show progress bars; 0: do not; lines, json: as --progress; else bars on a terminal only',
     'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
-    'DXF_CHUNK_SIZE': f'bytes that pull-blob writes at a time (default {CHUNK_SIZE})',
+    'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default 1 MiB)',
+    'DXF_JOBS': f'blobs to move at once (default {JOBS}); 1: strictly one after the other',
     'DXF_PLATFORM': 'os/architecture[/variant]: of a multi-platform alias, this platform alone',
     'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
@@ -29,9 +29,12 @@ VARIABLES = {
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
+    'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
 }
 """Every variable that dxf reads, with the text that the help prints for it."""
 
+
+MOST_JOBS = 64
 
 _EXAMPLE = 'such as registry.example.com:5000, or docker.io for Docker Hub'
 
@@ -52,13 +55,15 @@ class Settings:
     token: str | None = None
     auth_host: str | None = None
     tlsverify: bool | str = True
-    progress: bool | None = None
+    progress: str | None = None
     blob_info: bool = False
     chunk_size: int | None = None
     platform: str | None = None
     timeout: float | tuple[float, float] = TIMEOUT
     retries: int = Limits.retries
     schema: str = 'v2'
+    jobs: int = JOBS
+    state_folder: str = ''
 
     @property
     def credential(self) -> str:
@@ -92,13 +97,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         token=_credential('DXF_TOKEN', text('DXF_TOKEN')),
         auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST')) if text('DXF_AUTH_HOST') else None,
         tlsverify=_tlsverify(environ),
-        progress={'1': True, '0': False}.get(text('DXF_PROGRESS') or ''),
+        progress={'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}.get(text('DXF_PROGRESS') or ''),
         blob_info=text('DXF_BLOB_INFO') == '1',
         chunk_size=_chunk_size(text('DXF_CHUNK_SIZE')),
         platform=text('DXF_PLATFORM'),
         timeout=_timeout(text('DXF_TIMEOUT')),
         retries=_retries(text('DXF_RETRIES')),
         schema=_schema(text('DXF_SCHEMA')),
+        jobs=_jobs(text('DXF_JOBS')),
+        state_folder=_state_folder(environ),
     )
 
 
@@ -150,6 +157,21 @@ def _timeout(value: str | None) -> float | tuple[float, float]:
     if not 0 < seconds < 1e6:
         raise SettingsError('DXF_TIMEOUT is a number of seconds, more than 0')
     return seconds
+
+
+def _jobs(value: str | None) -> int:
+    jobs = JOBS if value is None else _whole(value)
+    if jobs is None or not 1 <= jobs <= MOST_JOBS:
+        raise SettingsError(f'DXF_JOBS is a number of blobs to move at once, 1 to {MOST_JOBS}')
+    return jobs
+
+
+def _state_folder(environ: Mapping[str, str]) -> str:
+    """https://specifications.freedesktop.org/basedir-spec/latest/#variables"""
+    state = environ.get('XDG_STATE_HOME', '')
+    if not os.path.isabs(state):
+        state = os.path.join(environ.get('HOME') or os.path.expanduser('~'), '.local', 'state')
+    return os.path.join(state, 'dxf', 'uploads')
 
 
 def _retries(value: str | None) -> int:

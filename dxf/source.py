@@ -1,10 +1,13 @@
 """Sources: what is to be uploaded, how long it is, and whether it can be read again.
 
-A body is a source on its way, and never sends more or fewer bytes than it declared. Where it goes is not known here.
+A body is a stretch of a source on its way, and never sends more or fewer bytes than it declared. Where it goes is not
+known here.
 """
 
 import hashlib
 import io
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -12,7 +15,8 @@ from dxf.exceptions import DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.names import digest_of
 
-OnPiece = Callable[[bytes], None]
+OnPiece = Callable[[str, bytes], None]
+"""Is told of a piece that was sent, and the digest of what it belongs to; empty where that is not known yet."""
 
 
 class Source:
@@ -22,6 +26,9 @@ class Source:
     :param stream: an open file; read from where it stands
     :param size: bytes from there to its end, ``None`` where it can be read only once and its end is not known
     """
+
+    shared = False
+    """Whether several threads may read it at once."""
 
     def __init__(self, name: str, stream: Any, size: int | None) -> None:
         self.name = name
@@ -36,44 +43,68 @@ class Source:
             sha256.update(piece)
         return digest_of(sha256)
 
-    def read(self) -> Iterator[bytes]:
-        """Yield its bytes, from the beginning where it can be read again.
+    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield its bytes.
 
+        :param start: the first, where it can be read again; otherwise it goes on where it was
+        :param end: the one after the last; ``None`` for all
         :raises DXFSourceError: it cannot be read, or does not have the size that it had when it was opened
         """
         if self.size is None:
-            while piece := self._read(READ_SIZE):
+            while piece := self._read_on(READ_SIZE):
                 yield piece
             return
-        self._stream.seek(self._start)
-        left = self.size
-        while left:
-            piece = self._read(min(left, READ_SIZE))
-            left -= len(piece)
-            if not piece or not left and self._read(1):
+        end = self.size if end is None else end
+        while start < end:
+            piece = self._read_at(start, min(end - start, READ_SIZE))
+            start += len(piece)
+            if not piece or start == self.size and self._read_at(start, 1):
                 raise self.changed()
             yield piece
 
-    def _read(self, size: int) -> bytes:
+    def _read_at(self, start: int, size: int) -> bytes:
+        try:
+            self._stream.seek(self._start + start)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return self._read_on(size)
+
+    def _read_on(self, size: int) -> bytes:
         try:
             return bytes(self._stream.read(size))
         except OSError as error:  # else it would pass for a failure of the network
-            raise DXFSourceError(f'cannot read {self.name}: {error.strerror}') from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> DXFSourceError:
+        return DXFSourceError(f'cannot read {self.name}: {error.strerror}')
 
     def changed(self) -> DXFSourceError:
         """Return the error that says so."""
         return DXFSourceError(f'{self.name} changed while it was being uploaded')
 
     def close(self) -> None:
-        """Close what :func:`open_source` opened; a caller's file stays open."""
+        """Close what was opened for it; a caller's file stays open."""
 
 
-class _File(Source):
-    def __init__(self, filename: str) -> None:
-        file = io.FileIO(filename)
-        super().__init__(filename, file, _size_left(file))
+class File(Source):
+    """A file that was opened by its name.
+
+    :param file: opened without a buffer; it is closed with the source
+    """
+
+    def __init__(self, name: str, file: io.FileIO) -> None:
+        super().__init__(name, file, _size_left(file))
+        self.shared = self.size is not None
+        self.status = os.fstat(file.fileno())
+
+    def _read_at(self, start: int, size: int) -> bytes:
+        try:
+            return os.pread(self._stream.fileno(), size, self._start + start)
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def close(self) -> None:
+        """Close it."""
         self._stream.close()
 
 
@@ -93,7 +124,7 @@ class _Pieces(io.RawIOBase):
         return b''
 
 
-def open_source(filename: str | None, data: Any) -> Source:
+def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     """Return the source that a caller of ``push_blob`` gave.
 
     :param filename: path of a file; wins over ``data``
@@ -102,7 +133,7 @@ def open_source(filename: str | None, data: Any) -> Source:
     :raises TypeError: neither was given
     """
     if filename is not None:
-        return _File(filename)
+        return File(os.fspath(filename), io.FileIO(filename))
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     if hasattr(data, 'read'):
@@ -110,6 +141,30 @@ def open_source(filename: str | None, data: Any) -> Source:
     if data is None or isinstance(data, str):
         raise TypeError('push_blob needs a filename, or data: bytes, a binary file or an iterable of bytes')
     return Source('data', _Pieces(data), None)
+
+
+def spooled(name: str, pieces: Iterable[bytes]) -> Source:
+    """Return a source of known size with the content of one that can be read only once.
+
+    It is kept in a temporary file that has no name: nothing of it is left, however the process ends.
+
+    :raises DXFSourceError: the disk is full, or the like
+    """
+    try:
+        file = tempfile.TemporaryFile(buffering=0)
+        for piece in pieces:
+            _write_all(file, piece)
+    except OSError as error:
+        raise DXFSourceError(f'cannot keep {name} in a temporary file, which this registry needs: {error.strerror}; '
+                             'TMPDIR chooses the folder') from error
+    file.seek(0)
+    return File(name, file)
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view):]
 
 
 def _size_left(file: BinaryIO) -> int | None:
@@ -121,36 +176,3 @@ def _size_left(file: BinaryIO) -> int | None:
     except (AttributeError, OSError, ValueError):
         return None
     return max(end - start, 0)
-
-
-class Body:
-    """A source of known size as the body of one request.
-
-    requests takes its length from ``len`` and its bytes by iterating; each iteration starts anew. The last piece
-    leaves only when all of it, together with what went before, has the digest that was promised.
-    """
-
-    def __init__(self, source: Source, digest: str, on_piece: OnPiece) -> None:
-        self._source = source
-        self._digest = digest
-        self._on_piece = on_piece
-        self._reported = 0
-
-    def __len__(self) -> int:
-        return self._source.size or 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        sha256 = hashlib.sha256()
-        sent = 0
-        for piece in self._source.read():
-            sha256.update(piece)
-            sent += len(piece)
-            if sent == len(self) and digest_of(sha256) != self._digest:
-                raise self._source.changed()
-            yield piece
-            if sent > self._reported:  # what is sent a second time is no progress
-                self._reported = sent
-                self._on_piece(piece)
-
-    def rewind(self) -> None:
-        """Do nothing: each iteration starts anew."""

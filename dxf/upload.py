@@ -1,194 +1,307 @@
-"""Uploads: the ways in which a source goes to a registry, and what to do where they break.
+"""Uploads: the ways in which a source that can be read again goes to a registry, and what to do where they break.
 
 Authentication is not known here: an upload is handed what makes its requests.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import quote
+from typing import Any, Protocol
 
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.answers import check_digest_header, discard, expect
-from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSourceError
+from dxf.answers import error_codes
+from dxf.bodies import Body, Lookout
+from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.manifests import OCTET_STREAM
-from dxf.names import digest_of
-from dxf.session import RETRIED, Attempts, is_transient, resolve
-from dxf.source import Body, OnPiece, Source
-
-PART_SIZE = 4 << 20
-"""Bytes in a part of an upload whose length is not known; GHCR takes no larger one."""
-
-SESSION_LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, *RETRIED)
-"""Statuses after which an upload may go well in a new session."""
+from dxf.session import RETRIED, Attempts, is_transient
+from dxf.sessions import DXFMiscountError, UploadSession
+from dxf.source import OnPiece, Source
 
 SESSIONS_LOST = 2
+"""How often a source is sent anew because the registry forgot its session."""
 
-_RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
+LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
+"""Statuses by which registries refuse a way of sending: Google's any PATCH, GHCR's large ones, Cloudflare's both."""
+
+REMEMBERED_PART = 16 << 20
+"""Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
+
+
+@dataclass
+class Manners:
+    """What a registry has refused so far: the fewest bytes in a PATCH, and in a PUT."""
+
+    patch: float = float('inf')
+    put: float = float('inf')
+
+
+MANNERS: dict[str, Manners] = {}
+"""Manners of registries by their URL, learned while the process lives."""
+
+
+class Journal(Protocol):
+    """Remembers how far an upload has come, for another process."""
+
+    def read(self) -> tuple[str, int] | None:
+        """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""
+
+    def write(self, url: str, stored: int) -> None:
+        """Remember."""
+
+    def clear(self) -> None:
+        """Forget."""
+
+
+class _FoundError(Exception):
+    """The registry has the blob already."""
 
 
 class Upload:
     """One blob on its way to a registry.
 
-    :param source: its content
-    :param begin: asks for an upload session, and returns the answer that opens it
-    :param request: makes a request of a whole URL, and raises where the registry refuses
+    :param source: its content, of known size
+    :param session: the steps of the protocol
     :param stored_size: returns the size of a blob that the registry has, else ``None``
-    :param cancel: tells the registry to forget the session at a URL
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
+    :param registry: the registry's URL, under which its manners are remembered
+    :param on_piece: called with the digest and each piece that was sent, once; with an empty piece before the first
+    :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
     """
 
-    def __init__(self, source: Source, begin: Callable[[], Response], request: Callable[..., Response],
-                 stored_size: Callable[[str], int | None], cancel: Callable[[str], None], limits: Limits) -> None:
+    def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
+                 registry: str, limits: Limits, on_piece: OnPiece, journal: Journal | None = None) -> None:
         self._source = source
-        self._begin = begin
-        self._request = request
+        self._size = source.size or 0
+        self._session = session
         self._stored_size = stored_size
-        self._cancel = cancel
+        self._manners = MANNERS.setdefault(registry, Manners())
         self._limits = limits
-        self._url = ''
-        self._sent = 0
+        self._on_piece = on_piece
+        self._journal = journal
+        self._lookout: Lookout | None = None
+        self._expected: str | None = None
+        self._digest = ''
+        self._attempts = Attempts(limits)
+        self._stored = 0
+        self._reported = 0
 
-    def send(self, digest: str | None, on_piece: OnPiece) -> tuple[str, int]:
+    def send(self, digest: str) -> None:
         """Send the source, by as many sessions as it takes.
 
-        :param digest: the source's, ``None`` where only reading it will tell
-        :return: digest and size
-        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
-        :raises DXFSourceError: it changed, or would have to be read again and cannot
+        :param digest: the source's
+        :raises DXFSourceError: it changed
         """
-        if self._source.size is None or digest is None:
-            self._open()
-            with self._given_up_on_failure():
-                return self._send_parts(digest, on_piece)
-        body = Body(self._source, digest, on_piece) if self._source.size else b''  # requests would declare no length
-        attempts = Attempts(self._limits)
+        self._known(digest)
+        self._send()
+
+    def send_hashed_ahead(self, expected: str | None, check_exists: bool) -> str:
+        """Send a source that several threads may read, and stop where the registry turns out to have it.
+
+        It is hashed ahead of what is sent of it, and looked for then. Nothing is reported before that is known.
+
+        :param expected: what its digest should be, ``None`` for any
+        :param check_exists: look for it
+        :return: the digest
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
+        :raises DXFSourceError: it changed
+        """
+        self._expected = expected
+        self._lookout = lookout = Lookout(self._source, self._stored_size if check_exists else lambda digest: None)
+        try:
+            self._send()
+        except _FoundError:
+            pass
+        finally:
+            lookout.end()
+        return self._digest
+
+    def _known(self, digest: str) -> None:
+        self._digest = digest
+        self._on_piece(digest, b'')
+
+    def _look(self) -> None:
+        """Take note of what the lookout has found out.
+
+        :raises _FoundError: there is nothing to send
+        """
+        if self._lookout is not None:
+            digest, found = self._lookout.result()
+            self._lookout = None
+            if found:
+                self._digest = as_expected(digest, self._expected)
+                raise _FoundError
+            self._known(as_expected(digest, self._expected))
+
+    def _send(self) -> None:
+        ways = self._ways()
         lost = 0
         while True:
-            self._open()
             try:
-                with self._given_up_on_failure():
-                    self._finish(digest, body)
-                return digest, self._source.size
-            except RequestException as error:
-                if not _may_help(error):
-                    raise
-                if self._stored_size(digest) == self._source.size:  # only the answer was lost
-                    return digest, self._source.size
-                lost += isinstance(error, HTTPError)
-                if lost > SESSIONS_LOST or not attempts.again(error.response):
+                self._send_by(ways[0])
+                return
+            except (RequestException, DXFMiscountError) as error:
+                is_lost = isinstance(error, DXFMiscountError) or _status_of(error) in LOST
+                lost += is_lost
+                if len(ways) > 1 and (self._refuses(error) or lost > SESSIONS_LOST and self._stored == 0):
+                    self._learn(ways.pop(0))
+                    lost = 0
+                elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
+                        not self._attempts.again(_answer(error)):
                     raise
 
-    def _open(self) -> None:
-        """Open a session."""
-        opened = self._begin()
-        expect(opened, HTTPStatus.ACCEPTED)
-        self._url = next_url(opened)
-        self._sent = 0
+    def _ways(self) -> list[int | None]:
+        """Return the ways to try: bytes of a part, or ``None`` for all in one PUT."""
+        part, small_part = self._limits.part, self._limits.small_part
+        if self._journal is not None:
+            part = min(part, REMEMBERED_PART)
+        ways: list[int | None] = [part] if self._size > part else []
+        ways += [None, small_part] if self._size > small_part else [None]
+        return [way for way in ways if (way < self._manners.patch if way is not None else
+                                        self._size < self._manners.put)] or ways
 
-    @contextmanager
-    def _given_up_on_failure(self) -> Iterator[None]:
-        """Have the registry forget the session if what is done in it fails."""
+    def _refuses(self, error: Exception) -> bool:
+        """Say whether the registry refuses the way itself: its first part, and not what is in it."""
+        return self._stored == 0 and _status_of(error) in REFUSED and 'DIGEST_INVALID' not in _codes_of(error)
+
+    def _learn(self, way: int | None) -> None:
+        if way is None:
+            self._manners.put = min(self._size, self._manners.put)
+        else:
+            self._manners.patch = min(way, self._manners.patch)
+
+    def _send_by(self, way: int | None) -> None:
+        """Send all by one session."""
+        self._stored = self._open()
         try:
-            yield
-        except BaseException:
-            self._cancel(self._url)
+            self._send_rest(self._stored, self._size if way is None else max(way, self._session.shortest_part))
+        except BaseException as error:
+            if self._journal is None or _is_over(error):
+                self._session.cancel()
+                self._forget()
             raise
+        self._forget()
 
-    def _send_parts(self, digest: str | None, on_piece: OnPiece) -> tuple[str, int]:
-        """Send every full part by PATCH, and the last one in the PUT that closes the session."""
-        sha256 = hashlib.sha256()
-        part = bytearray()
-        for piece in self._source.read():
-            sha256.update(piece)
-            part += piece
-            while len(part) > PART_SIZE:
-                self._send_part(bytes(part[:PART_SIZE]))
-                del part[:PART_SIZE]
-            on_piece(piece)
-        actual = digest_of(sha256)
-        if digest not in (None, actual):
-            raise DXFDigestMismatchError(actual, digest)
-        size = self._sent + len(part)
-        try:
-            self._finish(actual, bytes(part))
-        except RequestException as error:
-            if not _may_help(error) or self._stored_size(actual) != size:
-                raise
-        return actual, size
+    def _open(self) -> int:
+        """Open a session, or take up the one that the journal remembers; return the bytes that the registry has."""
+        remembered = None if self._journal is None else self._journal.read()
+        if remembered is not None:
+            self._session.url, least = remembered
+            stored = self._session.stored(least, self._size)
+            if stored is not None:
+                return stored
+        self._session.open()
+        self._remember(0)
+        return 0
 
-    def _send_part(self, part: bytes) -> None:
-        """Send a part, and where that breaks what the registry has not got of it."""
-        attempts = Attempts(self._limits)
-        end = self._sent + len(part)
-        while self._sent < end:
+    def _remember(self, stored: int) -> None:
+        self._stored = stored
+        if self._journal is not None:
+            self._journal.write(self._session.url, stored)
+
+    def _forget(self) -> None:
+        if self._journal is not None:
+            self._journal.clear()
+
+    def _send_rest(self, start: int, part: int) -> None:
+        """Send what follows the first ``start`` bytes: all parts but the last by PATCH, and that one in the PUT."""
+        sha256 = self._hashed(hashlib.sha256(), 0, start)
+        while True:
+            end = min(start + part, self._size)
             try:
-                response = self._request('patch', self._url, data=part, headers={
-                    'Content-Type': OCTET_STREAM, 'Content-Range': f'{self._sent}-{end - 1}'})
-                expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+                sha256 = self._send_part(start, end, sha256)
             except RequestException as error:
-                if not _may_help(error):
+                if not may_help(error):
                     raise
-                stored = self._stored_part()
-                if stored is None or not self._sent <= stored <= end:
-                    raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
-                                         'time; push it from a file') from error
-                if not attempts.again(error.response):
+                if end == self._size and self._is_stored():  # only the answer was lost
+                    return
+                if self._refuses(error):
                     raise
-                part = part[stored - self._sent:]
-                self._sent = stored
+                stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
+                if stored is None or not self._attempts.again(_answer(error)):
+                    raise
+                sha256, start = self._hashed(sha256, start, stored), stored
             else:
-                self._url = next_url(response)
-                if (stored_bytes(response) or 0) > end:
-                    raise DXFProtocolError('the registry counts more bytes of the upload than were sent')
-                self._sent = end
+                if end == self._size:
+                    return
+                start = end
+                self._attempts = Attempts(self._limits)
+            self._remember(start)
 
-    def _stored_part(self) -> int | None:
-        """Ask how many bytes of the session the registry has; ``None`` where the session is lost."""
-        try:
-            response = self._request('get', self._url)
-        except (DXFError, RequestException):
-            return None
-        discard(response, self._limits)
-        self._url = next_url(response) if 'Location' in response.headers else self._url
-        stored = stored_bytes(response)
-        return 0 if stored == 1 and not self._sent else stored  # distribution says 0-0 of nothing, too
-
-    def _finish(self, digest: str, body: bytes | Body) -> None:
-        # The URL is extended textually: registries sign its query.
-        url = f'{self._url}{"&" if "?" in self._url else "?"}digest={quote(digest, safe="")}'
-        response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
-        expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
-        check_digest_header(response, digest)
-        if 'Docker-Content-Digest' not in response.headers and self._stored_size(digest) is None:
+    def _send_part(self, start: int, end: int, sha256: Any) -> Any:
+        """Send a part, the last one together with the digest; return the hash of all up to its end."""
+        is_last = end == self._size
+        if is_last:
+            self._look()
+        body = Body(self._source, start, end, sha256, self._digest, self._report)
+        content: Any = body if end > start else b''  # requests would declare no length of an empty body of ours
+        if not is_last:
+            self._session.add(content, start, end)
+        elif not self._session.finish(self._digest, content) and not self._is_stored():
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
+        return body.sha256
+
+    def _hashed(self, sha256: Any, start: int, end: int) -> Any:
+        """Return the hash with a stretch of the source added to it."""
+        after = sha256.copy()
+        for piece in self._source.read(start, end):
+            after.update(piece)
+        return after
+
+    def _is_stored(self) -> bool:
+        return self._stored_size(self._digest) == self._size
+
+    def _report(self, piece: bytes, end: int) -> None:
+        """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
+        if self._lookout is not None and self._lookout.done:
+            self._look()
+        if self._lookout is not None or end <= self._reported:
+            return
+        for earlier in self._source.read(self._reported, end - len(piece)):
+            self._on_piece(self._digest, earlier)
+        self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
+        self._reported = end
 
 
-def _may_help(error: Exception) -> bool:
-    """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
-    if isinstance(error, HTTPError):
-        return error.response is not None and error.response.status_code in SESSION_LOST
-    return is_transient(error)
+def as_expected(actual: str, expected: str | None) -> str:
+    """Return the digest that a source turned out to have.
 
-
-def stored_bytes(response: Response) -> int | None:
-    """Return how many bytes of an upload the registry has, by the Range of its answer, ``a-b`` or ``bytes=a-b``."""
-    match = _RANGE.fullmatch(response.headers.get('Range', ''))
-    return int(match[2]) + 1 if match is not None else None
-
-
-def next_url(response: Response) -> str:
-    """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
-
-    :raises DXFProtocolError: there is none, or it leads from https to another host's http
+    :raises DXFDigestMismatchError: another was expected
     """
-    location = response.headers.get('Location')
-    if not location:
-        raise DXFProtocolError('the registry opened an upload without a Location')
-    return resolve(response, location, lift=True)
+    if expected not in (None, actual):
+        raise DXFDigestMismatchError(actual, expected)
+    return actual
+
+
+def may_help(error: Exception) -> bool:
+    """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
+    status = _status_of(error)
+    return is_transient(error) if status is None else status in (*LOST, *RETRIED)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether a registry refused a first part by what is known as a refusal of parts."""
+    return _status_of(error) in REFUSED
+
+
+def _answer(error: Exception) -> Response | None:
+    return error.response if isinstance(error, HTTPError) else None
+
+
+def _status_of(error: Exception) -> int | None:
+    answer = _answer(error)
+    return None if answer is None else answer.status_code
+
+
+def _codes_of(error: Exception) -> tuple[str, ...]:
+    answer = _answer(error)
+    return () if answer is None else error_codes(answer)
+
+
+def _is_over(error: BaseException) -> bool:
+    """Say whether an upload that failed so can never be continued, in whatever process."""
+    status = _status_of(error) if isinstance(error, Exception) else None
+    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, DXFMiscountError)) or \
+        status is not None and status < 500 and status not in (408, 429)

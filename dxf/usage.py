@@ -5,10 +5,27 @@ from dataclasses import dataclass
 
 from dxf import commands
 from dxf.commands import Job
+from dxf.progress import MODES
 
 COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN',
           'DXF_AUTH_HOST', 'DXF_TIMEOUT', 'DXF_RETRIES', 'DXF_SKIPTLSVERIFY', 'DXF_TLSVERIFY', 'REQUESTS_CA_BUNDLE')
 """The variables that matter to every command."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a subcommand; ``value`` names what follows it, or lists what may; without one it stands alone."""
+
+    flags: tuple[str, ...]
+    purpose: str
+    value: str | tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """How it is written."""
+        choices = self.value if isinstance(self.value, str) else '|'.join(self.value)
+        flag = self.flags[0]
+        return f'[{flag}{(" " if len(flag) == 2 else "=") + choices if choices else ""}]'
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,17 @@ class Command:
     example: str
     actions: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """How it is written, with its options."""
+        return ' '.join(['dxf', self.name, *(option.line for option in self.options), self.operands]).rstrip()
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line."""
+        return self.purpose.partition('\n')[0]
 
     @property
     def has_repository(self) -> bool:
@@ -39,19 +67,27 @@ PULL = ('pull',)
 PUSH = ('pull', 'push')
 DELETE = ('pull', 'delete')
 _STDIN = '\nWithout any, a manifest is read from standard input.'
+_PROGRESS = Option(('--progress',), 'what to show on standard error: bars, a line every 10 s, JSON lines, nothing',
+                   MODES)
 _BLOBS = '<repo> [<hash>|<@alias>...]'
 
 COMMANDS = (
-    Command('push-blob', commands.push_blob, '<repo> <file> [@alias]', 2, 3,
+    Command('push-blob', commands.push_blob, '<repo> <file>... [@alias]', 2, None,
             'Store a file as a blob, optionally give it a name (alias), and print its hash.\n'
-            'A blob that the registry has already is not sent again.',
-            'dxf push-blob fred/datalogger logger.dat @may15-readings', PUSH, ('DXF_PROGRESS', 'DXF_SCHEMA')),
+            'A blob that the registry has already is not sent again. - is standard input.\n'
+            'Several files may be given before an alias, which names all of them then.',
+            'dxf push-blob fred/datalogger logger.dat @may15-readings\n'
+            '  tar c . | dxf push-blob fred/backup - @nightly',
+            PUSH, ('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
+            (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'), _PROGRESS)),
     Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
             'Write blobs, given by their hash or by an alias, to standard output.\n'
             'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'
             'Of a multi-platform alias the digests are printed, unless DXF_PLATFORM chooses.' + _STDIN,
             'dxf pull-blob fred/datalogger @may15-readings', PULL,
-            ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_PLATFORM', 'DXF_PROGRESS')),
+            ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
+            (Option(('-o', '--output'), 'write to a file, which appears when all of it is there and verified;\n'
+                    'go on with one that broke off', 'FILE'), _PROGRESS)),
     Command('blob-size', commands.blob_size, _BLOBS, 1, None,
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
             'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',)),

@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.upper().startswith(SETTINGS) or name.upper().endswith('_PROXY'):
             monkeypatch.delenv(name)
     monkeypatch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
+
+
+@pytest.fixture(autouse=True)
+def unmannered() -> Iterator[None]:
+    """Have dxf, where a test uses it, forget what it learned of registries: the next one may get the same port."""
+    yield
+    if 'dxf.upload' in sys.modules:
+        sys.modules['dxf.upload'].MANNERS.clear()
 
 
 @pytest.fixture(name='certificates', scope='session')

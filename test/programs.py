@@ -16,10 +16,19 @@ def program(name: str) -> str:
 
     :raises MissingProgramError: it is not installed.
     """
-    path = shutil.which(name)
+    path = shutil.which(name) or shutil.which(name, path='/usr/sbin')  # servers are not on everybody's PATH
     if path is None:
         raise MissingProgramError(f'apt-get install {name}')
     return path
+
+
+def dying_with_parent() -> list[str]:
+    """Have the kernel end the program of the command that follows where the test run was killed and cannot.
+
+    That takes setpriv of util-linux, and the thread that starts the program must live as long as it.
+    """
+    setpriv = shutil.which('setpriv')
+    return [setpriv, '--pdeathsig', 'KILL', '--'] if setpriv is not None else []
 
 
 def skopeo(*arguments: str) -> str:

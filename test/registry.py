@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 import bcrypt
 
 from .certificates import Certificates
-from .programs import program
+from .programs import dying_with_parent, program
 from .token_server import TokenServer
 
 ATTEMPTS = 3
@@ -38,13 +37,17 @@ class Registry:
     :param users: user name to password: Basic authentication.
     :param tokens: Bearer authentication with tokens from this server, which must be running.
     :param schema1: accept schema 1 manifests too.
+    :param storage: where it keeps its data, in place of a folder of its own: several registries may share one.
+    :param secret: signs what it tells of an upload; those that share a storage need the same one.
+
+    One that was stopped may be entered again: it then serves what it has on the port that it had.
     """
 
     def __init__(self, directory: Path, *, tls: Certificates | None = None,
                  users: Mapping[str, str] | None = None, tokens: TokenServer | None = None,
-                 schema1: bool = False) -> None:
+                 schema1: bool = False, storage: Path | None = None, secret: str | None = None) -> None:
         self.directory = directory
-        self.storage = directory / 'storage'
+        self.storage = storage if storage is not None else directory / 'storage'
         self.log = directory / 'registry.log'
         self.insecure = tls is None
         self.host = ''
@@ -52,6 +55,8 @@ class Registry:
         self._users = users
         self._tokens = tokens
         self._schema1 = schema1
+        self._secret = secret if secret is not None else secrets.token_hex(16)
+        self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._resources = contextlib.ExitStack()
 
@@ -86,7 +91,7 @@ class Registry:
         with socket.socket() as reserved:
             # Bound but not listening, it is ours until the registry, which sets SO_REUSEADDR too, takes it.
             reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reserved.bind(('127.0.0.1', 0))
+            reserved.bind(('127.0.0.1', self._port))
             port: int = reserved.getsockname()[1]
             with self.log.open('wb') as log:
                 self._process = self._resources.enter_context(subprocess.Popen(
@@ -98,7 +103,9 @@ class Registry:
             except BaseException:
                 self.stop()
                 raise
-        if not ready:
+        if ready:
+            self._port = port
+        else:
             self.stop()
         return ready
 
@@ -124,10 +131,10 @@ class Registry:
         configuration = self.directory / 'config.yml'
         # JSON is YAML.
         configuration.write_text(json.dumps(self._configuration(port), indent=1), encoding='utf-8')
-        return [*_dying_with_parent(), program('docker-registry'), 'serve', str(configuration)]
+        return [*dying_with_parent(), program('docker-registry'), 'serve', str(configuration)]
 
     def _configuration(self, port: int) -> dict[str, Any]:
-        server: dict[str, Any] = {'addr': f'127.0.0.1:{port}', 'secret': secrets.token_hex(16)}
+        server: dict[str, Any] = {'addr': f'127.0.0.1:{port}', 'secret': self._secret}
         if self._tls is not None:
             server['tls'] = {'certificate': self._tls.certificate, 'key': self._tls.key}
         configuration: dict[str, Any] = {
@@ -154,12 +161,6 @@ class Registry:
                  for name, password in users.items()]
         path.write_text(''.join(lines), encoding='utf-8')
         return str(path)
-
-
-def _dying_with_parent() -> list[str]:
-    """Have the kernel end the registry where the test run was killed and cannot (setpriv of util-linux)."""
-    setpriv = shutil.which('setpriv')
-    return [setpriv, '--pdeathsig', 'KILL', '--'] if setpriv is not None else []
 
 
 def _environment() -> dict[str, str]:

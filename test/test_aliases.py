@@ -151,8 +151,9 @@ def test_the_size_of_a_blob_that_was_not_pushed_here_is_asked_once(place: Place,
     with place.dxf(repo) as later:
         traffic.clear()
         later.set_alias('alias', blobs[0], blobs[0], blobs[1])
-        assert own_requests(traffic, place) == [
-            f'HEAD /v2/{repo}/blobs/{blobs[0]}', f'HEAD /v2/{repo}/blobs/{blobs[1]}', f'PUT /v2/{repo}/manifests/alias']
+        *asked, put = own_requests(traffic, place)
+        assert sorted(asked) == [f'HEAD /v2/{repo}/blobs/{digest}' for digest in sorted(blobs[:2])]
+        assert put == f'PUT /v2/{repo}/manifests/alias'
 
 
 def test_getting_an_alias_costs_one_request(place: Place, repo: str, client: DXF, blobs: list[str],

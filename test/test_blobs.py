@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 from requests.exceptions import HTTPError
 
-from dxf import DXF, hash_bytes, upload
+from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFMountFailed
 
 from .places import Place
@@ -191,9 +192,9 @@ def test_data_at_hand_with_another_digest_is_refused_before_anything_is_sent(cli
     (8, ['0-3'], 4),  # the last part is never empty: ECR answers 500 to an empty one
     (9, ['0-3', '4-7'], 1),
 ])
-def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, monkeypatch: pytest.MonkeyPatch, traffic: Traffic,
-                                                     size: int, ranges: list[str], last: int) -> None:
-    monkeypatch.setattr(upload, 'PART_SIZE', 4)
+def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, traffic: Traffic, size: int, ranges: list[str],
+                                                     last: int) -> None:
+    client._limits = replace(client._limits, small_part=4)
     content = CONTENT[:size]
     assert client.push_blob(data=iter([content])) == hash_bytes(content)
     parts = [request for request in traffic.requests if request.method == 'PATCH']
@@ -205,8 +206,8 @@ def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, monkeypatch: p
     assert pulled(client, hash_bytes(content)) == content
 
 
-def test_the_parts_do_not_depend_on_the_pieces(client: DXF, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, 'PART_SIZE', 10)
+def test_the_parts_do_not_depend_on_the_pieces(client: DXF) -> None:
+    client._limits = replace(client._limits, small_part=10)
     pieces = (CONTENT[start:start + 3] for start in range(0, len(CONTENT), 3))
     assert client.push_blob(data=pieces) == hash_bytes(CONTENT)
     assert pulled(client, hash_bytes(CONTENT)) == CONTENT
@@ -300,8 +301,8 @@ def test_progress_of_data_has_no_size(client: DXF, source: Sources) -> None:
     assert all(call[1] for call in calls)
 
 
-def test_progress_of_a_stream_in_parts_tells_every_byte_once(client: DXF, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, 'PART_SIZE', 5)
+def test_progress_of_a_stream_in_parts_tells_every_byte_once(client: DXF) -> None:
+    client._limits = replace(client._limits, small_part=5)
     calls = Calls()
     client.push_blob(progress=calls, data=(bytes([byte]) for byte in CONTENT))
     assert b''.join(call[1] for call in calls) == CONTENT

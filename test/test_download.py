@@ -90,14 +90,15 @@ def answer(body: bytes, **headers: str) -> Response:
     return response
 
 
-def never(start: int) -> Response:
+def never(start: int, _end: int | None) -> Response:
     """Stand for a registry that is not asked a second time."""
     raise AssertionError(f'asked for the blob from byte {start}')
 
 
 def chunks_of(response: Response, chunk_size: int = 4) -> Iterator[bytes]:
     """Download ``CONTENT`` in one attempt; its size is what the answer declares."""
-    return Download(response, hash_bytes(CONTENT), declared_size(response), never, Limits(retries=0)).chunks(chunk_size)
+    download = Download(hash_bytes(CONTENT), declared_size(response), never, Limits(retries=0), response)
+    return download.chunks(chunk_size)
 
 
 @pytest.mark.parametrize('value, size', [

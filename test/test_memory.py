@@ -5,17 +5,20 @@ begins with that of the process that started it, which is pytest.
 """
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -43,15 +46,16 @@ sys.exit(status)
 class Dxf:
     """Runs dxf, measured; ``status``, ``out``, ``lines`` (of stderr), ``peak`` (MB) and ``seconds`` tell how it went.
 
+    :param stdin: where its input comes from, nowhere by default
     :param stdout: where its output goes in place of ``out``
     """
 
-    def __init__(self, directory: Path, environ: dict[str, str], *args: str, stdout: int | IO[bytes] = subprocess.PIPE
-                 ) -> None:
+    def __init__(self, directory: Path, environ: dict[str, str], *args: str,
+                 stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int | IO[bytes] | None = subprocess.PIPE) -> None:
         script = directory / 'child'
         script.write_text(CHILD, encoding='utf-8')
         start = time.monotonic()
-        done = subprocess.run([sys.executable, str(script), *args], stdin=subprocess.DEVNULL, stdout=stdout,
+        done = subprocess.run([sys.executable, str(script), *args], stdin=stdin, stdout=stdout,
                               stderr=subprocess.PIPE, timeout=100, check=False, cwd=Path(__file__).parents[1], env={
                                   **os.environ, 'PYTHONPATH': str(Path(__file__).parents[1]), 'DXF_RETRIES': '0',
                                   'DXF_PROGRESS': '0', **environ})
@@ -116,52 +120,178 @@ def test_a_huge_token_answer_is_one_line_in_little_memory(tmp_path: Path, certif
     assert ran.failed() and ran.out == b'', (ran.lines, ran.peak, ran.seconds)
 
 
-class _Discarding(BaseHTTPRequestHandler):
-    """Takes uploads, and keeps nothing but their digests and sizes."""
+class _Zeros(BaseHTTPRequestHandler):
+    """A registry of blobs of zeros: takes uploads, keeps digests and sizes, and gives as many zeros, also by ranges."""
 
     protocol_version = 'HTTP/1.1'
-    stored: dict[str, int] = {}
+    disable_nagle_algorithm = True
+    blobs: dict[str, int] = {}
+    uploads: dict[str, Any] = {}
+    manifests: dict[str, bytes] = {}
+    ranges: list[str] = []
+    pause: float = 0
+    """Seconds before each mebibyte of a blob."""
 
-    def _answer(self, status: int, **headers: str) -> None:
+    def _answer(self, status: int, size: int = 0, **headers: str) -> None:
         self.send_response_only(status)
-        for name, value in {'Content_Length': '0', **headers}.items():
+        for name, value in {'Content_Length': str(size), **headers}.items():
             self.send_header(name.replace('_', '-'), value)
         self.end_headers()
 
-    def _serve(self) -> None:
+    def _read(self, take: Callable[[memoryview], object]) -> int:
         length = int(self.headers.get('Content-Length', 0))
-        sha256, view, left = hashlib.sha256(), memoryview(bytearray(MIB)), length
+        view, left = memoryview(bytearray(MIB)), length
         while left:
             size = self.rfile.readinto(view[:left])
-            sha256.update(view[:size])
+            if not size:
+                raise ConnectionError
+            take(view[:size])
             left -= size
-        if self.command == 'PUT':
-            self.stored['sha256:' + sha256.hexdigest()] = length
-        known = self.stored.get(self.path.rpartition('/')[2])
-        self._answer({'HEAD': 404 if known is None else 200, 'POST': 202, 'PUT': 201}[self.command],
-                     Location='/v2/fred/x/blobs/uploads/1', Content_Length=str(known or 0))
+        return length
 
-    do_HEAD = do_POST = do_PUT = _serve
+    def _serve(self) -> None:
+        path, _, _ = self.path.partition('?')
+        if '/manifests/' in path:
+            self._serve_manifest(path)
+        elif '/blobs/uploads/' in path:
+            self._serve_upload(path.rpartition('/')[2])
+        else:
+            self._serve_blob(path.rpartition('/')[2])
+
+    do_DELETE = do_GET = do_HEAD = do_PATCH = do_POST = do_PUT = _serve
+
+    def _serve_upload(self, upload: str) -> None:
+        if self.command == 'POST':
+            upload = uuid.uuid4().hex
+            self.uploads[upload] = hashlib.sha256(), []
+        sha256, sizes = self.uploads[upload]
+        sizes.append(self._read(sha256.update))
+        if self.command == 'PUT':
+            self.blobs['sha256:' + sha256.hexdigest()] = sum(sizes)
+        status = {'POST': 202, 'PATCH': 202, 'PUT': 201, 'DELETE': 204}[self.command]
+        self._answer(status, Location=f'/v2/fred/x/blobs/uploads/{upload}', Range=f'0-{max(sum(sizes) - 1, 0)}')
+
+    def _serve_blob(self, digest: str) -> None:
+        size = self.blobs.get(digest)
+        if size is None or self.command == 'HEAD':
+            self._answer(404 if size is None else 200, size or 0)
+            return
+        asked = re.fullmatch(r'bytes=(\d+)-(\d*)', self.headers.get('Range', ''))
+        start, end = (int(asked[1]), int(asked[2] or size - 1)) if asked is not None else (0, size - 1)
+        ranged = {} if asked is None else {'Content_Range': f'bytes {start}-{end}/{size}'}
+        self.ranges += ranged.values()
+        self._answer(206 if ranged else 200, end + 1 - start, **ranged)
+        for piece in cut(end + 1 - start):
+            time.sleep(self.pause)
+            self.wfile.write(piece)
+
+    def _serve_manifest(self, path: str) -> None:
+        if self.command == 'PUT':
+            content = bytearray()
+            self._read(content.extend)
+            self.manifests[path] = bytes(content)
+            self._answer(201)
+        else:
+            self._answer(200, len(self.manifests[path]), Content_Type=json.loads(self.manifests[path])['mediaType'])
+            self.wfile.write(self.manifests[path])
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""
 
 
-def test_a_large_blob_is_pushed_in_little_memory(tmp_path: Path) -> None:
-    file = tmp_path / 'sparse'
-    with file.open('wb') as opened:
-        opened.truncate(BLOB)
-    with ThreadingHTTPServer(('127.0.0.1', 0), _Discarding) as server:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet: clients go when they have enough."""
+
+
+@pytest.fixture(name='environ')
+def start_zeros() -> Iterator[dict[str, str]]:
+    """The variables for a registry of zeros, which is empty."""
+    stores: tuple[Any, ...] = (_Zeros.blobs, _Zeros.uploads, _Zeros.manifests, _Zeros.ranges)
+    for kept in stores:
+        kept.clear()
+    with _Server(('127.0.0.1', 0), _Zeros) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            ran = Dxf(tmp_path, {'DXF_HOST': f'localhost:{server.server_port}', 'DXF_INSECURE': '1'},
-                      'push-blob', 'fred/x', str(file))
+            yield {'DXF_HOST': f'localhost:{server.server_port}', 'DXF_INSECURE': '1'}
         finally:
             server.shutdown()
             thread.join()
-    assert _Discarding.stored == {zeros_digest(BLOB // MIB): BLOB}
-    assert ran.status == 0 and ran.lines == [] and ran.peak < 100, (ran.lines, ran.peak)
+
+
+def cut(size: int) -> Iterator[bytes]:
+    """Yield so many zeros."""
+    yield from repeat(bytes(MIB), size // MIB)
+    yield bytes(size % MIB)
+
+
+def sparse(path: Path, size: int) -> Path:
+    """Make a file of so many zeros."""
+    with path.open('wb') as opened:
+        opened.truncate(size)
+    return path
+
+
+EIGHT = [(64 << 20) + number for number in range(8)]
+"""The sizes of several blobs, no two of them the same."""
+
+JOBS = pytest.mark.parametrize('jobs, most', [('1', 40), ('4', 64)])
+"""Parallel jobs, and the MB that they may take."""
+
+
+@JOBS
+def test_a_large_blob_is_pushed_in_little_memory(tmp_path: Path, environ: dict[str, str], jobs: str, most: int) -> None:
+    ran = Dxf(tmp_path, {**environ, 'DXF_JOBS': jobs}, 'push-blob', 'fred/x', str(sparse(tmp_path / 'large', BLOB)))
+    assert _Zeros.blobs == {zeros_digest(BLOB // MIB): BLOB}
+    assert ran.status == 0 and ran.lines == [] and ran.peak < most, (ran.lines, ran.peak)
+
+
+def test_a_large_blob_of_unknown_length_is_pushed_in_little_memory(tmp_path: Path, environ: dict[str, str]) -> None:
+    with subprocess.Popen(['cat', str(sparse(tmp_path / 'large', BLOB))], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        ran = Dxf(tmp_path, environ, 'push-blob', 'fred/x', '-', stdin=cat.stdout)
+    assert _Zeros.blobs == {zeros_digest(BLOB // MIB): BLOB}
+    assert ran.status == 0 and ran.lines == [] and ran.peak < 64, (ran.lines, ran.peak)
+
+
+@JOBS
+def test_a_large_blob_is_pulled_in_little_memory(tmp_path: Path, environ: dict[str, str], jobs: str, most: int) -> None:
+    _Zeros.blobs[zeros_digest(BLOB // MIB)] = BLOB
+    ran = Dxf(tmp_path, {**environ, 'DXF_JOBS': jobs}, 'pull-blob', 'fred/x', zeros_digest(BLOB // MIB),
+              stdout=subprocess.DEVNULL)
+    assert ran.status == 0 and ran.lines == [] and ran.peak < most, (ran.lines, ran.peak)
+
+
+@JOBS
+@pytest.mark.parametrize('slow', [False, True])
+def test_a_blob_is_pulled_to_a_file_in_little_memory(tmp_path: Path, environ: dict[str, str],
+                                                     monkeypatch: pytest.MonkeyPatch, slow: bool, jobs: str, most: int
+                                                     ) -> None:
+    _Zeros.blobs[zeros_digest(200)] = 200 * MIB
+    monkeypatch.setattr(_Zeros, 'pause', 0.015 if slow else 0)
+    file = tmp_path / 'file'
+    ran = Dxf(tmp_path, {**environ, 'DXF_JOBS': jobs}, 'pull-blob', '-o', str(file), 'fred/x', zeros_digest(200))
+    assert ran.status == 0 and ran.lines == [] and ran.peak < most, (ran.lines, ran.peak)
+    assert file.stat().st_size == 200 * MIB
+    assert (len(_Zeros.ranges) > 5) == (slow and jobs != '1')  # several connections where one is slow
+    file.unlink()
+
+
+def test_several_blobs_are_pushed_and_pulled_at_once_in_little_memory(tmp_path: Path, environ: dict[str, str]) -> None:
+    files = [str(sparse(tmp_path / str(size), size)) for size in EIGHT]
+    environ['DXF_JOBS'] = '4'
+    pushed = Dxf(tmp_path, environ, 'push-blob', 'fred/x', *files, '@all')
+    assert sorted(_Zeros.blobs.values()) == EIGHT
+    assert pushed.status == 0 and pushed.lines == [] and pushed.peak < 64, (pushed.lines, pushed.peak)
+    with subprocess.Popen(['wc', '-c'], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as counting:
+        pulled = Dxf(tmp_path, environ, 'pull-blob', 'fred/x', '@all', stdout=counting.stdin)
+        assert counting.stdin is not None
+        counting.stdin.close()
+        assert counting.stdout is not None and int(counting.stdout.read()) == sum(EIGHT)
+    assert pulled.status == 0 and pulled.lines == [] and pulled.peak < 64, (pulled.lines, pulled.peak)
 
 
 def zeros(registry: ScriptedRegistry) -> str:
@@ -170,13 +300,6 @@ def zeros(registry: ScriptedRegistry) -> str:
     pieces: Iterable[bytes] = repeat(bytes(MIB), BLOB // MIB)
     registry.script('GET', f'/v2/fred/x/blobs/{digest}', [Answer(body=pieces, declared=BLOB)])
     return digest
-
-
-def test_a_large_blob_is_pulled_in_little_memory(tmp_path: Path, certificates: Certificates) -> None:
-    with ScriptedRegistry() as registry:
-        ran = Dxf(tmp_path, of(registry, certificates), 'pull-blob', 'fred/x', zeros(registry),
-                  stdout=subprocess.DEVNULL)
-    assert ran.status == 0 and ran.lines == [] and ran.peak < 100, (ran.lines, ran.peak)
 
 
 def test_a_full_disk_is_one_line_in_little_memory(tmp_path: Path, certificates: Certificates) -> None:

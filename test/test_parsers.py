@@ -24,7 +24,7 @@ from dxf.exceptions import DXFError
 from dxf.faults import line_of
 from dxf.listing import PaginatingResponse
 from dxf.session import resolve, retry_after
-from dxf.upload import next_url, stored_bytes
+from dxf.sessions import UploadSession, next_url, stored_bytes
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
 LISTING = REGISTRY + 'fred/x/tags/list'
@@ -104,17 +104,21 @@ def read_location(header: str) -> None:
 
 def read_content_range(header: str) -> None:
     """Download a blob that breaks off once, and whose rest comes with this Content-Range."""
-    def rest(start: int) -> Response:
+    def rest(start: int, _end: int | None) -> Response:
         return answer(206, CONTENT[start:], Content_Range=header)
-    download = Download(answer(body=CONTENT[:5]), hash_bytes(CONTENT), len(CONTENT), rest, LIMITS)
+    download = Download(hash_bytes(CONTENT), len(CONTENT), rest, LIMITS, answer(body=CONTENT[:5]))
     assert b''.join(download.chunks(3)) == CONTENT
     assert header in ('bytes 5-9/10', 'bytes 5-9/*')
 
 
 def read_sizes(header: str) -> None:
-    """Read a Range and a Content-Length."""
+    """Read a Range, a Content-Length, and what the shortest part of an upload is."""
     stored, size = stored_bytes(answer(Range=header)), declared_size(answer(Content_Length=header))
     assert (stored is None or 0 < stored <= 10 ** 19) and (size is None or 0 <= size < 10 ** 19)
+    opening = answer(202, Location='/v2/a', OCI_Chunk_Min_Length=header)
+    session = UploadSession(lambda: opening, lambda *_: opening, lambda url: None, LIMITS)
+    session.open()
+    assert 0 <= session.shortest_part < 10 ** 19
 
 
 def read_pause(header: str) -> None:
@@ -137,6 +141,11 @@ def read_name(name: str) -> None:
             assert checked.isascii() and checked.isprintable() or name.startswith('sha256:')
 
 
+def is_harmless(text: str) -> bool:
+    """Say whether nothing in a text drives a terminal or hides; letters that this Python does not know do neither."""
+    return not {unicodedata.category(c) for c in text} & {'Cc', 'Cf', 'Cs', 'Zl', 'Zp'}
+
+
 def read_error(body: bytes, status: int = 400) -> None:
     """Read an answer that refuses: its text is one short line."""
     response = answer(status, body)
@@ -144,7 +153,8 @@ def read_error(body: bytes, status: int = 400) -> None:
         raise_for_status(response, LIMITS)
     assert all(isinstance(code, str) for code in error_codes(response))
     assert len(str(caught.value)) <= MESSAGE_LENGTH + 100
-    assert len(line_of(caught.value).splitlines()) == 1 and line_of(caught.value).isprintable()
+    line = line_of(caught.value)
+    assert len(line.splitlines()) == 1 and is_harmless(line)
 
 
 def answers_or_refuses(parse: Callable[[str], None], text: str) -> None:
@@ -224,7 +234,7 @@ def test_a_token_fits_in_a_header_and_lives_for_a_finite_time(body: bytes) -> No
 def test_what_is_printed_is_one_line_without_control_characters(text: str) -> None:
     shown = printable(text)
     assert len(shown.splitlines()) <= 1
-    assert not {unicodedata.category(c) for c in shown} & {'Cc', 'Cf', 'Cs', 'Zl', 'Zp'}
+    assert is_harmless(shown)
     shown.encode('utf-8')
 
 
@@ -234,10 +244,10 @@ def test_what_is_printed_is_one_line_without_control_characters(text: str) -> No
 def test_a_download_that_resumes_is_the_blob_or_an_error(pieces: list[tuple[int, int, str]]) -> None:
     rests = iter(pieces)
 
-    def rest(start: int) -> Response:
+    def rest(start: int, _end: int | None) -> Response:
         end, status, header = next(rests, (10, 206, f'bytes {start}-9/10'))
         return answer(status, CONTENT[start if status == 206 else 0:end], Content_Range=header)
-    download = Download(answer(body=CONTENT[:3]), hash_bytes(CONTENT), len(CONTENT), rest, LIMITS)
+    download = Download(hash_bytes(CONTENT), len(CONTENT), rest, LIMITS, answer(body=CONTENT[:3]))
     got = b''
     try:
         for chunk in download.chunks(2):

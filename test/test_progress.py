@@ -264,7 +264,7 @@ def test_the_bar_of_a_transfer_that_fails_is_closed(open_registry: Place, repo: 
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match='No space'):
         patched.setattr(sys, 'stdout', Full())
-        run(open_registry, 'pull-blob', repo, DIGEST, DXF_PROGRESS='1')
+        run(open_registry, 'pull-blob', repo, DIGEST, DXF_PROGRESS='1', DXF_CHUNK_SIZE='8192')
     made, = bars
     assert (made.n, made.closed) == (8192, 1)
 

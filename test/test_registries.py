@@ -104,9 +104,7 @@ def test_a_blob_whose_size_nobody_tells_is_pulled_all_the_same(server: ScriptedR
         client_of(server).blob_size(DIGEST)
 
 
-def test_a_part_of_which_the_registry_has_some_is_continued(server: ScriptedRegistry,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('dxf.upload.PART_SIZE', 8)
+def test_a_part_of_which_the_registry_has_some_is_continued(server: ScriptedRegistry) -> None:
     broken = iter([3, 2])
 
     def hook(request: Request) -> Answer | None:
@@ -117,7 +115,8 @@ def test_a_part_of_which_the_registry_has_some_is_continued(server: ScriptedRegi
         return LOST
     server.hook = hook
     content = b'0123456789'
-    digest = DXF(server.host, REPO, insecure=True, limits=Limits(backoff=0.01)).push_blob(data=iter([content]))
+    limits = Limits(backoff=0.01, small_part=8)
+    digest = DXF(server.host, REPO, insecure=True, limits=limits).push_blob(data=iter([content]))
     assert server.memory.blobs[REPO][digest] == content
     assert [request.body for request in server.of('PATCH')] == [content[:8], content[3:8], content[5:8]]
 

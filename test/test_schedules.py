@@ -21,6 +21,7 @@ from requests.exceptions import RequestException
 import dxf
 from dxf.faults import line_of, status_of
 from dxf.main import doit
+from dxf.upload import MANNERS
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy
@@ -30,7 +31,8 @@ from .scripted_registry import LOST, RESET, Answer, Request, ScriptedRegistry, e
 CONTENT = bytes(range(256)) * 400
 DIGEST = dxf.hash_bytes(CONTENT)
 SMALL_PART = 30_000
-LIMITS = partial(dxf.Limits, backoff=0.001, longest_retry_after=0.001)
+LIMITS = partial(dxf.Limits, backoff=0.001, longest_retry_after=0.001, small_part=SMALL_PART)
+SOURCES = st.sampled_from(('file', 'file in parts', 'generator'))
 TOKEN = 'c2VjcmV0'
 MOST_REQUESTS = 200
 
@@ -131,7 +133,6 @@ def quick() -> Iterator[None]:
     """Let dxf wait for a moment only, and send small parts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('dxf.Limits', LIMITS)
-        patch.setattr('dxf.upload.PART_SIZE', SMALL_PART)
         yield
 
 
@@ -188,11 +189,15 @@ def push_generator(client: dxf.DXF) -> bool:
     return digest == DIGEST
 
 
-def push(of_file: bool, environ: dict[str, str], client: dxf.DXF, repo: str, filename: str) -> bool:
+def push(source: str, environ: dict[str, str], client: dxf.DXF, repo: str, filename: str) -> bool:
     """Push a file by the command line, or a generator by the library, and say whether that went well."""
-    if not of_file:
+    MANNERS.clear()
+    if source == 'generator':
         return push_generator(client)
-    printed = run(environ, 'push-blob', repo, filename, '@name')
+    part = SMALL_PART if source == 'file in parts' else len(CONTENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('dxf.Limits', partial(LIMITS, part=part))
+        printed = run(environ, 'push-blob', repo, filename, '@name')
     assert printed in (None, f'{DIGEST}\n'.encode())
     return printed is not None
 
@@ -203,10 +208,10 @@ def check_pull(environ: dict[str, str], repo: str) -> None:
 
 
 @settings(deadline=None, derandomize=True, max_examples=130, print_blob=True)
-@given(of_file=st.booleans(), pushing=st.lists(SPOILINGS, max_size=8), pulling=st.lists(SPOILINGS, max_size=6),
+@given(source=SOURCES, pushing=st.lists(SPOILINGS, max_size=8), pulling=st.lists(SPOILINGS, max_size=6),
        challenging=st.booleans())
 def test_faults_of_a_server_leave_the_truth_and_the_credential(
-        stage: Stage, filename: str, of_file: bool, pushing: list[Spoiling], pulling: list[Spoiling],
+        stage: Stage, filename: str, source: str, pushing: list[Spoiling], pulling: list[Spoiling],
         challenging: bool) -> None:
     memory, repo = stage.registry.memory, 'fred/x'
     environ = {'DXF_HOST': stage.registry.host, 'DXF_TOKEN': TOKEN, 'REQUESTS_CA_BUNDLE': stage.certificates.ca}
@@ -222,7 +227,7 @@ def test_faults_of_a_server_leave_the_truth_and_the_credential(
         held.clear()
     stage.begin(pushing, challenging)
     with client:
-        pushed = push(of_file, environ, client, repo, filename)
+        pushed = push(source, environ, client, repo, filename)
     check_traffic()
     if pushed:
         assert memory.blobs[repo][DIGEST] == CONTENT
@@ -230,7 +235,7 @@ def test_faults_of_a_server_leave_the_truth_and_the_credential(
         assert [layer['digest'] for layer in named['layers']] == [DIGEST]
     else:
         stage.begin([], False)
-        assert push(True, environ, client, repo, filename)  # nothing stands in the way of another attempt
+        assert push('file', environ, client, repo, filename)  # nothing stands in the way of another attempt
     stage.begin(pulling, challenging)
     check_pull(environ, repo)
     check_traffic()
@@ -247,15 +252,15 @@ def planned(first: int, faults: list[Fault]) -> Callable[[int], Fault]:
 
 
 @settings(deadline=None, derandomize=True, max_examples=70, print_blob=True)
-@given(of_file=st.booleans(), pushing=st.lists(FAULTS, max_size=8), pulling=st.lists(FAULTS, max_size=6))
-def test_faults_of_the_network_leave_the_truth(open_registry: Place, proxy: FaultProxy, filename: str, of_file: bool,
+@given(source=SOURCES, pushing=st.lists(FAULTS, max_size=8), pulling=st.lists(FAULTS, max_size=6))
+def test_faults_of_the_network_leave_the_truth(open_registry: Place, proxy: FaultProxy, filename: str, source: str,
                                                pushing: list[Fault], pulling: list[Fault]) -> None:
     repo = f'fred/t{uuid.uuid4().hex}'
     environ = {'DXF_HOST': proxy.host, 'DXF_INSECURE': '1'}
     first = proxy.connections + 1
     proxy.plan = planned(first, pushing)
     with dxf.DXF(proxy.host, repo, insecure=True, limits=LIMITS(retries=2)) as client:
-        pushed = push(of_file, environ, client, repo, filename)
+        pushed = push(source, environ, client, repo, filename)
     assert proxy.connections - first < MOST_REQUESTS
     with open_registry.dxf(repo) as direct:
         if not pushed:

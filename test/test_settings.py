@@ -24,8 +24,10 @@ READ = [
     ('DXF_TOKEN', 'abc.def', 'token', 'abc.def', 'verbatim'),
     ('DXF_AUTH_HOST', 'auth.example.com', 'auth_host', 'auth.example.com', 'a name'),
     ('DXF_AUTH_HOST', 'localhost:1', 'auth_host', 'localhost:1', 'with a port'),
-    ('DXF_PROGRESS', '1', 'progress', True, 'always'),
-    ('DXF_PROGRESS', '0', 'progress', False, 'never'),
+    ('DXF_PROGRESS', '1', 'progress', 'bar', 'always'),
+    ('DXF_PROGRESS', '0', 'progress', 'none', 'never'),
+    ('DXF_PROGRESS', 'lines', 'progress', 'lines', 'as --progress=lines'),
+    ('DXF_PROGRESS', 'json', 'progress', 'json', 'as --progress=json'),
     ('DXF_PROGRESS', 'yes', 'progress', None, 'the seed: any other value means on a terminal'),
     ('DXF_BLOB_INFO', '1', 'blob_info', True, 'wanted'),
     ('DXF_BLOB_INFO', '0', 'blob_info', False, 'the seed: set this to 1'),
@@ -37,6 +39,10 @@ READ = [
     ('DXF_TIMEOUT', '0.5', 'timeout', 0.5, 'fractions'),
     ('DXF_RETRIES', '0', 'retries', 0, 'one attempt'),
     ('DXF_RETRIES', '9', 'retries', 9, 'a number'),
+    ('DXF_JOBS', '1', 'jobs', 1, 'one after the other'),
+    ('DXF_JOBS', '64', 'jobs', 64, 'the most'),
+    ('XDG_STATE_HOME', '/var/lib', 'state_folder', '/var/lib/dxf/uploads', 'a folder'),
+    ('HOME', '/home/fred', 'state_folder', '/home/fred/.local/state/dxf/uploads', 'the default'),
     ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'the default'),
     ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
     ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
@@ -66,6 +72,10 @@ MALFORMED = [
     ('DXF_TIMEOUT', 'inf', 'no number that a socket takes'),
     ('DXF_TIMEOUT', '1e300', 'no number that a socket takes'),
     ('DXF_TIMEOUT', 'x', 'no number'),
+    ('DXF_JOBS', '0', 'nothing would be done'),
+    ('DXF_JOBS', '-1', 'negative'),
+    ('DXF_JOBS', '65', 'more than a registry should be asked for at once'),
+    ('DXF_JOBS', 'x', 'no number'),
     ('DXF_RETRIES', '-1', 'negative'),
     ('DXF_RETRIES', '1.0', 'no whole number'),
     ('DXF_RETRIES', 'x', 'no number'),
@@ -77,10 +87,10 @@ MALFORMED = [
 
 
 def test_all_but_the_host_has_a_default() -> None:
-    assert read_settings({'DXF_HOST': HOST}) == Settings(
+    assert read_settings({'DXF_HOST': HOST, 'HOME': '/home/fred'}) == Settings(
         host=HOST, insecure=False, username=None, password=None, authorization=None, token=None, auth_host=None,
         tlsverify=True, progress=None, blob_info=False, chunk_size=None, platform=None, timeout=TIMEOUT,
-        retries=4, schema='v2')
+        retries=4, schema='v2', jobs=4, state_folder='/home/fred/.local/state/dxf/uploads')
     assert (TIMEOUT, Limits().retries) == ((10, 60), 4)
 
 
@@ -145,4 +155,4 @@ def test_no_secret_is_in_a_message() -> None:
 
 def test_every_variable_is_explained() -> None:
     assert all(text and text == text.strip() for text in VARIABLES.values())
-    assert {name for name, *_ in READ} | {'DXF_USERNAME', 'DXF_PASSWORD'} == set(VARIABLES)
+    assert {name for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} == set(VARIABLES)

@@ -1,35 +1,34 @@
-"""What is uploaded: sources that are read again, or change on their way, and the URLs to which they go."""
+"""Files on their way: by which requests each goes, what is told of it, and that one that changes is not stored.
 
-import io
-import os
-import threading
+What registries refuse is the subject of test_upload_ways, how uploads break that of test_upload_faults.
+"""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from requests import Response
-from requests.exceptions import HTTPError
+from requests.exceptions import ConnectionError as NoConnection, HTTPError
 
-from dxf import Limits, hash_bytes, upload
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
-from dxf.source import Body, Source, open_source
-from dxf.upload import Upload, next_url
+from dxf import hash_bytes
+from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
+from dxf.source import Source, open_source
 
+from .desk import NOWHERE, Desk, ended, ignore
 from .places import Place
+from .sources import CHANGED, CONTENT, DIGEST, written
 from .traffic import Traffic
 
-CONTENT = b'0123456789'
-DIGEST = hash_bytes(CONTENT)
-NOWHERE = 'https://registry.example.com/v2/fred/datalogger/blobs/uploads/'
+FIRST = NOWHERE + 'a?state=0'
+OTHER = hash_bytes(b'')
 
 
 @pytest.fixture(name='path')
-def write_path(tmp_path: Path) -> Path:
-    """A file that holds ``CONTENT``."""
-    path = tmp_path / 'content'
-    path.write_bytes(CONTENT)
-    return path
+def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that holds ``CONTENT``, and is read in three pieces."""
+    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+    return written(tmp_path)
 
 
 @pytest.fixture(name='source')
@@ -40,343 +39,157 @@ def open_path(path: Path) -> Iterator[Source]:
     source.close()
 
 
-@pytest.fixture(name='small_reads')
-def make_small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a source of ten bytes one of three pieces."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+class Told(list[tuple[str, bytes]]):
+    """An ``on_piece`` that remembers what it was told."""
+
+    def __call__(self, digest: str, piece: bytes) -> None:
+        self.append((digest, piece))
 
 
-def ignore(_: bytes) -> None:
-    """Take a piece, and do nothing with it."""
+# Ways
 
-
-def got_from(stream: Iterator[bytes]) -> bytes:
-    """Return what a stream yields before it says that its source changed."""
-    got = b''
-    with pytest.raises(DXFSourceError):
-        for piece in stream:
-            got += piece
-    return got
-
-
-# Sources
-
-@pytest.mark.usefixtures('small_reads')
-def test_a_source_may_be_read_as_often_as_needed(source: Source) -> None:
-    assert source.digest() == DIGEST
-    for _ in range(2):
-        assert list(source.read()) == [b'0123', b'4567', b'89']
-    assert source.digest() == DIGEST
-    next(source.read())  # a reading that was left does not disturb the next one
-    assert b''.join(source.read()) == CONTENT
-
-
-@pytest.mark.parametrize('data, size', [
-    (CONTENT, 10),
-    (b'', 0),
-    (bytearray(CONTENT), 10),
-    (memoryview(CONTENT), 10),
-    (memoryview(CONTENT)[2:5], 3),
-    (memoryview(CONTENT).cast('H'), 10),  # five items, ten bytes
-    (io.BytesIO(CONTENT), 10),
-    ([CONTENT], None),
-    (iter([CONTENT]), None),
-])
-def test_the_size_of_data_is_known_where_it_can_be_read_again(data: Any, size: int | None) -> None:
-    source = open_source(None, data)
-    assert source.size == size
-    assert sum(map(len, source.read())) == (10 if size is None else size)
-
-
-@pytest.mark.parametrize('start', [0, 3, 10])
-def test_an_open_file_starts_where_it_stands_each_time(start: int) -> None:
-    file = io.BytesIO(CONTENT)
-    file.seek(start)
-    source = open_source(None, file)
-    assert source.size == 10 - start
-    for _ in range(2):
-        assert b''.join(source.read()) == CONTENT[start:]
-    source.close()
-    assert not file.closed
-
-
-def test_a_pipe_can_be_read_once() -> None:
-    reader, writer = os.pipe()
-    with open(reader, 'rb') as file:
-        with open(writer, 'wb') as end:
-            end.write(CONTENT)
-        source = open_source(None, file)
-        assert source.size is None
-        assert b''.join(source.read()) == CONTENT
-
-
-def test_a_path_may_be_that_of_a_pipe(tmp_path: Path) -> None:
-    path = tmp_path / 'pipe'
-    os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(CONTENT,))
-    writer.start()
-    source = open_source(str(path), None)
-    try:
-        assert source.size is None
-        assert b''.join(source.read()) == CONTENT
-    finally:
-        source.close()
-        writer.join()
-
-
-def test_a_filename_wins_over_data(path: Path) -> None:
-    source = open_source(str(path), b'something else')
-    assert b''.join(source.read()) == CONTENT
-    source.close()
-
-
-@pytest.mark.parametrize('data', [None, 'text', 7, object()])
-def test_what_holds_no_bytes_is_no_source(data: Any) -> None:
-    with pytest.raises(TypeError):
-        open_source(None, data)
-
-
-def append(path: Path) -> None:
-    """Let a file grow."""
-    with path.open('ab') as file:
-        file.write(b'more')
-
-
-def shrink(path: Path) -> None:
-    """Cut a file off."""
-    os.truncate(path, 7)
-
-
-def vanish(path: Path) -> None:
-    """Leave nothing of a file."""
-    os.truncate(path, 0)
-
-
-def rewrite(path: Path) -> None:
-    """Change what a file holds, but not how much."""
-    path.write_bytes(b'9876543210')
-
-
-RESIZED = [append, shrink, vanish]
-
-
-@pytest.mark.usefixtures('small_reads')
-@pytest.mark.parametrize('change', RESIZED)
-def test_a_file_of_another_size_than_before_is_named(source: Source, path: Path,
-                                                     change: Callable[[Path], None]) -> None:
-    change(path)
-    with pytest.raises(DXFSourceError, match='changed while it was being uploaded') as raised:
-        list(source.read())
-    assert str(path) in str(raised.value)
-
-
-@pytest.mark.usefixtures('small_reads')
-@pytest.mark.parametrize('change', RESIZED)
-def test_a_file_that_changes_its_size_while_it_is_read_never_gives_all_bytes(source: Source, path: Path,
-                                                                             change: Callable[[Path], None]) -> None:
-    pieces = source.read()
-    first = next(pieces)
-    change(path)
-    got = first + got_from(pieces)
-    assert len(got) < len(CONTENT)
-    assert CONTENT.startswith(got)
-
-
-def test_an_open_file_that_grows_gives_no_more_than_it_had() -> None:
-    file = io.BytesIO(CONTENT)
-    source = open_source(None, file)
-    file.seek(0, io.SEEK_END)
-    file.write(b'more')
-    assert got_from(source.read()) == b''
-
-
-# Bodies
-
-def test_a_body_declares_the_size_of_its_source(source: Source) -> None:
-    assert len(Body(source, DIGEST, ignore)) == 10
-
-
-@pytest.mark.usefixtures('small_reads')
-def test_a_body_gives_the_same_bytes_each_time_and_tells_of_them_once(source: Source) -> None:
-    told: list[bytes] = []
-    body = Body(source, DIGEST, told.append)
-    assert list(body) == [b'0123', b'4567', b'89']
-    assert told == [b'0123', b'4567', b'89']
-    body.rewind()
-    assert list(body) == [b'0123', b'4567', b'89']
-    assert told == [b'0123', b'4567', b'89']
-
-
-@pytest.mark.usefixtures('small_reads')
-def test_a_body_that_broke_off_goes_on_telling_where_it_stopped(source: Source) -> None:
-    told: list[bytes] = []
-    body = Body(source, DIGEST, told.append)
-    pieces = iter(body)
-    assert [next(pieces), next(pieces)] == [b'0123', b'4567']
-    assert told == [b'0123']  # whether the second arrived is not known yet
-    assert list(body) == [b'0123', b'4567', b'89']
-    assert b''.join(told) == CONTENT
-
-
-@pytest.mark.usefixtures('small_reads')
-@pytest.mark.parametrize('change', [*RESIZED, rewrite])
-def test_a_body_whose_source_changed_never_gives_all_bytes(source: Source, path: Path,
-                                                           change: Callable[[Path], None]) -> None:
-    change(path)
-    assert len(got_from(iter(Body(source, DIGEST, ignore)))) < len(CONTENT)
-
-
-# Uploads
-
-def answer(status: int, location: str | None = None, url: str = NOWHERE, **headers: str) -> Response:
-    """Return an answer as it comes from the adapter."""
-    response = Response()
-    response.status_code = status
-    response.url = url
-    response.raw = io.BytesIO()
-    if location is not None:
-        response.headers['Location'] = location
-    response.headers.update({name.replace('_', '-'): value for name, value in headers.items()})
-    return response
-
-
-class Desk:
-    """Plays the client to an upload: takes what it is asked to send, and answers as a registry does.
-
-    Each part is answered with another ``Location``, as registries may.
-    """
-
-    def __init__(self, location: str = NOWHERE + 'a?state=0') -> None:
-        self.location = location
-        self.sent: list[tuple[str, str, bytes]] = []
-        self.headers: list[dict[str, str]] = []
-        self.cancelled: list[str] = []
-
-    def begin(self) -> Response:
-        """Open a session."""
-        return answer(202, self.location)
-
-    def request(self, method: str, url: str, data: Any, headers: dict[str, str]) -> Response:
-        """Take a part, or the end."""
-        self.sent.append((method, url, data if isinstance(data, bytes) else b''.join(data)))
-        self.headers.append(headers)
-        if method == 'put':
-            return answer(201, Docker_Content_Digest=hash_bytes(b''.join(data for _, _, data in self.sent)))
-        return answer(202, f'{self.location}{len(self.sent)}')
-
-    def upload(self, source: Source) -> Upload:
-        """Return an upload of a source."""
-        return Upload(source, self.begin, self.request, lambda digest: None, self.cancelled.append, Limits(retries=0))
-
-
-def ended(url: str, digest: str) -> str:
-    """Return the URL that closes a session."""
-    return f'{url}{"&" if "?" in url else "?"}digest={digest.replace(":", "%3A")}'
-
-
-@pytest.mark.parametrize('location', [
-    NOWHERE + 'a',
-    NOWHERE + 'a?state=0',
-    NOWHERE + 'a?empty=&_state=a%2Fb+c%3D&x',  # some registries sign their query: not a byte of it may change
-    NOWHERE + 'a%2Fb',
-])
-def test_the_digest_is_appended_to_what_the_registry_gave(source: Source, location: str) -> None:
-    desk = Desk(location)
-    assert desk.upload(source).send(DIGEST, ignore) == (DIGEST, 10)
-    assert desk.sent == [('put', ended(location, DIGEST), CONTENT)]
-
-
-@pytest.mark.parametrize('size, parts', [
-    (0, [b'']),
-    (3, [b'012']),
-    (4, [b'0123']),
-    (5, [b'0123', b'4']),
-    (8, [b'0123', b'4567']),
-    (10, [b'0123', b'4567', b'89']),
-])
-@pytest.mark.parametrize('told', [False, True])
-def test_parts_follow_the_locations_that_the_registry_gives(monkeypatch: pytest.MonkeyPatch, size: int,
-                                                            parts: list[bytes], told: bool) -> None:
-    monkeypatch.setattr(upload, 'PART_SIZE', 4)
+@pytest.mark.parametrize('limits', [{}, {'part': 10, 'small_part': 3}, {'part': 20}])
+def test_a_file_that_is_no_larger_than_a_part_goes_in_one_put(source: Source, limits: dict[str, Any]) -> None:
     desk = Desk()
-    content = CONTENT[:size]
-    digest = hash_bytes(content)
-    pieces = open_source(None, iter([content[:1], content[1:]]))
-    assert desk.upload(pieces).send(digest if told else None, ignore) == (digest, size)
-    urls = [NOWHERE + 'a?state=0' + (str(number) if number else '') for number in range(len(parts))]
-    urls[-1] = ended(urls[-1], digest)
-    methods = ['patch'] * (len(parts) - 1) + ['put']
-    assert desk.sent == list(zip(methods, urls, parts, strict=True))
-    assert [headers['Content-Range'] for headers in desk.headers[:-1]] == ['0-3', '4-7'][:len(parts) - 1]
-    assert {headers['Content-Type'] for headers in desk.headers} == {'application/octet-stream'}
+    desk.upload(source, ignore, **limits).send(DIGEST)
+    assert desk.sent == [('put', ended(FIRST, DIGEST), CONTENT)]
+    assert desk.opened == 1
     assert not desk.cancelled
 
 
-def test_a_stream_with_another_digest_is_not_closed_but_cancelled() -> None:
+@pytest.mark.parametrize('part, parts', [
+    (9, [b'012345678', b'9']),
+    (8, [b'01234567', b'89']),
+    (5, [b'01234', b'56789']),  # the last part is never empty: ECR answers 500 to an empty one
+    (3, [b'012', b'345', b'678', b'9']),
+])
+@pytest.mark.parametrize('ahead', [False, True], ids=['hashed before', 'hashed ahead'])
+def test_parts_follow_the_locations_that_the_registry_gives(source: Source, part: int, parts: list[bytes],
+                                                            ahead: bool) -> None:
+    desk, told = Desk(), Told()
+    upload = desk.upload(source, told, part=part)
+    if ahead:
+        assert upload.send_hashed_ahead(None, True) == DIGEST
+    else:
+        upload.send(DIGEST)
+    urls = [FIRST + (str(number) if number else '') for number in range(len(parts))]
+    urls[-1] = ended(urls[-1], DIGEST)
+    assert desk.sent == list(zip(['patch'] * (len(parts) - 1) + ['put'], urls, parts, strict=True))
+    assert [headers['Content-Range'] for headers in desk.headers[:-1]] == [
+        f'{part * number}-{part * (number + 1) - 1}' for number in range(len(parts) - 1)]
+    assert {headers['Content-Type'] for headers in desk.headers} == {'application/octet-stream'}
+    assert told[0] == (DIGEST, b'')
+    assert b''.join(piece for _, piece in told) == CONTENT
+    assert {digest for digest, _ in told} == {DIGEST}
+
+
+@pytest.mark.parametrize('shortest, parts', [('4', [b'0123', b'4567', b'89']), ('7', [b'0123456', b'789']),
+                                             ('99', [CONTENT])])
+def test_no_part_is_shorter_than_the_registry_wants_it(source: Source, shortest: str, parts: list[bytes]) -> None:
+    desk = Desk(shortest=shortest)
+    desk.upload(source, part=4).send(DIGEST)
+    assert [data for _, _, data in desk.sent] == parts
+
+
+def test_a_way_that_was_refused_is_not_tried_again_by_anybody(source: Source) -> None:
     desk = Desk()
+    desk.refused['patch'] = 405
+    for patches in (1, 0):
+        desk.sent.clear()
+        desk.upload(source, part=4, small_part=4).send(DIGEST)
+        assert [method for method, _, _ in desk.sent] == ['patch'] * patches + ['put']
+    assert desk.opened == 3 and len(desk.cancelled) == 1
+
+
+# Hashed ahead
+
+def test_a_file_with_another_digest_is_not_closed_but_cancelled(source: Source) -> None:
+    desk, told = Desk(), Told()
     with pytest.raises(DXFDigestMismatchError) as raised:
-        desk.upload(open_source(None, iter([CONTENT]))).send(hash_bytes(b''), ignore)
-    assert (raised.value.got, raised.value.expected) == (DIGEST, hash_bytes(b''))
-    assert not desk.sent
-    assert desk.cancelled == [desk.location]
+        desk.upload(source, told, part=4).send_hashed_ahead(OTHER, True)
+    assert (raised.value.got, raised.value.expected) == (DIGEST, OTHER)
+    assert 'put' not in [method for method, _, _ in desk.sent]
+    assert len(desk.cancelled) == desk.opened == 1
+    assert not told
 
 
-@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError, DXFSourceError])
-def test_an_upload_whose_source_fails_is_cancelled_where_it_has_come_to(monkeypatch: pytest.MonkeyPatch,
-                                                                        error: type[BaseException]) -> None:
-    monkeypatch.setattr(upload, 'PART_SIZE', 4)
+def test_a_file_that_the_registry_has_is_not_closed_but_cancelled_and_nothing_is_told(source: Source) -> None:
+    desk, told = Desk(), Told()
+    desk.stored[DIGEST] = 10
+    assert desk.upload(source, told, part=4).send_hashed_ahead(None, True) == DIGEST
+    assert 'put' not in [method for method, _, _ in desk.sent]
+    assert len(desk.cancelled) == desk.opened == 1
+    assert not told
 
-    def pieces() -> Iterator[bytes]:
-        yield CONTENT
-        raise error
+
+def test_a_file_that_the_registry_has_is_sent_where_nobody_asks_for_that(source: Source) -> None:
+    desk = Desk()
+    desk.stored[DIGEST] = 10
+    assert desk.upload(source, part=4).send_hashed_ahead(DIGEST, False) == DIGEST
+    assert [data for _, _, data in desk.sent] == [b'0123', b'4567', b'89']
+
+
+# What is told
+
+@pytest.mark.parametrize('broken_after', [[1], [2], [2, 1], [1, 2], [0, 2]])
+def test_what_is_sent_a_second_time_is_told_of_once(source: Source, broken_after: list[int]) -> None:
+    desk, told = Desk(), Told()
+    desk.broken_after = [*broken_after]
+    desk.upload(source, told, retries=2).send(DIGEST)
+    assert [data for _, _, data in desk.sent][-1] == CONTENT
+    assert len(desk.sent) == len(broken_after) + 1
+    assert told[0] == (DIGEST, b'')
+    assert b''.join(piece for _, piece in told) == CONTENT
+
+
+def test_what_broke_off_was_told_of_as_far_as_it_is_known_to_have_arrived(source: Source) -> None:
+    desk, told = Desk(), Told()
+    desk.broken_after = [2]
+    with pytest.raises(NoConnection):
+        desk.upload(source, told).send(DIGEST)
+    assert [piece for _, piece in told] == [b'', b'0123', b'4567']  # the third was asked for: these had left
+    assert desk.cancelled == [FIRST]
+
+
+def test_parts_that_are_sent_a_second_time_are_told_of_once(source: Source) -> None:
+    desk, told = Desk(), Told()
+    desk.broken_after = [None, 0]  # the first part arrives, and the second does not
+    desk.refused['get'] = 404
+    desk.upload(source, told, part=7, retries=2).send(DIGEST)
+    assert [(method, data) for method, _, data in desk.sent] == [
+        ('patch', b'0123456'), ('put', b''), ('get', b''), ('patch', b'0123456'), ('put', b'789')]
+    assert b''.join(piece for _, piece in told) == CONTENT
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError])
+def test_an_upload_that_is_interrupted_is_cancelled_where_it_has_come_to(source: Source, error: type[BaseException]
+                                                                         ) -> None:
+    def interrupt(_digest: str, piece: bytes) -> None:
+        if piece == b'5678':
+            raise error
     desk = Desk()
     with pytest.raises(error):
-        desk.upload(open_source(None, pieces())).send(None, ignore)
-    assert [data for _, _, data in desk.sent] == [b'0123', b'4567']
-    assert desk.cancelled == [desk.location + '2']
+        desk.upload(source, interrupt, part=5).send(DIGEST)
+    assert desk.cancelled == [FIRST + '1']
 
 
-@pytest.mark.parametrize('url, location, expected', [
-    (NOWHERE, NOWHERE + 'a?b=c', NOWHERE + 'a?b=c'),
-    (NOWHERE, '/v2/a?b=c', 'https://registry.example.com/v2/a?b=c'),  # relative
-    (NOWHERE, 'a?b=', NOWHERE + 'a?b='),
-    (NOWHERE, '?b=c', NOWHERE + '?b=c'),
-    (NOWHERE, '//storage.example.com/a', 'https://storage.example.com/a'),
-    (NOWHERE, 'https://storage.example.com/a?sig=x%2By', 'https://storage.example.com/a?sig=x%2By'),
-    (NOWHERE, '/a?blank=&x=%2F&y=+&z', 'https://registry.example.com/a?blank=&x=%2F&y=+&z'),  # verbatim
-    (NOWHERE, 'http://registry.example.com/a?b=', 'https://registry.example.com/a?b='),  # behind a proxy that ends TLS
-    (NOWHERE, 'http://REGISTRY.example.com/a', 'https://REGISTRY.example.com/a'),
-    ('https://r:5000/v2/', 'http://r:5000/a', 'https://r:5000/a'),
-    ('http://r:5000/v2/', 'http://r:5000/a', 'http://r:5000/a'),  # http all the way
-    ('http://r:5000/v2/', 'http://s/a', 'http://s/a'),
-    ('http://r:5000/v2/', '/a', 'http://r:5000/a'),
-    ('http://r/v2/', 'https://r/a', 'https://r/a'),
-])
-def test_the_next_request_goes_where_the_registry_says(url: str, location: str, expected: str) -> None:
-    assert next_url(answer(202, location, url)) == expected
-
-
-@pytest.mark.parametrize('location', [
-    None,
-    '',
-    'http://storage.example.com/a',  # from https to another host's http
-    'http://registry.example.com.evil.example/a',
-    'ftp://registry.example.com/a',
-    'file:///etc/passwd',
-    'https://user@registry.example.com/a',
-    'https://registry.example.com/a b',
-    'https://registry.example.com/a\tb',  # which Python would take out, and ask for /ab
-    'https://registry.example.com:99999/a',
-])
-def test_the_next_request_goes_nowhere_else(location: str | None) -> None:
-    with pytest.raises(DXFProtocolError):
-        next_url(answer(202, location))
+@pytest.mark.parametrize('change', CHANGED)
+@pytest.mark.parametrize('part', [4, 10])
+def test_a_file_that_changed_is_not_closed_but_cancelled(source: Source, path: Path, part: int,
+                                                         change: Callable[[Path], None]) -> None:
+    desk = Desk()
+    upload = desk.upload(source, ignore, part=part)
+    change(path)
+    with pytest.raises(DXFSourceError):
+        upload.send(DIGEST)
+    sent = b''.join(data for _, _, data in desk.sent)
+    assert len(sent) < 10
+    assert len(desk.cancelled) == desk.opened == 1
 
 
 # On a real registry
 
-@pytest.mark.usefixtures('small_reads')
-@pytest.mark.parametrize('change', [*RESIZED, rewrite])
+@pytest.mark.parametrize('change', CHANGED)
 def test_a_file_that_changes_after_it_was_hashed_is_not_stored(open_registry: Place, repo: str, path: Path,
                                                                traffic: Traffic,
                                                                change: Callable[[Path], None]) -> None:
@@ -394,7 +207,6 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_stored(open_registry: Pl
                 client.blob_size(hash_bytes(content))
 
 
-@pytest.mark.usefixtures('small_reads')
 def test_a_body_is_sent_again_whole_after_a_challenge(monkeypatch: pytest.MonkeyPatch, token_registry: Place,
                                                       repo: str, path: Path, traffic: Traffic) -> None:
     told: list[bytes] = []

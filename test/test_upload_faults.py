@@ -27,7 +27,7 @@ CONTENT = bytes(range(25))
 DIGEST = hash_bytes(CONTENT)
 EMPTY = hash_bytes(b'')
 LARGE = random.Random(9).randbytes(3 << 20)
-LIMITS = Limits(retries=2, backoff=0.01, longest_retry_after=0.3)
+LIMITS = Limits(retries=2, backoff=0.01, longest_retry_after=0.3, small_part=10)
 
 Step = Callable[[ScriptedRegistry, Request], Answer | None]
 
@@ -46,6 +46,14 @@ def forgotten(server: ScriptedRegistry, _request: Request) -> Answer:
     """Know nothing of any upload any more."""
     server.memory.uploads.clear()
     return error(404, 'BLOB_UPLOAD_UNKNOWN')
+
+
+def stored_but(status: int) -> Step:
+    """Do what is asked for, and answer as if it had failed."""
+    def step(server: ScriptedRegistry, request: Request) -> Answer:
+        server.ordinary(request)
+        return error(status, 'SOME_CODE')
+    return step
 
 
 def gives(answer: Answer) -> Step:
@@ -93,10 +101,10 @@ def methods(server: ScriptedRegistry) -> str:
     return ' '.join(line.partition(' ')[0] for line in server.lines())
 
 
-def push(server: ScriptedRegistry, auth: Callable[[DXFBase, Any], None] | None = None,
+def push(server: ScriptedRegistry, auth: Callable[[DXFBase, Any], None] | None = None, limits: Limits = LIMITS,
          **source: Any) -> DXFError | OSError | None:
     """Push a blob; return the error that ends that, if one does. What is stored is right in any case."""
-    with DXF(server.host, REPO, auth, insecure=True, timeout=5, limits=LIMITS) as client:
+    with DXF(server.host, REPO, auth, insecure=True, timeout=5, limits=limits) as client:
         try:
             client.push_blob(**source)
         except (DXFError, OSError) as problem:
@@ -123,25 +131,27 @@ def write_path(tmp_path: Path) -> Path:
 def make_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make three pieces, and three parts, of ``CONTENT``."""
     monkeypatch.setattr('dxf.source.READ_SIZE', 10)
-    monkeypatch.setattr('dxf.upload.PART_SIZE', 10)
 
 
 ONCE = 'HEAD POST PUT'
-AGAIN = ' DELETE HEAD POST PUT'
+AGAIN = ' HEAD DELETE POST PUT'
 FAILED = 'HEAD POST PUT DELETE'
+ONE_WAY = replace(LIMITS, small_part=25)
+"""Limits that leave nothing but one PUT to send ``CONTENT`` by."""
 
 
 @pytest.mark.parametrize('puts, expected, outcome', [
     ([well], ONCE, None),
-    ([lost], FAILED + ' HEAD', None),  # it is there: only the answer was lost
+    ([lost], ONCE + ' HEAD', None),  # it is there: only the answer was lost
     ([gives(LOST)], ONCE + AGAIN, None),
-    ([gives(RESET), lost], ONCE + AGAIN + ' DELETE HEAD', None),
-    ([gives(RESET)] * 5, ONCE + AGAIN * 2 + ' DELETE HEAD', NoConnection),
+    ([gives(RESET), lost], ONCE + AGAIN + ' HEAD', None),
+    ([gives(RESET)] * 5, ONCE + AGAIN * 2 + ' HEAD DELETE', NoConnection),
+    *(([stored_but(status)] * 5, ONCE + ' HEAD', None) for status in (408, 429, 500, 502, 503, 504, 404)),
     *(([refuses(status)], ONCE + AGAIN, None) for status in (408, 429, 500, 502, 503, 504, 404, 416)),
     ([forgotten], ONCE + AGAIN, None),
-    ([forgotten] * 5, ONCE + AGAIN * 2 + ' DELETE HEAD', DXFHTTPError),  # twice at most
-    ([refuses(416)] * 5, ONCE + AGAIN * 2 + ' DELETE HEAD', DXFHTTPError),
-    ([refuses(503)] * 5, ONCE + AGAIN * 2 + ' DELETE HEAD', DXFHTTPError),
+    ([forgotten] * 5, ONCE + AGAIN * 2 + ' HEAD DELETE', DXFHTTPError),  # twice at most
+    ([refuses(416)] * 5, ONCE + AGAIN * 2 + ' HEAD DELETE', DXFHTTPError),
+    ([refuses(503)] * 5, ONCE + AGAIN * 2 + ' HEAD DELETE', DXFHTTPError),
     *(([refuses(status)], FAILED, DXFHTTPError) for status in (400, 403, 405, 413)),
     ([refuses(401)], FAILED, DXFUnauthorizedError),
     ([gives(Answer(302, {'Location': '/login'}))], FAILED, DXFProtocolError),  # a login page is no success
@@ -157,7 +167,7 @@ def test_a_file_is_sent_again_where_that_may_help(path: Path, puts: list[Step], 
                                                   outcome: type[Exception] | None) -> None:
     with ScriptedRegistry() as server:
         script(server, PUT=puts)
-        problem = push(server, filename=str(path))
+        problem = push(server, limits=ONE_WAY, filename=str(path))
     assert methods(server) == expected
     assert all(put.body == CONTENT for put in server.of('PUT'))
     assert (problem is None) if outcome is None else isinstance(problem, outcome)
@@ -165,10 +175,40 @@ def test_a_file_is_sent_again_where_that_may_help(path: Path, puts: list[Step], 
     assert not server.memory.uploads
 
 
+@pytest.mark.parametrize('status, look', [
+    *((status, '') for status in (400, 405, 411, 413, 415, 501)),
+    *((status, ' HEAD') for status in (416, 500)),  # that may be said of a blob that was stored, too
+])
+def test_a_file_that_is_refused_whole_is_sent_in_parts(path: Path, status: int, look: str) -> None:
+    with ScriptedRegistry() as server:
+        script(server, PUT=[refuses(status)])
+        assert push(server, filename=str(path)) is None
+    assert methods(server) == ONCE + look + ' DELETE POST PATCH PATCH PUT'
+    assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
+    assert not server.memory.uploads
+
+
+@pytest.mark.parametrize('steps, expected', [
+    *(({'PUT': [refuses(status)] * 9}, FAILED + ' POST PATCH PATCH PUT DELETE') for status in (400, 405, 413)),
+    *(({'PUT': [refuses(413)], 'PATCH': [refuses(status)] * 9}, FAILED + ' POST PATCH DELETE')
+      for status in (400, 403, 405, 413)),
+    ({'PUT': [refuses(403)]}, FAILED),  # it is not the way that is refused
+    ({'PUT': [gives(error(400, 'DIGEST_INVALID'))]}, FAILED),
+])
+def test_a_file_that_is_refused_in_every_way_is_not_sent_for_ever(path: Path, steps: dict[str, list[Step]],
+                                                                  expected: str) -> None:
+    with ScriptedRegistry() as server:
+        script(server, **steps)
+        assert isinstance(push(server, filename=str(path)), DXFHTTPError)
+    assert methods(server) == expected
+    assert not server.memory.blobs[REPO]
+    assert not server.memory.uploads
+
+
 @pytest.mark.parametrize('head, expected', [
     ([well, gives(Answer(200, {}, CONTENT[1:]))], ONCE + AGAIN),  # another length is not the blob
-    ([well, lost], FAILED + ' HEAD HEAD'),
-    ([lost], 'HEAD ' + FAILED + ' HEAD'),
+    ([well, lost], ONCE + ' HEAD HEAD'),
+    ([lost], 'HEAD ' + ONCE + ' HEAD'),
 ])
 def test_a_look_at_what_is_stored_decides_where_the_answer_was_lost(path: Path, head: list[Step],
                                                                     expected: str) -> None:
@@ -234,7 +274,13 @@ def test_a_pause_that_the_registry_asks_for_is_made_before_a_file_is_sent_again(
     ({'PATCH': [lost], 'GET': [refuses(404)]}, 'POST PATCH GET DELETE', DXFSourceError),  # as docker-registry does
     ({'PATCH': [lost], 'GET': [ranged('0-99')]}, 'POST PATCH GET DELETE', DXFError),
     ({'PATCH': [lost], 'GET': [ranged('bytes=0-9')]}, 'POST PATCH GET PATCH PUT', None),
-    *(({'PATCH': [refuses(status)]}, 'POST PATCH DELETE', DXFHTTPError) for status in (400, 403, 405, 413)),
+    ({'PATCH': [refuses(403)]}, 'POST PATCH DELETE', DXFHTTPError),
+    *(({'PATCH': [refuses(status)]}, 'POST PATCH DELETE HEAD POST PUT', None)  # no parts: from a copy, whole
+      for status in (400, 405, 411, 413, 415, 416, 500, 501)),
+    *(({'PATCH': [refuses(status)], 'PUT': [refuses(status)]}, 'POST PATCH DELETE HEAD POST PUT DELETE', DXFHTTPError)
+      for status in (400, 405, 413)),
+    *(({'PATCH': [well, refuses(status)]}, 'POST PATCH PATCH DELETE', DXFHTTPError)  # it takes parts, but not this one
+      for status in (400, 403, 405, 413)),
     ({'PATCH': [ranged('0-10')]}, 'POST PATCH DELETE', DXFProtocolError),  # more than was sent
     ({'PATCH': [well, ranged('0-9')]}, 'POST PATCH PATCH PUT', None),  # stuck, as ECR's
     ({'PATCH': [ranged('nonsense')] * 2}, 'POST PATCH PATCH PUT', None),
@@ -435,8 +481,8 @@ def test_a_location_that_leaves_https_is_refused(certificates: Certificates, pat
     (Fault(), False, 'HEAD POST PUT', None),
     (Fault(lost=b'HEAD '), False, 'HEAD HEAD POST PUT', None),
     (Fault(lost=b'POST '), False, 'HEAD POST POST PUT', None),
-    (Fault(lost=b'PUT '), False, 'HEAD POST PUT DELETE HEAD', None),
-    (Fault(up=100_000), False, 'HEAD POST PUT DELETE HEAD POST PUT', None),
+    (Fault(lost=b'PUT '), False, 'HEAD POST PUT HEAD', None),
+    (Fault(up=100_000), False, 'HEAD POST PUT HEAD DELETE POST PUT', None),
     (Fault(), True, 'POST PATCH PATCH PUT', None),
     (Fault(lost=b'POST '), True, 'POST POST PATCH PATCH PUT', None),
     (Fault(lost=b'PATCH '), True, 'POST PATCH GET DELETE', DXFSourceError),  # the old address is dead
@@ -446,11 +492,10 @@ def test_a_location_that_leaves_https_is_refused(certificates: Certificates, pat
 def test_a_real_registry_has_all_or_nothing(open_registry: Place, repo: str, traffic: Traffic, fault: Fault, once: bool,
                                             monkeypatch: pytest.MonkeyPatch, expected: str,
                                             outcome: type[Exception] | None) -> None:
-    for name in ('dxf.source.READ_SIZE', 'dxf.upload.PART_SIZE'):
-        monkeypatch.setattr(name, 5 << 18)
+    monkeypatch.setattr('dxf.source.READ_SIZE', 5 << 18)
     data = iter([LARGE]) if once else io.BytesIO(LARGE)
     with FaultProxy(open_registry.host, lambda number: fault if number == 1 else Fault()) as proxy:
-        with DXF(proxy.host, repo, insecure=True, timeout=5, limits=LIMITS) as client:
+        with DXF(proxy.host, repo, insecure=True, timeout=5, limits=replace(LIMITS, small_part=5 << 18)) as client:
             if outcome is None:
                 assert client.push_blob(data=data) == hash_bytes(LARGE)
             else:

@@ -2,6 +2,7 @@
 # Install those of the Debian packages named here that are missing. Nothing is asked of apt, and nobody need be
 # root, where all are there.
 set -eu
+PATH=$PATH:/usr/sbin  # where servers are
 
 is_there() {
     case $1 in
@@ -38,12 +39,14 @@ quietly apt-get update
 # shellcheck disable=SC2086  # several words on purpose
 quietly apt-get install --yes --no-install-recommends $missing
 
-# The package starts a registry of its own on port 5000, which nobody asked for.
-case $missing in *docker-registry*)
-    if [ -d /run/systemd/system ]; then
-        quietly systemctl disable --now docker-registry
-    fi
-esac
+# The packages of servers start one each, on ports 5000 and 80, which nobody asked for.
+for server in docker-registry nginx; do
+    case "$missing " in *" $server "*)
+        if [ -d /run/systemd/system ]; then
+            quietly systemctl disable --now "$server"
+        fi
+    esac
+done
 
 for package in $missing; do
     is_there "$package" || { echo "$package is installed, yet does not work" >&2; exit 1; }

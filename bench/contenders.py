@@ -1,0 +1,119 @@
+"""The contenders: dxf, python-dxf from PyPI in a virtual environment of its own, and the machine's other programs.
+
+Owns how each is called. python-dxf is used by its command and by its public methods alone.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from test.programs import program
+from bench.measuring import Command
+from bench.workspace import BenchError
+
+PEER = '12.1.1'
+PEER_FOLDER = Path(__file__).parents[1] / '.venvs' / 'peer'
+LIBRARY = Path(__file__).with_name('library.py')
+
+
+@dataclass(frozen=True)
+class Dxf:
+    """A dxf that is installed: what the tables call it, its command and its Python."""
+
+    name: str
+    path: str
+    python: str
+
+    def command(self, *arguments: str) -> Command:
+        """Return a command line."""
+        return [self.path, *arguments]
+
+    def library(self, do: str, host: str, repo: str, files: Iterable[Path], *, insecure: bool = True,
+                alias: str | None = None, many: bool = False, context: bool = False) -> Command:
+        """Return the command that uses it as a library; ``library`` says what the parameters mean."""
+        task = {'do': do, 'host': host, 'repo': repo, 'files': [str(path) for path in files], 'insecure': insecure,
+                'alias': alias, 'many': many, 'context': context}
+        return [self.python, '-I', str(LIBRARY), json.dumps(task)]
+
+
+def ours() -> Dxf:
+    """Return the dxf that is installed beside the Python that runs this.
+
+    :raises BenchError: there is none
+    """
+    path = Path(sys.executable).with_name('dxf')
+    if not path.exists():
+        raise BenchError('dxf is not installed beside this Python: run this by make bench')
+    return Dxf('dxf', str(path), sys.executable)
+
+
+def peer() -> Dxf:
+    """Return python-dxf from PyPI, which is installed if it is not there.
+
+    :raises BenchError: it cannot be installed
+    """
+    programs = PEER_FOLDER / 'bin'
+    found = Dxf(f'python-dxf {PEER}', str(programs / 'dxf'), str(programs / 'python'))
+    made = PEER_FOLDER / f'made-{PEER}'
+    if not made.exists():
+        for command in ([sys.executable, '-m', 'venv', '--clear', str(PEER_FOLDER)],
+                        [found.python, '-m', 'pip', '--disable-pip-version-check', '-qq', 'install',
+                         f'python-dxf=={PEER}']):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise BenchError(f'{" ".join(command)}: {done.stderr.strip()}')
+        made.touch()
+    return found
+
+
+def optional(name: str) -> str | None:
+    """Return the path of a program that need not be there."""
+    return shutil.which(name)
+
+
+def curl(*arguments: str) -> Command:
+    """Return a command line of curl that fails where the server refuses."""
+    return [program('curl'), '-q', '-sS', '--fail', *arguments]
+
+
+def openssl() -> Command:
+    """Return the command that hashes what it reads."""
+    return [program('openssl'), 'dgst', '-sha256']
+
+
+def curl_push(url: str, repo: str, file: Path) -> Command:
+    """Return the command that pushes a file with standard tools: hashed, a session opened, then one PUT."""
+    return ['/bin/sh', '-euc', CURL_PUSH, 'sh', f'{url}/v2/{repo}/blobs/uploads/', str(file)]
+
+
+CURL_PUSH = """
+digest=$(openssl dgst -sha256 -r "$2" | cut -c 1-64)
+session=$(curl -q -sS --fail -X POST -o /dev/null -D - "$1" | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
+exec curl -q -sS --fail -o /dev/null -T "$2" "$session&digest=sha256:$digest"
+"""
+
+
+def skopeo_pull(path: str, host: str, image: str, folder: Path) -> Command:
+    """Return the command that copies an image to a folder."""
+    return [path, '--insecure-policy', 'copy', '-q', '--src-tls-verify=false', f'docker://{host}/{image}',
+            f'dir:{folder}']
+
+
+def skopeo_push(path: str, host: str, image: str, layout: Path) -> Command:
+    """Return the command that pushes the image of a layout as it is, nothing compressed."""
+    return [path, '--insecure-policy', 'copy', '-q', '--preserve-digests', '--dest-tls-verify=false',
+            f'oci:{layout}:latest', f'docker://{host}/{image}']
+
+
+def crane_pull(path: str, host: str, repo: str, digest: str) -> Command:
+    """Return the command that writes a blob to standard output."""
+    return [path, 'blob', f'{host}/{repo}@{digest}']
+
+
+def crane_push(path: str, host: str, image: str, layout: Path) -> Command:
+    """Return the command that pushes the image of a layout."""
+    return [path, 'push', str(layout), f'{host}/{image}']

@@ -1,0 +1,44 @@
+"""Start-up: what a command costs that does little or nothing, beside the start of Python itself."""
+
+from test.registry import Registry
+from bench.contenders import Dxf
+from bench.measuring import Contender, alternate, always, run
+from bench.report import Budget, Measure, Section, find, timed
+from bench.workspace import Workspace, write_random
+
+REPO = 'bench/blob'
+IMPORT = '``python -c "import requests"``'
+LISTING = '``dxf list-aliases``'
+QUICK = ('``dxf --help``', '``dxf --version``', '``dxf push-blob``, a usage error')
+RUNS = 4
+"""Runs for each that slower things get."""
+
+
+def start(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section]:
+    """Start commands that have little to do."""
+    with workspace.room('startup') as room, Registry(room) as registry:
+        environ = {'DXF_HOST': registry.host, 'DXF_INSECURE': '1'}
+        file = write_random(room / 'file', 1)
+        run(Contender('the first push', always(ours.command('push-blob', REPO, str(file), '@alias')), environ),
+            workspace)
+        measures = alternate([
+            Contender('``python -c pass``', always([ours.python, '-c', 'pass'])),
+            Contender(IMPORT, always([ours.python, '-c', 'import requests'])),
+            Contender(QUICK[0], always(ours.command('--help'))),
+            Contender(QUICK[1], always(ours.command('--version'))),
+            Contender(QUICK[2], always(ours.command('push-blob')), environ, status=2),
+            Contender(LISTING, always(ours.command('list-aliases', REPO)), environ),
+            Contender(f'{peer.name}: ``--help``', always(peer.command('--help'))),
+            Contender(f'{peer.name}: ``list-aliases``', always(peer.command('list-aliases', REPO)), environ),
+        ], RUNS * runs, workspace, warm_up=True)
+    return [timed('Start-up', 'On an open registry, over http; no shell in between.', measures, IMPORT,
+                  _budgets(measures), milliseconds=True)]
+
+
+def _budgets(measures: tuple[Measure, ...]) -> list[Budget]:
+    base = find(measures, IMPORT)
+    assert base is not None
+    limits = {**dict.fromkeys(QUICK, base.median + 0.025), LISTING: 1.1 * base.median + 0.015}
+    found = [measure for measure in measures if measure.what in limits]
+    return [Budget(f'Start-up of {measure.what}', 1000 * measure.median, 1000 * limits[measure.what], 'ms', 1)
+            for measure in found]

@@ -1,0 +1,96 @@
+"""The workspace: a folder for registries and files that is gone at the end, and the environment that children see."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MIB = 1 << 20
+COPIES = 6
+"""How many copies of the large blob lie there at once, with some room."""
+
+MEMORY = Path('/dev/shm')
+PRIVATE = ('DXF_', 'XDG_', 'PYTHON', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'SSL_CERT', 'NETRC', 'DOCKER_',
+           'REGISTRY_')
+"""How the names of variables begin that would let the machine's own settings in."""
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the text is one line for whoever runs it."""
+
+
+class Workspace:
+    """A folder, and what children are started with.
+
+    :param folder: an empty folder
+    :param size: bytes of the large blob
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        self.size = size
+        self.environ = {name: value for name, value in os.environ.items()
+                        if not name.startswith(PRIVATE) and not name.upper().endswith('_PROXY')}
+        home = folder / 'home'
+        home.mkdir()
+        self.environ['HOME'] = str(home)
+
+    @contextmanager
+    def room(self, name: str) -> Iterator[Path]:
+        """Make a folder for as long as it is needed, and yield its path."""
+        path = self.folder / name
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def write_random(path: Path, size: int) -> Path:
+    """Write a file of random bytes and return its path."""
+    with path.open('wb') as file:
+        for start in range(0, size, MIB):
+            file.write(os.urandom(min(MIB, size - start)))
+    return path
+
+
+def freshen(path: Path) -> None:
+    """Make a file one that no registry has: its first bytes become others."""
+    with path.open('r+b') as file:
+        file.write(os.urandom(32))
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file."""
+    sha256 = hashlib.sha256()
+    with path.open('rb') as file:
+        while piece := file.read(MIB):
+            sha256.update(piece)
+    return f'sha256:{sha256.hexdigest()}'
+
+
+def _available() -> int:
+    """Return how many bytes of memory may still be filled."""
+    with open('/proc/meminfo', encoding='ascii') as file:
+        amounts = dict(line.split(':') for line in file)
+    return int(amounts['MemAvailable'].split()[0]) * 1024
+
+
+def _fits_memory(size: int) -> bool:
+    """Say whether a folder in memory can hold so many bytes, with as many left for the processes as they need."""
+    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) \
+        and min(shutil.disk_usage(MEMORY).free, _available() - 1024 * MIB) > size
+
+
+@contextmanager
+def workspace(size: int) -> Iterator[Workspace]:
+    """Make a workspace, in memory where there is room, and remove it at the end.
+
+    :param size: bytes of the large blob
+    """
+    home = str(MEMORY) if _fits_memory(COPIES * size) else None
+    with tempfile.TemporaryDirectory(prefix='dxf-bench-', dir=home) as folder:
+        yield Workspace(Path(folder), size)

@@ -1,0 +1,123 @@
+"""Files: where blobs go that are to appear under their name when all of them is there, and not before.
+
+Until then they are in a part file beside it, which another process may continue. What comes in is not known here.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+from dxf.limits import READ_SIZE
+from dxf.locking import open_locked
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that its part file's repeats; a name has 255 at most."""
+
+
+def check_target(filename: str) -> None:
+    """Check that a file of this name can be made, or replaced.
+
+    :raises OSError: it cannot
+    """
+    final = os.path.realpath(filename)
+    folder = os.path.dirname(final)
+    reason = 0
+    try:
+        if os.path.isdir(final) or filename.endswith(os.sep):
+            reason = errno.EISDIR
+        elif os.path.lexists(final) and not stat.S_ISREG(os.stat(final).st_mode):
+            raise OSError(errno.EINVAL, 'it is a device or the like, which a file cannot replace', filename)
+        elif not os.path.isdir(folder):
+            reason = errno.ENOENT
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            reason = errno.EACCES
+    except ValueError:  # a NUL character
+        reason = errno.EINVAL
+    if reason:
+        raise OSError(reason, os.strerror(reason), filename)
+
+
+class PartFile:
+    """Content on its way into a file.
+
+    :param filename: the file's name; where it is a symbolic link, the file that this leads to
+    :param digests: of the blobs that it is to hold; one with others is never continued
+    :param size: bytes that it will have
+    :raises OSError: it cannot be made, or the disk has too little space
+    """
+
+    def __init__(self, filename: str, digests: Sequence[str], size: int) -> None:
+        self._final = os.path.realpath(filename)
+        self._folder, name = os.path.split(self._final)
+        mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
+        short = os.fsdecode(os.fsencode(name)[:LONGEST_NAME])
+        self._path = os.path.join(self._folder, f'.{short}.{mark}.part')
+        file = open_locked(self._path)
+        self._is_shared = file is not None
+        if file is None:  # another process is at it: this one cannot continue, nor be continued
+            self._path = f'{self._path}.{os.getpid()}'
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        self._file = file
+        self._position = 0
+        try:
+            self._check_space(filename, size)
+        except BaseException:
+            self.close(keep=True)
+            raise
+
+    def _check_space(self, filename: str, size: int) -> None:
+        space = os.statvfs(self._folder)
+        needed, free = size - os.fstat(self._file).st_size, space.f_bavail * space.f_frsize
+        if needed > free:
+            raise OSError(errno.ENOSPC, f'not enough space: {needed} bytes are needed and {free} are free', filename)
+
+    def kept(self, size: int) -> Iterator[bytes]:
+        """Yield what the file holds already of the next ``size`` bytes, and go on behind it."""
+        while size and (piece := os.pread(self._file, min(size, READ_SIZE), self._position)):
+            self._position += len(piece)
+            size -= len(piece)
+            yield piece
+
+    @property
+    def position(self) -> int:
+        """Where the next byte is written."""
+        return self._position
+
+    def go_back(self, position: int) -> None:
+        """Give up what was written from a byte on."""
+        self._position = position
+        os.ftruncate(self._file, position)
+
+    def write(self, content: bytes) -> None:
+        """Write the next bytes.
+
+        :raises OSError: the disk is full, or the like
+        """
+        view = memoryview(content)
+        while view:
+            count = os.pwrite(self._file, view, self._position)
+            self._position += count
+            view = view[count:]
+
+    def publish(self) -> None:
+        """Give the file its name: it has all its bytes, and they are on the disk."""
+        os.ftruncate(self._file, self._position)
+        os.fsync(self._file)
+        os.replace(self._path, self._final)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        os.close(self._file)
+
+    def close(self, keep: bool) -> None:
+        """Leave it, to be continued by another process.
+
+        :param keep: no: remove it instead
+        """
+        if not (keep and self._is_shared and os.fstat(self._file).st_size):
+            os.unlink(self._path)
+        os.close(self._file)

@@ -1,0 +1,257 @@
+"""Jobs: several things done at once, in bounded memory, their results in order.
+
+What is done is not known here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from threading import Condition, Thread
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+TICK = 0.2
+"""Seconds after which who waits looks up: a signal that another thread has taken is seen no sooner."""
+
+PATIENCE = 2.0
+"""Seconds to wait for threads that were told to end; one that waits for a server ends when that answers."""
+
+BUFFERED = 16 << 20
+"""Bytes that all streams together keep for a reader who has not come to them yet; a piece each may come on top."""
+
+
+class CancelledError(Exception):
+    """Raised in a job whose result nobody wants any more."""
+
+
+class _Crew:
+    """Threads that take up tasks in their order.
+
+    :param work: does the task of a number
+    :param count: how many tasks there are
+    """
+
+    def __init__(self, work: Callable[[int], None], count: int, jobs: int) -> None:
+        self._work = work
+        self._count = count
+        self.begun = 0
+        """How many were taken up."""
+        self.changed = Condition()
+        self.ending = False
+        """Whether no more tasks are to be begun."""
+        self.cancelled = False
+        """Whether those that were begun are to end as well."""
+        self._threads = [Thread(target=self._run, daemon=True) for _ in range(min(jobs, count))]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self.changed:
+                if self.ending or self.begun == self._count:
+                    return
+                number = self.begun
+                self.begun += 1
+            self._work(number)
+
+    def finish(self) -> None:
+        """Begin no more tasks."""
+        with self.changed:
+            self.ending = True
+            self.changed.notify_all()
+
+    def cancel(self) -> None:
+        """End all tasks, and wait for the threads; daemons as they are, they keep no process from its end."""
+        with self.changed:
+            self.ending = self.cancelled = True
+            self.changed.notify_all()
+        deadline = monotonic() + PATIENCE
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - monotonic()))
+
+    def check(self) -> None:
+        """Raise where the result of a task is not wanted any more.
+
+        :raises CancelledError: it is not
+        """
+        if self.cancelled:
+            raise CancelledError
+
+
+def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[Item], jobs: int) -> list[Result]:
+    """Return the results of ``work(item, check)`` for all items, in their order.
+
+    The first error, in time, is raised; the others' work is cancelled: ``check()`` then raises in it.
+
+    :param jobs: how many are done at once; with 1, one after the other in this thread
+    """
+    if jobs == 1 or len(items) < 2:
+        return [work(item, lambda: None) for item in items]
+    results: list[Future[Result]] = [Future() for _ in items]
+    errors: list[BaseException] = []
+
+    def do(number: int) -> None:
+        try:
+            results[number].set_result(work(items[number], crew.check))
+        except BaseException as error:
+            errors.append(error)
+            crew.finish()
+            results[number].set_exception(error)
+    crew = _Crew(do, len(items), jobs)
+    try:
+        crew.start()
+        while not errors and wait(results, TICK, FIRST_EXCEPTION).not_done:
+            pass
+    finally:
+        crew.cancel()
+    if errors:
+        raise errors[0]
+    return [result.result() for result in results]
+
+
+class _Stream:
+    """What one task has brought and the reader has not fetched yet."""
+
+    def __init__(self) -> None:
+        self.head: Any = None
+        self.begun = False
+        self.pieces: deque[bytes] = deque()
+        self.buffered = 0
+        self.reserved = 0
+        self.ended = False
+        self.is_left = False
+        self.error: BaseException | None = None
+
+
+class Streams(Generic[Item]):
+    """Streams of bytes that are fetched at once and read one after the other.
+
+    :param start: begins the stream of an item: returns what is to be known of it, and its pieces
+    """
+
+    def __init__(self, start: Callable[[Item], tuple[Any, Iterator[bytes]]], items: Sequence[Item], jobs: int) -> None:
+        self._start = start
+        self._items = items
+        self._jobs = jobs
+        self._share = BUFFERED // (2 * jobs)
+        self._streams = [_Stream() for _ in items]
+        self._turn = 0
+        self._reserved = 0
+        self._crew = _Crew(self._fetch, len(items), jobs)
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Generator[tuple[Item, Any, Iterator[bytes]], None, None]:
+        """Yield each item, what is to be known of it, and its pieces; these must be read before the next item.
+
+        An error of a stream is raised when its turn has come; no new ones are begun after it.
+
+        :raises CancelledError: by a stream that was left before its end
+        """
+        if self._jobs == 1 or len(self._items) < 2:
+            for item in self._items:
+                head, pieces = self._start(item)
+                yield item, head, pieces
+            return
+        try:
+            self._crew.start()
+            for number, item in enumerate(self._items):
+                yield item, self._head(number), self._read(number)
+        finally:
+            self._crew.cancel()
+
+    # The tasks' side
+
+    def _fetch(self, number: int) -> None:
+        stream, changed = self._streams[number], self._crew.changed
+        pieces: Iterator[bytes] = iter(())
+        try:
+            with changed:
+                changed.wait_for(lambda: number <= self._turn or self._crew.cancelled
+                                 or self._reserved + self._share <= BUFFERED)
+                self._reserve(stream, self._share)
+            self._crew.check()
+            stream.head, pieces = self._start(self._items[number])
+            with changed:
+                stream.begun = True
+                changed.notify_all()
+            for piece in pieces:
+                with changed:
+                    changed.wait_for(lambda: stream.buffered < self._share or not self._is_wanted(number))
+                    if not self._is_wanted(number):
+                        raise CancelledError
+                    stream.pieces.append(piece)
+                    stream.buffered += len(piece)
+                    changed.notify_all()
+        except CancelledError as error:
+            stream.error = error
+        except BaseException as error:
+            stream.error = error
+            self._error = self._error or error
+            self._crew.finish()
+        finally:
+            if hasattr(pieces, 'close'):
+                pieces.close()
+            with changed:
+                stream.begun = stream.ended = True
+                self._reserve(stream, stream.buffered)
+                changed.notify_all()
+
+    def _is_wanted(self, number: int) -> bool:
+        return number >= self._turn and not self._crew.cancelled
+
+    def _reserve(self, stream: _Stream, size: int) -> None:
+        """Have a stream's place in memory count as so many bytes."""
+        self._reserved += size - stream.reserved
+        stream.reserved = size
+
+    # The reader's side
+
+    def _head(self, number: int) -> Any:
+        stream, crew = self._streams[number], self._crew
+        with crew.changed:
+            self._turn = number
+            if number:
+                self._leave(self._streams[number - 1])
+            crew.changed.notify_all()
+            self._wait_for(lambda: stream.begun or crew.ending and number >= crew.begun)
+        if not stream.begun and self._error is not None:  # one before it failed, which the reader does not mind
+            raise self._error
+        if stream.error is not None and not stream.pieces:
+            raise stream.error
+        return stream.head
+
+    def _wait_for(self, is_so: Callable[[], Any]) -> None:
+        while not self._crew.changed.wait_for(is_so, TICK):
+            pass
+
+    def _leave(self, stream: _Stream) -> None:
+        """Take it that nobody reads what is left of a stream."""
+        stream.is_left = bool(stream.pieces) or not stream.ended
+        stream.pieces.clear()
+        stream.buffered = 0
+        self._reserve(stream, 0)
+
+    def _read(self, number: int) -> Iterator[bytes]:
+        stream, crew = self._streams[number], self._crew
+        while True:
+            with crew.changed:
+                self._wait_for(lambda: stream.pieces or stream.ended or stream.is_left or crew.cancelled)
+                if stream.is_left or crew.cancelled and not stream.ended:
+                    raise CancelledError
+                if not stream.pieces:
+                    break
+                piece = stream.pieces.popleft()
+                stream.buffered -= len(piece)
+                if stream.ended:
+                    self._reserve(stream, stream.buffered)
+                crew.changed.notify_all()
+            yield piece
+        if stream.error is not None:
+            raise stream.error

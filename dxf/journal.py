@@ -1,0 +1,89 @@
+"""Journals: how far an upload has come, remembered for another process.
+
+One file an upload, in a folder of the user's own: the address of the session, and what it belongs to; no credential.
+"""
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from dxf.documents import load_object
+from dxf.exceptions import DXFError
+from dxf.locking import open_locked
+from dxf.source import File
+
+LONGEST = 64 << 10
+"""Bytes of a journal that are read."""
+
+LIFE = 7 * 86400
+"""Seconds after which registries have forgotten a session (distribution: a week)."""
+
+
+class UploadJournal:
+    """The journal of one file's upload to one repository, which it owns until it is closed.
+
+    Where another process uploads the same file, it remembers nothing.
+
+    :param folder: where journals are; made if there is none
+    :param repository: URL of the repository
+    :param file: what is uploaded
+    :param digest: the file's
+    :raises OSError: the folder cannot be made, or not be written to
+    """
+
+    def __init__(self, folder: str, repository: str, file: File, digest: str) -> None:
+        path = os.path.realpath(file.name)
+        self._repository = repository
+        self._identity = {'repository': repository, 'file': path, 'digest': digest, 'size': file.size,
+                          'modified': file.status.st_mtime_ns}
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        _remove_old(folder)
+        name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:32]
+        self._path = os.path.join(folder, f'{name}.json')
+        self._file = open_locked(self._path, 0o600)
+
+    def read(self) -> tuple[str, int] | None:
+        """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""
+        if self._file is None:
+            return None
+        try:
+            entry = load_object(os.pread(self._file, LONGEST, 0))
+        except DXFError:
+            return None
+        url, stored = entry.pop('url', None), entry.pop('stored', None)
+        if entry != self._identity or not isinstance(url, str) or not isinstance(stored, int) or \
+                urlsplit(url).scheme not in ('https', urlsplit(self._repository).scheme):
+            return None
+        return url, stored
+
+    def write(self, url: str, stored: int) -> None:
+        """Remember."""
+        if self._file is not None:
+            entry: dict[str, Any] = {**self._identity, 'url': url, 'stored': stored}
+            content = json.dumps(entry).encode('ascii')
+            os.ftruncate(self._file, os.pwrite(self._file, content, 0))
+
+    def clear(self) -> None:
+        """Forget."""
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Leave it to other processes; one that holds nothing is removed."""
+        if self._file is not None:
+            if not os.fstat(self._file).st_size:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._path)
+            os.close(self._file)
+            self._file = None
+
+
+def _remove_old(folder: str) -> None:
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFE:
+                os.unlink(entry.path)

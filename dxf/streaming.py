@@ -1,0 +1,150 @@
+"""Streams: sources that can be read only once, and whose length is not known, on their way to a registry.
+
+They go in parts that are kept in memory one at a time; where the registry takes no such parts, by way of a temporary
+file. Authentication is not known here.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+
+from requests.exceptions import RequestException
+
+from dxf.exceptions import DXFProtocolError, DXFSourceError
+from dxf.limits import Limits
+from dxf.names import digest_of
+from dxf.session import Attempts
+from dxf.sessions import UploadSession
+from dxf.source import OnPiece, Source, spooled
+from dxf.upload import MANNERS, Manners, Upload, as_expected, is_refusal, may_help
+
+class StreamUpload:
+    """One blob of unknown length on its way to a registry.
+
+    :param source: its content
+    :param session: the steps of the protocol
+    :param stored_size: returns the size of a blob that the registry has, else ``None``
+    :param registry: the registry's URL, under which its manners are remembered
+    :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent
+    """
+
+    def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
+                 registry: str, limits: Limits, on_piece: OnPiece) -> None:
+        self._source = source
+        self._session = session
+        self._stored_size = stored_size
+        self._registry = registry
+        self._manners = MANNERS.setdefault(registry, Manners())
+        self._limits = limits
+        self._on_piece = on_piece
+
+    def send(self, expected: str | None) -> tuple[str, int]:
+        """Send the source.
+
+        :param expected: what its digest should be, ``None`` for any
+        :return: digest and size
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
+        :raises DXFSourceError: it would have to be read again
+        """
+        parts = _cut(self._source.read(), self._limits.small_part)
+        first, is_last = next(parts)
+        if is_last:
+            return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
+        if self._limits.small_part < self._manners.patch:
+            self._session.open()
+            with self._cancelled_on_failure():
+                if self._takes(first):
+                    return self._send_rest(first, parts, expected)
+            self._session.cancel()
+        with closing(spooled(self._source.name, chain([first], (part for part, _ in parts)))) as source:
+            return self._send_copy(source, expected)
+
+    @contextmanager
+    def _cancelled_on_failure(self) -> Iterator[None]:
+        """Have the registry forget the session if what is done in it fails."""
+        try:
+            yield
+        except BaseException:
+            self._session.cancel()
+            raise
+
+    def _takes(self, first: bytes) -> bool:
+        """Send the first part; say whether the registry takes parts of this size."""
+        if self._session.shortest_part > len(first):
+            return False
+        try:
+            self._add(first, 0)
+        except RequestException as error:
+            if not is_refusal(error):
+                raise
+            self._manners.patch = min(len(first), self._manners.patch)
+            return False
+        return True
+
+    def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
+        """Send every part but the last by PATCH, and that one in the PUT that closes the session."""
+        sha256 = hashlib.sha256(first)
+        sent = len(first)
+        self._on_piece(expected or '', first)
+        for part, is_last in parts:
+            sha256.update(part)
+            if is_last:
+                digest = as_expected(digest_of(sha256), expected)
+                self._finish(digest, part, sent + len(part))
+            else:
+                self._add(part, sent)
+            sent += len(part)
+            self._on_piece(expected or '', part)
+        return digest_of(sha256), sent
+
+    def _add(self, part: bytes, start: int) -> None:
+        """Send a part, and where that breaks what the registry has not got of it."""
+        attempts = Attempts(self._limits)
+        end = start + len(part)
+        while start < end:
+            try:
+                self._session.add(part[start - end:], start, end)
+            except RequestException as error:
+                if not may_help(error) or not start and is_refusal(error):
+                    raise
+                stored = self._session.stored(start, end)
+                if stored is None:
+                    raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
+                                         'time; push it from a file') from error
+                if not attempts.again(error.response):
+                    raise
+                start = stored
+            else:
+                start = end
+
+    def _finish(self, digest: str, part: bytes, size: int) -> None:
+        try:
+            confirmed = self._session.finish(digest, part)
+        except RequestException as error:
+            if not may_help(error) or self._stored_size(digest) != size:
+                raise
+            return
+        if not confirmed and self._stored_size(digest) is None:
+            raise DXFProtocolError('the registry accepted the blob, but does not have it')
+
+    def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
+        """Send what a copy holds, which can be read again."""
+        digest = as_expected(source.digest(), expected)
+        size = source.size or 0
+        if size <= self._limits.small_part or self._stored_size(digest) is None:
+            upload = Upload(source, self._session, self._stored_size, self._registry, self._limits, self._on_piece)
+            upload.send(digest)
+        return digest, size
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield parts of exactly ``size`` bytes, and a last one of 1 to ``size``, each with whether it is the last."""
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        while len(part) > size:
+            yield bytes(part[:size]), False
+            del part[:size]
+    yield bytes(part), True

@@ -1,0 +1,115 @@
+"""A desk: plays the client to an upload, without any network: takes what is sent, answers as a registry does.
+
+What a registry does with the bytes is not known here; scripted_registry does that.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from requests import Response
+from requests.exceptions import ConnectionError as NoConnection, HTTPError
+
+from dxf import Limits
+from dxf.sessions import UploadSession
+from dxf.source import Source
+from dxf.streaming import StreamUpload
+from dxf.upload import Upload
+
+NOWHERE = 'https://registry.example.com/v2/fred/datalogger/blobs/uploads/'
+
+
+def answer(status: int, location: str | None = None, url: str = NOWHERE, **headers: str) -> Response:
+    """Return an answer as it comes from the adapter."""
+    response = Response()
+    response.status_code = status
+    response.url = url
+    response.raw = io.BytesIO()
+    if location is not None:
+        response.headers['Location'] = location
+    response.headers.update({name.replace('_', '-'): value for name, value in headers.items()})
+    return response
+
+
+def ended(url: str, digest: str) -> str:
+    """Return the URL that closes a session."""
+    return f'{url}{"&" if "?" in url else "?"}digest={digest.replace(":", "%3A")}'
+
+
+def ignore(_digest: str, _piece: bytes) -> None:
+    """Take a piece, and do nothing with it."""
+
+
+class Desk:
+    """Plays the client to uploads: takes what it is asked to send, and answers as a registry does.
+
+    Each part is answered with another ``Location``, as registries may.
+
+    :param location: of the first session
+    :param shortest: the fewest bytes of a part that the registry wants to see
+    """
+
+    def __init__(self, location: str = NOWHERE + 'a?state=0', shortest: str | None = None) -> None:
+        self.location = location
+        self.shortest = shortest
+        self.opened = 0
+        self.stored: dict[str, int] = {}
+        """Digests and sizes of the blobs that it has."""
+        self.sent: list[tuple[str, str, bytes]] = []
+        self.headers: list[dict[str, str]] = []
+        self.cancelled: list[str] = []
+        self.answers: list[Response] = []
+        """What it answers to the next requests, in place of what it would."""
+        self.refused: dict[str, int] = {}
+        """The status by which it refuses all requests of a method."""
+        self.broken_after: list[int | None] = []
+        """For each of the next bodies: after how many pieces its connection breaks, ``None`` for one that arrives."""
+
+    def begin(self) -> Response:
+        """Open a session."""
+        self.opened += 1
+        wanted = {} if self.shortest is None else {'OCI_Chunk_Min_Length': self.shortest}
+        return answer(202, self.location, **wanted)
+
+    def request(self, method: str, url: str, data: Any = b'', headers: dict[str, str] | None = None) -> Response:
+        """Take a part, or the end, or a question."""
+        sent = b''
+        try:
+            for piece in [data] if isinstance(data, bytes) else self._arriving(data):
+                sent += piece
+        finally:
+            self.sent.append((method, url, sent))
+            self.headers.append(headers or {})
+        if self.answers:
+            return self.answers.pop(0)
+        if method in self.refused:
+            raise HTTPError(response=answer(self.refused[method]))
+        if method == 'put':
+            return answer(201, Docker_Content_Digest=unquote(url.rpartition('=')[2]))
+        return answer(202, f'{self.location}{len(self.sent)}')
+
+    def _arriving(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        left = self.broken_after.pop(0) if self.broken_after else None
+        for piece in body:
+            if left == 0:
+                raise NoConnection
+            left = None if left is None else left - 1
+            yield piece
+
+    def session(self) -> UploadSession:
+        """Return a session, not open yet."""
+        return UploadSession(self.begin, self.request, self.cancelled.append, Limits(retries=0))
+
+    def upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any) -> Upload:
+        """Return an upload of a source of known size."""
+        return Upload(source, self.session(), self.stored.get, NOWHERE, _limits(limits), on_piece)
+
+    def stream_upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any
+                      ) -> StreamUpload:
+        """Return an upload of a source that can be read only once."""
+        return StreamUpload(source, self.session(), self.stored.get, NOWHERE, _limits(limits), on_piece)
+
+
+def _limits(given: dict[str, Any]) -> Limits:
+    return Limits(**{'retries': 0, 'backoff': 0.001, **given})

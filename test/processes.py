@@ -1,0 +1,95 @@
+"""Processes of dxf that a test starts, kills and starts again, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECONDS = 60
+DXF = [sys.executable, '-m', 'dxf']
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended; ``lines`` is what it wrote to stderr, ``out`` to stdout."""
+
+    status: int
+    out: bytes
+    lines: list[str]
+
+    def insist(self, *statuses: int) -> Ended:
+        """Insist on one of these statuses, and on one line of an error, or on none with the status 0."""
+        assert self.status in statuses, (self.status, self.lines)
+        if self.status == 0:
+            assert not self.lines, self.lines
+        else:
+            assert len(self.lines) == 1, self.lines
+            assert self.lines[0].startswith('dxf: ') and self.lines[0].isprintable(), self.lines
+        return self
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Starts dxf with some variables on top of the environment.
+
+    :param prefix: the command that runs it, if any
+    """
+
+    environ: dict[str, str]
+    prefix: tuple[str, ...] = ()
+
+    @contextlib.contextmanager
+    def start(self, *args: str | bytes | Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a command; one that still runs at the end is killed."""
+        environ = {**os.environ, 'DXF_RETRIES': '0', 'DXF_PROGRESS': '0', **self.environ}
+        options = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options}
+        with subprocess.Popen([*self.prefix, *DXF, *args], env=environ, **options) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def run(self, *args: str | bytes | Path, **options: Any) -> Ended:
+        """Run a command to its end."""
+        with self.start(*args, **options) as process:
+            return end(process)
+
+    def run_until(self, when: Callable[[Callable[[], None]], object], *args: str | bytes | Path,
+                  number: signal.Signals = signal.SIGKILL) -> None:
+        """Run a command, and send it a signal in the middle, of which it must die.
+
+        :param when: is handed what sends the signal
+        """
+        with self.start(*args) as process:
+            when(lambda: process.send_signal(number))
+            ended = end(process)
+        assert ended.status == -number, ended
+        assert not ended.lines, ended
+
+
+def end(process: subprocess.Popen[bytes]) -> Ended:
+    """Wait for the end of a process."""
+    out, problems = process.communicate(timeout=SECONDS)
+    return Ended(process.returncode, out or b'', (problems or b'').decode().splitlines())
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file."""
+    sha256 = hashlib.sha256()
+    with path.open('rb') as file:
+        while piece := file.read(1 << 20):
+            sha256.update(piece)
+    return 'sha256:' + sha256.hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    """Return all files below a folder, if there is one."""
+    return sorted(path for path in folder.rglob('*') if not path.is_dir())

@@ -1,0 +1,167 @@
+"""Bodies of requests: what a stretch of a source gives, each time, and what is found out ahead of it.
+
+What is sent where is not the subject here.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dxf.bodies import Body, Lookout
+from dxf.exceptions import DXFSourceError
+from dxf.source import Source, open_source
+
+from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
+
+PIECES = [b'0123', b'4567', b'89']
+WAITING = 10.0
+"""Seconds after which a test that waits for something has failed."""
+
+
+@pytest.fixture(name='path')
+def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that holds ``CONTENT``, and is read in three pieces."""
+    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+    return written(tmp_path)
+
+
+@pytest.fixture(name='source')
+def open_path(path: Path) -> Iterator[Source]:
+    """The source that the file makes."""
+    source = open_source(str(path), None)
+    yield source
+    source.close()
+
+
+def ignore(_piece: bytes, _end: int) -> None:
+    """Take a piece, and do nothing with it."""
+
+
+def body_of(source: Source, on_piece: Callable[[bytes, int], None] = ignore) -> Body:
+    """Return a body of the whole source."""
+    return Body(source, 0, 10, hashlib.sha256(), DIGEST, on_piece)
+
+
+def test_a_body_declares_the_size_of_its_source(source: Source) -> None:
+    assert len(body_of(source)) == 10
+
+
+def test_a_body_gives_the_same_bytes_each_time_and_tells_where_they_end(source: Source) -> None:
+    told: list[tuple[bytes, int]] = []
+    body = body_of(source, lambda *piece: told.append(piece))
+    for _ in range(2):
+        assert list(body) == PIECES
+        assert told == [(b'0123', 4), (b'4567', 8), (b'89', 10)]
+        assert body.sha256.digest() == hashlib.sha256(CONTENT).digest()
+        told.clear()
+        body.rewind()
+
+
+def test_a_piece_is_told_of_when_the_next_one_is_asked_for(source: Source) -> None:
+    told: list[bytes] = []
+    pieces = iter(body_of(source, lambda piece, end: told.append(piece)))
+    assert [next(pieces), next(pieces)] == [b'0123', b'4567']
+    assert told == [b'0123']  # whether the second arrived is not known yet
+
+
+@pytest.mark.parametrize('change', CHANGED)
+def test_a_body_whose_source_changed_never_gives_all_bytes(source: Source, path: Path,
+                                                           change: Callable[[Path], None]) -> None:
+    change(path)
+    assert len(got_from(iter(body_of(source)))) < len(CONTENT)
+
+
+@pytest.mark.parametrize('start, end', [(0, 4), (3, 9), (9, 10), (0, 0)])
+def test_a_stretch_declares_gives_and_hashes_its_own_bytes(source: Source, start: int, end: int) -> None:
+    body = Body(source, start, end, hashlib.sha256(CONTENT[:start]), DIGEST, ignore)
+    assert len(body) == end - start
+    for _ in range(2):
+        assert b''.join(body) == CONTENT[start:end]
+        assert body.sha256.digest() == hashlib.sha256(CONTENT[:end]).digest()
+
+
+def test_a_stretch_knows_what_was_sent_before_it_and_does_not_end_where_that_was_another(source: Source) -> None:
+    last = Body(source, 4, 10, hashlib.sha256(b'3210'), DIGEST, ignore)
+    assert got_from(iter(last)) == b'4567'
+    assert b''.join(Body(source, 4, 9, hashlib.sha256(b'3210'), None, ignore)) == b'45678'  # that is seen at the end
+
+
+@pytest.mark.parametrize('change', RESIZED)
+def test_a_stretch_at_the_end_of_a_source_that_changed_never_gives_all_bytes(source: Source, path: Path,
+                                                                             change: Callable[[Path], None]) -> None:
+    body = Body(source, 4, 10, hashlib.sha256(CONTENT[:4]), DIGEST, ignore)
+    change(path)
+    assert len(got_from(iter(body))) < 6
+
+
+# What is found out ahead
+
+@pytest.mark.parametrize('size', [None, 10, 0])
+def test_a_lookout_tells_the_digest_and_whether_the_registry_has_it(source: Source, size: int | None) -> None:
+    asked: list[str] = []
+
+    def stored_size(digest: str) -> int | None:
+        asked.append(digest)
+        return size
+    lookout = Lookout(source, stored_size)
+    assert lookout.result() == (DIGEST, size is not None)
+    assert lookout.done
+    assert asked == [DIGEST]
+    lookout.end()
+
+
+def test_a_lookout_is_not_done_before_it_knows_all(source: Source) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def stored_size(_digest: str) -> int:
+        asked.set()
+        assert answered.wait(WAITING)
+        return 10
+    lookout = Lookout(source, stored_size)
+    assert asked.wait(WAITING)
+    assert not lookout.done
+    answered.set()
+    assert lookout.result() == (DIGEST, True)
+    lookout.end()
+
+
+@pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
+def test_what_a_lookout_cannot_find_out_is_raised_where_it_is_asked_for(source: Source,
+                                                                        error: type[BaseException]) -> None:
+    def fail(_digest: str) -> int:
+        raise error
+    lookout = Lookout(source, fail)
+    with pytest.raises(error):
+        lookout.result()
+    lookout.end()
+
+
+def test_a_lookout_sees_that_the_source_changed(source: Source, path: Path) -> None:
+    path.write_bytes(CONTENT + b'more')
+    lookout = Lookout(source, len)
+    with pytest.raises(DXFSourceError):
+        lookout.result()
+    lookout.end()
+
+
+def test_a_lookout_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: pytest.MonkeyPatch,
+                                                                   source: Source) -> None:
+    reading = threading.Event()
+    asked: list[str] = []
+
+    def read() -> Iterator[bytes]:
+        deadline = time.monotonic() + WAITING
+        while time.monotonic() < deadline:
+            yield CONTENT
+            reading.set()
+    monkeypatch.setattr(source, 'read', read)
+    lookout = Lookout(source, asked.append)
+    assert reading.wait(WAITING)
+    started = time.monotonic()
+    lookout.end()
+    assert time.monotonic() - started < WAITING / 2
+    assert not lookout.done and not asked
