@@ -12,6 +12,9 @@ from typing import Any
 from dxf.names import digest_of
 from dxf.source import Source
 
+PATIENCE = 0.5
+"""Seconds to wait for a thread that was told to end."""
+
 
 class Body:
     """A stretch of a source of known size as the body of one request.
@@ -46,8 +49,10 @@ class Body:
         for piece in self._source.read(self._start, self._end):
             self.sha256.update(piece)
             position += len(piece)
-            if position == self._source.size and digest_of(self.sha256) != self._digest:
-                raise self._source.changed()
+            if position == self._source.size:
+                self._source.check()
+                if digest_of(self.sha256) != self._digest:
+                    raise self._source.changed()
             yield piece
             self._on_piece(piece, position)
 
@@ -96,6 +101,6 @@ class Lookout:
         return self._found.result()
 
     def end(self) -> None:
-        """Have the thread leave the file alone."""
+        """Have the thread leave the file alone; a request of its may still wait for its answer, which nobody needs."""
         self._ending.set()
-        self._thread.join()
+        self._thread.join(PATIENCE)

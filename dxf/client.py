@@ -170,13 +170,14 @@ class DXF(DXFBase):
         if source.shared and source.size > self._limits.part and resume is None:
             return Upload(source, *options).send_hashed_ahead(digest, check_exists), source.size
         digest = as_expected(source.digest(), digest)
-        if check_exists and self._stored_size(digest) is not None:
-            return digest, source.size
-        if resume is None or not isinstance(source, File):
+        is_new = not check_exists or self._stored_size(digest) is None
+        if resume is not None and isinstance(source, File):
+            with closing(UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
+                if is_new:
+                    Upload(source, *options, journal).send(digest)
+                journal.clear()
+        elif is_new:
             Upload(source, *options).send(digest)
-            return digest, source.size
-        with closing(UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
-            Upload(source, *options, journal).send(digest)
         return digest, source.size
 
     def _stored_size(self, digest: str) -> int | None:
@@ -326,9 +327,9 @@ class DXF(DXFBase):
         :return: its text as the registry keeps it, and the answer that carried it
         :raises DXFDigestMismatchError: it is not what its digest says
         """
-        response = self._request('get', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
-        expect(response, HTTPStatus.OK)
-        body = read_body(response, self._limits.manifest, self._limits)
+        path = f'manifests/{check_reference(alias)}'
+        body, response = self._whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
+                                     self._limits.manifest)
         text = _decode(body)
         if is_digest(alias) and hash_bytes(body) != alias:
             actual = manifests.read(text).digest  # of schema 1 the digest is that of what was signed

@@ -1,18 +1,23 @@
-"""Connections: urllib3's, with three rules more.
+"""Connections: urllib3's, with some rules more.
 
 An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
 that one byte a second never ends, in a header or in the size of a chunk no more than in a body. A body may leave as
 slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
-connecting may take, a whole piece at a time. And what urllib3 logs has no queries of URLs: uploads and storage services
-keep secrets there.
+connecting may take, a whole piece at a time. What urllib3 logs has no queries of URLs: uploads and storage services
+keep secrets there. And the escapes in an address stay as they are.
 """
 
 import io
 import logging
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPResponse
+from ssl import SSLEOFError
 from typing import Any
+from urllib.parse import unquote
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -41,6 +46,26 @@ class _NoQueries(logging.Filter):
 
 for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry'):
     logging.getLogger(_logger).addFilter(_NoQueries())
+
+
+_wanted = threading.local()
+
+_TARGET = re.compile(r'/[\x21-\x7e]*', re.ASCII)
+
+
+@contextmanager
+def verbatim(url: str) -> Iterator[None]:
+    """Have the request of a URL that this thread makes ask for it as it is written.
+
+    requests and urllib3 would write its escapes in their own way; a registry that signs its addresses may mind.
+    """
+    target = '/' + url.partition('://')[2].partition('/')[2].partition('#')[0]
+    if _TARGET.fullmatch(target):
+        _wanted.target = target
+    try:
+        yield
+    finally:
+        _wanted.__dict__.clear()
 
 
 class _Watched(io.RawIOBase):
@@ -98,13 +123,16 @@ class _Patience(HTTPConnection):
         self.sock.settimeout(self.idle)
 
     def send(self, data: Any) -> None:
-        """Send bytes, each slice of them within ``idle``."""
-        view = memoryview(data) if isinstance(data, bytes) else None
-        if view is None or len(view) <= SLICE:
-            super().send(data)
-            return
-        for start in range(0, len(view), SLICE):
-            super().send(view[start:start + SLICE])
+        """Send bytes, each slice of them within ``idle``.
+
+        :raises BrokenPipeError: nobody takes them any more; there may be an answer that tells why
+        """
+        view = memoryview(data)
+        try:
+            for start in range(0, len(view), SLICE):
+                super().send(view[start:start + SLICE])
+        except SSLEOFError as error:  # the same in the words of TLS, which urllib3 does not understand
+            raise BrokenPipeError from error
 
 
 class _SecurePatience(_Patience, HTTPSConnection):
@@ -116,9 +144,10 @@ class _Pool(HTTPConnectionPool):
 
     ConnectionCls = _Patience
 
-    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
-        return super()._make_request(conn, *args, **kwargs)
+        wanted = getattr(_wanted, 'target', url)
+        return super()._make_request(conn, method, wanted if unquote(wanted) == unquote(url) else url, *args, **kwargs)
 
 
 class _SecurePool(_Pool, HTTPSConnectionPool):

@@ -7,10 +7,11 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 
 from dxf.limits import READ_SIZE
-from dxf.locking import open_locked
+from dxf.locking import open_locked, remove_unlocked
 
 LONGEST_NAME = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
@@ -25,14 +26,16 @@ def check_target(filename: str) -> None:
     folder = os.path.dirname(final)
     reason = 0
     try:
-        if os.path.isdir(final) or filename.endswith(os.sep):
+        if filename.endswith(os.sep) or os.path.isdir(final):
             reason = errno.EISDIR
-        elif os.path.lexists(final) and not stat.S_ISREG(os.stat(final).st_mode):
-            raise OSError(errno.EINVAL, 'it is a device or the like, which a file cannot replace', filename)
         elif not os.path.isdir(folder):
             reason = errno.ENOENT
         elif not os.access(folder, os.W_OK | os.X_OK):
             reason = errno.EACCES
+        elif not stat.S_ISREG(os.stat(final).st_mode):
+            raise OSError(errno.EINVAL, 'it is a device or the like, which a file cannot replace', filename)
+    except FileNotFoundError:
+        pass
     except ValueError:  # a NUL character
         reason = errno.EINVAL
     if reason:
@@ -57,8 +60,13 @@ class PartFile:
         file = open_locked(self._path)
         self._is_shared = file is not None
         if file is None:  # another process is at it: this one cannot continue, nor be continued
-            self._path = f'{self._path}.{os.getpid()}'
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            self._path = f'{self._path}.{time.time_ns()}'
+            file = open_locked(self._path)
+            if file is None:
+                raise OSError(errno.EBUSY, 'another thread is writing the same', filename)
+            os.ftruncate(file, 0)
+        else:
+            remove_unlocked(f'{self._path}.')
         self._file = file
         self._position = 0
         try:

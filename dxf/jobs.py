@@ -10,6 +10,8 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from dxf.exceptions import DXFError
+
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -23,8 +25,11 @@ BUFFERED = 16 << 20
 """Bytes that all streams together keep for a reader who has not come to them yet; a piece each may come on top."""
 
 
-class CancelledError(Exception):
-    """Raised in a job whose result nobody wants any more."""
+class CancelledError(DXFError):
+    """Raised in a job whose result nobody wants any more, and by a stream that was left before its end."""
+
+    def __init__(self, text: str = 'cancelled, as something else failed') -> None:
+        super().__init__(text)
 
 
 class _Crew:
@@ -244,7 +249,7 @@ class Streams(Generic[Item]):
             with crew.changed:
                 self._wait_for(lambda: stream.pieces or stream.ended or stream.is_left or crew.cancelled)
                 if stream.is_left or crew.cancelled and not stream.ended:
-                    raise CancelledError
+                    raise CancelledError('a blob is to be read before the next one is asked for')
                 if not stream.pieces:
                     break
                 piece = stream.pieces.popleft()

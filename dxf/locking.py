@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from contextlib import suppress
+from glob import escape, glob
 
 
 def open_locked(path: str, mode: int = 0o666) -> int | None:
@@ -24,6 +26,19 @@ def open_locked(path: str, mode: int = 0o666) -> int | None:
             os.close(file)
             raise
         os.close(file)  # its owner has just moved or removed it
+
+
+def remove_unlocked(start: str) -> None:
+    """Remove files that belong to nobody: whoever made them was killed.
+
+    :param start: the path of each, but for the number at its end
+    """
+    for path in glob(f'{escape(start)}[0-9]*'):
+        with suppress(OSError):
+            file = open_locked(path)
+            if file is not None:
+                os.unlink(path)
+                os.close(file)
 
 
 def _is_at(file: int, path: str) -> bool:

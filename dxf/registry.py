@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from requests import Response, Session
-from requests.exceptions import HTTPError
+from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
@@ -21,7 +21,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError,
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import check_host, check_repository
-from dxf.session import HEADERS, USER_AGENT, RegistrySession, rewind, send
+from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -117,6 +117,21 @@ class DXFBase:
         if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
             discard(response, self._limits)
         return response
+
+    def _whole(self, request: Callable[[], Response], limit: int) -> tuple[bytes, Response]:
+        """Make a request whose answer fits into memory, again where that breaks off; return its body, and the answer.
+
+        :param limit: bytes; more is an error
+        """
+        attempts = Attempts(self._limits)
+        while True:
+            response = request()
+            expect(response, HTTPStatus.OK)
+            try:
+                return read_body(response, limit, self._limits), response
+            except RequestException as error:
+                if not is_transient(error) or not attempts.again():
+                    raise
 
     def _response_needs_auth(self, response: Response) -> bool:
         """Say whether an answer is the registry's own challenge; another server's is never answered."""

@@ -20,7 +20,7 @@ from requests.exceptions import ConnectionError as NoConnection, SSLError, Timeo
 
 from dxf.answers import discard
 from dxf.auth import origin_of, split_url
-from dxf.connections import Adapter, without_queries
+from dxf.connections import Adapter, verbatim, without_queries
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.version import VERSION
@@ -90,7 +90,8 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
     """
     seen: set[str] = set()
     while True:
-        response = session.request(method, url, **{**kwargs, 'stream': True, 'allow_redirects': False})
+        with verbatim(url):
+            response = session.request(method, url, **{**kwargs, 'stream': True, 'allow_redirects': False})
         response.url = response.url or url  # a transport need not say
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:

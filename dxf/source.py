@@ -9,6 +9,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from dxf.exceptions import DXFSourceError
@@ -76,7 +77,13 @@ class Source:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> DXFSourceError:
-        return DXFSourceError(f'cannot read {self.name}: {error.strerror}')
+        return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')
+
+    def check(self) -> None:
+        """Check that it is what it was when it was opened, as far as it can tell.
+
+        :raises DXFSourceError: it is not
+        """
 
     def changed(self) -> DXFSourceError:
         """Return the error that says so."""
@@ -102,6 +109,14 @@ class File(Source):
             return os.pread(self._stream.fileno(), size, self._start + start)
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def check(self) -> None:
+        """Check that nobody has written to it: what was read of it may be neither what it was nor what it is.
+
+        :raises DXFSourceError: somebody has
+        """
+        if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
+            raise self.changed()
 
     def close(self) -> None:
         """Close it."""
@@ -151,9 +166,11 @@ def spooled(name: str, pieces: Iterable[bytes]) -> Source:
     :raises DXFSourceError: the disk is full, or the like
     """
     try:
-        file = tempfile.TemporaryFile(buffering=0)
-        for piece in pieces:
-            _write_all(file, piece)
+        with ExitStack() as undo:
+            file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
+            for piece in pieces:
+                _write_all(file, piece)
+            undo.pop_all()
     except OSError as error:
         raise DXFSourceError(f'cannot keep {name} in a temporary file, which this registry needs: {error.strerror}; '
                              'TMPDIR chooses the folder') from error

@@ -20,6 +20,10 @@ from dxf.sessions import UploadSession
 from dxf.source import OnPiece, Source, spooled
 from dxf.upload import MANNERS, Manners, Upload, as_expected, is_refusal, may_help
 
+MOST_IN_MEMORY = 4
+"""How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
+
+
 class StreamUpload:
     """One blob of unknown length on its way to a registry.
 
@@ -55,6 +59,11 @@ class StreamUpload:
         if self._limits.small_part < self._manners.patch:
             self._session.open()
             with self._cancelled_on_failure():
+                if len(first) < self._session.shortest_part <= MOST_IN_MEMORY * len(first):
+                    parts = _cut(chain([first], (part for part, _ in parts)), self._session.shortest_part)
+                    first, is_last = next(parts)
+                if is_last:
+                    return self._send_rest(b'', [(first, True)], expected)
                 if self._takes(first):
                     return self._send_rest(first, parts, expected)
             self._session.cancel()
@@ -72,16 +81,15 @@ class StreamUpload:
 
     def _takes(self, first: bytes) -> bool:
         """Send the first part; say whether the registry takes parts of this size."""
-        if self._session.shortest_part > len(first):
-            return False
         try:
-            self._add(first, 0)
+            if self._session.shortest_part <= len(first):
+                self._add(first, 0)
+                return True
         except RequestException as error:
             if not is_refusal(error):
                 raise
-            self._manners.patch = min(len(first), self._manners.patch)
-            return False
-        return True
+        self._manners.learn(True, len(first))
+        return False
 
     def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
         """Send every part but the last by PATCH, and that one in the PUT that closes the session."""

@@ -4,6 +4,7 @@ Authentication is not known here: an upload is handed what makes its requests.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +31,9 @@ REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
 REMEMBERED_PART = 16 << 20
 """Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
 
+WORTH_WAITING = 1.0
+"""Seconds in which the part on its way should end, where there is nothing more to send after it."""
+
 
 @dataclass
 class Manners:
@@ -37,6 +41,13 @@ class Manners:
 
     patch: float = float('inf')
     put: float = float('inf')
+
+    def learn(self, is_part: bool, size: int) -> None:
+        """Take note that a body was refused: a PATCH's or, with the last part, a PUT's."""
+        if is_part:
+            self.patch = min(size, self.patch)
+        else:
+            self.put = min(size, self.put)
 
 
 MANNERS: dict[str, Manners] = {}
@@ -85,6 +96,10 @@ class Upload:
         self._expected: str | None = None
         self._digest = ''
         self._attempts = Attempts(limits)
+        self._last_body = False, 0
+        self._part_end = 0
+        self._largest_part = 0
+        self._begun = time.monotonic()
         self._stored = 0
         self._reported = 0
 
@@ -139,44 +154,46 @@ class Upload:
         ways = self._ways()
         lost = 0
         while True:
+            self._stored = self._open()
             try:
                 self._send_by(ways[0])
                 return
             except (RequestException, DXFMiscountError) as error:
                 is_lost = isinstance(error, DXFMiscountError) or _status_of(error) in LOST
                 lost += is_lost
-                if len(ways) > 1 and (self._refuses(error) or lost > SESSIONS_LOST and self._stored == 0):
-                    self._learn(ways.pop(0))
-                    lost = 0
+                if len(ways) > 1 and self._refuses(error):
+                    self._manners.learn(*self._last_body)
+                    ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
                 elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
                         not self._attempts.again(_answer(error)):
                     raise
 
-    def _ways(self) -> list[int | None]:
-        """Return the ways to try: bytes of a part, or ``None`` for all in one PUT."""
+    def _ways(self) -> list[int]:
+        """Return the ways to try, as the bytes of a part; with no more than a part, all goes in one PUT."""
         part, small_part = self._limits.part, self._limits.small_part
         if self._journal is not None:
             part = min(part, REMEMBERED_PART)
-        ways: list[int | None] = [part] if self._size > part else []
-        ways += [None, small_part] if self._size > small_part else [None]
-        return [way for way in ways if (way < self._manners.patch if way is not None else
-                                        self._size < self._manners.put)] or ways
+        ways = [way for way in (part, small_part) if way < self._size]
+        ways.insert(part < self._size, max(self._size, 1))
+        return [way for way in ways if self._is_open(way)] or ways
+
+    def _is_open(self, way: int) -> bool:
+        """Say whether the registry has not refused such a body before."""
+        return way < self._manners.patch if way < self._size else self._size < self._manners.put
 
     def _refuses(self, error: Exception) -> bool:
-        """Say whether the registry refuses the way itself: its first part, and not what is in it."""
-        return self._stored == 0 and _status_of(error) in REFUSED and 'DIGEST_INVALID' not in _codes_of(error)
+        """Say whether the registry refuses the way itself, and not what is sent by it."""
+        status = _status_of(error)
+        is_part, size = self._last_body
+        if is_part:
+            return size > self._largest_part and is_refusal(error)
+        return status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or \
+            self._stored == 0 and status in REFUSED and 'DIGEST_INVALID' not in _codes_of(error)
 
-    def _learn(self, way: int | None) -> None:
-        if way is None:
-            self._manners.put = min(self._size, self._manners.put)
-        else:
-            self._manners.patch = min(way, self._manners.patch)
-
-    def _send_by(self, way: int | None) -> None:
-        """Send all by one session."""
-        self._stored = self._open()
+    def _send_by(self, way: int) -> None:
+        """Send what the registry has not got, in the session that is open."""
         try:
-            self._send_rest(self._stored, self._size if way is None else max(way, self._session.shortest_part))
+            self._send_rest(self._stored, max(way, self._session.shortest_part))
         except BaseException as error:
             if self._journal is None or _is_over(error):
                 self._session.cancel()
@@ -193,6 +210,7 @@ class Upload:
             if stored is not None:
                 return stored
         self._session.open()
+        self._largest_part = 0
         self._remember(0)
         return 0
 
@@ -209,13 +227,17 @@ class Upload:
         """Send what follows the first ``start`` bytes: all parts but the last by PATCH, and that one in the PUT."""
         sha256 = self._hashed(hashlib.sha256(), 0, start)
         while True:
-            end = min(start + part, self._size)
+            if self._lookout is not None and self._lookout.done:
+                self._look()
+            end = self._end_of_part(start, part)
             try:
                 sha256 = self._send_part(start, end, sha256)
             except RequestException as error:
                 if not may_help(error):
                     raise
                 if end == self._size and self._is_stored():  # only the answer was lost
+                    if _answer(error) is not None:
+                        self._session.cancel()
                     return
                 if self._refuses(error):
                     raise
@@ -230,15 +252,29 @@ class Upload:
                 self._attempts = Attempts(self._limits)
             self._remember(start)
 
+    def _end_of_part(self, start: int, part: int) -> int:
+        """Return where the next part ends: early, as long as it may turn out that none are wanted."""
+        if part >= self._size:
+            return self._size
+        if self._lookout is not None:
+            part = min(part, max(self._limits.part // 4, self._session.shortest_part))
+        end = min(start + part, self._size)
+        if end == self._size and end - start >= self._manners.put > 1:  # more than the registry takes in a PUT
+            return end - int(self._manners.put) + 1
+        return end
+
     def _send_part(self, start: int, end: int, sha256: Any) -> Any:
         """Send a part, the last one together with the digest; return the hash of all up to its end."""
         is_last = end == self._size
+        self._last_body = not is_last, end - start
+        self._part_end = end
         if is_last:
             self._look()
         body = Body(self._source, start, end, sha256, self._digest, self._report)
         content: Any = body if end > start else b''  # requests would declare no length of an empty body of ours
         if not is_last:
             self._session.add(content, start, end)
+            self._largest_part = max(end - start, self._largest_part)
         elif not self._session.finish(self._digest, content) and not self._is_stored():
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
         return body.sha256
@@ -255,7 +291,7 @@ class Upload:
 
     def _report(self, piece: bytes, end: int) -> None:
         """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
-        if self._lookout is not None and self._lookout.done:
+        if self._lookout is not None and self._lookout.done and not self._is_nearly_there(end):
             self._look()
         if self._lookout is not None or end <= self._reported:
             return
@@ -263,6 +299,12 @@ class Upload:
             self._on_piece(self._digest, earlier)
         self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
         self._reported = end
+
+
+    def _is_nearly_there(self, end: int) -> bool:
+        """Say whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
+        rate = end / max(time.monotonic() - self._begun, 0.001)
+        return (self._part_end - end) / rate < WORTH_WAITING
 
 
 def as_expected(actual: str, expected: str | None) -> str:
@@ -282,8 +324,8 @@ def may_help(error: Exception) -> bool:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Say whether a registry refused a first part by what is known as a refusal of parts."""
-    return _status_of(error) in REFUSED
+    """Say whether a registry that answered so to a first part takes none such."""
+    return _status_of(error) in (*REFUSED, HTTPStatus.NOT_FOUND)
 
 
 def _answer(error: Exception) -> Response | None:

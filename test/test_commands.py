@@ -375,8 +375,9 @@ def test_standard_output_needs_only_write_and_flush(shell: Shell, repo: str, log
 
 
 @pytest.mark.parametrize(('chunk_size', 'sizes'), [
-    pytest.param(None, [8192, 8192, 3616], id='the default'),
-    pytest.param('', [8192, 8192, 3616], id='empty is the default'),
+    pytest.param(None, [20000], id='the default'),
+    pytest.param('', [20000], id='empty is the default'),
+    pytest.param('8192', [8192, 8192, 3616], id='in three'),
     pytest.param('7000', [7000, 7000, 6000], id='the last one is shorter'),
     pytest.param('10000', [10000, 10000], id='no empty one at the end'),
     pytest.param('1000000', [20000], id='larger than the blob'),

@@ -131,6 +131,17 @@ def test_each_of_many_killed_uploads_goes_on_where_the_last_one_was(keeping: Kee
     assert files(state) == []
 
 
+def test_of_an_upload_that_was_complete_when_it_was_killed_nothing_is_left(keeping: KeepingRegistry, path: Path,
+                                                                           digest: str, state: Path) -> None:
+    of(keeping).run_until(lambda action: keeping.after(SIZE - 1, action), 'push-blob', '--resume', REPO, path)
+    keeping.settle()
+    assert keeping.blobs.keys() == {digest}
+    note(state)
+    push(of(keeping), path, digest, '--resume')
+    assert keeping.received == SIZE
+    assert files(state) == []
+
+
 def test_an_interrupted_upload_goes_on_too(keeping: KeepingRegistry, path: Path, digest: str, state: Path) -> None:
     kill(keeping, path, 40 * MIB, number=signal.SIGINT)
     note(state)

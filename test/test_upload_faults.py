@@ -235,6 +235,17 @@ def test_an_opening_whose_answer_was_lost_is_repeated(path: Path) -> None:
     assert methods(server) == 'HEAD POST POST POST PUT'
 
 
+@pytest.mark.parametrize('status', [400, 403, 404, 405, 413, 416])
+def test_an_opening_that_is_refused_is_no_lost_session_and_no_way_that_is_refused(path: Path, status: int) -> None:
+    with ScriptedRegistry() as server:
+        script(server, POST=[refuses(status)])
+        assert isinstance(push(server, filename=str(path)), DXFHTTPError)
+        assert methods(server) == 'HEAD POST'
+        server.requests.clear()
+        assert push(server, filename=str(path)) is None
+    assert methods(server) == ONCE
+
+
 def test_a_manifest_whose_answer_was_lost_is_sent_again() -> None:
     with ScriptedRegistry() as server:
         server.memory.put(REPO, CONTENT)

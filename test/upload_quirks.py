@@ -54,8 +54,15 @@ def whole(size: int) -> list[Step]:
 
 
 def large(size: int) -> list[Step]:
-    """Return what a file larger than a part is sent by, where the registry takes all."""
+    """Return the fewest requests that send a file larger than a part, where the registry takes all."""
     return parts(size, PART)
+
+
+def is_large(steps: list[Step]) -> bool:
+    """Say whether requests are such: parts that are shorter may come first, as long as none may be needed at all."""
+    patches = [size for method, size in steps if method == 'PATCH']
+    return [method for method, _ in steps] == ['PATCH'] * len(patches) + ['PUT'] and bool(patches) and all(
+        PART // 4 <= size <= PART for size in patches) and 0 < steps[-1][1] <= PART
 
 
 def small(size: int) -> list[Step]:
@@ -99,6 +106,11 @@ def refusal(status: int, method: str = '', over: int = -1, under: int | None = N
             return error(status, code)
         return None
     return refuse
+
+
+def of_whole_blobs(refuse: Refusal) -> Refusal:
+    """Refuse what a refusal does where nothing of the blob has come before it."""
+    return lambda server, request: refuse(server, request) if '_state=0&' in f'{request.query}&' else None
 
 
 def any_of(*refusals: Refusal) -> Refusal:
@@ -231,7 +243,7 @@ QUIRKS = {
     'PATCH of 4 MiB at most': Quirk('GHCR', refusal(416, 'PATCH', over=SMALL), file=whole),
     'PATCH of 4 MiB at most, early': Quirk('a proxy', refusal(413, 'PATCH', over=SMALL), file=whole, early=True),
     'PATCH of 5 to 20 MiB': Quirk('ECR', any_of(
-        refusal(400, 'PATCH', under=SMALL + 1), refusal(400, 'PATCH', over=5 * SMALL)), stream=None),
+        refusal(400, 'PATCH', under=SMALL + 1), refusal(400, 'PATCH', over=5 * SMALL)), file=None, stream=None),
     'PATCH 201': Quirk('ECR', changes=answers(201), harmless=True),
     'PATCH 204': Quirk('Pulp', changes=answers(204), harmless=True),
     'Range stuck': Quirk('ECR', changes=stuck, harmless=True),
@@ -241,9 +253,10 @@ QUIRKS = {
     'bodies of 100 MB at most': Quirk('Cloudflare', refusal(413, over=PART * 3 // 2), harmless=True),
     'PUT of 20 MB at most': Quirk('ACR', refusal(413, 'PUT', over=LIMIT), middle=small),
     'PUT of 20 MB at most, early': Quirk('ACR', refusal(413, 'PUT', over=LIMIT), middle=small, early=True),
-    'PUT of 20 MB at most, 400': Quirk('a proxy', refusal(400, 'PUT', over=LIMIT), middle=small),
-    'PUT of 20 MB at most, 500': Quirk('a proxy', refusal(500, 'PUT', over=LIMIT), middle=small),
-    'no PUT with a body': Quirk('a closing PUT is all that it knows', refusal(405, 'PUT', over=LIMIT), middle=small),
+    'PUT of 20 MB at most, 400': Quirk('a proxy', of_whole_blobs(refusal(400, 'PUT', over=LIMIT)), middle=small),
+    'PUT of 20 MB at most, 500': Quirk('a proxy', of_whole_blobs(refusal(500, 'PUT', over=LIMIT)), middle=small),
+    'no PUT of a whole blob': Quirk('a closing PUT is all that it knows', of_whole_blobs(refusal(405, 'PUT', over=LIMIT)),
+                                    middle=small),
     'bodies of 20 MB at most': Quirk('nginx', refusal(413, over=LIMIT), file=small, middle=small),
     'bodies of 20 MB at most, early': Quirk('nginx', refusal(413, over=LIMIT), file=small, middle=small, early=True),
     'GHCR behind a proxy': Quirk('each for its own reason', any_of(
