@@ -1,8 +1,10 @@
 """Progress bars: when they are shown, what they show, and that they never touch standard output."""
 
 import fcntl
+import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 import tqdm
 
 import dxf
+from dxf import progress as dxf_progress
 from dxf.main import doit
 
 from .places import Place
@@ -275,3 +278,99 @@ def test_tqdm_is_not_imported_without_a_bar(open_registry: Place, repo: str, rea
                           capture_output=True, text=True, env={**os.environ, **open_registry.environ()}, timeout=30,
                           check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, DIGEST + '\n', '')
+
+
+# Several blobs, and forms for programs
+
+
+def test_several_blobs_have_a_bar_for_all_of_them_on_a_terminal(open_registry: Place, repo: str, tmp_path: Path) -> None:
+    files = []
+    for number in range(3):
+        files.append(str(tmp_path / f'{number}'))
+        Path(files[-1]).write_bytes(os.urandom(50_000))
+    _, shown = on_terminal(open_registry, 'push-blob', repo, *files, '@a')
+    assert 'total:' in shown and ' 150000/150000 ' in shown
+    assert shown.count(' 50000/50000 ') >= 3
+    _, shown = on_terminal(open_registry, 'pull-blob', repo, '@a', '-o', str(tmp_path / 'out'))
+    assert 'total:' in shown and ' 150000/150000 ' in shown
+    assert (tmp_path / 'out').read_bytes() == b''.join(Path(file).read_bytes() for file in files)
+
+
+def test_a_bar_for_people_tells_the_rate_in_their_units(open_registry: Place, repo: str, readings: str) -> None:
+    _, shown = on_terminal(open_registry, 'push-blob', repo, readings)
+    assert re.search(r'\[00:00<00:00, +[0-9.]+[kMG]?B/s\]', shown)
+
+
+def lines_of(place: Place, capfd: pytest.CaptureFixture[str], *args: str, **variables: str) -> list[str]:
+    """Run a command that must succeed; return its lines on standard error."""
+    capfd.readouterr()
+    run(place, *args, **variables)
+    return capfd.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize('how', [('--progress=json',), ()])
+def test_json_tells_programs_how_far_a_blob_is(open_registry: Place, repo: str, readings: str, tmp_path: Path,
+                                               capfd: pytest.CaptureFixture[str], how: tuple[str, ...]) -> None:
+    variables = {} if how else {'DXF_PROGRESS': 'json'}
+    for args in (('push-blob', repo, readings), ('pull-blob', repo, DIGEST, '-o', str(tmp_path / 'out'))):
+        line, = lines_of(open_registry, capfd, *args, *how, **variables)
+        entry = json.loads(line)
+        assert entry.pop('rate') > 0
+        assert entry == {'blob': DIGEST, 'bytes': TOTAL, 'total': TOTAL, 'eta': 0.0, 'done': True}
+
+
+def test_json_of_standard_input_does_not_know_its_end(open_registry: Place, repo: str, monkeypatch: pytest.MonkeyPatch,
+                                                      capfd: pytest.CaptureFixture[str]) -> None:
+    class Pipe:
+        """A standard input that can only be read."""
+
+        def __init__(self) -> None:
+            self._pieces = [os.urandom(3 << 20)] * 3 + [b'']
+
+        def read(self, _size: int = -1) -> bytes:
+            """Give the next piece."""
+            return self._pieces.pop(0)
+    monkeypatch.setattr(sys, 'stdin', Pipe())
+    monkeypatch.setattr('dxf.progress.INTERVALS', {'json': 0.0, 'lines': 0.0})
+    entries = [json.loads(line) for line in lines_of(open_registry, capfd, 'push-blob', '--progress=json', repo, '-')]
+    assert [entry['bytes'] for entry in entries][-1] == 9 << 20
+    assert {(entry['blob'], entry['total'], entry['eta'], entry['done']) for entry in entries} == {
+        (None, None, None, False)}
+
+
+def test_lines_for_logs_come_at_their_interval(open_registry: Place, repo: str, tmp_path: Path,
+                                               capfd: pytest.CaptureFixture[str],
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'large'
+    path.write_bytes(os.urandom(5 << 20))
+    assert len(lines_of(open_registry, capfd, 'push-blob', '--progress=lines', repo, str(path))) == 1
+    monkeypatch.setattr('dxf.progress.INTERVALS', {'lines': 0.0})
+    digest = dxf.hash_file(str(path))
+    lines = lines_of(open_registry, capfd, 'pull-blob', '--progress=lines', '-o', str(tmp_path / 'out'), repo, digest)
+    assert len(lines) >= 5
+    form = rf'{digest} (\d+)/{5 << 20} bytes, (\d+)%, [0-9.]+ MB/s(, \d+ s left)?'
+    matches = [re.fullmatch(form, line) for line in lines]
+    assert all(matches)
+    assert [int(match[1]) for match in matches if match] == sorted(int(match[1]) for match in matches if match)
+    assert lines[-1].startswith(f'{digest} {5 << 20}/{5 << 20} bytes, 100%')
+
+
+def test_no_progress_is_told_where_none_is_wanted(open_registry: Place, repo: str, readings: str,
+                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    assert not lines_of(open_registry, capfd, 'push-blob', '--progress=none', repo, readings, DXF_PROGRESS='1')
+
+
+def test_what_broke_off_is_told_of_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with dxf_progress.progress('json') as shown:
+        assert shown is not None
+        shown(DIGEST, b'some', TOTAL)
+    entry = json.loads(capfd.readouterr().err)
+    assert (entry['bytes'], entry['done']) == (4, False)
+
+
+def test_a_progress_that_is_none_is_refused(open_registry: Place, repo: str, readings: str,
+                                            capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(open_registry, 'push-blob', '--progress=loud', repo, readings)
+    assert ended.value.code == 2
+    assert 'loud' in capfd.readouterr().err

@@ -255,8 +255,8 @@ QUIRKS = {
     'PUT of 20 MB at most, early': Quirk('ACR', refusal(413, 'PUT', over=LIMIT), middle=small, early=True),
     'PUT of 20 MB at most, 400': Quirk('a proxy', of_whole_blobs(refusal(400, 'PUT', over=LIMIT)), middle=small),
     'PUT of 20 MB at most, 500': Quirk('a proxy', of_whole_blobs(refusal(500, 'PUT', over=LIMIT)), middle=small),
-    'no PUT of a whole blob': Quirk('a closing PUT is all that it knows', of_whole_blobs(refusal(405, 'PUT', over=LIMIT)),
-                                    middle=small),
+    'no PUT of a whole blob': Quirk('a closing PUT is all that it knows', of_whole_blobs(
+        refusal(405, 'PUT', over=LIMIT)), middle=small),
     'bodies of 20 MB at most': Quirk('nginx', refusal(413, over=LIMIT), file=small, middle=small),
     'bodies of 20 MB at most, early': Quirk('nginx', refusal(413, over=LIMIT), file=small, middle=small, early=True),
     'GHCR behind a proxy': Quirk('each for its own reason', any_of(
