@@ -11,12 +11,10 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-import www_authenticate
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.exceptions import RequestException
@@ -182,8 +180,7 @@ def authorization_value(username: str | None, password: str | None, authorizatio
     return None if authorization is None else check_authorization(authorization)
 
 
-@dataclass(frozen=True)
-class Challenge:
+class Challenge(NamedTuple):
     """What a registry asks for in WWW-Authenticate.
 
     ``scheme`` is ``bearer`` or ``basic``, the latter without the rest.
@@ -206,6 +203,7 @@ def challenge_of(response: Response) -> Challenge | None:
     header = response.headers.get('WWW-Authenticate', '')
     if len(header) > LONGEST_CHALLENGE:
         raise DXFProtocolError("the registry's authentication challenge is too long")
+    import www_authenticate
     bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
     if len(bearers) > 1:  # the parser would keep the last
         header = header[:bearers[1]].rstrip(', ')

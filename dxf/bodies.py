@@ -24,7 +24,7 @@ class Body:
 
     :param start: the first byte
     :param end: the one after the last
-    :param sha256: of what goes before
+    :param sha256: of what goes before; ``None`` where another thread hashes the source
     :param digest: the whole source's, where the stretch reaches its end
     :param on_piece: called with each piece that was sent, and where it ended
     """
@@ -44,14 +44,15 @@ class Body:
         return self._end - self._start
 
     def __iter__(self) -> Iterator[bytes]:
-        self.sha256 = self._before.copy()
+        self.sha256 = None if self._before is None else self._before.copy()
         position = self._start
         for piece in self._source.read(self._start, self._end):
-            self.sha256.update(piece)
             position += len(piece)
+            if self.sha256 is not None:
+                self.sha256.update(piece)
             if position == self._source.size:
                 self._source.check()
-                if digest_of(self.sha256) != self._digest:
+                if self.sha256 is not None and digest_of(self.sha256) != self._digest:
                     raise self._source.changed()
             yield piece
             self._on_piece(piece, position)

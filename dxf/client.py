@@ -6,25 +6,22 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
 from requests import Response
-from requests.exceptions import HTTPError
+from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
 
 from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found, read_body
-from dxf.delivery import deliver
 from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
 from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFMountFailed,
                             DXFProtocolError)
 from dxf.images import Image, Manifest
 from dxf.jobs import Streams, all_of
-from dxf.journal import UploadJournal
-from dxf.limits import READ_SIZE, TIMEOUT, Limits
+from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
@@ -172,6 +169,7 @@ class DXF(DXFBase):
         digest = as_expected(source.digest(), digest)
         is_new = not check_exists or self._stored_size(digest) is None
         if resume is not None and isinstance(source, File):
+            from dxf.journal import UploadJournal
             with closing(UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
                 if is_new:
                     Upload(source, *options, journal).send(digest)
@@ -195,8 +193,13 @@ class DXF(DXFBase):
 
     def _cancel_upload(self, url: str) -> None:
         """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
+        limits = self._limits._replace(retries=0)
         with suppress(Exception):  # what led here is the error to tell, whatever an override makes of this
-            self._base_request('delete', url, limits=replace(self._limits, retries=0), timeout=CANCEL_TIMEOUT)
+            try:
+                self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
+            except NoConnection as error:
+                if not isinstance(error, Timeouts):  # the connection that was kept had just been closed
+                    self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
@@ -205,7 +208,7 @@ class DXF(DXFBase):
         what the digest says, so that whoever got all chunks has a verified blob.
 
         :param size: return the blob's size in bytes too
-        :param chunk_size: bytes of every chunk but the last; 8192 by default
+        :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive, of up to 1 MiB
         :return: an iterator of bytes, or ``(iterator, size)``
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
@@ -226,7 +229,7 @@ class DXF(DXFBase):
                 if size:
                     raise
         rest = partial(self._stretch_of_blob, digest)
-        chunks = Download(digest, actual, rest, self._limits, response, jobs=jobs).chunks(chunk_size or CHUNK_SIZE)
+        chunks = Download(digest, actual, rest, self._limits, response, jobs=jobs).chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
         return (chunks, actual) if size else chunks
 
     def pull_blobs(self, digests: Iterable[str], chunk_size: int | None = None
@@ -235,18 +238,18 @@ class DXF(DXFBase):
 
         What is fetched ahead is kept in memory, a few MiB in all.
 
-        :param chunk_size: bytes of every chunk but a blob's last; 8192 by default
+        :param chunk_size: bytes of every chunk but a blob's last; 8192 by default; 0 for pieces as they arrive
         :return: an iterator of ``(digest, chunks, size)``, in the order of ``digests``; ``chunks`` is to be read before
             the next is asked for
         :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
         """
         _check_chunk_size(chunk_size)
         wanted = [check_digest(digest) for digest in digests]
-        return self._pull_streams(wanted, chunk_size or CHUNK_SIZE)
+        return self._pull_streams(wanted, CHUNK_SIZE if chunk_size is None else chunk_size)
 
     def _pull_streams(self, digests: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         def start(digest: str) -> tuple[int, Iterator[bytes]]:
-            chunks, size = self._pull(digest, True, max(chunk_size, READ_SIZE), self._jobs if len(digests) == 1 else 1)
+            chunks, size = self._pull(digest, True, 0, self._jobs if len(digests) == 1 else 1)
             return size, chunks
         with closing(iter(Streams(start, digests, self._jobs))) as streams:
             for digest, size, pieces in streams:
@@ -265,6 +268,7 @@ class DXF(DXFBase):
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
         :raises OSError: the disk has too little space, or the file cannot be written
         """
+        from dxf.delivery import deliver
         known = {check_digest(blob[0]): blob[1] for blob in blobs if not isinstance(blob, str)}
         digests = [check_digest(blob if isinstance(blob, str) else blob[0]) for blob in blobs]
         sizes = self._each_once(lambda digest: known[digest] if digest in known else self.blob_size(digest), digests)
@@ -272,9 +276,9 @@ class DXF(DXFBase):
         def fetch_rest(digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
             rest = partial(self._stretch_of_blob, digest)
             return Download(digest, size, rest, self._limits, start=start, sha256=sha256, jobs=self._jobs
-                            ).chunks(READ_SIZE)
+                            ).chunks(0)
         deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
-                partial(self.pull_blobs, chunk_size=READ_SIZE), fetch_rest, progress or (lambda *_: None))
+                partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
 
     def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
         last = '' if end is None else end - 1
@@ -528,8 +532,8 @@ def _refuses_schema(error: HTTPError) -> bool:
 
 
 def _check_chunk_size(chunk_size: int | None) -> None:
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError('chunk_size is a number of bytes, at least 1')
+    if chunk_size is not None and chunk_size < 0:
+        raise ValueError('chunk_size is a number of bytes, or 0')
 
 
 def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece:

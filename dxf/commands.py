@@ -8,14 +8,11 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import dxf
 from dxf import console
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
-from dxf.files import check_target
-from dxf.limits import READ_SIZE
 from dxf.names import check_alias, check_host, complete_digest, hash_file, repository_at
 from dxf.progress import Progress, progress
 from dxf.settings import Settings
@@ -28,8 +25,7 @@ class UsageError(Exception):
     """Operands that cannot be right."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A command that is to be run: its settings, what it may ask a token for, and its operands."""
 
     settings: Settings
@@ -74,8 +70,7 @@ class Job:
         return answer
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input."""
 
     digest: str | None = None
@@ -224,8 +219,9 @@ def pull_blob(job: Job) -> None:
 
 
 def _check_output(filename: str) -> None:
+    from dxf import files
     try:
-        check_target(filename)
+        files.check_target(filename)
     except OSError as error:
         raise UsageError(f'cannot write {filename!r}: {error.strerror}') from None
 
@@ -243,9 +239,8 @@ def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
 def _pull(job: Job, repository: Any, blobs: list[str]) -> None:
     if not blobs:
         return
-    chunk_size = job.settings.chunk_size or READ_SIZE
     with progress(job.settings.progress) as shown:
-        for digest, chunks, size in _fetched(repository, blobs, chunk_size):
+        for digest, chunks, size in _fetched(repository, blobs, job.settings.chunk_size or 0):
             out = console.binary_output()
             if job.settings.blob_info:
                 out.write(f'{digest} {size}\n'.encode('ascii'))

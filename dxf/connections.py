@@ -26,6 +26,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from dxf.limits import Limits
 
 
+STALL_BYTES = Limits().stall_bytes
+
 SLICE = 256 << 10
 """Bytes that a socket is given at a time."""
 
@@ -93,7 +95,7 @@ class _Watched(io.RawIOBase):
         count = self._raw.readinto(buffer)
         self._waited += time.monotonic() - start
         self._arrived += count or 0
-        if self._arrived >= Limits.stall_bytes:
+        if self._arrived >= STALL_BYTES:
             self._waited, self._arrived = 0.0, 0
         elif count and self._timeout is not None and self._waited > self._timeout:
             raise TimeoutError('timed out')

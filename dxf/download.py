@@ -99,7 +99,7 @@ class Download:
     def chunks(self, chunk_size: int) -> Iterator[bytes]:
         """Yield the blob in chunks, the last one only when size and digest are right.
 
-        :param chunk_size: bytes of every chunk but the last
+        :param chunk_size: bytes of every chunk but the last; 0 for pieces as they arrive
         :raises DXFDigestMismatchError: the registry sent something else
         :raises DXFSizeMismatchError: it sent more or less than it declared
         :raises requests.exceptions.RequestException: the connection broke, and resuming did not help
@@ -231,7 +231,13 @@ class Download:
         start, end = segment
         response = self._rest(start, end)
         check_range(response, start, self._size, end)
-        return None, pieces(response, self._limits)
+        return None, self._closed_after(response)
+
+    def _closed_after(self, response: Response) -> Iterator[bytes]:
+        try:
+            yield from pieces(response, self._limits)
+        finally:
+            close(response)
 
     def _following(self) -> Iterator[bytes]:
         """Return what follows the bytes that have been received."""
@@ -281,8 +287,18 @@ def held_back(stream: Iterable[bytes], chunk_size: int) -> Iterator[bytes]:
     """Cut a stream into chunks of exactly ``chunk_size`` bytes, and hold the last one back until the stream has ended.
 
     A stream that raises at its end has then yielded fewer bytes than it holds.
+
+    :param chunk_size: 0 to leave the pieces as they are
     """
     rest = b''
+    if not chunk_size:
+        for piece in stream:
+            if rest:
+                yield rest
+            rest = piece or rest
+        if rest:
+            yield rest
+        return
     for piece in stream:
         rest = rest + piece if rest else piece
         whole = (len(rest) - 1) // chunk_size * chunk_size

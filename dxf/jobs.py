@@ -3,6 +3,7 @@
 What is done is not known here.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
@@ -73,6 +74,8 @@ class _Crew:
 
     def cancel(self) -> None:
         """End all tasks, and wait for the threads; daemons as they are, they keep no process from its end."""
+        if sys.is_finalizing():  # they stand still by now, perhaps with what is locked below
+            return
         with self.changed:
             self.ending = self.cancelled = True
             self.changed.notify_all()

@@ -40,11 +40,15 @@ class UploadJournal:
         self._repository = repository
         self._identity = {'repository': repository, 'file': path, 'digest': digest, 'size': file.size,
                           'modified': file.status.st_mtime_ns}
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        _remove_old(folder)
-        name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:32]
-        self._path = os.path.join(folder, f'{name}.json')
-        self._file = open_locked(self._path, 0o600)
+        self._file: int | None = None
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _remove_old(folder)
+            name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:32]
+            self._path = os.path.join(folder, f'{name}.json')
+            self._file = open_locked(self._path, 0o600)
+        except OSError as error:
+            raise OSError(error.errno, f'cannot remember the upload there: {error.strerror}', folder) from error
 
     def read(self) -> tuple[str, int] | None:
         """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""

@@ -1,16 +1,15 @@
 """Limits: how long dxf waits, how often it tries and how much it reads."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection, and for the next byte on it."""
 
-READ_SIZE = 1 << 20
-"""Bytes to read at a time: the largest that still gains."""
+READ_SIZE = 512 << 10
+"""Bytes to read at a time: more gains nothing, and has the memory for it asked of the system anew each time."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
 
     A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies

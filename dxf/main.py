@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -99,7 +98,7 @@ def _job(command: Command, given: dict[str, Any], settings: Settings) -> Job:
         except DXFInvalidNameError as error:
             raise UsageError(str(error)) from None
     if given.get('progress') is not None:
-        settings = replace(settings, progress=given['progress'])
+        settings = settings._replace(progress=given['progress'])
     return Job(settings, command.actions, repository, operands, given.get('output'), given.get('resume', False))
 
 

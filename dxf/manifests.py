@@ -5,8 +5,7 @@ manifest came from is not known here; how schema 1 is signed and verified has a 
 """
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from dxf.documents import Json, load_object, member
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
@@ -35,8 +34,7 @@ _VAGUE = ('', 'application/json', 'application/octet-stream', 'text/plain')
 """Content types that say nothing about a manifest; some registries send no better."""
 
 
-@dataclass(frozen=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """Points to content: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md."""
 
     digest: str
@@ -45,8 +43,7 @@ class Descriptor:
     platform: str | None = None
 
 
-@dataclass(frozen=True)
-class ImageManifest:
+class ImageManifest(NamedTuple):
     """One image, or one alias that dxf wrote: a configuration, and layers in their order."""
 
     text: str
@@ -56,8 +53,7 @@ class ImageManifest:
     layers: tuple[Descriptor, ...]
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """Several manifests under one name, mostly one a platform; a Docker list or an OCI index."""
 
     text: str

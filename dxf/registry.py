@@ -5,7 +5,6 @@ What is in one of its repositories belongs to the client.
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -186,7 +185,7 @@ class DXFBase:
 
     def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        limits = replace(self._limits, redirects=0)
+        limits = self._limits._replace(redirects=0)
         response = self._send('get', url, limits, auth=TokenRequestAuth(authorization),
                               headers={'User-Agent': user_agent})
         raise_for_status(response, limits)

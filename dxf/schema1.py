@@ -7,7 +7,7 @@ https://distribution.github.io/distribution/spec/deprecated-schema-v1/
 """
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jwcrypto.common import JWException, base64url_decode, base64url_encode
 from jwcrypto.jwk import JWK
@@ -28,8 +28,7 @@ class DXFInvalidSignatureError(DXFError, InvalidJWSSignature):
     """A schema 1 signature that does not fit what it signs; also jwcrypto's InvalidJWSSignature."""
 
 
-@dataclass(frozen=True)
-class Schema1Manifest:
+class Schema1Manifest(NamedTuple):
     """What a schema 1 manifest says.
 
     ``digest`` is that of what was signed, the text without its signatures; ``blobs`` is read from there too.
@@ -40,8 +39,7 @@ class Schema1Manifest:
     blobs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Signature:
+class _Signature(NamedTuple):
     protected: str
     signature: str
     header: dict[str, Json]

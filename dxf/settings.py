@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dxf.auth import check_authorization
 from dxf.client import JOBS, SCHEMAS
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host
+
+RETRIES = Limits().retries
 
 VARIABLES = {
     'DXF_HOST': "the registry's host, such as registry.example.com:5000; docker.io for Docker Hub",
@@ -20,12 +22,12 @@ VARIABLES = {
     'DXF_AUTH_HOST': 'host of the token server, in place of the one that the registry names',
     'DXF_PROGRESS': '1: show progress bars; 0: do not; lines, json: as --progress; else bars on a terminal only',
     'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
-    'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default 1 MiB)',
+    'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
     'DXF_JOBS': f'blobs to move at once (default {JOBS}); 1: strictly one after the other',
     'DXF_PLATFORM': 'os/architecture[/variant]: of a multi-platform alias, this platform alone',
     'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
-    'DXF_RETRIES': f'attempts after the first (default {Limits.retries})',
+    'DXF_RETRIES': f'attempts after the first (default {RETRIES})',
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
@@ -43,8 +45,7 @@ class SettingsError(Exception):
     """A variable that is missing or malformed; the text names it."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The environment of one command."""
 
     host: str
@@ -60,7 +61,7 @@ class Settings:
     chunk_size: int | None = None
     platform: str | None = None
     timeout: float | tuple[float, float] = TIMEOUT
-    retries: int = Limits.retries
+    retries: int = RETRIES
     schema: str = 'v2'
     jobs: int = JOBS
     state_folder: str = ''
@@ -175,7 +176,7 @@ def _state_folder(environ: Mapping[str, str]) -> str:
 
 
 def _retries(value: str | None) -> int:
-    retries = Limits.retries if value is None else _whole(value)
+    retries = RETRIES if value is None else _whole(value)
     if retries is None:
         raise SettingsError('DXF_RETRIES is a number of attempts, 0 or more')
     return retries

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
@@ -85,12 +86,20 @@ class Source:
         :raises DXFSourceError: it is not
         """
 
+    @property
+    def tells_changes(self) -> bool:
+        """Whether :meth:`check` notices whatever is written to it from now on."""
+        return False
+
     def changed(self) -> DXFSourceError:
         """Return the error that says so."""
         return DXFSourceError(f'{self.name} changed while it was being uploaded')
 
     def close(self) -> None:
         """Close what was opened for it; a caller's file stays open."""
+
+FINE, COARSE = 100_000_000, 3_000_000_000
+"""Nanoseconds in which a file may be written to twice without another time of modification."""
 
 
 class File(Source):
@@ -117,6 +126,16 @@ class File(Source):
         """
         if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
             raise self.changed()
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether :meth:`check` notices whatever is written to it from now on.
+
+        Not where it was written to a moment ago: its time would stay the same. Some file systems count whole seconds.
+        """
+        modified = self.status.st_mtime_ns
+        moment = COARSE if modified % 1_000_000_000 == 0 else FINE
+        return 0 < modified < time.time_ns() - moment
 
     def close(self) -> None:
         """Close it."""

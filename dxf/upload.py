@@ -6,7 +6,6 @@ Authentication is not known here: an upload is handed what makes its requests.
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -35,12 +34,11 @@ WORTH_WAITING = 1.0
 """Seconds in which the part on its way should end, where there is nothing more to send after it."""
 
 
-@dataclass
 class Manners:
     """What a registry has refused so far: the fewest bytes in a PATCH, and in a PUT."""
 
-    patch: float = float('inf')
-    put: float = float('inf')
+    def __init__(self) -> None:
+        self.patch = self.put = float('inf')
 
     def learn(self, is_part: bool, size: int) -> None:
         """Take note that a body was refused: a PATCH's or, with the last part, a PUT's."""
@@ -85,7 +83,6 @@ class Upload:
     def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
                  registry: str, limits: Limits, on_piece: OnPiece, journal: Journal | None = None) -> None:
         self._source = source
-        self._size = source.size or 0
         self._session = session
         self._stored_size = stored_size
         self._manners = MANNERS.setdefault(registry, Manners())
@@ -93,6 +90,7 @@ class Upload:
         self._on_piece = on_piece
         self._journal = journal
         self._lookout: Lookout | None = None
+        self._is_hashed_ahead = False
         self._expected: str | None = None
         self._digest = ''
         self._attempts = Attempts(limits)
@@ -102,6 +100,10 @@ class Upload:
         self._begun = time.monotonic()
         self._stored = 0
         self._reported = 0
+
+    @property
+    def _size(self) -> int:
+        return self._source.size or 0
 
     def send(self, digest: str) -> None:
         """Send the source, by as many sessions as it takes.
@@ -115,7 +117,8 @@ class Upload:
     def send_hashed_ahead(self, expected: str | None, check_exists: bool) -> str:
         """Send a source that several threads may read, and stop where the registry turns out to have it.
 
-        It is hashed ahead of what is sent of it, and looked for then. Nothing is reported before that is known.
+        It is hashed ahead of what is sent of it, and looked for then. Nothing is reported before that is known. What is
+        sent is hashed again only if the source could not tell that it changed meanwhile; the registry does that anyway.
 
         :param expected: what its digest should be, ``None`` for any
         :param check_exists: look for it
@@ -124,6 +127,7 @@ class Upload:
         :raises DXFSourceError: it changed
         """
         self._expected = expected
+        self._is_hashed_ahead = self._source.tells_changes
         self._lookout = lookout = Lookout(self._source, self._stored_size if check_exists else lambda digest: None)
         try:
             self._send()
@@ -225,7 +229,7 @@ class Upload:
 
     def _send_rest(self, start: int, part: int) -> None:
         """Send what follows the first ``start`` bytes: all parts but the last by PATCH, and that one in the PUT."""
-        sha256 = self._hashed(hashlib.sha256(), 0, start)
+        sha256 = None if self._is_hashed_ahead else self._hashed(hashlib.sha256(), 0, start)
         while True:
             if self._lookout is not None and self._lookout.done:
                 self._look()
@@ -280,7 +284,9 @@ class Upload:
         return body.sha256
 
     def _hashed(self, sha256: Any, start: int, end: int) -> Any:
-        """Return the hash with a stretch of the source added to it."""
+        """Return the hash with a stretch of the source added to it; ``None`` where the lookout's is all there is."""
+        if sha256 is None:
+            return None
         after = sha256.copy()
         for piece in self._source.read(start, end):
             after.update(piece)

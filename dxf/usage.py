@@ -1,7 +1,7 @@
 """Usage: the table of the subcommands, from which the parser and its help are made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dxf import commands
 from dxf.commands import Job
@@ -12,8 +12,7 @@ COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHO
 """The variables that matter to every command."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """An option of a subcommand; ``value`` names what follows it, or lists what may; without one it stands alone."""
 
     flags: tuple[str, ...]
@@ -28,8 +27,7 @@ class Option:
         return f'[{flag}{(" " if len(flag) == 2 else "=") + choices if choices else ""}]'
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A subcommand.
 
     ``operands`` is what follows its name; ``fewest`` and ``most`` (``None``: any number) count them.

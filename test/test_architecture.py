@@ -30,7 +30,8 @@ TRANSFERS = ('source', 'bodies', 'sessions', 'upload', 'streaming', 'download', 
 """What moves blobs, and is handed what makes its requests."""
 
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
-        ('main', 'difflib')}
+        ('main', 'difflib'), ('auth', 'www_authenticate'), ('client', 'delivery'), ('client', 'journal'),
+        ('commands', 'files')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -194,7 +193,7 @@ def test_data_at_hand_with_another_digest_is_refused_before_anything_is_sent(cli
 ])
 def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, traffic: Traffic, size: int, ranges: list[str],
                                                      last: int) -> None:
-    client._limits = replace(client._limits, small_part=4)
+    client._limits = client._limits._replace(small_part=4)
     content = CONTENT[:size]
     assert client.push_blob(data=iter([content])) == hash_bytes(content)
     parts = [request for request in traffic.requests if request.method == 'PATCH']
@@ -207,7 +206,7 @@ def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, traffic: Traff
 
 
 def test_the_parts_do_not_depend_on_the_pieces(client: DXF) -> None:
-    client._limits = replace(client._limits, small_part=10)
+    client._limits = client._limits._replace(small_part=10)
     pieces = (CONTENT[start:start + 3] for start in range(0, len(CONTENT), 3))
     assert client.push_blob(data=pieces) == hash_bytes(CONTENT)
     assert pulled(client, hash_bytes(CONTENT)) == CONTENT
@@ -302,7 +301,7 @@ def test_progress_of_data_has_no_size(client: DXF, source: Sources) -> None:
 
 
 def test_progress_of_a_stream_in_parts_tells_every_byte_once(client: DXF) -> None:
-    client._limits = replace(client._limits, small_part=5)
+    client._limits = client._limits._replace(small_part=5)
     calls = Calls()
     client.push_blob(progress=calls, data=(bytes([byte]) for byte in CONTENT))
     assert b''.join(call[1] for call in calls) == CONTENT
@@ -384,8 +383,15 @@ def test_pulls_may_run_side_by_side(client: DXF) -> None:
     assert [b''.join(stream) for stream in reversed(streams)] == contents[::-1]
 
 
-@pytest.mark.parametrize('chunk_size', [0, -1])
-def test_a_chunk_has_at_least_one_byte(client: DXF, traffic: Traffic, chunk_size: int) -> None:
+def test_pieces_as_they_arrive_are_the_blob(client: DXF) -> None:
+    content = os.urandom(3_000_000)
+    chunks = list(client.pull_blob(client.push_blob(data=content), chunk_size=0))
+    assert b''.join(chunks) == content
+    assert all(0 < len(chunk) <= 1 << 20 for chunk in chunks)
+
+
+@pytest.mark.parametrize('chunk_size', [-1, -8192])
+def test_a_chunk_has_no_negative_size(client: DXF, traffic: Traffic, chunk_size: int) -> None:
     with pytest.raises(ValueError):
         client.pull_blob(MISSING, chunk_size=chunk_size)
     assert traffic.lines() == []

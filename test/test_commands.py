@@ -375,8 +375,6 @@ def test_standard_output_needs_only_write_and_flush(shell: Shell, repo: str, log
 
 
 @pytest.mark.parametrize(('chunk_size', 'sizes'), [
-    pytest.param(None, [20000], id='the default'),
-    pytest.param('', [20000], id='empty is the default'),
     pytest.param('8192', [8192, 8192, 3616], id='in three'),
     pytest.param('7000', [7000, 7000, 6000], id='the last one is shorter'),
     pytest.param('10000', [10000, 10000], id='no empty one at the end'),
@@ -391,6 +389,19 @@ def test_pull_blob_writes_chunks_of_the_size_that_is_set(open_shell: Shell, repo
         patched.setattr(sys, 'stdout', writer)
         assert doit(['pull-blob', repo, digest], environ) == 0
     assert [len(some) for some in writer.written] == sizes
+
+
+@pytest.mark.parametrize('chunk_size', [None, ''])
+def test_pull_blob_writes_pieces_as_they_arrive_unless_told(open_shell: Shell, repo: str, chunk_size: str | None,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    content = os.urandom(3_000_000)
+    digest, = open_shell.push(repo, content)
+    writer = Writer()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, 'stdout', writer)
+        assert doit(['pull-blob', repo, digest], open_shell.environ(DXF_CHUNK_SIZE=chunk_size)) == 0
+    assert b''.join(writer.written) == content
+    assert max(map(len, writer.written)) > 8192
 
 
 # DXF_BLOB_INFO

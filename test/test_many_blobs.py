@@ -604,7 +604,7 @@ def test_all_digests_are_checked_before_the_first_request(server: ScriptedRegist
         with pytest.raises((DXFInvalidNameError, DXFUnexpectedDigestMethodError)):
             pulled(client.pull_blobs([*store(server, contents_of(2)), digest]))
         with pytest.raises(ValueError, match='chunk_size'):
-            pulled(client.pull_blobs(store(server, contents_of(2)), 0))
+            pulled(client.pull_blobs(store(server, contents_of(2)), -1))
     assert not server.requests
 
 

@@ -283,7 +283,8 @@ def test_tqdm_is_not_imported_without_a_bar(open_registry: Place, repo: str, rea
 # Several blobs, and forms for programs
 
 
-def test_several_blobs_have_a_bar_for_all_of_them_on_a_terminal(open_registry: Place, repo: str, tmp_path: Path) -> None:
+def test_several_blobs_have_a_bar_for_all_of_them_on_a_terminal(open_registry: Place, repo: str,
+                                                                tmp_path: Path) -> None:
     files = []
     for number in range(3):
         files.append(str(tmp_path / f'{number}'))
@@ -363,7 +364,7 @@ def test_no_progress_is_told_where_none_is_wanted(open_registry: Place, repo: st
 def test_what_broke_off_is_told_of_too(capfd: pytest.CaptureFixture[str]) -> None:
     with dxf_progress.progress('json') as shown:
         assert shown is not None
-        shown(DIGEST, b'some', TOTAL)
+        shown.__call__(DIGEST, b'some', TOTAL)
     entry = json.loads(capfd.readouterr().err)
     assert (entry['bytes'], entry['done']) == (4, False)
 

@@ -107,8 +107,8 @@ def test_connections_that_share_one_pace_are_given_up() -> None:
 
 
 @pytest.mark.parametrize('limits, jobs, reason', [
-    (replace(LIMITS, ranges=len(BLOB) + 1), 4, 'a small blob'),
-    (replace(LIMITS, fast=1), 4, 'fast enough'),
+    (LIMITS._replace(ranges=len(BLOB) + 1), 4, 'a small blob'),
+    (LIMITS._replace(fast=1), 4, 'fast enough'),
     (LIMITS, 1, 'strictly one after the other'),
 ])
 def test_one_connection_is_used_where_more_are_not_wanted(limits: Limits, jobs: int, reason: str) -> None:
@@ -138,7 +138,8 @@ def refused(request: Request, answer: Answer) -> Answer:
 
 def another_range(request: Request, answer: Answer) -> Answer:
     """Send another range than was asked for."""
-    return replace(answer, headers={'Content-Range': f'bytes 1-2/{len(BLOB)}'}) if 'Range' in request.headers else answer
+    headers = {'Content-Range': f'bytes 1-2/{len(BLOB)}'}
+    return replace(answer, headers=headers) if 'Range' in request.headers else answer
 
 
 def compressed(request: Request, answer: Answer) -> Answer:
@@ -165,17 +166,18 @@ def later(spoil: Callable[[Answer], Answer]) -> Callable[[Request, Answer], Answ
 @pytest.mark.parametrize('spoil', [
     lambda answer: Answer(503), lambda answer: Answer(200, body=BLOB), lambda answer: replace(answer, reset=PIECE),
     lambda answer: Answer(206, answer.headers, next(iter(answer.body)), declared=32 * KIB),
-    lambda answer: Answer(206, answer.headers, next(iter(answer.body))), lambda answer: Answer(401), lambda answer: Answer(404),
+    lambda answer: Answer(206, answer.headers, next(iter(answer.body))), lambda answer: Answer(401),
+    lambda answer: Answer(404),
 ], ids=['unavailable', 'whole', 'reset', 'cut', 'short', 'unauthorised', 'gone'])
 def test_what_breaks_by_several_goes_on_by_one(spoil: Callable[[Answer], Answer]) -> None:
-    assert pull(Paced(each=0.002, spoil=later(spoil))) == BLOB
+    assert pull(Paced(each=0.01, spoil=later(spoil))) == BLOB
 
 
 def test_wrong_bytes_of_a_segment_are_never_taken_for_the_blob() -> None:
     def wrong(answer: Answer) -> Answer:
         return replace(answer, body=bytes(answer.declared or 0))
     got = b''
-    paced = Paced(each=0.002, spoil=later(wrong))
+    paced = Paced(each=0.01, spoil=later(wrong))
     with ScriptedRegistry() as server:
         server.hook = paced
         with DXF(server.host, REPO, None, True, limits=LIMITS) as client, pytest.raises(DXFDigestMismatchError):
@@ -188,7 +190,7 @@ def test_a_registry_that_goes_away_is_an_error() -> None:
     def gone(request: Request, answer: Answer) -> Answer:
         return replace(answer, reset=PIECE) if 'Range' in request.headers else answer
     with pytest.raises(RequestException):
-        pull(Paced(each=0.002, spoil=gone))
+        pull(Paced(each=0.01, spoil=gone))
 
 
 def test_a_reader_that_goes_away_ends_the_threads() -> None:

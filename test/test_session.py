@@ -389,7 +389,7 @@ def test_retry_after_is_waited_for(server: ScriptedRegistry, connect: Callable[.
 def test_retry_after_is_really_slept(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
     server.script('GET', TAGS, [Answer(429, {'Retry-After': '1'}), Answer(body=b'{"tags": []}')])
     begin = time.monotonic()
-    connect(server, replace(FAST, longest_retry_after=0.3)).list_aliases()
+    connect(server, FAST._replace(longest_retry_after=0.3)).list_aliases()
     assert 0.3 <= time.monotonic() - begin < 0.9
 
 
@@ -693,7 +693,7 @@ def test_what_is_deleted_leaves_the_connection_free(server: ScriptedRegistry, co
 
 def test_a_connection_that_the_server_closed_is_replaced_unnoticed(server: ScriptedRegistry,
                                                                    connect: Callable[..., DXF]) -> None:
-    client = connect(server, replace(FAST, retries=0))
+    client = connect(server, FAST._replace(retries=0))
     for number in range(3):
         server.script('GET', TAGS, [Answer(body=b'{"tags": ["x"]}', undelimited=True)])
         assert client.list_aliases() == ['x']

@@ -115,7 +115,9 @@ def test_a_source_that_fails_within_its_first_part_opens_no_session(error: type[
 
 @pytest.mark.parametrize('shortest, sent', [
     ('4', [('patch', b'0123'), ('patch', b'4567'), ('put', b'89')]),
-    ('5', [('put', CONTENT)]),  # a copy, which needs no parts
+    ('5', [('patch', b'01234'), ('put', b'56789')]),
+    ('10', [('put', CONTENT)]),
+    ('99', [('put', CONTENT)]),  # more than is kept in memory: a copy, which needs no parts
 ])
 def test_no_part_is_shorter_than_the_registry_wants_it(shortest: str, sent: list[tuple[str, bytes]]) -> None:
     desk = Desk(shortest=shortest)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +150,13 @@ def test_what_urllib3_logs_has_no_query(server: ScriptedRegistry, caplog: pytest
 
 def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> None:
     assert list(TIMEOUT) == [10, 60]
-    assert asdict(Limits()) == {
+    assert Limits()._asdict() == {
         'retries': 4, 'backoff': 0.5, 'longest_backoff': 8, 'longest_retry_after': 60, 'longest_waiting': 300,
         'stall_seconds': 60, 'stall_bytes': 16 << 10, 'redirects': 5, 'manifest': 4 << 20, 'token': 128 << 10,
         'error': 64 << 10, 'page': 4 << 20, 'pages': 10_000,
         'part': 64 << 20, 'small_part': 4 << 20, 'ranges': 64 << 20, 'fast': 100 << 20}
-    for name, value in asdict(Limits()).items():
-        limits = replace(Limits(), **{name: value + 1})
+    for name, value in Limits()._asdict().items():
+        limits = Limits()._replace(**{name: value + 1})
         assert DXF('localhost', REPO, limits=limits)._limits == DXFBase('localhost', limits=limits)._limits == limits
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def test_pushes_lose_nothing_when_the_registries_come_and_go(pair: Pair, paths: 
             for countdown in countdowns:
                 countdown(*arguments)
         # Both may be among those that nginx leaves alone for a second.
-        with client(pair, repo, limits=replace(LIMITS, backoff=0.4)) as pushing:
+        with client(pair, repo, limits=LIMITS._replace(backoff=0.4)) as pushing:
             assert pushing.push_blobs(paths, progress=progress) == DIGESTS
         assert all(countdown.done for countdown in countdowns)
         assert all(registry.running for registry in pair.registries)

@@ -63,15 +63,9 @@ def test_a_file_that_is_no_larger_than_a_part_goes_in_one_put(source: Source, li
     (5, [b'01234', b'56789']),  # the last part is never empty: ECR answers 500 to an empty one
     (3, [b'012', b'345', b'678', b'9']),
 ])
-@pytest.mark.parametrize('ahead', [False, True], ids=['hashed before', 'hashed ahead'])
-def test_parts_follow_the_locations_that_the_registry_gives(source: Source, part: int, parts: list[bytes],
-                                                            ahead: bool) -> None:
+def test_parts_follow_the_locations_that_the_registry_gives(source: Source, part: int, parts: list[bytes]) -> None:
     desk, told = Desk(), Told()
-    upload = desk.upload(source, told, part=part)
-    if ahead:
-        assert upload.send_hashed_ahead(None, True) == DIGEST
-    else:
-        upload.send(DIGEST)
+    desk.upload(source, told, part=part).send(DIGEST)
     urls = [FIRST + (str(number) if number else '') for number in range(len(parts))]
     urls[-1] = ended(urls[-1], DIGEST)
     assert desk.sent == list(zip(['patch'] * (len(parts) - 1) + ['put'], urls, parts, strict=True))
@@ -81,6 +75,17 @@ def test_parts_follow_the_locations_that_the_registry_gives(source: Source, part
     assert told[0] == (DIGEST, b'')
     assert b''.join(piece for _, piece in told) == CONTENT
     assert {digest for digest, _ in told} == {DIGEST}
+
+
+@pytest.mark.parametrize('part', [9, 5, 4, 3])
+def test_a_source_that_is_hashed_ahead_is_sent_once_in_parts(source: Source, part: int) -> None:
+    desk, told = Desk(), Told()
+    assert desk.upload(source, told, part=part).send_hashed_ahead(None, True) == DIGEST
+    assert b''.join(data for _, _, data in desk.sent) == CONTENT
+    assert [method for method, _, _ in desk.sent] == ['patch'] * (len(desk.sent) - 1) + ['put']
+    assert max(len(data) for _, _, data in desk.sent) <= part
+    assert told[0] == (DIGEST, b'')
+    assert b''.join(piece for _, piece in told) == CONTENT
 
 
 @pytest.mark.parametrize('shortest, parts', [('4', [b'0123', b'4567', b'89']), ('7', [b'0123456', b'789']),

@@ -269,7 +269,8 @@ def test_every_command_has_its_own_help(command: usage.Command, columns: str, ca
     text = shown(capfd, command.name, '--help')
     assert command.purpose in text
     assert ' '.join(text.split()).startswith(f'usage: {command.line} ')
-    assert [option.flags for option in command.options if ', '.join(option.flags) not in text.replace(' FILE', '')] == []
+    flags = [', '.join(option.flags) for option in command.options]
+    assert [flag for flag in flags if flag not in text.replace(' FILE', '')] == []
     assert command.example in text and f'dxf {command.name}' in command.example
     assert [name for name in (*command.variables, *usage.COMMON) if name not in text] == []
     assert [line for line in text.splitlines() if len(line) > WIDEST] == []
