@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from bench.measuring import Command
 from bench.workspace import BenchError
 
 PEER = '12.1.1'
-PEER_FOLDER = Path(__file__).parents[1] / '.venvs' / 'peer'
+ROOT = Path(__file__).parents[1]
+OUR_FOLDER, PEER_FOLDER = ROOT / '.venvs' / 'own', ROOT / '.venvs' / 'peer'
 LIBRARY = Path(__file__).with_name('library.py')
 
 
@@ -41,14 +42,13 @@ class Dxf:
 
 
 def ours() -> Dxf:
-    """Return the dxf that is installed beside the Python that runs this.
+    """Return this dxf, installed as users install it: a development install takes longer to start.
 
-    :raises BenchError: there is none
+    :raises BenchError: it cannot be installed
     """
-    path = Path(sys.executable).with_name('dxf')
-    if not path.exists():
-        raise BenchError('dxf is not installed beside this Python: run this by make bench')
-    return Dxf('dxf', str(path), sys.executable)
+    found = _installed('dxf', OUR_FOLDER, str(ROOT))
+    _do([found.python, *PIP, '--no-deps', '--force-reinstall', str(ROOT)])  # it may have changed since
+    return found
 
 
 def peer() -> Dxf:
@@ -56,18 +56,27 @@ def peer() -> Dxf:
 
     :raises BenchError: it cannot be installed
     """
-    programs = PEER_FOLDER / 'bin'
-    found = Dxf(f'python-dxf {PEER}', str(programs / 'dxf'), str(programs / 'python'))
-    made = PEER_FOLDER / f'made-{PEER}'
+    return _installed(f'python-dxf {PEER}', PEER_FOLDER, f'python-dxf=={PEER}')
+
+
+PIP = ('-m', 'pip', '--disable-pip-version-check', '-qq', 'install')
+
+
+def _installed(name: str, folder: Path, package: str) -> Dxf:
+    """Return a package in a virtual environment of its own, which is made if it is not there."""
+    found = Dxf(name, str(folder / 'bin' / 'dxf'), str(folder / 'bin' / 'python'))
+    made = folder / f'made-{name.rpartition(" ")[2]}'
     if not made.exists():
-        for command in ([sys.executable, '-m', 'venv', '--clear', str(PEER_FOLDER)],
-                        [found.python, '-m', 'pip', '--disable-pip-version-check', '-qq', 'install',
-                         f'python-dxf=={PEER}']):
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise BenchError(f'{" ".join(command)}: {done.stderr.strip()}')
+        _do([sys.executable, '-m', 'venv', '--clear', str(folder)])
+        _do([found.python, *PIP, package])
         made.touch()
     return found
+
+
+def _do(command: Sequence[str]) -> None:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f'{" ".join(command)}: {done.stderr.strip()}')
 
 
 def optional(name: str) -> str | None:
