@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from test.registry import Registry
 from bench import contenders
@@ -15,6 +16,7 @@ from bench.workspace import MIB, BenchError, Workspace, digest_of, freshen, writ
 REPO, IMAGE = 'bench/blob', 'bench/image:latest'
 CURL = '``curl -o /dev/null``'
 CURL_HASHED = '``curl`` into ``openssl dgst``'
+SENT_ALONE = '``curl -T`` alone, digest and session given'
 CURL_PUSH = '``openssl dgst``, ``curl -T``'
 PULL, PUSH, THERE = '``dxf pull-blob``', '``dxf push-blob``', '``dxf push-blob``, already there'
 STREAM = '``dxf pull-blob``, ``DXF_JOBS=1``'
@@ -150,7 +152,15 @@ def _pushers(registry: Registry, room: Path, file: Path, ours: Dxf, peer: Dxf) -
         write_layout(layout, file)
         return [(contenders.skopeo_push if tool == 'skopeo' else contenders.crane_push)(
             program, registry.host, IMAGE, layout)]
+
+    def sent_alone() -> list[Command]:
+        freshen(file)
+        digest = digest_of(file)
+        with urlopen(Request(f'{registry.url}/v2/{REPO}/blobs/uploads/', b'', method='POST')) as opened:
+            url = f'{opened.headers["Location"]}&digest={digest}'
+        return [contenders.curl('-o', '/dev/null', '-T', str(file), url)]
     yield Contender(CURL_PUSH, lambda: new(contenders.curl_push(registry.url, REPO, file)))
+    yield Contender(SENT_ALONE, sent_alone)
     yield Contender(PUSH, lambda: new(ours.command('push-blob', REPO, str(file))), environ)
     yield Contender(_of(peer, 'push-blob'), lambda: new(peer.command('push-blob', REPO, str(file))), environ)
     skopeo, crane = contenders.optional('skopeo'), contenders.optional('crane')

@@ -30,6 +30,11 @@ REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
 REMEMBERED_PART = 16 << 20
 """Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
 
+PART_SECONDS = 2.0
+"""Seconds that a large part may take at least: no larger ones than ``Limits.part`` on a slow line."""
+
+LONGEST_PART = 1 << 30
+
 WORTH_WAITING = 1.0
 """Seconds in which the part on its way should end, where there is nothing more to send after it."""
 
@@ -165,6 +170,8 @@ class Upload:
             except (RequestException, DXFMiscountError) as error:
                 is_lost = isinstance(error, DXFMiscountError) or _status_of(error) in LOST
                 lost += is_lost
+                if self._outgrew(error, ways[0]):
+                    continue
                 if len(ways) > 1 and self._refuses(error):
                     self._manners.learn(*self._last_body)
                     ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
@@ -237,14 +244,15 @@ class Upload:
             try:
                 sha256 = self._send_part(start, end, sha256)
             except RequestException as error:
-                if not may_help(error):
-                    raise
-                if end == self._size and self._is_stored():  # only the answer was lost
-                    if _answer(error) is not None:
-                        self._session.cancel()
-                    return
-                if self._refuses(error):
-                    raise
+                if not self._outgrew(error, part):
+                    if not may_help(error):
+                        raise
+                    if end == self._size and self._is_stored():  # only the answer was lost
+                        if _answer(error) is not None:
+                            self._session.cancel()
+                        return
+                    if self._refuses(error):
+                        raise
                 stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
                 if stored is None or not self._attempts.again(_answer(error)):
                     raise
@@ -257,15 +265,29 @@ class Upload:
             self._remember(start)
 
     def _end_of_part(self, start: int, part: int) -> int:
-        """Return where the next part ends: early, as long as it may turn out that none are wanted."""
+        """Return where the next part ends: early, as long as it may turn out that none are wanted.
+
+        Later ones grow with the speed at which they leave: each waits for an answer, which takes time of its own.
+        """
         if part >= self._size:
             return self._size
         if self._lookout is not None:
             part = min(part, max(self._limits.part // 4, self._session.shortest_part))
+        elif self._journal is None and part > REMEMBERED_PART:
+            grown = min(int(self._rate(start) * PART_SECONDS), LONGEST_PART)
+            part = grown if part < grown < self._manners.patch else part
         end = min(start + part, self._size)
         if end == self._size and end - start >= self._manners.put > 1:  # more than the registry takes in a PUT
-            return end - int(self._manners.put) + 1
+            return end - max(min(int(self._manners.put) // 2, self._limits.small_part), 1)
         return end
+
+    def _outgrew(self, error: Exception, part: int) -> bool:
+        """Say, and learn, whether the registry takes parts, but not as large a one as it was sent now."""
+        is_part, size = self._last_body
+        if not is_part or size <= part or not self._refuses(error):
+            return False
+        self._manners.learn(is_part, size)
+        return True
 
     def _send_part(self, start: int, end: int, sha256: Any) -> Any:
         """Send a part, the last one together with the digest; return the hash of all up to its end."""
@@ -306,11 +328,13 @@ class Upload:
         self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
         self._reported = end
 
+    def _rate(self, sent: int) -> float:
+        """Return bytes a second, so far."""
+        return sent / max(time.monotonic() - self._begun, 0.001)
 
     def _is_nearly_there(self, end: int) -> bool:
         """Say whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
-        rate = end / max(time.monotonic() - self._begun, 0.001)
-        return (self._part_end - end) / rate < WORTH_WAITING
+        return (self._part_end - end) / self._rate(end) < WORTH_WAITING
 
 
 def as_expected(actual: str, expected: str | None) -> str:

@@ -15,7 +15,7 @@ from dxf import hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
 from dxf.source import Source, open_source
 
-from .desk import NOWHERE, Desk, ended, ignore
+from .desk import NOWHERE, Desk, answer, ended, ignore
 from .places import Place
 from .sources import CHANGED, CONTENT, DIGEST, written
 from .traffic import Traffic
@@ -75,6 +75,62 @@ def test_parts_follow_the_locations_that_the_registry_gives(source: Source, part
     assert told[0] == (DIGEST, b'')
     assert b''.join(piece for _, piece in told) == CONTENT
     assert {digest for digest, _ in told} == {DIGEST}
+
+
+class LargePartsRefused(Desk):
+    """Takes parts of a few bytes, and counts what it has; larger ones it refuses.
+
+    :param keeps: whether its session outlives a refusal
+    """
+
+    def __init__(self, most: int, status: int, keeps: bool) -> None:
+        super().__init__()
+        self._most = most
+        self._status = status
+        self._keeps = keeps
+        self._count = 0
+
+    def begin(self) -> Response:
+        """Open a session."""
+        self._count = 0
+        return super().begin()
+
+    def request(self, method: str, url: str, data: Any = b'', headers: dict[str, str] | None = None) -> Response:
+        """Take a part, if it is not too large, or tell how much is there."""
+        if method == 'get':
+            if not self._keeps:
+                raise HTTPError(response=answer(404))
+            return answer(204, NOWHERE + 'a', Range=f'0-{self._count - 1}')
+        response = super().request(method, url, data, headers)
+        if method == 'patch' and len(data) > self._most:
+            raise HTTPError(response=answer(self._status))
+        self._count += len(data)
+        return response
+
+
+@pytest.mark.parametrize('status', [400, 405, 413, 416, 500])
+@pytest.mark.parametrize('keeps', [True, False])
+def test_parts_grow_until_they_are_refused(source: Source, monkeypatch: pytest.MonkeyPatch, status: int,
+                                           keeps: bool) -> None:
+    monkeypatch.setattr('dxf.upload.REMEMBERED_PART', 1)
+    monkeypatch.setattr('dxf.upload.LONGEST_PART', 7)
+    desk, told = LargePartsRefused(4, status, keeps), Told()
+    desk.upload(source, told, part=2, backoff=0, retries=3).send(DIGEST)
+    sent = [(method, data) for method, _, data in desk.sent]
+    assert sent[:2] == [('patch', b'01'), ('patch', b'2345678')]  # as fast as that is, it is worth a larger part
+    rest = sent[2:]
+    assert b''.join(data for _, data in rest) == (CONTENT[2:] if keeps else CONTENT)
+    assert max(len(data) for _, data in rest) <= 6 and rest[-1][0] == 'put'
+    assert b''.join(piece for _, piece in told) == CONTENT
+    assert len(desk.cancelled) == desk.opened - 1 == (not keeps)
+
+
+def test_parts_do_not_grow_on_a_slow_line(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('dxf.upload.REMEMBERED_PART', 1)
+    monkeypatch.setattr('dxf.upload.PART_SECONDS', 1e-9)
+    desk = Desk()
+    desk.upload(source, ignore, part=2).send(DIGEST)
+    assert [len(data) for _, _, data in desk.sent] == [2] * 5
 
 
 @pytest.mark.parametrize('part', [9, 5, 4, 3])
