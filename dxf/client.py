@@ -15,7 +15,7 @@ from requests import Response
 from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found, read_body
+from dxf.answers import check_digest_header, error_codes, expect, is_encoded, is_not_found
 from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
 from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFMountFailed,
                             DXFProtocolError)

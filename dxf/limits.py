@@ -13,9 +13,10 @@ class Limits(NamedTuple):
     """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
 
     A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies
-    (Cloudflare's: 100 MB), smaller ones wait for more answers. ``small_part`` is for sources of unknown length, which
-    are kept in memory part by part, and for registries that take no larger one (GHCR). A blob of ``ranges`` bytes or
-    more may be pulled over several connections, where one brings less than ``fast`` bytes a second.
+    (Cloudflare's: 100 MB), smaller ones wait for more answers; on a fast line they grow until they are refused.
+    ``small_part`` is for sources of unknown length, which are kept in memory part by part, and for registries that take
+    no larger one (GHCR). A blob of ``ranges`` bytes or more may be pulled over several connections, where one brings
+    less than ``fast`` bytes a second.
     """
 
     retries: int = 4
