@@ -169,8 +169,8 @@ class DXF(DXFBase):
         digest = as_expected(source.digest(), digest)
         is_new = not check_exists or self._stored_size(digest) is None
         if resume is not None and isinstance(source, File):
-            from dxf.journal import UploadJournal
-            with closing(UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
+            from dxf import journal as journals
+            with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
                 if is_new:
                     Upload(source, *options, journal).send(digest)
                 journal.clear()
@@ -208,7 +208,7 @@ class DXF(DXFBase):
         what the digest says, so that whoever got all chunks has a verified blob.
 
         :param size: return the blob's size in bytes too
-        :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive, of up to 1 MiB
+        :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive
         :return: an iterator of bytes, or ``(iterator, size)``
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
@@ -229,7 +229,8 @@ class DXF(DXFBase):
                 if size:
                     raise
         rest = partial(self._stretch_of_blob, digest)
-        chunks = Download(digest, actual, rest, self._limits, response, jobs=jobs).chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
+        download = Download(digest, actual, rest, self._limits, response, jobs=jobs)
+        chunks = download.chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
         return (chunks, actual) if size else chunks
 
     def pull_blobs(self, digests: Iterable[str], chunk_size: int | None = None
@@ -268,7 +269,7 @@ class DXF(DXFBase):
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
         :raises OSError: the disk has too little space, or the file cannot be written
         """
-        from dxf.delivery import deliver
+        from dxf import delivery
         known = {check_digest(blob[0]): blob[1] for blob in blobs if not isinstance(blob, str)}
         digests = [check_digest(blob if isinstance(blob, str) else blob[0]) for blob in blobs]
         sizes = self._each_once(lambda digest: known[digest] if digest in known else self.blob_size(digest), digests)
@@ -277,7 +278,7 @@ class DXF(DXFBase):
             rest = partial(self._stretch_of_blob, digest)
             return Download(digest, size, rest, self._limits, start=start, sha256=sha256, jobs=self._jobs
                             ).chunks(0)
-        deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
+        delivery.deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
                 partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
 
     def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:

@@ -362,9 +362,9 @@ def test_no_progress_is_told_where_none_is_wanted(open_registry: Place, repo: st
 
 
 def test_what_broke_off_is_told_of_too(capfd: pytest.CaptureFixture[str]) -> None:
-    with dxf_progress.progress('json') as shown:
-        assert shown is not None
-        shown.__call__(DIGEST, b'some', TOTAL)
+    with dxf_progress.progress('json') as progress:
+        shown: Any = progress
+        shown(DIGEST, b'some', TOTAL)
     entry = json.loads(capfd.readouterr().err)
     assert (entry['bytes'], entry['done']) == (4, False)
 
