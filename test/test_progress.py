@@ -16,8 +16,8 @@ import pytest
 import tqdm
 
 import dxf
-from dxf import progress as dxf_progress
 from dxf.main import doit
+from dxf.progress import Reports
 
 from .places import Place
 
@@ -362,11 +362,10 @@ def test_no_progress_is_told_where_none_is_wanted(open_registry: Place, repo: st
 
 
 def test_what_broke_off_is_told_of_too(capfd: pytest.CaptureFixture[str]) -> None:
-    with dxf_progress.progress('json') as progress:
-        shown: Any = progress
-        shown(DIGEST, b'some', TOTAL)
-    entry = json.loads(capfd.readouterr().err)
-    assert (entry['bytes'], entry['done']) == (4, False)
+    reports = Reports(lambda transfer: f'{transfer.digest} {transfer.moved} {transfer.is_done}', 10)
+    reports(DIGEST, b'some', TOTAL)
+    reports.close()
+    assert capfd.readouterr().err == f'{DIGEST} 4 False\n'
 
 
 def test_a_progress_that_is_none_is_refused(open_registry: Place, repo: str, readings: str,
