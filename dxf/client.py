@@ -27,7 +27,7 @@ from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import File, OnPiece, Source, open_source
-from dxf.sessions import UploadSession, next_url
+from dxf.upload_session import UploadSession, next_url
 from dxf.streaming import StreamUpload
 from dxf.upload import Upload, as_expected
 
@@ -124,40 +124,31 @@ class DXF(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
-        lock = Lock()
-
-        def locked(*args: Any) -> None:
-            with lock:
-                if progress is not None:
-                    progress(*args)
+        report = None if progress is None else _one_at_a_time(progress)
 
         def push(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
-            return self._push(source if is_file else None, None if is_file else source, locked, None, check_exists,
-                              check)
+            return self._push(source if is_file else None, None if is_file else source, report, None,
+                              check_exists, check)
         return all_of(push, list(sources), self._jobs)
 
     def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
               check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None) -> str:
         """Store a blob.
 
-        :param check: called with each piece; raises where the blob is not wanted any more
+        :param check: called for each piece that is read; raises where the blob is not wanted any more
         """
         if digest is not None:
             check_digest(digest)
         with closing(open_source(filename, data)) as source:
+            source.on_read = check
             report = _reporter(progress, filename is not None, source.size)
-
-            def on_piece(digest: str, piece: bytes) -> None:
-                check()
-                report(digest, piece)
-            check()
-            digest, size = self._upload(source, digest, check_exists, on_piece, resume)
+            digest, size = self._upload(source, digest, check_exists, report, resume)
         self._sizes[digest] = size
         return digest
 
-    def _upload(self, source: Source, digest: str | None, check_exists: bool, on_piece: OnPiece,
-                resume: str | None) -> tuple[str, int]:
+    def _upload(self, source: Source, digest: str | None, check_exists: bool,
+                on_piece: OnPiece | None, resume: str | None) -> tuple[str, int]:
         steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
         options = (steps, self._stored_size, self._base_url, self._limits, on_piece)
         if source.size is None:
@@ -276,10 +267,9 @@ class DXF(DXFBase):
 
         def fetch_rest(digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
             rest = partial(self._stretch_of_blob, digest)
-            return Download(digest, size, rest, self._limits, start=start, sha256=sha256, jobs=self._jobs
-                            ).chunks(0)
+            return Download(digest, size, rest, self._limits, None, start, sha256, self._jobs).chunks(0)
         delivery.deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
-                partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
+                         partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
 
     def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
         last = '' if end is None else end - 1
@@ -532,15 +522,25 @@ def _refuses_schema(error: HTTPError) -> bool:
         and not _lacks_blob(error)
 
 
+def _one_at_a_time(progress: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls ``progress`` for several threads."""
+    lock = Lock()
+
+    def locked(*args: Any) -> None:
+        with lock:
+            progress(*args)
+    return locked
+
+
 def _check_chunk_size(chunk_size: int | None) -> None:
     if chunk_size is not None and chunk_size < 0:
         raise ValueError('chunk_size is a number of bytes, or 0')
 
 
-def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece:
-    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has."""
+def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece | None:
+    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has, if there is one."""
     if progress is None:
-        return lambda digest, piece: None
+        return None
     if of_file:
         return lambda digest, piece: progress(digest, piece, size)
     return lambda digest, piece: progress(digest, piece) if piece else None

@@ -24,7 +24,7 @@ from dxf.session import Attempts, is_transient
 
 CHUNK_SIZE = 8192
 SEGMENT = 2 << 20
-"""Bytes that one connection of several is asked for at a time; as many of each are kept in memory."""
+"""Bytes that one connection of several is asked for at a time: no more than :class:`Streams` keeps of each."""
 
 TRIALS = 4
 """A quarter of the smallest blob that is worth several connections shows how fast one is."""

@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from dxf.limits import READ_SIZE
 from dxf.locking import open_locked, remove_unlocked
@@ -127,5 +128,6 @@ class PartFile:
         :param keep: no: remove it instead
         """
         if not (keep and self._is_shared and os.fstat(self._file).st_size):
-            os.unlink(self._path)
+            with suppress(FileNotFoundError):  # it had its name already when something failed
+                os.unlink(self._path)
         os.close(self._file)

@@ -35,6 +35,8 @@ class Source:
     def __init__(self, name: str, stream: Any, size: int | None) -> None:
         self.name = name
         self.size = size
+        self.on_read: Callable[[], None] = lambda: None
+        """Called for each piece that is read; raises where the source is not wanted any more."""
         self._stream = stream
         self._start = stream.tell() if size is not None else 0
 
@@ -54,6 +56,7 @@ class Source:
         """
         if self.size is None:
             while piece := self._read_on(READ_SIZE):
+                self.on_read()
                 yield piece
             return
         end = self.size if end is None else end
@@ -62,6 +65,7 @@ class Source:
             start += len(piece)
             if not piece or start == self.size and self._read_at(start, 1):
                 raise self.changed()
+            self.on_read()
             yield piece
 
     def _read_at(self, start: int, size: int) -> bytes:

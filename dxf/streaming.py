@@ -14,11 +14,12 @@ from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
+from dxf.manners import manners_of
 from dxf.names import digest_of
 from dxf.session import Attempts
-from dxf.sessions import UploadSession
+from dxf.upload_session import UploadSession
 from dxf.source import OnPiece, Source, spooled
-from dxf.upload import MANNERS, Manners, Upload, as_expected, is_refusal, may_help
+from dxf.upload import Upload, as_expected, is_refusal, may_help
 
 MOST_IN_MEMORY = 4
 """How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
@@ -31,16 +32,17 @@ class StreamUpload:
     :param session: the steps of the protocol
     :param stored_size: returns the size of a blob that the registry has, else ``None``
     :param registry: the registry's URL, under which its manners are remembered
-    :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent
+    :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
+        ``None`` where nobody wants to know
     """
 
     def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
-                 registry: str, limits: Limits, on_piece: OnPiece) -> None:
+                 registry: str, limits: Limits, on_piece: OnPiece | None) -> None:
         self._source = source
         self._session = session
         self._stored_size = stored_size
         self._registry = registry
-        self._manners = MANNERS.setdefault(registry, Manners())
+        self._manners = manners_of(registry)
         self._limits = limits
         self._on_piece = on_piece
 
@@ -95,7 +97,7 @@ class StreamUpload:
         """Send every part but the last by PATCH, and that one in the PUT that closes the session."""
         sha256 = hashlib.sha256(first)
         sent = len(first)
-        self._on_piece(expected or '', first)
+        self._tell(expected, first)
         for part, is_last in parts:
             sha256.update(part)
             if is_last:
@@ -104,8 +106,12 @@ class StreamUpload:
             else:
                 self._add(part, sent)
             sent += len(part)
-            self._on_piece(expected or '', part)
+            self._tell(expected, part)
         return digest_of(sha256), sent
+
+    def _tell(self, expected: str | None, part: bytes) -> None:
+        if self._on_piece is not None:
+            self._on_piece(expected or '', part)
 
     def _add(self, part: bytes, start: int) -> None:
         """Send a part, and where that breaks what the registry has not got of it."""
@@ -139,6 +145,7 @@ class StreamUpload:
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
         """Send what a copy holds, which can be read again."""
+        source.on_read = self._source.on_read
         digest = as_expected(source.digest(), expected)
         size = source.size or 0
         if size <= self._limits.small_part or self._stored_size(digest) is None:

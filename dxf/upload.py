@@ -16,8 +16,9 @@ from dxf.answers import error_codes
 from dxf.bodies import Body, Lookout
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
+from dxf.manners import manners_of
 from dxf.session import RETRIED, Attempts, is_transient
-from dxf.sessions import DXFMiscountError, UploadSession
+from dxf.upload_session import MiscountError, UploadSession
 from dxf.source import OnPiece, Source
 
 SESSIONS_LOST = 2
@@ -37,24 +38,6 @@ LONGEST_PART = 1 << 30
 
 WORTH_WAITING = 1.0
 """Seconds in which the part on its way should end, where there is nothing more to send after it."""
-
-
-class Manners:
-    """What a registry has refused so far: the fewest bytes in a PATCH, and in a PUT."""
-
-    def __init__(self) -> None:
-        self.patch = self.put = float('inf')
-
-    def learn(self, is_part: bool, size: int) -> None:
-        """Take note that a body was refused: a PATCH's or, with the last part, a PUT's."""
-        if is_part:
-            self.patch = min(size, self.patch)
-        else:
-            self.put = min(size, self.put)
-
-
-MANNERS: dict[str, Manners] = {}
-"""Manners of registries by their URL, learned while the process lives."""
 
 
 class Journal(Protocol):
@@ -81,16 +64,17 @@ class Upload:
     :param session: the steps of the protocol
     :param stored_size: returns the size of a blob that the registry has, else ``None``
     :param registry: the registry's URL, under which its manners are remembered
-    :param on_piece: called with the digest and each piece that was sent, once; with an empty piece before the first
+    :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
+        first; ``None`` where nobody wants to know
     :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
     """
 
     def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
-                 registry: str, limits: Limits, on_piece: OnPiece, journal: Journal | None = None) -> None:
+                 registry: str, limits: Limits, on_piece: OnPiece | None, journal: Journal | None = None) -> None:
         self._source = source
         self._session = session
         self._stored_size = stored_size
-        self._manners = MANNERS.setdefault(registry, Manners())
+        self._manners = manners_of(registry)
         self._limits = limits
         self._on_piece = on_piece
         self._journal = journal
@@ -144,7 +128,8 @@ class Upload:
 
     def _known(self, digest: str) -> None:
         self._digest = digest
-        self._on_piece(digest, b'')
+        if self._on_piece is not None:
+            self._on_piece(digest, b'')
 
     def _look(self) -> None:
         """Take note of what the lookout has found out.
@@ -167,8 +152,8 @@ class Upload:
             try:
                 self._send_by(ways[0])
                 return
-            except (RequestException, DXFMiscountError) as error:
-                is_lost = isinstance(error, DXFMiscountError) or _status_of(error) in LOST
+            except (RequestException, MiscountError) as error:
+                is_lost = isinstance(error, MiscountError) or _status_of(error) in LOST
                 lost += is_lost
                 if self._outgrew(error, ways[0]):
                     continue
@@ -321,7 +306,7 @@ class Upload:
         """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
         if self._lookout is not None and self._lookout.done and not self._is_nearly_there(end):
             self._look()
-        if self._lookout is not None or end <= self._reported:
+        if self._lookout is not None or self._on_piece is None or end <= self._reported:
             return
         for earlier in self._source.read(self._reported, end - len(piece)):
             self._on_piece(self._digest, earlier)
@@ -375,5 +360,5 @@ def _codes_of(error: Exception) -> tuple[str, ...]:
 def _is_over(error: BaseException) -> bool:
     """Say whether an upload that failed so can never be continued, in whatever process."""
     status = _status_of(error) if isinstance(error, Exception) else None
-    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, DXFMiscountError)) or \
+    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, MiscountError)) or \
         status is not None and status < 500 and status not in (408, 429)

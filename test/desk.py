@@ -12,7 +12,7 @@ from requests import Response
 from requests.exceptions import ConnectionError as NoConnection, HTTPError
 
 from dxf import Limits
-from dxf.sessions import UploadSession
+from dxf.upload_session import UploadSession
 from dxf.source import Source
 from dxf.streaming import StreamUpload
 from dxf.upload import Upload

@@ -18,7 +18,7 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'connections',
-         'answers', 'auth', 'session', 'source', 'bodies', 'sessions', 'upload', 'streaming', 'jobs', 'download',
+         'answers', 'auth', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download',
          'locking', 'files', 'delivery', 'journal', 'listing', 'registry', 'client', '__init__', 'settings', 'console',
          'progress', 'commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
@@ -26,7 +26,7 @@ ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
 """The one room of each dependency that must not spread."""
 
-TRANSFERS = ('source', 'bodies', 'sessions', 'upload', 'streaming', 'download', 'delivery', 'journal')
+TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'download', 'delivery', 'journal')
 """What moves blobs, and is handed what makes its requests."""
 
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),

@@ -24,7 +24,7 @@ from dxf.exceptions import DXFError
 from dxf.faults import line_of
 from dxf.listing import PaginatingResponse
 from dxf.session import resolve, retry_after
-from dxf.sessions import UploadSession, next_url, stored_bytes
+from dxf.upload_session import UploadSession, next_url, stored_bytes
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
 LISTING = REGISTRY + 'fred/x/tags/list'

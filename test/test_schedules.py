@@ -21,7 +21,7 @@ from requests.exceptions import RequestException
 import dxf
 from dxf.faults import line_of, status_of
 from dxf.main import doit
-from dxf.upload import MANNERS
+from dxf.manners import MANNERS
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy

@@ -22,7 +22,7 @@ from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError, DXFSourceError
 from dxf.faults import line_of
 from dxf.main import doit
-from dxf.upload import MANNERS
+from dxf.manners import MANNERS
 
 from .certificates import Certificates
 from .places import Place

@@ -22,7 +22,7 @@ from dxf.session import resolve
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
 
-class DXFMiscountError(DXFProtocolError):
+class MiscountError(DXFProtocolError):
     """The registry counts more bytes of an upload than were sent: it has some of them twice."""
 
 
@@ -58,14 +58,14 @@ class UploadSession:
         """Send a part.
 
         :param body: bytes ``start`` to ``end`` of the blob
-        :raises DXFMiscountError: the registry has some twice, and the session is of no use any more
+        :raises MiscountError: the registry has some twice, and the session is of no use any more
         """
         response = self._request('patch', self.url, data=body, headers={
             'Content-Type': OCTET_STREAM, 'Content-Range': f'{start}-{end - 1}'})
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         self.url = next_url(response)
         if (stored_bytes(response) or 0) > end:
-            raise DXFMiscountError('the registry counts more bytes of the upload than were sent')
+            raise MiscountError('the registry counts more bytes of the upload than were sent')
 
     def stored(self, start: int, end: int) -> int | None:
         """Ask how many bytes of the blob the registry has.
