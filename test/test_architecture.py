@@ -18,9 +18,9 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'connections',
-         'answers', 'auth', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download',
-         'locking', 'files', 'delivery', 'journal', 'listing', 'registry', 'client', '__init__', 'settings', 'console',
-         'progress', 'commands', 'usage', 'faults', 'main', '__main__')
+         'answers', 'auth', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs',
+         'download', 'locking', 'files', 'delivery', 'journal', 'listing', 'registry', 'client', '__init__',
+         'settings', 'console', 'progress', 'commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
