@@ -4,6 +4,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
 
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -24,7 +25,8 @@ from dxf.jobs import Streams, all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
-from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, repository_at, to_bytes
+from dxf.names import (check_alias, check_digest, check_reference, hash_bytes, is_digest, is_folder, repository_at,
+                       to_bytes)
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import File, OnPiece, Source, open_source
 from dxf.upload_session import UploadSession, next_url
@@ -40,9 +42,11 @@ CANCEL_TIMEOUT = 2
 class DXF(DXFBase):
     """A repository in a registry.
 
-    :param host: ``name[:port]``; the empty string is Docker Hub
-    :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part
-    :param schema: what :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1)
+    :param host: ``name[:port]``; the empty string is Docker Hub; ``oci:`` and a path: a folder, and no server
+    :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part; empty for a folder
+        that is an OCI image layout itself
+    :param schema: what :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1);
+        ``None`` for ``oci`` in a folder and ``v2`` elsewhere
     :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
 
     The other parameters are those of :class:`DXFBase`.
@@ -52,8 +56,10 @@ class DXF(DXFBase):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), schema: str = 'v2', jobs: int = JOBS) -> None:
+                 limits: Limits = Limits(), schema: str | None = None, jobs: int = JOBS) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits)
+        if schema is None:
+            schema = 'oci' if is_folder(self._host) else 'v2'
         if schema not in SCHEMAS:
             raise ValueError(f'schema is one of {", ".join(SCHEMAS)}')
         self._repo = repository_at(self._host, repo)
@@ -76,12 +82,13 @@ class DXF(DXFBase):
         dxf._schema = getattr(base, '_schema', dxf._schema)
         dxf._jobs = getattr(base, '_jobs', dxf._jobs)
         dxf._sessions = base._sessions
+        dxf._adapter = base._adapter
         dxf._credential = base._credential
         return dxf
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the repository: :meth:`_base_request` with a path below its name."""
-        return self._base_request(method, f'{self._repo}/{path}', **kwargs)
+        return self._base_request(method, posixpath.join(self._repo, path), **kwargs)
 
     def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
         if not actions:

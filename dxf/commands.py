@@ -7,13 +7,13 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import dxf
 from dxf import console
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
-from dxf.names import check_alias, check_host, complete_digest, hash_file, repository_at
+from dxf.names import FOLDER, check_alias, check_registry, complete_digest, hash_file, is_folder, repository_at
 from dxf.progress import Progress, progress
 from dxf.settings import Settings
 
@@ -32,8 +32,7 @@ class Job(NamedTuple):
     actions: tuple[str, ...]
     repository: str | None
     operands: list[str]
-    output: str | None = None
-    resume: bool = False
+    options: Mapping[str, Any]
 
     def registry(self) -> Any:
         """Return the registry, or the repository where the command names one; no request is made."""
@@ -47,7 +46,7 @@ class Job(NamedTuple):
             registry = dxf.DXFBase(settings.host, *options)
         else:
             registry = dxf.DXF(settings.host, self.repository, *options)
-            registry._schema = settings.schema
+            registry._schema = settings.schema or registry._schema
             registry._jobs = settings.jobs
         registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
         if settings.token is not None:
@@ -108,7 +107,7 @@ def _digest(operand: str, other: str = '', meaning: str = '') -> str:
 
 def _repository(operand: str, host: str) -> str:
     try:
-        return repository_at(check_host(host), operand)
+        return repository_at(check_registry(host), operand)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
 
@@ -171,7 +170,7 @@ def push_blob(job: Job) -> None:
         raise UsageError('too many arguments: several files are followed by one @alias that names them')
     alias = _at_alias(last) if operands else None
     files = [operand if operand == STDIN else _file(operand) for operand in operands or [last]]
-    if len(files) > 1 and STDIN in files or job.resume and (len(files) > 1 or STDIN in files):
+    if len(files) > 1 and STDIN in files or job.options['resume'] and (len(files) > 1 or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     with job.registry() as repository:
         with progress(job.settings.progress, _total(files)) as shown:
@@ -190,7 +189,7 @@ def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -
     if files == [STDIN]:
         return [repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)),
                                      console.binary_input())]
-    if job.resume:
+    if job.options['resume']:
         return [repository.push_blob(files[0], shown, resume=job.settings.state_folder)]
     if len(files) == 1:
         return [repository.push_blob(files[0], shown)]
@@ -199,12 +198,13 @@ def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -
 
 def pull_blob(job: Job) -> None:
     """Write blobs to standard output, one after the other, or into a file; of multi-platform aliases their digests."""
-    if job.output is not None:
-        _check_output(job.output)
+    is_to_file = job.options['output'] is not None
+    if is_to_file:
+        _check_output(job.options['output'])
     targets = _targets(job)
     with job.registry() as repository:
-        resolved = [target.blobs(repository, job.settings.platform, sizes=job.output is not None) for target in targets]
-        if job.output is not None:
+        resolved = [target.blobs(repository, job.settings.platform, sizes=is_to_file) for target in targets]
+        if is_to_file:
             _pull_to_file(job, repository, resolved)
             return
         blobs: list[str] = []
@@ -233,7 +233,7 @@ def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
     blobs = [blob for named in resolved for blob in named]
     total = sum(size for _, size in blobs) if len(blobs) > 1 else None
     with progress(job.settings.progress, total) as shown:
-        repository.pull_to_file(job.output, *blobs, progress=shown)
+        repository.pull_to_file(job.options['output'], *blobs, progress=shown)
 
 
 def _pull(job: Job, repository: Any, blobs: list[str]) -> None:
@@ -339,6 +339,19 @@ def list_repos(job: Job) -> None:
     with job.registry() as registry:
         for name in registry.list_repos(iterate=True):
             _print(name)
+
+
+def gc(job: Job) -> None:
+    """Print, or remove, the blobs of a layout in a folder that nothing leads to."""
+    from dxf import garbage, layout
+    folder = check_registry(job.settings.host)
+    if not is_folder(folder):
+        raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
+    repository = layout.Layout(folder.removeprefix(FOLDER), job.repository or '')
+    if not repository.exists():
+        raise UsageError(f'there is no layout in {repository.folder}')
+    for digest, size in garbage.collect(repository, job.options['delete']):
+        _print(f'{digest} {size}')
 
 
 def get_digest(job: Job) -> None:

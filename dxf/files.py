@@ -1,6 +1,7 @@
-"""Files: where blobs go that are to appear under their name when all of them is there, and not before.
+"""Files: content that is to appear under its name when all of it is there and on the disk, and not before.
 
-Until then they are in a part file beside it, which another process may continue. What comes in is not known here.
+Until then it is in another file beside it: a part file, which another process may continue, or a temporary one. What
+comes in is not known here.
 """
 
 import errno
@@ -13,6 +14,7 @@ from contextlib import suppress
 
 from dxf.limits import READ_SIZE
 from dxf.locking import open_locked, remove_unlocked
+from dxf.names import digest_of
 
 LONGEST_NAME = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
@@ -104,22 +106,15 @@ class PartFile:
 
         :raises OSError: the disk is full, or the like
         """
-        view = memoryview(content)
-        while view:
-            count = os.pwrite(self._file, view, self._position)
-            self._position += count
-            view = view[count:]
+        _write_at(self._file, content, self._position)
+        self._position += len(content)
 
     def publish(self) -> None:
         """Give the file its name: it has all its bytes, and they are on the disk."""
         os.ftruncate(self._file, self._position)
         os.fsync(self._file)
         os.replace(self._path, self._final)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._folder)
         os.close(self._file)
 
     def close(self, keep: bool) -> None:
@@ -131,3 +126,125 @@ class PartFile:
             with suppress(FileNotFoundError):  # it had its name already when something failed
                 os.unlink(self._path)
         os.close(self._file)
+
+
+TEMPORARY = '.dxf.'
+"""How the names of temporary files begin."""
+
+
+class Temporary:
+    """Content on its way to a name, in a hidden file, which vanishes if it gets none.
+
+    Those of processes that were killed are removed when the next one is made in the same folder.
+
+    :param folder: on the file system where it will stay; made where it is missing
+    :raises OSError: it cannot be made
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+        self._made: list[str] = []
+        remove_temporaries(folder)
+        file = None
+        while file is None:
+            self._made += make_folders(folder)
+            self._path = os.path.join(folder, f'{TEMPORARY}{time.time_ns()}')
+            with suppress(FileNotFoundError):  # who made the folder before has just removed it
+                file = open_locked(self._path)
+        self._file = file
+        self._is_open = True
+
+    def __enter__(self) -> 'Temporary':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was written so far."""
+        return digest_of(self._sha256)
+
+    def write(self, content: bytes) -> None:
+        """Write the next bytes.
+
+        :raises OSError: the disk is full, or the like
+        """
+        try:
+            _write_at(self._file, content, self.size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._folder) from error
+        self._sha256.update(content)
+        self.size += len(content)
+
+    def sync(self) -> None:
+        """Have all of it be on the disk.
+
+        :raises OSError: the disk is full, or broken
+        """
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._folder) from error
+
+    def publish(self, path: str) -> None:
+        """Give it its name, in place of what has that; there is nothing more to be done with it then."""
+        os.replace(self._path, path)
+        self._is_open = False
+        os.close(self._file)
+        sync_folder(os.path.dirname(path))
+
+    def discard(self) -> None:
+        """Remove it, unless it has got its name, and with it folders that were made for it alone."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        os.close(self._file)
+        with suppress(OSError):  # there is something else in it by now
+            for folder in reversed(self._made):
+                os.rmdir(folder)
+
+
+def remove_temporaries(folder: str) -> None:
+    """Remove the temporary files of processes that were killed."""
+    remove_unlocked(os.path.join(folder, TEMPORARY))
+
+
+def _write_at(file: int, content: bytes, position: int) -> None:
+    view = memoryview(content)
+    while view:
+        count = os.pwrite(file, view, position)
+        position += count
+        view = view[count:]
+
+
+def make_folders(path: str) -> list[str]:
+    """Make a folder, and those that it is in, where they are missing; return the paths of those that were.
+
+    :raises OSError: one cannot be made
+    """
+    if os.path.isdir(path):
+        return []
+    parent = os.path.dirname(path)
+    made = make_folders(parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if os.path.isdir(path):
+            return made
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+    sync_folder(parent)
+    return [*made, path]
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a folder be on the disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

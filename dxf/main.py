@@ -19,7 +19,7 @@ from dxf.commands import Job, UsageError
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
-from dxf.names import check_host, repository_at
+from dxf.names import check_registry, repository_at
 from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
 from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
@@ -94,12 +94,12 @@ def _job(command: Command, given: dict[str, Any], settings: Settings) -> Job:
     if command.has_repository:
         repository, *operands = operands
         try:
-            repository_at(check_host(settings.host), repository)
+            repository_at(check_registry(settings.host), repository)
         except DXFInvalidNameError as error:
             raise UsageError(str(error)) from None
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given.get('output'), given.get('resume', False))
+    return Job(settings, command.actions, repository, operands, given)
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:

@@ -62,6 +62,14 @@ class Index(NamedTuple):
     manifests: tuple[Descriptor, ...]
 
 
+def is_foreign(blob: Descriptor) -> bool:
+    """Say whether a layer is one that registries do not distribute: it is at an address that the manifest names.
+
+    https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers
+    """
+    return 'nondistributable' in blob.media_type or 'foreign' in blob.media_type
+
+
 def base_type(content_type: str | None) -> str:
     """Return the media type of a Content-Type header, in lower case and without its parameters."""
     return (content_type or '').partition(';')[0].strip().lower()
@@ -175,6 +183,21 @@ def media_type_of(text: str) -> str:
     if _is_schema1(document):
         return SCHEMA1_SIGNED if document.get('signatures') else SCHEMA1_UNSIGNED
     return _known_type(document, None)
+
+
+def referrer(text: str) -> dict[str, Json]:
+    """Return the descriptor by which a manifest is listed among those that refer to its subject.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+    """
+    document = load_object(text)
+    config = document.get('config')
+    found = {'mediaType': media_type_of(text), 'digest': hash_bytes(text.encode('utf-8')),
+             'size': len(text.encode('utf-8')),
+             'artifactType': document.get('artifactType') or
+             (config.get('mediaType') if isinstance(config, dict) else None),
+             'annotations': document.get('annotations')}
+    return {key: value for key, value in found.items() if value}
 
 
 def make(blobs: list[Descriptor], schema: str) -> str:

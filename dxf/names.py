@@ -1,10 +1,11 @@
-"""Names: the grammar of hosts, repositories, aliases, digests and platforms, and the hash behind a digest.
+"""Names: the grammar of registries, repositories, aliases, digests and platforms, and the hash behind a digest.
 
 Every name that a caller gives is checked here before a request is made of it, and every name that a
 server sends before it reaches a URL or the screen. What the names refer to is not known here.
 """
 
 import hashlib
+import os
 import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
@@ -13,6 +14,9 @@ from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
 
 DOCKER_HUB = 'registry-1.docker.io'
 HASH_READ_SIZE = 1 << 20
+
+FOLDER = 'oci:'
+"""How the name of a registry begins that is a folder: the name of the transport in skopeo, too."""
 
 _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
@@ -59,6 +63,25 @@ def check_host(host: str) -> str:
     return name if port is None else f'{name}:{port}'
 
 
+def check_registry(registry: str) -> str:
+    """Return the name of a registry, in the one spelling that dxf uses for it.
+
+    :param registry: a host, as :func:`check_host` takes it, or ``oci:`` and the path of a folder
+    :raises DXFInvalidNameError: it is neither
+    """
+    if not is_folder(registry):
+        return check_host(registry)
+    path = registry.removeprefix(FOLDER)
+    if not path or '\0' in path:
+        raise DXFInvalidNameError(f'invalid folder {_shown(registry)}: want oci: and a path')
+    return FOLDER + os.path.abspath(path)
+
+
+def is_folder(registry: str) -> bool:
+    """Say whether a registry is a folder; ``oci:5000`` is a port of a host."""
+    return registry.startswith(FOLDER) and not registry.removeprefix(FOLDER).isdigit()
+
+
 def is_docker_hub(host: str) -> bool:
     """Say whether a host that :func:`check_host` returned is Docker Hub, on any port."""
     return host.partition(':')[0] == DOCKER_HUB
@@ -79,11 +102,14 @@ def check_repository(repository: str) -> str:
 def repository_at(host: str, repository: str) -> str:
     """Return the name by which the registry at ``host`` knows a repository.
 
-    On Docker Hub a name of one part stands for ``library/`` and that name.
+    On Docker Hub a name of one part stands for ``library/`` and that name. Where a folder is the registry, the empty
+    name stands for the folder itself.
 
-    :param host: what :func:`check_host` returned; the two together have at most 255 characters
+    :param host: what :func:`check_registry` returned; that of a host and the repository have at most 255 characters
     :raises DXFInvalidNameError: the repository breaks its grammar, or the two are too long
     """
+    if is_folder(host):
+        return check_repository(repository) if repository else ''
     check_repository(repository)
     if is_docker_hub(host) and '/' not in repository:
         repository = f'library/{repository}'

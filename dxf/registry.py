@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from requests import Response, Session
+from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import discard, expect, raise_for_status, read_body
@@ -19,7 +20,7 @@ from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challe
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
-from dxf.names import check_host, check_repository
+from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
 
 Auth = Callable[[Any, Response], Any]
@@ -29,7 +30,7 @@ Timeout = float | tuple[float, float] | None
 class DXFBase:
     """A registry.
 
-    :param host: ``name[:port]``; the empty string is Docker Hub
+    :param host: ``name[:port]``; the empty string is Docker Hub; ``oci:`` and a path: a folder, and no server
     :param auth: called as ``auth(dxf, response)`` when the registry answers 401; it calls
         ``dxf.authenticate(..., response=response)`` or sets ``dxf.token``
     :param insecure: use http; no authentication is possible then
@@ -42,7 +43,7 @@ class DXFBase:
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits()) -> None:
-        self._host = check_host(host)
+        self._host = check_registry(host)
         self._auth = auth
         self._insecure = insecure
         self._auth_host = check_host(auth_host) if auth_host else None
@@ -51,6 +52,12 @@ class DXFBase:
         self._limits = limits
         self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/'
         self._sessions: list[Session] = [RegistrySession()]
+        self._adapter: BaseAdapter | None = None
+        if is_folder(self._host):
+            from dxf import layout_adapter
+            adapter = layout_adapter.LayoutAdapter(self._host.removeprefix(FOLDER))
+            self._adapter, self._base_url = adapter, adapter.url
+            self._sessions[0].mount(self._base_url, adapter)
         self._credential = RegistryAuth(self._base_url)
         self._nesting = 0
 
@@ -87,7 +94,10 @@ class DXFBase:
         """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
-        return send(self._sessions[0], method, url, limits or self._limits, **kwargs)
+        session = self._sessions[0]
+        if self._adapter not in (None, session.adapters.get(self._base_url)):  # a session that the caller brought
+            session.mount(self._base_url, self._adapter)
+        return send(session, method, url, limits or self._limits, **kwargs)
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the registry, authenticating where it asks for that.

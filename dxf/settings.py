@@ -1,19 +1,19 @@
 """Settings: the DXF_* variables, turned into typed values once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dxf.auth import check_authorization
 from dxf.client import JOBS, SCHEMAS
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host
+from dxf.names import check_host, check_registry
 
 RETRIES = Limits().retries
 
 VARIABLES = {
-    'DXF_HOST': "the registry's host, such as registry.example.com:5000; docker.io for Docker Hub",
+    'DXF_HOST': "the registry: registry.example.com:5000, docker.io for Docker Hub, oci:./folder for a folder",
     'DXF_INSECURE': '1: use http; no user name and password may be set then',
     'DXF_USERNAME': 'user to authenticate as',
     'DXF_PASSWORD': "the user's password",
@@ -38,7 +38,7 @@ VARIABLES = {
 
 MOST_JOBS = 64
 
-_EXAMPLE = 'such as registry.example.com:5000, or docker.io for Docker Hub'
+_EXAMPLE = 'such as registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
 
 class SettingsError(Exception):
@@ -62,7 +62,7 @@ class Settings(NamedTuple):
     platform: str | None = None
     timeout: float | tuple[float, float] = TIMEOUT
     retries: int = RETRIES
-    schema: str = 'v2'
+    schema: str | None = None
     jobs: int = JOBS
     state_folder: str = ''
 
@@ -90,13 +90,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if password is None and username is not None and not (text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
         raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
     return Settings(
-        host=_host('DXF_HOST', text('DXF_HOST')),
+        host=_host('DXF_HOST', text('DXF_HOST'), check_registry),
         insecure=text('DXF_INSECURE') == '1',
         username=username if password is not None else None,
         password=password if username is not None else None,
         authorization=_credential('DXF_AUTHORIZATION', text('DXF_AUTHORIZATION')),
         token=_credential('DXF_TOKEN', text('DXF_TOKEN')),
-        auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST')) if text('DXF_AUTH_HOST') else None,
+        auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST'), check_host) if text('DXF_AUTH_HOST') else None,
         tlsverify=_tlsverify(environ),
         progress={'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}.get(text('DXF_PROGRESS') or ''),
         blob_info=text('DXF_BLOB_INFO') == '1',
@@ -110,11 +110,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _host(name: str, value: str | None) -> str:
+def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:
     if value is None:
         raise SettingsError(f'{name} is not set: name the registry, {_EXAMPLE}')
     try:
-        check_host(value)
+        check(value)
     except DXFInvalidNameError as error:
         raise SettingsError(f'{name}: {error}; {_EXAMPLE}') from None
     return value
@@ -186,7 +186,7 @@ def _whole(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
 
 
-def _schema(value: str | None) -> str:
+def _schema(value: str | None) -> str | None:
     if value is not None and value not in SCHEMAS:
         raise SettingsError(f'DXF_SCHEMA is one of {", ".join(SCHEMAS)}')
-    return value or SCHEMAS[0]
+    return value

@@ -122,6 +122,11 @@ COMMANDS = (
             'Print the repositories of the registry, one a line.\n'
             'Not all registries offer that.',
             'dxf list-repos'),
+    Command('gc', commands.gc, '<repo>', 1, 1,
+            'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
+            'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
+            'DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete', (), (),
+            (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),)),
     Command('auth', commands.auth, '<repo> <action>...', 2, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
             'An action is pull, push, delete or *.\n'

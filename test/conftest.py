@@ -12,7 +12,7 @@ import pytest
 
 from . import programs
 from .certificates import Certificates
-from .places import PASSWORD, USERNAME, Place
+from .places import PASSWORD, USERNAME, Folder, Place
 from .registry import Registry
 from .token_server import TokenServer
 from .traffic import Traffic
@@ -96,13 +96,31 @@ def tokens(token_registry: Place) -> Iterator[TokenServer]:
         setattr(server, name, value)
 
 
-@pytest.fixture(scope='module', params=['open', 'htpasswd', 'token'])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Each way in which a registry admits its users, in turn."""
-    names = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry'}
-    found = request.getfixturevalue(names[request.param])
+@pytest.fixture(scope='module')
+def folder(directory: Callable[[], Path]) -> Place:
+    """A folder in place of a registry."""
+    return Place(Folder(directory() / 'blobs'))
+
+
+PLACES = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry', 'oci': 'folder'}
+
+
+def _place(request: pytest.FixtureRequest) -> Place:
+    found = request.getfixturevalue(PLACES[request.param])
     assert isinstance(found, Place)
     return found
+
+
+@pytest.fixture(scope='module', params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each way in which a registry admits its users, in turn, and a folder in place of one."""
+    return _place(request)
+
+
+@pytest.fixture(name='server', scope='module', params=[name for name in PLACES if name != 'oci'])
+def each_server(request: pytest.FixtureRequest) -> Place:
+    """The same without the folder, for what only a server has."""
+    return _place(request)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .registry import Registry
 from .token_server import TokenServer
@@ -23,14 +25,27 @@ PASSWORD = '!WordPass0'
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder that stands for a registry: nothing runs."""
+
+    storage: Path
+    insecure = False
+
+    @property
+    def host(self) -> str:
+        """``oci:/PATH``."""
+        return f'oci:{self.storage}'
+
+
+@dataclass(frozen=True)
 class Place:
-    """One running registry, and the way in.
+    """One registry, and the way in.
 
     ``ca`` is the path of the authority's certificate, None without TLS; ``username`` and ``password`` are
     None where none are wanted; ``tokens`` is None where the registry takes no tokens.
     """
 
-    registry: Registry
+    registry: Registry | Folder
     ca: str | None = None
     username: str | None = None
     password: str | None = None
@@ -38,13 +53,41 @@ class Place:
 
     @property
     def host(self) -> str:
-        """``localhost:PORT``."""
+        """``localhost:PORT``, or ``oci:/PATH``."""
         return self.registry.host
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder: then there are no connections, and no credentials."""
+        return isinstance(self.registry, Folder)
+
+    @property
+    def url(self) -> str:
+        """The address of a server, without a slash at its end."""
+        assert isinstance(self.registry, Registry)
+        return self.registry.url
 
     @property
     def insecure(self) -> bool:
         """Whether it speaks http."""
         return self.registry.insecure
+
+    def is_own(self, url: str) -> bool:
+        """Say whether a URL is the registry's, and not its token server's."""
+        return urlsplit(url).netloc == urlsplit(self.base()._base_url).netloc
+
+    def file_of(self, repo: str, digest: str) -> Path:
+        """Return the path of the file in which the registry keeps a blob or a manifest."""
+        method, _, value = digest.partition(':')
+        if self.is_folder:
+            return self.registry.storage / repo / 'blobs' / method / value
+        return self.registry.storage / 'docker/registry/v2/blobs' / method / value[:2] / value / 'data'
+
+    def uploads(self, repo: str) -> list[Path]:
+        """Return what is left of uploads that are not complete; of one given up a registry keeps empty folders."""
+        if self.is_folder:
+            return list(self.registry.storage.glob(f'{repo}/.dxf.*'))
+        return list(self.registry.storage.glob(f'docker/registry/v2/repositories/{repo}/_uploads/*/startedat'))
 
     def environ(self) -> dict[str, str]:
         """Return the command line's variables; a subprocess needs those of ``os.environ`` beside them."""

@@ -57,7 +57,7 @@ def stored(client: DXF, alias: str) -> tuple[str, str]:
 def own_requests(traffic: Traffic, place: Place) -> list[str]:
     """Return the requests of the registry that were not mere occasions to ask for a credential."""
     return [f'{request.method} {request.path}' for request in traffic.requests
-            if request.status != 401 and f'//{place.host}/' in request.url]
+            if request.status != 401 and place.is_own(request.url)]
 
 
 # One image
@@ -89,12 +89,12 @@ def test_the_text_is_the_same_where_it_is_made_set_and_got(client: DXF, blobs: l
     assert response.headers['Docker-Content-Digest'] == hash_bytes(made.encode())
 
 
-def test_the_manifest_is_dockers_schema_2(client: DXF, blobs: list[str]) -> None:
+def test_the_manifest_is_dockers_schema_2_and_ocis_in_a_folder(client: DXF, place: Place, blobs: list[str]) -> None:
     text = client.make_manifest(*blobs)
     assert json.loads(text) == {
         'schemaVersion': 2,
-        'mediaType': DOCKER,
-        'config': {'mediaType': DOCKER_CONFIG, 'digest': blobs[0], 'size': 1},
+        'mediaType': OCI if place.is_folder else DOCKER,
+        'config': {'mediaType': OCTET_STREAM if place.is_folder else DOCKER_CONFIG, 'digest': blobs[0], 'size': 1},
         'layers': [{'mediaType': OCTET_STREAM, 'digest': digest, 'size': size}
                    for size, digest in enumerate(blobs, 1)],
     }

@@ -52,11 +52,6 @@ def with_credential(client: DXF, traffic: Traffic) -> None:
     traffic.clear()
 
 
-def uploads_left(place: Place, repo: str) -> list[Path]:
-    """Return the uploads that the registry still keeps open; of one that was given up it keeps empty folders."""
-    return list(place.registry.storage.glob(f'docker/registry/v2/repositories/{repo}/_uploads/*/startedat'))
-
-
 def pipe_of(content: bytes) -> IO[bytes]:
     """Return the end of a pipe at which ``content`` arrives."""
     reader, writer = os.pipe()
@@ -158,7 +153,7 @@ def test_an_iterable_of_something_else_is_refused_and_nothing_is_left(client: DX
                                                                       pieces: Any) -> None:
     with pytest.raises(TypeError):
         client.push_blob(data=pieces)
-    assert not uploads_left(place, repo)
+    assert not place.uploads(repo)
 
 
 def test_a_filename_wins_over_data(client: DXF, path: str) -> None:
@@ -175,7 +170,7 @@ def test_data_with_another_digest_is_refused_and_nothing_is_stored(client: DXF, 
     for digest in (hash_bytes(CONTENT), MISSING):
         with pytest.raises(HTTPError):
             client.blob_size(digest)
-    assert not uploads_left(place, repo)
+    assert not place.uploads(repo)
 
 
 def test_data_at_hand_with_another_digest_is_refused_before_anything_is_sent(client: DXF, traffic: Traffic) -> None:
@@ -258,7 +253,7 @@ def test_a_push_that_is_interrupted_leaves_no_upload(client: DXF, place: Place, 
         raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         client.push_blob(data=interrupted())
-    assert not uploads_left(place, repo)
+    assert not place.uploads(repo)
 
 
 # Progress
@@ -523,7 +518,7 @@ def test_a_blob_is_mounted_without_moving_its_bytes(client: DXF, place: Place, r
         assert (sent.method, sent.status, sent.headers['Content-Length']) == ('POST', 201, '0')
         assert {request.method for request in traffic.requests} <= {'POST', 'GET'}  # GET: a token for both
         assert pulled(mounted, digest) == CONTENT
-    assert not uploads_left(place, f'{repo}/mounted')
+    assert not place.uploads(f'{repo}/mounted')
 
 
 def test_a_client_that_has_pushed_can_mount_too(client: DXF, place: Place, repo: str) -> None:
@@ -541,7 +536,7 @@ def test_what_cannot_be_mounted_is_an_error_and_leaves_no_upload(client: DXF, pl
     assert opened.status == 202
     cancelled = traffic.requests[-1]
     assert (cancelled.method, cancelled.url) == ('DELETE', opened.response_headers['Location'])
-    assert not uploads_left(place, repo)
+    assert not place.uploads(repo)
 
 
 @pytest.mark.parametrize('source, digest', [
@@ -551,8 +546,10 @@ def test_what_cannot_be_mounted_is_an_error_and_leaves_no_upload(client: DXF, pl
     ('fred?x=y', MISSING),
     ('fred', 'sha256:0'),
 ])
-def test_names_of_a_mount_are_checked_before_anything_is_sent(client: DXF, traffic: Traffic, source: str,
+def test_names_of_a_mount_are_checked_before_anything_is_sent(client: DXF, place: Place, traffic: Traffic, source: str,
                                                               digest: str) -> None:
+    if place.is_folder and not source:  # the name of the folder itself
+        return
     with pytest.raises(DXFInvalidNameError):
         client.mount_blob(source, digest)
     assert traffic.lines() == []

@@ -77,7 +77,7 @@ def use_everything(client: DXF) -> None:
 def test_every_request_can_be_overridden(place: Place, repo: str, traffic: Traffic) -> None:
     client = Counting(place.host, repo, *settings(place))
     use_everything(client)
-    ours = [request for request in traffic.requests if f'//{place.host}/' in request.url]
+    ours = [request for request in traffic.requests if place.is_own(request.url)]
     assert not [f'{request.method} {request.path}' for request in ours if 'X-Dependent' not in request.headers]
     # What was refused for want of a credential was sent twice, by one call.
     assert Counter(client.calls) == Counter(request.method.lower() for request in ours if request.status != 401)
@@ -150,7 +150,7 @@ def test_a_request_of_ones_own_is_authenticated(token_registry: Place, repo: str
 
 def test_a_challenge_needs_authentication_where_it_is_our_registrys(token_registry: Place, repo: str) -> None:
     client = token_registry.dxf(repo)
-    challenge = requests.get(f'{token_registry.registry.url}/v2/', verify=token_registry.ca, timeout=10)
+    challenge = requests.get(f'{token_registry.url}/v2/', verify=token_registry.ca, timeout=10)
     assert challenge.status_code == 401
     assert client._response_needs_auth(challenge)
     for status, url in ((200, challenge.url), (403, challenge.url), (401, 'https://storage.example.com/blob')):
@@ -195,8 +195,8 @@ def test_any_session_will_do(place: Place, repo: str) -> None:
         use_everything(client)
 
 
-def test_a_session_may_have_adapters_of_its_own(place: Place, repo: str, traffic: Traffic) -> None:
-    client = place.dxf(repo)
+def test_a_session_may_have_adapters_of_its_own(server: Place, repo: str, traffic: Traffic) -> None:
+    client = server.dxf(repo)
     adapter = Recording()
     with requests.Session() as session:
         session.mount('http://', adapter)

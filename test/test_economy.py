@@ -56,7 +56,7 @@ def test_push_blob_with_an_alias_costs_five_requests_and_a_token(token_registry:
     requests = cost(traffic, token_registry, 'push-blob', repo, path, '@may15')
     assert len(requests) == 5 + 1
     upload = traffic.requests[3].response_headers['Location'].partition('?')[0].removeprefix(
-        token_registry.registry.url)
+        token_registry.url)
     assert requests == [
         f'HEAD {blob(repo)} 401',
         'GET /token 200',

@@ -59,12 +59,6 @@ def failure(done: subprocess.CompletedProcess[bytes], status: int = 1) -> str:
     return line
 
 
-def stored_at(place: Place, digest: str) -> Path:
-    """Return the file in which the registry keeps a blob or a manifest."""
-    _, value = dxf.split_digest(digest)
-    return place.registry.storage / 'docker/registry/v2/blobs/sha256' / value[:2] / value / 'data'
-
-
 # Success, by each door
 
 
@@ -208,30 +202,30 @@ def test_a_blob_that_is_damaged_is_a_failure_and_never_whole(place: Place, repo:
                                                              damage: Callable[[bytes], bytes], reason: str) -> None:
     content = CONTENT + f'{repo} {reason}'.encode()
     digest = place.dxf(repo).push_blob(data=content)
-    stored_at(place, digest).write_bytes(damage(content))
+    place.file_of(repo, digest).write_bytes(damage(content))
     done = run(place, 'pull-blob', repo, digest)
     line = failure(done)
     assert f'expected digest {digest}, got sha256:' in line, reason
     assert len(done.stdout) < len(content)
 
 
-def test_a_blob_whose_file_is_gone_is_not_found(open_registry: Place, repo: str) -> None:
+def test_a_blob_whose_file_is_gone_is_not_found(place: Place, repo: str) -> None:
     content = CONTENT + repo.encode()
-    digest = open_registry.dxf(repo).push_blob(data=content)
-    stored_at(open_registry, digest).unlink()
-    done = run(open_registry, 'pull-blob', repo, digest)
+    digest = place.dxf(repo).push_blob(data=content)
+    place.file_of(repo, digest).unlink()
+    done = run(place, 'pull-blob', repo, digest)
     assert 'Not Found' in failure(done, errno.ENOENT)
     assert done.stdout == b''
 
 
-def test_a_manifest_that_is_damaged_is_a_failure(open_registry: Place, repo: str) -> None:
-    client = open_registry.dxf(repo)
+def test_a_manifest_that_is_damaged_is_a_failure(place: Place, repo: str) -> None:
+    client = place.dxf(repo)
     manifest = client.set_alias('a', client.push_blob(data=CONTENT + repo.encode()))
-    path = stored_at(open_registry, dxf.hash_bytes(manifest.encode()))
+    path = place.file_of(repo, dxf.hash_bytes(manifest.encode()))
     path.write_text(manifest.replace('"size": 9', '"size": 8'))
     assert path.read_text() != manifest
     for args in (('get-alias', repo, 'a'), ('get-manifest', repo, 'a'), ('pull-blob', repo, '@a')):
-        done = run(open_registry, *args)
+        done = run(place, *args)
         failure(done)
         assert done.stdout == b''
 

@@ -58,12 +58,12 @@ def get_token(session: requests.Session, server: TokenServer, *scopes: str,
 
 def upload(session: requests.Session, place: Place, repo: str, token: str) -> int:
     """Return the status of the start of an upload."""
-    return session.post(f'{place.registry.url}/v2/{repo}/blobs/uploads/', headers=bearer(token)).status_code
+    return session.post(f'{place.url}/v2/{repo}/blobs/uploads/', headers=bearer(token)).status_code
 
 
 def get_manifest(place: Place, repo: str, media_type: str) -> requests.Response:
     """Fetch the manifest that is named latest."""
-    url = f'{place.registry.url}/v2/{repo}/manifests/latest'
+    url = f'{place.url}/v2/{repo}/manifests/latest'
     return requests.get(url, headers={'Accept': media_type}, timeout=10)
 
 
@@ -80,24 +80,24 @@ def push(skopeo: Skopeo, layout: Path, place: Place, repo: str, *options: str) -
 # The registry
 
 def test_each_place_answers_its_user_and_tells_others_how_to_come_in(session: requests.Session,
-                                                                     place: Place) -> None:
-    answer = session.get(f'{place.registry.url}/v2/')
-    if place.username is None:
+                                                                     server: Place) -> None:
+    answer = session.get(f'{server.url}/v2/')
+    if server.username is None:
         assert answer.status_code == 200
         return
     assert answer.status_code == 401
     challenge = answer.headers['WWW-Authenticate']
-    if place.tokens is None:
+    if server.tokens is None:
         assert challenge == 'Basic realm="registry"'
         assert session.get(answer.url, auth=(USERNAME, PASSWORD)).status_code == 200
     else:
-        assert challenge == f'Bearer realm="{place.tokens.realm}",service="{place.tokens.service}"'
-        token = get_token(session, place.tokens)
+        assert challenge == f'Bearer realm="{server.tokens.realm}",service="{server.tokens.service}"'
+        token = get_token(session, server.tokens)
         assert session.get(answer.url, headers=bearer(token)).status_code == 200
 
 
 def test_htpasswd_refuses_a_wrong_password(session: requests.Session, basic_registry: Place) -> None:
-    assert session.get(f'{basic_registry.registry.url}/v2/', auth=(USERNAME, 'wrong')).status_code == 401
+    assert session.get(f'{basic_registry.url}/v2/', auth=(USERNAME, 'wrong')).status_code == 401
 
 
 def test_a_password_may_be_of_any_letters(session: requests.Session, tmp_path: Path,
@@ -109,7 +109,7 @@ def test_a_password_may_be_of_any_letters(session: requests.Session, tmp_path: P
 
 
 def test_a_blob_can_be_pushed_pulled_and_deleted(open_registry: Place, repo: str) -> None:
-    blobs = f'{open_registry.registry.url}/v2/{repo}/blobs'
+    blobs = f'{open_registry.url}/v2/{repo}/blobs'
     digest = 'sha256:' + hashlib.sha256(b'content').hexdigest()
     with requests.Session() as session:
         location = session.post(f'{blobs}/uploads/').headers['Location']
@@ -190,7 +190,7 @@ def test_a_token_that_only_pulls_does_not_push(session: requests.Session, token_
                                                tokens: TokenServer, repo: str) -> None:
     token = get_token(session, tokens, f'repository:{repo}:pull')
     assert upload(session, token_registry, repo, token) == 401
-    tags = session.get(f'{token_registry.registry.url}/v2/{repo}/tags/list', headers=bearer(token))
+    tags = session.get(f'{token_registry.url}/v2/{repo}/tags/list', headers=bearer(token))
     assert tags.status_code == 404
 
 
@@ -207,7 +207,7 @@ def test_a_user_without_a_grant_gets_less_than_asked(session: requests.Session, 
 
 def test_the_catalogue_has_a_scope_of_its_own(session: requests.Session, token_registry: Place,
                                               tokens: TokenServer) -> None:
-    catalogue = f'{token_registry.registry.url}/v2/_catalog'
+    catalogue = f'{token_registry.url}/v2/_catalog'
     challenge = session.get(catalogue).headers['WWW-Authenticate']
     assert challenge.endswith(',scope="registry:catalog:*"')
     for login, status in (((USERNAME, PASSWORD), 200), (None, 401)):
@@ -317,18 +317,18 @@ def test_the_token_server_survives_a_client_that_does_not_trust_it(session: requ
 
 # The fixtures
 
-def test_a_place_says_how_to_use_it_on_the_command_line(place: Place) -> None:
-    expected = {'DXF_HOST': place.registry.host}
-    if place.insecure:
+def test_a_place_says_how_to_use_it_on_the_command_line(server: Place) -> None:
+    expected = {'DXF_HOST': server.registry.host}
+    if server.insecure:
         expected |= {'DXF_INSECURE': '1'}
     else:
-        expected |= {'DXF_USERNAME': USERNAME, 'DXF_PASSWORD': PASSWORD, 'REQUESTS_CA_BUNDLE': str(place.ca)}
-    assert place.environ() == expected
+        expected |= {'DXF_USERNAME': USERNAME, 'DXF_PASSWORD': PASSWORD, 'REQUESTS_CA_BUNDLE': str(server.ca)}
+    assert server.environ() == expected
 
 
 def test_the_traffic_is_recorded_as_it_goes(open_registry: Place, tokens: TokenServer,
                                             certificates: Certificates, traffic: Traffic) -> None:
-    host, url = open_registry.host, open_registry.registry.url
+    host, url = open_registry.host, open_registry.url
     with requests.Session() as session:
         session.get(f'{url}/v2/')
         session.get(f'{url}/v2/_catalog', params={'n': '1'}, headers={'X-Test': 'yes'})
@@ -407,9 +407,9 @@ def test_skopeo_pushes_all_images_of_an_index(skopeo: Skopeo, open_registry: Pla
         assert answer.headers['Docker-Content-Digest'] == index.digest
 
 
-def test_skopeo_comes_in_with_credentials(skopeo: Skopeo, place: Place, repo: str, tmp_path: Path,
+def test_skopeo_comes_in_with_credentials(skopeo: Skopeo, server: Place, repo: str, tmp_path: Path,
                                           image: Image) -> None:
-    options = [] if place.username is None else ['--dest-creds', f'{USERNAME}:{PASSWORD}']
-    push(skopeo, tmp_path / 'layout', place, repo, *options)
-    stored = {path.name for path in place.registry.storage.glob('docker/registry/v2/blobs/sha256/*/*')}
+    options = [] if server.username is None else ['--dest-creds', f'{USERNAME}:{PASSWORD}']
+    push(skopeo, tmp_path / 'layout', server, repo, *options)
+    stored = {path.name for path in server.registry.storage.glob('docker/registry/v2/blobs/sha256/*/*')}
     assert image.digest.partition(':')[2] in stored

@@ -15,6 +15,8 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from dxf.layout_adapter import LayoutAdapter
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -45,7 +47,8 @@ class Traffic:
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Record from now on, until the monkeypatch is undone."""
-        monkeypatch.setattr(HTTPAdapter, 'send', self._watching_send(HTTPAdapter.send))
+        for adapter in (HTTPAdapter, LayoutAdapter):
+            monkeypatch.setattr(adapter, 'send', self._watching_send(adapter.send))
         # HTTPSConnection.connect does not call HTTPConnection's, so neither counts for the other.
         for kind in (HTTPConnection, HTTPSConnection):
             monkeypatch.setattr(kind, 'connect', self._watching_connect(kind.connect))

@@ -1,0 +1,291 @@
+"""Layouts: repositories in a folder, as OCI image layouts: blobs by their digest, and an index that names some of them.
+
+What a crash leaves, at any instant, is a layout that reads: content gets its name when it has been verified and is on
+the disk, and ``index.json`` is replaced as a whole, under a lock. Requests are not known here.
+https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+
+from dxf.documents import Json, load_object
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.files import Temporary, make_folders, sync_folder
+from dxf.locking import open_locked
+from dxf.manifests import OCI_INDEX
+from dxf.names import check_alias, check_digest, check_repository, hash_file, split_digest
+
+MARKER = 'oci-layout'
+INDEX = 'index.json'
+VERSION = 'imageLayoutVersion'
+NAME = 'org.opencontainers.image.ref.name'
+"""https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys"""
+
+SOLE = 'latest'
+"""The alias of a manifest that is the only one of its layout, and that nobody named."""
+
+LONGEST_INDEX = 64 << 20
+Entry = dict[str, Json]
+
+
+class Layout:
+    """One repository.
+
+    :param root: the folder of all repositories; nothing outside it is read or written, wherever links lead
+    :param repository: its name, a path below ``root``; empty where ``root`` is the layout itself
+    """
+
+    def __init__(self, root: str, repository: str = '') -> None:
+        self._root = os.path.realpath(root)
+        self.folder = os.path.join(self._root, repository) if repository else self._root
+
+    def path(self, *names: str) -> str:
+        """Return the path of something in it.
+
+        :raises DXFInvalidNameError: a symbolic link leads out of the root
+        """
+        path = os.path.join(self.folder, *names)
+        real = os.path.realpath(path)
+        if os.path.commonpath([real, self._root]) != self._root:
+            raise DXFInvalidNameError(f'{path} leads out of {self._root}')
+        return real
+
+    # The layout itself
+
+    def exists(self) -> bool:
+        """Say whether it is there.
+
+        :raises DXFInvalidDocumentError: something else is
+        :raises OSError: it cannot be read
+        """
+        marker = self._read(MARKER)
+        if marker:
+            version = self._parsed(MARKER, marker).get(VERSION)
+            if not isinstance(version, str) or not version.startswith('1.'):
+                raise DXFInvalidDocumentError(f'{self.path(MARKER)}: no image layout of version 1')
+            return True
+        try:
+            with os.scandir(self.path()) as found:
+                names = [entry.name for entry in found if not entry.is_dir() and entry.name[0] != '.']
+        except FileNotFoundError:
+            return False
+        if set(names) - {MARKER}:
+            raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
+        return False
+
+    def make(self) -> None:
+        """Have it be there.
+
+        :raises DXFInvalidDocumentError: something else is
+        :raises OSError: it cannot be written
+        """
+        make_folders(self._root)
+        if not self.exists() or self._read(INDEX) is None:
+            with self._locked():
+                pass
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep all others from changing it; make what it lacks."""
+        lock = None
+        while lock is None:
+            make_folders(self.path())
+            with suppress(FileNotFoundError):  # who made the folder before has just removed it
+                lock = open_locked(self.path(MARKER), wait=True)
+        try:
+            if not os.fstat(lock).st_size:
+                os.write(lock, json.dumps({VERSION: '1.0.0'}).encode('ascii'))
+                os.fsync(lock)
+            make_folders(self.path('blobs', 'sha256'))
+            if self._read(INDEX) is None:
+                self._write_index({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []})
+            yield
+        finally:
+            os.close(lock)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            with open(self.path(name), 'rb') as file:
+                return file.read(LONGEST_INDEX)
+        except FileNotFoundError:
+            return None
+
+    def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
+        try:
+            return load_object(content)
+        except DXFInvalidDocumentError as error:
+            raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
+
+    # Blobs
+
+    def blob_path(self, digest: str) -> str:
+        """Return where a blob is, or would be."""
+        return self.path('blobs', *split_digest(check_digest(digest)))
+
+    def blob_size(self, digest: str) -> int | None:
+        """Return the bytes of a blob; ``None`` where there is none."""
+        try:
+            status = os.stat(self.blob_path(digest))
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def add_blob(self, content: Temporary) -> None:
+        """Give verified content its name, in place of whatever has it.
+
+        What another repository of the root holds too is stored once, where the file system can link.
+        """
+        self.make()
+        content.sync()
+        path = self.blob_path(content.digest)
+        if not (self.blob_size(content.digest) is None and self._link_twin(content, path)):
+            content.publish(path)
+
+    @cached_property
+    def _others(self) -> list['Layout']:
+        """The layouts that were in the root when this was first asked for."""
+        return [Layout(self._root, repository) for repository in repositories(self._root)]
+
+    def _link_twin(self, content: Temporary, path: str) -> bool:
+        """Link to another repository's blob, if there is one and it is what it should be; say whether it was done."""
+        for other in self._others:
+            with suppress(OSError, DXFError):
+                twin = other.blob_path(content.digest)
+                if other.blob_size(content.digest) == content.size and hash_file(twin) == content.digest:
+                    os.link(twin, path)
+                    sync_folder(os.path.dirname(path))
+                    content.discard()
+                    return True
+        return False
+
+    def mount_blob(self, digest: str, other: 'Layout') -> bool:
+        """Make a blob of another repository one of this too; say whether that has it."""
+        if other.blob_size(digest) is None:
+            return False
+        self.make()
+        source, path = other.blob_path(digest), self.blob_path(digest)
+        try:
+            os.link(source, path)
+            sync_folder(os.path.dirname(path))
+        except FileExistsError:
+            pass
+        except OSError:  # another file system, or one without links
+            self._copy(source, digest)
+        return True
+
+    def _copy(self, source: str, digest: str) -> None:
+        with Temporary(self.path()) as content, open(source, 'rb', buffering=0) as file:
+            while piece := file.read(1 << 20):
+                content.write(piece)
+            if content.digest != digest:
+                raise DXFInvalidDocumentError(f'{source} is not what its name says')
+            content.sync()
+            content.publish(self.blob_path(digest))
+
+    def remove_blob(self, digest: str) -> bool:
+        """Remove a blob; say whether it was there."""
+        try:
+            os.unlink(self.blob_path(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def blobs(self) -> Iterator[str]:
+        """Yield the digests of all blobs; other files are left alone."""
+        with os.scandir(self.path('blobs', 'sha256')) as found:
+            for entry in found:
+                with suppress(DXFInvalidNameError):
+                    yield check_digest(f'sha256:{entry.name}')
+
+    # The index
+
+    def entries(self) -> list[Entry]:
+        """Return the descriptors of the manifests that it names, those of no use to dxf left out."""
+        index = self._read(INDEX)
+        return [] if index is None else [entry for entry in self._index(index)['manifests'] if _is_usable(entry)]
+
+    @contextmanager
+    def changing(self) -> Iterator[list[Entry]]:
+        """Yield the descriptors to be changed, and then write them, while nobody else changes them."""
+        with self._locked():
+            index = self._index(self._read(INDEX) or b'')
+            before = json.dumps(index)
+            yield index['manifests']
+            if json.dumps(index) != before:
+                self._write_index(index)
+
+    def _index(self, content: bytes) -> dict[str, Json]:
+        index = self._parsed(INDEX, content)
+        if not isinstance(index.get('manifests'), list):
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: invalid index: manifests is no list')
+        return index
+
+    def _write_index(self, index: dict[str, Json]) -> None:
+        with Temporary(self.path()) as content:
+            content.write(json.dumps(index, indent=1).encode('ascii'))
+            content.sync()
+            content.publish(self.path(INDEX))
+
+    def names(self) -> dict[str, Entry]:
+        """Return the aliases, and what they name.
+
+        Some tools write a whole reference, ``docker.io/library/alpine:3``, of which the alias is the tag.
+        """
+        named: dict[str, Entry] = {}
+        entries = self.entries()
+        for entry in entries:
+            named.setdefault(name_of(entry) or '', entry)
+        for entry in entries:
+            named.setdefault((name_of(entry) or '').rpartition(':')[2], entry)
+        return {name: entry for name, entry in named.items() if _is_alias(name)}
+
+    def entry(self, alias: str) -> Entry | None:
+        """Return what an alias names; ``None`` where there is no such alias."""
+        entries = self.entries()
+        sole = entries[0] if alias == SOLE and len(entries) == 1 and name_of(entries[0]) is None else None
+        return self.names().get(alias, sole)
+
+
+def repositories(root: str) -> Iterator[str]:
+    """Yield the names of the layouts in a folder.
+
+    :raises OSError: a folder cannot be read
+    """
+    for folder, inner, files in os.walk(root, onerror=_raise):
+        is_layout = MARKER in files
+        inner[:] = sorted(name for name in inner if not (is_layout and name == 'blobs'))
+        name = os.path.relpath(folder, root)
+        with suppress(DXFInvalidNameError):
+            if is_layout:
+                yield check_repository(name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def name_of(entry: Entry) -> str | None:
+    """Return what names an entry of an index."""
+    annotations = entry.get('annotations')
+    name = annotations.get(NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _is_usable(entry: Json) -> bool:
+    try:
+        check_digest(entry['digest'])
+    except (TypeError, KeyError, AttributeError, DXFError):
+        return False
+    return isinstance(entry.get('mediaType', ''), str)
+
+
+def _is_alias(name: str) -> bool:
+    try:
+        check_alias(name)
+    except DXFInvalidNameError:
+        return False
+    return True

@@ -1,0 +1,413 @@
+"""A folder as a registry: answers the requests of a session from OCI image layouts, with no server.
+
+How a layout is kept is not known here, nor what a client makes of the answers.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from itertools import count
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, urlsplit
+
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
+
+from dxf import manifests
+from dxf.answers import phrase_of
+from dxf.documents import load_object
+from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.files import Temporary
+from dxf.layout import NAME, Entry, Layout, name_of, repositories
+from dxf.limits import READ_SIZE, Limits
+from dxf.manifests import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
+from dxf.names import check_digest, check_reference, check_repository, hash_bytes, is_digest
+
+KNOWN_AS = 'vnd.dxf.schema1.digest'
+"""Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
+
+_REPOSITORY = r'(?:(?P<repository>.*)/)?'
+_DIGEST = r'(?P<name>sha256:[a-f0-9]{64})'
+_RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
+
+
+class _RefusedError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class _Asked(NamedTuple):
+    """A request: of which repository, for what in it, and how."""
+
+    repository: str
+    layout: Layout
+    name: str
+    query: Mapping[str, str]
+    request: PreparedRequest
+
+    @property
+    def pieces(self) -> Iterator[bytes]:
+        """The body, as it comes."""
+        body: Any = self.request.body
+        if isinstance(body, str):
+            body = body.encode('utf-8')
+        if isinstance(body, bytes):
+            return iter([body])
+        if hasattr(body, 'read'):
+            return iter(lambda: body.read(READ_SIZE), b'')
+        return iter(body or ())
+
+    def check(self, code: str = 'NAME_UNKNOWN') -> None:
+        """Insist that the repository is there.
+
+        :param code: of the error
+        """
+        if not self.layout.exists():
+            raise _RefusedError(HTTPStatus.NOT_FOUND, code, f'there is no layout in {self.layout.folder}')
+
+
+class _Stretch(io.FileIO):
+    """A part of a file as the body of an answer."""
+
+    def __init__(self, path: str, start: int, size: int) -> None:
+        super().__init__(path)
+        self.seek(start)
+        self._left = size
+
+    def __del__(self) -> None:
+        self.close()  # an answer need not be read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read what is left, ``size`` bytes at most; at the end the file is closed."""
+        piece = b'' if self.closed else super().read(self._left if size is None or size < 0 else min(size, self._left))
+        self._left -= len(piece or b'')
+        if not piece:
+            self.close()
+        return piece or b''
+
+
+class LayoutAdapter(BaseAdapter):
+    """The transport of a session to a folder of layouts.
+
+    :param root: the folder; its blobs and manifests are in layouts, in folders of their repositories' names
+    """
+
+    def __init__(self, root: str) -> None:
+        super().__init__()
+        self._root = os.path.realpath(root)
+        self._layouts: dict[str, Layout] = {}
+        self._uploads: dict[str, Temporary] = {}
+        self._numbers = count(1)
+        mark = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
+        self.url = f'https://{mark}.layout.invalid/v2/'
+        """What stands for the folder where a URL is needed; nobody else has it."""
+
+    def send(self, request: PreparedRequest, *_args: Any, **_kwargs: Any) -> Response:
+        """Answer a request.
+
+        :raises DXFError: the folder is something else than it should be
+        :raises OSError: it cannot be read or written
+        """
+        try:
+            response = self._answer(request)
+        except _RefusedError as refused:
+            body = json.dumps({'errors': [{'code': refused.code, 'message': str(refused)}]}).encode('utf-8')
+            response = _response(refused.status, body)
+        response.request = request
+        response.url = request.url or self.url
+        if request.method == 'HEAD':
+            response.raw.close()
+            response.raw = io.BytesIO()
+        return response
+
+    def close(self) -> None:
+        """Give up all uploads."""
+        while self._uploads:
+            self._uploads.popitem()[1].discard()
+
+    def _answer(self, request: PreparedRequest) -> Response:
+        url = urlsplit(request.url or '')
+        _, _, path = str(url.path).partition('/v2/')
+        for pattern, methods in self._ROUTES:
+            match = re.fullmatch(pattern, path, re.ASCII)
+            if match is not None:
+                method = methods.get('GET' if request.method == 'HEAD' else request.method or '')
+                if method is None:
+                    break
+                named = match.groupdict()
+                query = {key: values[0] for key, values in parse_qs(str(url.query), True).items()}
+                repository = named.get('repository') or ''
+                return method(self, _Asked(repository, self._layout(repository), named.get('name') or '', query,
+                                           request))
+        raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, 'UNSUPPORTED', 'a folder does not offer that')
+
+    def _layout(self, repository: str) -> Layout:
+        try:
+            if repository:
+                check_repository(repository)
+        except DXFInvalidNameError as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'NAME_INVALID', str(error)) from None
+        return self._layouts.setdefault(repository, Layout(self._root, repository))
+
+    def _version(self, _asked: _Asked) -> Response:
+        return _response(HTTPStatus.OK, b'{}')
+
+    # Listings
+
+    def _catalog(self, asked: _Asked) -> Response:
+        os.stat(self._root)
+        return self._page(asked, 'repositories', list(repositories(self._root)))
+
+    def _tags(self, asked: _Asked) -> Response:
+        asked.check()
+        return self._page(asked, 'tags', list(asked.layout.names()), {'name': asked.repository})
+
+    def _page(self, asked: _Asked, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
+        most, last = asked.query.get('n', ''), asked.query.get('last', '')
+        names = sorted(name for name in names if name > last)
+        shown = names[:int(most)] if most.isascii() and most.isdigit() else names
+        headers = {}
+        if shown and len(shown) < len(names):
+            url = str(asked.request.url).partition('?')[0]
+            headers['Link'] = f'<{url}?n={most}&last={quote(shown[-1], safe="")}>; rel="next"'
+        return _response(HTTPStatus.OK, json.dumps({**(start or {}), key: shown}).encode('utf-8'),
+                         {'Content-Type': 'application/json', **headers})
+
+    # Blobs
+
+    def _blob(self, asked: _Asked) -> Response:
+        asked.check('BLOB_UNKNOWN')
+        size = asked.layout.blob_size(asked.name)
+        if size is None:
+            raise _blob_unknown()
+        start, end = 0, size
+        wanted = _RANGE.fullmatch(asked.request.headers.get('Range', ''))
+        headers = {'Content-Type': OCTET_STREAM, 'Docker-Content-Digest': asked.name}
+        if wanted is not None:
+            start, end = int(wanted[1]), min(int(wanted[2]) + 1, size) if wanted[2] else size
+            if not start < end:
+                raise _RefusedError(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 'RANGE_INVALID',
+                                    'the blob does not have these bytes')
+            headers['Content-Range'] = f'bytes {start}-{end - 1}/{size}'
+        body = _Stretch(asked.layout.blob_path(asked.name), start, end - start)
+        return _response(HTTPStatus.OK if wanted is None else HTTPStatus.PARTIAL_CONTENT, body,
+                         {**headers, 'Content-Length': str(end - start)})
+
+    def _delete_blob(self, asked: _Asked) -> Response:
+        asked.check('BLOB_UNKNOWN')
+        if not asked.layout.remove_blob(asked.name):
+            raise _blob_unknown()
+        return _response(HTTPStatus.ACCEPTED)
+
+    # Uploads
+
+    def _open_upload(self, asked: _Asked) -> Response:
+        digest, source = asked.query.get('mount'), asked.query.get('from')
+        if digest and source is not None and asked.layout.mount_blob(check_digest(digest), self._layout(source)):
+            return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': digest})
+        asked.layout.exists()
+        upload = str(next(self._numbers))
+        self._uploads[upload] = Temporary(asked.layout.path())
+        return self._uploaded(asked, upload, HTTPStatus.ACCEPTED)
+
+    def _add_to_upload(self, asked: _Asked) -> Response:
+        _write(self._upload(asked), asked.pieces)
+        return self._uploaded(asked, asked.name, HTTPStatus.ACCEPTED)
+
+    def _upload_status(self, asked: _Asked) -> Response:
+        self._upload(asked)
+        return self._uploaded(asked, asked.name, HTTPStatus.NO_CONTENT)
+
+    def _close_upload(self, asked: _Asked) -> Response:
+        content = self._upload(asked)
+        _write(content, asked.pieces)
+        if content.digest != asked.query.get('digest'):
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the content has another digest')
+        asked.layout.add_blob(content)
+        del self._uploads[asked.name]
+        return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': content.digest})
+
+    def _cancel_upload(self, asked: _Asked) -> Response:
+        self._upload(asked).discard()
+        del self._uploads[asked.name]
+        return _response(HTTPStatus.NO_CONTENT)
+
+    def _upload(self, asked: _Asked) -> Temporary:
+        if asked.name not in self._uploads:
+            raise _RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload')
+        return self._uploads[asked.name]
+
+    def _uploaded(self, asked: _Asked, upload: str, status: int) -> Response:
+        path = f'{asked.repository}/blobs/uploads/{upload}'.lstrip('/')
+        return _response(status, b'', {'Location': self.url + path,
+                                       'Range': f'0-{max(self._uploads[upload].size - 1, 0)}'})
+
+    # Manifests
+
+    def _manifest(self, asked: _Asked) -> Response:
+        asked.check('MANIFEST_UNKNOWN')
+        content, entry = _find(asked.layout, check_reference(asked.name))
+        media_type = entry.get('mediaType') or manifests.media_type_of(content.decode('utf-8'))
+        return _response(HTTPStatus.OK, content, {'Content-Type': media_type, 'Docker-Content-Digest': known_as(entry)})
+
+    def _set_manifest(self, asked: _Asked) -> Response:
+        reference = check_reference(asked.name)
+        content = b''.join(asked.pieces)
+        try:
+            manifest = manifests.read(content.decode('utf-8'), asked.request.headers.get('Content-Type'))
+        except (DXFError, UnicodeDecodeError) as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
+        if is_digest(reference) and reference != manifest.digest:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the manifest has another digest')
+        entry: Entry = {'mediaType': manifests.media_type_of(manifest.text), 'digest': hash_bytes(content),
+                        'size': len(content)}
+        annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
+        if not is_digest(reference):
+            annotations[NAME] = reference
+        if annotations:
+            entry['annotations'] = annotations
+        asked.layout.make()
+        with asked.layout.changing() as entries:
+            _check_parts(asked.layout, manifest)
+            with Temporary(asked.layout.path()) as temporary:
+                temporary.write(content)
+                asked.layout.add_blob(temporary)
+            _enter(entries, entry, manifest)
+        return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest, **_subject_of(content)})
+
+    def _delete_manifest(self, asked: _Asked) -> Response:
+        asked.check('MANIFEST_UNKNOWN')
+        reference = check_reference(asked.name)
+        with asked.layout.changing() as entries:
+            if is_digest(reference):
+                digest = hash_bytes(_find(asked.layout, reference)[0])
+                entries[:] = [entry for entry in entries if entry.get('digest') != digest]
+            else:
+                left = [entry for entry in entries if name_of(entry) != reference]
+                if len(left) == len(entries):
+                    raise _manifest_unknown()
+                entries[:] = left
+        if is_digest(reference):
+            asked.layout.remove_blob(digest)
+        return _response(HTTPStatus.ACCEPTED)
+
+    def _referrers(self, asked: _Asked) -> Response:
+        """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers"""
+        found = {}
+        for entry in asked.layout.entries() if asked.layout.exists() else []:
+            content = _content(asked.layout, entry['digest'])
+            if content is not None and _subject_of(content).get('OCI-Subject') == asked.name:
+                found[entry['digest']] = manifests.referrer(content.decode('utf-8'))
+        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': list(found.values())})
+        return _response(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
+
+    _ROUTES: tuple[tuple[str, dict[str, Callable[..., Response]]], ...] = (
+        (r'', {'GET': _version}),
+        (r'_catalog', {'GET': _catalog}),
+        (rf'{_REPOSITORY}tags/list', {'GET': _tags}),
+        (rf'{_REPOSITORY}blobs/{_DIGEST}', {'GET': _blob, 'DELETE': _delete_blob}),
+        (rf'{_REPOSITORY}blobs/uploads/', {'POST': _open_upload}),
+        (rf'{_REPOSITORY}blobs/uploads/(?P<name>[0-9]+)', {
+            'PATCH': _add_to_upload, 'GET': _upload_status,
+            'PUT': _close_upload, 'DELETE': _cancel_upload}),
+        (rf'{_REPOSITORY}manifests/(?P<name>[^/]+)', {
+            'GET': _manifest, 'PUT': _set_manifest, 'DELETE': _delete_manifest}),
+        (rf'{_REPOSITORY}referrers/{_DIGEST}', {'GET': _referrers}),
+    )
+
+
+def _response(status: int, body: bytes | io.FileIO = b'', headers: Mapping[str, str] | None = None) -> Response:
+    response = Response()
+    response.status_code = int(status)
+    response.reason = phrase_of(status)
+    response.headers['Docker-Distribution-API-Version'] = 'registry/2.0'
+    if isinstance(body, bytes):
+        response.headers['Content-Length'] = str(len(body))
+    response.headers.update(headers or {})
+    response.raw = io.BytesIO(body) if isinstance(body, bytes) else body
+    return response
+
+
+def _blob_unknown() -> _RefusedError:
+    return _RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the repository does not have the blob')
+
+
+def _manifest_unknown() -> _RefusedError:
+    return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', 'the repository does not have the manifest')
+
+
+def _write(content: Temporary, pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        content.write(piece)
+
+
+def known_as(entry: Entry) -> str:
+    """Return the digest by which clients know a manifest."""
+    annotations = entry.get('annotations')
+    return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
+
+
+def _content(layout: Layout, digest: str) -> bytes | None:
+    """Return the text of a manifest; ``None`` where there is no such blob, or a larger one than manifests are."""
+    size = layout.blob_size(digest)
+    if size is None or size > Limits().manifest:
+        return None
+    with open(layout.blob_path(digest), 'rb') as file:
+        return file.read(size)
+
+
+def _find(layout: Layout, reference: str) -> tuple[bytes, Entry]:
+    """Return a manifest's text and descriptor; by its digest also one that only another manifest names."""
+    if is_digest(reference):
+        entry = next((entry for entry in layout.entries() if reference in (entry['digest'], known_as(entry))),
+                     {'digest': reference})
+    else:
+        entry = layout.entry(reference) or {}
+    content = _content(layout, entry['digest']) if entry else None
+    if content is None:
+        raise _manifest_unknown()
+    if 'mediaType' not in entry:
+        try:
+            manifests.read(content.decode('utf-8'), verify=False)
+        except (DXFError, UnicodeDecodeError):
+            raise _manifest_unknown() from None
+    return content, entry
+
+
+def _check_parts(layout: Layout, manifest: Any) -> None:
+    """Insist that the layout has all that a manifest names."""
+    if isinstance(manifest, Index):
+        parts = [entry.digest for entry in manifest.manifests]
+    elif isinstance(manifest, ImageManifest):
+        parts = [blob.digest for blob in (manifest.config, *manifest.layers) if not manifests.is_foreign(blob)]
+    else:
+        parts = list(manifest.blobs)
+    for digest in parts:
+        if layout.blob_size(digest) is None:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
+
+
+def _enter(entries: list[Entry], entry: Entry, manifest: Any) -> None:
+    """Put a manifest into the index: in place of what has its name; what an index leads to needs no entry itself."""
+    name = name_of(entry)
+    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
+    if name is None:
+        inner.add(entry['digest'])
+    entries[:] = [other for other in entries if (
+        other.get('digest') not in inner if name_of(other) is None else name_of(other) != name)]
+    entries.append(entry)
+
+
+def _subject_of(content: bytes) -> dict[str, str]:
+    subject = load_object(content).get('subject')
+    digest = subject.get('digest') if isinstance(subject, dict) else None
+    return {'OCI-Subject': digest} if isinstance(digest, str) else {}
