@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dxf.auth import check_authorization
-from dxf.client import JOBS, SCHEMAS
+from dxf.blobs import JOBS
+from dxf.client import SCHEMAS
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host, check_registry

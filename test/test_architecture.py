@@ -18,9 +18,10 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'layout', 'connections', 'answers', 'layout_adapter', 'auth', 'session', 'source', 'bodies', 'upload_session',
-         'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'client',
-         '__init__', 'settings', 'console', 'progress', 'commands', 'usage', 'faults', 'main', '__main__')
+         'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'session', 'source', 'bodies',
+         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing',
+         'registry', 'blobs', 'client', '__init__', 'settings', 'console', 'progress', 'commands', 'usage', 'faults',
+         'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
@@ -30,7 +31,7 @@ TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streami
 """What moves blobs, and is handed what makes its requests."""
 
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
-        ('main', 'difflib'), ('auth', 'www_authenticate'), ('client', 'delivery'), ('client', 'journal'),
+        ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('commands', 'layout'), ('commands', 'garbage')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""

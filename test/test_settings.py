@@ -43,7 +43,7 @@ READ = [
     ('DXF_JOBS', '64', 'jobs', 64, 'the most'),
     ('XDG_STATE_HOME', '/var/lib', 'state_folder', '/var/lib/dxf/uploads', 'a folder'),
     ('HOME', '/home/fred', 'state_folder', '/home/fred/.local/state/dxf/uploads', 'the default'),
-    ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'the default'),
+    ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'schema 2'),
     ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
     ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
     ('DXF_SKIPTLSVERIFY', '1', 'tlsverify', False, 'off'),

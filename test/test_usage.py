@@ -76,7 +76,8 @@ DIGESTS = {
 def test_a_repository_that_is_none_is_rejected(command: str, repository: str, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
-                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [], 'auth': ['pull']}
+                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
+                'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
     assert 'invalid repository' in line
 

@@ -1,0 +1,346 @@
+"""Blobs: those of one repository in a registry, one short method a protocol step.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs
+"""
+
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from http import HTTPStatus
+from threading import Lock
+from typing import Any, TypeVar
+
+from requests import Response
+from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
+
+from dxf.answers import check_digest_header, expect, is_encoded, is_not_found
+from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
+from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError
+from dxf.jobs import Streams, all_of
+from dxf.limits import TIMEOUT, Limits
+from dxf.names import check_digest, repository_at
+from dxf.registry import Auth, DXFBase, Timeout
+from dxf.source import File, OnPiece, Source, open_source
+from dxf.streaming import StreamUpload
+from dxf.upload import Upload, as_expected
+from dxf.upload_session import UploadSession, next_url
+
+JOBS = 4
+CANCEL_TIMEOUT = 2
+"""Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
+
+Own = TypeVar('Own', bound='BlobStore')
+
+
+class BlobStore(DXFBase):
+    """The blobs of a repository in a registry.
+
+    :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part; empty for a folder
+        that is an OCI image layout itself
+    :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
+
+    The other parameters are those of :class:`DXFBase`.
+
+    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is none
+    """
+
+    def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
+                 auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
+                 limits: Limits = Limits(), jobs: int = JOBS) -> None:
+        super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits)
+        self._repo = repository_at(self._host, repo)
+        if jobs < 1:
+            raise ValueError('jobs is a number of things to do at once, at least 1')
+        self._jobs = jobs
+        self._sizes: dict[str, int] = {}
+
+    @classmethod
+    def from_base(cls: type[Own], base: DXFBase, repo: str) -> Own:
+        """Return a repository of the same registry, with the settings, connections and credentials of ``base``.
+
+        A token that either obtains serves both, where its scope allows.
+
+        :raises DXFInvalidNameError: ``repo`` is none
+        """
+        dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
+        dxf._limits = base._limits
+        dxf._jobs = getattr(base, '_jobs', dxf._jobs)
+        dxf._sessions = base._sessions
+        dxf._adapter = base._adapter
+        dxf._credential = base._credential
+        return dxf
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
+        """Make a request of the repository: :meth:`_base_request` with a path below its name."""
+        return self._base_request(method, posixpath.join(self._repo, path), **kwargs)
+
+    def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
+        if not actions:
+            return ()
+        return (f'repository:{self._repo}:{actions if isinstance(actions, str) else ",".join(actions)}',)
+
+    def _default_scopes(self) -> tuple[str, ...]:
+        return ()
+
+    def push_blob(self, filename: str | None = None, progress: Callable[..., Any] | None = None, data: Any = None,
+                  digest: str | None = None, check_exists: bool = True, *, resume: str | None = None) -> str:
+        """Store a blob.
+
+        :param filename: path of the file to store; wins over ``data``
+        :param progress: called as ``progress(digest, chunk, size)`` for a file, first with an empty chunk, as
+            ``progress(digest, chunk)`` for ``data``, with every chunk of bytes sent; not at all for a blob that
+            the registry has already
+        :param data: what to store: bytes, an open binary file (from where it stands), or an iterable of bytes
+        :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
+            registry has it
+        :param check_exists: ask whether the registry has the blob, and then send nothing
+        :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
+            call continues it, in this process or another; ``None`` to remember nothing
+        :return: the digest
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
+        :raises DXFSourceError: the source changed on its way
+        :raises OSError: the file cannot be read
+        """
+        return self._push(filename, data, progress, digest, check_exists, resume=resume)
+
+    def push_blobs(self, sources: Iterable[Any], progress: Callable[..., Any] | None = None,
+                   check_exists: bool = True) -> list[str]:
+        """Store several blobs, up to ``jobs`` of them at once.
+
+        :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
+        :param progress: as for ``push_blob``; called by several threads, though never by two at once
+        :param check_exists: ask whether the registry has a blob, and then do not send it
+        :return: the digests, in the order of the sources
+        :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
+        """
+        report = None if progress is None else _one_at_a_time(progress)
+
+        def push(source: Any, check: Callable[[], None]) -> str:
+            is_file = isinstance(source, (str, os.PathLike))
+            return self._push(source if is_file else None, None if is_file else source, report, None,
+                              check_exists, check)
+        return all_of(push, list(sources), self._jobs)
+
+    def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
+              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None) -> str:
+        """Store a blob.
+
+        :param check: called for each piece that is read; raises where the blob is not wanted any more
+        """
+        if digest is not None:
+            check_digest(digest)
+        with closing(open_source(filename, data)) as source:
+            source.on_read = check
+            report = _reporter(progress, filename is not None, source.size)
+            digest, size = self._upload(source, digest, check_exists, report, resume)
+        self._sizes[digest] = size
+        return digest
+
+    def _upload(self, source: Source, digest: str | None, check_exists: bool,
+                on_piece: OnPiece | None, resume: str | None) -> tuple[str, int]:
+        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
+        options = (steps, self._stored_size, self._base_url, self._limits, on_piece)
+        if source.size is None:
+            if check_exists and digest is not None and (size := self._stored_size(digest)) is not None:
+                return digest, size
+            return StreamUpload(source, *options).send(digest)
+        if source.shared and source.size > self._limits.part and resume is None:
+            return Upload(source, *options).send_hashed_ahead(digest, check_exists), source.size
+        digest = as_expected(source.digest(), digest)
+        is_new = not check_exists or self._stored_size(digest) is None
+        if resume is not None and isinstance(source, File):
+            from dxf import journal as journals
+            with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
+                if is_new:
+                    Upload(source, *options, journal).send(digest)
+                journal.clear()
+        elif is_new:
+            Upload(source, *options).send(digest)
+        return digest, source.size
+
+    def _stored_size(self, digest: str) -> int | None:
+        """Return the size of a blob that the registry has, else ``None``."""
+        try:
+            self._sizes[digest] = self.blob_size(digest)
+        except HTTPError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return self._sizes[digest]
+
+    def _begin_upload(self, **kwargs: Any) -> Response:
+        return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
+
+    def _cancel_upload(self, url: str) -> None:
+        """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
+        limits = self._limits._replace(retries=0)
+        with suppress(Exception):  # what led here is the error to tell, whatever an override makes of this
+            try:
+                self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
+            except NoConnection as error:
+                if not isinstance(error, Timeouts):  # the connection that was kept had just been closed
+                    self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
+
+    def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
+        """Fetch a blob.
+
+        The request is made at once. The iterator raises before it yields the last chunk if the content is not
+        what the digest says, so that whoever got all chunks has a verified blob.
+
+        :param size: return the blob's size in bytes too
+        :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive
+        :return: an iterator of bytes, or ``(iterator, size)``
+        :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+        :raises DXFDigestMismatchError: from the iterator: the content is another
+        """
+        return self._pull(digest, size, chunk_size, self._jobs)
+
+    def _pull(self, digest: str, size: bool, chunk_size: int | None, jobs: int) -> Any:
+        check_digest(digest)
+        _check_chunk_size(chunk_size)
+        response = self._request('get', f'blobs/{digest}')
+        expect(response, HTTPStatus.OK)
+        check_digest_header(response, digest)
+        actual = None if is_encoded(response) else declared_size(response)
+        if actual is None:
+            try:
+                actual = self.blob_size(digest)
+            except DXFProtocolError:  # nobody tells: then the digest alone decides
+                if size:
+                    raise
+        rest = partial(self._stretch_of_blob, digest)
+        download = Download(digest, actual, rest, self._limits, response, jobs=jobs)
+        chunks = download.chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
+        return (chunks, actual) if size else chunks
+
+    def pull_blobs(self, digests: Iterable[str], chunk_size: int | None = None
+                   ) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        """Fetch several blobs, up to ``jobs`` of them at once, and hand them out one after the other.
+
+        What is fetched ahead is kept in memory, a few MiB in all.
+
+        :param chunk_size: bytes of every chunk but a blob's last; 8192 by default; 0 for pieces as they arrive
+        :return: an iterator of ``(digest, chunks, size)``, in the order of ``digests``; ``chunks`` is to be read before
+            the next is asked for
+        :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
+        """
+        _check_chunk_size(chunk_size)
+        wanted = [check_digest(digest) for digest in digests]
+        return self._pull_streams(wanted, CHUNK_SIZE if chunk_size is None else chunk_size)
+
+    def _pull_streams(self, digests: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        def start(digest: str) -> tuple[int, Iterator[bytes]]:
+            chunks, size = self._pull(digest, True, 0, self._jobs if len(digests) == 1 else 1)
+            return size, chunks
+        with closing(iter(Streams(start, digests, self._jobs))) as streams:
+            for digest, size, pieces in streams:
+                yield digest, held_back(pieces, chunk_size), size
+
+    def pull_to_file(self, filename: str | os.PathLike[str], *blobs: str | tuple[str, int],
+                     progress: Callable[..., Any] | None = None) -> None:
+        """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
+
+        Until then they are in a hidden file beside it. If that is there already, from a call that broke off, in this
+        process or another, it is continued: what it holds is hashed, and only the rest is fetched.
+
+        :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
+        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them
+        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+        :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
+        :raises OSError: the disk has too little space, or the file cannot be written
+        """
+        from dxf import delivery
+        known = {check_digest(blob[0]): blob[1] for blob in blobs if not isinstance(blob, str)}
+        digests = [check_digest(blob if isinstance(blob, str) else blob[0]) for blob in blobs]
+        sizes = self._each_once(lambda digest: known[digest] if digest in known else self.blob_size(digest), digests)
+
+        def fetch_rest(digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
+            rest = partial(self._stretch_of_blob, digest)
+            return Download(digest, size, rest, self._limits, None, start, sha256, self._jobs).chunks(0)
+        delivery.deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
+                         partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
+
+    def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
+        last = '' if end is None else end - 1
+        response = self._request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-{last}'})
+        expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+        return response
+
+    def blob_size(self, digest: str) -> int:
+        """Return the size of a blob in bytes.
+
+        :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+        """
+        response = self._request('head', f'blobs/{check_digest(digest)}')
+        expect(response, HTTPStatus.OK)
+        size = declared_size(response)
+        if size is None:
+            raise DXFProtocolError('the registry does not say how large the blob is')
+        return size
+
+    def mount_blob(self, repo: str, digest: str) -> str:
+        """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
+
+        :param repo: the other repository
+        :return: the digest
+        :raises DXFMountFailed: the registry does not do it; push the blob instead
+        """
+        source = repository_at(self._host, repo)
+        response = self._begin_upload(params={'mount': check_digest(digest), 'from': source})
+        if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
+            self._cancel_upload(next_url(response))
+        if response.status_code != HTTPStatus.CREATED:
+            raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
+        check_digest_header(response, digest)
+        return digest
+
+    def del_blob(self, digest: str) -> None:
+        """Delete a blob from the repository. The registry frees its space when it collects garbage.
+
+        :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+        """
+        self._sizes.pop(check_digest(digest), None)
+        self._request('delete', f'blobs/{digest}')
+
+    def _each_once(self, size_of: Callable[[str], int], digests: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""
+        distinct = list(dict.fromkeys(digests))
+        return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
+
+    def _known_size(self, digest: str) -> int:
+        """Return the size of a blob that a manifest is to name; the registry is asked once."""
+        if digest not in self._sizes:
+            try:
+                self._sizes[digest] = self.blob_size(digest)
+            except HTTPError as error:
+                if not is_not_found(error):
+                    raise
+                raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
+                                   f'dxf push-blob {self._repo} <file>', response=error.response) from None
+        return self._sizes[digest]
+
+
+def _one_at_a_time(progress: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls ``progress`` for several threads."""
+    lock = Lock()
+
+    def locked(*args: Any) -> None:
+        with lock:
+            progress(*args)
+    return locked
+
+
+def _check_chunk_size(chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size < 0:
+        raise ValueError('chunk_size is a number of bytes, or 0')
+
+
+def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece | None:
+    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has, if there is one."""
+    if progress is None:
+        return None
+    if of_file:
+        return lambda digest, piece: progress(digest, piece, size)
+    return lambda digest, piece: progress(digest, piece) if piece else None
