@@ -11,6 +11,7 @@
 
 from dxf import exceptions, names, version
 from dxf.client import DXF
+from dxf.copying import Copying, copy
 from dxf.limits import Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import hash_bytes, hash_file, split_digest
@@ -19,4 +20,5 @@ from dxf.registry import DXFBase
 __version__ = version.VERSION
 _to_bytes_2and3 = names.to_bytes
 
-__all__ = ['DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'exceptions', 'hash_bytes', 'hash_file', 'split_digest']
+__all__ = ['Copying', 'DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'copy', 'exceptions', 'hash_bytes', 'hash_file',
+           'split_digest']

@@ -17,14 +17,14 @@ from requests.exceptions import ConnectionError as NoConnection, HTTPError, Time
 
 from dxf.answers import check_digest_header, expect, is_encoded, is_not_found
 from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
-from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError
+from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFUnauthorizedError
 from dxf.jobs import Streams, all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import File, OnPiece, Source, open_source
 from dxf.streaming import StreamUpload
-from dxf.upload import Upload, as_expected
+from dxf.upload import Journal, Upload, as_expected
 from dxf.upload_session import UploadSession, next_url
 
 JOBS = 4
@@ -140,25 +140,31 @@ class BlobStore(DXFBase):
 
     def _upload(self, source: Source, digest: str | None, check_exists: bool,
                 on_piece: OnPiece | None, resume: str | None) -> tuple[str, int]:
-        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
-        options = (steps, self._stored_size, self._base_url, self._limits, on_piece)
         if source.size is None:
             if check_exists and digest is not None and (size := self._stored_size(digest)) is not None:
                 return digest, size
-            return StreamUpload(source, *options).send(digest)
+            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest)
         if source.shared and source.size > self._limits.part and resume is None:
-            return Upload(source, *options).send_hashed_ahead(digest, check_exists), source.size
+            return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), source.size
         digest = as_expected(source.digest(), digest)
         is_new = not check_exists or self._stored_size(digest) is None
         if resume is not None and isinstance(source, File):
             from dxf import journal as journals
             with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
                 if is_new:
-                    Upload(source, *options, journal).send(digest)
+                    self._uploader(source, on_piece, journal).send(digest)
                 journal.clear()
         elif is_new:
-            Upload(source, *options).send(digest)
+            self._uploader(source, on_piece).send(digest)
         return digest, source.size
+
+    def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None) -> Upload:
+        return Upload(source, *self._how_to_upload(on_piece), journal=journal)
+
+    def _how_to_upload(self, on_piece: OnPiece | None
+                       ) -> tuple[UploadSession, Callable[[str], int | None], str, Limits, OnPiece | None]:
+        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
+        return steps, self._stored_size, self._base_url, self._limits, on_piece
 
     def _stored_size(self, digest: str) -> int | None:
         """Return the size of a blob that the registry has, else ``None``."""
@@ -295,6 +301,60 @@ class BlobStore(DXFBase):
             raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
         check_digest_header(response, digest)
         return digest
+
+    def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None = None,
+                  check_exists: bool = True) -> None:
+        """Make a blob of any other repository one of this.
+
+        Within one registry it is mounted, if the registry does that; else it is streamed from one to the other.
+
+        :param source: the other repository
+        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk; not at all for a blob
+            that is there, or that is mounted
+        :param check_exists: ask whether the blob is there, and then do nothing
+        :raises DXFHTTPError: one of the registries refused; 404 for a blob that the other does not have
+        :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
+        :raises DXFSourceError: it broke off on the other's side
+        """
+        self._copy(source, digest, progress, check_exists)
+
+    def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
+                   check_exists: bool = True) -> None:
+        """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
+
+        :param progress: as for :meth:`copy_blob`; called by several threads, though never by two at once
+        :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
+        """
+        report = None if progress is None else _one_at_a_time(progress)
+
+        def copy(digest: str, check: Callable[[], None]) -> None:
+            self._copy(source, digest, report, check_exists, check)
+        all_of(copy, list(digests), self._jobs)
+
+    def _copy(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None, check_exists: bool,
+              check: Callable[[], None] = lambda: None) -> None:
+        if check_exists and self._stored_size(check_digest(digest)) is not None:
+            return
+        if self.is_same_registry(source):
+            with suppress(DXFMountFailed, DXFUnauthorizedError):
+                self.mount_blob(source._repo, digest)
+                return
+        self._relay(source, digest, progress, check)
+
+    def is_same_registry(self, other: DXFBase) -> bool:
+        """Say whether another repository is of the same registry."""
+        return other._base_url == self._base_url
+
+    def _relay(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None,
+               check: Callable[[], None]) -> None:
+        from dxf import remote_file
+        stream, size = source.pull_blob(digest, size=True, chunk_size=0)
+        rest = partial(source._stretch_of_blob, digest, end=None)
+        with closing(remote_file.RemoteFile(f'{digest} of {source._repo}', size, stream, rest, self._limits)) as file:
+            content = Source(file.name, file, size)
+            content.on_read = check
+            self._uploader(content, _reporter(progress, True, size)).send(digest)
+        self._sizes[digest] = size
 
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.

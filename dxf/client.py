@@ -181,6 +181,30 @@ class DXF(BlobStore):
         expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         if isinstance(stored, (ImageManifest, Index)):
             check_digest_header(response, stored.digest)
+        if '"subject"' in stored.text and 'OCI-Subject' not in response.headers:
+            self._list_referrer(stored.text)
+
+    def _list_referrer(self, text: str) -> None:
+        """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+        """
+        from dxf import referrers
+        subject = referrers.subject_of(text)
+        if subject is not None:
+            index = referrers.with_referrer(referrers.by_tag(self._request, subject, self._limits), text)
+            if index is not None:
+                self.set_manifest(referrers.tag_of(subject), index)
+
+    def list_referrers(self, digest: str) -> list[dict[str, Any]]:
+        """Return the descriptors of the manifests that refer to another by their ``subject``.
+
+        :param digest: the other manifest's
+        :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
+            there are any
+        """
+        from dxf import referrers
+        return referrers.listed(self._request, self._base_request, digest, self._limits)
 
     def set_alias(self, alias: str, *digests: str) -> str:
         """Give a name to blobs.

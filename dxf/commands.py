@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import dxf
 from dxf import console
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
-from dxf.names import FOLDER, check_alias, check_registry, complete_digest, hash_file, is_folder, repository_at
+from dxf.names import (FOLDER, check_alias, check_platform, check_registry, complete_digest, hash_file, is_folder,
+                       repository_at)
 from dxf.progress import Progress, progress
-from dxf.settings import Settings
+from dxf.settings import OTHER, Settings, read_other_settings
 
 
 STDIN = '-'
@@ -33,6 +34,16 @@ class Job(NamedTuple):
     repository: str | None
     operands: list[str]
     options: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @property
+    def credential(self) -> str:
+        """Say which credential is used, without its value."""
+        host = self.options.get('to')
+        if host is None:
+            return self.settings.credential
+        other = read_other_settings(self.environ, host).credential
+        return f'for {self.settings.host}, {self.settings.credential}; for {host}, {other.replace("DXF_", OTHER)}'
 
     def registry(self) -> Any:
         """Return the registry, or the repository where the command names one; no request is made."""
@@ -339,6 +350,51 @@ def list_repos(job: Job) -> None:
     with job.registry() as registry:
         for name in registry.list_repos(iterate=True):
             _print(name)
+
+
+def copy(job: Job) -> None:
+    """Copy aliases, and all that they lead to, to another registry; print the digests of their manifests."""
+    options = job.options
+    aliases = [_alias(operand) for operand in job.operands]
+    if options['all'] == bool(aliases):
+        raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
+                         'too many arguments: --all is for all aliases')
+    if options['to_alias'] is not None and len(aliases) != 1:
+        raise UsageError('--to-alias is for one alias')
+    to_alias = None if options['to_alias'] is None else _alias(options['to_alias'])
+    platform = None if options['platform'] is None else _platform(options['platform'])
+    settings = read_other_settings(job.environ, options['to'])
+    repository = str(job.repository if options['to_repo'] is None else options['to_repo'])
+    _repository(repository, settings.host)
+    other = job._replace(settings=settings, repository=repository, actions=('pull', 'push'))
+    with job.registry() as source, other.registry() as target:
+        seen: dict[str, int] = {}
+        for alias in aliases or source.list_aliases(iterate=True):
+            copying = dxf.Copying(source, target, alias, to_alias, platform, options['referrers'])
+            if options['dry_run']:
+                _print_plan(copying.outcome, seen)
+            else:
+                with progress(job.settings.progress, sum(copying.outcome.moved.values())) as shown:
+                    copying.carry_out(shown)
+                _print(copying.outcome.digest)
+    if options['dry_run']:
+        _print(f'total {sum(seen.values())}')
+
+
+def _print_plan(outcome: Any, seen: dict[str, int]) -> None:
+    """Print what would be moved and has not been named yet, and what need not be."""
+    for word, blobs in (('copy', outcome.moved), ('skip', outcome.found)):
+        for digest, size in blobs.items():
+            if digest not in seen:
+                _print(f'{word} {digest} {size}')
+                seen[digest] = size if word == 'copy' else 0
+
+
+def _platform(operand: str) -> str:
+    try:
+        return check_platform(operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
 
 
 def gc(job: Job) -> None:

@@ -48,7 +48,7 @@ class PaginatingResponse:
             response = self._fetch(page)
             for name in self._names(read_body(response, self._limits.page, self._limits)):
                 yield self._check(name)
-            page = _next_page(response)
+            page = next_page(response)
 
     def _names(self, body: bytes) -> list[str]:
         names = load_object(body).get(self._key)
@@ -59,7 +59,7 @@ class PaginatingResponse:
         return names
 
 
-def _next_page(response: Response) -> str | None:
+def next_page(response: Response) -> str | None:
     """Return the URL of the page after this one: it must be of the same listing."""
     link = response.links.get('next', {}).get('url')
     if link is None:

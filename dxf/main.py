@@ -20,7 +20,7 @@ from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
 from dxf.names import check_registry, repository_at
-from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
+from dxf.settings import VARIABLES, SettingsError, read_settings
 from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
 
@@ -76,6 +76,8 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     for option in command.options:
         how: dict[str, Any] = {'action': 'store_true'} if not option.value else {'metavar': option.value} if \
             isinstance(option.value, str) else {'choices': option.value}
+        if option.required:
+            how['required'] = True
         parser.add_argument(*option.flags, help=option.purpose, **how)
     return parser
 
@@ -88,7 +90,8 @@ def _check_count(command: Command, operands: list[str]) -> None:
         raise UsageError('too many arguments' + wanted)
 
 
-def _job(command: Command, given: dict[str, Any], settings: Settings) -> Job:
+def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) -> Job:
+    settings = read_settings(environ)
     repository = None
     operands = given['operands']
     if command.has_repository:
@@ -99,7 +102,7 @@ def _job(command: Command, given: dict[str, Any], settings: Settings) -> Job:
             raise UsageError(str(error)) from None
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given)
+    return Job(settings, command.actions, repository, operands, given, environ)
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:
@@ -130,7 +133,7 @@ def _run(command: Command, job: Job) -> int:
         status = status_of(error)
         if status == FAILED:
             raise
-        used = f'; {job.settings.credential}' if status == errno.EACCES else ''
+        used = f'; {job.credential}' if status == errno.EACCES else ''
         console.complain(f'{line_of(error)}{used}')
         return status
     return 0
@@ -148,7 +151,7 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     command, parser, given = _parse(args)
     try:
         _check_count(command, given['operands'])
-        return _run(command, _job(command, given, read_settings(environ)))
+        return _run(command, _job(command, given, environ))
     except (SettingsError, UsageError) as error:
         return parser.error(str(error))
 

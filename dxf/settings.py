@@ -32,6 +32,12 @@ VARIABLES = {
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
+    'DXF_TO_USERNAME': 'user to authenticate as where copy copies to,',
+    'DXF_TO_PASSWORD': "the user's password,",
+    'DXF_TO_AUTHORIZATION': 'value of an Authorization header,',
+    'DXF_TO_TOKEN': 'or a token, for there',
+    'DXF_TO_INSECURE': '1: use http there',
+    'DXF_TO_TLSVERIFY': 'file of CA certificates to verify with there',
     'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
 }
 """Every variable that dxf reads, with the text that the help prints for it."""
@@ -77,6 +83,46 @@ class Settings(NamedTuple):
         if self.token is not None:
             return 'the credential used is DXF_TOKEN, which may have expired'
         return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD'
+
+
+OTHER = 'DXF_TO_'
+"""How the names of variables begin that are for the registry to which is copied."""
+
+OTHERS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN', 'INSECURE', 'TLSVERIFY')
+OWN_ALONE = ('AUTH_HOST', 'SKIPTLSVERIFY')
+"""What of the source's ways in has no counterpart, and is not for another registry."""
+
+
+def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
+    """Read the settings for the registry to which is copied.
+
+    Nothing of the credentials for ``DXF_HOST`` is in them, unless the two are the same registry and none are given for
+    this one.
+
+    :param host: as in ``DXF_HOST``
+    :raises SettingsError: ``host``, or a variable, is malformed
+    """
+    given = {f'DXF_{name}': environ[OTHER + name] for name in OTHERS if environ.get(OTHER + name)}
+    if given or not _is_same(host, environ.get('DXF_HOST', '')):
+        kept = {name: value for name, value in environ.items()
+                if name.removeprefix('DXF_') not in (*OTHERS, *OWN_ALONE)}
+        given = {**kept, **given}
+    else:
+        given = dict(environ)
+    try:
+        return read_settings({**given, 'DXF_HOST': host})
+    except SettingsError as error:
+        text = str(error)
+        for name in OTHERS:
+            text = text.replace(f'DXF_{name}', OTHER + name)
+        raise SettingsError(text.replace('DXF_HOST', '--to')) from None
+
+
+def _is_same(host: str, other: str) -> bool:
+    try:
+        return check_registry(host) == check_registry(other)
+    except DXFInvalidNameError:
+        return False
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

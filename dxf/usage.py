@@ -18,13 +18,15 @@ class Option(NamedTuple):
     flags: tuple[str, ...]
     purpose: str
     value: str | tuple[str, ...] = ()
+    required: bool = False
 
     @property
     def line(self) -> str:
         """How it is written."""
         choices = self.value if isinstance(self.value, str) else '|'.join(self.value)
         flag = self.flags[0]
-        return f'[{flag}{(" " if len(flag) == 2 else "=") + choices if choices else ""}]'
+        line = f'{flag}{(" " if len(flag) == 2 else "=") + choices if choices else ""}'
+        return line if self.required else f'[{line}]'
 
 
 class Command(NamedTuple):
@@ -122,6 +124,22 @@ COMMANDS = (
             'Print the repositories of the registry, one a line.\n'
             'Not all registries offer that.',
             'dxf list-repos'),
+    Command('copy', commands.copy, '<repo> [<alias>...]', 1, None,
+            'Copy aliases and all that they lead to, byte for byte, to another registry or repository.\n'
+            'What is there is not sent again, so that a copy that broke off can be repeated. The digests of the\n'
+            'manifests, equal on both sides, are printed.',
+            'dxf copy fred/datalogger may15 --to registry.example.com\n'
+            '  dxf copy fred/datalogger --all --to oci:/media/usb/blobs',
+            PULL, ('DXF_TO_USERNAME', 'DXF_TO_PASSWORD', 'DXF_TO_AUTHORIZATION', 'DXF_TO_TOKEN', 'DXF_TO_INSECURE',
+                   'DXF_TO_TLSVERIFY', 'DXF_JOBS', 'DXF_PROGRESS'),
+            (Option(('--to',), 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder', 'HOST', True),
+             Option(('--to-repo',), 'the repository there; the same by default', 'REPO'),
+             Option(('--to-alias',), 'the name there; the same by default', 'ALIAS'),
+             Option(('--platform',), 'of multi-platform aliases, the image of this platform alone', 'OS/ARCH'),
+             Option(('--referrers',), 'copy what refers to it too: signatures, attestations and the like'),
+             Option(('--all',), 'copy all aliases of the repository'),
+             Option(('--dry-run',), 'print what would be copied, and what is there (skip), with sizes; copy nothing'),
+             _PROGRESS)),
     Command('gc', commands.gc, '<repo>', 1, 1,
             'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
             'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
