@@ -11,13 +11,16 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart test test-all lint typecheck coverage bench dist clean registry programs
+.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench dist clean registry programs
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' Makefile
 
-quickstart: .venv/run registry  ## See dxf at work, on a registry that lives as long as the demonstration
+quickstart: .venv/run  ## See dxf at work, in a folder that lives as long as the demonstration
 	@$(BIN)/python tools/quickstart.py
+
+quickstart-registry: .venv/run registry  ## The same on a real registry, which it installs on Debian
+	@$(BIN)/python tools/quickstart.py --registry
 
 test: .venv/dev registry programs  ## Run the tests (PYTEST_ARGS='-k alias -x' is passed on)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -359,6 +359,8 @@ def copy(job: Job) -> None:
     if options['all'] == bool(aliases):
         raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
                          'too many arguments: --all is for all aliases')
+    if options['to'] is None:
+        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     if options['to_alias'] is not None and len(aliases) != 1:
         raise UsageError('--to-alias is for one alias')
     to_alias = None if options['to_alias'] is None else _alias(options['to_alias'])

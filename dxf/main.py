@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import sys
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,13 +26,14 @@ from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
 
 USAGE_ERROR = 2
+WIDTH = 100
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help with every command and what it does on one line."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=20, width=100)
+        super().__init__(prog, max_help_position=20, width=WIDTH)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,14 +72,13 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
         epilog += f'\nenvironment variables:\n{_listed(command.variables)}\n'
     epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
         ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
-    parser = _Parser(prog=f'dxf {command.name}', description=command.purpose, epilog=epilog, usage=command.line,
+    parser = _Parser(prog=f'dxf {command.name}', description=command.purpose, epilog=epilog,
+                     usage='\n       '.join(textwrap.wrap(command.line, WIDTH - 7, break_on_hyphens=False)),
                      formatter_class=_Help, allow_abbrev=False)
     parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
     for option in command.options:
         how: dict[str, Any] = {'action': 'store_true'} if not option.value else {'metavar': option.value} if \
             isinstance(option.value, str) else {'choices': option.value}
-        if option.required:
-            how['required'] = True
         parser.add_argument(*option.flags, help=option.purpose, **how)
     return parser
 

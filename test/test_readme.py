@@ -189,3 +189,22 @@ def test_the_readme_is_ready_for_a_package_index() -> None:
     for above, line in zip(lines, lines[1:], strict=False):
         if re.fullmatch(r'=+|-+|~+', line) and above:
             assert len(above) == len(line), above
+
+
+def test_the_example_without_a_registry_works_and_so_do_copies_of_it(token_registry: Place, workplace: Path) -> None:
+    folder = block('Without a registry\n')
+    copies, onward = block('Copies\n'), block('copy from\nthere')
+    digest = dxf.hash_bytes(READINGS)
+    script = 'unset DXF_USERNAME DXF_PASSWORD\n' + folder + copies + onward
+    printed = run_shell(workplace, token_registry, script).decode().splitlines()
+    assert printed[:2] == [digest, 'may15-readings']
+    assert printed[3:5] == [f'skip {digest} {len(READINGS)}', 'total 0']
+    assert printed[2] == printed[5] and len(printed) == 6
+    archived = dxf.DXF(f'oci:{workplace / "archive"}', 'old/readings')
+    assert b''.join(archived.pull_blob(*archived.get_alias('may15-readings'))) == READINGS
+
+
+def test_the_first_try_works_with_python_alone(token_registry: Place, workplace: Path) -> None:
+    install, push = block('and try it, without a registry').splitlines()
+    assert install == 'pip install python-dxf'
+    assert run_shell(workplace, token_registry, push) == f'{dxf.hash_bytes(READINGS)}\n'.encode()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dxf.limits import TIMEOUT, Limits
-from dxf.settings import VARIABLES, Settings, SettingsError, read_settings
+from dxf.settings import OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_settings
 
 HOST = 'registry.example.com:5000'
 CA = str(Path(__file__))
@@ -155,4 +155,6 @@ def test_no_secret_is_in_a_message() -> None:
 
 def test_every_variable_is_explained() -> None:
     assert all(text and text == text.strip() for text in VARIABLES.values())
-    assert {name for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} == set(VARIABLES)
+    assert {name for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} == {
+        name for name in VARIABLES if not name.startswith(OTHER)}
+    assert {OTHER + name for name in OTHERS} < set(VARIABLES)

@@ -77,6 +77,7 @@ def test_a_repository_that_is_none_is_rejected(command: str, repository: str, ca
                                                traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
                 'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
+                'copy': ['a', '--to', 'oci:b'],
                 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
     assert 'invalid repository' in line
@@ -225,7 +226,7 @@ def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: py
 COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None), 'mount-blob': (3, 4),
           'del-blob': (1, None), 'set-alias': (3, None), 'get-alias': (1, None), 'del-alias': (2, None),
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
-          'gc': (1, 1), 'auth': (2, None)}
+          'copy': (1, None), 'gc': (1, 1), 'auth': (2, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:

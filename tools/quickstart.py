@@ -1,12 +1,12 @@
-"""Show dxf at work on a real registry, which lives as long as this script (make quickstart).
+"""Show dxf at work on a folder (make quickstart), or on a real registry (make quickstart-registry).
 
-Every dxf command is printed as it is run. The registry, its data and its log are gone at the end, whatever
-the end is.
+Every dxf command is printed as it is run. The folder, or the registry with its data and its log, is gone at the end,
+whatever the end is.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 import os
 from pathlib import Path
@@ -21,6 +21,7 @@ import time
 ROOT = Path(__file__).resolve().parent.parent
 # The command beside the Python that runs this: the dxf of the same venv, not another one on PATH.
 DXF = Path(sys.executable).parent / 'dxf'
+REAL = '--registry'
 START_SECONDS = 20
 COMMAND_SECONDS = 60
 
@@ -71,31 +72,32 @@ def wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 @contextmanager
-def registry() -> Iterator[int]:
-    """Run a registry on a free port over plain http, and yield the port."""
-    with TemporaryDirectory(prefix='dxf-quickstart-') as folder:
-        port, config, log = free_port(), Path(folder, 'config.yml'), Path(folder, 'log')
-        config.write_text(CONFIG.format(folder=folder, port=port), encoding='utf-8')
-        with log.open('wb') as sink:
-            try:
-                server = subprocess.Popen(
-                    ['docker-registry', 'serve', config], env=without('REGISTRY_'),
-                    stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
-            except FileNotFoundError as missing:
-                raise Failed('docker-registry is missing: apt-get install docker-registry') from missing
-        with server:
-            try:
-                wait_for(server, port, log)
-                yield port
-            finally:
-                server.kill()
+def registry(folder: str) -> Iterator[dict[str, str]]:
+    """Run a registry on a free port over plain http, and yield the variables that lead to it.
+
+    :param folder: for all that it writes
+    """
+    port, config, log = free_port(), Path(folder, 'config.yml'), Path(folder, 'log')
+    config.write_text(CONFIG.format(folder=folder, port=port), encoding='utf-8')
+    with log.open('wb') as sink:
+        try:
+            server = subprocess.Popen(
+                ['docker-registry', 'serve', config], env=without('REGISTRY_'),
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+        except FileNotFoundError as missing:
+            raise Failed('docker-registry is missing: apt-get install docker-registry') from missing
+    with server:
+        try:
+            wait_for(server, port, log)
+            yield {'DXF_HOST': f'localhost:{port}', 'DXF_INSECURE': '1'}
+        finally:
+            server.kill()
 
 
 class Shell:
     """Prints a dxf command as one would type it, runs it, and prints what it answers."""
 
-    def __init__(self, port: int) -> None:
-        settings = {'DXF_HOST': f'localhost:{port}', 'DXF_INSECURE': '1'}
+    def __init__(self, settings: dict[str, str]) -> None:
         # A proxy of the reader's must not be asked for what is on this machine.
         self._environment = without('DXF_') | settings | {'NO_PROXY': 'localhost', 'no_proxy': 'localhost'}
         self._say('$ export ' + ' '.join(f'{name}={value}' for name, value in settings.items()))
@@ -132,8 +134,11 @@ class Shell:
             raise Failed(f'dxf {arguments[0]} gave other bytes than those of {file}')
 
 
-def show(shell: Shell) -> None:
-    """Push, pull and list; fail where what comes back is not what was sent."""
+def show(shell: Shell, folder: str) -> None:
+    """Push, pull, list and copy; fail where what comes back is not what was sent.
+
+    :param folder: where the copy goes
+    """
     digest = shell.dxf('push-blob', 'demo/readme', 'README.rst', '@latest')
     shell.compare('README.rst', 'pull-blob', 'demo/readme', digest)
     shell.compare('README.rst', 'pull-blob', 'demo/readme', '@latest')
@@ -146,6 +151,9 @@ def show(shell: Shell) -> None:
         answer = shell.dxf(*arguments)
         if answer != expected:
             raise Failed(f'dxf {arguments[0]} should have printed {expected}')
+    copied = shell.dxf('copy', 'demo/readme', 'latest', '--to', f'oci:{folder}/copies')
+    if not list(Path(folder, 'copies').rglob(copied.partition(':')[2])):
+        raise Failed('dxf copy left no manifest')
 
 
 def end(signum: int, _frame: object) -> None:
@@ -158,9 +166,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     try:
-        with registry() as port:
-            show(Shell(port))
-        print('README.rst came back the same, by hash and by alias. The registry is gone again.')
+        with TemporaryDirectory(prefix='dxf-quickstart-') as folder, \
+                registry(folder) if REAL in sys.argv else nullcontext({'DXF_HOST': f'oci:{folder}/blobs'}) as settings:
+            show(Shell(settings), folder)
+        print(f'README.rst came back the same, by hash and by alias. {folder} is gone again.')
     except KeyboardInterrupt:
         return 130
     except (Failed, OSError) as reason:
