@@ -7,12 +7,12 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dxf
 from dxf import console
-from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
+from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias, check_platform, check_registry, complete_digest, hash_file, is_folder,
                        repository_at)
 from dxf.progress import Progress, progress
@@ -35,15 +35,21 @@ class Job(NamedTuple):
     operands: list[str]
     options: Mapping[str, Any]
     environ: Mapping[str, str]
+    used: dict[str, Callable[[], str | None]]
+    """By host, what tells of another credential than that of the settings."""
 
     @property
     def credential(self) -> str:
-        """Say which credential is used, without its value."""
+        """Say which credential was used, without its value."""
         host = self.options.get('to')
+        own = self._credential(self.settings)
         if host is None:
-            return self.settings.credential
-        other = read_other_settings(self.environ, host).credential
-        return f'for {self.settings.host}, {self.settings.credential}; for {host}, {other.replace("DXF_", OTHER)}'
+            return own
+        other = self._credential(read_other_settings(self.environ, host)).replace('DXF_', OTHER)
+        return f'for {self.settings.host}, {own}; for {host}, {other}'
+
+    def _credential(self, settings: Settings) -> str:
+        return self.used.get(settings.host, lambda: None)() or settings.credential
 
     def registry(self) -> Any:
         """Return the registry, or the repository where the command names one; no request is made."""
@@ -64,20 +70,34 @@ class Job(NamedTuple):
             registry.token = settings.token
         return registry
 
-    def _auth(self) -> Callable[[Any, Any], None] | None:
+    def _auth(self) -> Callable[[Any, Any], Any] | None:
         """Return what answers a challenge: the first with all that the command will need, later ones as they are.
 
-        Nothing does over http, nor where a token is all that there is.
+        Nothing does over http, nor where a token is all that there is. Without a credential of dxf's own, what docker
+        login and the like have stored is used.
         """
         settings = self.settings
         if settings.insecure or settings.token is not None and not (settings.username or settings.authorization):
             return None
+        if not settings.has_credential:
+            return self.stored_credentials(self.actions)
         actions = [self.actions]
 
         def answer(registry: Any, response: Any) -> None:
             registry.authenticate(settings.username, settings.password, actions.pop() if actions else None,
                                   response=response, authorization=settings.authorization)
         return answer
+
+
+    def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
+        """Return what answers challenges with what is stored.
+
+        :param actions: what the first token is to allow; none for what the challenge asks for
+        """
+        from dxf import credentials
+        stored = credentials.StoredCredentials({**os.environ, **self.environ}, actions or None, console.complain)
+        self.used[self.settings.host] = lambda: stored.place and f'the credential used is that in {stored.place}'
+        return stored
 
 
 class Target(NamedTuple):
@@ -167,11 +187,68 @@ def auth(job: Job) -> None:
     settings = job.settings
     with job.registry() as repository:
         token = None if settings.insecure else repository.authenticate(
-            settings.username, settings.password, job.operands, authorization=settings.authorization)
+            settings.username, settings.password, job.operands, authorization=settings.authorization
+        ) if settings.has_credential else job.stored_credentials(job.operands)(repository, None)
         if token is None:  # then the credentials are yet untried
             repository.api_version_check()
         else:
             _print(token)
+
+
+def login(job: Job) -> None:
+    """Check a user name and a password, and store them where docker login does."""
+    username, password = _given_credential(job)
+    checked = job._replace(settings=job.settings._replace(username=username, password=password, authorization=None,
+                                                          token=None))
+    job.used[job.settings.host] = lambda: 'nothing was stored'
+    with checked.registry() as registry:
+        token = registry.authenticate(username, password)
+        if token is None and registry.token is None and not registry._headers:
+            raise DXFError('the registry asks for no credential: nothing was stored')
+        if token is None:
+            registry.api_version_check()
+    _print(f'stored in {_credential_files(job)[0].store(_server(job), username, password)}')
+
+
+def logout(job: Job) -> None:
+    """Forget the credential of a registry, wherever it is stored."""
+    server = _server(job)
+    if not [file for file in _credential_files(job) if file.erase(server)]:
+        _print(f'no credential is stored for {server}')
+
+
+def _server(job: Job) -> str:
+    """Return the host that credentials are stored for."""
+    if is_folder(job.settings.host):
+        raise UsageError('a folder asks for no credential')
+    return check_registry(job.settings.host)
+
+
+def _credential_files(job: Job) -> list[Any]:
+    from dxf import credentials
+    environ = {**os.environ, **job.environ}
+    return [credentials.CredentialFile(path, environ) for path in credentials.files_of(environ)]
+
+
+def _given_credential(job: Job) -> tuple[str, str]:
+    """Return user name and password: from the options, the settings, or whoever sits at the terminal."""
+    _server(job)
+    username = job.options['username'] or job.settings.username
+    is_piped = job.options['password_stdin']
+    if not username and (is_piped or not console.is_person()):
+        raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')
+    username = username or console.ask('User name: ')
+    if is_piped:
+        password = console.read().removesuffix('\n').removesuffix('\r')
+    elif job.settings.password is not None and username == job.settings.username:
+        password = job.settings.password
+    elif console.is_person():
+        password = console.ask_secretly('Password: ')
+    else:
+        raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
+    if not username or not password:
+        raise UsageError('a user name and a password are needed')
+    return username, password
 
 
 def push_blob(job: Job) -> None:

@@ -54,6 +54,23 @@ def binary_input() -> Any:
     return getattr(sys.stdin, 'buffer', sys.stdin)
 
 
+def is_person() -> bool:
+    """Say whether somebody sits there who can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def ask(question: str) -> str:
+    """Ask whoever sits there."""
+    print(question, end='', file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def ask_secretly(question: str) -> str:
+    """Ask whoever sits there for something that nobody else should see."""
+    import getpass
+    return getpass.getpass(question, sys.stderr)
+
+
 def complain(line: str) -> None:
     """Write a line about what went wrong to standard error, if there is one."""
     if sys.stderr is not None:

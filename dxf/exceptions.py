@@ -16,6 +16,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    an answer that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
+    +-- DXFCredentialsError                 a stored credential cannot be had
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
     +-- DXFPlatformDataNotFound
@@ -115,6 +116,10 @@ class DXFProtocolError(DXFError):
 
 class DXFSourceError(DXFError):
     """What was to be uploaded changed on the way, or cannot be read a second time."""
+
+
+class DXFCredentialsError(DXFError):
+    """What was stored as a credential cannot be read, or the program that keeps it failed."""
 
 
 class DXFMountFailed(DXFError):

@@ -103,7 +103,7 @@ def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) ->
             raise UsageError(str(error)) from None
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given, environ)
+    return Job(settings, command.actions, repository, operands, given, environ, {})
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:

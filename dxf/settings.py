@@ -38,6 +38,8 @@ VARIABLES = {
     'DXF_TO_TOKEN': 'or a token, for there',
     'DXF_TO_INSECURE': '1: use http there',
     'DXF_TO_TLSVERIFY': 'file of CA certificates to verify with there',
+    'DOCKER_CONFIG': 'folder of the config.json in which docker login stores credentials (default ~/.docker)',
+    'REGISTRY_AUTH_FILE': 'file in which podman login stores them; looked into first',
     'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
 }
 """Every variable that dxf reads, with the text that the help prints for it."""
@@ -74,6 +76,11 @@ class Settings(NamedTuple):
     state_folder: str = ''
 
     @property
+    def has_credential(self) -> bool:
+        """Whether there is any."""
+        return any(value is not None for value in (self.username, self.authorization, self.token))
+
+    @property
     def credential(self) -> str:
         """Say which credential is used, without its value."""
         if self.username is not None:
@@ -82,7 +89,7 @@ class Settings(NamedTuple):
             return 'the credential used is DXF_AUTHORIZATION'
         if self.token is not None:
             return 'the credential used is DXF_TOKEN, which may have expired'
-        return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD'
+        return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD, or dxf login'
 
 
 OTHER = 'DXF_TO_'

@@ -145,6 +145,15 @@ COMMANDS = (
             'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
             'DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete', (), (),
             (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),)),
+    Command('login', commands.login, '', 0, 0,
+            'Check a user name and a password, and store them for DXF_HOST, where docker login does.\n'
+            'A helper that is configured there keeps them; else the file holds them, readable for you alone.',
+            'dxf login --username=fred --password-stdin < password', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'),
+            (Option(('--username',), 'the user name; asked for by default', 'USER'),
+             Option(('--password-stdin',), 'read the password from standard input; asked for by default'))),
+    Command('logout', commands.logout, '', 0, 0,
+            'Forget the user name and the password that are stored for DXF_HOST.',
+            'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE')),
     Command('auth', commands.auth, '<repo> <action>...', 2, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
             'An action is pull, push, delete or *.\n'
