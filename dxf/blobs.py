@@ -336,7 +336,7 @@ class BlobStore(DXFBase):
         if check_exists and self._stored_size(check_digest(digest)) is not None:
             return
         if self.is_same_registry(source):
-            with suppress(DXFMountFailed, DXFUnauthorizedError):
+            with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # it refuses that in many ways
                 self.mount_blob(source._repo, digest)
                 return
         self._relay(source, digest, progress, check)

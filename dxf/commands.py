@@ -16,7 +16,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias, check_platform, check_registry, complete_digest, hash_file, is_folder,
                        repository_at)
 from dxf.progress import Progress, progress
-from dxf.settings import OTHER, Settings, read_other_settings
+from dxf.settings import OTHER, Settings, read_other_settings, uses_own
 
 
 STDIN = '-'
@@ -38,12 +38,15 @@ class Job(NamedTuple):
     used: dict[str, Callable[[], str | None]]
     """By host, what tells of another credential than that of the settings."""
 
+    prefix: str = 'DXF_'
+    """How the names of the variables begin that the settings come from."""
+
     @property
     def credential(self) -> str:
         """Say which credential was used, without its value."""
         host = self.options.get('to')
         own = self._credential(self.settings)
-        if host is None:
+        if host is None or uses_own(self.environ, host):
             return own
         other = self._credential(read_other_settings(self.environ, host)).replace('DXF_', OTHER)
         return f'for {self.settings.host}, {own}; for {host}, {other}'
@@ -55,7 +58,8 @@ class Job(NamedTuple):
         """Return the registry, or the repository where the command names one; no request is made."""
         settings = self.settings
         if settings.insecure and (settings.username or settings.authorization):
-            raise DXFAuthInsecureError('Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials')
+            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {self.prefix}INSECURE, or the '
+                                       'credentials')
         options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
         registry: Any
@@ -445,7 +449,8 @@ def copy(job: Job) -> None:
     settings = read_other_settings(job.environ, options['to'])
     repository = str(job.repository if options['to_repo'] is None else options['to_repo'])
     _repository(repository, settings.host)
-    other = job._replace(settings=settings, repository=repository, actions=('pull', 'push'))
+    other = job._replace(settings=settings, repository=repository, actions=('pull', 'push'),
+                         prefix='DXF_' if uses_own(job.environ, options['to']) else OTHER)
     with job.registry() as source, other.registry() as target:
         seen: dict[str, int] = {}
         for alias in aliases or source.list_aliases(iterate=True):

@@ -95,7 +95,8 @@ class Settings(NamedTuple):
 OTHER = 'DXF_TO_'
 """How the names of variables begin that are for the registry to which is copied."""
 
-OTHERS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN', 'INSECURE', 'TLSVERIFY')
+CREDENTIALS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN')
+OTHERS = (*CREDENTIALS, 'INSECURE', 'TLSVERIFY')
 OWN_ALONE = ('AUTH_HOST', 'SKIPTLSVERIFY')
 """What of the source's ways in has no counterpart, and is not for another registry."""
 
@@ -110,12 +111,12 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     :raises SettingsError: ``host``, or a variable, is malformed
     """
     given = {f'DXF_{name}': environ[OTHER + name] for name in OTHERS if environ.get(OTHER + name)}
-    if given or not _is_same(host, environ.get('DXF_HOST', '')):
+    if not uses_own(environ, host):
         kept = {name: value for name, value in environ.items()
                 if name.removeprefix('DXF_') not in (*OTHERS, *OWN_ALONE)}
         given = {**kept, **given}
     else:
-        given = dict(environ)
+        given = {**environ, **given}
     try:
         return read_settings({**given, 'DXF_HOST': host})
     except SettingsError as error:
@@ -123,6 +124,11 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
         for name in OTHERS:
             text = text.replace(f'DXF_{name}', OTHER + name)
         raise SettingsError(text.replace('DXF_HOST', '--to')) from None
+
+
+def uses_own(environ: Mapping[str, str], host: str) -> bool:
+    """Say whether the registry to which is copied gets the credentials for ``DXF_HOST``."""
+    return _is_same(host, environ.get('DXF_HOST', '')) and not any(environ.get(OTHER + name) for name in CREDENTIALS)
 
 
 def _is_same(host: str, other: str) -> bool:
