@@ -16,6 +16,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    an answer that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
+    +-- DXFConflictError                    an alias is not what the caller took it for
     +-- DXFCredentialsError                 a stored credential cannot be had
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
@@ -116,6 +117,10 @@ class DXFProtocolError(DXFError):
 
 class DXFSourceError(DXFError):
     """What was to be uploaded changed on the way, or cannot be read a second time."""
+
+
+class DXFConflictError(DXFError):
+    """An alias names something else than the caller took it for, or somebody else has set it meanwhile."""
 
 
 class DXFCredentialsError(DXFError):

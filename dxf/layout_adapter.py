@@ -284,6 +284,7 @@ class LayoutAdapter(BaseAdapter):
         asked.layout.make()
         with asked.layout.changing() as entries:
             _check_parts(asked.layout, manifest)  # as nobody removes any now
+            _check_condition(asked, asked.layout.entry(reference))
             with Temporary(asked.layout.path()) as temporary:
                 temporary.write(content)
                 asked.layout.add_blob(temporary)
@@ -404,6 +405,15 @@ def _check_parts(layout: Layout, manifest: Any) -> None:
     for digest in parts:
         if layout.blob_size(digest) is None:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
+
+
+def _check_condition(asked: _Asked, entry: Entry | None) -> None:
+    """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
+    headers = asked.request.headers
+    digest = None if entry is None else known_as(entry)
+    if headers.get('If-None-Match') == '*' and digest is not None or \
+            headers.get('If-Match', f'"{digest}"') != f'"{digest}"':
+        raise _RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')
 
 
 def _enter(entries: list[Entry], entry: Entry, manifest: Any) -> None:

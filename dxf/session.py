@@ -4,6 +4,7 @@ Whose credential a request carries is decided elsewhere (auth); what an answer m
 the connections.
 """
 
+import logging
 import random
 import re
 import socket
@@ -36,6 +37,8 @@ A blob is its bytes: a compressed transfer would have to be undone before they c
 REDIRECTS = (301, 302, 303, 307, 308)
 KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
+
+_log = logging.getLogger('dxf')
 
 RETRIED = (408, 429, 500, 502, 503, 504)
 
@@ -90,9 +93,11 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
     """
     seen: set[str] = set()
     while True:
+        begun = time.monotonic()
         with verbatim(url):
             response = session.request(method, url, **{**kwargs, 'stream': True, 'allow_redirects': False})
         response.url = response.url or url  # a transport need not say
+        _note(method, response, kwargs.get('data'), begun)
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
             return response
@@ -105,6 +110,14 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
             raise DXFProtocolError('the registry redirects in circles')
         rewind(kwargs.get('data'))
         kwargs.pop('params', None)
+
+
+def _note(method: str, response: Response, body: Any, begun: float) -> None:
+    """Log a request and its answer, without what is secret: no header and no query."""
+    if _log.isEnabledFor(logging.DEBUG):
+        sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
+        _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), without_queries(response.url),
+                   response.status_code, sent, response.headers.get('Content-Length', '-'), time.monotonic() - begun)
 
 
 def resolve(response: Response, location: str, lift: bool = False) -> str:
