@@ -4,6 +4,7 @@ A stream may be closed (``None``), or an object with nothing but ``read``, or ``
 """
 
 import errno
+import json
 import os
 import sys
 from contextlib import suppress
@@ -28,6 +29,17 @@ def binary_output() -> Any:
 def write(text: str) -> None:
     """Write text of our own to standard output."""
     _output().write(text)
+
+
+def say(result: Any) -> None:
+    """Print one item a line; a multi-platform result as one JSON object."""
+    if isinstance(result, dict):
+        write(json.dumps(result, sort_keys=True) + '\n')
+    elif isinstance(result, list):
+        for item in result:
+            write(f'{item}\n')
+    else:
+        write(f'{result}\n')
 
 
 def write_exactly(text: str) -> None:

@@ -16,10 +16,10 @@ from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
 from dxf import console
-from dxf.commands import Job, UsageError
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
+from dxf.job import Job, UsageError
 from dxf.names import check_registry, repository_at
 from dxf.settings import VARIABLES, SettingsError, read_settings
 from dxf.usage import COMMANDS, COMMON, Command

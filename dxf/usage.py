@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dxf import commands
-from dxf.commands import Job
+from dxf import commands, copy_commands, login_commands
+from dxf.job import Job
 from dxf.progress import MODES
 
 COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN',
@@ -124,7 +124,7 @@ COMMANDS = (
             'Print the repositories of the registry, one a line.\n'
             'Not all registries offer that.',
             'dxf list-repos'),
-    Command('copy', commands.copy, '<repo> [<alias>...]', 1, None,
+    Command('copy', copy_commands.copy, '<repo> [<alias>...]', 1, None,
             'Copy aliases and all that they lead to, byte for byte, to another registry or repository.\n'
             'What is there is not sent again, so that a copy that broke off can be repeated. The digests of the\n'
             'manifests, equal on both sides, are printed.',
@@ -140,21 +140,21 @@ COMMANDS = (
              Option(('--all',), 'copy all aliases of the repository'),
              Option(('--dry-run',), 'print what would be copied, and what is there (skip), with sizes; copy nothing'),
              _PROGRESS)),
-    Command('gc', commands.gc, '<repo>', 1, 1,
+    Command('gc', copy_commands.gc, '<repo>', 1, 1,
             'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
             'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
             'DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete', (), (),
             (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),)),
-    Command('login', commands.login, '', 0, 0,
+    Command('login', login_commands.login, '', 0, 0,
             'Check a user name and a password, and store them for DXF_HOST, where docker login does.\n'
             'A helper that is configured there keeps them; else the file holds them, readable for you alone.',
             'dxf login --username=fred --password-stdin < password', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'),
             (Option(('--username',), 'the user name; asked for by default', 'USER'),
              Option(('--password-stdin',), 'read the password from standard input; asked for by default'))),
-    Command('logout', commands.logout, '', 0, 0,
+    Command('logout', login_commands.logout, '', 0, 0,
             'Forget the user name and the password that are stored for DXF_HOST.',
             'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE')),
-    Command('auth', commands.auth, '<repo> <action>...', 2, None,
+    Command('auth', login_commands.auth, '<repo> <action>...', 2, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
             'An action is pull, push, delete or *.\n'
             'Registries that give no tokens print none; a wrong password is an error all the same.',

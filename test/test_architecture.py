@@ -21,7 +21,8 @@ ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 
          'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'credential_helpers', 'credentials',
          'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download',
          'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying',
-         'inspection', '__init__', 'settings', 'console', 'progress', 'commands', 'usage', 'faults', 'main', '__main__')
+         'inspection', '__init__', 'settings', 'console', 'progress', 'job', 'operands', 'commands', 'copy_commands',
+         'login_commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
@@ -33,8 +34,8 @@ TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streami
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
         ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
-        ('commands', 'layout'), ('commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
-        ('commands', 'credentials'), ('console', 'getpass')}
+        ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
+        ('login_commands', 'credentials'), ('job', 'credentials'), ('console', 'getpass')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 
