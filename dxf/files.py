@@ -241,14 +241,19 @@ def make_folders(path: str) -> list[str]:
     made = make_folders(parent)
     try:
         os.mkdir(path)
+        sync_folder(parent)
     except FileExistsError:
-        if os.path.isdir(path):
-            return made
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        _insist_on_folder(path)
+        return [*made, *make_folders(path)]
     except FileNotFoundError:  # who made the parent before has just removed it
         return make_folders(path)
-    sync_folder(parent)
     return [*made, path]
+
+
+def _insist_on_folder(path: str) -> None:
+    with suppress(FileNotFoundError):  # who made it before has just removed it
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
 
 def sync_folder(path: str) -> None:
