@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from dxf import console, operands
+from dxf.documents import load_object, printable
+from dxf.exceptions import DXFError
 from dxf.job import Job, UsageError
 from dxf.names import hash_file
 from dxf.progress import Progress, progress
 
 STDIN = '-'
+
+DIFFERENCES = 5
+"""How many are told."""
 
 
 def push_blob(job: Job) -> None:
@@ -29,7 +34,8 @@ def push_blob(job: Job) -> None:
             digests = _push(job, repository, files, shown)
         if alias is not None:
             repository.set_alias(alias, *digests)
-    console.say(digests)
+    for digest in digests:
+        job.tell('digest', digest)
 
 
 def _total(files: list[str]) -> int | None:
@@ -118,10 +124,8 @@ def blob_size(job: Job) -> None:
     with job.registry() as repository:
         for target in targets:
             blobs = target.blobs(repository, job.settings.platform, sizes=True)
-            if isinstance(blobs, dict):
-                console.say({platform: _sum(sized) for platform, sized in blobs.items()})
-            else:
-                console.say(_sum(blobs))
+            job.tell('size', {platform: _sum(sized) for platform, sized in blobs.items()} if isinstance(blobs, dict)
+                     else _sum(blobs), **target.named)
 
 
 def _sum(blobs: list[tuple[str, int]]) -> int:
@@ -137,7 +141,7 @@ def mount_blob(job: Job) -> None:
         repository.mount_blob(source, digest)
         if alias is not None:
             repository.set_alias(alias, digest)
-    console.say(digest)
+    job.tell('digest', digest)
 
 
 def del_blob(job: Job) -> None:
@@ -158,9 +162,21 @@ def set_alias(job: Job) -> None:
     alias = operands.alias(job.operands[0])
     blobs = [operands.file(operand) if os.sep in operand else operands.digest(operand, f'./{operand}', 'a file')
              for operand in job.operands[1:]]
+    if_match = None if job.options['if_match'] is None else operands.digest(job.options['if_match'])
+    if if_match is not None and job.options['if_absent']:
+        raise UsageError('--if-absent and --if-match exclude each other')
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
+    condition = {'if_absent': job.options['if_absent'], 'if_match': if_match} if job.options['if_absent'] or if_match \
+        else {}
     with job.registry() as repository:
-        console.write_exactly(repository.set_alias(alias, *digests))
+        _tell_manifest(job, repository.set_alias(alias, *digests, **condition), alias)
+
+
+def _tell_manifest(job: Job, manifest: str, alias: str) -> None:
+    if job.options['json']:
+        console.say_json({'alias': alias, 'manifest': load_object(manifest)})
+    else:
+        console.write_exactly(manifest)
 
 
 def get_alias(job: Job) -> None:
@@ -168,7 +184,7 @@ def get_alias(job: Job) -> None:
     targets = operands.aliases(job)
     with job.registry() as repository:
         for target in targets:
-            console.say(target.blobs(repository, job.settings.platform))
+            job.tell('blobs', target.blobs(repository, job.settings.platform), **target.named)
 
 
 def del_alias(job: Job) -> None:
@@ -176,21 +192,23 @@ def del_alias(job: Job) -> None:
     aliases = [operands.alias(operand) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
-            console.say(repository.del_alias(alias))
+            job.tell('blobs', repository.del_alias(alias), alias=alias)
 
 
 def list_aliases(job: Job) -> None:
-    """Print the repository's aliases as the registry gives them out."""
+    """Print the repository's aliases as the registry gives them out, or sorted."""
+    prefix = job.options['prefix'] or ''
     with job.registry() as repository:
-        for name in repository.list_aliases(iterate=True):
-            console.say(name)
+        names = (name for name in repository.list_aliases(iterate=True) if name.startswith(prefix))
+        for name in sorted(names) if job.options['sort'] else names:
+            job.tell('alias', name)
 
 
 def list_repos(job: Job) -> None:
     """Print the registry's repositories as it gives them out."""
     with job.registry() as registry:
         for name in registry.list_repos(iterate=True):
-            console.say(name)
+            job.tell('repository', name)
 
 
 def get_digest(job: Job) -> None:
@@ -198,7 +216,8 @@ def get_digest(job: Job) -> None:
     targets = operands.aliases(job)
     with job.registry() as repository:
         for target in targets:
-            console.say(repository.get_digest(target.alias, target.manifest, platform=job.settings.platform))
+            job.tell('digest', repository.get_digest(target.alias, target.manifest, platform=job.settings.platform),
+                     **target.named)
 
 
 def get_manifest(job: Job) -> None:
@@ -208,6 +227,40 @@ def get_manifest(job: Job) -> None:
         for alias in aliases:
             manifest = repository.get_manifest(alias, job.settings.platform)
             if isinstance(manifest, dict):
-                console.say(manifest)
+                job.tell('manifest', manifest, alias=alias)
             else:
-                console.write_exactly(manifest)
+                _tell_manifest(job, manifest, alias)
+
+
+def get_manifest_digest(job: Job) -> None:
+    """Print the digests of the manifests that aliases name, each by one request without a body."""
+    aliases = [operands.alias(operand) for operand in job.operands]
+    with job.registry() as repository:
+        for alias in aliases:
+            digest, _ = repository.head_manifest_and_response(alias)
+            job.tell('digest', digest or repository.resolve(alias).digest, alias=alias)
+
+
+def inspect(job: Job) -> None:
+    """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
+    from dxf import inspection
+    alias = operands.alias(job.operands[0])
+    with job.registry() as repository:
+        found = inspection.inspect(repository, alias, job.settings.platform)
+    if job.options['json']:
+        console.say_json({'alias': alias, **found.document()})
+    else:
+        for line in found.lines():
+            console.say(printable(line))
+
+
+def verify(job: Job) -> None:
+    """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
+    from dxf import inspection
+    *given, last = job.operands
+    alias = operands.alias(last.removeprefix('@'))
+    files = [operands.file(operand) for operand in given]
+    with job.registry() as repository:
+        differences = inspection.differences(repository, alias, files, job.settings.platform)
+    if differences:
+        raise DXFError('; '.join(differences[:DIFFERENCES]))

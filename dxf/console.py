@@ -34,12 +34,17 @@ def write(text: str) -> None:
 def say(result: Any) -> None:
     """Print one item a line; a multi-platform result as one JSON object."""
     if isinstance(result, dict):
-        write(json.dumps(result, sort_keys=True) + '\n')
+        say_json(result)
     elif isinstance(result, list):
         for item in result:
             write(f'{item}\n')
     else:
         write(f'{result}\n')
+
+
+def say_json(document: dict[str, Any]) -> None:
+    """Print an object on a line, with sorted keys."""
+    write(json.dumps(document, sort_keys=True) + '\n')
 
 
 def write_exactly(text: str) -> None:

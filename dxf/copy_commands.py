@@ -3,7 +3,7 @@
 from typing import Any
 
 import dxf
-from dxf import console, operands
+from dxf import operands
 from dxf.job import Job, UsageError
 from dxf.names import FOLDER, check_registry, is_folder
 from dxf.progress import progress
@@ -33,21 +33,22 @@ def copy(job: Job) -> None:
         for alias in aliases or source.list_aliases(iterate=True):
             copying = dxf.Copying(source, target, alias, to_alias, platform, options['referrers'])
             if options['dry_run']:
-                _print_plan(copying.outcome, seen)
+                _tell_plan(job, copying.outcome, seen)
             else:
                 with progress(job.settings.progress, sum(copying.outcome.moved.values())) as shown:
                     copying.carry_out(shown)
-                console.say(copying.outcome.digest)
+                job.tell('digest', copying.outcome.digest, alias=alias)
     if options['dry_run']:
-        console.say(f'total {sum(seen.values())}')
+        total = sum(seen.values())
+        job.tell('total', total if options['json'] else f'total {total}')
 
 
-def _print_plan(outcome: Any, seen: dict[str, int]) -> None:
+def _tell_plan(job: Job, outcome: Any, seen: dict[str, int]) -> None:
     """Print what would be moved and has not been named yet, and what need not be."""
     for word, blobs in (('copy', outcome.moved), ('skip', outcome.found)):
         for digest, size in blobs.items():
             if digest not in seen:
-                console.say(f'{word} {digest} {size}')
+                job.tell('action', word if job.options['json'] else f'{word} {digest} {size}', digest=digest, size=size)
                 seen[digest] = size if word == 'copy' else 0
 
 
@@ -61,4 +62,4 @@ def gc(job: Job) -> None:
     if not repository.exists():
         raise UsageError(f'there is no layout in {repository.folder}')
     for digest, size in garbage.collect(repository, job.options['delete']):
-        console.say(f'{digest} {size}')
+        job.tell('digest', digest if job.options['json'] else f'{digest} {size}', size=size)

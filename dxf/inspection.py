@@ -3,7 +3,7 @@
 How a manifest is read is not known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dxf.client import DXF
@@ -25,6 +25,19 @@ class Inspection(NamedTuple):
     blobs: tuple[dict[str, Json], ...]
     platforms: dict[str, str]
     annotations: dict[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the same as lines for people."""
+        yield f'digest {self.digest}'
+        yield f'type {self.media_type}'
+        if self.size is not None:
+            yield f'size {self.size}'
+        for key, value in self.annotations.items():
+            yield f'annotation {key}={value}'
+        for platform, digest in self.platforms.items():
+            yield f'platform {platform} {digest}'
+        for blob in self.blobs:
+            yield f'blob {blob["digest"]} {blob["size"]}'
 
     def document(self) -> dict[str, Json]:
         """Return the same as a JSON object."""

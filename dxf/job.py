@@ -32,6 +32,18 @@ class Job(NamedTuple):
     prefix: str = 'DXF_'
     """How the names of the variables begin that the settings come from."""
 
+    def tell(self, key: str, result: Any, **named: Any) -> None:
+        """Print a result, one item a line; with ``--json`` as an object a line.
+
+        :param key: the result's in that object, where it is not one by platform
+        :param named: what else is in it
+        """
+        if not self.options['json']:
+            console.say(result)
+            return
+        named['platforms' if isinstance(result, dict) else key] = result
+        console.say_json(named)
+
     @property
     def credential(self) -> str:
         """Say which credential was used, without its value."""

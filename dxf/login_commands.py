@@ -22,7 +22,7 @@ def auth(job: Job) -> None:
         if token is None:  # then the credentials are yet untried
             repository.api_version_check()
         else:
-            console.say(token)
+            job.tell('token', token)
 
 
 def login(job: Job) -> None:

@@ -2,13 +2,14 @@
 
 import argparse
 import errno
+import logging
 import os
 import signal
 import sys
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -123,10 +124,29 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
     parser.error('too few arguments: a command is needed')
 
 
+@contextmanager
+def _requests_told(wanted: bool) -> Iterator[None]:
+    """Have each request be told on standard error, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('dxf: %(message)s'))
+    log = logging.getLogger('dxf')
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
 def _run(command: Command, job: Job) -> int:
     """Run a command; where the registry says that it may not, or that it has not, return what that stands for."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _requests_told(job.settings.debug):
             if job.settings.tlsverify is False:  # as the user wants it: no need to be told so at each request
                 warnings.simplefilter('ignore', InsecureRequestWarning)
             command.run(job)

@@ -18,6 +18,11 @@ class Target(NamedTuple):
     alias: str | None = None
     manifest: str | None = None
 
+    @property
+    def named(self) -> dict[str, str | None]:
+        """What it is called in an answer as JSON."""
+        return {'digest': self.digest} if self.digest is not None else {'alias': self.alias}
+
     def blobs(self, registry: Any, platform: str | None, sizes: bool = False) -> Any:
         """Return the digests of the blobs; by platform for a multi-platform alias."""
         if self.digest is not None:

@@ -29,6 +29,7 @@ VARIABLES = {
     'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
     'DXF_RETRIES': f'attempts after the first (default {RETRIES})',
+    'DXF_DEBUG': '1: tell of each request on standard error: status, bytes and time; nothing secret',
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
@@ -74,6 +75,7 @@ class Settings(NamedTuple):
     schema: str | None = None
     jobs: int = JOBS
     state_folder: str = ''
+    debug: bool = False
 
     @property
     def has_credential(self) -> bool:
@@ -167,6 +169,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         schema=_schema(text('DXF_SCHEMA')),
         jobs=_jobs(text('DXF_JOBS')),
         state_folder=_state_folder(environ),
+        debug=text('DXF_DEBUG') == '1',
     )
 
 

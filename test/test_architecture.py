@@ -35,7 +35,8 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
-        ('login_commands', 'credentials'), ('job', 'credentials'), ('console', 'getpass')}
+        ('login_commands', 'credentials'), ('job', 'credentials'),
+        ('commands', 'inspection'), ('console', 'getpass')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 

@@ -46,6 +46,7 @@ READ = [
     ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'schema 2'),
     ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
     ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
+    ('DXF_DEBUG', '1', 'debug', True, 'each request is told'),
     ('DXF_SKIPTLSVERIFY', '1', 'tlsverify', False, 'off'),
     ('DXF_SKIPTLSVERIFY', '0', 'tlsverify', True, 'only 1 turns it off'),
     ('DXF_SKIPTLSVERIFY', 'yes', 'tlsverify', True, 'only 1 turns it off'),

@@ -76,7 +76,7 @@ DIGESTS = {
 def test_a_repository_that_is_none_is_rejected(command: str, repository: str, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
-                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
+                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [], 'verify': [FILE, 'a'],
                 'copy': ['a', '--to', 'oci:b'],
                 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
@@ -226,7 +226,8 @@ def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: py
 COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None), 'mount-blob': (3, 4),
           'del-blob': (1, None), 'set-alias': (3, None), 'get-alias': (1, None), 'del-alias': (2, None),
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
-          'copy': (1, None), 'gc': (1, 1), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
+          'copy': (1, None), 'gc': (1, 1), 'get-manifest-digest': (2, None), 'inspect': (2, 2),
+          'verify': (3, None), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
@@ -357,7 +358,7 @@ def test_readme_help_and_settings_name_the_same_variables(capfd: pytest.CaptureF
 
 
 def test_readme_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:
-    listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)?)\b', shown(capfd, '--help'), re.MULTILINE)
+    listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)*)\b', shown(capfd, '--help'), re.MULTILINE)
     rows = [cell.split()[1] for cell in first_cells(README.read_text()) if cell.startswith('dxf ')]
     assert set(rows) == {command.name for command in usage.COMMANDS} <= set(listed)
 
