@@ -3,11 +3,14 @@
 import errno
 import socket
 import ssl
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
-from requests.exceptions import HTTPError, RequestException, SSLError, Timeout
+from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
 
 from dxf.answers import error_codes, phrase_of
+from dxf.connections import status_of_proxy
 from dxf.documents import printable
 from dxf.exceptions import DXFError, DXFUnauthorizedError
 from dxf.session import causes
@@ -20,6 +23,12 @@ NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
 """What OpenSSL says, by its release, of an answer that is no TLS at all."""
 
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
+
+
+NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
+OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
+                     'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
+"""What a server says, after ALERT, that does not like a client's certificate; before TLS 1.3, or that it has none."""
 
 
 def status_of(error: Exception) -> int:
@@ -53,6 +62,8 @@ def line_of(error: BaseException) -> str:
 
 def _network(error: RequestException) -> str:
     host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
+    if isinstance(error, ProxyError):
+        return _proxy(error, host)
     for cause in causes(error):
         known = _known(cause, host)
         if known is not None:
@@ -70,10 +81,55 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
+    if isinstance(cause, ssl.SSLError) and 'ALERT' in (cause.reason or ''):
+        return _alert(cause.reason, host)
     if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         return f'cannot find {host}: {cause.strerror}'
     if isinstance(cause, ConnectionRefusedError):
         return f'cannot connect to {host}: connection refused; is a registry running there?'
+    return None
+
+
+def _alert(reason: str, host: str) -> str | None:
+    """Return what a server means that ends TLS by an alert, if that is about the client's certificate."""
+    what = reason.rpartition('ALERT_')[2]
+    if what == NO_CERTIFICATE:
+        return f'{host} demands a client certificate: set DXF_CERT'
+    if what in OTHER_CERTIFICATE:
+        words = what.replace('_', ' ').lower()
+        return f'{host} refuses the client certificate, or that there is none ({words}): see DXF_CERT'
+    return None
+
+
+def _proxy(error: ProxyError, host: str) -> str:
+    """Return what is wrong between us and a proxy, which is named without its password."""
+    found = list(causes(error))
+    pools = [getattr(cause, 'pool', None) for cause in found]
+    proxy: Any = next((pool.proxy for pool in pools if pool is not None), None)
+    name = 'the proxy' if proxy is None else f'the proxy {proxy.scheme}://{proxy.netloc}'
+    variable = 'HTTP_PROXY' if error.request is not None and str(error.request.url).startswith('http:') else \
+        'HTTPS_PROXY'
+    refused = next((status for status in map(status_of_proxy, found) if status is not None), None)
+    if refused in (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.UNAUTHORIZED):  # tinyproxy's of a wrong one
+        wish = 'refuses the user name and password' if proxy is not None and proxy.auth else \
+            'wants a user name and a password'
+        return f'{name} {wish} ({refused}); {variable} is http://user:password@host:port'
+    if refused is not None:
+        return f'{name} does not connect to {host}: {refused} {phrase_of(refused)}'
+    known = next(filter(None, (_silence(cause, name) for cause in found)), f'the connection to {name} broke')
+    return f'{known}; {variable} names it, NO_PROXY what goes without'
+
+
+def _silence(cause: BaseException, name: str) -> str | None:
+    """Return what one of the causes means for which a proxy gives no answer."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f'cannot verify the certificate of {name}: {cause.verify_message.rstrip(".")}'
+    if isinstance(cause, socket.gaierror):
+        return f'cannot find {name}: {cause.strerror}'
+    if isinstance(cause, ConnectionRefusedError):
+        return f'cannot connect to {name}: connection refused'
+    if isinstance(cause, TimeoutError):
+        return f'no answer from {name} in time'
     return None
