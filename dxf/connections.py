@@ -159,10 +159,19 @@ class _Patience(HTTPConnection):
         super().connect()
         self.sock.settimeout(self.idle)
 
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a request; urllib3 has just given a connection that is there already the time of connecting again."""
+        if self.sock is not None:
+            self.sock.settimeout(self.idle)
+        super().putrequest(*args, **kwargs)
+
     def _tunnel(self) -> None:
         self.response_class = _Greeting
         try:
             super()._tunnel()
+        except BaseException:
+            self.close()  # so that urllib3 takes it for the proxy's fault, whichever it is
+            raise
         finally:
             self.response_class = _Answer
 
@@ -190,12 +199,11 @@ class _Pool(HTTPConnectionPool):
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
-        if conn.sock is not None:  # a tunnel is there already, and was made in the time of connecting
-            conn.sock.settimeout(conn.idle)
         wanted = _origin_in(url) + getattr(_wanted, 'target', '')
         url = wanted if unquote(wanted) == unquote(url) else url
         answer = super()._make_request(conn, method, url, *args, **kwargs)
         if conn.proxy_is_forwarding and _is_of_proxy(answer.status, answer.headers):
+            answer.close()
             raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{answer.status}'))  # as it would be for a tunnel
         return answer
 

@@ -4,10 +4,11 @@ import errno
 import socket
 import ssl
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError
 
 from dxf.answers import error_codes, phrase_of
 from dxf.connections import status_of_proxy
@@ -106,8 +107,8 @@ def _alert(reason: str, host: str) -> str | None:
 def _proxy(error: ProxyError, host: str) -> str:
     """Return what is wrong between us and a proxy, which is named without its password."""
     found = list(causes(error))
-    pools = [getattr(cause, 'pool', None) for cause in found]
-    proxy: Any = next((pool.proxy for pool in pools if pool is not None), None)
+    pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
+    proxy = next((pool.proxy for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
     name = 'the proxy' if proxy is None else f'the proxy {proxy.scheme}://{proxy.netloc}'
     variable = 'HTTP_PROXY' if error.request is not None and str(error.request.url).startswith('http:') else \
         'HTTPS_PROXY'

@@ -47,10 +47,14 @@ def _covers(entry: str, host: str, port: str) -> bool:
         return False
     name = (entry if match is None else match['name']).strip('[]')
     try:
-        return name == '*' or ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
-    except ValueError:  # one of the two is no address
-        name = name.removeprefix('*').lstrip('.')
-        return name != '' and f'.{host}'.endswith(f'.{name}')
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        below = name.removeprefix('*').lstrip('.')
+        return name == '*' or below != '' and f'.{host}'.endswith(f'.{below}')
+    try:
+        return name == '*' or address in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False
 
 
 def read_proxies(environ: Mapping[str, str]) -> Proxies:

@@ -36,14 +36,14 @@ class Certificates:
         for pem in server.cert_chain_pems:
             pem.write_to_path(self.certificate, append=True)
 
-    def context(self, demanded: str | None = None) -> ssl.SSLContext:
+    def context(self, asks: bool = False) -> ssl.SSLContext:
         """Return a new TLS context for a server.
 
-        :param demanded: path of the authority whose client certificates it demands
+        :param asks: whether it asks its clients for a certificate of the same authority, without insisting
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
-        if demanded is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(demanded)
+        if asks:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(self.ca)
         return context
