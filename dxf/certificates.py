@@ -3,6 +3,7 @@
 Who is shown it is the registry's matter. Nothing of a key leaves this room, nor anything but its name the file.
 """
 
+import errno
 import os
 import ssl
 import stat
@@ -43,14 +44,14 @@ def check_certificate(cert: Cert) -> Cert:
 def _read(path: str) -> str:
     try:
         # Each connection reads it again: a pipe would be empty by then, and to open one may take for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise DXFCertificateError(path, 'not a regular file')
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, 'not a regular file')
         with open(path, 'rb') as file:
             return file.read(LONGEST).decode('ascii', 'ignore')
     except OSError as error:
         raise DXFCertificateError(path, error.strerror or 'cannot be read') from None
     except ValueError:  # a NUL character
-        raise DXFCertificateError(path, os.strerror(22)) from None
+        raise DXFCertificateError(path, os.strerror(errno.EINVAL)) from None
 
 
 def _check_chain(path: str) -> None:

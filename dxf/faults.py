@@ -29,7 +29,7 @@ CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of 
 NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
 OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
                      'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
-"""What a server says, after ALERT, that does not like a client's certificate; before TLS 1.3, or that it has none."""
+"""What a server says, after ALERT, that does not like a client's certificate."""
 
 
 def status_of(error: Exception) -> int:
@@ -65,7 +65,10 @@ def _network(error: RequestException) -> str:
     host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
     if isinstance(error, ProxyError):
         return _proxy(error, host)
-    for cause in causes(error):
+    found = list(causes(error))
+    for cause in found:
+        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (cause.reason or ''):
+            return _alert(cause.reason, host, getattr(_pool(found), 'cert_file', None) is not None)
         known = _known(cause, host)
         if known is not None:
             return known
@@ -82,8 +85,6 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
-    if isinstance(cause, ssl.SSLError) and 'ALERT' in (cause.reason or ''):
-        return _alert(cause.reason, host)
     if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
@@ -93,22 +94,32 @@ def _known(cause: BaseException, host: str) -> str | None:
     return None
 
 
-def _alert(reason: str, host: str) -> str | None:
-    """Return what a server means that ends TLS by an alert, if that is about the client's certificate."""
+def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:
+    """Return the connections of which one failed, if an error tells."""
+    pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
+    return next((pool for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
+
+
+def _alert(reason: str, host: str, certified: bool) -> str:
+    """Return what a server means that ends TLS by an alert, which may be about the client's certificate.
+
+    :param certified: it was shown one; before TLS 1.3 there was no alert of its own for want of one
+    """
     what = reason.rpartition('ALERT_')[2]
-    if what == NO_CERTIFICATE:
+    words = what.replace('_', ' ').lower()
+    if what == NO_CERTIFICATE or what in OTHER_CERTIFICATE and not certified:
         return f'{host} demands a client certificate: set DXF_CERT'
     if what in OTHER_CERTIFICATE:
-        words = what.replace('_', ' ').lower()
-        return f'{host} refuses the client certificate, or that there is none ({words}): see DXF_CERT'
-    return None
+        return f'{host} refuses the client certificate ({words}): see DXF_CERT'
+    hint = '; if it demands a client certificate, set DXF_CERT' if not certified else ''
+    return f'cannot speak TLS with {host}: it says {words}{hint}'
 
 
 def _proxy(error: ProxyError, host: str) -> str:
     """Return what is wrong between us and a proxy, which is named without its password."""
     found = list(causes(error))
-    pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
-    proxy = next((pool.proxy for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
+    pool = _pool(found)
+    proxy = pool.proxy if pool is not None else None
     name = 'the proxy' if proxy is None else f'the proxy {proxy.scheme}://{proxy.netloc}'
     variable = 'HTTP_PROXY' if error.request is not None and str(error.request.url).startswith('http:') else \
         'HTTPS_PROXY'
