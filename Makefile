@@ -82,4 +82,4 @@ registry:
 	@sh tools/debian.sh docker-registry
 
 programs:
-	@sh tools/debian.sh skopeo nginx curl openssl
+	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl

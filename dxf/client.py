@@ -13,6 +13,7 @@ from requests.exceptions import HTTPError
 from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_not_found
 from dxf.blobs import JOBS, BlobStore
+from dxf.certificates import Cert
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFPlatformDataNotFound)
 from dxf.images import Image, Manifest
@@ -43,8 +44,9 @@ class DXF(BlobStore):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), schema: str | None = None, jobs: int = JOBS) -> None:
-        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout, limits=limits, jobs=jobs)
+                 limits: Limits = Limits(), cert: Cert | None = None, schema: str | None = None,
+                 jobs: int = JOBS) -> None:
+        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert, jobs=jobs)
         if schema is None:
             schema = 'oci' if is_folder(self._host) else 'v2'
         if schema not in SCHEMAS:

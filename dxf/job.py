@@ -73,6 +73,7 @@ class Job(NamedTuple):
             registry._schema = settings.schema or registry._schema
             registry._jobs = settings.jobs
         registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
+        registry._cert, registry._proxies = settings.cert, settings.proxies
         if settings.token is not None:
             registry.token = settings.token
         return registry

@@ -18,10 +18,12 @@ from requests.exceptions import HTTPError, RequestException
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import (IDENTITY, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, oauth_request,
                       read_token, token_url)
+from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
+from dxf.proxies import Proxies
 from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
 
 NO_OAUTH = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -42,11 +44,15 @@ class DXFBase:
     :param tlsverify: ``True`` to verify certificates, ``False`` not to, or the path of a file of CA certificates
     :param timeout: seconds to wait for a connection and for the next byte, a number or a pair; ``None`` for ever
     :param limits: attempts, waits and sizes
+    :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
+        certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
+    :raises DXFCertificateError: the files of ``cert`` cannot be used
     """
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
-                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits()) -> None:
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
+                 cert: Cert | None = None) -> None:
         self._host = check_registry(host)
         self._auth = auth
         self._insecure = insecure
@@ -54,6 +60,9 @@ class DXFBase:
         self._tlsverify = tlsverify
         self._timeout = timeout
         self._limits = limits
+        self._cert = None if cert is None else check_certificate(cert)
+        self._proxies: Proxies | None = None
+        """``None``: requests finds out, by the environment of the process, at each request."""
         self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/'
         self._sessions: list[Session] = [RegistrySession()]
         self._adapter: BaseAdapter | None = None
@@ -96,12 +105,22 @@ class DXFBase:
 
     def _send(self, method: str, url: str, limits: Limits | None = None, **kwargs: Any) -> Response:
         """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
+        way_to = partial(self._way_to, kwargs.pop('cert', self._cert))
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         session = self._sessions[0]
         if self._adapter not in (None, session.adapters.get(self._base_url)):  # a session that the caller brought
             session.mount(self._base_url, self._adapter)
-        return send(session, method, url, limits or self._limits, **kwargs)
+        return send(session, method, url, limits or self._limits, way_to, **kwargs)
+
+    def _way_to(self, cert: Cert | None, url: str) -> dict[str, Any]:
+        """Return by which proxy a request goes, and with which client certificate: another origin never sees ours."""
+        way: dict[str, Any] = {}
+        if cert is not None and url.startswith('https:') and self._credential.covers(url):
+            way['cert'] = cert
+        if self._proxies is not None:
+            way['proxies'] = {url.partition(':')[0]: self._proxies.of(url)}
+        return way
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the registry, authenticating where it asks for that.

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from dxf.auth import check_authorization
 from dxf.blobs import JOBS
+from dxf.certificates import KEYLESS, Cert, check_certificate
 from dxf.client import SCHEMAS
-from dxf.exceptions import DXFInvalidNameError
+from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_registry
+from dxf.names import check_host, check_registry, is_folder
+from dxf.proxies import Proxies, check_proxy, read_proxies
 
 RETRIES = Limits().retries
 
@@ -33,12 +35,20 @@ VARIABLES = {
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
+    'DXF_CERT': 'file of a client certificate (PEM), for the registry alone; it may hold the key too',
+    'DXF_KEY': "file of the client certificate's key (PEM)",
+    'HTTPS_PROXY': 'proxy for https: http://[user:password@]proxy.example.com:3128',
+    'HTTP_PROXY': 'proxy for http',
+    'ALL_PROXY': 'proxy for what has none of the two',
+    'NO_PROXY': 'names, with all below them, addresses and networks that go without a proxy; *: all',
     'DXF_TO_USERNAME': 'user to authenticate as where copy copies to,',
     'DXF_TO_PASSWORD': "the user's password,",
     'DXF_TO_AUTHORIZATION': 'value of an Authorization header,',
     'DXF_TO_TOKEN': 'or a token, for there',
     'DXF_TO_INSECURE': '1: use http there',
     'DXF_TO_TLSVERIFY': 'file of CA certificates to verify with there',
+    'DXF_TO_CERT': 'file of a client certificate for there,',
+    'DXF_TO_KEY': 'and of its key',
     'DOCKER_CONFIG': 'folder of the config.json in which docker login stores credentials (default ~/.docker)',
     'REGISTRY_AUTH_FILE': 'file in which podman login stores them; looked into first',
     'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
@@ -76,6 +86,8 @@ class Settings(NamedTuple):
     jobs: int = JOBS
     state_folder: str = ''
     debug: bool = False
+    cert: Cert | None = None
+    proxies: Proxies = Proxies()
 
     @property
     def has_credential(self) -> bool:
@@ -98,7 +110,7 @@ OTHER = 'DXF_TO_'
 """How the names of variables begin that are for the registry to which is copied."""
 
 CREDENTIALS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN')
-OTHERS = (*CREDENTIALS, 'INSECURE', 'TLSVERIFY')
+OTHERS = (*CREDENTIALS, 'INSECURE', 'TLSVERIFY', 'CERT', 'KEY')
 OWN_ALONE = ('AUTH_HOST', 'SKIPTLSVERIFY')
 """What of the source's ways in has no counterpart, and is not for another registry."""
 
@@ -170,6 +182,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         jobs=_jobs(text('DXF_JOBS')),
         state_folder=_state_folder(environ),
         debug=text('DXF_DEBUG') == '1',
+        cert=_cert(text('DXF_CERT'), text('DXF_KEY')),
+        proxies=_proxies(environ),
     )
 
 
@@ -200,6 +214,35 @@ def _tlsverify(environ: Mapping[str, str]) -> bool | str:
                 raise SettingsError(f'{name}: cannot read {path}')
             return path
     return True
+
+
+def _cert(certificate: str | None, key: str | None) -> Cert | None:
+    if certificate is None:
+        if key is not None:
+            raise SettingsError('DXF_KEY is set, but DXF_CERT is not')
+        return None
+    try:
+        return check_certificate(certificate if key is None else (certificate, key))
+    except DXFCertificateError as error:
+        name = 'DXF_CERT' if error.path == certificate else 'DXF_KEY'
+        hint = '; DXF_KEY names the file of the key' if error.reason == KEYLESS else ''
+        raise SettingsError(f'{name}: {error}{hint}') from None
+
+
+def _proxies(environ: Mapping[str, str]) -> Proxies:
+    """Read the proxies; the one by which the registry would be reached must be right."""
+    proxies = read_proxies(environ)
+    host = check_registry(environ.get('DXF_HOST', ''))
+    scheme = 'http' if environ.get('DXF_INSECURE') == '1' else 'https'
+    address = '' if is_folder(host) else proxies.of(f'{scheme}://{host}/')
+    try:
+        if address:
+            check_proxy(address)
+    except DXFInvalidNameError as error:
+        own = f'{scheme.upper()}_PROXY'
+        name = own if environ.get(own.lower(), environ.get(own)) else 'ALL_PROXY'
+        raise SettingsError(f'{name}: {error}') from None
+    return proxies
 
 
 def _chunk_size(value: str | None) -> int | None:

@@ -9,7 +9,7 @@ from dxf.progress import MODES
 
 COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN',
           'DXF_AUTH_HOST', 'DXF_TIMEOUT', 'DXF_RETRIES', 'DXF_DEBUG', 'DXF_SKIPTLSVERIFY', 'DXF_TLSVERIFY',
-          'REQUESTS_CA_BUNDLE')
+          'REQUESTS_CA_BUNDLE', 'DXF_CERT', 'DXF_KEY', 'HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 """The variables that matter to every command."""
 
 
@@ -149,7 +149,7 @@ COMMANDS = (
             'dxf copy fred/datalogger may15 --to registry.example.com\n'
             '  dxf copy fred/datalogger --all --to oci:/media/usb/blobs',
             PULL, ('DXF_TO_USERNAME', 'DXF_TO_PASSWORD', 'DXF_TO_AUTHORIZATION', 'DXF_TO_TOKEN', 'DXF_TO_INSECURE',
-                   'DXF_TO_TLSVERIFY', 'DXF_JOBS', 'DXF_PROGRESS'),
+                   'DXF_TO_TLSVERIFY', 'DXF_TO_CERT', 'DXF_TO_KEY', 'DXF_JOBS', 'DXF_PROGRESS'),
             (Option(('--to',), 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder', 'HOST', True),
              Option(('--to-repo',), 'the repository there; the same by default', 'REPO'),
              Option(('--to-alias',), 'the name there; the same by default', 'ALIAS'),

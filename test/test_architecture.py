@@ -18,11 +18,11 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'credential_helpers', 'credentials',
-         'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download',
-         'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying',
-         'inspection', '__init__', 'settings', 'console', 'progress', 'job', 'operands', 'commands', 'copy_commands',
-         'login_commands', 'usage', 'faults', 'main', '__main__')
+         'layout', 'garbage', 'certificates', 'proxies', 'connections', 'answers', 'layout_adapter', 'auth',
+         'credential_helpers', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
+         'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
+         'blobs', 'client', 'copying', 'inspection', '__init__', 'settings', 'console', 'progress', 'job', 'operands',
+         'commands', 'copy_commands', 'login_commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}

@@ -22,9 +22,10 @@ from dxf.settings import SettingsError, read_other_settings
 from .certificates import Certificates
 from .copies import CONTENTS, lacks, leaks, parts, refer, set_document, to, write
 from .layouts import snapshot
+from .measured import Dxf
 from .places import Place
 from .scripted_registry import Answer, Request, ScriptedRegistry, error, guard
-from .test_memory import Dxf, MIB, _Server, _Zeros, zeros_digest
+from .test_memory import MIB, _Server, _Zeros, zeros_digest
 from .token_server import TokenServer
 from .traffic import Traffic
 
