@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import dxf
 from dxf import console
+from dxf.documents import printable
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias, check_platform, check_registry, complete_digest, hash_file, is_folder,
                        repository_at)
 from dxf.progress import Progress, progress
-from dxf.settings import OTHER, Settings, read_other_settings
+from dxf.settings import OTHER, Settings, read_date, read_other_settings
 
 
 STDIN = '-'
@@ -410,6 +411,86 @@ def gc(job: Job) -> None:
         raise UsageError(f'there is no layout in {repository.folder}')
     for digest, size in garbage.collect(repository, job.options['delete']):
         _print(f'{digest} {size}')
+
+
+def push_files(job: Job) -> None:
+    """Store files and folders with their names under an alias; print the digest of the manifest."""
+    from dxf import artifacts
+    alias, *operands = job.operands
+    _alias(alias)
+    given = _about_files(job, operands)
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        digest = artifacts.push_files(repository, alias, progress=shown, **given)
+    _print(digest)
+
+
+def attach(job: Job) -> None:
+    """Store files and folders that belong to an alias; print the digest of the manifest that says so."""
+    from dxf import artifacts
+    reference, *operands = job.operands
+    _reference(reference)
+    if job.options['type'] is None:
+        raise UsageError('too few arguments: --type=MEDIA_TYPE says what the files are')
+    given = _about_files(job, operands)
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        digest = artifacts.attach(repository, reference, progress=shown, **given)
+    _print(digest)
+
+
+def _about_files(job: Job, operands: list[str]) -> dict[str, Any]:
+    """Return what is to be pushed, and what is to be said of it; all of it is checked."""
+    from dxf import artifact_manifest, artifacts
+    annotations: dict[str, str] = {}
+    for annotation in job.options['annotation'] or []:
+        key, equals, value = annotation.partition('=')
+        if not key or not equals or key in annotations:
+            raise UsageError(f'invalid annotation {annotation!r}: want KEY=VALUE, and each key once')
+        annotations[key] = value
+    try:
+        kind = artifact_manifest.check_media_type(job.options['type'] or artifact_manifest.UNKNOWN_TYPE)
+        files = artifacts.choose(operands)
+    except dxf.exceptions.DXFError as error:
+        raise UsageError(str(error)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
+        raise UsageError(f'cannot read {getattr(error, "filename", None) or operands}: {reason}') from None
+    return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
+
+
+def _reference(operand: str) -> str:
+    """Return an alias, or the digest of a manifest."""
+    return _digest(operand) if ':' in operand else _alias(operand)
+
+
+def pull_files(job: Job) -> None:
+    """Fetch files and folders into a folder, and print their names; tell what has none."""
+    from dxf import artifacts
+    reference, *names = job.operands
+    _reference(reference)
+    folder = job.options['to'] or os.curdir
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=job.options['overwrite'],
+                                      platform=job.settings.platform, progress=shown)
+    for blob in pulled.skipped:
+        console.complain(f'left out, as it has no name: {blob.digest} ({printable(blob.media_type)})')
+    for name in pulled.names:
+        console.write_exactly(f'{name}\n')
+
+
+def referrers(job: Job) -> None:
+    """Print the digests of what is attached to an alias, and what it is."""
+    from dxf import artifact_manifest, artifacts
+    reference, = job.operands
+    _reference(reference)
+    kind = job.options['type']
+    try:
+        wanted = None if kind is None else artifact_manifest.check_media_type(kind)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+    with job.registry() as repository:
+        for entry in artifacts.referrers(repository, reference, wanted):
+            kind = artifact_manifest.check_media_type(str(entry.get('artifactType') or entry.get('mediaType')))
+            _print(f'{entry["digest"]} {kind}')
 
 
 def get_digest(job: Job) -> None:

@@ -18,10 +18,11 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'session', 'source', 'bodies',
-         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing',
-         'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', '__init__', 'settings', 'console', 'progress', 'commands', 'usage', 'faults',
-         'main', '__main__')
+         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'connections', 'answers',
+         'layout_adapter', 'auth', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming',
+         'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers', 'blobs',
+         'client', 'copying', 'artifacts', '__init__', 'settings', 'console', 'progress', 'commands', 'usage',
+         'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
@@ -33,7 +34,8 @@ TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streami
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
         ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
-        ('commands', 'layout'), ('commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file')}
+        ('commands', 'layout'), ('commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
+        ('commands', 'artifacts'), ('commands', 'artifact_manifest')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 
