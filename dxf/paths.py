@@ -40,7 +40,8 @@ def _fault(path: str) -> str | None:
         'it leads out of its folder': '..' in parts,
         'a part of it is empty, or a dot': '' in parts or '.' in parts,
         'it has a backslash': '\\' in path,
-        'it has characters that cannot be shown': printable(shown) != shown or not all(map(str.strip, parts)),
+        'it has characters that cannot be shown':
+            printable(shown) != shown or not all(map(str.strip, shown.split('/'))),
     }
     for reason, is_so in faults.items():
         if is_so:

@@ -153,8 +153,8 @@ class Intake:
     # Taking files in
 
     def nameless(self) -> Any:
-        """Return a file without a name, for what is to be unpacked; nothing of it is left when it is closed."""
-        return tempfile.TemporaryFile(dir=self._hidden)
+        """Return a file without a name, for what is to be unpacked; nothing of it is left at the end."""
+        return self._close.enter_context(tempfile.TemporaryFile(dir=self._hidden, buffering=0))
 
     def add_folder(self, path: str) -> None:
         """Take in a folder.
