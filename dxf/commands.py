@@ -464,10 +464,15 @@ def _reference(operand: str) -> str:
 
 def pull_files(job: Job) -> None:
     """Fetch files and folders into a folder, and print their names; tell what has none."""
-    from dxf import artifacts
+    from dxf import artifacts, unpacking
     reference, *names = job.operands
     _reference(reference)
     folder = job.options['to'] or os.curdir
+    try:
+        unpacking.check_folder(folder)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
+        raise UsageError(f'cannot write into {folder!r}: {reason}') from None
     with job.registry() as repository, progress(job.settings.progress) as shown:
         pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=job.options['overwrite'],
                                       platform=job.settings.platform, progress=shown)

@@ -24,6 +24,19 @@ HIDDEN = '.dxf-files.'
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def check_folder(folder: str) -> None:
+    """Check that files can be put into a folder, or that it can be made.
+
+    :raises OSError: it cannot
+    """
+    path = os.path.realpath(folder)
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    reason = errno.ENOTDIR if not os.path.isdir(path) else 0 if os.access(path, os.W_OK | os.X_OK) else errno.EACCES
+    if reason:
+        raise OSError(reason, os.strerror(reason), folder)
+
+
 class Intake:
     """Files on their way into a folder, which is made where it is missing.
 

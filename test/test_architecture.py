@@ -35,7 +35,7 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('commands', 'layout'), ('commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
-        ('commands', 'artifacts'), ('commands', 'artifact_manifest')}
+        ('commands', 'artifacts'), ('commands', 'artifact_manifest'), ('commands', 'unpacking')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,8 @@ ARCHIVES = {
     'a size beyond all': tar_of(member('d/a', pax_headers={'size': '9' * 30})),
     'a sparse file': tar_of(member('d/a', pax_headers={'GNU.sparse.major': '1', 'GNU.sparse.minor': '0',
                                                        'GNU.sparse.realsize': '9' * 15})),
+    'a sparse file with its map': tar_of(member('d/a', content=b'x', pax_headers={
+        'GNU.sparse.map': '0,1', 'GNU.sparse.size': '1'})),
     'an old sparse file': tar_of(member('d/a', b'S')),
     'too long a name': tar_of(LONG), 'too long a name, GNU': tar_of(LONG, form=tarfile.GNU_FORMAT),
     'names that follow each other without end': b''.join(
@@ -216,6 +219,19 @@ def test_a_bomb_is_not_unpacked_to_more_than_there_is_space_for() -> None:
     with pytest.raises(OSError, match='not enough space') as raised:
         list(archives.members(zipped, 'd', 1 << 20))
     assert raised.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize('kind', [b'L', b'K', b'x', b'g'])
+def test_a_header_cannot_take_all_the_memory(kind: bytes) -> None:
+    header, content = member('d/long', kind, bytes(64 << 20))
+    zipped = io.BytesIO(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + content, 1))
+    del content
+    tracemalloc.start()
+    with pytest.raises(DXFInvalidDocumentError, match='a header is too long'):
+        list(archives.members(zipped, 'd', 1 << 30))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_the_number_of_files_is_bounded() -> None:
@@ -364,18 +380,17 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next(target: Path) -> 
     assert os.listdir(target) == ['b']
 
 
-@pytest.mark.parametrize('to', ['file', 'file/in', 'nul\0'])
-def test_a_place_that_cannot_be_a_folder_is_one_line(client: DXF, folder: Place, target: Path, to: str) -> None:
-    set_artifact(client, 'a', [blob(b'good', 'good')], [b'good'])
+@pytest.mark.parametrize('to', ['file', 'file/in', 'nul\0', 'loop', '../sealed/in'])
+def test_a_place_that_cannot_be_a_folder_is_told_before_any_request(target: Path, to: str,
+                                                                    monkeypatch: pytest.MonkeyPatch,
+                                                                    capfd: pytest.CaptureFixture[str]) -> None:
     (target / 'file').write_bytes(b'')
-    done = subprocess.run([sys.executable, '-m', 'dxf', 'pull-files', client._repo, 'a', '--to', str(target / 'file')],
-                          env={**os.environ, **folder.environ()}, capture_output=True, text=True, timeout=60,
-                          check=False)
-    assert (done.returncode, done.stdout, done.stderr.count('\n')) == (1, '', 1)
-    assert done.stderr.startswith('dxf: ')
-    with pytest.raises((OSError, ValueError, SystemExit)):
-        doit(['pull-files', client._repo, 'a', '--to', str(target / to)], folder.environ())
-    check_untouched(target, 'file')
+    (target / 'loop').symlink_to('loop')
+    monkeypatch.setattr(os, 'access', lambda path, mode: 'outside' not in os.path.basename(path))  # root may all
+    with pytest.raises(SystemExit) as ended:
+        doit(['pull-files', 'fred/a', 'a', '--to', str(target / to)], {'DXF_HOST': 'localhost:1', 'DXF_RETRIES': '0'})
+    assert ended.value.code == 2
+    assert 'cannot write into' in capfd.readouterr().err
 
 
 # Packing what changes
