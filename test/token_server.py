@@ -127,7 +127,7 @@ class TokenServer:
         self.requests.append(request)
         form = parse_qs(request.body, keep_blank_values=True)
         user = self.identities.get(form.get('refresh_token', [''])[-1])
-        if user is None or form.get('grant_type') != ['refresh_token'] or not form.get('client_id'):
+        if user is None or form.get('grant_type') != ['refresh_token'] or not any(form.get('client_id', ())):
             return None
         answer = self._grant(user, self.grants.get(user, EVERYTHING), request)
         return {'access_token': answer.get('access_token') or answer['token'], 'expires_in': self.lifetime,
