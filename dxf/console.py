@@ -85,7 +85,11 @@ def ask(question: str) -> str:
 def ask_secretly(question: str) -> str:
     """Ask whoever sits there for something that nobody else should see."""
     import getpass
-    return getpass.getpass(question, sys.stderr)
+    try:
+        return getpass.getpass(question, sys.stderr)
+    except EOFError:
+        print(file=sys.stderr)
+        raise
 
 
 def complain(line: str) -> None:

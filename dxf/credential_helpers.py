@@ -21,7 +21,7 @@ SECONDS = 30.0
 """How long a helper may take: somebody may have to type the password of the keychain."""
 
 LONGEST_ANSWER = 64 << 10
-_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*', re.ASCII)
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}', re.ASCII)
 _NOT_FOUND = 'credentials not found'
 
 

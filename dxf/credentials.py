@@ -8,6 +8,7 @@ https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
 import binascii
 import json
 import os
+import re
 import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from requests.exceptions import HTTPError
 from dxf.auth import IDENTITY, challenge_of
 from dxf.credential_helpers import CredentialHelper
 from dxf.documents import Json, load_object
-from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError, DXFUnauthorizedError
+from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFInvalidDocumentError, DXFUnauthorizedError
 from dxf.files import Temporary, make_folders
 from dxf.locking import open_locked
 from dxf.names import is_docker_hub
@@ -60,9 +61,9 @@ class CredentialFile:
             with open(self.path, 'rb') as file:
                 content = file.read(LONGEST_FILE)
             return load_object(content) if content.strip() else {}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (NotADirectoryError, DXFInvalidDocumentError):
+        except DXFInvalidDocumentError:
             raise DXFCredentialsError(f'{self.path} is no file of credentials: it holds no JSON object') from None
         except OSError as error:
             raise DXFCredentialsError(f'cannot read {self.path}: {error.strerror}') from None
@@ -82,10 +83,15 @@ class CredentialFile:
             kept = None if helper is None else helper.get(key)
             if helper is not None and kept is not None:
                 return _credential(helper.program, *kept)
-            stored = self._stored(key)
-            if stored is not None:
-                return stored
+            for stored_key in self._keys_at(key):
+                stored = self._stored(stored_key)
+                if stored is not None:
+                    return stored
         return None
+
+    def _keys_at(self, key: str) -> list[str]:
+        """Return the keys under which the file may hold what a key stands for: itself first, then as an address."""
+        return [key, *(stored for stored in self._member('auths') if _is_at(stored, key))]
 
     def _helper(self, key: str, host: str) -> CredentialHelper | None:
         """Return the helper that keeps the credential of a key; ``None`` where the file itself does."""
@@ -131,7 +137,9 @@ class CredentialFile:
         if helper is not None:
             helper.store(key, username, password)
         with self._changing() as document:
-            document.setdefault('auths', {})[key] = {} if helper is not None else {'auth': auth}
+            if not isinstance(document.get('auths'), dict):
+                document['auths'] = {}
+            document['auths'][key] = {} if helper is not None else {'auth': auth}
         return self.path if helper is None else helper.program
 
     def erase(self, host: str) -> bool:
@@ -146,10 +154,11 @@ class CredentialFile:
             if helper is not None and helper.get(key) is not None:
                 helper.erase(key)
                 found = True
-            if key in self._member('auths'):
-                with self._changing() as document:
-                    del document['auths'][key]
-                found = True
+            for stored_key in self._keys_at(key):
+                if stored_key in self._member('auths'):
+                    with self._changing() as document:
+                        document['auths'].pop(stored_key, None)
+                    found = True
         return found
 
     @contextmanager
@@ -189,9 +198,13 @@ def keys_of(host: str, repository: str | None) -> Iterator[str]:
             if not name.startswith('https://'):
                 yield '/'.join([name, *parts[:count]])
     yield from hosts
-    for name in hosts:
-        if not name.startswith('https://'):
-            yield from (f'https://{name}', f'https://{name}/', f'https://{name}/v1/', f'https://{name}/v2/')
+
+
+def _is_at(stored: str, key: str) -> bool:
+    """Say whether a key that was stored as an address, as docker did once, is of a registry."""
+    scheme, found, address = stored.partition('://')
+    return bool(found) and scheme in ('http', 'https') and '/' not in key and \
+        re.fullmatch(rf'{re.escape(key)}(/v[12])?/?', address) is not None
 
 
 def files_of(environ: Mapping[str, str]) -> list[str]:
@@ -247,6 +260,8 @@ class StoredCredentials:
         :raises DXFCredentialsError: it cannot be had
         :raises DXFUnauthorizedError: it was refused
         """
+        if dxf._insecure:
+            raise DXFAuthInsecureError()
         credential = self._find(dxf._host, getattr(dxf, '_repo', None))
         actions, self._actions = self._actions, None
         self.place = None if credential is None else credential.place
@@ -271,6 +286,9 @@ def _authenticate(dxf: Any, response: Response | None, credential: Credential | 
         credential = Credential('')
     if credential.registry_token is not None:
         dxf.token = credential.registry_token
+        if dxf._response_needs_auth(dxf._send('head', dxf._base_url)):
+            dxf.token = None
+            raise DXFUnauthorizedError()
         return credential.registry_token
     token: str | None = dxf.authenticate(credential.username, credential.password, actions, response=response,
                                          identity_token=credential.identity_token)

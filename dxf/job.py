@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import dxf
 from dxf import console
 from dxf.exceptions import DXFAuthInsecureError
+from dxf.names import is_folder
 from dxf.settings import OTHER, Settings, read_other_settings, uses_own
 
 
@@ -27,7 +28,7 @@ class Job(NamedTuple):
     options: Mapping[str, Any]
     environ: Mapping[str, str]
     used: dict[str, Callable[[], str | None]]
-    """By host, what tells of another credential than that of the settings."""
+    """By prefix and host, what tells of another credential than that of the settings."""
 
     prefix: str = 'DXF_'
     """How the names of the variables begin that the settings come from."""
@@ -48,14 +49,14 @@ class Job(NamedTuple):
     def credential(self) -> str:
         """Say which credential was used, without its value."""
         host = self.options['to'] if 'to_repo' in self.options else None
-        own = self._credential(self.settings)
+        own = self._credential(self.settings, self.prefix)
         if host is None or uses_own(self.environ, host):
             return own
-        other = self._credential(read_other_settings(self.environ, host)).replace('DXF_', OTHER)
+        other = self._credential(read_other_settings(self.environ, host), OTHER).replace('DXF_', OTHER)
         return f'for {self.settings.host}, {own}; for {host}, {other}'
 
-    def _credential(self, settings: Settings) -> str:
-        return self.used.get(settings.host, lambda: None)() or settings.credential
+    def _credential(self, settings: Settings, prefix: str) -> str:
+        return self.used.get(prefix + settings.host, lambda: None)() or settings.credential
 
     def registry(self) -> Any:
         """Return the registry, or the repository where the command names one; no request is made."""
@@ -85,7 +86,8 @@ class Job(NamedTuple):
         login and the like have stored is used.
         """
         settings = self.settings
-        if settings.insecure or settings.token is not None and not (settings.username or settings.authorization):
+        has_token_alone = settings.token is not None and not (settings.username or settings.authorization)
+        if settings.insecure or is_folder(settings.host) or has_token_alone:
             return None
         if not settings.has_credential:
             return self.stored_credentials(self.actions)
@@ -96,7 +98,6 @@ class Job(NamedTuple):
                                   response=response, authorization=settings.authorization)
         return answer
 
-
     def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
         """Return what answers challenges with what is stored.
 
@@ -104,5 +105,5 @@ class Job(NamedTuple):
         """
         from dxf import credentials
         stored = credentials.StoredCredentials({**os.environ, **self.environ}, actions or None, console.complain)
-        self.used[self.settings.host] = lambda: stored.place and f'the credential used is that in {stored.place}'
+        self.used[self.prefix + self.settings.host] = lambda: stored.place and f'the credential used is that in {stored.place}'
         return stored

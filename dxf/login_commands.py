@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from dxf import console
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, is_folder
 
@@ -16,9 +16,13 @@ def auth(job: Job) -> None:
     """Print a token, where the registry gives any; over http none does."""
     settings = job.settings
     with job.registry() as repository:
-        token = None if settings.insecure else repository.authenticate(
-            settings.username, settings.password, job.operands, authorization=settings.authorization
-        ) if settings.has_credential else job.stored_credentials(job.operands)(repository, None)
+        if settings.insecure or is_folder(settings.host):
+            token = None
+        elif settings.has_credential:
+            token = repository.authenticate(settings.username, settings.password, job.operands,
+                                            authorization=settings.authorization)
+        else:
+            token = job.stored_credentials(job.operands)(repository, None)
         if token is None:  # then the credentials are yet untried
             repository.api_version_check()
         else:
@@ -30,7 +34,7 @@ def login(job: Job) -> None:
     username, password = _given_credential(job)
     checked = job._replace(settings=job.settings._replace(username=username, password=password, authorization=None,
                                                           token=None))
-    job.used[job.settings.host] = lambda: 'nothing was stored'
+    job.used[job.prefix + job.settings.host] = lambda: 'nothing was stored'
     with checked.registry() as registry:
         token = registry.authenticate(username, password)
         if token is None and registry.token is None and not registry._headers:
@@ -69,13 +73,27 @@ def _given_credential(job: Job) -> tuple[str, str]:
         raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')
     username = username or console.ask('User name: ')
     if is_piped:
-        password = console.read().removesuffix('\n').removesuffix('\r')
+        password = _piped_password()
     elif job.settings.password is not None and username == job.settings.username:
         password = job.settings.password
     elif console.is_person():
-        password = console.ask_secretly('Password: ')
+        password = _typed_password()
     else:
         raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
-    if not username or not password:
-        raise UsageError('a user name and a password are needed')
+    if not username or not password or ':' in username:
+        raise UsageError('a user name, without a colon, and a password are needed')
     return username, password
+
+
+def _piped_password() -> str:
+    try:
+        return console.read().removesuffix('\n').removesuffix('\r')
+    except DXFInvalidDocumentError:
+        raise UsageError('the password on standard input is not UTF-8') from None
+
+
+def _typed_password() -> str:
+    try:
+        return console.ask_secretly('Password: ')
+    except EOFError:
+        return ''
