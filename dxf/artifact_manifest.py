@@ -14,6 +14,7 @@ from typing import NamedTuple
 from dxf import manifests
 from dxf.documents import Json, load_object
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
+from dxf.images import Manifest
 from dxf.manifests import OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest, Index
 from dxf.names import check_digest
 
@@ -122,12 +123,11 @@ def _layer(blob: Descriptor, annotations: Json) -> Layer:
         raise DXFInvalidDocumentError(str(error)) from None
 
 
-def descriptor_of(text: str, content_type: str | None) -> Descriptor:
+def descriptor_of(manifest: Manifest) -> Descriptor:
     """Return what refers to a manifest.
 
     :raises DXFUnsupportedSchemaType: it is one of schema 1, to which nothing refers
     """
-    manifest = manifests.read(text, content_type)
     if not isinstance(manifest, (ImageManifest, Index)):
-        raise DXFUnsupportedSchemaType(manifests.media_type_of(text))
-    return Descriptor(manifest.digest, len(text.encode('utf-8')), manifest.media_type)
+        raise DXFUnsupportedSchemaType(manifests.media_type_of(manifest.text))
+    return Descriptor(manifest.digest, len(manifest.text.encode('utf-8')), manifest.media_type)

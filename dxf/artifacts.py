@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from dxf import archives
-from dxf.answers import check_digest_header
 from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                    descriptor_of, make, read)
 from dxf.client import DXF
 from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
                             DXFSourceError)
 from dxf.manifests import Descriptor
-from dxf.names import check_alias, check_reference, hash_bytes
+from dxf.names import check_alias, hash_bytes
 from dxf.paths import MOST_FILES, Paths, check_path
 from dxf.unpacking import Intake, write
 
@@ -156,10 +155,7 @@ def _chosen(files: Sequence[File | str]) -> list[File]:
 
 
 def _subject(repository: DXF, reference: str) -> Descriptor:
-    text, response = repository.get_manifest_and_response(check_reference(reference))
-    subject = descriptor_of(text, response.headers.get('Content-Type'))
-    check_digest_header(response, subject.digest)
-    return subject
+    return descriptor_of(repository.resolve(reference))
 
 
 def _push(repository: DXF, files: list[File], progress: Report | None) -> list[Layer]:

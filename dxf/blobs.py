@@ -33,6 +33,7 @@ CANCEL_TIMEOUT = 2
 """Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
 Own = TypeVar('Own', bound='BlobStore')
+Size = TypeVar('Size', int, int | None)
 
 
 class BlobStore(DXFBase):
@@ -317,7 +318,7 @@ class BlobStore(DXFBase):
         :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
         :raises DXFSourceError: it broke off on the other's side
         """
-        self._copy(source, digest, progress, check_exists)
+        self.copy_blobs(source, [digest], progress, check_exists)
 
     def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
                    check_exists: bool = True) -> None:
@@ -329,22 +330,18 @@ class BlobStore(DXFBase):
         report = None if progress is None else _one_at_a_time(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
-            self._copy(source, digest, report, check_exists, check)
-        all_of(copy, list(digests), self._jobs)
+            if not (check_exists and self._stored_size(digest) is not None or self._is_mounted(source, digest)):
+                self._relay(source, digest, report, check)
+        all_of(copy, [check_digest(digest) for digest in digests], self._jobs)
 
-    def _copy(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None, check_exists: bool,
-              check: Callable[[], None] = lambda: None) -> None:
-        if check_exists and self._stored_size(check_digest(digest)) is not None:
-            return
-        if self.is_same_registry(source):
-            with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # it refuses that in many ways
-                self.mount_blob(source._repo, digest)
-                return
-        self._relay(source, digest, progress, check)
-
-    def is_same_registry(self, other: DXFBase) -> bool:
-        """Say whether another repository is of the same registry."""
-        return other._base_url == self._base_url
+    def _is_mounted(self, source: 'BlobStore', digest: str) -> bool:
+        """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""
+        if source._base_url != self._base_url:
+            return False
+        with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways
+            self.mount_blob(source._repo, digest)
+            return True
+        return False
 
     def _relay(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None,
                check: Callable[[], None]) -> None:
@@ -365,7 +362,7 @@ class BlobStore(DXFBase):
         self._sizes.pop(check_digest(digest), None)
         self._request('delete', f'blobs/{digest}')
 
-    def _each_once(self, size_of: Callable[[str], int], digests: Iterable[str]) -> dict[str, int]:
+    def _each_once(self, size_of: Callable[[str], Size], digests: Iterable[str]) -> dict[str, Size]:
         """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""
         distinct = list(dict.fromkeys(digests))
         return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))

@@ -92,6 +92,14 @@ class DXF(BlobStore):
         expect(response, HTTPStatus.OK)
         return response.headers.get('Docker-Content-Digest'), response
 
+    def manifest_digest(self, alias: str) -> str:
+        """Return the digest of the manifest that an alias names; it is fetched only where the registry does not tell.
+
+        :raises DXFHTTPError: the registry refused; 404 where there is no such alias
+        """
+        digest, _ = self.head_manifest_and_response(alias)
+        return self._stored(alias).digest if digest is None else digest
+
     def _stored(self, reference: str) -> Manifest:
         text, response = self.get_manifest_and_response(reference)
         stored = manifests.read(text, response.headers.get('Content-Type'))
@@ -203,19 +211,18 @@ class DXF(BlobStore):
             self._put_manifest(alias, manifest_json, {})
             return
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
-        current = self._digest_of(check_alias(alias))
+        current = self._current(check_alias(alias))
         if current != if_match:
             raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
                                    f'the alias {alias} of {self._repo} names {current}')
         digest = self._put_manifest(alias, manifest_json, condition)
-        if self._digest_of(alias) != digest:
+        if self._current(alias) != digest:
             raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
 
-    def _digest_of(self, alias: str) -> str | None:
+    def _current(self, alias: str) -> str | None:
         """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
         try:
-            digest, _ = self.head_manifest_and_response(alias)
-            return self._stored(alias).digest if digest is None else digest
+            return self.manifest_digest(alias)
         except HTTPError as error:
             if is_not_found(error):
                 return None
@@ -229,6 +236,7 @@ class DXF(BlobStore):
         check_reference(alias)
         content = to_bytes(manifest_json)
         stored = manifests.read(_decode(content), verify=False)
+        subject = manifests.subject_of(stored.text)
         headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
         try:
             response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
@@ -242,21 +250,19 @@ class DXF(BlobStore):
         expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         if isinstance(stored, (ImageManifest, Index)):
             check_digest_header(response, stored.digest)
-        if '"subject"' in stored.text and 'OCI-Subject' not in response.headers:
-            self._list_referrer(stored.text)
+        if subject is not None and 'OCI-Subject' not in response.headers:
+            self._list_referrer(subject, stored.text)
         return stored.digest
 
-    def _list_referrer(self, text: str) -> None:
+    def _list_referrer(self, subject: str, text: str) -> None:
         """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
 
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
         """
         from dxf import referrers
-        subject = referrers.subject_of(text)
-        if subject is not None:
-            index = referrers.with_referrer(referrers.by_tag(self._request, subject, self._limits), text)
-            if index is not None:
-                self.set_manifest(referrers.tag_of(subject), index)
+        index = referrers.with_referrer(referrers.by_tag(self._request, subject, self._limits), text)
+        if index is not None:
+            self.set_manifest(referrers.tag_of(subject), index)
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.

@@ -237,8 +237,7 @@ def get_manifest_digest(job: Job) -> None:
     aliases = [operands.alias(operand) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
-            digest, _ = repository.head_manifest_and_response(alias)
-            job.tell('digest', digest or repository.resolve(alias).digest, alias=alias)
+            job.tell('digest', repository.manifest_digest(alias), alias=alias)
 
 
 def inspect(job: Job) -> None:

@@ -6,10 +6,6 @@ How a blob or a manifest is moved is not known here.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from requests.exceptions import HTTPError
-
-from dxf import manifests
-from dxf.answers import is_not_found
 from dxf.client import DXF
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
 from dxf.images import Manifest
@@ -93,7 +89,7 @@ class Copying:
                 if is_foreign(blob):
                     self._optional.add(blob.digest)
         else:
-            self._blobs.update(self._each_size(manifest.blobs))
+            self._blobs.update(self._source._each_once(self._source.blob_size, manifest.blobs))
         self._manifests[manifest.digest] = manifest
         if self._with_referrers:
             self._add_all([check_digest(entry['digest']) for entry in self._source.list_referrers(manifest.digest)],
@@ -104,30 +100,16 @@ class Copying:
         for manifest in all_of(lambda digest, check: self._source.resolve(digest), new, self._source._jobs):
             self._add(manifest, depth + 1)
 
-    def _each_size(self, digests: tuple[str, ...]) -> dict[str, int]:
-        return self._source._each_once(self._source.blob_size, digests)
-
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
         moved, found = {}, {}
-        digests = list(self._blobs)
-        has = all_of(lambda digest, check: self._has(self._target, digest), digests, self._target._jobs)
-        for digest, is_there in zip(digests, has, strict=True):
-            if is_there:
-                found[digest] = self._blobs[digest]
-            elif digest not in self._optional or self._has(self._source, digest):
-                moved[digest] = self._blobs[digest]
+        stored = self._target._each_once(self._target._stored_size, self._blobs)
+        for digest, size in self._blobs.items():
+            if stored[digest] is not None:
+                found[digest] = size
+            elif digest not in self._optional or self._source._stored_size(digest) is not None:
+                moved[digest] = size
         return Copied(self._top.digest, moved, found)
-
-    @staticmethod
-    def _has(repository: DXF, digest: str) -> bool:
-        try:
-            repository.blob_size(digest)
-        except HTTPError as error:
-            if is_not_found(error):
-                return False
-            raise
-        return True
 
     # Moving it
 
@@ -138,8 +120,6 @@ class Copying:
             if manifest is not self._top:
                 self._target.set_manifest(manifest.digest, manifest.text)
         self._target.set_manifest(self._alias, self._top.text)
-        digest, _ = self._target.head_manifest_and_response(self._alias)
-        if digest is None:
-            digest = manifests.read(self._target.get_manifest_and_response(self._alias)[0]).digest
+        digest = self._target.manifest_digest(self._alias)
         if digest != self._top.digest:
             raise DXFDigestMismatchError(digest, self._top.digest)

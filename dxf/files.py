@@ -19,6 +19,9 @@ from dxf.names import digest_of
 LONGEST_NAME = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
 
+TEMPORARY = '.dxf.'
+"""How the names of temporary files begin."""
+
 
 def check_target(filename: str) -> None:
     """Check that a file of this name can be made, or replaced.
@@ -126,10 +129,6 @@ class PartFile:
             with suppress(FileNotFoundError):  # it had its name already when something failed
                 os.unlink(self._path)
         os.close(self._file)
-
-
-TEMPORARY = '.dxf.'
-"""How the names of temporary files begin."""
 
 
 class Temporary:

@@ -8,7 +8,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from dxf.documents import Json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, make_folders, sync_folder
 from dxf.limits import READ_SIZE
-from dxf.locking import open_locked
+from dxf.locking import wait_for_lock
 from dxf.manifests import OCI_INDEX
 from dxf.names import check_alias, check_digest, check_repository, hash_file, split_digest
 
@@ -94,11 +94,7 @@ class Layout:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep all others from changing it; make what it lacks."""
-        lock = None
-        while lock is None:
-            make_folders(self.path())
-            with suppress(FileNotFoundError):  # who made the folder before has just removed it
-                lock = open_locked(self.path(MARKER), wait=True)
+        lock = self._lock()
         try:
             if not os.fstat(lock).st_size:
                 os.write(lock, json.dumps({VERSION: '1.0.0'}).encode('ascii'))
@@ -109,6 +105,12 @@ class Layout:
             yield
         finally:
             os.close(lock)
+
+    def _lock(self) -> int:
+        while True:
+            make_folders(self.path())
+            with suppress(FileNotFoundError):  # who made the folder before has just removed it
+                return wait_for_lock(self.path(MARKER))
 
     def _read(self, name: str) -> bytes | None:
         try:
@@ -256,19 +258,22 @@ class Layout:
 
         Some tools write a whole reference, ``docker.io/library/alpine:3``, of which the alias is the tag.
         """
-        named: dict[str, Entry] = {}
-        entries = self.entries()
-        for entry in entries:
-            named.setdefault(name_of(entry) or '', entry)
-        for entry in entries:
-            named.setdefault((name_of(entry) or '').rpartition(':')[2], entry)
-        return {name: entry for name, entry in named.items() if _is_alias(name)}
+        return _named(self.entries())
 
     def entry(self, alias: str) -> Entry | None:
         """Return what an alias names; ``None`` where there is no such alias."""
         entries = self.entries()
         sole = entries[0] if alias == SOLE and len(entries) == 1 and name_of(entries[0]) is None else None
-        return self.names().get(alias, sole)
+        return _named(entries).get(alias, sole)
+
+
+def _named(entries: list[Entry]) -> dict[str, Entry]:
+    named: dict[str, Entry] = {}
+    for entry in entries:
+        named.setdefault(name_of(entry) or '', entry)
+    for entry in entries:
+        named.setdefault((name_of(entry) or '').rpartition(':')[2], entry)
+    return {name: entry for name, entry in named.items() if _passes(check_alias, name)}
 
 
 def repositories(root: str) -> Iterator[str]:
@@ -278,16 +283,17 @@ def repositories(root: str) -> Iterator[str]:
     """
     for folder, inner, files in os.walk(root, onerror=_raise):
         is_layout = MARKER in files
-        inner[:] = sorted(name for name in inner if _is_part(name) and not (is_layout and name == 'blobs'))
+        inner[:] = sorted(name for name in inner
+                          if _passes(check_repository, name) and not (is_layout and name == 'blobs'))
         name = os.path.relpath(folder, root)
-        with suppress(DXFInvalidNameError):
-            if is_layout:
-                yield check_repository(name)
+        if is_layout and _passes(check_repository, name):
+            yield name
 
 
-def _is_part(name: str) -> bool:
+def _passes(check: Callable[[str], str], name: str) -> bool:
+    """Say whether a name is one, by the function that checks such names."""
     try:
-        check_repository(name)
+        check(name)
     except DXFInvalidNameError:
         return False
     return True
@@ -317,11 +323,3 @@ def _is_usable(entry: Json) -> bool:
     except (TypeError, KeyError, AttributeError, DXFError):
         return False
     return isinstance(entry.get('mediaType', ''), str)
-
-
-def _is_alias(name: str) -> bool:
-    try:
-        check_alias(name)
-    except DXFInvalidNameError:
-        return False
-    return True

@@ -6,23 +6,31 @@ from contextlib import suppress
 from glob import escape, glob
 
 
-def open_locked(path: str, mode: int = 0o666, wait: bool = False) -> int | None:
+def open_locked(path: str, mode: int = 0o666) -> int | None:
     """Open a file for reading and writing, made if there is none, and own it until it is closed.
 
     :param mode: its permissions, less the umask
-    :param wait: wait until no other process owns it
     :return: the file's descriptor, ``None`` where another process owns it
     :raises OSError: it cannot be opened
     """
+    try:
+        return _open(path, mode, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+
+
+def wait_for_lock(path: str, mode: int = 0o666) -> int:
+    """Do the same as :func:`open_locked`, but wait until no other process owns the file."""
+    return _open(path, mode, fcntl.LOCK_EX)
+
+
+def _open(path: str, mode: int, how: int) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, how)
             if _is_at(file, path):
                 return file
-        except BlockingIOError:
-            os.close(file)
-            return None
         except BaseException:
             os.close(file)
             raise

@@ -59,9 +59,9 @@ def _server(job: Job) -> str:
 
 
 def _credential_files(job: Job) -> list[Any]:
-    from dxf import credentials
+    from dxf import credential_files
     environ = {**os.environ, **job.environ}
-    return [credentials.CredentialFile(path, environ) for path in credentials.files_of(environ)]
+    return [credential_files.CredentialFile(path, environ) for path in credential_files.files_of(environ)]
 
 
 def _given_credential(job: Job) -> tuple[str, str]:

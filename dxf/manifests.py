@@ -185,6 +185,18 @@ def media_type_of(text: str) -> str:
     return _known_type(document, None)
 
 
+def subject_of(text: str) -> str | None:
+    """Return the digest of what a manifest refers to, if it does.
+
+    https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#image-manifest-property-descriptions
+
+    :raises DXFInvalidDocumentError: it breaks its grammar
+    :raises DXFUnexpectedDigestMethodError: it refers to something by another algorithm than sha256
+    """
+    subject = load_object(text).get('subject')
+    return None if subject is None else check_digest(member(subject, 'digest', str))
+
+
 def referrer(text: str, media_type: str | None = None) -> dict[str, Json]:
     """Return the descriptor by which a manifest is listed among those that refer to its subject.
 

@@ -26,15 +26,6 @@ def tag_of(digest: str) -> str:
     return check_digest(digest).replace(':', '-')
 
 
-def subject_of(text: str) -> str | None:
-    """Return the digest of what a manifest refers to, if it does.
-
-    :raises DXFInvalidDocumentError: it breaks its grammar
-    """
-    subject = load_object(text).get('subject')
-    return None if subject is None else check_digest(member(subject, 'digest', str))
-
-
 def listed(request: Callable[..., Response], base_request: Callable[..., Response], digest: str, limits: Limits
            ) -> list[dict[str, Json]]:
     """Return the descriptors of the manifests that refer to another.

@@ -17,7 +17,8 @@ import requests
 
 import dxf
 from dxf import DXF, Limits
-from dxf.credentials import Credential, CredentialFile, StoredCredentials, find, from_docker_config
+from dxf.credential_files import Credential, CredentialFile, find
+from dxf.credentials import StoredCredentials, from_docker_config
 from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFUnauthorizedError
 from dxf.names import check_host, repository_at
 
