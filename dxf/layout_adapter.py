@@ -1,6 +1,6 @@
 """A folder as a registry: answers the requests of a session from OCI image layouts, with no server.
 
-How a layout is kept is not known here, nor what a client makes of the answers.
+How a layout and its manifests are kept is not known here, nor what a client makes of the answers.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
 """
 
@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -19,18 +18,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from dxf import manifests
+from dxf import layout_manifests, manifests
 from dxf.answers import phrase_of
-from dxf.documents import load_object
-from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.files import Temporary
-from dxf.layout import NAME, Entry, Layout, digest_of, name_of, repositories
-from dxf.limits import READ_SIZE, Limits
-from dxf.manifests import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
+from dxf.images import Manifest
+from dxf.layout import Entry, Layout, digest_of, name_of, repositories
+from dxf.limits import READ_SIZE
+from dxf.manifests import OCI_INDEX, OCTET_STREAM
 from dxf.names import check_digest, check_reference, check_repository, hash_bytes, is_digest
-
-KNOWN_AS = 'vnd.dxf.schema1.digest'
-"""Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
 
 _REPOSITORY = r'(?:(?P<repository>.*)/)?'
 _DIGEST = r'(?P<name>sha256:[a-f0-9]{64})'
@@ -259,26 +255,24 @@ class LayoutAdapter(BaseAdapter):
 
     def _manifest(self, asked: _Asked) -> Response:
         asked.check('MANIFEST_UNKNOWN')
-        content, entry = _find(asked.layout, check_reference(asked.name))
+        found = layout_manifests.find(asked.layout, check_reference(asked.name))
+        if found is None:
+            raise _manifest_unknown()
+        content, entry = found
         media_type = entry.get('mediaType') or manifests.media_type_of(content.decode('utf-8'))
-        return _response(HTTPStatus.OK, content, {'Content-Type': media_type, 'Docker-Content-Digest': known_as(entry)})
+        return _response(HTTPStatus.OK, content, {
+            'Content-Type': media_type, 'Docker-Content-Digest': layout_manifests.known_as(entry)})
 
     def _set_manifest(self, asked: _Asked) -> Response:
         reference = check_reference(asked.name)
         content = b''.join(asked.pieces)
         try:
             manifest = manifests.read(content.decode('utf-8'), asked.request.headers.get('Content-Type'))
+            subject = manifests.subject_of(manifest.text)
         except (DXFError, UnicodeDecodeError) as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
         if is_digest(reference) and reference != manifest.digest:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the manifest has another digest')
-        entry: Entry = {'mediaType': manifests.media_type_of(manifest.text), 'digest': hash_bytes(content),
-                        'size': len(content)}
-        annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
-        if not is_digest(reference):
-            annotations[NAME] = reference
-        if annotations:
-            entry['annotations'] = annotations
         asked.layout.exists()
         _check_parts(asked.layout, manifest)
         asked.layout.make()
@@ -288,15 +282,19 @@ class LayoutAdapter(BaseAdapter):
             with Temporary(asked.layout.path()) as temporary:
                 temporary.write(content)
                 asked.layout.add_blob(temporary)
-            _enter(entries, entry, manifest)
-        return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest, **_subject_of(content)})
+            layout_manifests.enter(entries, layout_manifests.entry_of(manifest, reference), manifest)
+        return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
+                                                   **({'OCI-Subject': subject} if subject else {})})
 
     def _delete_manifest(self, asked: _Asked) -> Response:
         asked.check('MANIFEST_UNKNOWN')
         reference = check_reference(asked.name)
         with asked.layout.changing() as entries:
             if is_digest(reference):
-                digest = hash_bytes(_find(asked.layout, reference)[0])
+                found = layout_manifests.find(asked.layout, reference)
+                if found is None:
+                    raise _manifest_unknown()
+                digest = hash_bytes(found[0])
                 entries[:] = [entry for entry in entries if digest_of(entry) != digest]
             else:
                 entry = asked.layout.entry(reference)
@@ -309,13 +307,8 @@ class LayoutAdapter(BaseAdapter):
 
     def _referrers(self, asked: _Asked) -> Response:
         """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers"""
-        found = {}
-        for entry in asked.layout.entries() if asked.layout.exists() else []:
-            content = _content(asked.layout, entry['digest'])
-            with suppress(DXFInvalidDocumentError):
-                if content is not None and _subject_of(content).get('OCI-Subject') == asked.name:
-                    found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
-        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': list(found.values())})
+        found = layout_manifests.referrers(asked.layout, asked.name) if asked.layout.exists() else []
+        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
         return _response(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
 
     _ROUTES: tuple[tuple[str, dict[str, Callable[..., Response]]], ...] = (
@@ -358,76 +351,17 @@ def _write(content: Temporary, pieces: Iterable[bytes]) -> None:
         content.write(piece)
 
 
-def known_as(entry: Entry) -> str:
-    """Return the digest by which clients know a manifest."""
-    annotations = entry.get('annotations')
-    return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
-
-
-def _content(layout: Layout, digest: str) -> bytes | None:
-    """Return the text of a manifest; ``None`` where there is no such blob, or a larger one than manifests are."""
-    size = layout.blob_size(digest)
-    if size is None or size > Limits().manifest:
-        return None
-    try:
-        with open(layout.blob_path(digest), 'rb') as file:
-            return file.read(size)
-    except FileNotFoundError:  # somebody has just removed it
-        return None
-
-
-def _find(layout: Layout, reference: str) -> tuple[bytes, Entry]:
-    """Return a manifest's text and descriptor; by its digest also one that only another manifest names."""
-    if is_digest(reference):
-        entry = next((entry for entry in layout.entries() if reference in (entry['digest'], known_as(entry))),
-                     {'digest': reference})
-    else:
-        entry = layout.entry(reference) or {}
-    content = _content(layout, entry['digest']) if entry else None
-    if content is None:
-        raise _manifest_unknown()
-    if 'mediaType' not in entry:
-        try:
-            manifests.read(content.decode('utf-8'), verify=False)
-        except (DXFError, UnicodeDecodeError):
-            raise _manifest_unknown() from None
-    return content, entry
-
-
-def _check_parts(layout: Layout, manifest: Any) -> None:
+def _check_parts(layout: Layout, manifest: Manifest) -> None:
     """Insist that the layout has all that a manifest names."""
-    if isinstance(manifest, Index):
-        parts = [entry.digest for entry in manifest.manifests]
-    elif isinstance(manifest, ImageManifest):
-        parts = [blob.digest for blob in (manifest.config, *manifest.layers) if not manifests.is_foreign(blob)]
-    else:
-        parts = list(manifest.blobs)
-    for digest in parts:
-        if layout.blob_size(digest) is None:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
+    digest = layout_manifests.missing(layout, manifest)
+    if digest is not None:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
 
 
 def _check_condition(asked: _Asked, entry: Entry | None) -> None:
     """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
     headers = asked.request.headers
-    digest = None if entry is None else known_as(entry)
+    digest = None if entry is None else layout_manifests.known_as(entry)
     if headers.get('If-None-Match') == '*' and digest is not None or \
             headers.get('If-Match', f'"{digest}"') != f'"{digest}"':
         raise _RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')
-
-
-def _enter(entries: list[Entry], entry: Entry, manifest: Any) -> None:
-    """Put a manifest into the index: in place of what has its name; what an index leads to needs no entry itself."""
-    name = name_of(entry)
-    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
-    if name is None:
-        inner.add(entry['digest'])
-    entries[:] = [other for other in entries if (
-        digest_of(other) not in inner if name_of(other) is None else name_of(other) != name)]
-    entries.append(entry)
-
-
-def _subject_of(content: bytes) -> dict[str, str]:
-    subject = load_object(content).get('subject')
-    digest = subject.get('digest') if isinstance(subject, dict) else None
-    return {'OCI-Subject': digest} if isinstance(digest, str) else {}
