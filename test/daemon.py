@@ -9,6 +9,7 @@ import contextlib
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -19,6 +20,19 @@ READY_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
 Own = TypeVar('Own', bound='Daemon')
+
+
+@contextlib.contextmanager
+def reserved_port(wanted: int = 0) -> Iterator[int]:
+    """Reserve a port of 127.0.0.1 until the daemon that is started meanwhile listens there.
+
+    :param wanted: this one; 0 for any that is free
+    """
+    with socket.socket() as reserved:
+        # Bound but not listening, it is ours until the daemon, which sets SO_REUSEADDR too, takes it.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(('127.0.0.1', wanted))
+        yield reserved.getsockname()[1]
 
 
 class Daemon:
@@ -37,11 +51,7 @@ class Daemon:
         raise NotImplementedError
 
     def __enter__(self: Own) -> Own:
-        with socket.socket() as reserved:
-            # Bound but not listening, it is ours until the daemon, which sets SO_REUSEADDR too, takes it.
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reserved.bind(('127.0.0.1', 0))
-            port: int = reserved.getsockname()[1]
+        with reserved_port() as port:
             with self.log.open('wb') as log:
                 self._process = subprocess.Popen([*dying_with_parent(), *self.command(port)],
                                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import bcrypt
 
 from .certificates import Certificates
+from .daemon import reserved_port
 from .programs import dying_with_parent, program
 from .token_server import TokenServer
 
@@ -90,11 +90,7 @@ class Registry:
 
     def _start(self) -> bool:
         """Start the process; tell whether it serves. A False is worth another attempt, on another port."""
-        with socket.socket() as reserved:
-            # Bound but not listening, it is ours until the registry, which sets SO_REUSEADDR too, takes it.
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reserved.bind(('127.0.0.1', self._port))
-            port: int = reserved.getsockname()[1]
+        with reserved_port(self._port) as port:
             with self.log.open('wb') as log:
                 self._process = self._resources.enter_context(subprocess.Popen(
                     self._command(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
