@@ -5,6 +5,7 @@ import re
 from setuptools import setup
 
 HERE = Path(__file__).parent
+DOCS = ['sphinx>=8.1']  # the last that Python 3.10 has
 
 
 def version() -> str:
@@ -49,7 +50,8 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography'],
+                 'trustme', 'bcrypt', 'cryptography', *DOCS],
+        'docs': DOCS,
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],

@@ -20,8 +20,8 @@ HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
          'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'session', 'source', 'bodies',
          'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing',
-         'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', '__init__', 'settings', 'console', 'progress', 'commands', 'usage', 'faults',
-         'main', '__main__')
+         'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', '__init__', 'settings', 'console',
+         'progress', 'commands', 'usage', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
