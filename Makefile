@@ -11,7 +11,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs dist clean registry programs
+.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs manual dist clean registry programs
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ docs: .venv/docs  ## Build the documentation in docs/_build; a warning is an err
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs docs/_build
 	@echo 'docs/_build/index.html'
 
+manual: .venv/docs  ## Write the manual page anew, after a change of commands or variables
+	@PYTHONPATH=. $(BIN)/python tools/manual.py
+
 dist: .venv/dist  ## Build sdist and wheel, check both and install each into a clean venv
 	@rm -rf build dist
 	@$(BIN)/python -m build . >.venv/build.log 2>&1 || { cat .venv/build.log; exit 1; }
@@ -51,6 +54,7 @@ dist: .venv/dist  ## Build sdist and wheel, check both and install each into a c
 	@set -e; for made in dist/*; do \
 	  $(BIN)/python -m venv --clear .venvs/clean; \
 	  .venvs/clean/bin/python -m pip --disable-pip-version-check -qq install --no-cache-dir "$$made"; \
+	  test -s .venvs/clean/share/man/man1/dxf.1; \
 	  echo "$$made: dxf --version: $$(.venvs/clean/bin/dxf --version)"; \
 	done; rm -rf .venvs/clean
 
@@ -91,4 +95,4 @@ registry:
 	@sh tools/debian.sh docker-registry
 
 programs:
-	@sh tools/debian.sh skopeo nginx curl openssl
+	@sh tools/debian.sh skopeo nginx curl openssl zsh fish man-db
