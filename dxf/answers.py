@@ -21,6 +21,9 @@ from dxf.limits import READ_SIZE, Limits
 
 MESSAGE_LENGTH = 200
 
+NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
+"""What is in nginx's page where it demands a client certificate and got none, and where it got another."""
+
 
 def close(response: Response) -> None:
     """Close an answer that is not read to its end."""
@@ -108,7 +111,8 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     status = response.status_code
     if status < 400:
         return
-    message = _message(discard(response, limits))
+    body = discard(response, limits)
+    message = _message(body) or _about_certificate(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError()
     _, _, name = urlsplit(response.url).path.partition('/v2/')
@@ -146,6 +150,16 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
 def _message(body: bytes) -> str:
     messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
     return '; '.join(messages)[:MESSAGE_LENGTH]
+
+
+def _about_certificate(response: Response, body: bytes) -> str:
+    """Return what nginx's page means, which is all that tells of a client certificate once TLS is spoken."""
+    none, other = (text in body for text in NGINX_WANTS)
+    if response.status_code != HTTPStatus.BAD_REQUEST or not (none or other):
+        return ''
+    host = urlsplit(response.url).netloc
+    return f'{host} demands a client certificate: set DXF_CERT' if none else \
+        f'{host} refuses the client certificate: see DXF_CERT'
 
 
 def expect(response: Response, *statuses: int) -> None:

@@ -31,6 +31,12 @@ LONGEST_CHALLENGE = 16 << 10
 
 _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
 
+CLIENT = 'python-dxf'
+"""What dxf calls itself where a token server wants to know."""
+
+IDENTITY = '<token>'
+"""User name that stands for an identity token in place of a password."""
+
 Origin = tuple[str, str, int]
 
 _PORTS = {'http': 80, 'https': 443}
@@ -249,6 +255,24 @@ def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes
     query += [('scope', scope) for scope in scopes]
     return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
                           query=urlencode(query)).geturl()
+
+
+def oauth_request(url: str, identity_token: str) -> tuple[str, bytes]:
+    """Return the URL and the body by which a token is asked for with an identity token.
+
+    https://distribution.github.io/distribution/spec/auth/oauth/#refresh-token-format
+
+    :param url: what :func:`token_url` returned; ``service`` and scopes are fields of the form here
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    form = [('grant_type', 'refresh_token'), ('client_id', CLIENT), ('refresh_token', identity_token),
+            *(pair for pair in query if pair[0] == 'service')]
+    scopes = [value for name, value in query if name == 'scope']
+    if scopes:
+        form.append(('scope', ' '.join(scopes)))
+    kept = [pair for pair in query if pair[0] not in ('service', 'scope')]
+    return parts._replace(query=urlencode(kept)).geturl(), urlencode(form).encode('ascii')
 
 
 def _check_realm_host(host: str, registry_host: str) -> None:

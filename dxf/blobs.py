@@ -16,6 +16,7 @@ from requests import Response
 from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
 
 from dxf.answers import check_digest_header, expect, is_encoded, is_not_found
+from dxf.certificates import Cert
 from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
 from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFUnauthorizedError
 from dxf.jobs import Streams, all_of
@@ -48,8 +49,8 @@ class BlobStore(DXFBase):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), jobs: int = JOBS) -> None:
-        super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits)
+                 limits: Limits = Limits(), cert: Cert | None = None, jobs: int = JOBS) -> None:
+        super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert)
         self._repo = repository_at(self._host, repo)
         if jobs < 1:
             raise ValueError('jobs is a number of things to do at once, at least 1')
@@ -65,7 +66,7 @@ class BlobStore(DXFBase):
         :raises DXFInvalidNameError: ``repo`` is none
         """
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
-        dxf._limits = base._limits
+        dxf._limits, dxf._cert, dxf._proxies = base._limits, base._cert, base._proxies
         dxf._jobs = getattr(base, '_jobs', dxf._jobs)
         dxf._sessions = base._sessions
         dxf._adapter = base._adapter
@@ -336,7 +337,7 @@ class BlobStore(DXFBase):
         if check_exists and self._stored_size(check_digest(digest)) is not None:
             return
         if self.is_same_registry(source):
-            with suppress(DXFMountFailed, DXFUnauthorizedError):
+            with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # it refuses that in many ways
                 self.mount_blob(source._repo, digest)
                 return
         self._relay(source, digest, progress, check)

@@ -11,14 +11,17 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, error_codes, expect
+from dxf.answers import check_digest_header, error_codes, expect, is_not_found
 from dxf.blobs import JOBS, BlobStore
-from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError
+from dxf.certificates import Cert
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFPlatformDataNotFound)
 from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
-from dxf.names import check_alias, check_digest, check_reference, hash_bytes, is_digest, is_folder, to_bytes
+from dxf.names import (check_alias, check_digest, check_platform, check_reference, hash_bytes, is_digest, is_folder,
+                       to_bytes)
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -41,8 +44,9 @@ class DXF(BlobStore):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), schema: str | None = None, jobs: int = JOBS) -> None:
-        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout, limits=limits, jobs=jobs)
+                 limits: Limits = Limits(), cert: Cert | None = None, schema: str | None = None,
+                 jobs: int = JOBS) -> None:
+        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert, jobs=jobs)
         if schema is None:
             schema = 'oci' if is_folder(self._host) else 'v2'
         if schema not in SCHEMAS:
@@ -93,6 +97,26 @@ class DXF(BlobStore):
         stored = manifests.read(text, response.headers.get('Content-Type'))
         check_digest_header(response, stored.digest)
         return stored
+
+    def resolve(self, alias: str, platform: str | None = None) -> Manifest:
+        """Fetch what an alias names, and read it.
+
+        :param alias: an alias, or the digest of a manifest
+        :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's image
+        :return: an image manifest, an index, or a schema 1 manifest: see ``dxf.manifests``
+        :raises DXFPlatformDataNotFound: it has nothing for ``platform``
+        """
+        stored = self._stored(alias)
+        if platform is None or not isinstance(stored, Index):
+            return stored
+        named = self.platforms(stored)
+        if check_platform(platform) not in named:
+            raise DXFPlatformDataNotFound(platform)
+        return self._stored(named[platform].digest)
+
+    def platforms(self, index: Index) -> dict[str, Descriptor]:
+        """Return the image manifests of an index by platform, those of an index within it too."""
+        return images.entries(index, self._stored)
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
@@ -161,19 +185,56 @@ class DXF(BlobStore):
         from dxf import schema1
         return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_digest, digests)))
 
-    def set_manifest(self, alias: str, manifest_json: str) -> None:
+    def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
+                     if_match: str | None = None) -> None:
         """Store a manifest under an alias.
 
+        With a condition the alias is looked up before, the registry is told the condition, and the alias is read back.
+        A folder, and registries that heed ``If-Match``, keep others out; with all others (distribution is one) two who
+        do this at the same moment may both be told that it went well.
+
         :param manifest_json: its text, stored as it is; its own media type is sent with it
+        :param if_absent: only where there is no such alias yet
+        :param if_match: only where the alias names the manifest of this digest
+        :raises DXFConflictError: the condition does not hold, or somebody else has set the alias meanwhile
         :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
+        """
+        if not if_absent and if_match is None:
+            self._put_manifest(alias, manifest_json, {})
+            return
+        condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
+        current = self._digest_of(check_alias(alias))
+        if current != if_match:
+            raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
+                                   f'the alias {alias} of {self._repo} names {current}')
+        digest = self._put_manifest(alias, manifest_json, condition)
+        if self._digest_of(alias) != digest:
+            raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
+
+    def _digest_of(self, alias: str) -> str | None:
+        """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
+        try:
+            digest, _ = self.head_manifest_and_response(alias)
+            return self._stored(alias).digest if digest is None else digest
+        except HTTPError as error:
+            if is_not_found(error):
+                return None
+            raise
+
+    def _put_manifest(self, alias: str, manifest_json: str, condition: dict[str, str]) -> str:
+        """Store a manifest, and return its digest.
+
+        :param condition: headers
         """
         check_reference(alias)
         content = to_bytes(manifest_json)
         stored = manifests.read(_decode(content), verify=False)
-        headers = {'Content-Type': manifests.media_type_of(stored.text)}
+        headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
         try:
             response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
         except HTTPError as error:
+            if error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED:
+                raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile') from None
             if not _lacks_blob(error):
                 raise
             raise DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
@@ -183,6 +244,7 @@ class DXF(BlobStore):
             check_digest_header(response, stored.digest)
         if '"subject"' in stored.text and 'OCI-Subject' not in response.headers:
             self._list_referrer(stored.text)
+        return stored.digest
 
     def _list_referrer(self, text: str) -> None:
         """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
@@ -206,34 +268,38 @@ class DXF(BlobStore):
         from dxf import referrers
         return referrers.listed(self._request, self._base_request, digest, self._limits)
 
-    def set_alias(self, alias: str, *digests: str) -> str:
+    def set_alias(self, alias: str, *digests: str, if_absent: bool = False, if_match: str | None = None) -> str:
         """Give a name to blobs.
 
         A registry that answers 400 to a schema 2 manifest gets a signed schema 1 manifest instead.
 
         :param alias: up to 128 letters, digits and ``_.-``; an alias of that name is replaced
         :param digests: at least one, of blobs that the registry has
+        :param if_absent: only where there is no such alias yet; see :meth:`set_manifest`
+        :param if_match: only where the alias names the manifest of this digest
         :return: the manifest that was stored
+        :raises DXFConflictError: the condition does not hold
         """
         check_alias(alias)
+        condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} if if_absent or if_match else {}
         if self._schema == 'v1':
-            return self._set_schema1(alias, digests)
+            return self._set_schema1(alias, digests, condition)
         manifest = self.make_manifest(*digests)
         try:
-            self.set_manifest(alias, manifest)
+            self.set_manifest(alias, manifest, **condition)
         except HTTPError as error:
             if not (self._schema == 'v2' and _refuses_schema(error)):
                 raise
             try:
-                return self._set_schema1(alias, digests)
+                return self._set_schema1(alias, digests, condition)
             except HTTPError:
                 raise error from None
         return manifest
 
-    def _set_schema1(self, alias: str, digests: tuple[str, ...]) -> str:
+    def _set_schema1(self, alias: str, digests: tuple[str, ...], condition: dict[str, Any]) -> str:
         from dxf import schema1
         manifest = schema1.sign(self.make_unsigned_manifest(alias, *digests))
-        self.set_manifest(alias, manifest)
+        self.set_manifest(alias, manifest, **condition)
         return manifest
 
     def del_alias(self, alias: str) -> Any:
@@ -243,7 +309,7 @@ class DXF(BlobStore):
         """
         stored = self._stored(alias)
         named: Any = self._blobs(stored, False) if not isinstance(stored, Index) else {
-            name: entry.digest for name, entry in images.entries(stored, self._stored).items()}
+            name: entry.digest for name, entry in self.platforms(stored).items()}
         self._request('delete', f'manifests/{stored.digest}')
         return named
 

@@ -5,6 +5,8 @@ that one byte a second never ends, in a header or in the size of a chunk no more
 slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
 connecting may take, a whole piece at a time. What urllib3 logs has no queries of URLs: uploads and storage services
 keep secrets there. And the escapes in an address stay as they are.
+
+All of that holds by way of a proxy too. What the proxy itself says is bounded; its password is in no text.
 """
 
 import io
@@ -12,18 +14,24 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPResponse
 from ssl import SSLEOFError
 from typing import Any
 from urllib.parse import unquote
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ProxyError
 
 from dxf.limits import Limits
+from dxf.proxies import check_proxy, credential_of
 
 
 STALL_BYTES = Limits().stall_bytes
@@ -31,7 +39,20 @@ STALL_BYTES = Limits().stall_bytes
 SLICE = 256 << 10
 """Bytes that a socket is given at a time."""
 
+LONGEST_GREETING = 64 << 10
+"""Bytes with which a proxy may answer a CONNECT."""
+
 _QUERY = re.compile(r'\?[^\s\'"<>]+')
+
+
+_REFUSED = 'Tunnel connection failed: '
+"""How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
+
+
+def status_of_proxy(error: BaseException) -> int | None:
+    """Return the status with which a proxy refused to go on, if an error is about that."""
+    status = str(error).partition(_REFUSED)[2][:3] if isinstance(error, OSError) else ''
+    return int(status) if status.isascii() and status.isdigit() else None
 
 
 def without_queries(value: Any) -> Any:
@@ -74,10 +95,12 @@ class _Watched(io.RawIOBase):
     """The bytes of one answer, as they come from its socket.
 
     :param timeout: seconds that the socket waits for a byte; ``None`` for ever
+    :param most: bytes
     """
 
-    def __init__(self, raw: io.RawIOBase, timeout: float | None) -> None:
+    def __init__(self, raw: io.RawIOBase, timeout: float | None, most: float) -> None:
         super().__init__()
+        self._most = most
         self._raw = raw
         self._timeout = timeout
         self._waited = 0.0
@@ -90,11 +113,15 @@ class _Watched(io.RawIOBase):
         """Read what has arrived.
 
         :raises TimeoutError: in as many seconds as one byte may take, all of them together brought next to nothing
+        :raises OSError: more arrived than may
         """
         start = time.monotonic()
         count = self._raw.readinto(buffer)
         self._waited += time.monotonic() - start
         self._arrived += count or 0
+        self._most -= count or 0
+        if self._most < 0:
+            raise OSError('the answer is too long')
         if self._arrived >= STALL_BYTES:
             self._waited, self._arrived = 0.0, 0
         elif count and self._timeout is not None and self._waited > self._timeout:
@@ -107,9 +134,17 @@ class _Watched(io.RawIOBase):
 
 
 class _Answer(HTTPResponse):
+    most = float('inf')
+
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp: Any = io.BufferedReader(_Watched(self.fp.detach(), sock.gettimeout()))
+        self.fp: Any = io.BufferedReader(_Watched(self.fp.detach(), sock.gettimeout(), self.most))
+
+
+class _Greeting(_Answer):
+    """What a proxy says to a CONNECT: http.client reads its headers to the end, which may never come."""
+
+    most = LONGEST_GREETING
 
 
 class _Patience(HTTPConnection):
@@ -123,6 +158,22 @@ class _Patience(HTTPConnection):
         """Connect, in the time that connecting may take."""
         super().connect()
         self.sock.settimeout(self.idle)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a request; urllib3 has just given a connection that is there already the time of connecting again."""
+        if self.sock is not None:
+            self.sock.settimeout(self.idle)
+        super().putrequest(*args, **kwargs)
+
+    def _tunnel(self) -> None:
+        self.response_class = _Greeting
+        try:
+            super()._tunnel()
+        except BaseException:
+            self.close()  # so that urllib3 takes it for the proxy's fault, whichever it is
+            raise
+        finally:
+            self.response_class = _Answer
 
     def send(self, data: Any) -> None:
         """Send bytes, each slice of them within ``idle``.
@@ -148,8 +199,38 @@ class _Pool(HTTPConnectionPool):
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
-        wanted = getattr(_wanted, 'target', url)
-        return super()._make_request(conn, method, wanted if unquote(wanted) == unquote(url) else url, *args, **kwargs)
+        wanted = _origin_in(url) + getattr(_wanted, 'target', '')
+        url = wanted if unquote(wanted) == unquote(url) else url
+        answer = super()._make_request(conn, method, url, *args, **kwargs)
+        if conn.proxy_is_forwarding and _is_of_proxy(answer.status, answer.headers):
+            answer.close()
+            raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{answer.status}'))  # as it would be for a tunnel
+        return answer
+
+    def _put_conn(self, conn: Any) -> None:
+        """Take a connection back; one to a proxy that forwards is not used again.
+
+        tinyproxy closes it after an answer that does not say so, and may do that under the next request.
+        """
+        if conn is not None and conn.proxy_is_forwarding:
+            conn.close()
+        super()._put_conn(conn)
+
+
+def _is_of_proxy(status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether it is the proxy that wants another user, by an answer to what it was to forward.
+
+    tinyproxy says 401 for 407 where the password is wrong; an answer that a proxy forwards has a Via, and a registry's
+    a header of its own.
+    """
+    return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or status == HTTPStatus.UNAUTHORIZED and not (
+        'Via' in headers or 'Docker-Distribution-Api-Version' in headers)
+
+
+def _origin_in(url: str) -> str:
+    """Return what stands before the path in the URL that a proxy is asked for; nothing where a server is asked."""
+    scheme, found, rest = url.partition('://')
+    return '' if url.startswith('/') or not found else f'{scheme}://{rest.partition("/")[0]}'
 
 
 class _SecurePool(_Pool, HTTPSConnectionPool):
@@ -171,6 +252,24 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return what tells a proxy who asks, in UTF-8: https://www.rfc-editor.org/rfc/rfc7617#section-2.1."""
+        credential = credential_of(proxy)
+        if credential is None:
+            return {}
+        return {'Proxy-Authorization': 'Basic ' + b64encode(':'.join(credential).encode()).decode('ascii')}
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, proxies: Any = None,
+                                        cert: Any = None) -> Any:
+        """Return the pool for a request.
+
+        :raises DXFInvalidNameError: the proxy's address is none; requests' own error would show its password
+        """
+        proxy = select_proxy(str(request.url), proxies)
+        if proxy:
+            check_proxy(proxy)
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
 
 _POOLS = {'http': _Pool, 'https': _SecurePool}

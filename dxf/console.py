@@ -4,6 +4,7 @@ A stream may be closed (``None``), or an object with nothing but ``read``, or ``
 """
 
 import errno
+import json
 import os
 import sys
 from contextlib import suppress
@@ -30,6 +31,22 @@ def write(text: str) -> None:
     _output().write(text)
 
 
+def say(result: Any) -> None:
+    """Print one item a line; a multi-platform result as one JSON object."""
+    if isinstance(result, dict):
+        say_json(result)
+    elif isinstance(result, list):
+        for item in result:
+            write(f'{item}\n')
+    else:
+        write(f'{result}\n')
+
+
+def say_json(document: dict[str, Any]) -> None:
+    """Print an object on a line, with sorted keys."""
+    write(json.dumps(document, sort_keys=True) + '\n')
+
+
 def write_exactly(text: str) -> None:
     """Write text as the bytes that it is stored as, in every locale."""
     if hasattr(_output(), 'buffer'):
@@ -52,6 +69,23 @@ def binary_input() -> Any:
     if sys.stdin is None:
         raise OSError(errno.EBADF, 'standard input is closed')
     return getattr(sys.stdin, 'buffer', sys.stdin)
+
+
+def is_person() -> bool:
+    """Say whether somebody sits there who can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def ask(question: str) -> str:
+    """Ask whoever sits there."""
+    print(question, end='', file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def ask_secretly(question: str) -> str:
+    """Ask whoever sits there for something that nobody else should see."""
+    import getpass
+    return getpass.getpass(question, sys.stderr)
 
 
 def complain(line: str) -> None:

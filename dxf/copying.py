@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from requests.exceptions import HTTPError
 
 from dxf import manifests
-from dxf.answers import check_digest_header, is_not_found
+from dxf.answers import is_not_found
 from dxf.client import DXF
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFPlatformDataNotFound
-from dxf.images import Manifest, entries
+from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
+from dxf.images import Manifest
 from dxf.jobs import all_of
 from dxf.manifests import ImageManifest, Index, is_foreign
-from dxf.names import check_alias, check_digest, check_platform
+from dxf.names import check_alias, check_digest
 
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
@@ -73,25 +73,11 @@ class Copying:
         self._manifests: dict[str, Manifest] = {}
         self._blobs: dict[str, int] = {}
         self._optional: set[str] = set()
-        self._top = self._chosen(self._fetch(check_alias(alias)), platform)
+        self._top = source.resolve(check_alias(alias), platform)
         self._add(self._top, 1)
         self.outcome = self._compare()
 
     # What there is
-
-    def _fetch(self, reference: str) -> Manifest:
-        text, response = self._source.get_manifest_and_response(reference)
-        manifest = manifests.read(text, response.headers.get('Content-Type'))
-        check_digest_header(response, manifest.digest)
-        return manifest
-
-    def _chosen(self, manifest: Manifest, platform: str | None) -> Manifest:
-        if platform is None or not isinstance(manifest, Index):
-            return manifest
-        named = entries(manifest, self._fetch)
-        if check_platform(platform) not in named:
-            raise DXFPlatformDataNotFound(platform)
-        return self._fetch(named[platform].digest)
 
     def _add(self, manifest: Manifest, depth: int) -> None:
         """Take note of a manifest and of what it leads to, which comes before it."""
@@ -115,7 +101,7 @@ class Copying:
 
     def _add_all(self, digests: list[str], depth: int) -> None:
         new = [digest for digest in dict.fromkeys(digests) if digest not in self._manifests]
-        for manifest in all_of(lambda digest, check: self._fetch(digest), new, self._source._jobs):
+        for manifest in all_of(lambda digest, check: self._source.resolve(digest), new, self._source._jobs):
             self._add(manifest, depth + 1)
 
     def _each_size(self, digests: tuple[str, ...]) -> dict[str, int]:

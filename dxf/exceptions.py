@@ -13,9 +13,12 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFUnauthorizedError                the registry or its token server answered 401
     +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
     +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
+    +-- DXFCertificateError                 also a ValueError: a client certificate that cannot be used
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    an answer that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
+    +-- DXFConflictError                    an alias is not what the caller took it for
+    +-- DXFCredentialsError                 a stored credential cannot be had
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
     +-- DXFPlatformDataNotFound
@@ -105,6 +108,22 @@ class DXFInvalidNameError(DXFError, ValueError):
     """A host, repository, alias, platform or digest that breaks its grammar."""
 
 
+class DXFCertificateError(DXFError, ValueError):
+    """The files of a client certificate cannot be used.
+
+    :param path: the file's
+    :param reason: what is wrong with it
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'cannot use {self.path}: {self.reason}'
+
+
 class DXFInvalidDocumentError(DXFError, ValueError):
     """JSON, or a manifest, that is not what it should be."""
 
@@ -115,6 +134,14 @@ class DXFProtocolError(DXFError):
 
 class DXFSourceError(DXFError):
     """What was to be uploaded changed on the way, or cannot be read a second time."""
+
+
+class DXFConflictError(DXFError):
+    """An alias names something else than the caller took it for, or somebody else has set it meanwhile."""
+
+
+class DXFCredentialsError(DXFError):
+    """What was stored as a credential cannot be read, or the program that keeps it failed."""
 
 
 class DXFMountFailed(DXFError):

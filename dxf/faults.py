@@ -3,11 +3,15 @@
 import errno
 import socket
 import ssl
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from requests.exceptions import HTTPError, RequestException, SSLError, Timeout
+from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError
 
 from dxf.answers import error_codes, phrase_of
+from dxf.connections import status_of_proxy
 from dxf.documents import printable
 from dxf.exceptions import DXFError, DXFUnauthorizedError
 from dxf.session import causes
@@ -20,6 +24,12 @@ NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
 """What OpenSSL says, by its release, of an answer that is no TLS at all."""
 
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
+
+
+NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
+OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
+                     'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
+"""What a server says, after ALERT, that does not like a client's certificate."""
 
 
 def status_of(error: Exception) -> int:
@@ -53,7 +63,12 @@ def line_of(error: BaseException) -> str:
 
 def _network(error: RequestException) -> str:
     host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
-    for cause in causes(error):
+    if isinstance(error, ProxyError):
+        return _proxy(error, host)
+    found = list(causes(error))
+    for cause in found:
+        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (cause.reason or ''):
+            return _alert(cause.reason, host, getattr(_pool(found), 'cert_file', None) is not None)
         known = _known(cause, host)
         if known is not None:
             return known
@@ -76,4 +91,57 @@ def _known(cause: BaseException, host: str) -> str | None:
         return f'cannot find {host}: {cause.strerror}'
     if isinstance(cause, ConnectionRefusedError):
         return f'cannot connect to {host}: connection refused; is a registry running there?'
+    return None
+
+
+def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:
+    """Return the connections of which one failed, if an error tells."""
+    pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
+    return next((pool for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
+
+
+def _alert(reason: str, host: str, certified: bool) -> str:
+    """Return what a server means that ends TLS by an alert, which may be about the client's certificate.
+
+    :param certified: it was shown one; before TLS 1.3 there was no alert of its own for want of one
+    """
+    what = reason.rpartition('ALERT_')[2]
+    words = what.replace('_', ' ').lower()
+    if what == NO_CERTIFICATE or what in OTHER_CERTIFICATE and not certified:
+        return f'{host} demands a client certificate: set DXF_CERT'
+    if what in OTHER_CERTIFICATE:
+        return f'{host} refuses the client certificate ({words}): see DXF_CERT'
+    hint = '; if it demands a client certificate, set DXF_CERT' if not certified else ''
+    return f'cannot speak TLS with {host}: it says {words}{hint}'
+
+
+def _proxy(error: ProxyError, host: str) -> str:
+    """Return what is wrong between us and a proxy, which is named without its password."""
+    found = list(causes(error))
+    pool = _pool(found)
+    proxy = pool.proxy if pool is not None else None
+    name = 'the proxy' if proxy is None else f'the proxy {proxy.scheme}://{proxy.netloc}'
+    variable = 'HTTP_PROXY' if error.request is not None and str(error.request.url).startswith('http:') else \
+        'HTTPS_PROXY'
+    refused = next((status for status in map(status_of_proxy, found) if status is not None), None)
+    if refused in (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.UNAUTHORIZED):  # tinyproxy's of a wrong one
+        wish = 'refuses the user name and password' if proxy is not None and proxy.auth else \
+            'wants a user name and a password'
+        return f'{name} {wish} ({refused}); {variable} is http://user:password@host:port'
+    if refused is not None:
+        return f'{name} does not connect to {host}: {refused} {phrase_of(refused)}'
+    known = next(filter(None, (_silence(cause, name) for cause in found)), f'the connection to {name} broke')
+    return f'{known}; {variable} names it, NO_PROXY what goes without'
+
+
+def _silence(cause: BaseException, name: str) -> str | None:
+    """Return what one of the causes means for which a proxy gives no answer."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f'cannot verify the certificate of {name}: {cause.verify_message.rstrip(".")}'
+    if isinstance(cause, socket.gaierror):
+        return f'cannot find {name}: {cause.strerror}'
+    if isinstance(cause, ConnectionRefusedError):
+        return f'cannot connect to {name}: connection refused'
+    if isinstance(cause, TimeoutError):
+        return f'no answer from {name} in time'
     return None

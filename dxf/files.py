@@ -138,10 +138,11 @@ class Temporary:
     Those of processes that were killed are removed when the next one is made in the same folder.
 
     :param folder: on the file system where it will stay; made where it is missing
+    :param mode: its permissions, less the umask
     :raises OSError: it cannot be made
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, mode: int = 0o666) -> None:
         self._folder = folder
         self._sha256 = hashlib.sha256()
         self.size = 0
@@ -151,8 +152,12 @@ class Temporary:
         while file is None:
             self._made += make_folders(folder)
             self._path = os.path.join(folder, f'{TEMPORARY}{time.time_ns()}')
-            with suppress(FileNotFoundError):  # who made the folder before has just removed it
-                file = open_locked(self._path)
+            try:
+                file = open_locked(self._path, mode)
+            except FileNotFoundError:  # who made the folder before has just removed it
+                continue
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, folder) from error
         self._file = file
         self._is_open = True
 
@@ -191,7 +196,10 @@ class Temporary:
 
     def publish(self, path: str) -> None:
         """Give it its name, in place of what has that; there is nothing more to be done with it then."""
-        os.replace(self._path, path)
+        try:
+            os.replace(self._path, path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
         self._is_open = False
         os.close(self._file)
         sync_folder(os.path.dirname(path))
@@ -233,12 +241,19 @@ def make_folders(path: str) -> list[str]:
     made = make_folders(parent)
     try:
         os.mkdir(path)
+        sync_folder(parent)
     except FileExistsError:
-        if os.path.isdir(path):
-            return made
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-    sync_folder(parent)
+        _insist_on_folder(path)
+        return [*made, *make_folders(path)]
+    except FileNotFoundError:  # who made the parent before has just removed it
+        return make_folders(path)
     return [*made, path]
+
+
+def _insist_on_folder(path: str) -> None:
+    with suppress(FileNotFoundError):  # who made it before has just removed it
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
 
 def sync_folder(path: str) -> None:

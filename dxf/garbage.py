@@ -3,6 +3,7 @@
 How a layout is kept is not known here.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -32,9 +33,10 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
     """
     with layout.changing() as entries:
         named: set[str] = set()
+        read: set[tuple[str, bool]] = set()
         for entry in entries:
             if isinstance(entry, dict):
-                _mark(layout, entry, named, True)
+                _mark(layout, entry, named, read, True)
         garbage = [Garbage(digest, layout.blob_size(digest) or 0) for digest in sorted(set(layout.blobs()) - named)]
         if delete:
             remove_temporaries(layout.path())
@@ -43,15 +45,19 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
         return garbage
 
 
-def _mark(layout: Layout, descriptor: dict[str, Json], named: set[str], is_manifest: bool) -> None:
+def _mark(layout: Layout, descriptor: dict[str, Json], named: set[str], read: set[tuple[str, bool]],
+          is_manifest: bool) -> None:
     """Note what a descriptor names, and whatever the document behind it does.
 
     Other tools write documents of kinds that dxf does not know: whatever in them looks like a digest counts.
     """
     digest = _digest(descriptor.get('digest'))
-    if digest is None or digest in named:
+    if digest is None and is_manifest:
+        _check_is_nothing(layout, descriptor.get('digest'))
+    if digest is None or (digest, is_manifest) in read:
         return
     named.add(digest)
+    read.add((digest, is_manifest))
     size = layout.blob_size(digest)
     if size is None or not is_manifest and not str(descriptor.get('mediaType', '+json')).endswith(('+json', 'jws')):
         return
@@ -66,9 +72,15 @@ def _mark(layout: Layout, descriptor: dict[str, Json], named: set[str], is_manif
         return
     for inner, is_in_index in _inner(document):
         if isinstance(inner, dict):
-            _mark(layout, inner, named, is_in_index)
+            _mark(layout, inner, named, read, is_in_index)
         else:
             named.add(inner)
+
+
+def _check_is_nothing(layout: Layout, digest: Json) -> None:
+    """Insist that there is no manifest by another algorithm: it would name blobs, too."""
+    if isinstance(digest, str) and os.path.exists(layout.path('blobs', *digest.partition(':')[::2])):
+        raise DXFInvalidDocumentError(f'{digest}: what it names is not known')
 
 
 def _inner(document: Json, is_in_index: bool = False) -> Iterator[tuple[Any, bool]]:
@@ -77,7 +89,7 @@ def _inner(document: Json, is_in_index: bool = False) -> Iterator[tuple[Any, boo
     while pending:
         one, is_in_index = pending.pop()
         if isinstance(one, dict):
-            if _digest(one.get('digest')) is not None:
+            if isinstance(one.get('digest'), str):
                 yield one, is_in_index
             pending += [(value, key == 'manifests') for key, value in one.items() if key != 'digest']
         elif isinstance(one, list):

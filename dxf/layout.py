@@ -15,6 +15,7 @@ from functools import cached_property
 from dxf.documents import Json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, make_folders, sync_folder
+from dxf.limits import READ_SIZE
 from dxf.locking import open_locked
 from dxf.manifests import OCI_INDEX
 from dxf.names import check_alias, check_digest, check_repository, hash_file, split_digest
@@ -74,6 +75,8 @@ class Layout:
         except FileNotFoundError:
             return False
         if set(names) - {MARKER}:
+            if self._read(MARKER):  # who makes it writes that first, and has done so since
+                return self.exists()
             raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
         return False
 
@@ -142,13 +145,17 @@ class Layout:
         self.make()
         content.sync()
         path = self.blob_path(content.digest)
+        make_folders(os.path.dirname(path))
         if not (self.blob_size(content.digest) is None and self._link_twin(content, path)):
             content.publish(path)
 
     @cached_property
     def _others(self) -> list['Layout']:
-        """The layouts that were in the root when this was first asked for."""
-        return [Layout(self._root, repository) for repository in repositories(self._root)]
+        """The layouts that were in the root when this was first asked for; none where not all of it can be read."""
+        try:
+            return [Layout(self._root, repository) for repository in repositories(self._root)]
+        except OSError:
+            return []
 
     def _link_twin(self, content: Temporary, path: str) -> bool:
         """Link to another repository's blob, if there is one and it is what it should be; say whether it was done."""
@@ -173,26 +180,40 @@ class Layout:
             sync_folder(os.path.dirname(path))
         except FileExistsError:
             pass
+        except FileNotFoundError:  # somebody has just removed it
+            return False
         except OSError:  # another file system, or one without links
-            self._copy(source, digest)
+            return self._copy(source, digest)
         return True
 
-    def _copy(self, source: str, digest: str) -> None:
-        with Temporary(self.path()) as content, open(source, 'rb', buffering=0) as file:
-            while piece := file.read(1 << 20):
+    def _copy(self, source: str, digest: str) -> bool:
+        try:
+            file = open(source, 'rb', buffering=0)
+        except FileNotFoundError:
+            return False
+        with file, Temporary(self.path()) as content:
+            while piece := file.read(READ_SIZE):
                 content.write(piece)
             if content.digest != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says')
             content.sync()
             content.publish(self.blob_path(digest))
+        return True
 
     def remove_blob(self, digest: str) -> bool:
         """Remove a blob; say whether it was there."""
+        folder, name = split_digest(check_digest(digest))
         try:
-            os.unlink(self.blob_path(digest))
+            os.unlink(os.path.join(self.path('blobs', folder), name))  # the link, where it is one
         except FileNotFoundError:
             return False
         return True
+
+    def remove_manifest(self, digest: str) -> None:
+        """Remove a manifest that the index does not name, or not any more."""
+        with self._locked():
+            if all(entry['digest'] != digest for entry in self.entries()):
+                self.remove_blob(digest)
 
     def blobs(self) -> Iterator[str]:
         """Yield the digests of all blobs; other files are left alone."""
@@ -257,22 +278,37 @@ def repositories(root: str) -> Iterator[str]:
     """
     for folder, inner, files in os.walk(root, onerror=_raise):
         is_layout = MARKER in files
-        inner[:] = sorted(name for name in inner if not (is_layout and name == 'blobs'))
+        inner[:] = sorted(name for name in inner if _is_part(name) and not (is_layout and name == 'blobs'))
         name = os.path.relpath(folder, root)
         with suppress(DXFInvalidNameError):
             if is_layout:
                 yield check_repository(name)
 
 
+def _is_part(name: str) -> bool:
+    try:
+        check_repository(name)
+    except DXFInvalidNameError:
+        return False
+    return True
+
+
 def _raise(error: OSError) -> None:
-    raise error
+    if not isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
+        raise error
 
 
-def name_of(entry: Entry) -> str | None:
+def name_of(entry: Json) -> str | None:
     """Return what names an entry of an index."""
-    annotations = entry.get('annotations')
+    annotations = entry.get('annotations') if isinstance(entry, dict) else None
     name = annotations.get(NAME) if isinstance(annotations, dict) else None
     return name if isinstance(name, str) else None
+
+
+def digest_of(entry: Json) -> str | None:
+    """Return the digest of an entry of an index, which may be anything."""
+    digest = entry.get('digest') if isinstance(entry, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def _is_usable(entry: Json) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -21,9 +22,9 @@ from requests.adapters import BaseAdapter
 from dxf import manifests
 from dxf.answers import phrase_of
 from dxf.documents import load_object
-from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary
-from dxf.layout import NAME, Entry, Layout, name_of, repositories
+from dxf.layout import NAME, Entry, Layout, digest_of, name_of, repositories
 from dxf.limits import READ_SIZE, Limits
 from dxf.manifests import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
 from dxf.names import check_digest, check_reference, check_repository, hash_bytes, is_digest
@@ -198,7 +199,10 @@ class LayoutAdapter(BaseAdapter):
                 raise _RefusedError(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 'RANGE_INVALID',
                                     'the blob does not have these bytes')
             headers['Content-Range'] = f'bytes {start}-{end - 1}/{size}'
-        body = _Stretch(asked.layout.blob_path(asked.name), start, end - start)
+        try:
+            body = _Stretch(asked.layout.blob_path(asked.name), start, end - start)
+        except FileNotFoundError:  # somebody has just removed it
+            raise _blob_unknown() from None
         return _response(HTTPStatus.OK if wanted is None else HTTPStatus.PARTIAL_CONTENT, body,
                          {**headers, 'Content-Length': str(end - start)})
 
@@ -275,9 +279,12 @@ class LayoutAdapter(BaseAdapter):
             annotations[NAME] = reference
         if annotations:
             entry['annotations'] = annotations
+        asked.layout.exists()
+        _check_parts(asked.layout, manifest)
         asked.layout.make()
         with asked.layout.changing() as entries:
-            _check_parts(asked.layout, manifest)
+            _check_parts(asked.layout, manifest)  # as nobody removes any now
+            _check_condition(asked, asked.layout.entry(reference))
             with Temporary(asked.layout.path()) as temporary:
                 temporary.write(content)
                 asked.layout.add_blob(temporary)
@@ -290,14 +297,14 @@ class LayoutAdapter(BaseAdapter):
         with asked.layout.changing() as entries:
             if is_digest(reference):
                 digest = hash_bytes(_find(asked.layout, reference)[0])
-                entries[:] = [entry for entry in entries if entry.get('digest') != digest]
+                entries[:] = [entry for entry in entries if digest_of(entry) != digest]
             else:
-                left = [entry for entry in entries if name_of(entry) != reference]
-                if len(left) == len(entries):
+                entry = asked.layout.entry(reference)
+                if entry is None:
                     raise _manifest_unknown()
-                entries[:] = left
+                entries[:] = [other for other in entries if name_of(other) != reference and other != entry]
         if is_digest(reference):
-            asked.layout.remove_blob(digest)
+            asked.layout.remove_manifest(digest)
         return _response(HTTPStatus.ACCEPTED)
 
     def _referrers(self, asked: _Asked) -> Response:
@@ -305,8 +312,9 @@ class LayoutAdapter(BaseAdapter):
         found = {}
         for entry in asked.layout.entries() if asked.layout.exists() else []:
             content = _content(asked.layout, entry['digest'])
-            if content is not None and _subject_of(content).get('OCI-Subject') == asked.name:
-                found[entry['digest']] = manifests.referrer(content.decode('utf-8'))
+            with suppress(DXFInvalidDocumentError):
+                if content is not None and _subject_of(content).get('OCI-Subject') == asked.name:
+                    found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
         body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': list(found.values())})
         return _response(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
 
@@ -361,8 +369,11 @@ def _content(layout: Layout, digest: str) -> bytes | None:
     size = layout.blob_size(digest)
     if size is None or size > Limits().manifest:
         return None
-    with open(layout.blob_path(digest), 'rb') as file:
-        return file.read(size)
+    try:
+        with open(layout.blob_path(digest), 'rb') as file:
+            return file.read(size)
+    except FileNotFoundError:  # somebody has just removed it
+        return None
 
 
 def _find(layout: Layout, reference: str) -> tuple[bytes, Entry]:
@@ -396,6 +407,15 @@ def _check_parts(layout: Layout, manifest: Any) -> None:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
 
 
+def _check_condition(asked: _Asked, entry: Entry | None) -> None:
+    """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
+    headers = asked.request.headers
+    digest = None if entry is None else known_as(entry)
+    if headers.get('If-None-Match') == '*' and digest is not None or \
+            headers.get('If-Match', f'"{digest}"') != f'"{digest}"':
+        raise _RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')
+
+
 def _enter(entries: list[Entry], entry: Entry, manifest: Any) -> None:
     """Put a manifest into the index: in place of what has its name; what an index leads to needs no entry itself."""
     name = name_of(entry)
@@ -403,7 +423,7 @@ def _enter(entries: list[Entry], entry: Entry, manifest: Any) -> None:
     if name is None:
         inner.add(entry['digest'])
     entries[:] = [other for other in entries if (
-        other.get('digest') not in inner if name_of(other) is None else name_of(other) != name)]
+        digest_of(other) not in inner if name_of(other) is None else name_of(other) != name)]
     entries.append(entry)
 
 

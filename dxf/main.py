@@ -2,13 +2,14 @@
 
 import argparse
 import errno
+import logging
 import os
 import signal
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,10 +17,10 @@ from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
 from dxf import console
-from dxf.commands import Job, UsageError
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
+from dxf.job import Job, UsageError
 from dxf.names import check_registry, repository_at
 from dxf.settings import VARIABLES, SettingsError, read_settings
 from dxf.usage import COMMANDS, COMMON, Command
@@ -127,7 +128,7 @@ def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) ->
             raise UsageError(str(error)) from None
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given, environ)
+    return Job(settings, command.actions, repository, operands, given, environ, {})
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:
@@ -147,10 +148,29 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
     parser.error('too few arguments: a command is needed')
 
 
+@contextmanager
+def _requests_told(wanted: bool) -> Iterator[None]:
+    """Have each request be told on standard error, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('dxf: %(message)s'))
+    log = logging.getLogger('dxf')
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
 def _run(command: Command, job: Job) -> int:
     """Run a command; where the registry says that it may not, or that it has not, return what that stands for."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _requests_told(job.settings.debug):
             if job.settings.tlsverify is False:  # as the user wants it: no need to be told so at each request
                 warnings.simplefilter('ignore', InsecureRequestWarning)
             command.run(job)

@@ -185,14 +185,14 @@ def media_type_of(text: str) -> str:
     return _known_type(document, None)
 
 
-def referrer(text: str) -> dict[str, Json]:
+def referrer(text: str, media_type: str | None = None) -> dict[str, Json]:
     """Return the descriptor by which a manifest is listed among those that refer to its subject.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
     document = load_object(text)
     config = document.get('config')
-    found = {'mediaType': media_type_of(text), 'digest': hash_bytes(text.encode('utf-8')),
+    found = {'mediaType': media_type or media_type_of(text), 'digest': hash_bytes(text.encode('utf-8')),
              'size': len(text.encode('utf-8')),
              'artifactType': document.get('artifactType') or
              (config.get('mediaType') if isinstance(config, dict) else None),

@@ -16,12 +16,18 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import discard, expect, raise_for_status, read_body
-from dxf.auth import RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token, token_url
+from dxf.auth import (IDENTITY, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, oauth_request,
+                      read_token, token_url)
+from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
+from dxf.proxies import Proxies
 from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
+
+NO_OAUTH = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+"""What token servers answer to a POST that know no OAuth; Harbor says the first."""
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -38,11 +44,15 @@ class DXFBase:
     :param tlsverify: ``True`` to verify certificates, ``False`` not to, or the path of a file of CA certificates
     :param timeout: seconds to wait for a connection and for the next byte, a number or a pair; ``None`` for ever
     :param limits: attempts, waits and sizes
+    :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
+        certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
+    :raises DXFCertificateError: the files of ``cert`` cannot be used
     """
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
-                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits()) -> None:
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
+                 cert: Cert | None = None) -> None:
         self._host = check_registry(host)
         self._auth = auth
         self._insecure = insecure
@@ -50,6 +60,9 @@ class DXFBase:
         self._tlsverify = tlsverify
         self._timeout = timeout
         self._limits = limits
+        self._cert = None if cert is None else check_certificate(cert)
+        self._proxies: Proxies | None = None
+        """``None``: requests finds out, by the environment of the process, at each request."""
         self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/'
         self._sessions: list[Session] = [RegistrySession()]
         self._adapter: BaseAdapter | None = None
@@ -92,12 +105,22 @@ class DXFBase:
 
     def _send(self, method: str, url: str, limits: Limits | None = None, **kwargs: Any) -> Response:
         """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
+        way_to = partial(self._way_to, kwargs.pop('cert', self._cert))
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         session = self._sessions[0]
         if self._adapter not in (None, session.adapters.get(self._base_url)):  # a session that the caller brought
             session.mount(self._base_url, self._adapter)
-        return send(session, method, url, limits or self._limits, **kwargs)
+        return send(session, method, url, limits or self._limits, way_to, **kwargs)
+
+    def _way_to(self, cert: Cert | None, url: str) -> dict[str, Any]:
+        """Return by which proxy a request goes, and with which client certificate: another origin never sees ours."""
+        way: dict[str, Any] = {}
+        if cert is not None and url.startswith('https:') and self._credential.covers(url):
+            way['cert'] = cert
+        if self._proxies is not None:
+            way['proxies'] = {url.partition(':')[0]: self._proxies.of(url)}
+        return way
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the registry, authenticating where it asks for that.
@@ -153,7 +176,8 @@ class DXFBase:
 
     def authenticate(self, username: str | None = None, password: str | None = None,
                      actions: Sequence[str] | str | None = None, response: Response | None = None,
-                     authorization: str | None = None, user_agent: str = USER_AGENT) -> str | None:
+                     authorization: str | None = None, user_agent: str = USER_AGENT, *,
+                     identity_token: str | None = None) -> str | None:
         """Answer the registry's challenge, and remember the result for the requests to come.
 
         Without user name and password and without ``authorization``, a token is asked for anonymously.
@@ -163,6 +187,7 @@ class DXFBase:
         :param response: the 401 answer; ``None`` to ask the registry for one
         :param authorization: value of an Authorization header, to use in place of user name and password
         :param user_agent: sent to the token server
+        :param identity_token: what some registries give out in place of a password, to get tokens with
         :return: the token; ``None`` where the registry wants none (no authentication, or Basic)
         :raises DXFAuthInsecureError: the registry is spoken to by http; nothing was sent
         :raises DXFUnauthorizedError: the token server refused the credential
@@ -188,6 +213,8 @@ class DXFBase:
             return None
         scopes = self._scopes(actions) or challenge.scopes or self._default_scopes()
         url = token_url(challenge, self._base_url, self._auth_host, scopes)
+        if identity_token is not None:
+            return self._get_token_by_oauth(url, identity_token, username or IDENTITY, user_agent)
         return self._get_token(url, value, user_agent)
 
     def _default_scopes(self) -> tuple[str, ...]:
@@ -198,11 +225,29 @@ class DXFBase:
         limits = self._limits._replace(redirects=0)
         response = self._send('get', url, limits, auth=TokenRequestAuth(authorization),
                               headers={'User-Agent': user_agent})
-        raise_for_status(response, limits)
+        return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
+
+    def _get_token_by_oauth(self, url: str, identity_token: str, username: str, user_agent: str) -> str:
+        """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
+        limits = self._limits._replace(redirects=0)
+        address, form = oauth_request(url, identity_token)
+        response = self._send('post', address, limits, auth=TokenRequestAuth(None), data=form, headers={
+            'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
+        if response.status_code in NO_OAUTH:
+            discard(response, limits)
+            return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
+        if response.status_code == HTTPStatus.BAD_REQUEST:  # OAuth's word for a token that has expired
+            discard(response, limits)
+            raise DXFUnauthorizedError()
+        return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
+
+    def _take_token(self, response: Response, again: Callable[[], str]) -> str:
+        """Use the token in an answer from now on, and get another by ``again`` before it expires."""
+        raise_for_status(response, self._limits)
         expect(response, HTTPStatus.OK)
-        token, seconds = read_token(read_body(response, limits.token, limits))
+        token, seconds = read_token(read_body(response, self._limits.token, self._limits))
         self.token = token
-        self._credential.renew_after(seconds, partial(self._get_token, url, authorization, user_agent))
+        self._credential.renew_after(seconds, again)
         return token
 
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:

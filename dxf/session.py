@@ -4,11 +4,12 @@ Whose credential a request carries is decided elsewhere (auth); what an answer m
 the connections.
 """
 
+import logging
 import random
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
@@ -20,7 +21,7 @@ from requests.exceptions import ConnectionError as NoConnection, SSLError, Timeo
 
 from dxf.answers import discard
 from dxf.auth import origin_of, split_url
-from dxf.connections import Adapter, verbatim, without_queries
+from dxf.connections import Adapter, status_of_proxy, verbatim, without_queries
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.version import VERSION
@@ -36,6 +37,8 @@ A blob is its bytes: a compressed transfer would have to be undone before they c
 REDIRECTS = (301, 302, 303, 307, 308)
 KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
+
+_log = logging.getLogger('dxf')
 
 RETRIED = (408, 429, 500, 502, 503, 504)
 
@@ -56,7 +59,11 @@ class RegistrySession(Session):
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
 
 
-def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
+WayTo = Callable[[str], Mapping[str, Any]]
+"""Says by which proxy, and with which client certificate, a request of a URL goes."""
+
+
+def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
     """Send a request, again where that may help, and follow redirects.
 
     The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
@@ -72,7 +79,7 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
     while True:
         try:
-            response = _follow(session, method, url, limits, **kwargs)
+            response = _follow(session, method, url, limits, way_to, **kwargs)
         except (NoConnection, Timeout) as error:
             _redact(error)
             if not (repeatable and is_transient(error) and attempts.again()):
@@ -83,16 +90,19 @@ def send(session: Session, method: str, url: str, limits: Limits, **kwargs: Any)
             discard(response, limits)
 
 
-def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: Any) -> Response:
+def _follow(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
     """Send a request and follow redirects: each keeps its method and its body, or is an error.
 
     A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
     """
     seen: set[str] = set()
     while True:
+        begun = time.monotonic()
         with verbatim(url):
-            response = session.request(method, url, **{**kwargs, 'stream': True, 'allow_redirects': False})
+            response = session.request(method, url, **{**way_to(url), **kwargs, 'stream': True,
+                                                       'allow_redirects': False})
         response.url = response.url or url  # a transport need not say
+        _note(method, response, kwargs.get('data'), begun)
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
             return response
@@ -105,6 +115,14 @@ def _follow(session: Session, method: str, url: str, limits: Limits, **kwargs: A
             raise DXFProtocolError('the registry redirects in circles')
         rewind(kwargs.get('data'))
         kwargs.pop('params', None)
+
+
+def _note(method: str, response: Response, body: Any, begun: float) -> None:
+    """Log a request and its answer, without what is secret: no header and no query."""
+    if _log.isEnabledFor(logging.DEBUG):
+        sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
+        _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), without_queries(response.url),
+                   response.status_code, sent, response.headers.get('Content-Length', '-'), time.monotonic() - begun)
 
 
 def resolve(response: Response, location: str, lift: bool = False) -> str:
@@ -192,12 +210,15 @@ def _redact(error: BaseException) -> None:
 def is_transient(error: BaseException) -> bool:
     """Say whether an attempt that failed without an answer may be worth another.
 
-    Not where a certificate is wrong, nor where a name does not exist.
+    Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
     """
     found = list(causes(error))
     for cause in found:
         if isinstance(cause, socket.gaierror):
             return cause.errno == socket.EAI_AGAIN
+        refused = status_of_proxy(cause)
+        if refused is not None:
+            return refused in RETRIED
     broken = any(isinstance(cause, SSLEOFError) for cause in found)  # the connection ended in the handshake
     return broken or not any(isinstance(cause, SSLError) for cause in found)
 

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from dxf.auth import check_authorization
 from dxf.blobs import JOBS
+from dxf.certificates import KEYLESS, Cert, check_certificate
 from dxf.client import SCHEMAS
-from dxf.exceptions import DXFInvalidNameError
+from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_registry
+from dxf.names import check_host, check_registry, is_folder
+from dxf.proxies import Proxies, check_proxy, read_proxies
 
 RETRIES = Limits().retries
 
@@ -29,15 +31,26 @@ VARIABLES = {
     'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
     'DXF_RETRIES': f'attempts after the first (default {RETRIES})',
+    'DXF_DEBUG': '1: tell of each request on standard error: status, bytes and time; nothing secret',
     'DXF_SKIPTLSVERIFY': '1: do not verify certificates',
     'DXF_TLSVERIFY': 'file of CA certificates to verify with',
     'REQUESTS_CA_BUNDLE': 'the same, for everything that uses requests',
+    'DXF_CERT': 'file of a client certificate (PEM), for the registry alone; it may hold the key too',
+    'DXF_KEY': "file of the client certificate's key (PEM)",
+    'HTTPS_PROXY': 'proxy for https: http://[user:password@]proxy.example.com:3128',
+    'HTTP_PROXY': 'proxy for http',
+    'ALL_PROXY': 'proxy for what has none of the two',
+    'NO_PROXY': 'names, with all below them, addresses and networks that go without a proxy; *: all',
     'DXF_TO_USERNAME': 'user to authenticate as where copy copies to,',
     'DXF_TO_PASSWORD': "the user's password,",
     'DXF_TO_AUTHORIZATION': 'value of an Authorization header,',
     'DXF_TO_TOKEN': 'or a token, for there',
     'DXF_TO_INSECURE': '1: use http there',
     'DXF_TO_TLSVERIFY': 'file of CA certificates to verify with there',
+    'DXF_TO_CERT': 'file of a client certificate for there,',
+    'DXF_TO_KEY': 'and of its key',
+    'DOCKER_CONFIG': 'folder of the config.json in which docker login stores credentials (default ~/.docker)',
+    'REGISTRY_AUTH_FILE': 'file in which podman login stores them; looked into first',
     'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
 }
 """Every variable that dxf reads, with the text that the help prints for it."""
@@ -72,6 +85,14 @@ class Settings(NamedTuple):
     schema: str | None = None
     jobs: int = JOBS
     state_folder: str = ''
+    debug: bool = False
+    cert: Cert | None = None
+    proxies: Proxies = Proxies()
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether there is any."""
+        return any(value is not None for value in (self.username, self.authorization, self.token))
 
     @property
     def credential(self) -> str:
@@ -82,13 +103,14 @@ class Settings(NamedTuple):
             return 'the credential used is DXF_AUTHORIZATION'
         if self.token is not None:
             return 'the credential used is DXF_TOKEN, which may have expired'
-        return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD'
+        return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD, or dxf login'
 
 
 OTHER = 'DXF_TO_'
 """How the names of variables begin that are for the registry to which is copied."""
 
-OTHERS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN', 'INSECURE', 'TLSVERIFY')
+CREDENTIALS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN')
+OTHERS = (*CREDENTIALS, 'INSECURE', 'TLSVERIFY', 'CERT', 'KEY')
 OWN_ALONE = ('AUTH_HOST', 'SKIPTLSVERIFY')
 """What of the source's ways in has no counterpart, and is not for another registry."""
 
@@ -103,12 +125,12 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     :raises SettingsError: ``host``, or a variable, is malformed
     """
     given = {f'DXF_{name}': environ[OTHER + name] for name in OTHERS if environ.get(OTHER + name)}
-    if given or not _is_same(host, environ.get('DXF_HOST', '')):
+    if not uses_own(environ, host):
         kept = {name: value for name, value in environ.items()
                 if name.removeprefix('DXF_') not in (*OTHERS, *OWN_ALONE)}
         given = {**kept, **given}
     else:
-        given = dict(environ)
+        given = {**environ, **given}
     try:
         return read_settings({**given, 'DXF_HOST': host})
     except SettingsError as error:
@@ -116,6 +138,11 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
         for name in OTHERS:
             text = text.replace(f'DXF_{name}', OTHER + name)
         raise SettingsError(text.replace('DXF_HOST', '--to')) from None
+
+
+def uses_own(environ: Mapping[str, str], host: str) -> bool:
+    """Say whether the registry to which is copied gets the credentials for ``DXF_HOST``."""
+    return _is_same(host, environ.get('DXF_HOST', '')) and not any(environ.get(OTHER + name) for name in CREDENTIALS)
 
 
 def _is_same(host: str, other: str) -> bool:
@@ -154,6 +181,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         schema=_schema(text('DXF_SCHEMA')),
         jobs=_jobs(text('DXF_JOBS')),
         state_folder=_state_folder(environ),
+        debug=text('DXF_DEBUG') == '1',
+        cert=_cert(text('DXF_CERT'), text('DXF_KEY')),
+        proxies=_proxies(environ),
     )
 
 
@@ -184,6 +214,35 @@ def _tlsverify(environ: Mapping[str, str]) -> bool | str:
                 raise SettingsError(f'{name}: cannot read {path}')
             return path
     return True
+
+
+def _cert(certificate: str | None, key: str | None) -> Cert | None:
+    if certificate is None:
+        if key is not None:
+            raise SettingsError('DXF_KEY is set, but DXF_CERT is not')
+        return None
+    try:
+        return check_certificate(certificate if key is None else (certificate, key))
+    except DXFCertificateError as error:
+        name = 'DXF_CERT' if error.path == certificate else 'DXF_KEY'
+        hint = '; DXF_KEY names the file of the key' if error.reason == KEYLESS else ''
+        raise SettingsError(f'{name}: {error}{hint}') from None
+
+
+def _proxies(environ: Mapping[str, str]) -> Proxies:
+    """Read the proxies; the one by which the registry would be reached must be right."""
+    proxies = read_proxies(environ)
+    host = check_registry(environ.get('DXF_HOST', ''))
+    scheme = 'http' if environ.get('DXF_INSECURE') == '1' else 'https'
+    address = '' if is_folder(host) else proxies.of(f'{scheme}://{host}/')
+    try:
+        if address:
+            check_proxy(address)
+    except DXFInvalidNameError as error:
+        own = f'{scheme.upper()}_PROXY'
+        name = own if environ.get(own.lower(), environ.get(own)) else 'ALL_PROXY'
+        raise SettingsError(f'{name}: {error}') from None
+    return proxies
 
 
 def _chunk_size(value: str | None) -> int | None:

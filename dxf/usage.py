@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dxf import commands
-from dxf.commands import Job
+from dxf import commands, copy_commands, login_commands
+from dxf.job import Job
 from dxf.progress import MODES
 
 COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN',
-          'DXF_AUTH_HOST', 'DXF_TIMEOUT', 'DXF_RETRIES', 'DXF_SKIPTLSVERIFY', 'DXF_TLSVERIFY', 'REQUESTS_CA_BUNDLE')
+          'DXF_AUTH_HOST', 'DXF_TIMEOUT', 'DXF_RETRIES', 'DXF_DEBUG', 'DXF_SKIPTLSVERIFY', 'DXF_TLSVERIFY',
+          'REQUESTS_CA_BUNDLE', 'DXF_CERT', 'DXF_KEY', 'HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 """The variables that matter to every command."""
 
 
@@ -69,6 +70,7 @@ DELETE = ('pull', 'delete')
 _STDIN = '\nWithout any, a manifest is read from standard input.'
 _PROGRESS = Option(('--progress',), 'what to show on standard error: bars, a line every 10 s, JSON lines, nothing',
                    MODES)
+_JSON = Option(('--json',), 'print JSON, an object a line')
 _BLOBS = '<repo> [<hash>|<@alias>...]'
 
 COMMANDS = (
@@ -79,7 +81,8 @@ COMMANDS = (
             'dxf push-blob fred/datalogger logger.dat @may15-readings\n'
             '  tar c . | dxf push-blob fred/backup - @nightly',
             PUSH, ('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
-            (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'), _PROGRESS)),
+            (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'), _PROGRESS,
+             _JSON)),
     Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
             'Write blobs, given by their hash or by an alias, to standard output.\n'
             'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'
@@ -90,11 +93,11 @@ COMMANDS = (
                     'go on with one that broke off', 'FILE'), _PROGRESS)),
     Command('blob-size', commands.blob_size, _BLOBS, 1, None,
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
-            'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',)),
+            'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('mount-blob', commands.mount_blob, '<repo> <from-repo> <hash> [@alias]', 3, 4,
             'Make a blob of another repository one of this, without moving its bytes.\n'
             'Optionally give it a name (alias). Its hash is printed.',
-            'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',)),
+            'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',), (_JSON,)),
     Command('del-blob', commands.del_blob, _BLOBS, 1, None,
             'Delete blobs, given by their hash or by an alias.\n'
             'Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
@@ -103,35 +106,50 @@ COMMANDS = (
     Command('set-alias', commands.set_alias, '<repo> <alias> <hash>|<file>...', 3, None,
             'Give a name (alias) to a set of blobs that the registry has, and print the manifest.\n'
             'Each is given by its hash, or by a file with the same content (with a path separator: ./logger.dat).',
-            'dxf set-alias fred/datalogger may15-readings ./logger.dat', PUSH, ('DXF_SCHEMA',)),
+            'dxf set-alias fred/datalogger may15-readings ./logger.dat', PUSH, ('DXF_SCHEMA',),
+            (Option(('--if-absent',), 'only where there is no such alias; sure on folders and registries that heed it'),
+             Option(('--if-match',), 'only where the alias names the manifest of this digest', 'DIGEST'), _JSON)),
     Command('get-alias', commands.get_alias, '<repo> [<alias>...]', 1, None,
             'Print the hashes of the blobs that aliases name, one a line.' + _STDIN,
-            'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',)),
+            'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('del-alias', commands.del_alias, '<repo> <alias>...', 2, None,
             'Delete aliases, and print the hashes of the blobs that they named.\n'
             'The blobs stay: use del-blob for them. Other aliases of the same manifest go with it.',
-            'dxf del-alias fred/datalogger may15-readings', DELETE),
+            'dxf del-alias fred/datalogger may15-readings', DELETE, (), (_JSON,)),
     Command('get-digest', commands.get_digest, '<repo> [<alias>...]', 1, None,
             "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN,
-            'dxf get-digest library/alpine latest', PULL, ('DXF_PLATFORM',)),
+            'dxf get-digest library/alpine latest', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('get-manifest', commands.get_manifest, '<repo> <alias>...', 2, None,
             'Print the manifests of aliases, exactly as they are stored.',
-            'dxf get-manifest fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',)),
+            'dxf get-manifest fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
+    Command('get-manifest-digest', commands.get_manifest_digest, '<repo> <alias>...', 2, None,
+            'Print the digests of the manifests that aliases name, by one request each.',
+            'dxf get-manifest-digest fred/datalogger may15-readings', PULL, (), (_JSON,)),
+    Command('inspect', commands.inspect, '<repo> <alias>', 2, 2,
+            'Print what an alias names: digest, media type, size, annotations, blobs.\n'
+            'Of a multi-platform alias the platforms are printed, unless DXF_PLATFORM chooses one.',
+            'dxf inspect fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
+    Command('verify', commands.verify, '<repo> <file>... <alias>', 3, None,
+            'Compare files with the blobs that an alias names, in their order.\n'
+            'Nothing is fetched but the manifest. Status 0 means that they are the same, 1 that they are not.',
+            'dxf verify fred/datalogger logger.dat may15-readings', PULL, ('DXF_PLATFORM',)),
     Command('list-aliases', commands.list_aliases, '<repo>', 1, 1,
             'Print the aliases of a repository, one a line.',
-            'dxf list-aliases fred/datalogger', PULL),
+            'dxf list-aliases fred/datalogger', PULL, (),
+            (Option(('--sort',), 'in order; else as the registry gives them out'),
+             Option(('--prefix',), 'those alone that begin so', 'TEXT'), _JSON)),
     Command('list-repos', commands.list_repos, '', 0, 0,
             'Print the repositories of the registry, one a line.\n'
             'Not all registries offer that.',
-            'dxf list-repos'),
-    Command('copy', commands.copy, '<repo> [<alias>...]', 1, None,
+            'dxf list-repos', (), (), (_JSON,)),
+    Command('copy', copy_commands.copy, '<repo> [<alias>...]', 1, None,
             'Copy aliases and all that they lead to, byte for byte, to another registry or repository.\n'
             'What is there is not sent again, so that a copy that broke off can be repeated. The digests of the\n'
             'manifests, equal on both sides, are printed.',
             'dxf copy fred/datalogger may15 --to registry.example.com\n'
             '  dxf copy fred/datalogger --all --to oci:/media/usb/blobs',
             PULL, ('DXF_TO_USERNAME', 'DXF_TO_PASSWORD', 'DXF_TO_AUTHORIZATION', 'DXF_TO_TOKEN', 'DXF_TO_INSECURE',
-                   'DXF_TO_TLSVERIFY', 'DXF_JOBS', 'DXF_PROGRESS'),
+                   'DXF_TO_TLSVERIFY', 'DXF_TO_CERT', 'DXF_TO_KEY', 'DXF_JOBS', 'DXF_PROGRESS'),
             (Option(('--to',), 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder', 'HOST', True),
              Option(('--to-repo',), 'the repository there; the same by default', 'REPO'),
              Option(('--to-alias',), 'the name there; the same by default', 'ALIAS'),
@@ -139,15 +157,25 @@ COMMANDS = (
              Option(('--referrers',), 'copy what refers to it too: signatures, attestations and the like'),
              Option(('--all',), 'copy all aliases of the repository'),
              Option(('--dry-run',), 'print what would be copied, and what is there (skip), with sizes; copy nothing'),
-             _PROGRESS)),
-    Command('gc', commands.gc, '<repo>', 1, 1,
+             _PROGRESS, _JSON)),
+    Command('gc', copy_commands.gc, '<repo>', 1, 1,
             'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
             'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
             'DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete', (), (),
-            (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),)),
-    Command('auth', commands.auth, '<repo> <action>...', 2, None,
+            (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),
+             _JSON)),
+    Command('login', login_commands.login, '', 0, 0,
+            'Check a user name and a password, and store them for DXF_HOST, where docker login does.\n'
+            'A helper that is configured there keeps them; else the file holds them, readable for you alone.',
+            'dxf login --username=fred --password-stdin < password', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'),
+            (Option(('--username',), 'the user name; asked for by default', 'USER'),
+             Option(('--password-stdin',), 'read the password from standard input; asked for by default'))),
+    Command('logout', login_commands.logout, '', 0, 0,
+            'Forget the user name and the password that are stored for DXF_HOST.',
+            'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE')),
+    Command('auth', login_commands.auth, '<repo> <action>...', 2, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
             'An action is pull, push, delete or *.\n'
             'Registries that give no tokens print none; a wrong password is an error all the same.',
-            'DXF_TOKEN=$(dxf auth fred/datalogger pull)'),
+            'DXF_TOKEN=$(dxf auth fred/datalogger pull)', (), (), (_JSON,)),
 )

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from types import TracebackType
 
 PIECE = 256 << 10
+HEARD = 4 << 20
+"""Bytes of all clients together that are remembered."""
+
 IN_FLIGHT = 256 << 10
 """Bytes that the system may hold for a client which does not read: they count as received."""
 
@@ -36,7 +39,7 @@ class _Due:
 class CountingProxy:
     """A proxy on a free port of 127.0.0.1, as a context manager.
 
-    ``connections`` are counted one by one; :meth:`clear` forgets what was counted.
+    ``connections`` are counted one by one, and ``heard`` is what the clients said first; :meth:`clear` forgets both.
 
     :param target: ``localhost:PORT`` of the registry
     :param pace: bytes a second that each connection carries at most, in either direction
@@ -47,6 +50,7 @@ class CountingProxy:
         host, _, port = target.rpartition(':')
         self._target = host, int(port)
         self.connections: list[Carried] = []
+        self.heard = bytearray()
         self._due: list[_Due] = []
         self._counting = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -80,6 +84,7 @@ class CountingProxy:
         """Count from nothing again, and forget what was to be done."""
         with self._counting:
             self.connections.clear()
+            self.heard.clear()
             self._due.clear()
 
     def after_up(self, size: int, action: Callable[[], object]) -> None:
@@ -118,6 +123,7 @@ class CountingProxy:
             while piece := source.recv(PIECE):
                 with self._counting:
                     setattr(carried, direction, getattr(carried, direction) + len(piece))
+                    self.heard += piece[:HEARD - len(self.heard)] if direction == 'up' else b''
                     self._do_what_is_due()
                 sink.sendall(piece)
                 if self._pace is not None:

@@ -34,6 +34,7 @@ class Registry:
 
     :param directory: where it keeps its configuration, its log (``log``) and its data (``storage``).
     :param tls: speak https with this certificate.
+    :param clients: whose client certificates it demands.
     :param users: user name to password: Basic authentication.
     :param tokens: Bearer authentication with tokens from this server, which must be running.
     :param schema1: accept schema 1 manifests too.
@@ -43,7 +44,7 @@ class Registry:
     One that was stopped may be entered again: it then serves what it has on the port that it had.
     """
 
-    def __init__(self, directory: Path, *, tls: Certificates | None = None,
+    def __init__(self, directory: Path, *, tls: Certificates | None = None, clients: Certificates | None = None,
                  users: Mapping[str, str] | None = None, tokens: TokenServer | None = None,
                  schema1: bool = False, storage: Path | None = None, secret: str | None = None) -> None:
         self.directory = directory
@@ -52,6 +53,7 @@ class Registry:
         self.insecure = tls is None
         self.host = ''
         self._tls = tls
+        self._clients = clients
         self._users = users
         self._tokens = tokens
         self._schema1 = schema1
@@ -125,6 +127,8 @@ class Registry:
         if self._tls is None:
             return http.client.HTTPConnection(self.host, timeout=READY_SECONDS)
         context = ssl.create_default_context(cafile=self._tls.ca)
+        if self._clients is not None:
+            context.load_cert_chain(self._clients.client, self._clients.client_key)
         return http.client.HTTPSConnection(self.host, timeout=READY_SECONDS, context=context)
 
     def _command(self, port: int) -> list[str]:
@@ -136,7 +140,8 @@ class Registry:
     def _configuration(self, port: int) -> dict[str, Any]:
         server: dict[str, Any] = {'addr': f'127.0.0.1:{port}', 'secret': self._secret}
         if self._tls is not None:
-            server['tls'] = {'certificate': self._tls.certificate, 'key': self._tls.key}
+            server['tls'] = {'certificate': self._tls.certificate, 'key': self._tls.key,
+                             **({} if self._clients is None else {'clientcas': [self._clients.ca]})}
         configuration: dict[str, Any] = {
             'version': 0.1,
             'log': {'level': 'error', 'accesslog': {'disabled': True}},

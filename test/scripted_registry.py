@@ -42,6 +42,7 @@ class Request:
     ``path`` has no query, and ``query`` is raw. ``body`` is whole for a hook; in the record it is empty where it was
     larger than :data:`KEPT`, and ``length`` tells how long it was. ``complete`` is False where the client stopped
     before its end, or the answer that was scripted did not take it all. ``connection`` numbers the connections from 1.
+    ``certified``: the client has shown a certificate.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Request:
     body: bytes = b''
     length: int = 0
     complete: bool = True
+    certified: bool = False
 
     @property
     def line(self) -> str:
@@ -137,6 +139,7 @@ class ScriptedRegistry:
     """A registry on a free port of 127.0.0.1, as a context manager.
 
     :param tls: speak https with this certificate.
+    :param asks: ask clients for a certificate of the same authority.
 
     A request is answered by the first of these that has something to say; ``None`` from a hook passes it on:
 
@@ -150,13 +153,13 @@ class ScriptedRegistry:
     raised when the context is left.
     """
 
-    def __init__(self, tls: Certificates | None = None) -> None:
+    def __init__(self, tls: Certificates | None = None, *, asks: bool = False) -> None:
         self.requests: list[Request] = []
         self.hook: Hook | None = None
         self.early: Hook | None = None
         self.memory = Memory()
         self._table: dict[tuple[str, str], list[Answer | Hook]] = defaultdict(list)
-        self._server = _Server(self, None if tls is None else tls.context())
+        self._server = _Server(self, None if tls is None else tls.context(asks))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.insecure = tls is None
         self.host = f'localhost:{self._server.server_address[1]}'
@@ -284,7 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         path, _, query = self.path.partition('?')
-        head = Request(self.command, path, query, self.headers, self.server.numbers[self.connection])
+        head = Request(self.command, path, query, self.headers, self.server.numbers[self.connection],
+                       certified=isinstance(self.connection, ssl.SSLSocket) and bool(self.connection.getpeercert()))
         registry = self.server.registry
         answer = registry.choose_early(head)
         request = self._read(head, None if answer is None else answer.take)

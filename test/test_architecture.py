@@ -18,10 +18,12 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'layout', 'garbage', 'connections', 'answers', 'layout_adapter', 'auth', 'session', 'source', 'bodies',
-         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing',
-         'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', '__init__', 'settings', 'console',
-         'progress', 'commands', 'usage', 'completion', 'faults', 'main', '__main__')
+         'layout', 'garbage', 'certificates', 'proxies', 'connections', 'answers', 'layout_adapter', 'auth',
+         'credential_helpers', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
+         'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
+         'blobs', 'client', 'copying', 'inspection', '__init__', 'settings', 'console', 'progress', 'job', 'operands',
+         'commands', 'copy_commands', 'login_commands', 'usage', 'completion', 'faults',
+         'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
@@ -35,7 +37,9 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('main', 'difflib'), ('main', 'completion'),
         ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
-        ('commands', 'layout'), ('commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file')}
+        ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
+        ('login_commands', 'credentials'), ('job', 'credentials'),
+        ('commands', 'inspection'), ('console', 'getpass')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 

@@ -77,7 +77,8 @@ def pages() -> dict[str, str]:
 @pytest.mark.parametrize(('name', 'text'), pages().items(), ids=pages())
 def test_pages_name_no_command_and_no_option_that_there_is_not(name: str, text: str) -> None:
     commands = {command.name: command for command in COMMANDS}
-    for used, rest in re.findall(r'\bdxf ([a-z]+(?:-[a-z]+)+|copy|gc|auth)\b([^`\n]*)', text):
+    single = '|'.join(command for command in commands if '-' not in command)
+    for used, rest in re.findall(rf'\bdxf ([a-z]+(?:-[a-z]+)+|{single})\b([^`\n]*)', text):
         assert used in commands, name
         flags = {flag for option in commands[used].options for flag in option.flags} | {'--help'}
         assert set(re.findall(r'(?<= )--[a-z-]+|(?<= )-[a-z]\b', rest.partition(' | ')[0])) <= flags, f'{name}: {rest}'

@@ -1,7 +1,6 @@
 """Memory: what dxf holds does not grow with what a server sends, nor with a blob.
 
-Blobs of 1 GiB by default; ``DXF_TEST_5GIB=1`` makes them 5 GiB. The peak is VmHWM of the process itself: ``ru_maxrss``
-begins with that of the process that started it, which is pytest.
+Blobs of 1 GiB by default; ``DXF_TEST_5GIB=1`` makes them 5 GiB.
 """
 
 import hashlib
@@ -9,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -18,11 +16,12 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from .certificates import Certificates
+from .measured import Dxf
 from .scripted_registry import Answer, Request, ScriptedRegistry
 
 BLOB = (5 if os.environ.get('DXF_TEST_5GIB') == '1' else 1) << 30
@@ -31,49 +30,6 @@ HUGE = 300
 """MiB of what should be small."""
 
 DIGEST = 'sha256:' + '0' * 64
-CHILD = """
-import sys
-from dxf.main import main
-status = main()
-with open('/proc/self/status') as file:
-    peak = next(line.split()[1] for line in file if line.startswith('VmHWM:'))
-with open(sys.argv[0] + '.peak', 'w') as file:
-    file.write(peak)
-sys.exit(status)
-"""
-
-
-class Dxf:
-    """Runs dxf, measured; ``status``, ``out``, ``lines`` (of stderr), ``peak`` (MB) and ``seconds`` tell how it went.
-
-    :param stdin: where its input comes from, nowhere by default
-    :param stdout: where its output goes in place of ``out``
-    """
-
-    def __init__(self, directory: Path, environ: dict[str, str], *args: str,
-                 stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int | IO[bytes] | None = subprocess.PIPE) -> None:
-        script = directory / 'child'
-        script.write_text(CHILD, encoding='utf-8')
-        start = time.monotonic()
-        done = subprocess.run([sys.executable, str(script), *args], stdin=stdin, stdout=stdout,
-                              stderr=subprocess.PIPE, timeout=100, check=False, cwd=Path(__file__).parents[1], env={
-                                  **_unmeasured(), 'PYTHONPATH': str(Path(__file__).parents[1]), 'DXF_RETRIES': '0',
-                                  'DXF_PROGRESS': '0', **environ})
-        self.seconds = time.monotonic() - start
-        self.status = done.returncode
-        self.out = done.stdout
-        self.lines = done.stderr.decode().splitlines()
-        self.peak = int(script.with_suffix('.peak').read_text(encoding='utf-8')) / 1000
-
-    def failed(self) -> bool:
-        """Say whether it failed as it should: one line, quickly and in little memory."""
-        return self.status not in (0, None) and len(self.lines) == 1 and self.lines[0].startswith('dxf: ') \
-            and self.seconds < 5 and self.peak < 100
-
-
-def _unmeasured() -> dict[str, str]:
-    """Return the environment, without what would have coverage's own memory counted as dxf's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith('COVERAGE_')}
 
 
 def of(registry: ScriptedRegistry, certificates: Certificates) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dxf.limits import TIMEOUT, Limits
+from dxf.proxies import Proxies
 from dxf.settings import OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_settings
 
 HOST = 'registry.example.com:5000'
@@ -46,11 +47,17 @@ READ = [
     ('DXF_SCHEMA', 'v2', 'schema', 'v2', 'schema 2'),
     ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
     ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
+    ('DXF_DEBUG', '1', 'debug', True, 'each request is told'),
     ('DXF_SKIPTLSVERIFY', '1', 'tlsverify', False, 'off'),
     ('DXF_SKIPTLSVERIFY', '0', 'tlsverify', True, 'only 1 turns it off'),
     ('DXF_SKIPTLSVERIFY', 'yes', 'tlsverify', True, 'only 1 turns it off'),
     ('DXF_TLSVERIFY', CA, 'tlsverify', CA, 'a file'),
     ('REQUESTS_CA_BUNDLE', CA, 'tlsverify', CA, 'a file'),
+    ('HTTPS_PROXY', 'http://proxy', 'proxies', Proxies('', 'http://proxy'), 'for https alone'),
+    ('https_proxy', 'proxy:1', 'proxies', Proxies('', 'proxy:1'), 'in lower case too'),
+    ('HTTP_PROXY', 'proxy', 'proxies', Proxies('proxy', ''), 'for http alone'),
+    ('ALL_PROXY', 'proxy', 'proxies', Proxies('proxy', 'proxy'), 'for both'),
+    ('NO_PROXY', 'a,b', 'proxies', Proxies('', '', 'a,b'), 'as it is'),
 ]
 
 MALFORMED = [
@@ -83,6 +90,12 @@ MALFORMED = [
     ('DXF_TLSVERIFY', '/nowhere/ca.pem', 'not there'),
     ('REQUESTS_CA_BUNDLE', '/nowhere/ca.pem', 'not there'),
     ('DXF_USERNAME', 'fred', 'no password'),
+    ('DXF_CERT', '/nowhere/my.pem', 'not there'),
+    ('DXF_CERT', CA, 'no PEM'),
+    ('DXF_KEY', CA, 'no certificate to it'),
+    ('HTTPS_PROXY', 'ftp://proxy', 'no kind of proxy'),
+    ('HTTPS_PROXY', 'http://fred:secret#@proxy', 'a character that ends the address'),
+    ('ALL_PROXY', 'socks5h://proxy', 'SOCKS'),
 ]
 
 
@@ -155,6 +168,7 @@ def test_no_secret_is_in_a_message() -> None:
 
 def test_every_variable_is_explained() -> None:
     assert all(text and text == text.strip() for text in VARIABLES.values())
-    assert {name for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} == {
-        name for name in VARIABLES if not name.startswith(OTHER)}
+    files = {'DXF_CERT', 'DXF_KEY'}  # which test_client_certificates makes
+    assert {name.upper() for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} | files == {
+        name for name in VARIABLES if not name.startswith((OTHER, 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'))}
     assert {OTHER + name for name in OTHERS} < set(VARIABLES)

@@ -79,8 +79,7 @@ def test_a_repository_that_is_none_is_rejected(command: str, repository: str, ca
                                                traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
                 'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
-                'copy': ['a', '--to', 'oci:b'],
-                'auth': ['pull']}
+                'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
     assert 'invalid repository' in line
 
@@ -204,6 +203,10 @@ SETTINGS = {
     'no such bundle': ('REQUESTS_CA_BUNDLE', '/nowhere/ca.pem'),
     'a bundle with an escape': ('REQUESTS_CA_BUNDLE', '/nowhere/\x1b[2J\n'),
     'a user name without a password': ('DXF_USERNAME', 'fred'),
+    'a key without a certificate': ('DXF_KEY', '/nowhere/my.key'),
+    'no such certificate': ('DXF_CERT', '/nowhere/my.pem'),
+    'a proxy of no kind': ('HTTP_PROXY', 'gopher://proxy'), 'a SOCKS proxy': ('HTTP_PROXY', 'socks5://proxy'),
+    'a proxy with a path': ('HTTP_PROXY', 'http://proxy/x'), 'a proxy with an escape': ('http_proxy', '\x1b[2J'),
 }
 
 
@@ -211,7 +214,7 @@ SETTINGS = {
 def test_a_variable_that_is_malformed_is_rejected_by_its_name(name: str, value: str,
                                                               capfd: pytest.CaptureFixture[str],
                                                               traffic: Traffic) -> None:
-    assert name in rejected(capfd, traffic, 'list-aliases', REPO, **{name: value})
+    assert name.upper() in rejected(capfd, traffic, 'list-aliases', REPO, **{name: value})
 
 
 @pytest.mark.parametrize('command', usage.COMMANDS, ids=lambda command: command.name)
@@ -228,7 +231,8 @@ def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: py
 COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None), 'mount-blob': (3, 4),
           'del-blob': (1, None), 'set-alias': (3, None), 'get-alias': (1, None), 'del-alias': (2, None),
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
-          'copy': (1, None), 'gc': (1, 1), 'auth': (2, None)}
+          'copy': (1, None), 'gc': (1, 1), 'get-manifest-digest': (2, None), 'inspect': (2, 2),
+          'verify': (3, None), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
@@ -349,7 +353,8 @@ def test_the_readme_has_a_row_for_each_variable() -> None:
 
 def test_readme_help_and_settings_name_the_same_variables(capfd: pytest.CaptureFixture[str]) -> None:
     def named(text: str) -> set[str]:
-        return set(re.findall(r'\b(?:DXF_[A-Z_]+|REQUESTS_CA_BUNDLE|XDG_STATE_HOME)\b', text))
+        return set(re.findall(r'\b(?:DXF_[A-Z_]+|REQUESTS_CA_BUNDLE|XDG_STATE_HOME|DOCKER_CONFIG|REGISTRY_AUTH_FILE|'
+                              r'[A-Z]+_PROXY)\b', text))
 
     assert named(README.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
     for command in usage.COMMANDS:
@@ -358,7 +363,7 @@ def test_readme_help_and_settings_name_the_same_variables(capfd: pytest.CaptureF
 
 
 def test_readme_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:
-    listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)?)\b', shown(capfd, '--help'), re.MULTILINE)
+    listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)*)\b', shown(capfd, '--help'), re.MULTILINE)
     rows = [cell.split()[1] for cell in first_cells(README.read_text()) if cell.startswith('dxf ')]
     assert set(rows) == {command.name for command in usage.COMMANDS} <= set(listed)
 

@@ -1,7 +1,8 @@
 """A real token server: the Docker token protocol over https, signing what docker-registry verifies.
 
 Owns who the users are, what they are granted, and a record of what was asked. The protocol is
-https://distribution.github.io/distribution/spec/auth/token/ and the token's form
+https://distribution.github.io/distribution/spec/auth/token/, with identity tokens
+https://distribution.github.io/distribution/spec/auth/oauth/, and the token's form
 https://distribution.github.io/distribution/spec/auth/jwt/.
 """
 
@@ -40,9 +41,9 @@ EVERYTHING = frozenset({'pull', 'push', 'delete', '*'})
 class TokenRequest:
     """One request as the token server saw it.
 
-    ``scopes`` has one entry for each ``scope=`` parameter, never split; ``service`` is empty and
-    ``authorization`` and ``user_agent`` are None where they were not sent; ``query`` is raw; ``connection``
-    numbers the TCP connections from 1.
+    ``scopes`` has one entry for each ``scope=`` parameter, never split, or what the one of a POST lists; ``service``
+    is empty and ``authorization`` and ``user_agent`` are None where they were not sent; ``query`` and ``body`` are
+    raw; ``connection`` numbers the TCP connections from 1.
     """
 
     scopes: tuple[str, ...]
@@ -51,6 +52,8 @@ class TokenRequest:
     user_agent: str | None
     query: str
     connection: int
+    method: str = 'GET'
+    body: str = ''
 
 
 class TokenServer:
@@ -68,7 +71,12 @@ class TokenServer:
     - ``backdate``: seconds by which ``iat``, ``nbf`` and ``exp`` are moved into the past. docker-registry
       2.8.2 accepts a token for 60 s after its ``exp`` (measured), so ``backdate = lifetime + 61`` or
       more makes an expired one; the answer's ``expires_in`` does not tell of it.
-    - ``answer_key``: the name under which the token is given: ``token``, ``access_token`` or ``both``.
+    - ``answer_key``: the name under which the token is given: ``token``, ``access_token`` or ``both``. To a POST it
+      is ``access_token`` always.
+    - ``identities``: identity token to the name of its user. A POST exchanges them, and a GET takes them in place of
+      the password of anybody.
+    - ``post_refusal``: the status for identity tokens that are not known, by which servers differ: 401 or 400.
+    - ``post_status``: the status for each POST where the server shall know no OAuth2, such as 404; else None.
     """
 
     def __init__(self, certificates: Certificates, users: dict[str, str] | None = None, *,
@@ -79,6 +87,9 @@ class TokenServer:
         self.lifetime = 300
         self.backdate = 0
         self.answer_key: Literal['token', 'access_token', 'both'] = 'token'
+        self.identities: dict[str, str] = {}
+        self.post_refusal = 401
+        self.post_status: int | None = None
         self.requests: list[TokenRequest] = []
         self.service = service
         self.issuer = issuer
@@ -106,9 +117,21 @@ class TokenServer:
         if request.authorization is None:
             return self._grant('', self.anonymous, request)
         user, password = _credentials(request.authorization)
-        if user not in self.users or self.users[user] != password:
+        user = self.identities.get(password, user)
+        if password not in self.identities and (user not in self.users or self.users[user] != password):
             return None
         return self._grant(user, self.grants.get(user, EVERYTHING), request)
+
+    def exchange(self, request: TokenRequest) -> dict[str, Any] | None:
+        """Record a POST; return the answer's JSON object, or None for an identity token that is not known."""
+        self.requests.append(request)
+        form = parse_qs(request.body, keep_blank_values=True)
+        user = self.identities.get(form.get('refresh_token', [''])[-1])
+        if user is None or form.get('grant_type') != ['refresh_token'] or not form.get('client_id'):
+            return None
+        answer = self._grant(user, self.grants.get(user, EVERYTHING), request)
+        return {'access_token': answer.get('access_token') or answer['token'], 'expires_in': self.lifetime,
+                'scope': ' '.join(request.scopes)}
 
     def token(self, user: str, *scopes: str) -> str:
         """Sign a token for a user without asking for a password."""
@@ -212,7 +235,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """HTTP/1.1, kept alive: GET /token, and nothing else."""
+    """HTTP/1.1, kept alive: GET and POST of /token, and nothing else."""
 
     protocol_version = 'HTTP/1.1'
     disable_nagle_algorithm = True
@@ -230,15 +253,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, _error('NOT_FOUND', 'tokens are at /token'))
             return
         query = parse_qs(url.query, keep_blank_values=True)
-        answer = self.server.tokens.answer(TokenRequest(
-            tuple(query.get('scope', ())), query.get('service', [''])[-1], self.headers.get('Authorization'),
-            self.headers.get('User-Agent'), url.query, self.server.number(self.connection)))
+        answer = self.server.tokens.answer(self._request(tuple(query.get('scope', ())), query))
         if answer is None:
             self._answer(HTTPStatus.UNAUTHORIZED, _error('UNAUTHORIZED', 'wrong user name or password'))
         else:
             self._answer(HTTPStatus.OK, answer)
 
     do_GET = _get
+
+    def _post(self) -> None:
+        tokens = self.server.tokens
+        body = self.rfile.read(int(self.headers.get('Content-Length', '0'))).decode()
+        if urlsplit(self.path).path != '/token':
+            self._answer(HTTPStatus.NOT_FOUND, _error('NOT_FOUND', 'tokens are at /token'))
+            return
+        form = parse_qs(body, keep_blank_values=True)
+        answer = tokens.exchange(self._request(tuple(' '.join(form.get('scope', ())).split()), form, body))
+        if tokens.post_status is not None:
+            self._answer(HTTPStatus(tokens.post_status), _error('UNSUPPORTED', 'no POST here'))
+        elif answer is None:
+            self._answer(HTTPStatus(tokens.post_refusal), {'error': 'invalid_grant'})
+        else:
+            self._answer(HTTPStatus.OK, answer)
+
+    do_POST = _post
+
+    def _request(self, scopes: tuple[str, ...], parameters: dict[str, list[str]], body: str = '') -> TokenRequest:
+        """Return the request that was read, for the record."""
+        return TokenRequest(scopes, parameters.get('service', [''])[-1], self.headers.get('Authorization'),
+                            self.headers.get('User-Agent'), urlsplit(self.path).query,
+                            self.server.number(self.connection), self.command, body)
 
     def _answer(self, status: HTTPStatus, document: dict[str, Any]) -> None:
         body = json.dumps(document).encode()

@@ -18,7 +18,8 @@ PAGE = Path(__file__).resolve().parent.parent / 'share' / 'man' / 'man1' / 'dxf.
 
 STATUSES = {'0': 'stored, or verified and complete', '1': 'failed', '2': 'wrong usage, or not found',
             '13': 'unauthorised', '130': 'interrupted', '141': 'nobody reads standard output any more'}
-FILES = {'~/.local/state/dxf/uploads': 'what push-blob --resume remembers'}
+FILES = {'~/.docker/config.json': 'credentials that docker login, or dxf login, has stored',
+         '~/.local/state/dxf/uploads': 'what push-blob --resume remembers'}
 
 
 def escaped(text: str) -> str:

@@ -1,0 +1,137 @@
+"""Credential helpers: the programs by which docker and podman keep credentials in a keychain, and how to talk to them.
+
+https://github.com/docker/docker-credential-helpers#development
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Timer
+
+from dxf.documents import load_object, member
+from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
+
+PREFIX = 'docker-credential-'
+SECONDS = 30.0
+"""How long a helper may take: somebody may have to type the password of the keychain."""
+
+LONGEST_ANSWER = 64 << 10
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*', re.ASCII)
+_NOT_FOUND = 'credentials not found'
+
+
+class CredentialHelper:
+    """A program that keeps credentials.
+
+    :param name: what follows ``docker-credential-`` in the program's name
+    :param environ: the environment to find it, and to run it, in
+    :param seconds: that it may take
+    :raises DXFCredentialsError: no program can have that name
+    """
+
+    def __init__(self, name: str, environ: Mapping[str, str], seconds: float = SECONDS) -> None:
+        if _NAME.fullmatch(name) is None:
+            raise DXFCredentialsError(f'{PREFIX}{name[:50]!r} is no name of a credential helper')
+        self.program = PREFIX + name
+        self._environ = environ
+        self._seconds = seconds
+
+    def get(self, server: str) -> tuple[str, str] | None:
+        """Return the user name and the secret that are kept for a server; ``None`` where there are none.
+
+        :raises DXFCredentialsError: the helper is missing, fails, takes too long or answers nonsense
+        """
+        status, answer = self._run('get', server)
+        if status != 0 and answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
+            return None
+        self._check(status)
+        try:
+            document = load_object(answer)
+            username, secret = member(document, 'Username', str), member(document, 'Secret', str)
+        except DXFInvalidDocumentError:
+            raise DXFCredentialsError(f'{self.program} answered something else than a credential') from None
+        return (username, secret) if secret else None
+
+    def store(self, server: str, username: str, secret: str) -> None:
+        """Have a credential be kept.
+
+        :raises DXFCredentialsError: the helper is missing, fails or takes too long
+        """
+        self._check(self._run('store', json.dumps(
+            {'ServerURL': server, 'Username': username, 'Secret': secret}))[0])
+
+    def erase(self, server: str) -> None:
+        """Have the credential for a server be kept no longer; it is no error where there is none.
+
+        :raises DXFCredentialsError: the helper is missing, fails or takes too long
+        """
+        status, answer = self._run('erase', server)
+        if not answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
+            self._check(status)
+
+    def _check(self, status: int) -> None:
+        if status != 0:  # what it printed may be, or hold, a secret
+            raise DXFCredentialsError(f'{self.program} failed with status {status}')
+
+    def _run(self, action: str, given: str) -> tuple[int, bytes]:
+        """Run it; return its exit status, and what it printed."""
+        program = shutil.which(self.program, path=self._environ.get('PATH'))
+        if program is None:
+            raise DXFCredentialsError(f'{self.program} is not installed, or not on PATH')
+        try:
+            process = subprocess.Popen([program, action], env=dict(self._environ), stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        except OSError as error:
+            raise DXFCredentialsError(f'cannot run {self.program}: {error.strerror}') from None
+        with process:
+            timer = _Alarm(self._seconds, process)
+            try:
+                answer = self._talk(process, given)
+            finally:
+                timer.end()
+        if timer.rang:
+            raise DXFCredentialsError(f'{self.program} took more than {self._seconds:g} s')
+        return process.returncode, answer
+
+    def _talk(self, process: 'subprocess.Popen[bytes]', given: str) -> bytes:
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(given.encode('utf-8'))
+            process.stdin.close()
+        answer = process.stdout.read(LONGEST_ANSWER + 1)
+        if len(answer) > LONGEST_ANSWER:
+            _kill(process)
+            raise DXFCredentialsError(f'{self.program} answered something else than a credential')
+        process.wait()
+        return answer
+
+
+class _Alarm:
+    """Kills a process, and what it started, in so many seconds."""
+
+    def __init__(self, seconds: float, process: 'subprocess.Popen[bytes]') -> None:
+        self.rang = False
+        self._process = process
+        self._timer = Timer(seconds, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _ring(self) -> None:
+        self.rang = True
+        _kill(self._process)
+
+    def end(self) -> None:
+        """Let it be; a process that still runs is killed, as whoever asked it has given up."""
+        self._timer.cancel()
+        if self._process.poll() is None:
+            _kill(self._process)
+
+
+def _kill(process: 'subprocess.Popen[bytes]') -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

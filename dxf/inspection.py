@@ -1,0 +1,84 @@
+"""Inspection: what an alias holds, and whether local files hold the same, without fetching a blob.
+
+How a manifest is read is not known here.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from dxf.client import DXF
+from dxf.documents import Json, load_object
+from dxf.manifests import ImageManifest, Index, media_type_of
+from dxf.names import hash_file
+
+
+class Inspection(NamedTuple):
+    """What an alias names.
+
+    ``size`` is the sum of its blobs' bytes, ``None`` for an index; ``blobs`` have ``digest``, ``size`` and
+    ``mediaType``, ``platforms`` are the digests of an index's manifests, by platform.
+    """
+
+    digest: str
+    media_type: str
+    size: int | None
+    blobs: tuple[dict[str, Json], ...]
+    platforms: dict[str, str]
+    annotations: dict[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the same as lines for people."""
+        yield f'digest {self.digest}'
+        yield f'type {self.media_type}'
+        if self.size is not None:
+            yield f'size {self.size}'
+        for key, value in self.annotations.items():
+            yield f'annotation {key}={value}'
+        for platform, digest in self.platforms.items():
+            yield f'platform {platform} {digest}'
+        for blob in self.blobs:
+            yield f'blob {blob["digest"]} {blob["size"]}'
+
+    def document(self) -> dict[str, Json]:
+        """Return the same as a JSON object."""
+        return {'digest': self.digest, 'mediaType': self.media_type, 'size': self.size, 'blobs': list(self.blobs),
+                'platforms': self.platforms, 'annotations': self.annotations}
+
+
+def inspect(repository: DXF, alias: str, platform: str | None = None) -> Inspection:
+    """Return what an alias names.
+
+    :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's image
+    :raises DXFHTTPError: the registry refused; 404 where there is no such alias
+    :raises DXFPlatformDataNotFound: the alias has nothing for ``platform``
+    """
+    manifest: Any = repository.resolve(alias, platform)
+    document = load_object(manifest.text)
+    annotations = document.get('annotations')
+    named = {key: str(value) for key, value in annotations.items()} if isinstance(annotations, dict) else {}
+    media_type = media_type_of(manifest.text)
+    if isinstance(manifest, Index):
+        platforms = {name: entry.digest for name, entry in repository.platforms(manifest).items()}
+        return Inspection(manifest.digest, media_type, None, (), platforms, named)
+    if isinstance(manifest, ImageManifest):
+        blobs: list[dict[str, Any]] = [{'digest': blob.digest, 'size': blob.size, 'mediaType': blob.media_type}
+                                       for blob in manifest.layers]
+    else:
+        blobs = [{'digest': digest, 'size': size} for digest, size in repository.get_alias(
+            manifest=manifest.text, sizes=True)]
+    return Inspection(manifest.digest, media_type, sum(blob['size'] for blob in blobs), tuple(blobs), {}, named)
+
+
+def differences(repository: DXF, alias: str, files: Sequence[str], platform: str | None = None) -> list[str]:
+    """Return in what local files differ from the blobs that an alias names, in their order: a sentence each.
+
+    :param files: their paths
+    :raises OSError: a file cannot be read
+    """
+    blobs = repository.get_alias(alias, platform=platform)
+    if isinstance(blobs, dict):
+        return [f'the alias has several platforms: choose one of {", ".join(sorted(blobs))}']
+    found = [f'{file} is not {blob}' for file, blob in zip(files, blobs, strict=False) if hash_file(file) != blob]
+    if len(files) != len(blobs):
+        found.append(f'the alias names {len(blobs)} blobs, and {len(files)} files were given')
+    return found

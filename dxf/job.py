@@ -1,0 +1,108 @@
+"""Jobs: a command that is to be run, and how it reaches its registry, with whose credential.
+
+What it does there is not known here.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import dxf
+from dxf import console
+from dxf.exceptions import DXFAuthInsecureError
+from dxf.settings import OTHER, Settings, read_other_settings, uses_own
+
+
+class UsageError(Exception):
+    """Operands that cannot be right."""
+
+
+class Job(NamedTuple):
+    """A command that is to be run: its settings, what it may ask a token for, and its operands."""
+
+    settings: Settings
+    actions: tuple[str, ...]
+    repository: str | None
+    operands: list[str]
+    options: Mapping[str, Any]
+    environ: Mapping[str, str]
+    used: dict[str, Callable[[], str | None]]
+    """By host, what tells of another credential than that of the settings."""
+
+    prefix: str = 'DXF_'
+    """How the names of the variables begin that the settings come from."""
+
+    def tell(self, key: str, result: Any, **named: Any) -> None:
+        """Print a result, one item a line; with ``--json`` as an object a line.
+
+        :param key: the result's in that object, where it is not one by platform
+        :param named: what else is in it
+        """
+        if not self.options['json']:
+            console.say(result)
+            return
+        named['platforms' if isinstance(result, dict) else key] = result
+        console.say_json(named)
+
+    @property
+    def credential(self) -> str:
+        """Say which credential was used, without its value."""
+        host = self.options.get('to')
+        own = self._credential(self.settings)
+        if host is None or uses_own(self.environ, host):
+            return own
+        other = self._credential(read_other_settings(self.environ, host)).replace('DXF_', OTHER)
+        return f'for {self.settings.host}, {own}; for {host}, {other}'
+
+    def _credential(self, settings: Settings) -> str:
+        return self.used.get(settings.host, lambda: None)() or settings.credential
+
+    def registry(self) -> Any:
+        """Return the registry, or the repository where the command names one; no request is made."""
+        settings = self.settings
+        if settings.insecure and (settings.username or settings.authorization):
+            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {self.prefix}INSECURE, or the '
+                                       'credentials')
+        options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
+        idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
+        registry: Any
+        if self.repository is None:
+            registry = dxf.DXFBase(settings.host, *options)
+        else:
+            registry = dxf.DXF(settings.host, self.repository, *options)
+            registry._schema = settings.schema or registry._schema
+            registry._jobs = settings.jobs
+        registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
+        registry._cert, registry._proxies = settings.cert, settings.proxies
+        if settings.token is not None:
+            registry.token = settings.token
+        return registry
+
+    def _auth(self) -> Callable[[Any, Any], Any] | None:
+        """Return what answers a challenge: the first with all that the command will need, later ones as they are.
+
+        Nothing does over http, nor where a token is all that there is. Without a credential of dxf's own, what docker
+        login and the like have stored is used.
+        """
+        settings = self.settings
+        if settings.insecure or settings.token is not None and not (settings.username or settings.authorization):
+            return None
+        if not settings.has_credential:
+            return self.stored_credentials(self.actions)
+        actions = [self.actions]
+
+        def answer(registry: Any, response: Any) -> None:
+            registry.authenticate(settings.username, settings.password, actions.pop() if actions else None,
+                                  response=response, authorization=settings.authorization)
+        return answer
+
+
+    def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
+        """Return what answers challenges with what is stored.
+
+        :param actions: what the first token is to allow; none for what the challenge asks for
+        """
+        from dxf import credentials
+        stored = credentials.StoredCredentials({**os.environ, **self.environ}, actions or None, console.complain)
+        self.used[self.settings.host] = lambda: stored.place and f'the credential used is that in {stored.place}'
+        return stored

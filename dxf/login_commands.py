@@ -1,0 +1,81 @@
+"""Commands that are about credentials: one function a subcommand.
+
+Where credentials are kept is not known here.
+"""
+
+import os
+from typing import Any
+
+from dxf import console
+from dxf.exceptions import DXFError
+from dxf.job import Job, UsageError
+from dxf.names import check_registry, is_folder
+
+
+def auth(job: Job) -> None:
+    """Print a token, where the registry gives any; over http none does."""
+    settings = job.settings
+    with job.registry() as repository:
+        token = None if settings.insecure else repository.authenticate(
+            settings.username, settings.password, job.operands, authorization=settings.authorization
+        ) if settings.has_credential else job.stored_credentials(job.operands)(repository, None)
+        if token is None:  # then the credentials are yet untried
+            repository.api_version_check()
+        else:
+            job.tell('token', token)
+
+
+def login(job: Job) -> None:
+    """Check a user name and a password, and store them where docker login does."""
+    username, password = _given_credential(job)
+    checked = job._replace(settings=job.settings._replace(username=username, password=password, authorization=None,
+                                                          token=None))
+    job.used[job.settings.host] = lambda: 'nothing was stored'
+    with checked.registry() as registry:
+        token = registry.authenticate(username, password)
+        if token is None and registry.token is None and not registry._headers:
+            raise DXFError('the registry asks for no credential: nothing was stored')
+        if token is None:
+            registry.api_version_check()
+    console.say(f'stored in {_credential_files(job)[0].store(_server(job), username, password)}')
+
+
+def logout(job: Job) -> None:
+    """Forget the credential of a registry, wherever it is stored."""
+    server = _server(job)
+    if not [file for file in _credential_files(job) if file.erase(server)]:
+        console.say(f'no credential is stored for {server}')
+
+
+def _server(job: Job) -> str:
+    """Return the host that credentials are stored for."""
+    if is_folder(job.settings.host):
+        raise UsageError('a folder asks for no credential')
+    return check_registry(job.settings.host)
+
+
+def _credential_files(job: Job) -> list[Any]:
+    from dxf import credentials
+    environ = {**os.environ, **job.environ}
+    return [credentials.CredentialFile(path, environ) for path in credentials.files_of(environ)]
+
+
+def _given_credential(job: Job) -> tuple[str, str]:
+    """Return user name and password: from the options, the settings, or whoever sits at the terminal."""
+    _server(job)
+    username = job.options['username'] or job.settings.username
+    is_piped = job.options['password_stdin']
+    if not username and (is_piped or not console.is_person()):
+        raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')
+    username = username or console.ask('User name: ')
+    if is_piped:
+        password = console.read().removesuffix('\n').removesuffix('\r')
+    elif job.settings.password is not None and username == job.settings.username:
+        password = job.settings.password
+    elif console.is_person():
+        password = console.ask_secretly('Password: ')
+    else:
+        raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
+    if not username or not password:
+        raise UsageError('a user name and a password are needed')
+    return username, password

@@ -1,0 +1,99 @@
+"""Operands: what stands behind a command, checked and turned into what it means, before the first request."""
+
+import errno
+import os
+import stat
+from typing import Any, NamedTuple
+
+from dxf import console
+from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.job import Job, UsageError
+from dxf.names import check_alias, check_platform, check_registry, complete_digest, repository_at
+
+
+class Target(NamedTuple):
+    """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input."""
+
+    digest: str | None = None
+    alias: str | None = None
+    manifest: str | None = None
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """What it is called in an answer as JSON."""
+        return {'digest': self.digest} if self.digest is not None else {'alias': self.alias}
+
+    def blobs(self, registry: Any, platform: str | None, sizes: bool = False) -> Any:
+        """Return the digests of the blobs; by platform for a multi-platform alias."""
+        if self.digest is not None:
+            return [(self.digest, registry.blob_size(self.digest)) if sizes else self.digest]
+        return registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform)
+
+
+def alias(name: str) -> str:
+    """Return an alias."""
+    try:
+        return check_alias(name)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def at_alias(operand: str) -> str:
+    """Return the alias behind an ``@``."""
+    if not operand.startswith('@'):
+        raise UsageError(f'invalid alias {operand!r}: write it with an @ before it')
+    return alias(operand[1:])
+
+
+def digest(operand: str, other: str = '', meaning: str = '') -> str:
+    """Return the digest that an operand is; the message for one that is none names what ``other`` would mean."""
+    try:
+        return complete_digest(operand)
+    except DXFError as error:
+        hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
+        raise UsageError(f'{error}{hint}') from None
+
+
+def repository(operand: str, host: str) -> str:
+    """Return the name by which a registry knows a repository."""
+    try:
+        return repository_at(check_registry(host), operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def file(operand: str) -> str:
+    """Return the path of a file that can be read; it is not opened, as it may be a pipe."""
+    try:
+        reason = errno.EISDIR if stat.S_ISDIR(os.stat(operand).st_mode) else \
+            errno.EACCES if not os.access(operand, os.R_OK) else 0
+    except OSError as error:
+        reason = error.errno or errno.EIO
+    except ValueError:  # a NUL character
+        reason = errno.EINVAL
+    if reason:
+        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}')
+    return operand
+
+
+def platform_of(operand: str) -> str:
+    """Return a platform."""
+    try:
+        return check_platform(operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def targets(job: Job) -> list[Target]:
+    """Return what the operands name; without operands, the manifest on standard input."""
+    if not job.operands:
+        return [Target(manifest=console.read())]
+    return [Target(alias=at_alias(operand)) if operand.startswith('@') else
+            Target(digest=digest(operand, f'@{operand}', 'an alias')) for operand in job.operands]
+
+
+def aliases(job: Job) -> list[Target]:
+    """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
+    if not job.operands:
+        return [Target(manifest=console.read())]
+    return [Target(alias=alias(operand)) for operand in job.operands]
