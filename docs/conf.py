@@ -26,8 +26,10 @@ highlight_language = 'text'
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented'
-# Every name that a docstring gives must lead somewhere, but for the standard library's and other packages'.
-nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'), ('py:class', r'dxf\.blobs\.BlobStore')]  # that is DXF's half
+# Every name that a docstring gives must lead somewhere, but for the standard library's and other packages', and classes
+# that appear in signatures alone.
+nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'),
+                        ('py:class', r'dxf\.(blobs\.BlobStore|manifests\.Descriptor)')]
 
 
 def fill(app: Sphinx, name: str, source: list[str]) -> None:

@@ -127,6 +127,7 @@ def _add_operand(parser: argparse.ArgumentParser, word: str) -> None:
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     how: dict[str, Any] = {'action': 'store_true'} if not option.value else {'metavar': option.value} if \
         isinstance(option.value, str) else {'choices': option.value}
+    how |= {'action': 'append'} if option.many else {}
     added = parser.add_argument(*option.flags, help=' '.join(option.purpose.split()), **how)
     if isinstance(option.value, str):
         _complete(added, option.value)

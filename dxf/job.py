@@ -47,7 +47,7 @@ class Job(NamedTuple):
     @property
     def credential(self) -> str:
         """Say which credential was used, without its value."""
-        host = self.options.get('to')
+        host = self.options['to'] if 'to_repo' in self.options else None
         own = self._credential(self.settings)
         if host is None or uses_own(self.environ, host):
             return own

@@ -113,7 +113,7 @@ class Layout:
     def _read(self, name: str) -> bytes | None:
         try:
             with open(self.path(name), 'rb') as file:
-                return file.read(LONGEST_INDEX)
+                return file.read(min(os.fstat(file.fileno()).st_size, LONGEST_INDEX))
         except FileNotFoundError:
             return None
 

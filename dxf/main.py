@@ -104,6 +104,7 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     for option in command.options:
         how: dict[str, Any] = {'action': 'store_true'} if not option.value else {'metavar': option.value} if \
             isinstance(option.value, str) else {'choices': option.value}
+        how |= {'action': 'append'} if option.many else {}
         parser.add_argument(*option.flags, help=option.purpose, **how)
     return parser
 

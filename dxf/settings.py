@@ -51,12 +51,15 @@ VARIABLES = {
     'DXF_TO_KEY': 'and of its key',
     'DOCKER_CONFIG': 'folder of the config.json in which docker login stores credentials (default ~/.docker)',
     'REGISTRY_AUTH_FILE': 'file in which podman login stores them; looked into first',
+    'SOURCE_DATE_EPOCH': 'seconds since 1970: when push-files and attach say that it was (default now)',
     'XDG_STATE_HOME': 'folder for what push-blob --resume remembers (default ~/.local/state)',
 }
 """Every variable that dxf reads, with the text that the help prints for it."""
 
 
 MOST_JOBS = 64
+LAST_DATE = 253402300799
+"""The end of the year 9999, the last that RFC 3339 can write."""
 
 _EXAMPLE = 'such as registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
@@ -279,6 +282,20 @@ def _state_folder(environ: Mapping[str, str]) -> str:
     if not os.path.isabs(state):
         state = os.path.join(environ.get('HOME') or os.path.expanduser('~'), '.local', 'state')
     return os.path.join(state, 'dxf', 'uploads')
+
+
+def read_date(environ: Mapping[str, str]) -> int | None:
+    """Return the time that is to stand for now, in seconds since 1970: https://reproducible-builds.org/specs/.
+
+    It is not among the settings: other programs read it too, and a wrong one matters to few commands.
+
+    :raises SettingsError: it is malformed
+    """
+    value = environ.get('SOURCE_DATE_EPOCH')
+    seconds = _whole(value) if value else None
+    if value and (seconds is None or seconds > LAST_DATE):
+        raise SettingsError('SOURCE_DATE_EPOCH is a number of seconds since 1970')
+    return seconds
 
 
 def _retries(value: str | None) -> int:

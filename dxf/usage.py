@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dxf import commands, copy_commands, login_commands
+from dxf import commands, copy_commands, file_commands, login_commands
 from dxf.job import Job
 from dxf.progress import MODES
 
@@ -14,12 +14,16 @@ COMMON = ('DXF_HOST', 'DXF_INSECURE', 'DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHO
 
 
 class Option(NamedTuple):
-    """An option of a subcommand; ``value`` names what follows it, or lists what may; without one it stands alone."""
+    """An option of a subcommand; ``value`` names what follows it, or lists what may; without one it stands alone.
+
+    One that is ``required`` must be given, one that is ``many`` may be given several times.
+    """
 
     flags: tuple[str, ...]
     purpose: str
     value: str | tuple[str, ...] = ()
     required: bool = False
+    many: bool = False
 
     @property
     def line(self) -> str:
@@ -27,7 +31,7 @@ class Option(NamedTuple):
         choices = self.value if isinstance(self.value, str) else '|'.join(self.value)
         flag = self.flags[0]
         line = f'{flag}{(" " if len(flag) == 2 else "=") + choices if choices else ""}'
-        return line if self.required else f'[{line}]'
+        return f'{line if self.required else f"[{line}]"}{"..." if self.many else ""}'
 
 
 class Command(NamedTuple):
@@ -70,7 +74,16 @@ DELETE = ('pull', 'delete')
 _STDIN = '\nWithout any, a manifest is read from standard input.'
 _PROGRESS = Option(('--progress',), 'what to show on standard error: bars, a line every 10 s, JSON lines, nothing',
                    MODES)
+_DIGEST = '\nIn place of the alias the digest of a manifest will do.'
+_FILES = ('DXF_JOBS', 'DXF_PROGRESS', 'SOURCE_DATE_EPOCH')
+_ANNOTATION = Option(('--annotation',), 'say something of the whole', 'KEY=VALUE', many=True)
 _JSON = Option(('--json',), 'print JSON, an object a line')
+
+
+def _artifact_type(required: bool) -> Option:
+    return Option(('--type',), 'what the whole is', 'MEDIA_TYPE', required)
+
+
 _BLOBS = '<repo> [<hash>|<@alias>...]'
 
 COMMANDS = (
@@ -158,6 +171,33 @@ COMMANDS = (
              Option(('--all',), 'copy all aliases of the repository'),
              Option(('--dry-run',), 'print what would be copied, and what is there (skip), with sizes; copy nothing'),
              _PROGRESS, _JSON)),
+    Command('push-files', file_commands.push_files, '<repo> <alias> <file>...', 3, None,
+            'Store files with their names under an alias, and print the digest of its manifest.\n'
+            'dxf pull-files and oras pull fetch them. A folder becomes one compressed tar, without times and owners:\n'
+            'equal folders are equal blobs. A file is called by its path; by the last part of it where it is absolute\n'
+            'or leads upwards. <file>:<type> gives it a media type (default application/octet-stream).',
+            'dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',
+            PUSH, _FILES, (_artifact_type(False), _ANNOTATION, _PROGRESS, _JSON)),
+    Command('pull-files', file_commands.pull_files, '<repo> <alias> [<name>...]', 2, None,
+            'Fetch files that dxf push-files or oras push stored, or those of these names; print their names.\n'
+            'They appear when all of them are there and verified, or none does. Names that lead out of the folder,\n'
+            'links and the like are refused. What has no name is left out, which is said on standard error.'
+            + _DIGEST,
+            'dxf pull-files fred/datalogger may15 --to readings logger.dat', PULL,
+            ('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
+            (Option(('--to',), 'the folder to put them in, made where it is missing; here by default', 'DIR'),
+             Option(('--overwrite',), 'replace files that are there'), _PROGRESS, _JSON)),
+    Command('attach', file_commands.attach, '<repo> <alias> <file>...', 3, None,
+            'Store files that belong to an alias, such as a signature, and print the digest of their manifest.\n'
+            'It refers to the alias by its subject, and has no alias itself: dxf referrers finds it, and\n'
+            'dxf pull-files fetches its files by its digest.' + _DIGEST,
+            'dxf attach fred/datalogger may15 sums.txt --type application/vnd.example.sums',
+            PUSH, _FILES, (_artifact_type(True), _ANNOTATION, _PROGRESS, _JSON)),
+    Command('referrers', file_commands.referrers, '<repo> <alias>', 2, 2,
+            'Print the digests of what is attached to an alias, each followed by what it is.\n'
+            'Where the registry does not list referrers, the tag is asked that clients keep in place of it.' + _DIGEST,
+            'dxf referrers fred/datalogger may15 --type application/vnd.example.sums', PULL, (),
+            (Option(('--type',), 'only what is of this artifact type', 'MEDIA_TYPE'), _JSON)),
     Command('gc', copy_commands.gc, '<repo>', 1, 1,
             'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
             'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',

@@ -21,7 +21,7 @@ from .traffic import Traffic
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
-            'XDG_')
+            'XDG_', 'SOURCE_DATE_EPOCH')
 """How the names of variables begin that would let the machine's own settings into a test."""
 
 

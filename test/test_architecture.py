@@ -18,12 +18,12 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'layout', 'garbage', 'certificates', 'proxies', 'connections', 'answers', 'layout_adapter', 'auth',
-         'credential_helpers', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
-         'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
-         'blobs', 'client', 'copying', 'inspection', '__init__', 'settings', 'console', 'progress', 'job', 'operands',
-         'commands', 'copy_commands', 'login_commands', 'usage', 'completion', 'faults',
-         'main', '__main__')
+         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
+         'connections', 'answers', 'layout_adapter', 'auth', 'credential_helpers', 'credentials', 'session', 'source',
+         'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'download', 'delivery', 'journal',
+         'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', 'inspection', 'artifacts',
+         '__init__', 'settings', 'console', 'progress', 'job', 'operands', 'commands', 'copy_commands',
+         'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
@@ -39,7 +39,8 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
         ('login_commands', 'credentials'), ('job', 'credentials'),
-        ('commands', 'inspection'), ('console', 'getpass')}
+        ('commands', 'inspection'), ('console', 'getpass'), ('file_commands', 'artifacts'),
+        ('file_commands', 'artifact_manifest'), ('file_commands', 'unpacking')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 

@@ -204,6 +204,20 @@ def test_the_example_without_a_registry_works_and_so_do_copies_of_it(token_regis
     assert b''.join(archived.pull_blob(*archived.get_alias('may15-readings'))) == READINGS
 
 
+def test_the_examples_of_files_with_their_names_work(token_registry: Place, workplace: Path) -> None:
+    (workplace / 'charts').mkdir()
+    (workplace / 'charts' / 'may').write_text('15')
+    printed = run_shell(workplace, token_registry, block('Files with their names\n') + block('is attached to it'))
+    lines = printed.decode().splitlines()
+    assert lines[1:4] == ['logger.dat', 'charts', 'logger.dat']
+    assert lines[4].endswith(' application/vnd.example.report') and lines[5:] == ['report.txt']
+    assert (workplace / 'copy' / 'charts' / 'may').read_text() == '15'
+    assert (workplace / 'reports' / 'report.txt').read_text() == 'checked\n'
+    code = block('module of their own').replace("'copy')", "'again')")
+    (workplace / 'example.py').write_text(code)
+    assert run(workplace, token_registry, [sys.executable, 'example.py']) == b"['logger.dat', 'charts']\n"
+
+
 def test_the_first_try_works_with_python_alone(token_registry: Place, workplace: Path) -> None:
     install, push = block('and try it, without a registry').splitlines()
     assert install == 'pip install python-dxf'

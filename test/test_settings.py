@@ -7,7 +7,7 @@ import pytest
 
 from dxf.limits import TIMEOUT, Limits
 from dxf.proxies import Proxies
-from dxf.settings import OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_settings
+from dxf.settings import OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_settings
 
 HOST = 'registry.example.com:5000'
 CA = str(Path(__file__))
@@ -157,6 +157,17 @@ def test_certificates_are_verified_unless_it_is_said_otherwise(variables: dict[s
     assert read_settings({'DXF_HOST': HOST, **variables}).tlsverify == tlsverify, reason
 
 
+@pytest.mark.parametrize(('value', 'seconds'), [(None, None), ('', None), ('0', 0), ('1715731200', 1715731200)])
+def test_another_time_may_stand_for_now(value: str | None, seconds: int | None) -> None:
+    assert read_date({} if value is None else {'SOURCE_DATE_EPOCH': value}) == seconds
+
+
+@pytest.mark.parametrize('value', ['-1', '1.5', 'now', '1e9', '253402300800', '9' * 30])
+def test_a_time_that_is_none_is_refused_by_the_name_of_its_variable(value: str) -> None:
+    with pytest.raises(SettingsError, match='SOURCE_DATE_EPOCH'):
+        read_date({'SOURCE_DATE_EPOCH': value})
+
+
 def test_no_secret_is_in_a_message() -> None:
     for name, value, _ in MALFORMED:
         with pytest.raises(SettingsError) as raised:
@@ -169,6 +180,7 @@ def test_no_secret_is_in_a_message() -> None:
 def test_every_variable_is_explained() -> None:
     assert all(text and text == text.strip() for text in VARIABLES.values())
     files = {'DXF_CERT', 'DXF_KEY'}  # which test_client_certificates makes
-    assert {name.upper() for name, *_ in READ} - {'HOME'} | {'DXF_USERNAME', 'DXF_PASSWORD'} | files == {
+    others = {'DXF_USERNAME', 'DXF_PASSWORD', 'SOURCE_DATE_EPOCH'}
+    assert {name.upper() for name, *_ in READ} - {'HOME'} | others | files == {
         name for name in VARIABLES if not name.startswith((OTHER, 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'))}
     assert {OTHER + name for name in OTHERS} < set(VARIABLES)

@@ -79,7 +79,8 @@ def test_a_repository_that_is_none_is_rejected(command: str, repository: str, ca
                                                traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
                 'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
-                'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'auth': ['pull']}
+                'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'push-files': ['a', FILE],
+                'attach': ['a', FILE, '--type', 'a/b'], 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
     assert 'invalid repository' in line
 
@@ -232,7 +233,8 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
           'del-blob': (1, None), 'set-alias': (3, None), 'get-alias': (1, None), 'del-alias': (2, None),
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
           'copy': (1, None), 'gc': (1, 1), 'get-manifest-digest': (2, None), 'inspect': (2, 2),
-          'verify': (3, None), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
+          'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
+          'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
@@ -354,7 +356,7 @@ def test_the_readme_has_a_row_for_each_variable() -> None:
 def test_readme_help_and_settings_name_the_same_variables(capfd: pytest.CaptureFixture[str]) -> None:
     def named(text: str) -> set[str]:
         return set(re.findall(r'\b(?:DXF_[A-Z_]+|REQUESTS_CA_BUNDLE|XDG_STATE_HOME|DOCKER_CONFIG|REGISTRY_AUTH_FILE|'
-                              r'[A-Z]+_PROXY)\b', text))
+                              r'[A-Z]+_PROXY|SOURCE_DATE_EPOCH)\b', text))
 
     assert named(README.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
     for command in usage.COMMANDS:

@@ -35,7 +35,7 @@ def terms(meanings: dict[str, str]) -> str:
 def examples() -> str:
     """Return an example of each command, as it is typed."""
     lines = [line.strip() for command in COMMANDS for line in command.example.splitlines()]
-    return '.nf\n' + '\n'.join(map(escaped, lines)) + '\n.fi'
+    return '.nf\n.in -5n\n' + '\n'.join(map(escaped, lines)) + '\n.in\n.fi'
 
 
 def manual() -> str:

@@ -32,7 +32,7 @@ def option(one: Option) -> str:
     """Return the description of an option."""
     value = one.value if isinstance(one.value, str) else f'{{{",".join(one.value)}}}' if one.value else ''
     flags = ', '.join(f'{flag} {value}'.rstrip() for flag in one.flags)
-    needed = ' Required.' if one.required else ''
+    needed = (' Required.' if one.required else '') + (' It may be given several times.' if one.many else '')
     return f'.. option:: {flags}\n\n   {escaped(one.purpose)}.{needed}\n'
 
 

@@ -1,0 +1,133 @@
+"""The manifest of an artifact: files by their names, as oras writes and reads them; made and read.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-for-artifact-usage
+
+Where the files are is not known here.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dxf import manifests
+from dxf.documents import Json, load_object
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
+from dxf.manifests import OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest, Index
+from dxf.names import check_digest
+
+EMPTY_CONTENT = b'{}'
+EMPTY = Descriptor('sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', len(EMPTY_CONTENT),
+                   'application/vnd.oci.empty.v1+json')
+"""Stands where there is nothing to say, such as for the configuration."""
+
+UNKNOWN_TYPE = 'application/vnd.unknown.artifact.v1'
+"""What an artifact is whose maker does not say; oras takes the same."""
+
+FILE_TYPE = OCTET_STREAM
+FOLDER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+TITLE = 'org.opencontainers.image.title'
+CREATED = 'org.opencontainers.image.created'
+UNPACK = 'io.deis.oras.content.unpack'
+CONTENT = 'io.deis.oras.content.digest'
+
+_MEDIA_TYPE_PART = r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}'
+_MEDIA_TYPE = re.compile(f'{_MEDIA_TYPE_PART}/{_MEDIA_TYPE_PART}', re.ASCII)
+
+
+class Layer(NamedTuple):
+    """A file, or a folder, in an artifact.
+
+    ``title`` is its name, ``None`` for something that is neither. Of a folder ``blob`` is a compressed tar, and
+    ``content`` the digest of the tar before compression, if that is known.
+    """
+
+    blob: Descriptor
+    title: str | None
+    is_folder: bool = False
+    content: str | None = None
+
+
+def check_media_type(text: str) -> str:
+    """Return ``text`` if it is a media type: https://www.rfc-editor.org/rfc/rfc6838#section-4.2.
+
+    :raises DXFInvalidNameError: it is not
+    """
+    if _MEDIA_TYPE.fullmatch(text) is None:
+        raise DXFInvalidNameError(f'invalid media type {text[:255]!r}: want type/subtype')
+    return text
+
+
+def make(artifact_type: str, layers: list[Layer], annotations: Mapping[str, str], created: int | None = None,
+         subject: Descriptor | None = None) -> str:
+    """Write the manifest of an artifact.
+
+    :param artifact_type: media type of the whole
+    :param created: seconds since 1970, for an annotation that says when; ``None`` for now
+    :param subject: what it refers to
+    :return: JSON with sorted keys
+    """
+    moment = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(created))
+    document = {
+        'schemaVersion': 2,
+        'mediaType': OCI_MANIFEST,
+        'artifactType': check_media_type(artifact_type),
+        'config': _descriptor(EMPTY),
+        'layers': [_descriptor(layer.blob, _annotations(layer)) for layer in layers] or [_descriptor(EMPTY)],
+        'annotations': {CREATED: moment, **annotations},
+    }
+    if subject is not None:
+        document['subject'] = _descriptor(subject)
+    return json.dumps(document, sort_keys=True)
+
+
+def _annotations(layer: Layer) -> dict[str, Json]:
+    folder = {UNPACK: 'true', CONTENT: layer.content} if layer.is_folder else {}
+    return {TITLE: layer.title, **folder}
+
+
+def _descriptor(blob: Descriptor, annotations: dict[str, Json] | None = None) -> dict[str, Json]:
+    document = {'mediaType': blob.media_type, 'digest': blob.digest, 'size': blob.size}
+    return document if annotations is None else {**document, 'annotations': annotations}
+
+
+def read(text: str) -> list[Layer]:
+    """Read the manifest of an artifact, whoever made it; names in it are not checked.
+
+    What its configuration is, and whether it says its type, does not matter.
+
+    :raises DXFInvalidDocumentError: it breaks its grammar
+    :raises DXFUnsupportedSchemaType: it is a manifest that cannot have names of files
+    """
+    manifest = manifests.read(text)
+    if not isinstance(manifest, ImageManifest):
+        raise DXFUnsupportedSchemaType(manifests.media_type_of(text))
+    documents = load_object(text)['layers']
+    return [_layer(blob, document.get('annotations')) for blob, document in
+            zip(manifest.layers, documents, strict=True)]
+
+
+def _layer(blob: Descriptor, annotations: Json) -> Layer:
+    if annotations is None:
+        return Layer(blob, None)
+    if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
+        raise DXFInvalidDocumentError('invalid manifest: annotations that are no strings')
+    is_folder = annotations.get(UNPACK) == 'true'
+    content = annotations.get(CONTENT) if is_folder else None
+    try:
+        return Layer(blob, annotations.get(TITLE), is_folder, None if content is None else check_digest(content))
+    except DXFInvalidNameError as error:
+        raise DXFInvalidDocumentError(str(error)) from None
+
+
+def descriptor_of(text: str, content_type: str | None) -> Descriptor:
+    """Return what refers to a manifest.
+
+    :raises DXFUnsupportedSchemaType: it is one of schema 1, to which nothing refers
+    """
+    manifest = manifests.read(text, content_type)
+    if not isinstance(manifest, (ImageManifest, Index)):
+        raise DXFUnsupportedSchemaType(manifests.media_type_of(text))
+    return Descriptor(manifest.digest, len(text.encode('utf-8')), manifest.media_type)

@@ -1,0 +1,309 @@
+"""Artifacts: files that go into a repository with their names, and come out of it with them.
+
+:func:`push_files` and :func:`pull_files` write and read what oras does; :func:`attach` and :func:`referrers` are for
+what belongs to something else: a signature, a list of contents. How the manifest is written is not known here, nor how
+files get their names.
+"""
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from dxf import archives
+from dxf.answers import check_digest_header
+from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
+                                   descriptor_of, make, read)
+from dxf.client import DXF
+from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
+                            DXFSourceError)
+from dxf.manifests import Descriptor
+from dxf.names import check_alias, check_reference, hash_bytes
+from dxf.paths import MOST_FILES, Paths, check_path
+from dxf.unpacking import Intake, write
+
+Report = Callable[..., Any]
+
+HEADERS = MOST_FILES << 10
+"""Bytes of an archive that may be spent on what says how files are called."""
+
+
+class File(NamedTuple):
+    """A file, or a folder, that is to be pushed: where it is, what it is to be called, and its media type."""
+
+    filename: str
+    name: str
+    media_type: str
+
+
+class Pulled(NamedTuple):
+    """What was pulled: the names of files and folders, and what was left out as it has none."""
+
+    names: list[str]
+    skipped: list[Descriptor]
+
+
+# Pushing
+
+
+def choose(operands: Iterable[str]) -> list[File]:
+    """Return the files that operands name, checked.
+
+    An operand is the path of a file or a folder; if there is none of this name, what follows its last colon is its
+    media type. A file is to be called by its path; where that is absolute or leads upwards, by the last part of it.
+
+    :raises DXFInvalidNameError: a file has a name that nobody could pull, two have the same, or a media type is none
+    :raises DXFSourceError: something is neither a file nor a folder
+    :raises OSError: a file cannot be read
+    """
+    paths = Paths()
+    files = []
+    for operand in operands:
+        file = _file(operand)
+        if os.path.isdir(file.filename):
+            for entry in archives.contents(file.filename, file.name):
+                paths.add(entry.path, entry.is_folder)
+        else:
+            paths.add(file.name)
+        files.append(file)
+    return files
+
+
+def _file(operand: str) -> File:
+    filename, media_type = operand, ''
+    if not os.path.lexists(operand) and ':' in operand:
+        filename, _, media_type = operand.rpartition(':')
+    is_folder = _is_folder(filename)
+    default = FOLDER_TYPE if is_folder else FILE_TYPE
+    return File(filename, _name(filename), check_media_type(media_type or default))
+
+
+def _is_folder(filename: str) -> bool:
+    mode = os.stat(filename).st_mode
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise DXFSourceError(f'{filename}: neither a file nor a folder')
+    if not os.access(filename, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), filename)
+    return stat.S_ISDIR(mode)
+
+
+def _name(filename: str) -> str:
+    path = os.path.normpath(filename)
+    if os.path.isabs(path) or path.split(os.sep)[0] in (os.pardir, os.curdir):
+        path = os.path.basename(os.path.abspath(path))
+    return check_path(path)
+
+
+def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
+               annotations: Mapping[str, str] | None = None, created: int | None = None,
+               progress: Report | None = None) -> str:
+    """Store files and folders with their names, and give them an alias.
+
+    :param files: each a path, or what :func:`choose` made of it; a folder becomes one compressed tar
+    :param artifact_type: media type that says what the whole is
+    :param annotations: of the whole
+    :param created: seconds since 1970, for the annotation that says when; ``None`` for now
+    :param progress: called as ``progress(digest, chunk, size)`` by several threads, though never by two at once
+    :return: the manifest's digest
+    :raises DXFSourceError: a file changed on its way, or is none
+    :raises OSError: a file cannot be read
+    """
+    check_alias(alias)
+    chosen = _chosen(files)
+    text = make(artifact_type, _push(repository, chosen, progress), annotations or {}, created)
+    repository.set_manifest(alias, text)
+    return hash_bytes(text.encode('utf-8'))
+
+
+def attach(repository: DXF, reference: str, files: Sequence[File | str], *, artifact_type: str,
+           annotations: Mapping[str, str] | None = None, created: int | None = None,
+           progress: Report | None = None) -> str:
+    """Store files and folders that belong to something which is there already.
+
+    :param reference: its alias, or the digest of its manifest
+    :return: the digest of the manifest that refers to it; it has no alias
+
+    The other parameters, and the errors, are those of :func:`push_files`.
+    """
+    chosen = _chosen(files)
+    check_media_type(artifact_type)
+    subject = _subject(repository, reference)
+    text = make(artifact_type, _push(repository, chosen, progress), annotations or {}, created, subject)
+    digest = hash_bytes(text.encode('utf-8'))
+    repository.set_manifest(digest, text)
+    return digest
+
+
+def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, Any]]:
+    """Return the descriptors of what is attached to something.
+
+    :param reference: its alias, or the digest of its manifest
+    :param artifact_type: leave out all of other types
+    :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
+        there are any
+    """
+    found = repository.list_referrers(_subject(repository, reference).digest)
+    return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
+
+
+def _chosen(files: Sequence[File | str]) -> list[File]:
+    paths = [file for file in files if isinstance(file, str)]
+    made = iter(choose(paths))
+    return [next(made) if isinstance(file, str) else file for file in files]
+
+
+def _subject(repository: DXF, reference: str) -> Descriptor:
+    text, response = repository.get_manifest_and_response(check_reference(reference))
+    subject = descriptor_of(text, response.headers.get('Content-Type'))
+    check_digest_header(response, subject.digest)
+    return subject
+
+
+def _push(repository: DXF, files: list[File], progress: Report | None) -> list[Layer]:
+    """Store the blobs of files; return what the manifest says of them."""
+    with ExitStack() as opened:
+        packed = [_packed(file, opened) if os.path.isdir(file.filename) else None for file in files]
+        sizes = {found.digest: found.size for found, _ in filter(None, packed)}
+
+        def report(digest: str, chunk: bytes, size: int | None = None) -> None:
+            if progress is not None:
+                progress(digest, chunk, sizes.get(digest, size))
+        sources = [file.filename if found is None else found[1] for file, found in zip(files, packed, strict=True)]
+        digests = repository.push_blobs(sources, report)
+    repository.push_blob(data=EMPTY_CONTENT)
+    lengths = repository._each_once(repository._known_size, digests)
+    return [Layer(Descriptor(digest, lengths[digest], file.media_type), file.name, found is not None,
+                  None if found is None else found[0].content)
+            for file, found, digest in zip(files, packed, digests, strict=True)]
+
+
+def _packed(file: File, opened: ExitStack) -> tuple[archives.Packed, Any]:
+    """Pack a folder into a temporary file that has no name: nothing of it is left, however the process ends."""
+    kept = opened.enter_context(tempfile.TemporaryFile())
+    try:
+        found = archives.pack(archives.contents(file.filename, file.name), kept)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise DXFSourceError(f'cannot keep {file.filename} in a temporary file: {error.strerror}; TMPDIR chooses the '
+                             'folder') from error
+    kept.seek(0)
+    return found, kept
+
+
+# Pulling
+
+
+def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Sequence[str] = (),
+               overwrite: bool = False, platform: str | None = None, progress: Report | None = None) -> Pulled:
+    """Fetch files and folders, by the names that they have, into a folder.
+
+    They appear when all are there and verified, or none does. Nothing outside the folder is touched, whatever the
+    names are.
+
+    :param reference: an alias, or the digest of a manifest
+    :param folder: made where it is missing
+    :param names: of files and folders to fetch; all if there are none
+    :param overwrite: replace files that are there
+    :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
+    :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+    :raises DXFInvalidNameError: a name is unsafe, or there twice
+    :raises DXFInvalidDocumentError: the manifest, or an archive of a folder, is not what it should be
+    :raises DXFDigestMismatchError: the registry sent something else
+    :raises OSError: a file is there already, or cannot be written
+    """
+    layers = _layers(repository, reference, platform)
+    wanted = _wanted(layers, names)
+    paths = _paths(wanted)
+    with Intake(folder, overwrite) as intake:
+        for layer, name in wanted:
+            intake.check(name, layer.is_folder)
+        intake.check_space(sum(layer.blob.size for layer, _ in wanted))
+        folders = _fetched(repository, wanted, intake, progress or (lambda *_: None))
+        for found in folders:
+            _check(*found, paths, intake)
+        for found in folders:
+            _unpack(*found, intake)
+        intake.publish()
+    return Pulled([name for _, name in wanted], [layer.blob for layer in layers if layer.title is None])
+
+
+def _layers(repository: DXF, reference: str, platform: str | None) -> list[Layer]:
+    text = repository.get_manifest(reference, platform)
+    if isinstance(text, dict):
+        raise DXFInvalidDocumentError(f'{reference} has several platforms: set DXF_PLATFORM to one of '
+                                      f'{", ".join(sorted(text))}')
+    return read(text)
+
+
+def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]]:
+    found = [(layer, layer.title) for layer in layers if layer.title is not None]
+    if not found:
+        raise DXFError('there are no files in it: nothing has a name; pull-blob fetches what has none')
+    titles = {title for _, title in found}
+    for name in names:
+        if name not in titles:
+            raise DXFInvalidNameError(f'there is no file {name!r} in it, but {", ".join(map(repr, sorted(titles)))}')
+    return [(layer, title) for layer, title in found if not names or title in names]
+
+
+def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
+    paths = Paths()
+    for layer, name in wanted:
+        paths.add(name, layer.is_folder)
+    return paths
+
+
+def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake, report: Report
+             ) -> list[tuple[Layer, str, Any]]:
+    """Take in all files; return the archives of folders, which are closed with the intake."""
+    archived = []
+    blobs = repository.pull_blobs([layer.blob.digest for layer, _ in wanted], chunk_size=0)
+    for (layer, name), (_, chunks, size) in zip(wanted, blobs, strict=True):
+        if size != layer.blob.size:
+            raise DXFSizeMismatchError(size, layer.blob.size)
+        pieces = _reported(layer.blob, chunks, report)
+        if not layer.is_folder:
+            intake.add(name, pieces)
+            continue
+        archive = intake.nameless()
+        for piece in pieces:
+            write(archive, piece, name)
+        archived.append((layer, name, archive))
+    return archived
+
+
+def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Report) -> Iterator[bytes]:
+    report(blob.digest, b'', blob.size)
+    for chunk in chunks:
+        yield chunk
+        report(blob.digest, chunk, blob.size)
+
+
+def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: Intake) -> None:
+    """Look through the whole archive of a folder, before any of it is written."""
+    size = 0
+    for member, _ in _members(layer, name, archive, intake):
+        size += member.size
+        if member.path != name or not member.is_folder:
+            paths.add(member.path, member.is_folder)
+        intake.check(member.path, member.is_folder)
+    intake.check_space(size)
+
+
+def _unpack(layer: Layer, name: str, archive: Any, intake: Intake) -> None:
+    intake.add_folder(name)
+    for member, pieces in _members(layer, name, archive, intake):
+        if member.is_folder:
+            intake.add_folder(member.path)
+        else:
+            intake.add(member.path, pieces, member.is_executable)
+
+
+def _members(layer: Layer, name: str, archive: Any, intake: Intake
+             ) -> Iterator[tuple[archives.Member, Iterator[bytes]]]:
+    archive.seek(0)
+    return archives.members(archive, name, intake.space + HEADERS, layer.content)

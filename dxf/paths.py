@@ -1,0 +1,88 @@
+"""Paths: the names that files are to have within one folder, as strangers give them.
+
+How a file gets its name is not known here.
+"""
+
+import unicodedata
+
+from dxf.documents import printable
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
+
+MOST_FILES = 100_000
+"""Files and folders that one alias may bring."""
+
+LONGEST_PART = 255
+MOST_PARTS = 64
+"""Bytes of a name, which file systems allow, and how deep folders may be nested."""
+
+_JOINERS = dict.fromkeys((0x200c, 0x200d))
+"""Format characters that some languages, and emoji, cannot be written without; unlike others they hide nothing."""
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if a file may have it that is to be in a folder: it leads to nothing else, and can be shown.
+
+    :param path: relative, its parts joined by ``/``
+    :raises DXFInvalidNameError: it is absolute, leads out, is empty, too long or has characters that deceive
+    """
+    reason = _fault(path)
+    if reason is not None:
+        raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: {reason}')
+    return path
+
+
+def _fault(path: str) -> str | None:
+    parts = path.split('/')
+    shown = path.translate(_JOINERS)
+    faults = {
+        'it is empty': not path,
+        'it is absolute': path.startswith('/'),
+        'it leads out of its folder': '..' in parts,
+        'a part of it is empty, or a dot': '' in parts or '.' in parts,
+        'it has a backslash': '\\' in path,
+        'it has characters that cannot be shown':
+            printable(shown) != shown or not all(map(str.strip, shown.split('/'))),
+    }
+    for reason, is_so in faults.items():
+        if is_so:
+            return reason
+    is_long = len(parts) > MOST_PARTS or any(len(part.encode('utf-8')) > LONGEST_PART for part in parts)
+    return 'it is too long' if is_long else None
+
+
+def _key(path: str) -> str:
+    """Return what paths have in common that are one file where upper and lower case are the same."""
+    folded = unicodedata.normalize('NFC', path.translate(_JOINERS)).casefold()
+    return unicodedata.normalize('NFC', folded)
+
+
+class Paths:
+    """Paths that are to be in one folder, no two of them the same file, on whatever file system."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, bool]] = {}
+
+    def add(self, path: str, is_folder: bool = False) -> None:
+        """Take note of a path, and of the folders that it is in.
+
+        :raises DXFInvalidNameError: it is unsafe, or is there already, by the same spelling or by upper and lower case
+        :raises DXFInvalidDocumentError: there are too many
+        """
+        parts = check_path(path).split('/')
+        for count in range(1, len(parts)):
+            self._note('/'.join(parts[:count]), True)
+        self._note(path, is_folder)
+
+    def _note(self, path: str, is_folder: bool) -> None:
+        key = _key(path)
+        if key not in self._known:
+            self._known[key] = (path, is_folder)
+            if len(self._known) > MOST_FILES:
+                raise DXFInvalidDocumentError(f'there are more than {MOST_FILES} files')
+            return
+        known, was_folder = self._known[key]
+        if known != path:
+            raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: by upper and lower case alone it '
+                                      f'differs from {known[:LONGEST_PART]!r}')
+        if not (is_folder and was_folder):
+            raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: it is there twice')

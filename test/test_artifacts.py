@@ -1,0 +1,460 @@
+"""Files with their names: what push-files writes is what OCI asks for, and pull-files reads what oras writes.
+
+What hostile names and archives do is the subject of test_unpacking.
+"""
+
+import gzip
+import io
+import json
+import os
+import stat
+import tarfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dxf
+from dxf import DXF, artifacts
+from dxf.artifact_manifest import EMPTY, EMPTY_CONTENT
+from dxf.exceptions import DXFError, DXFSizeMismatchError, DXFUnsupportedSchemaType
+from dxf.main import doit
+
+from .images import write_index, write_layout
+from .places import Place
+
+EPOCH = 1715731200
+MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+EMPTY_DESCRIPTOR = {'mediaType': 'application/vnd.oci.empty.v1+json', 'size': 2,
+                    'digest': 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'}
+TITLE = 'org.opencontainers.image.title'
+OLD, NEW = b'21.5\n', b'21.7\n' * 1000
+SCRIPT = '#!/bin/sh\n'
+
+
+@pytest.fixture(name='work')
+def make_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a file and a folder of files in it."""
+    work = tmp_path / 'work'
+    (work / 'charts' / 'may' / 'empty').mkdir(parents=True)
+    (work / 'logger.dat').write_bytes(NEW)
+    (work / 'charts' / 'run').write_text(SCRIPT)
+    (work / 'charts' / 'run').chmod(0o700)
+    (work / 'charts' / 'may' / 'größe.txt').write_text('15')
+    (work / 'charts' / ('x' * 200)).write_bytes(b'')
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture(name='client')
+def make_client(folder: Place, repo: str) -> DXF:
+    """A repository in a folder, quick to write to."""
+    return folder.dxf(repo)
+
+
+def run(capfd: pytest.CaptureFixture[str], place: Place, *args: str, **variables: str) -> str:
+    """Run a command that must succeed, without a word on stderr; return what it printed."""
+    assert doit(args, {**place.environ(), **variables}) == 0
+    out, err = capfd.readouterr()
+    assert err == ''
+    return out
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Return all that is below a folder: contents of files, ``None`` for folders."""
+    return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
+            for path in folder.rglob('*')}
+
+
+def blob(content: bytes, title: str | None = None, media_type: str = 'application/octet-stream',
+         **annotations: str) -> dict[str, Any]:
+    """Return a descriptor as oras writes it."""
+    named = {**annotations, **({} if title is None else {TITLE: title})}
+    return {'mediaType': media_type, 'digest': dxf.hash_bytes(content), 'size': len(content),
+            **({'annotations': named} if named else {})}
+
+
+def set_artifact(client: DXF, alias: str, layers: list[dict[str, Any]], contents: list[bytes], **more: Any) -> None:
+    """Store a manifest that somebody else has written."""
+    for content in (*contents, EMPTY_CONTENT):
+        client.push_blob(data=content)
+    client.set_manifest(alias, json.dumps({'schemaVersion': 2, 'mediaType': MANIFEST, 'config': EMPTY_DESCRIPTOR,
+                                           'layers': layers, **more}))
+
+
+# Round trips
+
+
+@pytest.mark.usefixtures('work')
+def test_files_and_folders_come_back_as_they_were(place: Place, repo: str, tmp_path: Path,
+                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    digest = run(capfd, place, 'push-files', repo, 'a', 'logger.dat', 'charts/')
+    assert digest.strip() == dxf.hash_bytes(run(capfd, place, 'get-manifest', repo, 'a').encode())
+    assert run(capfd, place, 'pull-files', repo, 'a', '--to', str(tmp_path / 'new' / 'copy')) == 'logger.dat\ncharts\n'
+    copy = tmp_path / 'new' / 'copy'
+    assert tree(copy) == tree(Path())
+    assert stat.S_IMODE((copy / 'charts' / 'run').stat().st_mode) & 0o111
+    assert not stat.S_IMODE((copy / 'logger.dat').stat().st_mode) & 0o111
+
+
+@pytest.mark.usefixtures('work')
+def test_some_of_the_files_may_be_pulled(client: DXF, tmp_path: Path) -> None:
+    artifacts.push_files(client, 'a', ['logger.dat', 'charts'])
+    assert artifacts.pull_files(client, 'a', str(tmp_path / 'copy'), names=['charts']).names == ['charts']
+    assert os.listdir(tmp_path / 'copy') == ['charts']
+    with pytest.raises(DXFError, match="no file 'other' in it, but 'charts', 'logger.dat'"):
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'), names=['logger.dat', 'other'])
+    assert os.listdir(tmp_path / 'copy') == ['charts']
+
+
+def test_equal_folders_are_equal_blobs(client: DXF, work: Path) -> None:
+    first = artifacts.push_files(client, 'a', ['charts'], created=EPOCH)
+    for path in [work / 'charts', *work.glob('charts/**/*')]:
+        os.utime(path, (1, 1))
+        path.chmod(path.stat().st_mode & 0o700)
+    assert artifacts.push_files(client, 'b', ['charts'], created=EPOCH) == first
+    (work / 'charts' / 'run').chmod(0o600)
+    assert artifacts.push_files(client, 'c', ['charts'], created=EPOCH) != first
+
+
+def test_a_large_folder_is_packed_and_unpacked_in_bounded_memory(open_registry: Place, repo: str, work: Path,
+                                                                 tmp_path: Path) -> None:
+    client = open_registry.dxf(repo)
+    with open(work / 'charts' / 'zeros', 'wb') as file:
+        file.truncate(32 << 20)
+    tracemalloc.start()
+    artifacts.push_files(client, 'a', ['charts'])
+    artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert (tmp_path / 'copy' / 'charts' / 'zeros').stat().st_size == 32 << 20
+
+
+# The manifest
+
+
+@pytest.mark.usefixtures('work')
+def test_the_manifest_is_what_the_guidelines_ask_for(place: Place, repo: str,
+                                                     capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, place, 'push-files', repo, 'a', 'logger.dat:text/csv', 'charts',
+        '--type', 'application/vnd.example.readings', '--annotation', 'station=3', '--annotation', 'note=a=b',
+        SOURCE_DATE_EPOCH=str(EPOCH))
+    client = place.dxf(repo)
+    text = client.get_manifest('a')
+    assert isinstance(text, str)
+    manifest = json.loads(text)
+    archive = b''.join(client.pull_blob(manifest['layers'][1]['digest']))
+    content = gzip.decompress(archive)
+    assert manifest == {
+        'schemaVersion': 2,
+        'mediaType': MANIFEST,
+        'artifactType': 'application/vnd.example.readings',
+        'config': EMPTY_DESCRIPTOR,
+        'layers': [
+            blob(NEW, 'logger.dat', 'text/csv'),
+            blob(archive, 'charts', 'application/vnd.oci.image.layer.v1.tar+gzip', **{
+                'io.deis.oras.content.unpack': 'true', 'io.deis.oras.content.digest': dxf.hash_bytes(content)}),
+        ],
+        'annotations': {'org.opencontainers.image.created': '2024-05-15T00:00:00Z', 'station': '3', 'note': 'a=b'},
+    }
+    assert b''.join(client.pull_blob(EMPTY.digest)) == b'{}'
+
+
+@pytest.mark.usefixtures('work')
+def test_an_archive_holds_the_folder_by_its_name_sorted_and_without_times_and_owners(client: DXF) -> None:
+    artifacts.push_files(client, 'a', ['charts'])
+    archive = b''.join(client.pull_blob(client.get_alias('a')[0]))
+    with tarfile.open(fileobj=io.BytesIO(archive), mode='r:gz') as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == [
+        'charts', 'charts/may', 'charts/may/empty', 'charts/may/größe.txt', 'charts/run', 'charts/' + 'x' * 200]
+    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, 0, '', '')}
+    assert [oct(member.mode) for member in members if member.isfile()] == ['0o644', '0o755', '0o644']
+
+
+@pytest.mark.usefixtures('work')
+def test_without_a_word_an_artifact_is_what_oras_calls_unknown_and_of_now(client: DXF) -> None:
+    artifacts.push_files(client, 'a', ['logger.dat'])
+    manifest = json.loads(str(client.get_manifest('a')))
+    assert manifest['artifactType'] == 'application/vnd.unknown.artifact.v1'
+    assert manifest['layers'] == [blob(NEW, 'logger.dat')]
+    assert list(manifest['annotations']) == ['org.opencontainers.image.created']
+    assert manifest['annotations']['org.opencontainers.image.created'] > '2024'
+
+
+@pytest.mark.parametrize('start', ['open_registry', 'folder'])
+@pytest.mark.usefixtures('work')
+def test_skopeo_copies_it_to_a_layout_and_back(request: pytest.FixtureRequest, start: str, repo: str, tmp_path: Path,
+                                               skopeo: Callable[..., str]) -> None:
+    place: Place = request.getfixturevalue(start)
+    digest = artifacts.push_files(place.dxf(repo), 'a', ['logger.dat', 'charts'])
+    there = f'{place.host}/{repo}' if place.is_folder else f'docker://{place.host}/{repo}'
+    for source, target in ((f'{there}:a', f'oci:{tmp_path / "layout"}:a'),
+                           (f'oci:{tmp_path / "layout"}:a', f'{there}-back:a')):
+        skopeo('copy', '--src-tls-verify=false', '--dest-tls-verify=false', source, target)
+    for client in (DXF(f'oci:{tmp_path / "layout"}', ''), place.dxf(f'{repo}-back')):
+        assert dxf.hash_bytes(str(client.get_manifest('a')).encode()) == digest
+        copy = tmp_path / f'copy-{client._repo.replace("/", "-")}'
+        artifacts.pull_files(client, 'a', str(copy))
+        assert tree(copy) == tree(Path())
+
+
+# Names of what is pushed
+
+
+@pytest.mark.parametrize(('operand', 'name', 'media_type', 'reason'), [
+    ('logger.dat', 'logger.dat', 'application/octet-stream', 'a name'),
+    ('./logger.dat', 'logger.dat', 'application/octet-stream', 'here'),
+    ('charts/run', 'charts/run', 'application/octet-stream', 'in a folder'),
+    ('charts//may/../run', 'charts/run', 'application/octet-stream', 'normalised'),
+    ('../work/logger.dat', 'logger.dat', 'application/octet-stream', 'leads upwards'),
+    ('{work}/charts/run', 'run', 'application/octet-stream', 'absolute'),
+    ('charts/', 'charts', 'application/vnd.oci.image.layer.v1.tar+gzip', 'a folder'),
+    ('.', 'work', 'application/vnd.oci.image.layer.v1.tar+gzip', 'this folder'),
+    ('charts:application/x-charts', 'charts', 'application/x-charts', 'a folder of a type'),
+    ('logger.dat:text/csv', 'logger.dat', 'text/csv', 'a type'),
+    ('logger.dat:', 'logger.dat', 'application/octet-stream', 'an empty type'),
+    ('a:b', 'a:b', 'application/octet-stream', 'a colon in a name'),
+    ('a:b:text/csv', 'a:b', 'text/csv', 'a colon in a name, and a type'),
+])
+def test_a_file_is_called_by_its_path(work: Path, operand: str, name: str, media_type: str, reason: str) -> None:
+    (work / 'a:b').write_bytes(b'')
+    chosen = artifacts.choose([operand.replace('{work}', str(work))])
+    assert [(file.name, file.media_type) for file in chosen] == [(name, media_type)], reason
+
+
+REFUSED = {
+    'no such file': ('cannot read', ['none']), 'no such file with a type': ('cannot read', ['none:text/csv']),
+    'a type that is none': ('invalid media type', ['logger.dat:text']),
+    'twice': ('twice', ['logger.dat', './logger.dat']), 'by case alone': ('case', ['logger.dat', 'Logger.dat']),
+    'in a folder and alone': ('twice', ['charts', 'charts/run']), 'a pipe': ('neither', ['pipe']),
+    'a link in a folder': ('link', ['links']), 'a pipe in a folder': ('cannot be packed', ['pipes']),
+    'a name with a newline': ('unsafe', ['new\nline']), 'a name with a backslash': ('unsafe', ['folder']),
+    'a type of the whole that is none': ('invalid media type', ['logger.dat', '--type', 'text']),
+    'no annotation': ('invalid annotation', ['logger.dat', '--annotation', 'a']),
+    'an annotation without a key': ('invalid annotation', ['logger.dat', '--annotation', '=a']),
+    'an annotation twice': ('invalid annotation', ['logger.dat', '--annotation', 'a=1', '--annotation', 'a=2']),
+    'a NUL': ('cannot read', ['a\0']), 'empty': ('cannot read', ['']), 'the root': ('unsafe', ['/']),
+    'a loop': ('cannot read', ['loop']),
+}
+
+
+@pytest.mark.parametrize('command', ['push-files', 'attach'])
+@pytest.mark.parametrize(('said', 'args'), REFUSED.values(), ids=REFUSED)
+def test_what_could_not_be_pulled_is_not_pushed(work: Path, command: str, said: str, args: list[str],
+                                                capfd: pytest.CaptureFixture[str]) -> None:
+    (work / 'Logger.dat').write_bytes(b'')
+    for path in ('links', 'pipes', 'folder'):
+        (work / path).mkdir()
+    os.mkfifo(work / 'pipe')
+    os.mkfifo(work / 'pipes' / 'pipe')
+    (work / 'links' / 'link').symlink_to('../logger.dat')
+    (work / 'new\nline').write_bytes(b'')
+    (work / 'folder' / 'back\\slash').write_bytes(b'')
+    (work / 'loop').symlink_to('loop')
+    if command == 'attach' and '--type' not in args:
+        args = [*args, '--type', 'a/b']
+    with pytest.raises(SystemExit) as ended:
+        doit([command, 'fred/a', 'a', *args], {'DXF_HOST': 'localhost:1', 'DXF_RETRIES': '0'})
+    out, err = capfd.readouterr()
+    assert (ended.value.code, out) == (2, '')
+    assert err.startswith('dxf: ') and err.count('\n') == 1 and said in err
+
+
+@pytest.mark.usefixtures('work')
+@pytest.mark.parametrize(('said', 'args'), [
+    ('SOURCE_DATE_EPOCH', ['push-files', 'fred/a', 'a', 'logger.dat']),
+    ('--type', ['attach', 'fred/a', 'a', 'logger.dat']),
+    ('invalid alias', ['push-files', 'fred/a', '@a', 'logger.dat']),
+    ('invalid alias', ['push-files', 'fred/a', 'sha256:' + 'a' * 64, 'logger.dat']),
+    ('invalid digest', ['pull-files', 'fred/a', 'sha256:a']),
+    ('invalid alias', ['referrers', 'fred/a', '@a']),
+    ('invalid media type', ['referrers', 'fred/a', 'a', '--type', 'a']),
+])
+def test_what_cannot_be_right_is_told_before_any_request(said: str, args: list[str],
+                                                         capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        doit(args, {'DXF_HOST': 'localhost:1', 'DXF_RETRIES': '0', 'SOURCE_DATE_EPOCH': 'now'})
+    assert ended.value.code == 2
+    assert said in capfd.readouterr().err
+
+
+def test_a_link_that_is_named_itself_is_followed(client: DXF, work: Path, tmp_path: Path) -> None:
+    (work / 'link').symlink_to('logger.dat')
+    artifacts.push_files(client, 'a', ['link'])
+    artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert tree(tmp_path / 'copy') == {'link': NEW}
+
+
+# What others have written
+
+
+def oras_folder(*members: tuple[str, bytes | None]) -> bytes:
+    """Return a tar as Go's tool writes it: times kept, folders without a slash, links to nothing."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode='w', format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.mtime = EPOCH
+            member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            member.size = len(content or b'')
+            tar.addfile(member, io.BytesIO(content or b''))
+    return archive.getvalue()
+
+
+FOLDER = oras_folder(('data', None), ('data/in', None), ('data/in/a.txt', b'a'), ('data/b.txt', b'b'))
+ZIPPED = gzip.compress(FOLDER)
+UNPACK = {'io.deis.oras.content.unpack': 'true', 'io.deis.oras.content.digest': dxf.hash_bytes(FOLDER)}
+TAR_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+
+@pytest.mark.parametrize('more', [
+    pytest.param({'artifactType': 'application/vnd.unknown.artifact.v1',
+                  'annotations': {'org.opencontainers.image.created': '2024-05-15T00:00:00Z'}}, id='oras 1.2'),
+    pytest.param({'config': blob(b'{"a": 1}', None, 'application/vnd.acme.rocket.config.v1+json')},
+                 id='a configuration, and no type'),
+    pytest.param({'config': {**EMPTY_DESCRIPTOR, 'mediaType': 'application/vnd.acme.rocket.config'}},
+                 id='the type in the configuration, oras before 1.1'),
+    pytest.param({'config': {**EMPTY_DESCRIPTOR, 'data': 'e30='}}, id='with its data'),
+])
+def test_an_artifact_of_oras_is_read(client: DXF, tmp_path: Path, more: dict[str, Any]) -> None:
+    set_artifact(client, 'a', [
+        blob(b'hello', 'hi.txt', 'application/vnd.oci.image.layer.v1.tar'),
+        blob(b'hello', 'in/hi.txt', 'application/vnd.me.hi', colour='red'),
+        blob(ZIPPED, 'data', TAR_GZIP, **UNPACK),
+        blob(ZIPPED, 'kept.tar.gz', TAR_GZIP),
+    ], [b'hello', ZIPPED, b'{"a": 1}'], **more)
+    pulled = artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert pulled == (['hi.txt', 'in/hi.txt', 'data', 'kept.tar.gz'], [])
+    assert tree(tmp_path / 'copy') == {
+        'hi.txt': b'hello', 'in': None, 'in/hi.txt': b'hello', 'data': None, 'data/in': None, 'data/in/a.txt': b'a',
+        'data/b.txt': b'b', 'kept.tar.gz': ZIPPED}
+
+
+@pytest.mark.parametrize(('title', 'content', 'reason'), [
+    ('data', FOLDER, 'by its name'),
+    ('in/data', FOLDER, 'by the last part of it'),
+    ('in/data', oras_folder(('in/data/b.txt', b'b'), ('in/data/in/a.txt', b'a')), 'by all of it'),
+    ('data', oras_folder(('./data/', None), ('./data/in/a.txt', b'a'), ('./data/b.txt', b'b')), 'after a dot'),
+])
+def test_a_folder_is_unpacked_whatever_part_of_its_name_stands_before_its_files(
+        client: DXF, tmp_path: Path, title: str, content: bytes, reason: str) -> None:
+    zipped = gzip.compress(content)
+    set_artifact(client, 'a', [blob(zipped, title, TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})], [zipped])
+    artifacts.pull_files(client, 'a', str(tmp_path))
+    assert tree(tmp_path / title) == {'in': None, 'in/a.txt': b'a', 'b.txt': b'b'}, reason
+
+
+def test_what_has_no_name_is_left_out_and_that_is_said(client: DXF, folder: Place, tmp_path: Path,
+                                                       capfd: pytest.CaptureFixture[str]) -> None:
+    set_artifact(client, 'a', [blob(b'hello', 'hi.txt'), blob(b'more', None, 'x/\x1b[2J'), blob(b'x', colour='red')],
+                 [b'hello', b'more', b'x'])
+    assert doit(['pull-files', client._repo, 'a', '--to', str(tmp_path / 'c')], folder.environ()) == 0
+    out, err = capfd.readouterr()
+    assert out == 'hi.txt\n'
+    assert [dxf.hash_bytes(content) in line for content, line in
+            zip([b'more', b'x'], err.splitlines(), strict=True)] == [True, True]
+    assert err.replace('\n', '').isprintable()
+    assert tree(tmp_path / 'c') == {'hi.txt': b'hello'}
+
+
+def test_an_alias_without_names_says_which_command_is_for_it(client: DXF, tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'hello'))
+    with pytest.raises(DXFError, match='pull-blob'):
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert not (tmp_path / 'copy').exists()
+
+
+def test_a_manifest_that_lies_about_a_size_is_refused(client: DXF, tmp_path: Path) -> None:
+    set_artifact(client, 'a', [{**blob(b'hello', 'hi.txt'), 'size': 4}], [b'hello'])
+    with pytest.raises(DXFSizeMismatchError):
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert not (tmp_path / 'copy').exists()
+
+
+def test_a_schema_1_manifest_has_no_files(schema1_registry: Place, repo: str, tmp_path: Path) -> None:
+    client = DXF(schema1_registry.host, repo, insecure=True, schema='v1')
+    client.set_alias('a', client.push_blob(data=b'hello'))
+    with pytest.raises(DXFUnsupportedSchemaType):
+        artifacts.pull_files(client, 'a', str(tmp_path))
+    with pytest.raises(DXFUnsupportedSchemaType):
+        artifacts.attach(client, 'a', [], artifact_type='a/b')
+
+
+def test_of_several_platforms_one_is_chosen(tmp_path: Path) -> None:
+    write_index(tmp_path / 'layout', [('linux/amd64', [b'a']), ('linux/arm64', [b'b'])])
+    client = DXF(f'oci:{tmp_path / "layout"}', '')
+    with pytest.raises(DXFError, match='DXF_PLATFORM to one of linux/amd64, linux/arm64'):
+        artifacts.pull_files(client, 'latest', str(tmp_path))
+    with pytest.raises(DXFError, match='nothing has a name'):
+        artifacts.pull_files(client, 'latest', str(tmp_path), platform='linux/amd64')
+
+
+# What is attached
+
+
+@pytest.mark.usefixtures('work')
+def test_what_is_attached_is_found_and_pulled(place: Place, repo: str, tmp_path: Path,
+                                              capfd: pytest.CaptureFixture[str]) -> None:
+    subject = run(capfd, place, 'push-files', repo, 'a', 'charts').strip()
+    assert run(capfd, place, 'referrers', repo, 'a') == ''
+    first = run(capfd, place, 'attach', repo, 'a', 'logger.dat', '--type', 'application/vnd.example.sums').strip()
+    second = run(capfd, place, 'attach', repo, subject, 'charts/run', '--type', 'a/b', '--annotation', 'by=fred')[:-1]
+    text = str(place.dxf(repo).get_manifest(second))
+    manifest = json.loads(text)
+    described = run(capfd, place, 'get-manifest', repo, 'a')
+    assert manifest['subject'] == {'mediaType': MANIFEST, 'digest': subject, 'size': len(described.encode())}
+    assert (manifest['artifactType'], manifest['config'], dxf.hash_bytes(text.encode())) == (
+        'a/b', EMPTY_DESCRIPTOR, second)
+    listed = {f'{first} application/vnd.example.sums', f'{second} a/b'}
+    assert set(run(capfd, place, 'referrers', repo, 'a').splitlines()) == listed
+    assert set(run(capfd, place, 'referrers', repo, subject).splitlines()) == listed
+    assert run(capfd, place, 'referrers', repo, 'a', '--type', 'a/b') == f'{second} a/b\n'
+    assert artifacts.referrers(place.dxf(repo), 'a', 'a/b')[0]['annotations']['by'] == 'fred'
+    assert run(capfd, place, 'pull-files', repo, second, '--to', str(tmp_path / 'copy')) == 'charts/run\n'
+    assert tree(tmp_path / 'copy') == {'charts': None, 'charts/run': SCRIPT.encode()}
+
+
+def test_what_has_no_files_can_be_attached_for_its_annotations(client: DXF, tmp_path: Path) -> None:
+    write_layout(tmp_path, [b'a'])
+    client = DXF(f'oci:{tmp_path}', '')
+    digest = artifacts.attach(client, 'latest', [], artifact_type='a/b', annotations={'checked': 'yes'})
+    manifest = json.loads(str(client.get_manifest(digest)))
+    assert manifest['layers'] == [EMPTY_DESCRIPTOR]
+    assert [entry['digest'] for entry in client.list_referrers(manifest['subject']['digest'])] == [digest]
+
+
+@pytest.mark.usefixtures('work')
+def test_a_copy_with_referrers_takes_along_what_is_attached(client: DXF, open_registry: Place, repo: str) -> None:
+    artifacts.push_files(client, 'a', ['logger.dat'])
+    digest = artifacts.attach(client, 'a', ['charts/run'], artifact_type='a/b')
+    target = open_registry.dxf(repo)
+    dxf.copy(client, target, 'a', referrers=True)
+    assert [entry['digest'] for entry in artifacts.referrers(target, 'a')] == [digest]
+
+
+def test_an_alias_that_is_not_there_is_not_found(client: DXF, folder: Place, work: Path,
+                                                 capfd: pytest.CaptureFixture[str]) -> None:
+    for args in (['pull-files', client._repo, 'a'], ['referrers', client._repo, 'a'],
+                 ['attach', client._repo, 'a', 'logger.dat', '--type', 'a/b']):
+        assert doit(args, folder.environ()) == 2
+        assert 'Not Found' in capfd.readouterr().err
+    assert sorted(os.listdir(work)) == ['charts', 'logger.dat']
+    assert not list(Path(folder.registry.storage).glob(f'{client._repo}/blobs/*/*'))
+
+
+def test_files_that_are_there_are_replaced_only_if_that_is_wanted(client: DXF, work: Path, tmp_path: Path) -> None:
+    copy = tmp_path / 'copy'
+    (copy / 'charts').mkdir(parents=True)
+    (copy / 'charts' / 'run').write_bytes(OLD)
+    (copy / 'charts' / 'mine').write_bytes(OLD)
+    artifacts.push_files(client, 'a', ['logger.dat', 'charts'])
+    with pytest.raises(FileExistsError):
+        artifacts.pull_files(client, 'a', str(copy))
+    assert tree(copy) == {'charts': None, 'charts/run': OLD, 'charts/mine': OLD}
+    artifacts.pull_files(client, 'a', str(copy), overwrite=True)
+    assert tree(copy) == {**tree(work), 'charts/mine': OLD}
