@@ -11,7 +11,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench dist clean registry programs
+.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs manual dist clean registry programs
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,13 @@ coverage: .venv/dev registry programs  ## Run the tests and measure branches: 95
 bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, BENCH_RUNS, BENCH_ONLY), for docs/benchmarks.rst
 	$(BIN)/python -m bench
 
+docs: .venv/docs  ## Build the documentation in docs/_build; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs docs/_build
+	@echo 'docs/_build/index.html'
+
+manual: .venv/docs  ## Write the manual page anew, after a change of commands or variables
+	@PYTHONPATH=. $(BIN)/python tools/manual.py
+
 dist: .venv/dist  ## Build sdist and wheel, check both and install each into a clean venv
 	@rm -rf build dist
 	@$(BIN)/python -m build . >.venv/build.log 2>&1 || { cat .venv/build.log; exit 1; }
@@ -47,11 +54,12 @@ dist: .venv/dist  ## Build sdist and wheel, check both and install each into a c
 	@set -e; for made in dist/*; do \
 	  $(BIN)/python -m venv --clear .venvs/clean; \
 	  .venvs/clean/bin/python -m pip --disable-pip-version-check -qq install --no-cache-dir "$$made"; \
+	  test -s .venvs/clean/share/man/man1/dxf.1; \
 	  echo "$$made: dxf --version: $$(.venvs/clean/bin/dxf --version)"; \
 	done; rm -rf .venvs/clean
 
 clean:  ## Remove all that make made
-	rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .hypothesis
+	rm -rf .venv .venvs build dist docs/_build *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # .venv and the three sets of packages that it may hold; each file is the stamp of a step that succeeded.
@@ -70,6 +78,11 @@ clean:  ## Remove all that make made
 .venv/dev: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its tests into .venv'
 	@$(PIP) install -e '.[test,lint,bench]'
+	@touch $@ .venv/run .venv/docs
+
+.venv/docs: $(PACKAGING) | .venv/made
+	@echo 'Installing dxf and the tools of its documentation into .venv'
+	@$(PIP) install -e '.[docs]'
 	@touch $@ .venv/run
 
 .venv/dist: $(PACKAGING) | .venv/made
@@ -82,4 +95,4 @@ registry:
 	@sh tools/debian.sh docker-registry
 
 programs:
-	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl
+	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl zsh fish man-db

@@ -5,6 +5,8 @@ import re
 from setuptools import setup
 
 HERE = Path(__file__).parent
+DOCS = ['sphinx>=8.1']  # the last that Python 3.10 has
+MANUAL = ['argparse-manpage>=4.8']
 
 
 def version() -> str:
@@ -37,6 +39,7 @@ setup(
     ],
     packages=['dxf'],
     package_data={'dxf': ['py.typed']},
+    data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
     entry_points={'console_scripts': ['dxf = dxf.main:main']},
     python_requires='>=3.10',
     # Each floor is a release with a security fix, or the first with an interface that dxf uses.
@@ -46,10 +49,12 @@ setup(
         'jwcrypto>=1.6',
         'tqdm>=4.66',
         'www-authenticate>=0.9.2',
+        'shtab>=1.13',
     ],
     extras_require={
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography'],
+                 'trustme', 'bcrypt', 'cryptography', *DOCS, *MANUAL, 'setuptools>=77'],
+        'docs': [*DOCS, *MANUAL],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],

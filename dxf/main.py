@@ -8,7 +8,7 @@ import signal
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,11 +27,12 @@ from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
 
 USAGE_ERROR = 2
-WIDTH = 100
+WIDTH = 79
+"""Of help, whatever the terminal's is: it fits 80 columns."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help with every command and what it does on one line."""
+    """Help whose paragraphs are broken where we want them."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=20, width=WIDTH)
@@ -48,21 +49,43 @@ class _Parser(argparse.ArgumentParser):
         console.write(message)  # argparse would let a full disk pass for success
 
 
-def _listed(names: Sequence[str]) -> str:
-    width = max(map(len, names), default=0)
-    return '\n'.join(f'  {name:{width}}  {VARIABLES[name]}' for name in names)
+class _Completion(argparse.Action):
+    """Prints the script with which a shell completes, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        from dxf import completion
+        console.write(completion.script(values))
+        parser.exit()
+
+
+def _wrapped(text: str, first: str = '', rest: str = '') -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False,
+                         break_long_words=False)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return names, each with its meaning, in two columns."""
+    pairs = list(rows)
+    width = max((len(name) for name, _ in pairs), default=0)
+    return '\n'.join(_wrapped(meaning, f'  {name:{width}}  ', ' ' * (width + 4)) for name, meaning in pairs)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return _table((name, VARIABLES[name]) for name in names)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of what stands before a command, with the help that lists the commands."""
-    width = max(len(command.name) for command in COMMANDS)
-    parser = _Parser(prog='dxf', usage='dxf [--help] [--version] <command> ...', formatter_class=_Help,
+    parser = _Parser(prog='dxf', usage='dxf [--help] [--version] [--completion=SHELL] <command> ...',
                      description='Store and fetch arbitrary data in a Docker or OCI registry.\n\ncommands:\n'
-                     + '\n'.join(f'  {command.name:{width}}  {command.summary}' for command in COMMANDS),
-                     epilog='environment variables:\n' + _listed(list(VARIABLES)) + '\n\n'
-                            'exit statuses: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not '
-                            'found;\n13 unauthorised. "dxf <command> --help" tells more of each.')
+                     + _table((command.name, command.summary) for command in COMMANDS), formatter_class=_Help,
+                     epilog='environment variables:\n' + _listed(VARIABLES) + '\n\n' + _wrapped(
+                         'exit statuses: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not found; '
+                         '13 unauthorised. "dxf <command> --help" tells more of each.'))
     parser.add_argument('--version', action='version', version=f'dxf {VERSION}')
+    parser.add_argument('--completion', action=_Completion, choices=('bash', 'zsh', 'fish'),
+                        help='print a script with which a shell completes what is typed')
     return parser
 
 
@@ -71,9 +94,10 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     epilog = f'example:\n  {command.example}\n'
     if command.variables:
         epilog += f'\nenvironment variables:\n{_listed(command.variables)}\n'
-    epilog += '\nfor all commands (see dxf --help):\n  ' + '\n  '.join(
-        ' '.join(COMMON[start:start + 4]) for start in range(0, len(COMMON), 4))
-    parser = _Parser(prog=f'dxf {command.name}', description=command.purpose, epilog=epilog,
+    epilog += '\nfor all commands (see dxf --help):\n' + _wrapped(' '.join(COMMON), '  ', '  ')
+    summary, _, more = command.purpose.partition('\n')
+    description = '\n'.join(_wrapped(' '.join(text.split())) for text in (summary, more) if text)
+    parser = _Parser(prog=f'dxf {command.name}', description=description, epilog=epilog,
                      usage='\n       '.join(textwrap.wrap(command.line, WIDTH - 7, break_on_hyphens=False)),
                      formatter_class=_Help, allow_abbrev=False)
     parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)

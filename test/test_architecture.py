@@ -23,18 +23,20 @@ ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 
          'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
          'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
          'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
-         'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'faults', 'main',
-         '__main__')
+         'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
+         'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
-ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress'}
+ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
+         'shtab': 'completion'}
 """The one room of each dependency that must not spread."""
 
 TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'download', 'delivery', 'journal')
 """What moves blobs, and is handed what makes its requests."""
 
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
-        ('main', 'difflib'), ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
+        ('main', 'difflib'), ('main', 'completion'),
+        ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
         ('login_commands', 'credential_files'), ('job', 'credentials'),
@@ -208,7 +210,8 @@ def test_what_is_dear_is_not_imported_before_it_is_wanted(arguments: list[str]) 
                           check=True)
     imported = {line.rpartition('|')[2].strip() for line in done.stderr.splitlines()}
     assert {'dxf', 'dxf.client', 'requests'} <= imported
-    assert not {name for name in imported if name.partition('.')[0] in ('tqdm', 'jwcrypto') or name == 'dxf.schema1'}
+    assert not {name for name in imported
+                if name.partition('.')[0] in ('tqdm', 'jwcrypto', 'shtab') or name == 'dxf.schema1'}
 
 
 def test_importing_dxf_brings_its_exceptions() -> None:

@@ -19,6 +19,8 @@ FILE = 'FILE'
 """Stands in the tables for a file that can be read."""
 
 WIDEST = 120
+WIDEST_HELP = 79
+"""A terminal has 80 columns, and some go to the next line when the last is written to."""
 
 
 @pytest.fixture(name='files')
@@ -275,13 +277,13 @@ def test_every_command_has_its_own_help(command: usage.Command, columns: str, ca
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
     text = shown(capfd, command.name, '--help')
-    assert command.purpose in text
+    assert ' '.join(command.purpose.split()) in ' '.join(text.split())
     assert ' '.join(text.split()).startswith(f'usage: {command.line} ')
     flags = [', '.join(option.flags) for option in command.options]
     assert [flag for flag in flags if flag not in text.replace(' FILE', '')] == []
     assert command.example in text and f'dxf {command.name}' in command.example
     assert [name for name in (*command.variables, *usage.COMMON) if name not in text] == []
-    assert [line for line in text.splitlines() if len(line) > WIDEST] == []
+    assert [line for line in text.splitlines() if len(line) > WIDEST_HELP] == []
 
 
 @pytest.mark.parametrize('args', [('push-blob', '-h'), ('push-blob', REPO, FILE, '--help'), ('list-repos', '-h')],
@@ -303,7 +305,7 @@ def test_the_variables_of_a_command_are_those_that_it_reads() -> None:
 def test_no_line_of_the_help_is_too_wide(columns: str, capfd: pytest.CaptureFixture[str],
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
-    assert [line for line in shown(capfd, '--help').splitlines() if len(line) > WIDEST] == []
+    assert [line for line in shown(capfd, '--help').splitlines() if len(line) > WIDEST_HELP] == []
 
 
 def test_the_help_has_a_line_for_each_command(capfd: pytest.CaptureFixture[str],

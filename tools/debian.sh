@@ -7,6 +7,7 @@ PATH=$PATH:/usr/sbin  # where servers are
 is_there() {
     case $1 in
         python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
+        man-db) command -v man ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
