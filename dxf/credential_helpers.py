@@ -88,13 +88,14 @@ class CredentialHelper:
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         except OSError as error:
             raise DXFCredentialsError(f'cannot run {self.program}: {error.strerror}') from None
+        alarm = _Alarm(self._seconds, process)
         with process:
-            timer = _Alarm(self._seconds, process)
             try:
+                alarm.start()
                 answer = self._talk(process, given)
             finally:
-                timer.end()
-        if timer.rang:
+                alarm.end()
+        if alarm.rang:
             raise DXFCredentialsError(f'{self.program} took more than {self._seconds:g} s')
         return process.returncode, answer
 
@@ -112,13 +113,16 @@ class CredentialHelper:
 
 
 class _Alarm:
-    """Kills a process, and what it started, in so many seconds."""
+    """Kills a process, and what it started, so many seconds after its start."""
 
     def __init__(self, seconds: float, process: 'subprocess.Popen[bytes]') -> None:
         self.rang = False
         self._process = process
         self._timer = Timer(seconds, self._ring)
         self._timer.daemon = True
+
+    def start(self) -> None:
+        """Count the seconds from now on."""
         self._timer.start()
 
     def _ring(self) -> None:

@@ -1,0 +1,321 @@
+"""The programs that keep secrets: how they are asked, and that nothing they do wrong tells a secret or lasts."""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from dxf.credential_helpers import CredentialHelper
+from dxf.credential_files import Credential, find
+from dxf.exceptions import DXFCredentialsError
+
+from .keychain import Keychain, write_file, write_program
+from .places import Place
+from .processes import Runner, end
+
+SECRET = 's3cr3t-of-fred'
+HOST = 'registry.example.com:5000'
+GOOD = json.dumps({'ServerURL': HOST, 'Username': 'fred', 'Secret': SECRET})
+SHORT = 0.3
+"""Seconds for a helper that hangs."""
+
+
+@pytest.fixture(name='keychain')
+def make_keychain(tmp_path: Path) -> Keychain:
+    """A helper that works."""
+    (tmp_path / 'bin').mkdir()
+    return Keychain(tmp_path / 'bin')
+
+
+def environ_of(folder: Path) -> dict[str, str]:
+    """Return an environment with a folder on PATH."""
+    return {'PATH': f'{folder}{os.pathsep}{os.environ["PATH"]}', 'HOME': str(folder)}
+
+
+def script(folder: Path, text: str, seconds: float = 5) -> CredentialHelper:
+    """Return a helper that is a script of the shell."""
+    write_program(folder, 'bad', text)
+    return CredentialHelper('bad', environ_of(folder), seconds)
+
+
+def told(caught: pytest.ExceptionInfo[DXFCredentialsError]) -> str:
+    """Insist on one line that holds no secret, nor does the traceback, and return it."""
+    text = str(caught.value)
+    assert text.isprintable() and len(text) < 200
+    assert SECRET not in ''.join(traceback.format_exception(caught.type, caught.value, caught.tb))
+    assert SECRET not in repr(caught.value.args)
+    return text
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text('utf-8').rpartition(')')[2].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def pids_in(path: Path, count: int) -> list[int]:
+    """Wait until a script has written down its processes."""
+    deadline = time.monotonic() + 10
+    while not path.exists() or len(path.read_text().split()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def all_gone(pids: list[int]) -> bool:
+    """Wait a moment for the kernel to clean up, and say whether none of the processes runs."""
+    deadline = time.monotonic() + 2
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not any(map(is_alive, pids))
+
+
+# One that works
+
+
+def test_a_helper_is_given_the_server_on_standard_input_alone(keychain: Keychain) -> None:
+    keychain.keep(HOST, 'fred', SECRET)
+    assert CredentialHelper('ring', {'PATH': keychain.path}).get(HOST) == ('fred', SECRET)
+    assert keychain.asked == [['get', HOST]]
+
+
+def test_a_helper_stores_what_only_standard_input_tells_it(keychain: Keychain) -> None:
+    helper = CredentialHelper('ring', {'PATH': keychain.path})
+    helper.store(HOST, 'fréd', SECRET)
+    assert [arguments for *arguments, _ in keychain.asked] == [['store']]
+    assert json.loads(keychain.asked[0][-1]) == {'ServerURL': HOST, 'Username': 'fréd', 'Secret': SECRET}
+    assert helper.get(HOST) == ('fréd', SECRET)
+
+
+def test_a_helper_erases_and_it_is_no_error_where_there_is_nothing(keychain: Keychain) -> None:
+    helper = CredentialHelper('ring', {'PATH': keychain.path})
+    keychain.keep(HOST, 'fred', SECRET)
+    helper.erase(HOST)
+    helper.erase(HOST)
+    assert keychain.kept == {} and keychain.asked == [['erase', HOST]] * 2
+
+
+def test_a_helper_runs_in_the_environment_that_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, 'bad', 'printf \'{"Username": "%s", "Secret": "%s"}\' "$WHO" "${LEAKED-none}"')
+    monkeypatch.setenv('LEAKED', 'yes')
+    kept = CredentialHelper('bad', {**environ_of(tmp_path), 'WHO': 'wilma'}).get(HOST)
+    assert kept == ('wilma', 'none')
+
+
+@pytest.mark.parametrize('text', [
+    "echo 'credentials not found in native keychain'; exit 1",
+    "echo 'credentials not found'; exit 1",
+    "echo 'Credentials not found in native keychain'; exit 2",
+    'echo \'{"Username": "", "Secret": ""}\'',
+])
+def test_a_helper_that_has_none_says_so(tmp_path: Path, text: str) -> None:
+    assert script(tmp_path, text).get(HOST) is None
+
+
+def test_a_helper_need_not_read_what_it_is_given(tmp_path: Path) -> None:
+    assert script(tmp_path, f"exec 0<&-; echo '{GOOD}'").get(HOST) == ('fred', SECRET)
+    script(tmp_path, 'exec 0<&-; exit 0').store(HOST, 'fred', 'x' * 400000)
+
+
+def test_what_a_helper_leaves_running_behind_it_is_waited_for_only_while_it_can_answer(tmp_path: Path) -> None:
+    started = time.monotonic()
+    agent = script(tmp_path, f"sleep 5 >/dev/null 2>&1 </dev/null & echo $! > {tmp_path}/pids; echo '{GOOD}'")
+    assert agent.get(HOST) == ('fred', SECRET)
+    assert time.monotonic() - started < 3
+    for pid in pids_in(tmp_path / 'pids', 1):
+        os.kill(pid, signal.SIGKILL)
+
+
+# Those that do not
+
+
+@pytest.mark.parametrize('text', [
+    pytest.param(f'echo {SECRET}; exit 1', id='fails, with a secret on its output'),
+    pytest.param(f'echo {SECRET} >&2; exit 3', id='fails, with a secret on its errors'),
+    pytest.param('kill -9 $$', id='is killed'),
+    pytest.param(f'echo {SECRET}', id='no JSON'),
+    pytest.param(f"echo '{GOOD}' {SECRET}", id='more than JSON'),
+    pytest.param(f"echo '[\"{SECRET}\"]'", id='a list'),
+    pytest.param(f"echo '{{\"Secret\": \"{SECRET}\"}}'", id='no user'),
+    pytest.param("echo '{\"Username\": \"fred\", \"Secret\": 5}'", id='a number'),
+    pytest.param("echo '{\"Username\": \"fred\", \"Secret\": null}'", id='null'),
+    pytest.param(f"printf '{{\"Username\": \"fred\", \"Secret\": \"{SECRET}\\377\"}}'", id='not UTF-8'),
+    pytest.param('exit 0', id='nothing'),
+    pytest.param(f'while :; do echo {SECRET}; done', id='endless'),
+    pytest.param(f"yes '{SECRET}' | tr -d '\\n'", id='an endless line'),
+])
+def test_a_helper_that_fails_or_prints_nonsense_is_one_line_with_its_name(tmp_path: Path, text: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad ') as caught:
+        script(tmp_path, text).get(HOST)
+    told(caught)
+    assert time.monotonic() - started < 4  # the time that it may take was not waited for
+
+
+@pytest.mark.parametrize('action', ['store', 'erase'])
+def test_a_helper_that_does_not_store_or_erase_is_one_line(tmp_path: Path, action: str) -> None:
+    helper = script(tmp_path, 'tee /dev/stderr; exit 1')
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad failed with status 1$') as caught:
+        if action == 'store':
+            helper.store(HOST, 'fred', SECRET)
+        else:
+            helper.erase(HOST)
+    told(caught)
+
+
+@pytest.mark.parametrize('text', [
+    pytest.param('sleep 60 & echo $! $$ > {pids}; wait', id='hangs'),
+    pytest.param('trap "" TERM INT HUP; sleep 60 & echo $! $$ > {pids}; wait; wait', id='ignores signals'),
+    pytest.param('sleep 60 & echo $! $$ > {pids}; echo \'' + GOOD + "'", id='ends, but not what it started'),
+    pytest.param('exec 1>&-; sleep 60 & echo $! $$ > {pids}; wait', id='closes its output'),
+    pytest.param('yes ' + SECRET + ' >&2 & echo $! $$ > {pids}; wait', id='endless errors'),
+])
+def test_a_helper_that_hangs_is_gone_after_its_time_with_what_it_started(tmp_path: Path, text: str) -> None:
+    started = time.monotonic()
+    helper = script(tmp_path, text.replace('{pids}', str(tmp_path / 'pids')), SHORT)
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad took more than 0.3 s$') as caught:
+        helper.get(HOST)
+    told(caught)
+    assert SHORT <= time.monotonic() - started < 5
+    assert all_gone(pids_in(tmp_path / 'pids', 2))
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_who_gives_up_waiting_for_a_helper_leaves_nothing_running(
+        number: signal.Signals, token_registry: Place, tmp_path: Path) -> None:
+    write_program(tmp_path, 'bad', f'sleep 60 & echo $! $$ > {tmp_path}/pids; wait')
+    write_file(tmp_path / '.docker' / 'config.json', credsStore='bad')
+    runner = Runner({'DXF_HOST': token_registry.host, 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
+                     **environ_of(tmp_path)})
+    with runner.start('list-aliases', 'fred/a') as process:
+        pids = pids_in(tmp_path / 'pids', 2)
+        process.send_signal(number)
+        ended = end(process)
+    assert (ended.status, ended.lines) == (-number, [])
+    assert all_gone(pids)
+
+
+def _missing(folder: Path) -> None:
+    del folder
+
+
+def _not_executable(folder: Path) -> None:
+    write_program(folder, 'bad', f"echo '{GOOD}'", 0o644)
+
+
+def _folder(folder: Path) -> None:
+    (folder / 'docker-credential-bad').mkdir()
+
+
+def _no_interpreter(folder: Path) -> None:
+    write_program(folder, 'bad', '#!/no/such/program\n')
+
+
+def _no_program(folder: Path) -> None:
+    write_program(folder, 'bad', '#!\0\1\2')
+
+
+@pytest.mark.parametrize('make', [_missing, _not_executable, _folder, _no_interpreter, _no_program])
+def test_a_helper_that_cannot_be_run_is_one_line_with_its_name(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    make(tmp_path)
+    with pytest.raises(DXFCredentialsError, match='docker-credential-bad') as caught:
+        CredentialHelper('bad', environ_of(tmp_path)).get(HOST)
+    told(caught)
+
+
+@pytest.mark.parametrize('name', [
+    '../bad', 'a/b', '/bin/sh', '..', '-x', 'a b', 'a\nb', 'a;b', '', '\0', 'é', pytest.param('x' * 5000, id='long')])
+def test_what_is_no_name_of_a_program_is_never_run(tmp_path: Path, name: str) -> None:
+    (tmp_path / 'docker-credential-..').mkdir()
+    write_program(tmp_path, 'bad', f'touch {tmp_path}/ran')
+    (tmp_path / 'bad').symlink_to('docker-credential-bad')
+    with pytest.raises(DXFCredentialsError, match='docker-credential-') as caught:
+        CredentialHelper(name, environ_of(tmp_path)).get(HOST)
+    told(caught)
+    assert not (tmp_path / 'ran').exists()
+
+
+# Which one is asked
+
+
+def found(keychain: Keychain, home: Path, host: str = HOST, repository: str = 'fred/a') -> Credential | None:
+    """Return what is found for a repository."""
+    return find(host, repository, {'HOME': str(home), 'PATH': keychain.path})
+
+
+def test_the_helper_of_a_registry_comes_before_that_of_all_and_before_the_file(keychain: Keychain,
+                                                                               tmp_path: Path) -> None:
+    (tmp_path / 'bin2').mkdir()
+    special = Keychain(tmp_path / 'bin2', 'special')
+    os.symlink(tmp_path / 'bin2' / special.program, tmp_path / 'bin' / special.program)
+    config = tmp_path / '.docker' / 'config.json'
+    auths = {HOST: ('file', 'x')}
+    write_file(config, auths, credHelpers={HOST: 'special'}, credsStore='ring')
+    for keeper, name in ((keychain, 'general'), (special, 'special')):
+        keeper.keep(HOST, name, SECRET)
+    assert found(keychain, tmp_path) == Credential(special.program, 'special', SECRET)
+    assert keychain.asked == []
+    write_file(config, auths, credHelpers={'other.example.com': 'special'}, credsStore='ring')
+    assert found(keychain, tmp_path) == Credential(keychain.program, 'general', SECRET)
+    write_file(config, auths, credHelpers={'other.example.com': 'special'})
+    assert found(keychain, tmp_path) == Credential(str(config), 'file', 'x')
+    assert len(special.asked) == len(keychain.asked) == 1
+
+
+def test_where_a_helper_has_none_the_next_place_is_looked_into(keychain: Keychain, tmp_path: Path) -> None:
+    config = write_file(tmp_path / '.docker' / 'config.json', {HOST: ('file', 'x')}, credsStore='ring')
+    assert found(keychain, tmp_path) == Credential(str(config), 'file', 'x')
+    write_file(config, {HOST: {}}, credsStore='ring')
+    other = write_file(tmp_path / '.config/containers/auth.json', {HOST: ('podman', 'y')})
+    assert found(keychain, tmp_path) == Credential(str(other), 'podman', 'y')
+    assert keychain.asked == [['get', HOST]] * 2
+
+
+def test_the_credential_of_a_repository_comes_before_the_helper_of_the_registry(keychain: Keychain,
+                                                                                tmp_path: Path) -> None:
+    config = write_file(tmp_path / '.docker' / 'config.json', {f'{HOST}/fred': ('file', 'x')}, credsStore='ring')
+    keychain.keep(HOST, 'fred', SECRET)
+    assert found(keychain, tmp_path) == Credential(str(config), 'file', 'x')
+    assert keychain.asked == []
+    assert found(keychain, tmp_path, repository='wilma/a') == Credential(keychain.program, 'fred', SECRET)
+
+
+def test_the_helper_of_another_registry_is_not_run(keychain: Keychain, tmp_path: Path) -> None:
+    write_file(tmp_path / '.docker' / 'config.json', credHelpers={'other.example.com': '../nonsense', 'x': 'ring'})
+    assert found(keychain, tmp_path) is None
+    assert keychain.asked == []
+
+
+def test_a_helper_may_keep_an_identity_token(keychain: Keychain, tmp_path: Path) -> None:
+    write_file(tmp_path / '.docker' / 'config.json', credsStore='ring')
+    keychain.keep(HOST, '<token>', SECRET)
+    assert found(keychain, tmp_path) == Credential(keychain.program, None, None, SECRET)
+
+
+def test_docker_hub_is_asked_for_by_the_name_that_docker_uses(keychain: Keychain, tmp_path: Path) -> None:
+    write_file(tmp_path / '.docker' / 'config.json', credsStore='ring')
+    keychain.keep('https://index.docker.io/v1/', 'fred', SECRET)
+    assert found(keychain, tmp_path, 'registry-1.docker.io') == Credential(keychain.program, 'fred', SECRET)
+    assert keychain.asked == [['get', 'https://index.docker.io/v1/']]
+
+
+@pytest.mark.parametrize('text, status', [
+    (f'echo {SECRET}; echo {SECRET} >&2; exit 1', 1), (f'echo {SECRET}', 1), (None, 1)])
+def test_a_broken_helper_is_one_line_of_a_command(token_registry: Place, tmp_path: Path, text: str | None,
+                                                  status: int) -> None:
+    if text is not None:
+        write_program(tmp_path, 'bad', text)
+    write_file(tmp_path / '.docker' / 'config.json', credHelpers={token_registry.host: 'bad'})
+    runner = Runner({'DXF_HOST': token_registry.host, 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
+                     **environ_of(tmp_path)})
+    ended = runner.run('list-aliases', 'fred/a').insist(status)
+    assert 'docker-credential-bad' in ended.lines[0] and SECRET not in ended.lines[0]
+    assert ended.out == b'' and sys.executable not in ended.lines[0]
