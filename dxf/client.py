@@ -205,11 +205,14 @@ class DXF(BlobStore):
         :param if_absent: only where there is no such alias yet
         :param if_match: only where the alias names the manifest of this digest
         :raises DXFConflictError: the condition does not hold, or somebody else has set the alias meanwhile
+        :raises ValueError: both conditions are asked for
         :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
         """
         if not if_absent and if_match is None:
             self._put_manifest(alias, manifest_json, {})
             return
+        if if_absent and if_match is not None:
+            raise ValueError('if_absent and if_match exclude each other')
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
         current = self._current(check_alias(alias))
         if current != if_match:
@@ -287,7 +290,9 @@ class DXF(BlobStore):
         :raises DXFConflictError: the condition does not hold
         """
         check_alias(alias)
-        condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} if if_absent or if_match else {}
+        # Passed on only where there is one: subclasses override set_manifest without them.
+        condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} \
+            if if_absent or if_match is not None else {}
         if self._schema == 'v1':
             return self._set_schema1(alias, digests, condition)
         manifest = self.make_manifest(*digests)

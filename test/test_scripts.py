@@ -138,6 +138,17 @@ def test_an_alias_is_set_on_a_condition(place: Place, repo: str, capfd: pytest.C
     assert client.get_alias('a') == [two]
 
 
+@pytest.mark.parametrize('condition', [
+    {'if_match': ''}, {'if_match': 'latest'}, {'if_absent': True, 'if_match': dxf.hash_bytes(b'')}])
+def test_a_condition_that_makes_no_sense_is_not_left_away(
+        folder: Place, repo: str, condition: dict[str, Any]) -> None:
+    client = folder.dxf(repo)
+    digest = client.push_blob(data=b'1')
+    with pytest.raises(ValueError):
+        client.set_alias('a', digest, **condition)
+    assert client.list_aliases() == []
+
+
 def test_of_many_who_set_an_alias_of_a_folder_at_once_one_does(folder: Place, repo: str) -> None:
     clients = [folder.dxf(repo) for _ in range(8)]
     digests = [client.push_blob(data=bytes([number])) for number, client in enumerate(clients)]
