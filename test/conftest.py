@@ -89,7 +89,8 @@ def tokens(token_registry: Place) -> Iterator[TokenServer]:
     server = token_registry.tokens
     assert server is not None
     server.requests.clear()
-    settings = ('users', 'anonymous', 'grants', 'lifetime', 'backdate', 'answer_key')
+    settings = ('users', 'anonymous', 'grants', 'lifetime', 'backdate', 'answer_key', 'identities', 'post_refusal',
+                'post_status')
     before = {name: copy.copy(getattr(server, name)) for name in settings}
     yield server
     for name, value in before.items():

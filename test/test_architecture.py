@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -56,6 +57,7 @@ class Import:
     line: int
 
 
+@cache
 def trees() -> dict[str, ast.Module]:
     """Return the parsed source of every room."""
     return {path.stem: ast.parse(path.read_text('utf-8')) for path in sorted(HERE.rglob('*.py'))}

@@ -70,15 +70,16 @@ def find_console_script() -> str:
     return str(path)
 
 
-def test_the_console_script_and_the_module_are_the_same_program(place: Place, repo: str, tmp_path: Path,
+def test_the_console_script_and_the_module_are_the_same_program(open_registry: Place, repo: str, tmp_path: Path,
                                                                 console_script: str) -> None:
     path = tmp_path / 'readings.dat'
     path.write_bytes(CONTENT)
+    environ = environ_of(open_registry)
     for command in ([console_script], MODULE):
-        done = subprocess.run([*command, 'push-blob', repo, str(path), '@a'], env=environ_of(place),
+        done = subprocess.run([*command, 'push-blob', repo, str(path), '@a'], env=environ,
                               capture_output=True, timeout=30, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, f'{DIGEST}\n'.encode(), b'')
-    missing = [subprocess.run([*command, 'get-alias', repo, 'missing'], env=environ_of(place), capture_output=True,
+    missing = [subprocess.run([*command, 'get-alias', repo, 'missing'], env=environ, capture_output=True,
                               timeout=30, check=False) for command in ([console_script], MODULE)]
     assert [(done.returncode, done.stdout) for done in missing] == [(errno.ENOENT, b'')] * 2
     assert missing[0].stderr == missing[1].stderr
