@@ -262,8 +262,6 @@ def _member(info: tarfile.TarInfo, name: str) -> Member:
     if not info.isdir() and (info.type not in FILES or info.issparse()):
         kind = 'a link' if info.issym() or info.islnk() else 'a device or the like'
         raise DXFInvalidDocumentError(f'unsafe archive: {info.name[:255]!r} is {kind}')
-    if hasattr(tarfile, 'data_filter'):  # since 3.10.12, 3.11.4
-        tarfile.data_filter(info, os.curdir)
     size = 0 if info.isdir() else info.size
     if size < 0:
         raise DXFInvalidDocumentError('invalid archive: a negative size')

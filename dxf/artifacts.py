@@ -61,7 +61,11 @@ def choose(operands: Iterable[str]) -> list[File]:
     paths = Paths()
     files = []
     for operand in operands:
-        file = _file(operand)
+        try:
+            file = _file(operand)
+        except OSError as error:
+            error.filename = error.filename or repr(operand)
+            raise
         if os.path.isdir(file.filename):
             for entry in archives.contents(file.filename, file.name):
                 paths.add(entry.path, entry.is_folder)
@@ -224,7 +228,8 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
         for found in folders:
             _unpack(*found, intake)
         intake.publish()
-    return Pulled([name for _, name in wanted], [layer.blob for layer in layers if layer.title is None])
+    return Pulled([name for _, name in wanted],
+                  [layer.blob for layer in layers if layer.title is None and not names])
 
 
 def _layers(repository: DXF, reference: str, platform: str | None) -> list[Layer]:

@@ -189,7 +189,7 @@ def get_alias(job: Job) -> None:
 
 def del_alias(job: Job) -> None:
     """Delete aliases, and print the digests that they named."""
-    aliases = [operands.alias(operand) for operand in job.operands]
+    aliases = [operands.reference(operand) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
             job.tell('blobs', repository.del_alias(alias), alias=alias)
@@ -222,7 +222,7 @@ def get_digest(job: Job) -> None:
 
 def get_manifest(job: Job) -> None:
     """Print the manifests of aliases as they are stored."""
-    aliases = [operands.alias(operand) for operand in job.operands]
+    aliases = [operands.reference(operand) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
             manifest = repository.get_manifest(alias, job.settings.platform)
@@ -243,7 +243,7 @@ def get_manifest_digest(job: Job) -> None:
 def inspect(job: Job) -> None:
     """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
     from dxf import inspection
-    alias = operands.alias(job.operands[0])
+    alias = operands.reference(job.operands[0])
     with job.registry() as repository:
         found = inspection.inspect(repository, alias, job.settings.platform)
     if job.options['json']:

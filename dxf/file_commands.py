@@ -27,7 +27,7 @@ def attach(job: Job) -> None:
     """Store files and folders that belong to an alias; print the digest of the manifest that says so."""
     from dxf import artifacts
     reference, *paths = job.operands
-    _reference(reference)
+    operands.reference(reference)
     if job.options['type'] is None:
         raise UsageError('too few arguments: --type=MEDIA_TYPE says what the files are')
     given = _about_files(job, paths)
@@ -42,31 +42,34 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
     annotations: dict[str, str] = {}
     for annotation in job.options['annotation'] or []:
         key, equals, value = annotation.partition('=')
-        if not key or not equals or key in annotations:
+        if not key or not equals or key in annotations or not _is_text(annotation):
             raise UsageError(f'invalid annotation {annotation!r}: want KEY=VALUE, and each key once')
         annotations[key] = value
     try:
-        kind = artifact_manifest.check_media_type(job.options['type'] or artifact_manifest.UNKNOWN_TYPE)
+        kind = artifact_manifest.UNKNOWN_TYPE if job.options['type'] is None else job.options['type']
+        artifact_manifest.check_media_type(kind)
         files = artifacts.choose(paths)
     except DXFError as error:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
-        raise UsageError(f'cannot read {getattr(error, "filename", None) or paths}: {reason}') from None
+        raise UsageError(f'cannot read {getattr(error, "filename", None) or repr(paths)}: {reason}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
 
 
-def _reference(operand: str) -> str:
-    """Return an alias, or the digest of a manifest."""
-    return operands.digest(operand) if ':' in operand else operands.alias(operand)
+def _is_text(operand: str) -> bool:
+    """Say whether an operand is UTF-8: what is not has surrogates here."""
+    return not any('\ud800' <= character <= '\udfff' for character in operand)
 
 
 def pull_files(job: Job) -> None:
     """Fetch files and folders into a folder, and print their names; tell what has none."""
     from dxf import artifacts, unpacking
     reference, *names = job.operands
-    _reference(reference)
-    folder = job.options['to'] or os.curdir
+    operands.reference(reference)
+    folder = os.curdir if job.options['to'] is None else job.options['to']
+    if not folder:
+        raise UsageError('--to is empty: want a folder')
     try:
         unpacking.check_folder(folder)
     except (OSError, ValueError) as error:
@@ -88,7 +91,7 @@ def referrers(job: Job) -> None:
     """Print the digests of what is attached to an alias, and what it is."""
     from dxf import artifact_manifest, artifacts
     reference, = job.operands
-    _reference(reference)
+    operands.reference(reference)
     kind = job.options['type']
     try:
         wanted = None if kind is None else artifact_manifest.check_media_type(kind)
@@ -96,5 +99,6 @@ def referrers(job: Job) -> None:
         raise UsageError(str(error)) from None
     with job.registry() as repository:
         for entry in artifacts.referrers(repository, reference, wanted):
-            kind = artifact_manifest.check_media_type(str(entry.get('artifactType') or entry.get('mediaType')))
-            job.tell('digest', entry['digest'] if job.options['json'] else f'{entry["digest"]} {kind}', type=kind)
+            kind = str(entry.get('artifactType') or entry.get('mediaType') or '-')
+            job.tell('digest', entry['digest'] if job.options['json'] else f'{entry["digest"]} {printable(kind)}',
+                     type=kind)

@@ -19,6 +19,7 @@ from dxf.names import digest_of
 LONGEST_NAME = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
 
+ATTEMPTS = 100
 TEMPORARY = '.dxf.'
 """How the names of temporary files begin."""
 
@@ -229,9 +230,10 @@ def _write_at(file: int, content: bytes, position: int) -> None:
         view = view[count:]
 
 
-def make_folders(path: str) -> list[str]:
+def make_folders(path: str, attempts: int = ATTEMPTS) -> list[str]:
     """Make a folder, and those that it is in, where they are missing; return the paths of those that were.
 
+    :param attempts: how often others may remove one of them meanwhile
     :raises OSError: one cannot be made
     """
     if os.path.isdir(path):
@@ -245,7 +247,9 @@ def make_folders(path: str) -> list[str]:
         _insist_on_folder(path)
         return [*made, *make_folders(path)]
     except FileNotFoundError:  # who made the parent before has just removed it
-        return make_folders(path)
+        if not attempts:
+            raise
+        return make_folders(path, attempts - 1)
     return [*made, path]
 
 

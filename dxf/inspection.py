@@ -6,6 +6,7 @@ How a manifest is read is not known here.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from dxf.artifact_manifest import TITLE
 from dxf.client import DXF
 from dxf.documents import Json, load_object
 from dxf.manifests import ImageManifest, Index, media_type_of
@@ -16,7 +17,8 @@ class Inspection(NamedTuple):
     """What an alias names.
 
     ``size`` is the sum of its blobs' bytes, ``None`` for an index; ``blobs`` have ``digest``, ``size`` and
-    ``mediaType``, ``platforms`` are the digests of an index's manifests, by platform.
+    ``mediaType``, and ``title`` where they are files with names; ``platforms`` are the digests of an index's manifests,
+    by platform.
     """
 
     digest: str
@@ -37,7 +39,7 @@ class Inspection(NamedTuple):
         for platform, digest in self.platforms.items():
             yield f'platform {platform} {digest}'
         for blob in self.blobs:
-            yield f'blob {blob["digest"]} {blob["size"]}'
+            yield f'blob {blob["digest"]} {blob["size"]} {blob.get("title", "")}'.rstrip()
 
     def document(self) -> dict[str, Json]:
         """Return the same as a JSON object."""
@@ -61,12 +63,20 @@ def inspect(repository: DXF, alias: str, platform: str | None = None) -> Inspect
         platforms = {name: entry.digest for name, entry in repository.platforms(manifest).items()}
         return Inspection(manifest.digest, media_type, None, (), platforms, named)
     if isinstance(manifest, ImageManifest):
-        blobs: list[dict[str, Any]] = [{'digest': blob.digest, 'size': blob.size, 'mediaType': blob.media_type}
-                                       for blob in manifest.layers]
+        blobs: list[dict[str, Any]] = [
+            {'digest': blob.digest, 'size': blob.size, 'mediaType': blob.media_type, **_title(layer)}
+            for blob, layer in zip(manifest.layers, document['layers'], strict=True)]
     else:
         blobs = [{'digest': digest, 'size': size} for digest, size in repository.get_alias(
             manifest=manifest.text, sizes=True)]
     return Inspection(manifest.digest, media_type, sum(blob['size'] for blob in blobs), tuple(blobs), {}, named)
+
+
+def _title(layer: Json) -> dict[str, Json]:
+    """Return the name that a layer has, if it has one."""
+    annotations = layer.get('annotations')
+    title = annotations.get(TITLE) if isinstance(annotations, dict) else None
+    return {'title': title} if isinstance(title, str) else {}
 
 
 def differences(repository: DXF, alias: str, files: Sequence[str], platform: str | None = None) -> list[str]:

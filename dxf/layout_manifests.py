@@ -95,11 +95,24 @@ def _parts(manifest: Manifest) -> Iterable[str]:
 
 
 def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
-    """Return the descriptors of the manifests in the index that refer to another; what cannot be read does not."""
+    """Return the descriptors of the manifests that refer to another; what cannot be read does not."""
     found = {}
-    for entry in layout.entries():
+    for entry in [*layout.entries(), *_listed(layout, digest)]:
         content = _content(layout, entry['digest'])
         with suppress(DXFError, UnicodeDecodeError):
             if content is not None and manifests.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
     return list(found.values())
+
+
+def _listed(layout: Layout, digest: str) -> list[Entry]:
+    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+    """
+    found = find(layout, digest.replace(':', '-'))
+    with suppress(DXFError, UnicodeDecodeError):
+        index = None if found is None else manifests.read(found[0].decode('utf-8'))
+        if isinstance(index, Index):
+            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
+    return []

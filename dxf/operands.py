@@ -38,6 +38,11 @@ def alias(name: str) -> str:
         raise UsageError(str(error)) from None
 
 
+def reference(operand: str) -> str:
+    """Return an alias, or the digest of a manifest."""
+    return digest(operand) if operand.startswith('sha256:') else alias(operand)
+
+
 def at_alias(operand: str) -> str:
     """Return the alias behind an ``@``."""
     if not operand.startswith('@'):

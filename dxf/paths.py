@@ -12,8 +12,12 @@ MOST_FILES = 100_000
 """Files and folders that one alias may bring."""
 
 LONGEST_PART = 255
+LONGEST_PATH = 3000
 MOST_PARTS = 64
-"""Bytes of a name, which file systems allow, and how deep folders may be nested."""
+"""Bytes of a name and of all of a path, which systems allow, and how deep folders may be nested."""
+
+HIDDEN = '.dxf-files.'
+"""How the names of the hidden folders begin in which files are until all of them are there."""
 
 _JOINERS = dict.fromkeys((0x200c, 0x200d))
 """Format characters that some languages, and emoji, cannot be written without; unlike others they hide nothing."""
@@ -39,6 +43,7 @@ def _fault(path: str) -> str | None:
         'it is absolute': path.startswith('/'),
         'it leads out of its folder': '..' in parts,
         'a part of it is empty, or a dot': '' in parts or '.' in parts,
+        f'it begins with {HIDDEN}': path.casefold().startswith(HIDDEN),
         'it has a backslash': '\\' in path,
         'it has characters that cannot be shown':
             printable(shown) != shown or not all(map(str.strip, shown.split('/'))),
@@ -46,7 +51,8 @@ def _fault(path: str) -> str | None:
     for reason, is_so in faults.items():
         if is_so:
             return reason
-    is_long = len(parts) > MOST_PARTS or any(len(part.encode('utf-8')) > LONGEST_PART for part in parts)
+    is_long = len(parts) > MOST_PARTS or len(path.encode('utf-8')) > LONGEST_PATH or \
+        any(len(part.encode('utf-8')) > LONGEST_PART for part in parts)
     return 'it is too long' if is_long else None
 
 

@@ -16,10 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from glob import escape, glob
 from typing import Any
 
-from dxf.files import make_folders, sync_folder
-
-HIDDEN = '.dxf-files.'
-"""How the names of hidden folders begin."""
+from dxf.files import make_folders
+from dxf.paths import HIDDEN
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -211,7 +209,10 @@ class Intake:
             self._undo.pop_all()
         folders = {*self._folders, *(os.path.dirname(path) for _, path in self._staged)}
         for path in folders:
-            sync_folder(os.path.join(self._folder, path))
+            folder = self._descend(path.split('/') if path else [])
+            if folder is not None:
+                os.fsync(folder)
+                os.close(folder)
 
     def _appear(self, staged: str, folder: int, name: str, path: str) -> None:
         """Move a file to its name, which it gets all at once."""

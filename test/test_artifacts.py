@@ -19,7 +19,7 @@ import pytest
 import dxf
 from dxf import DXF, artifacts
 from dxf.artifact_manifest import EMPTY, EMPTY_CONTENT
-from dxf.exceptions import DXFError, DXFSizeMismatchError, DXFUnsupportedSchemaType
+from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSizeMismatchError, DXFUnsupportedSchemaType
 from dxf.main import doit
 
 from .images import write_index, write_layout
@@ -458,3 +458,73 @@ def test_files_that_are_there_are_replaced_only_if_that_is_wanted(client: DXF, w
     assert tree(copy) == {'charts': None, 'charts/run': OLD, 'charts/mine': OLD}
     artifacts.pull_files(client, 'a', str(copy), overwrite=True)
     assert tree(copy) == {**tree(work), 'charts/mine': OLD}
+
+
+# What was found by review
+
+
+def test_where_a_folder_goes_does_not_depend_on_where_one_is(client: DXF, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    set_artifact(client, 'a', [blob(ZIPPED, 'data', TAR_GZIP, **UNPACK)], [ZIPPED])
+    (tmp_path / 'here').mkdir()
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'here' / 'data').symlink_to(tmp_path / 'elsewhere')
+    monkeypatch.chdir(tmp_path / 'here')
+    artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert (tmp_path / 'copy/data/b.txt').read_bytes() == b'b'
+    assert not list((tmp_path / 'elsewhere').iterdir())
+
+
+@pytest.mark.parametrize('title', ['.dxf-files.abc/keep', '.DXF-Files.x', '/'.join(20 * ['x' * 250])])
+def test_a_name_that_is_ours_or_that_no_system_can_open_is_refused(client: DXF, tmp_path: Path, title: str) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one'), blob(b'2', title)], [b'1', b'2'])
+    with pytest.raises(DXFInvalidNameError, match='unsafe file name'):
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert not (tmp_path / 'copy').exists()
+
+
+def test_what_has_no_name_is_told_where_all_was_asked_for(client: DXF, tmp_path: Path) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one'), blob(b'2')], [b'1', b'2'])
+    assert artifacts.pull_files(client, 'a', str(tmp_path / 'x'), names=['one']) == (['one'], [])
+    assert len(artifacts.pull_files(client, 'a', str(tmp_path / 'y')).skipped) == 1
+
+
+def test_a_referrer_with_an_odd_type_hides_no_other(client: DXF, folder: Place, repo: str,
+                                                    capfd: pytest.CaptureFixture[str]) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one')], [b'1'])
+    subject = {'mediaType': MANIFEST, 'digest': client.manifest_digest('a'), 'size': 1}
+    for alias, kind in (('b', 'weird type\x1b'), ('c', 'text/x')):
+        set_artifact(client, alias, [], [], artifactType=kind, subject=subject)
+    kinds = [line.split(' ', 1)[1] for line in run(capfd, folder, 'referrers', repo, 'a').splitlines()]
+    assert sorted(kinds) == ['text/x', 'weird type\\x1b']
+    kinds = [json.loads(line)['type'] for line in run(capfd, folder, 'referrers', repo, 'a', '--json').splitlines()]
+    assert sorted(kinds) == ['text/x', 'weird type\x1b']
+
+
+@pytest.mark.usefixtures('work')
+@pytest.mark.parametrize('args', [
+    ('pull-files', 'a', '--to', ''), ('push-files', 'b', 'logger.dat', '--type', ''),
+    ('attach', 'a', 'logger.dat', '--type', ''), ('push-files', 'b', 'logger.dat', '--annotation', 'k=\udcff'),
+    ('push-files', 'b', 'logger.dat', '')])
+def test_an_operand_that_is_empty_or_no_text_is_wrong_usage(
+        client: DXF, folder: Place, repo: str, args: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one')], [b'1'])
+    with pytest.raises(SystemExit) as ended:
+        doit([args[0], repo, *args[1:]], folder.environ())
+    assert ended.value.code == 2
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    assert client.list_aliases() == ['a'] and client.list_referrers(client.manifest_digest('a')) == []
+
+
+@pytest.mark.usefixtures('work')
+def test_what_was_attached_is_looked_at_and_deleted_by_its_digest(client: DXF, folder: Place, repo: str,
+                                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one')], [b'1'])
+    digest = run(capfd, folder, 'attach', repo, 'a', 'logger.dat', '--type', 'text/x').strip()
+    lines = run(capfd, folder, 'inspect', repo, digest).splitlines()
+    assert lines[-1] == f'blob {dxf.hash_bytes(NEW)} {len(NEW)} logger.dat'
+    shown, = json.loads(run(capfd, folder, 'inspect', repo, digest, '--json'))['blobs']
+    assert shown['title'] == 'logger.dat'
+    assert dxf.hash_bytes(run(capfd, folder, 'get-manifest', repo, digest).encode()) == digest
+    run(capfd, folder, 'del-alias', repo, digest)
+    assert run(capfd, folder, 'referrers', repo, 'a') == ''

@@ -433,6 +433,16 @@ def test_a_manifest_of_another_kind_may_refer_to_a_subject_too(client: DXF, layo
     assert {found['digest'] for found in referrers(client, MISSING)} == {digest, other}
 
 
+def test_what_a_client_has_listed_under_the_tag_refers_too(client: DXF) -> None:
+    content, digest = refer(client, None)
+    listed = [{'mediaType': OCI_MANIFEST, 'digest': digest, 'size': len(content)}]
+    client.set_manifest(MISSING.replace(':', '-'), json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX,
+                                                              'manifests': listed}))
+    assert [found['digest'] for found in referrers(client, MISSING)] == [digest]
+    _, other = refer(client, 'too', annotations={'by': 'wilma'})
+    assert {found['digest'] for found in referrers(client, MISSING)} == {digest, other}
+
+
 @pytest.mark.parametrize('content', [b'no JSON', b'\xff', b'[]', b'{"subject": []}', b'{"subject": {"digest": 7}}'])
 def test_what_cannot_be_read_refers_to_nothing(client: DXF, layout: Path, content: bytes) -> None:
     enter(layout, {'mediaType': 'application/vnd.example', 'digest': put(layout, content), 'size': len(content)},

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dxf.files import make_folders
 from dxf import DXF, DXFBase, hash_bytes
 from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError
 from dxf.faults import line_of, status_of
@@ -427,3 +428,8 @@ def test_a_client_keeps_its_folder_when_the_process_goes_elsewhere(root: Path, o
 def test_a_path_of_digits_is_the_port_of_a_host() -> None:
     with DXF('oci:5000', 'fred/x') as client:
         assert client._base_url == 'https://oci:5000/v2/'
+
+
+def test_a_folder_that_nobody_can_make_is_an_error_at_once() -> None:
+    with pytest.raises(OSError):
+        make_folders('/proc/dxf/fred/datalogger')
