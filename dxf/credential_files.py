@@ -87,12 +87,15 @@ class CredentialFile:
 
     def _keys_at(self, key: str) -> list[str]:
         """Return the keys under which the file may hold what a key stands for: itself first, then as an address."""
-        return [key, *(stored for stored in self._member('auths') if _is_at(stored, key))]
+        return [key, *(stored for stored in self._member('auths') if stored != key and _is_at(stored, key))]
 
     def _helper(self, key: str, host: str) -> CredentialHelper | None:
-        """Return the helper that keeps the credential of a key; ``None`` where the file itself does."""
-        name = self._member('credHelpers').get(key) or (
-            self._document.get('credsStore') if key == key_of(host) else None)
+        """Return the helper that keeps the credential of a key; ``None`` where the file itself does.
+
+        As in docker, the store is asked by the key of the registry alone, and a helper without a name is the file.
+        """
+        helpers = self._member('credHelpers')
+        name = helpers[key] if key in helpers else self._document.get('credsStore') if key == key_of(host) else None
         return CredentialHelper(name, self._environ) if isinstance(name, str) and name else None
 
     def _stored(self, key: str) -> Credential | None:
@@ -105,7 +108,7 @@ class CredentialFile:
         for name, value in (('registry_token', entry.get('registrytoken')),
                             ('identity_token', entry.get('identitytoken'))):
             if isinstance(value, str) and value:
-                return Credential(self.path, username or None, **{name: value})
+                return _checked(Credential(self.path, username if isinstance(username, str) else None, **{name: value}))
         if isinstance(username, str) and isinstance(password, str) and username:
             return _credential(self.path, username, password)
         return None
@@ -127,14 +130,16 @@ class CredentialFile:
         :raises DXFCredentialsError: the helper failed
         :raises OSError: the file cannot be written
         """
-        key = key_of(host)
-        helper = self._helper(key, host)
+        helpers = {key: self._helper(key, host) for key in keys_of(host, None)}
+        key = next((key for key, helper in helpers.items() if helper is not None), key_of(host))
+        helper = helpers[key]
         auth = b64encode(f'{username}:{password}'.encode()).decode('ascii')
         if helper is not None:
             helper.store(key, username, password)
         with self._changing() as document:
             if not isinstance(document.get('auths'), dict):
                 document['auths'] = {}
+            self._drop(host)
             document['auths'][key] = {} if helper is not None else {'auth': auth}
         return self.path if helper is None else helper.program
 
@@ -144,24 +149,38 @@ class CredentialFile:
         :raises DXFCredentialsError: the helper failed
         :raises OSError: the file cannot be written
         """
-        found = False
-        for key in keys_of(host, None):
+        found = self._has(host)
+        if found:
+            with self._changing():
+                self._drop(host)
+        for key in keys_of(host, None):  # the file first, as a helper may fail
             helper = self._helper(key, host)
             if helper is not None and helper.get(key) is not None:
                 helper.erase(key)
                 found = True
-            for stored_key in self._keys_at(key):
-                if stored_key in self._member('auths'):
-                    with self._changing() as document:
-                        document['auths'].pop(stored_key, None)
-                    found = True
         return found
+
+    def _has(self, host: str) -> bool:
+        return any(stored in self._member('auths') for key in keys_of(host, None) for stored in self._keys_at(key))
+
+    def _drop(self, host: str) -> None:
+        """Have the document hold nothing for a registry, under whichever of its names."""
+        for key in keys_of(host, None):
+            for stored in self._keys_at(key):
+                self._member('auths').pop(stored, None)
+
+    def special_keys(self, host: str) -> list[str]:
+        """Return the keys of those credentials that are for a part of a registry alone."""
+        return [key for name in {host, *(DOCKER_HUB_KEYS if is_docker_hub(host) else ())}
+                for key in self._member('auths') if key.lower().startswith(f'{name.lower()}/') and key not in
+                DOCKER_HUB_KEYS]
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Json]]:
         """Yield what is in it, to be changed and then written as a whole, while no other dxf does so."""
         path = os.path.realpath(self.path)
-        make_folders(os.path.dirname(path))
+        for made in make_folders(os.path.dirname(path)):
+            os.chmod(made, 0o700)
         lock = wait_for_lock(f'{path}.lock', 0o600)
         try:
             self._document = self._read()
@@ -176,7 +195,17 @@ class CredentialFile:
 
 
 def _credential(place: str, username: str, secret: str) -> Credential:
-    return Credential(place, None, None, secret) if username == IDENTITY else Credential(place, username, secret)
+    return _checked(Credential(place, None, None, secret) if username == IDENTITY else
+                    Credential(place, username, secret))
+
+
+def _checked(credential: Credential) -> Credential:
+    """Return a credential if it can be sent."""
+    try:
+        ''.join(part for part in credential if part).encode('utf-8')
+    except UnicodeEncodeError:
+        raise DXFCredentialsError(f'{credential.place} holds a credential that is no text') from None
+    return credential
 
 
 def key_of(host: str) -> str:
@@ -196,10 +225,10 @@ def keys_of(host: str, repository: str | None) -> Iterator[str]:
 
 
 def _is_at(stored: str, key: str) -> bool:
-    """Say whether a key that was stored as an address, as docker did once, is of a registry."""
-    scheme, found, address = stored.partition('://')
-    return bool(found) and scheme in ('http', 'https') and '/' not in key and \
-        re.fullmatch(rf'{re.escape(key)}(/v[12])?/?', address) is not None
+    """Say whether a key that was stored in another case, or as an address, as docker did once, is of a registry."""
+    scheme, found, address = stored.lower().partition('://')
+    return scheme == key.lower() or bool(found) and scheme in ('http', 'https') and '/' not in key and \
+        re.fullmatch(rf'{re.escape(key.lower())}(/v[12])?/?', address) is not None
 
 
 def files_of(environ: Mapping[str, str]) -> list[str]:
@@ -214,7 +243,7 @@ def files_of(environ: Mapping[str, str]) -> list[str]:
         paths.append(os.path.join(environ['XDG_RUNTIME_DIR'], 'containers', 'auth.json'))
     paths.append(os.path.join(environ.get('XDG_CONFIG_HOME') or os.path.join(home, '.config'), 'containers',
                               'auth.json'))
-    return paths
+    return [path for path in paths if not path.startswith('~/')]  # nobody knows where that is
 
 
 def find(host: str, repository: str | None, environ: Mapping[str, str]) -> Credential | None:

@@ -6,12 +6,13 @@ https://github.com/docker/docker-credential-helpers#development
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from threading import Timer
 
 from dxf.documents import load_object, member
 from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
@@ -20,6 +21,7 @@ PREFIX = 'docker-credential-'
 SECONDS = 30.0
 """How long a helper may take: somebody may have to type the password of the keychain."""
 
+POLL_MILLISECONDS = 50
 LONGEST_ANSWER = 64 << 10
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}', re.ASCII)
 _NOT_FOUND = 'credentials not found'
@@ -88,52 +90,37 @@ class CredentialHelper:
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         except OSError as error:
             raise DXFCredentialsError(f'cannot run {self.program}: {error.strerror}') from None
-        alarm = _Alarm(self._seconds, process)
         with process:
             try:
-                alarm.start()
-                answer = self._talk(process, given)
+                return self._talk(process, given, time.monotonic() + self._seconds)
+            except subprocess.TimeoutExpired:
+                raise DXFCredentialsError(f'{self.program} took more than {self._seconds:g} s') from None
             finally:
-                alarm.end()
-        if alarm.rang:
-            raise DXFCredentialsError(f'{self.program} took more than {self._seconds:g} s')
-        return process.returncode, answer
+                if process.poll() is None:  # whoever asked it has given up
+                    _kill(process)
 
-    def _talk(self, process: 'subprocess.Popen[bytes]', given: str) -> bytes:
+    def _talk(self, process: 'subprocess.Popen[bytes]', given: str, deadline: float) -> tuple[int, bytes]:
+        """Return its exit status, and what it printed; a daemon that it started may keep its output open."""
         assert process.stdin is not None and process.stdout is not None
         with suppress(BrokenPipeError):
             process.stdin.write(given.encode('utf-8'))
             process.stdin.close()
-        answer = process.stdout.read(LONGEST_ANSWER + 1)
-        if len(answer) > LONGEST_ANSWER:
-            _kill(process)
-            raise DXFCredentialsError(f'{self.program} answered something else than a credential')
-        process.wait()
-        return answer
-
-
-class _Alarm:
-    """Kills a process, and what it started, so many seconds after its start."""
-
-    def __init__(self, seconds: float, process: 'subprocess.Popen[bytes]') -> None:
-        self.rang = False
-        self._process = process
-        self._timer = Timer(seconds, self._ring)
-        self._timer.daemon = True
-
-    def start(self) -> None:
-        """Count the seconds from now on."""
-        self._timer.start()
-
-    def _ring(self) -> None:
-        self.rang = True
-        _kill(self._process)
-
-    def end(self) -> None:
-        """Let it be; a process that still runs is killed, as whoever asked it has given up."""
-        self._timer.cancel()
-        if self._process.poll() is None:
-            _kill(self._process)
+        answer = b''
+        arrivals = select.poll()
+        arrivals.register(process.stdout)
+        while True:
+            has_ended = process.poll() is not None
+            if arrivals.poll(0 if has_ended else POLL_MILLISECONDS):
+                piece = os.read(process.stdout.fileno(), LONGEST_ANSWER)
+                answer += piece
+                if not piece:
+                    return process.wait(deadline - time.monotonic()), answer
+                if len(answer) > LONGEST_ANSWER:
+                    raise DXFCredentialsError(f'{self.program} answered something else than a credential')
+            elif has_ended:
+                return process.returncode, answer
+            elif time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self.program, self._seconds)
 
 
 def _kill(process: 'subprocess.Popen[bytes]') -> None:

@@ -4,10 +4,11 @@ Where credentials are kept is not known here.
 """
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from dxf import console
-from dxf.exceptions import DXFError, DXFInvalidDocumentError
+from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, is_folder
 
@@ -41,13 +42,26 @@ def login(job: Job) -> None:
             raise DXFError('the registry asks for no credential: nothing was stored')
         if token is None:
             registry.api_version_check()
-    console.say(f'stored in {_credential_files(job)[0].store(_server(job), username, password)}')
+    file = next(_credential_files(job), None)
+    if file is None:
+        raise DXFError('nothing was stored: HOME is not set')
+    console.say(f'stored in {file.store(_server(job), username, password)}')
 
 
 def logout(job: Job) -> None:
     """Forget the credential of a registry, wherever it is stored."""
     server = _server(job)
-    if not [file for file in _credential_files(job) if file.erase(server)]:
+    found, failures = False, []
+    for file in _credential_files(job):
+        try:
+            found |= file.erase(server)
+        except DXFCredentialsError as error:  # the others are to forget it all the same
+            failures.append(error)
+        for key in file.special_keys(server):
+            console.say(f'{file.path} keeps a credential for {key}')
+    if failures:
+        raise failures[0]
+    if not found:
         console.say(f'no credential is stored for {server}')
 
 
@@ -58,16 +72,17 @@ def _server(job: Job) -> str:
     return check_registry(job.settings.host)
 
 
-def _credential_files(job: Job) -> list[Any]:
+def _credential_files(job: Job) -> Iterator[Any]:
     from dxf import credential_files
     environ = {**os.environ, **job.environ}
-    return [credential_files.CredentialFile(path, environ) for path in credential_files.files_of(environ)]
+    for path in credential_files.files_of(environ):
+        yield credential_files.CredentialFile(path, environ)
 
 
 def _given_credential(job: Job) -> tuple[str, str]:
     """Return user name and password: from the options, the settings, or whoever sits at the terminal."""
     _server(job)
-    username = job.options['username'] or job.settings.username
+    username = job.options['username'] or job.environ.get('DXF_USERNAME')
     is_piped = job.options['password_stdin']
     if not username and (is_piped or not console.is_person()):
         raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')

@@ -118,7 +118,7 @@ def _check_count(command: Command, operands: list[str]) -> None:
 
 
 def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) -> Job:
-    settings = read_settings(environ)
+    settings = read_settings(environ, command.asks)
     repository = None
     operands = given['operands']
     if command.has_repository:

@@ -75,17 +75,21 @@ def check_proxy(address: str) -> str:
     """
     match = _ADDRESS.fullmatch(address)
     scheme = '' if match is None else (match['scheme'] or 'http').lower()
-    try:
-        if match is None or scheme not in ('http', 'https') and not scheme.startswith('socks'):
-            raise DXFInvalidNameError('no address')
-        check_host(match['host'])
-    except DXFInvalidNameError:
+    if match is None or not (scheme in _PORTS or scheme.startswith('socks')) or not _is_url(address, match['host']):
         raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
-                                  'http://user:password@proxy.example.com:3128 with %XX for special characters'
-                                  ) from None
+                                  'http://user:password@proxy.example.com:3128 with %XX for special characters')
     if scheme.startswith('socks'):
         raise DXFInvalidNameError('dxf knows no SOCKS proxies, only such as http://proxy.example.com:3128')
     return address if match['scheme'] else f'http://{address}'
+
+
+def _is_url(address: str, host: str) -> bool:
+    try:
+        check_host(host)
+        urlsplit(address)
+    except ValueError:  # its text may hold the password
+        return False
+    return True
 
 
 def credential_of(address: str) -> tuple[str, str] | None:

@@ -155,16 +155,17 @@ def _is_same(host: str, other: str) -> bool:
         return False
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
+def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     """Read the settings from an environment; a variable that is empty counts as not set.
 
+    :param asks: whether whoever wants them does without a password for the user name
     :raises SettingsError: a variable is missing or malformed
     """
     def text(name: str) -> str | None:
         return environ.get(name) or None
 
     username, password = text('DXF_USERNAME'), environ.get('DXF_PASSWORD')
-    if password is None and username is not None and not (text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
+    if password is None and username is not None and not (asks or text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
         raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
     return Settings(
         host=_host('DXF_HOST', text('DXF_HOST'), check_registry),

@@ -51,6 +51,8 @@ class Command(NamedTuple):
     actions: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
+    asks: bool = False
+    """Whether it can do without a password for DXF_USERNAME."""
 
     @property
     def line(self) -> str:
@@ -209,10 +211,10 @@ COMMANDS = (
             'A helper that is configured there keeps them; else the file holds them, readable for you alone.',
             'dxf login --username=fred --password-stdin < password', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'),
             (Option(('--username',), 'the user name; asked for by default', 'USER'),
-             Option(('--password-stdin',), 'read the password from standard input; asked for by default'))),
+             Option(('--password-stdin',), 'read the password from standard input; asked for by default')), True),
     Command('logout', login_commands.logout, '', 0, 0,
             'Forget the user name and the password that are stored for DXF_HOST.',
-            'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE')),
+            'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'), (), True),
     Command('auth', login_commands.auth, '<repo> <action>...', 2, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
             'An action is pull, push, delete or *.\n'

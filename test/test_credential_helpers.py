@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dxf.credential_helpers import CredentialHelper
-from dxf.credential_files import Credential, find
+from dxf.credential_files import Credential, CredentialFile, find
 from dxf.exceptions import DXFCredentialsError
 
 from .keychain import Keychain, write_file, write_program
@@ -173,7 +173,7 @@ def test_a_helper_that_does_not_store_or_erase_is_one_line(tmp_path: Path, actio
 @pytest.mark.parametrize('text', [
     pytest.param('sleep 60 & echo $! $$ > {pids}; wait', id='hangs'),
     pytest.param('trap "" TERM INT HUP; sleep 60 & echo $! $$ > {pids}; wait; wait', id='ignores signals'),
-    pytest.param('sleep 60 & echo $! $$ > {pids}; echo \'' + GOOD + "'", id='ends, but not what it started'),
+    pytest.param('sleep 60 & echo $! $$ > {pids}; sleep 60', id='hangs before it answers'),
     pytest.param('exec 1>&-; sleep 60 & echo $! $$ > {pids}; wait', id='closes its output'),
     pytest.param('yes ' + SECRET + ' >&2 & echo $! $$ > {pids}; wait', id='endless errors'),
 ])
@@ -187,10 +187,26 @@ def test_a_helper_that_hangs_is_gone_after_its_time_with_what_it_started(tmp_pat
     assert all_gone(pids_in(tmp_path / 'pids', 2))
 
 
+@pytest.mark.parametrize('leave', ['sleep 5 &', 'setsid sleep 5 &'])
+def test_a_daemon_that_a_helper_has_started_is_not_waited_for(tmp_path: Path, leave: str) -> None:
+    started = time.monotonic()
+    assert script(tmp_path, f"{leave} echo '{GOOD}'").get(HOST) is not None
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad failed with status 1$'):
+        script(tmp_path, f'{leave} exit 1').get(HOST)
+    assert time.monotonic() - started < 4
+
+
+def test_a_helper_whose_daemon_is_out_of_reach_is_waited_for_no_longer_than_it_may_take(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad took more than 0.3 s$'):
+        script(tmp_path, 'setsid sleep 5 & sleep 60', SHORT).get(HOST)
+    assert SHORT <= time.monotonic() - started < 4
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_who_gives_up_waiting_for_a_helper_leaves_nothing_running(
         number: signal.Signals, token_registry: Place, tmp_path: Path) -> None:
-    write_program(tmp_path, 'bad', f'sleep 60 & echo $! $$ > {tmp_path}/pids; wait')
+    write_program(tmp_path, 'bad', f'cat > {tmp_path}/server; sleep 60 & echo $! $$ > {tmp_path}/pids; wait')
     write_file(tmp_path / '.docker' / 'config.json', credsStore='bad')
     runner = Runner({'DXF_HOST': token_registry.host, 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
                      **environ_of(tmp_path)})
@@ -319,3 +335,29 @@ def test_a_broken_helper_is_one_line_of_a_command(token_registry: Place, tmp_pat
     ended = runner.run('list-aliases', 'fred/a').insist(status)
     assert 'docker-credential-bad' in ended.lines[0] and SECRET not in ended.lines[0]
     assert ended.out == b'' and sys.executable not in ended.lines[0]
+
+
+def test_docker_hub_is_kept_by_its_helper_under_whichever_of_its_names(keychain: Keychain, tmp_path: Path) -> None:
+    config = write_file(tmp_path / '.docker' / 'config.json', {'index.docker.io': ('old', 'old')},
+                        credHelpers={'docker.io': keychain.name})
+    file = CredentialFile(str(config), {'PATH': keychain.path})
+    assert file.store('registry-1.docker.io', 'fred', SECRET) == keychain.program
+    assert keychain.kept.keys() == {'docker.io'}
+    assert json.loads(config.read_text())['auths'] == {'docker.io': {}}
+    kept = found(keychain, tmp_path, 'registry-1.docker.io')
+    assert kept is not None and (kept.username, kept.password) == ('fred', SECRET)
+
+
+def test_a_helper_without_a_name_is_the_file(keychain: Keychain, tmp_path: Path) -> None:
+    write_file(tmp_path / '.docker' / 'config.json', {HOST: ('file', 'x')}, credHelpers={HOST: ''}, credsStore='ring')
+    keychain.keep(HOST, 'general', SECRET)
+    kept = found(keychain, tmp_path)
+    assert kept is not None and kept.username == 'file' and keychain.asked == []
+
+
+def test_a_secret_that_is_no_text_is_one_line_with_the_name(tmp_path: Path) -> None:
+    write_program(tmp_path, 'bad', """echo '{"Username": "u", "Secret": "a\\ud800b"}'""")
+    write_file(tmp_path / '.docker' / 'config.json', credsStore='bad')
+    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad ') as caught:
+        find(HOST, None, environ_of(tmp_path))
+    told(caught)

@@ -485,3 +485,18 @@ def test_the_token_server_exchanges_identity_tokens_and_nothing_else(token_regis
         oauth.post_status = 405
         assert session.post(oauth.realm, form).status_code == 405
         assert session.get(oauth.realm, auth=('<token>', IDENTITY)).status_code == 200
+
+
+@pytest.mark.parametrize(('key', 'host'), [
+    ('GHCR.example.com', 'ghcr.example.com'), ('ghcr.example.com', 'GHCR.Example.com'),
+    ('https://GHCR.example.com/v1/', 'ghcr.example.com')])
+def test_upper_and_lower_case_are_the_same_host(config: Path, tmp_path: Path, key: str, host: str) -> None:
+    write_file(config, {key: ('fred', SECRET)})
+    assert found(tmp_path, host) == Credential(str(config), 'fred', SECRET)
+
+
+@pytest.mark.parametrize('entry', [{'identitytoken': 'a\ud800b'}, {'username': 'fred', 'password': '\ud800'}])
+def test_a_secret_that_is_no_text_is_one_line_with_the_file(config: Path, tmp_path: Path, entry: Any) -> None:
+    write_file(config, {HOST: entry})
+    with pytest.raises(DXFCredentialsError, match=str(config)):
+        found(tmp_path)

@@ -417,6 +417,19 @@ def test_a_login_takes_the_password_that_is_set(each_home: Home) -> None:
     assert each_home.document['auths'] == {each_home.place.host: {'auth': encoded(USERNAME, PASSWORD)}}
 
 
+def test_a_login_takes_the_user_name_that_is_set(each_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with typed(monkeypatch, PASSWORD.encode()):
+        each_home.run('login', '--password-stdin', DXF_USERNAME=USERNAME).insist(0)
+    assert each_home.document['auths'] == {each_home.place.host: {'auth': encoded(USERNAME, PASSWORD)}}
+    each_home.run('logout', DXF_USERNAME=USERNAME).insist(0)
+    assert each_home.document['auths'] == {}
+
+
+def test_the_folder_of_credentials_is_made_for_its_owner_alone(home: Home, login: Callable[..., Ended]) -> None:
+    login(home).insist(0)
+    assert stat.S_IMODE(home.config.parent.stat().st_mode) == 0o700
+
+
 def test_a_login_checks_what_it_was_given_and_not_another_credential(each_home: Home, login: Callable[..., Ended]
                                                                      ) -> None:
     right = 'Basic ' + encoded(USERNAME, PASSWORD)
@@ -578,6 +591,21 @@ def test_a_logout_has_the_helper_forget_it(home: Home, kept: bool) -> None:
     write_file(home.config, credHelpers={host: home.keychain.name})
     assert (b'no credential' in home.run('logout').insist(0).out) is not kept
     assert set(home.keychain.kept) == {'other.example.com'}
+
+
+def test_a_logout_forgets_what_files_hold_though_a_helper_fails(home: Home, tmp_path: Path) -> None:
+    host = home.place.host
+    podman = write_file(tmp_path / '.config/containers/auth.json', {host: (USERNAME, PASSWORD)})
+    write_file(home.config, {host: (USERNAME, PASSWORD)}, credsStore='gone')
+    assert 'docker-credential-gone' in home.run('logout').insist(1).lines[0]
+    assert home.document['auths'] == json.loads(podman.read_text())['auths'] == {}
+
+
+def test_a_logout_says_what_it_leaves(home: Home) -> None:
+    host = home.place.host
+    write_file(home.config, {host: (USERNAME, PASSWORD), f'{host}/team': OTHER})
+    assert home.run('logout').insist(0).out == f'{home.config} keeps a credential for {host}/team\n'.encode()
+    assert set(home.document['auths']) == {f'{host}/team'}
 
 
 def test_a_logout_needs_no_registry_that_answers(home: Home) -> None:

@@ -307,7 +307,8 @@ def test_an_address_of_a_proxy_is_taken(good: str) -> None:
                                  'http://fred:s3cret@proxy:0', 'http://fred:s3cret@proxy:99999', 'http://fred:s3cret@',
                                  'http://fred:s3cret@proxy/path', 'http://fred:s3cret@proxy?x', 'gopher://s3cret@proxy',
                                  'socks5://fred:s3cret@proxy', 'SOCKS4a://s3cret@proxy',
-                                 'http://fred:s3\r\ncret@proxy'])
+                                 'http://fred:s3\r\ncret@proxy', 'http://fred:s3cret\u2100@proxy',
+                                 'http://s3cret[@proxy'])
 def test_what_is_no_address_of_a_proxy_is_refused_without_its_password(bad: str, registry: ScriptedRegistry,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DXFInvalidNameError) as caught:
