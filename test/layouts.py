@@ -57,5 +57,8 @@ def bound(runner: Runner) -> Runner:
 
 
 def under(runner: Runner, limit: str) -> Runner:
-    """Return a runner under a limit or a mask of the shell: ``ulimit -f 8``, ``umask 027``."""
-    return Runner(runner.environ, ('sh', '-c', f'{limit}; exec "$@"', 'sh'))
+    """Return a runner under a limit or a mask of the shell: ``ulimit -f 8``, ``umask 027``.
+
+    Its coverage is not measured: a limit would be in the way of what that writes.
+    """
+    return Runner(runner.environ, ('sh', '-c', f'unset COVERAGE_PROCESS_CONFIG; {limit}; exec "$@"', 'sh'))
