@@ -23,17 +23,29 @@ ASK = 'DXF_TIMEOUT=1 DXF_RETRIES=0 dxf {} 2> /dev/null | head -n 500'
 
 REPOSITORIES, ALIASES = ASK.format('list-repos'), ASK.format('list-aliases "{}"')
 
+WITH_VALUE = ' '.join(sorted({flag for command in COMMANDS for option in command.options if option.value
+                              for flag in option.flags}))
+"""The options that are followed by a value: the first word that is neither one nor a value is the repository."""
+
 PREAMBLES = {
     # bash splits its words at @, but what it puts a reply in the place of has the @.
     'bash': f"""
 _dxf_repositories() {{
   compgen -W "$({REPOSITORIES})" -- "$1"
 }}
+_dxf_repository() {{
+  local word value=''
+  for word in "${{COMP_WORDS[@]:2}}"; do
+    if [[ $value ]]; then value=''
+    elif [[ " {WITH_VALUE} " == *" $word "* ]]; then value=1
+    elif [[ $word != -* ]]; then printf '%s\\n' "$word"; return; fi
+  done
+}}
 _dxf_aliases() {{
-  compgen -W "$({ALIASES.format('${COMP_WORDS[2]}')})" -- "$1"
+  compgen -W "$({ALIASES.format('$(_dxf_repository)')})" -- "$1"
 }}
 _dxf_blobs() {{
-  compgen -P @ -W "$({ALIASES.format('${COMP_WORDS[2]}')})" -- "${{1#@}}"
+  compgen -P @ -W "$({ALIASES.format('$(_dxf_repository)')})" -- "${{1#@}}"
 }}
 _dxf_files_or_alias() {{
   if [[ $1 == @* || ${{COMP_WORDS[COMP_CWORD-1]}} == @ ]]; then _dxf_blobs "$1"
@@ -65,9 +77,23 @@ _dxf_files_or_alias() {{
 function _dxf_repositories
   env {REPOSITORIES}
 end
-function _dxf_aliases
+function _dxf_repository
+  set -l value
   set -l typed (commandline -opc)
-  env {ALIASES.format('$typed[3]')}
+  for word in $typed[3..-1]
+    if set -q value[1]
+      set value
+    else if contains -- $word {WITH_VALUE}
+      set value 1
+    else if not string match -q -- '-*' $word
+      printf '%s\\n' $word
+      return
+    end
+  end
+end
+function _dxf_aliases
+  set -l repository (_dxf_repository)
+  env {ALIASES.format('$repository')}
 end
 function _dxf_blobs
   printf '@%s\\n' (_dxf_aliases)

@@ -75,6 +75,8 @@ ASKED = [
     ('dxf get-alias fred/d', ['fred/datalogger'], 'repositories'),
     ('dxf get-alias fred/datalogger may', ['may15', 'may16'], 'aliases'),
     ('dxf get-alias fred/datalogger june may1', ['may15', 'may16'], 'several aliases'),
+    ('dxf get-alias --json fred/datalogger may', ['may15', 'may16'], 'aliases after an option'),
+    ('dxf pull-files --overwrite --to copy fred/datalogger may', ['may15', 'may16'], 'aliases after a value'),
     ('dxf get-alias fred/nothing m', [], 'a repository that there is not'),
     ('dxf push-blob fred/datalogger mo', ['monday.dat'], 'files'),
     ('dxf set-alias fred/datalogger new mond', ['monday.dat'], 'files after an alias'),
@@ -139,6 +141,9 @@ def write_startup_files(workplace: Path) -> Path:
     ('dxf pull-blob fred/d', 'dxf pull-blob fred/datalogger'),
     ('dxf pull-blob fred/datalogger @ju', 'dxf pull-blob fred/datalogger @june'),
     ('dxf get-alias fred/datalogger ju', 'dxf get-alias fred/datalogger june'),
+    ('dxf get-alias --json fred/datalogger ju', 'dxf get-alias --json fred/datalogger june'),
+    ('dxf pull-files --overwrite --to copy fred/datalogger ju',
+     'dxf pull-files --overwrite --to copy fred/datalogger june'),
     ('dxf push-blob fred/datalogger mond', 'dxf push-blob fred/datalogger monday.dat'),
     ('dxf push-blob fred/datalogger monday.dat @ju', 'dxf push-blob fred/datalogger monday.dat @june'),
 ])
