@@ -24,6 +24,17 @@ def _no_constant(name: str) -> NoReturn:
     raise DXFInvalidDocumentError(f'invalid JSON: {name} is no number')
 
 
+def encoded(text: str) -> bytes:
+    """Return text as UTF-8.
+
+    :raises DXFInvalidDocumentError: a surrogate alone, in text that was read carelessly, cannot be that
+    """
+    try:
+        return text.encode('utf-8')
+    except UnicodeEncodeError:
+        raise DXFInvalidDocumentError('invalid document: not UTF-8') from None
+
+
 def load_json(text: str | bytes) -> Json:
     """Parse JSON from a stranger.
 
@@ -31,8 +42,7 @@ def load_json(text: str | bytes) -> Json:
     :raises DXFInvalidDocumentError: it is not JSON, repeats a key, nests too deep, or holds a number too long
     """
     try:
-        # a surrogate alone, in text that was read carelessly, is no UTF-8 either
-        text = text.decode('utf-8') if isinstance(text, bytes) else text.encode('utf-8').decode('utf-8')
+        text = (text if isinstance(text, bytes) else encoded(text)).decode('utf-8')
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except DXFInvalidDocumentError:
         raise

@@ -13,7 +13,7 @@ from jwcrypto.common import JWException, base64url_decode, base64url_encode
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS, InvalidJWSSignature
 
-from dxf.documents import Json, load_object, member
+from dxf.documents import Json, encoded, load_object, member
 from dxf.exceptions import (DXFDisallowedSignatureAlgorithmError, DXFError, DXFInvalidDocumentError,
                             DXFInvalidNameError, DXFMissingSignaturesError,
                             DXFSignatureChainNotImplementedError, DXFUnexpectedKeyTypeError)
@@ -90,7 +90,7 @@ def read(text: str, verify: bool = True) -> Schema1Manifest:
     :raises DXFSignatureChainNotImplementedError: signed by a certificate chain
     :raises DXFInvalidDocumentError: anything else about it is wrong
     """
-    content = text.encode('utf-8')
+    content = encoded(text)
     payload = _verified_payload(content) if verify else content
     document = load_object(payload)
     if member(document, 'schemaVersion', int) != 1:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from jwcrypto.common import base64url_decode, base64url_encode
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS, InvalidJWSSignature
@@ -398,6 +398,8 @@ GOOD = splice(entry())
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.characters() | st.sampled_from('{}[]",:0'), st.booleans(), st.booleans())
+@example(0, '\ud800', True, True)
+@example(0, '\ud800', True, False)
 def test_no_change_of_a_character_changes_what_is_read(place: int, character: str, insert: bool, verify: bool) -> None:
     text = GOOD[:place] + character + GOOD[place + (not insert):]
     try:
