@@ -427,19 +427,46 @@ def refuses(method: str, digest: str, status: int, first: Callable[[], Any] = bo
     return hook
 
 
+class Failure:
+    """A hook that refuses a blob, and holds the requests for others until a job of the client has ended by that.
+
+    :param digest: the blob's that is refused
+    :param jobs: so many requests meet before the refusal, which is how many the client does at once
+    """
+
+    def __init__(self, digest: str, jobs: int) -> None:
+        self._digest = digest
+        self._jobs = jobs
+        self._meeting = threading.Barrier(jobs)
+        self._is_over = False
+        self._before = own_threads()
+
+    def running(self) -> int:
+        """Return how many jobs have not ended."""
+        return len(own_threads() - self._before)
+
+    def __call__(self, request: Request) -> Answer | None:
+        if not self._is_over:
+            self._meeting.wait(WAITING)
+        if request.path.endswith(self._digest):
+            self._is_over = True
+            return error(403, 'DENIED')
+        assert eventually(lambda: self.running() < self._jobs, WAITING)
+        return None
+
+
 @pytest.mark.parametrize('jobs', [1, 2, 4])
 def test_nothing_is_begun_after_a_push_that_failed(server: ScriptedRegistry, jobs: int,
                                                    files: Callable[[list[bytes]], list[Path]]) -> None:
     contents = contents_of(20)
-    server.hook = refuses('HEAD', hash_bytes(contents[1]), 403)
+    digests = digests_of(contents)
+    server.hook = failure = Failure(digests[1], jobs)
     with client_of(server, jobs) as client:
         with pytest.raises(DXFHTTPError) as raised:
             client.push_blobs(files(contents))
         assert raised.value.response.status_code == 403
-        assert len(server.of('HEAD')) <= 2 + 2 * jobs
-        count = len(server.requests)
-        time.sleep(0.05)
-        assert len(server.requests) == count
+        assert {request.path.rsplit('/', 1)[1] for request in server.of('HEAD')} == set(digests[:max(jobs, 2)])
+        assert not failure.running()
     assert not server.memory.uploads
     assert all(hash_bytes(content) == digest for digest, content in server.memory.blobs[REPO].items())
 
@@ -574,27 +601,17 @@ def test_what_comes_before_a_blob_that_fails_is_right(server: ScriptedRegistry, 
 def test_a_later_error_is_kept_until_its_turn_and_nothing_is_begun_after_it(server: ScriptedRegistry) -> None:
     contents = contents_of(40)
     digests = store(server, contents)
-    gate = Gate()
-
-    def hook(request: Request) -> Answer | None:
-        if request.path.endswith(digests[2]):
-            gate.open()
-            return error(404, 'BLOB_UNKNOWN')
-        if request.path.endswith(digests[0]):
-            gate.wait()
-            time.sleep(0.1)
-        return None
-    server.hook = hook
+    server.hook = Failure(digests[2], 4)
     with client_of(server) as client:
         blobs = client.pull_blobs(digests)
         for content in contents[:2]:
             digest, chunks, size = next(blobs)
             assert (digest, b''.join(chunks), size) == (hash_bytes(content), content, len(content))
-        with pytest.raises(DXFHTTPError, match='404'):
+        with pytest.raises(DXFHTTPError, match='403'):
             for _, chunks, _ in blobs:
                 next(chunks)
         assert not list(blobs)
-    assert len(server.of('GET')) <= 2 + 2 * 4
+    assert {request.path.rsplit('/', 1)[1] for request in server.of('GET')} == set(digests[:4])
 
 
 @pytest.mark.parametrize('jobs', [1, 4])
