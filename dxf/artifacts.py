@@ -17,7 +17,7 @@ from dxf import archives
 from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                    descriptor_of, make, read)
 from dxf.client import DXF
-from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
+from dxf.exceptions import (DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFSizeMismatchError,
                             DXFSourceError)
 from dxf.manifests import Descriptor
 from dxf.names import check_alias, hash_bytes
@@ -210,6 +210,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     :param overwrite: replace files that are there
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
     :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+    :raises DXFFileNotFoundError: it has no file of one of ``names``
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFInvalidDocumentError: the manifest, or an archive of a folder, is not what it should be
     :raises DXFDigestMismatchError: the registry sent something else
@@ -247,7 +248,7 @@ def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]
     titles = {title for _, title in found}
     for name in names:
         if name not in titles:
-            raise DXFInvalidNameError(f'there is no file {name!r} in it, but {", ".join(map(repr, sorted(titles)))}')
+            raise DXFFileNotFoundError(name, sorted(titles))
     return [(layer, title) for layer, title in found if not names or title in names]
 
 

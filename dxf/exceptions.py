@@ -13,6 +13,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFUnauthorizedError                the registry or its token server answered 401
     +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
     +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
+    |   +-- DXFFileNotFoundError            a file that an artifact does not have
     +-- DXFCertificateError                 also a ValueError: a client certificate that cannot be used
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    an answer that the protocol does not allow
@@ -106,6 +107,22 @@ class DXFAuthInsecureError(DXFError):
 
 class DXFInvalidNameError(DXFError, ValueError):
     """A host, repository, alias, platform or digest that breaks its grammar."""
+
+
+class DXFFileNotFoundError(DXFInvalidNameError):
+    """An artifact has no file of a name.
+
+    :param name: the file's
+    :param names: what it has
+    """
+
+    def __init__(self, name: str, names: list[str]) -> None:
+        super().__init__(name, names)
+        self.name = name
+        self.names = names
+
+    def __str__(self) -> str:
+        return f'there is no file {self.name!r} in it, but {", ".join(map(repr, self.names))}'
 
 
 class DXFCertificateError(DXFError, ValueError):

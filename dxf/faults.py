@@ -13,10 +13,13 @@ from urllib3.exceptions import MaxRetryError
 from dxf.answers import error_codes, phrase_of
 from dxf.connections import status_of_proxy
 from dxf.documents import printable
-from dxf.exceptions import DXFError, DXFUnauthorizedError
+from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
 from dxf.session import causes
 
 FAILED = 1
+NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
+"""What is not found without an answer of 404."""
+
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
 
@@ -36,6 +39,8 @@ def status_of(error: Exception) -> int:
     """Return the exit status: 13 unauthorised, 2 not found, else 1."""
     if isinstance(error, DXFUnauthorizedError):
         return errno.EACCES
+    if isinstance(error, NOT_FOUND):
+        return errno.ENOENT
     if isinstance(error, HTTPError) and error.response is not None:
         if error.response.status_code == 404:
             return errno.ENOENT

@@ -383,7 +383,7 @@ def test_a_root_that_is_missing_is_not_found_and_stays_missing(tmp_path: Path, a
 
 
 def test_the_repositories_of_a_root_that_is_missing_are_one_line(tmp_path: Path) -> None:
-    refused(of(tmp_path / 'missing'), 'list-repos', names=tmp_path / 'missing')
+    refused(of(tmp_path / 'missing'), 'list-repos', status=2, names=tmp_path / 'missing')
     assert not list(tmp_path.iterdir())
 
 

@@ -21,6 +21,7 @@ import pytest
 
 import dxf
 
+from .copies import OCI_INDEX, OCI_MANIFEST, set_document
 from .places import PASSWORD, USERNAME, Place
 from .token_server import TokenServer
 from .traffic import Traffic
@@ -92,6 +93,20 @@ def test_what_is_not_found_is_status_2(place: Place, repo: str) -> None:
     place.dxf(repo).push_blob(data=CONTENT)
     line = failure(run(place, 'get-alias', repo, 'missing'), errno.ENOENT)
     assert 'Not Found' in line
+
+
+def test_a_platform_or_a_file_that_an_alias_does_not_have_is_not_found(place: Place, repo: str, tmp_path: Path) -> None:
+    (tmp_path / 'a.csv').write_bytes(CONTENT)
+    assert run(place, 'push-files', repo, 'files', 'a.csv', cwd=tmp_path).returncode == 0
+    line = failure(run(place, 'pull-files', repo, 'files', 'b.csv', cwd=tmp_path), errno.ENOENT)
+    assert line == "dxf: there is no file 'b.csv' in it, but 'a.csv'\n"
+    with place.dxf(repo) as client:
+        set_document(client, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [{
+            'mediaType': OCI_MANIFEST, 'digest': client.manifest_digest('files'),
+            'size': len(str(client.get_manifest('files')).encode()),
+            'platform': {'os': 'linux', 'architecture': 'amd64'}}]}, 'all')
+    line = failure(run(place, 'get-alias', repo, 'all', variables={'DXF_PLATFORM': 'linux/s390x'}), errno.ENOENT)
+    assert line == 'dxf: no data for platform linux/s390x\n'
 
 
 def test_wrong_usage_is_status_2(open_registry: Place) -> None:
