@@ -11,6 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from threading import RLock
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -33,6 +34,10 @@ _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96
 
 CLIENT = 'python-dxf'
 """What dxf calls itself where a token server wants to know."""
+
+OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND,
+                  HTTPStatus.METHOD_NOT_ALLOWED)
+"""What token servers answer to a POST with a token that they do not take, or that know no OAuth; Harbor's is 403."""
 
 IDENTITY = '<token>'
 """User name that stands for an identity token in place of a password."""
@@ -273,6 +278,22 @@ def oauth_request(url: str, identity_token: str) -> tuple[str, bytes]:
         form.append(('scope', ' '.join(scopes)))
     kept = [pair for pair in query if pair[0] not in ('service', 'scope')]
     return parts._replace(query=urlencode(kept)).geturl(), urlencode(form).encode('ascii')
+
+
+def is_refused_by_oauth(status: int, body: bytes) -> bool:
+    """Say whether a token server knows OAuth and refuses the identity token, or else is to be asked by GET.
+
+    A 400 is OAuth's own word for a token that has expired, and its refusals name an ``error``
+    (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
+    one.
+
+    :param status: the answer's to a POST, one of :data:`OAUTH_REFUSALS`
+    """
+    if status != HTTPStatus.UNAUTHORIZED:
+        return status == HTTPStatus.BAD_REQUEST
+    with suppress(DXFInvalidDocumentError):
+        return isinstance(load_object(body).get('error'), str)
+    return False
 
 
 def _check_realm_host(host: str, registry_host: str) -> None:

@@ -16,8 +16,8 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import discard, expect, raise_for_status, read_body
-from dxf.auth import (IDENTITY, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, oauth_request,
-                      read_token, token_url)
+from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
+                      is_refused_by_oauth, oauth_request, read_token, token_url)
 from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
@@ -25,9 +25,6 @@ from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.proxies import Proxies
 from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
-
-NO_OAUTH = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
-"""What token servers answer to a POST that know no OAuth; Harbor says the first."""
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -233,12 +230,10 @@ class DXFBase:
         address, form = oauth_request(url, identity_token)
         response = self._send('post', address, limits, auth=TokenRequestAuth(None), data=form, headers={
             'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
-        if response.status_code in NO_OAUTH:
-            discard(response, limits)
+        if response.status_code in OAUTH_REFUSALS:
+            if is_refused_by_oauth(response.status_code, discard(response, limits)):
+                raise DXFUnauthorizedError()
             return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
-        if response.status_code == HTTPStatus.BAD_REQUEST:  # OAuth's word for a token that has expired
-            discard(response, limits)
-            raise DXFUnauthorizedError()
         return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
 
     def _take_token(self, response: Response, again: Callable[[], str]) -> str:

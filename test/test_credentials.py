@@ -324,7 +324,7 @@ def test_an_identity_token_is_exchanged_by_post_and_seen_by_nobody_else(
         assert not [leak for leak in leaks if leak in exchange.url or leak in str(exchange.headers)]
 
 
-@pytest.mark.parametrize('status', [403, 404, 405])
+@pytest.mark.parametrize('status', [401, 403, 404, 405])
 def test_a_server_that_knows_no_oauth_is_asked_by_get(token_registry: Place, oauth: TokenServer, config: Path,
                                                       tmp_path: Path, repo: str, traffic: Traffic, status: int) -> None:
     oauth.post_status = status
