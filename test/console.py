@@ -43,7 +43,7 @@ def session(page: str) -> list[Typed]:
 
 def run(script: str, folder: Path, environ: dict[str, str]) -> str:
     """Run a script by one bash; return what it wrote to standard output and error, in the order of a terminal."""
-    done = subprocess.run(['bash', '-c', script], cwd=folder, env={**os.environ, **environ}, check=False, timeout=60,
+    done = subprocess.run(['bash', '-c', script], cwd=folder, env={**os.environ, **environ}, check=False, timeout=300,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.stdout.decode()
 

@@ -199,10 +199,10 @@ def test_garbage_is_no_challenge_that_could_be_answered(header: str) -> None:
 @pytest.mark.parametrize('header', ['a' * 15_000, 'Bearer ' + '-' * 15_000, 'Bearer realm="' + '\\' * 60_000,
                                     'Bearer x="",' * 5000, ' ' * 60_000])
 def test_a_long_challenge_takes_no_long_time(header: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with suppress(DXFProtocolError, AttributeError):  # which of them is said above
         challenge_of(challenged(header))
-    assert time.monotonic() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 # Token URLs

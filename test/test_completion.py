@@ -184,7 +184,7 @@ def test_a_registry_that_does_not_answer_does_not_keep_the_user_waiting(workplac
         start = time.monotonic()
         host = f'127.0.0.1:{silent.getsockname()[1]}'
         assert asked_bash(workplace, 'dxf get-alias fred/datalogger m', DXF_HOST=host, DXF_INSECURE='1') == []
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
 
 
 def test_without_a_registry_nothing_is_said(workplace: Path) -> None:

@@ -97,7 +97,7 @@ def build_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp('site')
     options = ['-W', '--keep-going', '-n', '-q', '-E', '-b', 'html', '-d', str(site / 'doctrees')]
     done = subprocess.run([sys.executable, '-m', 'sphinx', *options, str(DOCS), str(site)], cwd=DOCS.parent,
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, '')
     return site
 

@@ -474,7 +474,7 @@ def test_a_signal_ends_an_upload_cleanly_and_tells_the_registry(number: signal.S
     with Stuck(answers_delete) as registry:
         environ = environ_of(None, {'DXF_HOST': registry.host, 'DXF_INSECURE': '1'})
         with on_terminal(environ, 'push-blob', 'fred/stuck', str(path)) as (process, read):
-            assert registry.reached.wait(10)
+            assert registry.reached.wait(30)
             end_by(process, number)
             shown = read()
     assert registry.lines[-1] == 'DELETE /v2/fred/stuck/blobs/uploads/1'

@@ -30,6 +30,7 @@ from .places import PASSWORD, USERNAME, Place
 from .scripted_registry import Answer, Hook, Request, ScriptedRegistry, error
 from .token_server import TokenServer
 from .traffic import Traffic
+from .waiting import eventually
 
 REPO = 'fred/datalogger'
 MIB = 1 << 20
@@ -75,14 +76,6 @@ def pulled(blobs: Iterator[tuple[str, Iterator[bytes], int]]) -> list[tuple[str,
 def expected(contents: list[bytes]) -> list[tuple[str, bytes, int]]:
     """Return what reading these blobs gives."""
     return [(hash_bytes(content), content, len(content)) for content in contents]
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
-    """Wait until something holds; say whether it did."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return condition()
 
 
 def own_threads() -> set[threading.Thread]:
@@ -451,7 +444,7 @@ class Failure:
         if request.path.endswith(self._digest):
             self._is_over = True
             return error(403, 'DENIED')
-        assert eventually(lambda: self.running() < self._jobs, WAITING)
+        assert eventually(lambda: self.running() < self._jobs)
         return None
 
 

@@ -237,7 +237,8 @@ def test_a_blob_is_pulled_to_a_file_in_little_memory(tmp_path: Path, environ: di
     ran = Dxf(tmp_path, {**environ, 'DXF_JOBS': jobs}, 'pull-blob', '-o', str(file), 'fred/x', zeros_digest(200))
     assert ran.status == 0 and ran.lines == [] and ran.peak < most, (ran.lines, ran.peak)
     assert file.stat().st_size == 200 * MIB
-    assert (len(_Zeros.ranges) > 5) == (slow and jobs != '1')  # several connections where one is slow
+    if slow or jobs == '1':  # a fast one may look slow on a machine that has much to do
+        assert (len(_Zeros.ranges) > 5) == (jobs != '1')  # several connections where one is slow
     file.unlink()
 
 

@@ -299,7 +299,7 @@ def test_several_blobs_have_a_bar_for_all_of_them_on_a_terminal(open_registry: P
 
 def test_a_bar_for_people_tells_the_rate_in_their_units(open_registry: Place, repo: str, readings: str) -> None:
     _, shown = on_terminal(open_registry, 'push-blob', repo, readings)
-    assert re.search(r'\[00:00<00:00, +[0-9.]+[kMG]?B/s\]', shown)
+    assert re.search(r'\[\d\d:\d\d<00:00, +[0-9.]+[kMG]?B/s\]', shown)
 
 
 def lines_of(place: Place, capfd: pytest.CaptureFixture[str], *args: str, **variables: str) -> list[str]:

@@ -7,6 +7,7 @@ error. The requests are bounded, and no credential leaves the registry's origin.
 import contextlib
 import io
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ class Stage:
         for other in self.others:
             other.memory = self.registry.memory
         self._schedule: Iterator[Spoiling] = iter(())
-        self._next = Spoiling('none')
+        self._chosen = threading.local()  # requests at the same time have their own
         self._guard = guard(f'Bearer {TOKEN}', 'Basic realm="here"')
         self.registry.early = self._early
         self.registry.hook = self._spoiled
@@ -81,16 +82,15 @@ class Stage:
             server.requests.clear()
         away = error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': 'Basic realm="there"'})
         self.others[0].hook = (lambda request: away) if challenging else None
-        self._next = Spoiling('none')
 
     def _early(self, request: Request) -> Answer | None:
-        self._next = next(self._schedule)
-        if self._next.kind == 'short of body' and request.method != 'GET':
-            return replace(error(self._next.status, 'UNKNOWN'), take=self._next.at % len(CONTENT))
+        self._chosen.spoiling = spoiling = next(self._schedule)
+        if spoiling.kind == 'short of body' and request.method != 'GET':
+            return replace(error(spoiling.status, 'UNKNOWN'), take=spoiling.at % len(CONTENT))
         return None
 
     def _spoiled(self, request: Request) -> Answer:
-        spoiling, others = self._next, self.others
+        spoiling, others = self._chosen.spoiling, self.others
         instead = {
             'lost before': LOST, 'reset before': RESET, 'refused': error(spoiling.status, 'UNKNOWN'),
             'redirected away': Answer(spoiling.status, {'Location': others[0].url + request.target}),

@@ -27,6 +27,7 @@ from .certificates import Certificates
 from .places import Place
 from .scripted_registry import LOST, RESET, SILENCE, Answer, Request, ScriptedRegistry, error
 from .traffic import Traffic
+from .waiting import eventually
 
 FAST = Limits(retries=2, backoff=0.01, longest_backoff=0.02)
 TAGS = '/v2/fred/a/tags/list'
@@ -324,9 +325,9 @@ def test_after_the_last_attempt_the_network_s_failure_is_the_error(server: Scrip
 def test_silence_is_a_timeout_and_is_tried_again(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
     server.script('GET', TAGS, [SILENCE, SILENCE, SILENCE])
     with pytest.raises(ReadTimeout) as caught:
-        connect(server, timeout=0.1).list_aliases()
+        connect(server, timeout=0.3).list_aliases()
     assert line_of(caught.value).startswith(f'no answer from {server.host} in time')
-    assert len(server.requests) == 3
+    assert eventually(lambda: len(server.requests) == 3)
 
 
 def test_a_refused_connection_is_tried_again(traffic: Traffic) -> None:
@@ -370,7 +371,7 @@ def test_four_attempts_after_the_first_are_the_default_each_after_a_longer_pause
     ('99999', 60, 60),                      # at most a minute each
     ('soon', 0, 0.02),
     ('-5', 0, 0.02),
-    ('in 5 s', 5 - 2, 5),                   # a date
+    ('in 50 s', 50 - 20, 50),               # a date
     ('an hour ago', 0, 0.02),
 ])
 @pytest.mark.parametrize('status', [429, 503])
@@ -378,7 +379,7 @@ def test_retry_after_is_waited_for(server: ScriptedRegistry, connect: Callable[.
                                    monkeypatch: pytest.MonkeyPatch, shortest: float, longest: float) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(time, 'sleep', pauses.append)
-    dates = {'in 5 s': 5, 'an hour ago': -3600}
+    dates = {'in 50 s': 50, 'an hour ago': -3600}
     value = formatdate(time.time() + dates[value], usegmt=True) if value in dates else value
     server.script('GET', TAGS, [Answer(status, {'Retry-After': value}), Answer(body=b'{"tags": []}')])
     assert connect(server).list_aliases() == []
@@ -387,10 +388,10 @@ def test_retry_after_is_waited_for(server: ScriptedRegistry, connect: Callable[.
 
 
 def test_retry_after_is_really_slept(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
-    server.script('GET', TAGS, [Answer(429, {'Retry-After': '1'}), Answer(body=b'{"tags": []}')])
+    server.script('GET', TAGS, [Answer(429, {'Retry-After': '30'}), Answer(body=b'{"tags": []}')])
     begin = time.monotonic()
     connect(server, FAST._replace(longest_retry_after=0.3)).list_aliases()
-    assert 0.3 <= time.monotonic() - begin < 0.9
+    assert 0.3 <= time.monotonic() - begin < 15
 
 
 def test_all_waiting_together_has_a_limit(server: ScriptedRegistry, connect: Callable[..., DXF],
@@ -428,7 +429,7 @@ def test_retry_after_is_read(value: str | None, seconds: float | None) -> None:
 @pytest.mark.parametrize('zone', ['GMT', '+0000', '-0000'])
 def test_retry_after_is_read_as_a_date(zone: str) -> None:
     seconds = retry_after(formatdate(time.time() + 100, usegmt=True).replace('GMT', zone))
-    assert 97 <= (seconds or 0) <= 100
+    assert 80 <= (seconds or 0) <= 100
 
 
 # Limits
@@ -557,7 +558,8 @@ def test_a_refusal_s_body_never_raises_another_error(server: ScriptedRegistry, c
 def test_a_refusal_s_body_that_does_not_end_is_given_up(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
     server.script('GET', TAGS, [Answer(404, body=b'12345', stall=3)])
     with pytest.raises(DXFHTTPError, match='^404 Not Found'):
-        connect(server, timeout=0.2).list_aliases()
+        connect(server, timeout=1).list_aliases()
+    assert len(server.requests) == 1
 
 
 def test_the_error_has_the_real_response(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
@@ -709,10 +711,7 @@ def test_with_closes_the_connections_when_the_outermost_is_left(server: Scripted
             client.api_version_check()
         client.api_version_check()
         assert server.connections == 1
-    deadline = time.monotonic() + 2
-    while server.open and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert server.open == 0
+    assert eventually(lambda: server.open == 0)
     client.api_version_check()      # and it works still
     assert server.connections == 2
 

@@ -187,7 +187,7 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
     start = time.monotonic()
     with pytest.raises((DXFInvalidDocumentError, DXFInvalidNameError)):
         artifacts.pull_files(client, 'a', str(target))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
     check_untouched(target)
 
 
