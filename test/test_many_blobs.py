@@ -473,7 +473,7 @@ def test_an_upload_is_given_up_where_another_failed(server: ScriptedRegistry,
         try:
             yield bytes(200_000)
             gate.wait()
-            for _ in range(300):
+            for _ in range(3000):
                 yield bytes(65_536)
                 time.sleep(0.002)
         except BaseException as problem:
@@ -494,27 +494,21 @@ def test_an_upload_is_given_up_where_another_failed(server: ScriptedRegistry,
         assert len(server.of('DELETE')) == 1
         assert not server.of('PUT')
         assert not server.memory.uploads
-    assert len(server.of('PATCH')) < 200
+    assert len(server.of('PATCH')) < 2000
 
 
 def test_the_first_error_is_raised_and_not_that_of_the_first_source(
         server: ScriptedRegistry, files: Callable[[list[bytes]], list[Path]]) -> None:
     contents = contents_of(3)
     digests = digests_of(contents)
-    gate = Gate()
+    failure = Failure(digests[2], 3)
 
     def hook(request: Request) -> Answer | None:
-        if request.path.endswith(digests[2]):
-            gate.open()
-            return error(418, 'TEAPOT')
-        if request.path.endswith(digests[0]):
-            gate.wait()
-            time.sleep(0.2)
-            return error(403, 'DENIED')
-        return None
+        answer = failure(request)
+        return error(418, 'TEAPOT') if request.path.endswith(digests[0]) else answer
     server.hook = hook
     with client_of(server) as client:
-        with pytest.raises(DXFHTTPError, match='418'):
+        with pytest.raises(DXFHTTPError, match='403'):
             client.push_blobs(files(contents))
 
 
@@ -536,7 +530,8 @@ def test_a_push_that_is_interrupted_ends_at_once(server: ScriptedRegistry, files
         if request.method == 'PUT' and not gate.arrived.is_set():
             gate.arrived.set()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(0.2)
+        if gate.arrived.is_set():
+            time.sleep(0.2)  # in which the interrupt arrives
     gate = Gate()
     server.hook = interrupt
     with client_of(server, 2) as client:
@@ -728,7 +723,7 @@ def test_whoever_leaves_does_not_wait_for_a_server_that_is_silent(server: Script
         assert eventually(lambda: len(server.requests) >= 4)
         started = time.monotonic()
         blobs.close()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < WAITING / 2
 
 
 @pytest.mark.parametrize('where', ['for _ in blobs: raise KeyboardInterrupt',
@@ -744,7 +739,7 @@ def test_a_program_that_is_interrupted_while_it_reads_ends(server: ScriptedRegis
         for program in running:
             programs.callback(program.kill)
         for program in running:
-            _, err = program.communicate(timeout=WAITING)
+            _, err = program.communicate(timeout=60)
             assert program.returncode == -signal.SIGINT
             assert err.decode().splitlines()[-1] == 'KeyboardInterrupt'
     assert eventually(lambda: server.open == 0)

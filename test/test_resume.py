@@ -51,9 +51,9 @@ def encoded(body: bytes, encoding: str = 'gzip', **changes: Any) -> Answer:
 def pull(server: ScriptedRegistry, digest: str = DIGEST, chunk_size: int = 1000, retries: int = 2,
          stall_bytes: int = 16 << 10) -> tuple[bytes, Exception | None]:
     """Return the bytes that pulling a blob yields, and the error that ends them, if one does."""
-    limits = Limits(retries=retries, backoff=0.01, stall_seconds=0.3, stall_bytes=stall_bytes)
+    limits = Limits(retries=retries, backoff=0.01, stall_seconds=1, stall_bytes=stall_bytes)
     got = b''
-    with DXF(server.host, REPO, insecure=True, timeout=(5, 0.3), limits=limits) as client:
+    with DXF(server.host, REPO, insecure=True, timeout=(5, 1), limits=limits) as client:
         try:
             for chunk in client.pull_blob(digest, chunk_size=chunk_size):
                 got += chunk
@@ -235,7 +235,7 @@ def test_a_head_that_drips_is_a_stall() -> None:
 
 
 def test_a_slow_server_that_is_fast_enough_is_not_left() -> None:
-    with serving([Answer(200, {}, BLOB, drip=(10_000, 0.02))]) as server:
+    with serving([Answer(200, {}, BLOB, drip=(10_000, 0.06))]) as server:
         assert_outcome(*pull(server, stall_bytes=1000), None)
     assert starts(server) == [None]
 
