@@ -321,7 +321,7 @@ class DXF(BlobStore):
         stored = self._stored(alias)
         named: Any = self._blobs(stored, False) if not isinstance(stored, Index) else {
             name: entry.digest for name, entry in self.platforms(stored).items()}
-        self._request('delete', f'manifests/{stored.digest}')
+        self._delete(f'manifests/{stored.digest}')
         return named
 
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
