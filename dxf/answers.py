@@ -177,7 +177,20 @@ def check_digest_header(response: Response, digest: str) -> None:
 
     :raises DXFDigestMismatchError: it is another
     """
-    header = response.headers.get('Docker-Content-Digest', '')
-    if header.startswith('sha256:') and header != digest:
+    if contradicts(response, digest):
         close(response)
-        raise DXFDigestMismatchError(header, digest)
+        raise DXFDigestMismatchError(_digest_header(response), digest)
+
+
+def contradicts(response: Response, digest: str) -> bool:
+    """Return whether Docker-Content-Digest is another digest by sha256."""
+    return _digest_header(response).startswith('sha256:') and not names_digest(response, digest)
+
+
+def names_digest(response: Response, digest: str) -> bool:
+    """Return whether Docker-Content-Digest is exactly this digest."""
+    return _digest_header(response) == digest
+
+
+def _digest_header(response: Response) -> str:
+    return response.headers.get('Docker-Content-Digest', '')

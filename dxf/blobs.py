@@ -5,17 +5,20 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from http import HTTPStatus
-from threading import Lock
 from typing import Any, TypeVar
 
 from requests import Response
 from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
 
-from dxf.answers import check_digest_header, expect, is_encoded, is_not_found
+from dxf import blob_lookup
+from dxf.answers import check_digest_header, expect, is_encoded, is_not_found, names_digest
+from dxf.batch import Batch
+from dxf.bodies import IsStored
+from dxf.callbacks import one_at_a_time, reporter, unwrapped
 from dxf.certificates import Cert
 from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
 from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFUnauthorizedError
@@ -118,39 +121,54 @@ class BlobStore(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else _one_at_a_time(progress)
+        report = None if progress is None else one_at_a_time(progress)
+        given = list(sources)
+        batch = Batch(given)
 
         def push(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
             return self._push(source if is_file else None, None if is_file else source, report, None,
-                              check_exists, check)
-        return all_of(push, list(sources), self._jobs)
+                              check_exists, check, batch=batch)
+        return all_of(push, given, self._jobs)
 
     def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
-              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None) -> str:
+              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None,
+              batch: Batch | None = None) -> str:
         """Store a blob.
 
         :param check: called for each piece that is read; raises where the blob is not wanted any more
+        :param batch: what else the call stores
         """
-        if digest is not None:
-            check_digest(digest)
-        with closing(open_source(filename, data)) as source:
-            source.on_read = check
-            report = _reporter(progress, filename is not None, source.size)
-            digest, size = self._upload(source, digest, check_exists, report, resume)
-        self._sizes[digest] = size
-        return digest
+        expected = None if digest is None else check_digest(digest)
+
+        def push() -> tuple[str, int]:
+            with closing(open_source(filename, data)) as source:
+                source.on_read = check
+                report = reporter(progress, filename is not None, source.size)
+                return self._upload(source, expected, check_exists, report, resume, batch or Batch())
+        stored, size = unwrapped(push)
+        self._sizes[stored] = size
+        return stored
 
     def _upload(self, source: Source, digest: str | None, check_exists: bool,
-                on_piece: OnPiece | None, resume: str | None) -> tuple[str, int]:
-        if source.size is None:
-            if check_exists and digest is not None and (size := self._stored_size(digest)) is not None:
-                return digest, size
+                on_piece: OnPiece | None, resume: str | None, batch: Batch) -> tuple[str, int]:
+        size = source.size
+        if size is None:
+            found = self._stored_size(digest) if check_exists and digest is not None else None
+            if digest is not None and found is not None:
+                return digest, found
             return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest)
-        if source.shared and source.size > self._limits.part and resume is None:
-            return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), source.size
+        if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
+            return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), size
         digest = as_expected(source.digest(), digest)
-        is_new = not check_exists or self._stored_size(digest) is None
+        with batch.turn(digest) as is_stored:
+            if not is_stored:
+                self._upload_hashed(source, digest, check_exists, on_piece, resume)
+        return digest, size
+
+    def _upload_hashed(self, source: Source, digest: str, check_exists: bool, on_piece: OnPiece | None,
+                       resume: str | None) -> None:
+        is_new = not check_exists or self._stored_size(digest, source.size) is None
         if resume is not None and isinstance(source, File):
             from dxf import journal as journals
             with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
@@ -159,25 +177,28 @@ class BlobStore(DXFBase):
                 journal.clear()
         elif is_new:
             self._uploader(source, on_piece).send(digest)
-        return digest, source.size
 
     def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None) -> Upload:
         return Upload(source, *self._how_to_upload(on_piece), journal=journal)
 
     def _how_to_upload(self, on_piece: OnPiece | None
-                       ) -> tuple[UploadSession, Callable[[str], int | None], str, Limits, OnPiece | None]:
+                       ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
         steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
-        return steps, self._stored_size, self._base_url, self._limits, on_piece
+        return steps, self._is_stored, self._base_url, self._limits, on_piece
 
-    def _stored_size(self, digest: str) -> int | None:
-        """Return the size of a blob that the registry has, else ``None``."""
-        try:
-            self._sizes[digest] = self.blob_size(digest)
-        except HTTPError as error:
-            if is_not_found(error):
-                return None
-            raise
-        return self._sizes[digest]
+    def _stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
+        """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
+
+        :param size: the blob's, if it is known
+        """
+        found = blob_lookup.find(self._request, digest, size, self._limits, acknowledged=acknowledged)
+        if found is not None:
+            self._sizes[digest] = found
+        return found
+
+    def _is_stored(self, digest: str, size: int) -> bool:
+        """Return whether the registry has a blob of which it took the bytes."""
+        return self._stored_size(digest, size, acknowledged=True) is not None
 
     def _begin_upload(self, **kwargs: Any) -> Response:
         return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
@@ -214,11 +235,9 @@ class BlobStore(DXFBase):
         check_digest_header(response, digest)
         actual = None if is_encoded(response) else declared_size(response)
         if actual is None:
-            try:
-                actual = self.blob_size(digest)
-            except DXFProtocolError:  # nobody tells: then the digest alone decides
-                if size:
-                    raise
+            # Where neither answer tells the size, the digest alone decides.
+            actual = self.blob_size(digest) if size else \
+                blob_lookup.told_size(self._request('head', f'blobs/{digest}'))
         rest = partial(self._stretch_of_blob, digest)
         download = Download(digest, actual, rest, self._limits, response, jobs=jobs)
         chunks = download.chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
@@ -272,22 +291,16 @@ class BlobStore(DXFBase):
                          partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
 
     def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
-        last = '' if end is None else end - 1
-        response = self._request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-{last}'})
-        expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-        return response
+        return blob_lookup.fetch_range(self._request, digest, start, end)
 
     def blob_size(self, digest: str) -> int:
         """Return the size of a blob in bytes.
 
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+        :raises DXFDigestMismatchError: the answer is not the blob
+        :raises DXFProtocolError: the answer does not tell the size
         """
-        response = self._request('head', f'blobs/{check_digest(digest)}')
-        expect(response, HTTPStatus.OK)
-        size = declared_size(response)
-        if size is None:
-            raise DXFProtocolError('the registry does not say how large the blob is')
-        return size
+        return blob_lookup.measure(self._request, check_digest(digest), self._limits)
 
     def mount_blob(self, repo: str, digest: str) -> str:
         """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
@@ -296,6 +309,13 @@ class BlobStore(DXFBase):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
+        return self._mount(repo, digest, None)
+
+    def _mount(self, repo: str, digest: str, size: int | None) -> str:
+        """Mount a blob: :meth:`mount_blob`.
+
+        :param size: the blob's, if it is known
+        """
         source = repository_at(self._host, repo)
         response = self._begin_upload(params={'mount': check_digest(digest), 'from': source})
         if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
@@ -303,6 +323,8 @@ class BlobStore(DXFBase):
         if response.status_code != HTTPStatus.CREATED:
             raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
         check_digest_header(response, digest)
+        if not names_digest(response, digest) and self._stored_size(digest, size, acknowledged=True) is None:
+            raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repo}, but does not have it')
         return digest
 
     def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None = None,
@@ -322,25 +344,28 @@ class BlobStore(DXFBase):
         self.copy_blobs(source, [digest], progress, check_exists)
 
     def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
-                   check_exists: bool = True) -> None:
+                   check_exists: bool = True, *, sizes: Mapping[str, int] | None = None) -> None:
         """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
 
         :param progress: as for :meth:`copy_blob`; called by several threads, though never by two at once
+        :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else _one_at_a_time(progress)
+        report = None if progress is None else one_at_a_time(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
-            if not (check_exists and self._stored_size(digest) is not None or self._is_mounted(source, digest)):
+            size = None if sizes is None else sizes.get(digest)
+            if not (check_exists and self._stored_size(digest, size) is not None
+                    or self._is_mounted(source, digest, size)):
                 self._relay(source, digest, report, check)
-        all_of(copy, [check_digest(digest) for digest in digests], self._jobs)
+        all_of(copy, list(dict.fromkeys(map(check_digest, digests))), self._jobs)
 
-    def _is_mounted(self, source: 'BlobStore', digest: str) -> bool:
+    def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""
         if source._base_url != self._base_url:
             return False
         with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways
-            self.mount_blob(source._repo, digest)
+            self._mount(source._repo, digest, size)
             return True
         return False
 
@@ -349,10 +374,14 @@ class BlobStore(DXFBase):
         from dxf import remote_file
         stream, size = source.pull_blob(digest, size=True, chunk_size=0)
         rest = partial(source._stretch_of_blob, digest, end=None)
-        with closing(remote_file.RemoteFile(f'{digest} of {source._repo}', size, stream, rest, self._limits)) as file:
-            content = Source(file.name, file, size)
-            content.on_read = check
-            self._uploader(content, _reporter(progress, True, size)).send(digest)
+
+        def relay() -> None:
+            name = f'{digest} of {source._repo}'
+            with closing(remote_file.RemoteFile(name, size, stream, rest, self._limits)) as file:
+                content = Source(file.name, file, size)
+                content.on_read = check
+                self._uploader(content, reporter(progress, True, size)).send(digest)
+        unwrapped(relay)
         self._sizes[digest] = size
 
     def del_blob(self, digest: str) -> None:
@@ -406,25 +435,6 @@ class BlobStore(DXFBase):
         return self._sizes[digest]
 
 
-def _one_at_a_time(progress: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what calls ``progress`` for several threads."""
-    lock = Lock()
-
-    def locked(*args: Any) -> None:
-        with lock:
-            progress(*args)
-    return locked
-
-
 def _check_chunk_size(chunk_size: int | None) -> None:
     if chunk_size is not None and chunk_size < 0:
         raise ValueError('chunk_size is a number of bytes, or 0')
-
-
-def _reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None) -> OnPiece | None:
-    """Return what an upload reports its pieces to, in the form that the caller's ``progress`` has, if there is one."""
-    if progress is None:
-        return None
-    if of_file:
-        return lambda digest, piece: progress(digest, piece, size)
-    return lambda digest, piece: progress(digest, piece) if piece else None

@@ -12,6 +12,9 @@ from typing import Any
 from dxf.names import digest_of
 from dxf.source import Source
 
+IsStored = Callable[[str, int], bool]
+"""Returns whether the registry has a blob of this digest and size."""
+
 PATIENCE = 0.5
 """Seconds to wait for a thread that was told to end."""
 
@@ -66,12 +69,12 @@ class Lookout:
 
     The file is read ahead of what is sent of it, by a thread, as fast as it can be hashed.
 
-    :param stored_size: returns the size of a blob that the registry has, else ``None``
+    :param is_stored: returns whether the registry has a blob of this digest and size
     """
 
-    def __init__(self, source: Source, stored_size: Callable[[str], int | None]) -> None:
+    def __init__(self, source: Source, is_stored: IsStored) -> None:
         self._source = source
-        self._stored_size = stored_size
+        self._is_stored = is_stored
         self._found: Future[tuple[str, bool]] = Future()
         self._ending = Event()
         self._thread = Thread(target=self._find, daemon=True)
@@ -85,7 +88,7 @@ class Lookout:
                 if self._ending.is_set():
                     return
             digest = digest_of(sha256)
-            self._found.set_result((digest, self._stored_size(digest) is not None))
+            self._found.set_result((digest, self._is_stored(digest, self._source.size or 0)))
         except BaseException as error:
             self._found.set_exception(error)
 

@@ -8,14 +8,14 @@ from http import HTTPStatus
 from typing import Any
 
 from requests import Response
-from requests.exceptions import HTTPError
+from requests.exceptions import HTTPError, RequestException
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, error_codes, expect, is_not_found
+from dxf.answers import check_digest_header, error_codes, expect, is_not_found, names_digest
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFPlatformDataNotFound)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFPlatformDataNotFound, DXFProtocolError)
 from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
@@ -98,7 +98,9 @@ class DXF(BlobStore):
         :raises DXFHTTPError: the registry refused; 404 where there is no such alias
         """
         digest, _ = self.head_manifest_and_response(alias)
-        return self._stored(alias).digest if digest is None else digest
+        if digest is None or not is_digest(digest):  # the specification lets a registry leave it out
+            return self._stored(alias).digest
+        return digest
 
     def _stored(self, reference: str) -> Manifest:
         text, response = self.get_manifest_and_response(reference)
@@ -241,21 +243,58 @@ class DXF(BlobStore):
         stored = manifests.read(_decode(content), verify=False)
         subject = manifests.subject_of(stored.text)
         headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
+        is_listed = False
         try:
             response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
         except HTTPError as error:
-            if error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED:
-                raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile') from None
-            if not _lacks_blob(error):
-                raise
-            raise DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
-                               response=error.response) from None
-        expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-        if isinstance(stored, (ImageManifest, Index)):
-            check_digest_header(response, stored.digest)
-        if subject is not None and 'OCI-Subject' not in response.headers:
+            # The first of two requests may have done it, whose answer was lost; an immutable tag is refused then, too.
+            if not (_is_taken(error) and self._names(alias, stored.digest)):
+                raise self._refusal(alias, error) from None
+        else:
+            expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+            self._confirm(alias, stored, response)
+            is_listed = 'OCI-Subject' in response.headers
+        if subject is not None and not is_listed:
             self._list_referrer(subject, stored.text)
         return stored.digest
+
+    def _refusal(self, alias: str, error: HTTPError) -> Exception:
+        """Return the error to raise where the registry refused a manifest."""
+        if error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
+        if _lacks_blob(error):
+            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
+                                response=error.response)
+        return error
+
+    def _names(self, reference: str, digest: str) -> bool:
+        """Return whether an alias names a manifest; not where the registry does not tell."""
+        try:
+            return self.manifest_digest(reference) == digest
+        except (DXFError, RequestException):
+            return False
+
+    def _confirm(self, reference: str, manifest: Manifest, response: Response) -> None:
+        """Check that the registry has a manifest: by the answer to its PUT, or by reading it back.
+
+        :raises DXFDigestMismatchError: it has another
+        :raises DXFProtocolError: it has none
+        """
+        if isinstance(manifest, (ImageManifest, Index)):
+            check_digest_header(response, manifest.digest)
+        if names_digest(response, manifest.digest):
+            return
+        try:
+            found = self.manifest_digest(reference)
+        except HTTPError as error:
+            if not is_not_found(error):
+                raise
+            raise DXFProtocolError('the registry accepted the manifest, but does not have it') from None
+        except DXFInvalidDocumentError as error:
+            raise DXFProtocolError(f'the registry accepted the manifest, but answers with something else: {error}'
+                                   ) from None
+        if found != manifest.digest:
+            raise DXFDigestMismatchError(found, manifest.digest)
 
     def _list_referrer(self, subject: str, text: str) -> None:
         """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
@@ -345,6 +384,12 @@ def _decode(body: bytes) -> str:
 
 def _lacks_blob(error: HTTPError) -> bool:
     return error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response)
+
+
+def _is_taken(error: HTTPError) -> bool:
+    """Return whether a registry may refuse a manifest so because it has it: Harbor, Nexus, Artifactory with immutable tags."""
+    return error.response is not None and not _lacks_blob(error) and error.response.status_code in (
+        HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 
 
 def _refuses_schema(error: HTTPError) -> bool:

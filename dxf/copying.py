@@ -103,11 +103,12 @@ class Copying:
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
         moved, found = {}, {}
-        stored = self._target._each_once(self._target._stored_size, self._blobs)
+        stored = self._target._each_once(lambda digest: self._target._stored_size(digest, self._blobs[digest]),
+                                         self._blobs)
         for digest, size in self._blobs.items():
             if stored[digest] is not None:
                 found[digest] = size
-            elif digest not in self._optional or self._source._stored_size(digest) is not None:
+            elif digest not in self._optional or self._source._stored_size(digest, size) is not None:
                 moved[digest] = size
         return Copied(self._top.digest, moved, found)
 
@@ -115,7 +116,8 @@ class Copying:
 
     def carry_out(self, progress: Callable[..., Any] | None = None) -> None:
         """Copy what the target lacks; at the end set the alias, and see that it is what it should be."""
-        self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False)
+        self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False,
+                                sizes=self.outcome.moved)
         for manifest in self._manifests.values():
             if manifest is not self._top:
                 self._target.set_manifest(manifest.digest, manifest.text)

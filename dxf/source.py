@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from dxf.exceptions import DXFSourceError
+from dxf.callbacks import CallerError
+from dxf.exceptions import DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.names import digest_of
 
@@ -60,6 +61,8 @@ class Source:
                 yield piece
             return
         end = self.size if end is None else end
+        if self.size == 0 and self._read_at(0, 1):
+            raise self.changed()
         while start < end:
             piece = self._read_at(start, min(end - start, READ_SIZE))
             start += len(piece)
@@ -73,7 +76,12 @@ class Source:
             self._stream.seek(self._start + start)
         except OSError as error:
             raise self._unreadable(error) from error
-        return self._read_on(size)
+        try:
+            return self._read_on(size)
+        except DXFError:
+            raise
+        except Exception as error:  # one of urllib3's would pass for a failure of the network
+            raise CallerError(error) from error
 
     def _read_on(self, size: int) -> bytes:
         try:
@@ -208,11 +216,17 @@ def _write_all(file: io.FileIO, content: bytes) -> None:
 
 
 def _size_left(file: BinaryIO) -> int | None:
-    """Return the bytes from where a file stands to its end; ``None`` for a pipe, a socket and the like."""
+    """Return the bytes from where a file stands to its end; ``None`` for a pipe, a socket and the like.
+
+    The kernel tells the size 0 of files in /proc, and of /dev/zero, that are not empty: those have no size either.
+    """
     try:
         start = file.tell()
         end = file.seek(0, io.SEEK_END)
         file.seek(start)
+        if end <= start and file.read(1):
+            file.seek(start)
+            return None
     except (AttributeError, OSError, ValueError):
         return None
     return max(end - start, 0)

@@ -6,12 +6,13 @@ file. Authentication is not known here.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 
 from requests.exceptions import RequestException
 
+from dxf.bodies import IsStored
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.manners import manners_of
@@ -19,7 +20,7 @@ from dxf.names import digest_of
 from dxf.session import Attempts
 from dxf.upload_session import UploadSession
 from dxf.source import OnPiece, Source, spooled
-from dxf.upload import Upload, as_expected, is_refusal, may_help
+from dxf.upload import Upload, as_expected, is_raced, is_refusal, may_help
 
 MOST_IN_MEMORY = 4
 """How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
@@ -30,17 +31,17 @@ class StreamUpload:
 
     :param source: its content
     :param session: the steps of the protocol
-    :param stored_size: returns the size of a blob that the registry has, else ``None``
+    :param is_stored: returns whether the registry has a blob of this digest and size
     :param registry: the registry's URL, under which its manners are remembered
     :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
         ``None`` where nobody wants to know
     """
 
-    def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
+    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
                  registry: str, limits: Limits, on_piece: OnPiece | None) -> None:
         self._source = source
         self._session = session
-        self._stored_size = stored_size
+        self._is_stored = is_stored
         self._registry = registry
         self._manners = manners_of(registry)
         self._limits = limits
@@ -137,10 +138,10 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
-            if not may_help(error) or self._stored_size(digest) != size:
+            if not (may_help(error) or is_raced(error)) or not self._is_stored(digest, size):
                 raise
             return
-        if not confirmed and self._stored_size(digest) is None:
+        if not confirmed and not self._is_stored(digest, size):
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
@@ -148,8 +149,8 @@ class StreamUpload:
         source.on_read = self._source.on_read
         digest = as_expected(source.digest(), expected)
         size = source.size or 0
-        if size <= self._limits.small_part or self._stored_size(digest) is None:
-            upload = Upload(source, self._session, self._stored_size, self._registry, self._limits, self._on_piece)
+        if size <= self._limits.small_part or not self._is_stored(digest, size):
+            upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
             upload.send(digest)
         return digest, size
 

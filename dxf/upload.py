@@ -5,7 +5,6 @@ Authentication is not known here: an upload is handed what makes its requests.
 
 import hashlib
 import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import error_codes
-from dxf.bodies import Body, Lookout
+from dxf.bodies import Body, IsStored, Lookout
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.manners import manners_of
@@ -23,6 +22,9 @@ from dxf.source import OnPiece, Source
 
 SESSIONS_LOST = 2
 """How often a source is sent anew because the registry forgot its session."""
+
+RACED = (400, 403, 404, 409, 412)
+"""Statuses of a PUT where another process has stored the same blob meanwhile (Nexus: 400 BLOB_UPLOAD_INVALID)."""
 
 LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
@@ -62,18 +64,18 @@ class Upload:
 
     :param source: its content, of known size
     :param session: the steps of the protocol
-    :param stored_size: returns the size of a blob that the registry has, else ``None``
+    :param is_stored: returns whether the registry has a blob of this digest and size
     :param registry: the registry's URL, under which its manners are remembered
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
         first; ``None`` where nobody wants to know
     :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
     """
 
-    def __init__(self, source: Source, session: UploadSession, stored_size: Callable[[str], int | None],
+    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
                  registry: str, limits: Limits, on_piece: OnPiece | None, journal: Journal | None = None) -> None:
         self._source = source
         self._session = session
-        self._stored_size = stored_size
+        self._has = is_stored
         self._manners = manners_of(registry)
         self._limits = limits
         self._on_piece = on_piece
@@ -117,7 +119,7 @@ class Upload:
         """
         self._expected = expected
         self._is_hashed_ahead = self._source.tells_changes
-        self._lookout = lookout = Lookout(self._source, self._stored_size if check_exists else lambda digest: None)
+        self._lookout = lookout = Lookout(self._source, self._has if check_exists else lambda *_: False)
         try:
             self._send()
         except _FoundError:
@@ -230,13 +232,11 @@ class Upload:
                 sha256 = self._send_part(start, end, sha256)
             except RequestException as error:
                 if not self._outgrew(error, part):
-                    if not may_help(error):
-                        raise
-                    if end == self._size and self._is_stored():  # only the answer was lost
-                        if _answer(error) is not None:
+                    if end == self._size and (may_help(error) or is_raced(error)) and self._is_stored():
+                        if _answer(error) is not None:  # else only the answer was lost
                             self._session.cancel()
                         return
-                    if self._refuses(error):
+                    if not may_help(error) or self._refuses(error):
                         raise
                 stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
                 if stored is None or not self._attempts.again(_answer(error)):
@@ -282,7 +282,8 @@ class Upload:
         if is_last:
             self._look()
         body = Body(self._source, start, end, sha256, self._digest, self._report)
-        content: Any = body if end > start else b''  # requests would declare no length of an empty body of ours
+        # requests would declare no length of an empty body of ours; reading it notices a file that has grown
+        content: Any = body if end > start else b''.join(body)
         if not is_last:
             self._session.add(content, start, end)
             self._largest_part = max(end - start, self._largest_part)
@@ -300,7 +301,7 @@ class Upload:
         return after
 
     def _is_stored(self) -> bool:
-        return self._stored_size(self._digest) == self._size
+        return self._has(self._digest, self._size)
 
     def _report(self, piece: bytes, end: int) -> None:
         """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
@@ -336,6 +337,11 @@ def may_help(error: Exception) -> bool:
     """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
     status = _status_of(error)
     return is_transient(error) if status is None else status in (*LOST, *RETRIED)
+
+
+def is_raced(error: Exception) -> bool:
+    """Return whether a registry may have answered so as it has the blob already, from another process."""
+    return _status_of(error) in RACED
 
 
 def is_refusal(error: Exception) -> bool:

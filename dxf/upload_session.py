@@ -13,7 +13,7 @@ from urllib.parse import quote
 from requests import Response
 from requests.exceptions import RequestException
 
-from dxf.answers import check_digest_header, discard, expect
+from dxf.answers import check_digest_header, discard, expect, names_digest
 from dxf.exceptions import DXFError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.manifests import OCTET_STREAM
@@ -97,7 +97,7 @@ class UploadSession:
         response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
-        return 'Docker-Content-Digest' in response.headers
+        return names_digest(response, digest)
 
     def cancel(self) -> None:
         """Have the registry forget it."""

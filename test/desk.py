@@ -101,14 +101,18 @@ class Desk:
         """Return a session, not open yet."""
         return UploadSession(self.begin, self.request, self.cancelled.append, Limits(retries=0))
 
+    def has(self, digest: str, size: int) -> bool:
+        """Return whether it has a blob."""
+        return self.stored.get(digest) == size
+
     def upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any) -> Upload:
         """Return an upload of a source of known size."""
-        return Upload(source, self.session(), self.stored.get, NOWHERE, _limits(limits), on_piece)
+        return Upload(source, self.session(), self.has, NOWHERE, _limits(limits), on_piece)
 
     def stream_upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any
                       ) -> StreamUpload:
         """Return an upload of a source that can be read only once."""
-        return StreamUpload(source, self.session(), self.stored.get, NOWHERE, _limits(limits), on_piece)
+        return StreamUpload(source, self.session(), self.has, NOWHERE, _limits(limits), on_piece)
 
 
 def _limits(given: dict[str, Any]) -> Limits:

@@ -100,28 +100,28 @@ def test_a_stretch_at_the_end_of_a_source_that_changed_never_gives_all_bytes(sou
 
 # What is found out ahead
 
-@pytest.mark.parametrize('size', [None, 10, 0])
-def test_a_lookout_tells_the_digest_and_whether_the_registry_has_it(source: Source, size: int | None) -> None:
-    asked: list[str] = []
+@pytest.mark.parametrize('found', [True, False])
+def test_a_lookout_tells_the_digest_and_whether_the_registry_has_it(source: Source, found: bool) -> None:
+    asked: list[tuple[str, int]] = []
 
-    def stored_size(digest: str) -> int | None:
-        asked.append(digest)
-        return size
-    lookout = Lookout(source, stored_size)
-    assert lookout.result() == (DIGEST, size is not None)
+    def is_stored(digest: str, size: int) -> bool:
+        asked.append((digest, size))
+        return found
+    lookout = Lookout(source, is_stored)
+    assert lookout.result() == (DIGEST, found)
     assert lookout.done
-    assert asked == [DIGEST]
+    assert asked == [(DIGEST, len(CONTENT))]
     lookout.end()
 
 
 def test_a_lookout_is_not_done_before_it_knows_all(source: Source) -> None:
     asked, answered = threading.Event(), threading.Event()
 
-    def stored_size(_digest: str) -> int:
+    def is_stored(_digest: str, _size: int) -> bool:
         asked.set()
         assert answered.wait(WAITING)
-        return 10
-    lookout = Lookout(source, stored_size)
+        return True
+    lookout = Lookout(source, is_stored)
     assert asked.wait(WAITING)
     assert not lookout.done
     answered.set()
@@ -132,7 +132,7 @@ def test_a_lookout_is_not_done_before_it_knows_all(source: Source) -> None:
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
 def test_what_a_lookout_cannot_find_out_is_raised_where_it_is_asked_for(source: Source,
                                                                         error: type[BaseException]) -> None:
-    def fail(_digest: str) -> int:
+    def fail(_digest: str, _size: int) -> bool:
         raise error
     lookout = Lookout(source, fail)
     with pytest.raises(error):
@@ -142,7 +142,7 @@ def test_what_a_lookout_cannot_find_out_is_raised_where_it_is_asked_for(source: 
 
 def test_a_lookout_sees_that_the_source_changed(source: Source, path: Path) -> None:
     path.write_bytes(CONTENT + b'more')
-    lookout = Lookout(source, len)
+    lookout = Lookout(source, lambda digest, size: True)
     with pytest.raises(DXFSourceError):
         lookout.result()
     lookout.end()
@@ -153,13 +153,17 @@ def test_a_lookout_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: 
     reading = threading.Event()
     asked: list[str] = []
 
+    def is_stored(digest: str, _size: int) -> bool:
+        asked.append(digest)
+        return True
+
     def read() -> Iterator[bytes]:
         deadline = time.monotonic() + WAITING
         while time.monotonic() < deadline:
             yield CONTENT
             reading.set()
     monkeypatch.setattr(source, 'read', read)
-    lookout = Lookout(source, asked.append)
+    lookout = Lookout(source, is_stored)
     assert reading.wait(WAITING)
     started = time.monotonic()
     lookout.end()

@@ -1,0 +1,38 @@
+"""Batches: the sources of one call, of which equal ones are sent once."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any
+
+
+class Batch:
+    """The sources that one call uploads, several at once.
+
+    :param sources: paths of files, and others
+    """
+
+    def __init__(self, sources: Iterable[Any] = ()) -> None:
+        self._sizes: Counter[int] = Counter()
+        for source in sources:
+            if isinstance(source, (str, os.PathLike)):
+                with suppress(OSError):  # raised where the file is opened
+                    self._sizes[os.stat(source).st_size] += 1
+        self._lock = Lock()
+        self._turns: dict[str, Lock] = {}
+        self._stored: set[str] = set()
+
+    def may_repeat(self, size: int) -> bool:
+        """Return whether another file of the batch has this size, and may be equal."""
+        return self._sizes[size] > 1
+
+    @contextmanager
+    def turn(self, digest: str) -> Iterator[bool]:
+        """Wait until no other thread uploads a blob; yield whether another has stored it."""
+        with self._lock:
+            turn = self._turns.setdefault(digest, Lock())
+        with turn:
+            yield digest in self._stored
+            self._stored.add(digest)

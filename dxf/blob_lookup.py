@@ -1,0 +1,121 @@
+"""Blob lookups: whether a registry has a blob, and how large it is, by answers that prove it.
+
+A status 200 proves nothing: web pages and login pages have it too. What follows from a lookup is decided by ``blobs``
+and ``upload``.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+
+from requests import Response
+from requests.exceptions import HTTPError
+
+from dxf.answers import check_digest_header, contradicts, discard, expect, is_encoded, is_not_found, names_digest
+from dxf.download import Download, declared_size
+from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError
+from dxf.limits import READ_SIZE, Limits
+
+FIRST_BYTE = {'Range': 'bytes=0-0'}
+
+_FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
+
+Request = Callable[..., Response]
+"""Makes a request of the repository, as ``DXF._request`` does."""
+
+
+def find(request: Request, digest: str, size: int | None, limits: Limits, *, acknowledged: bool = False) -> int | None:
+    """Return the size of a blob that the registry is proven to have, else ``None``.
+
+    :param size: the blob's, if it is known: then an answer with this length is a proof, and one with another is none
+    :param acknowledged: the registry has said before that it stored the blob
+    :raises DXFHTTPError: the registry refused; not for 404
+    """
+    try:
+        if size is None:
+            return measure(request, digest, limits)
+        response = _head(request, digest)
+    except HTTPError as error:
+        if is_not_found(error):
+            return None
+        raise
+    except (DXFProtocolError, DXFDigestMismatchError):
+        return None
+    return size if _proves(response, digest, size, acknowledged) else None
+
+
+def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
+    """Return whether an answer to HEAD can only be that of a blob of this size."""
+    told = told_size(response)
+    if contradicts(response, digest) or told not in (None, size):
+        # Harbor tells another length under compression, and a damaged copy has one: send it.
+        return False
+    if names_digest(response, digest):
+        return True
+    return told is not None and (size > 0 or acknowledged)  # many servers answer 200 with no content to anything
+
+
+def measure(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size of a blob, whatever it is.
+
+    Only where the registry sends no Docker-Content-Digest, or no length, part of the blob is fetched.
+
+    :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+    :raises DXFDigestMismatchError: the answer is not the blob
+    :raises DXFProtocolError: the answer does not tell the size
+    """
+    response = _head(request, digest)
+    check_digest_header(response, digest)
+    told = told_size(response)
+    if told is not None and names_digest(response, digest):
+        return told
+    return _fetched_size(request, digest, limits)
+
+
+def told_size(response: Response) -> int | None:
+    """Return the size of the blob that an answer tells; ``None`` where it is missing, or of a compressed body."""
+    return None if is_encoded(response) else declared_size(response)
+
+
+def _head(request: Request, digest: str) -> Response:
+    response = request('head', f'blobs/{digest}')
+    expect(response, HTTPStatus.OK)
+    return response
+
+
+def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size that the answer to a range tells, or the length of a whole answer with the right hash.
+
+    Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges.
+    """
+    path = f'blobs/{digest}'
+    try:
+        response = request('get', path, headers=FIRST_BYTE)
+    except HTTPError as error:
+        if error.response is None or error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        response = request('get', path)  # an empty blob has no first byte
+    check_digest_header(response, digest)
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        discard(response, limits)
+        if match is None:
+            raise DXFProtocolError('the registry does not say how large the blob is')
+        return int(match[1])
+    expect(response, HTTPStatus.OK)
+
+    rest = partial(fetch_range, request, digest)
+    return sum(map(len, Download(digest, told_size(response), rest, limits, response).chunks(READ_SIZE)))
+
+
+def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:
+    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
+
+    :param end: the byte after the last; ``None`` for the blob's end
+    """
+    last = '' if end is None else end - 1
+    response = request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-{last}'})
+    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return response
