@@ -14,6 +14,7 @@ from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_not_found, names_digest
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
+from dxf.documents import load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFPlatformDataNotFound, DXFProtocolError)
 from dxf.images import Image, Manifest
@@ -243,20 +244,21 @@ class DXF(BlobStore):
         stored = manifests.read(_decode(content), verify=False)
         subject = manifests.subject_of(stored.text)
         headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
+        digest = _digest_of(stored)
         is_listed = False
         try:
             response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
         except HTTPError as error:
             # The first of two requests may have done it, whose answer was lost; an immutable tag is refused then, too.
-            if not (_is_taken(error) and self._names(alias, stored.digest)):
+            if not (_is_taken(error) and self._names(alias, digest)):
                 raise self._refusal(alias, error) from None
         else:
             expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-            self._confirm(alias, stored, response)
+            self._confirm(alias, digest, response)
             is_listed = 'OCI-Subject' in response.headers
         if subject is not None and not is_listed:
             self._list_referrer(subject, stored.text)
-        return stored.digest
+        return digest
 
     def _refusal(self, alias: str, error: HTTPError) -> Exception:
         """Return the error to raise where the registry refused a manifest."""
@@ -274,15 +276,14 @@ class DXF(BlobStore):
         except (DXFError, RequestException):
             return False
 
-    def _confirm(self, reference: str, manifest: Manifest, response: Response) -> None:
+    def _confirm(self, reference: str, digest: str, response: Response) -> None:
         """Check that the registry has a manifest: by the answer to its PUT, or by reading it back.
 
         :raises DXFDigestMismatchError: it has another
         :raises DXFProtocolError: it has none
         """
-        if isinstance(manifest, (ImageManifest, Index)):
-            check_digest_header(response, manifest.digest)
-        if names_digest(response, manifest.digest):
+        check_digest_header(response, digest)
+        if names_digest(response, digest):
             return
         try:
             found = self.manifest_digest(reference)
@@ -293,8 +294,8 @@ class DXF(BlobStore):
         except DXFInvalidDocumentError as error:
             raise DXFProtocolError(f'the registry accepted the manifest, but answers with something else: {error}'
                                    ) from None
-        if found != manifest.digest:
-            raise DXFDigestMismatchError(found, manifest.digest)
+        if found != digest:
+            raise DXFDigestMismatchError(found, digest)
 
     def _list_referrer(self, subject: str, text: str) -> None:
         """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
@@ -380,6 +381,20 @@ def _decode(body: bytes) -> str:
         return body.decode('utf-8')
     except UnicodeDecodeError:
         raise DXFInvalidDocumentError('invalid manifest: not UTF-8') from None
+
+
+def _digest_of(manifest: Manifest) -> str:
+    """Return the digest by which a registry knows a manifest that was read unverified.
+
+    Of schema 1 that is the digest of what was signed.
+    https://github.com/distribution/distribution/blob/v2.8.2/docs/spec/api.md#digest-header
+    """
+    if isinstance(manifest, (ImageManifest, Index)) or not load_object(manifest.text).get('signatures'):
+        return manifest.digest
+    try:
+        return manifests.read(manifest.text).digest
+    except DXFError:  # the registry decides about what is wrong with a signature
+        return manifest.digest
 
 
 def _lacks_blob(error: HTTPError) -> bool:

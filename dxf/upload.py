@@ -23,8 +23,8 @@ from dxf.source import OnPiece, Source
 SESSIONS_LOST = 2
 """How often a source is sent anew because the registry forgot its session."""
 
-RACED = (400, 403, 404, 409, 412)
-"""Statuses of a PUT where another process has stored the same blob meanwhile (Nexus: 400 BLOB_UPLOAD_INVALID)."""
+RACED = (400, 409, 412)
+"""Statuses where another process has stored the same blob meanwhile (Nexus: 400 BLOB_UPLOAD_INVALID)."""
 
 LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
@@ -164,7 +164,20 @@ class Upload:
                     ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
                 elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
                         not self._attempts.again(_answer(error)):
+                    if self._is_stored_meanwhile(error):
+                        return
                     raise
+
+    def _is_stored_meanwhile(self, error: Exception) -> bool:
+        """Return whether a part was refused because another process has stored the blob.
+
+        :raises _FoundError: the same, where the blob's digest was not known yet
+        """
+        is_part, _ = self._last_body
+        if not is_part or not is_raced(error):
+            return False
+        self._look()
+        return self._is_stored()
 
     def _ways(self) -> list[int]:
         """Return the ways to try, as the bytes of a part; with no more than a part, all goes in one PUT."""
@@ -341,7 +354,7 @@ def may_help(error: Exception) -> bool:
 
 def is_raced(error: Exception) -> bool:
     """Return whether a registry may have answered so as it has the blob already, from another process."""
-    return _status_of(error) in RACED
+    return _status_of(error) in RACED and 'DIGEST_INVALID' not in _codes_of(error)
 
 
 def is_refusal(error: Exception) -> bool:

@@ -7,6 +7,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -540,7 +541,7 @@ class Memory:
         return Answer(200, {'Content-Type': media_type, 'Docker-Content-Digest': digest}, content)
 
     def _put_manifest(self, request: Request, name: str, reference: str) -> Answer:
-        digest = _digest(request.body)
+        digest = _digest(_signed(request.body))
         if ':' in reference and reference != digest:
             return error(400, 'DIGEST_INVALID')
         self.manifests[name][digest] = (request.headers.get('Content-Type', ''), request.body)
@@ -555,6 +556,19 @@ class Memory:
             return error(404, 'MANIFEST_UNKNOWN')
         self.tags[name] = {tag: digest for tag, digest in self.tags[name].items() if digest != reference}
         return Answer(202)
+
+
+def _signed(manifest: bytes) -> bytes:
+    """Return what the digest of a manifest is of: of signed schema 1 that is what was signed, as in distribution."""
+    try:
+        protected = json.loads(_decoded(json.loads(manifest)['signatures'][0]['protected']))
+        return manifest[:protected['formatLength']] + _decoded(protected['formatTail'])
+    except (ValueError, KeyError, TypeError):
+        return manifest
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + '=' * (-len(text) % 4))
 
 
 def _digest(content: bytes) -> str:
