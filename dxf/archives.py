@@ -8,11 +8,15 @@ import errno
 import gzip
 import hashlib
 import os
+import shutil
 import stat
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from io import BufferedReader
+from typing import Any, BinaryIO, NamedTuple
 
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFSourceError
 from dxf.limits import READ_SIZE
@@ -143,15 +147,30 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             raise _changed(entry)
-        member.size = before.st_size
         member.mode = EXECUTABLE if before.st_mode & stat.S_IXUSR else PLAIN
-        try:
-            tar.addfile(member, file)
-        except tarfile.TarError:
-            raise _changed(entry) from None
+        with _measured(file, before.st_size) as content:
+            member.size = os.fstat(content.fileno()).st_size
+            try:
+                tar.addfile(member, content)
+            except tarfile.TarError:
+                raise _changed(entry) from None
+        if file.read(1):
+            raise _changed(entry)
         after = os.fstat(file.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise _changed(entry)
+
+
+@contextmanager
+def _measured(file: BufferedReader, size: int) -> Iterator[BinaryIO]:
+    """Provide a file whose size is known: a copy of one that has size 0 and is not empty, as files in /proc."""
+    if size or not file.peek(1):
+        yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy, READ_SIZE)
+        copy.seek(0)
+        yield copy
 
 
 def _changed(entry: Entry) -> DXFSourceError:

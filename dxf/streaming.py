@@ -89,6 +89,8 @@ class StreamUpload:
                 self._add(first, 0)
                 return True
         except RequestException as error:
+            if is_raced(error) and not is_refusal(error):
+                return False  # a copy tells the digest, to look for the blob
             if not is_refusal(error):
                 raise
         self._manners.learn(True, len(first))
