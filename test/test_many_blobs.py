@@ -6,6 +6,7 @@ How one blob is sent or fetched is not the subject here.
 import errno
 import gc
 import hashlib
+import io
 import json
 import signal
 import subprocess
@@ -939,3 +940,43 @@ def test_the_output_ends_within_a_blob_that_is_wrong(server: ScriptedRegistry, s
     assert b''.join(contents[:7]).startswith(out)
     assert len(b''.join(contents[:6])) <= len(out) < len(b''.join(contents[:7]))
     assert err == ''
+
+
+# Equal sources
+
+@pytest.mark.parametrize('size', [0, 20_000, 600_000], ids=['empty', 'small', 'in parts'])
+@pytest.mark.parametrize('jobs', [1, 4])
+@pytest.mark.parametrize('check_exists', [True, False])
+def test_equal_files_are_sent_once(server: ScriptedRegistry, files: Callable[[list[bytes]], list[Path]], jobs: int,
+                                   check_exists: bool, size: int) -> None:
+    one, other = content_of(1, size), content_of(2, size)
+    contents = [one, other, one, one, content_of(3)]
+    with client_of(server, jobs) as client:
+        assert client.push_blobs(files(contents), check_exists=check_exists) == digests_of(contents)
+    assert len(server.of('POST')) == len(set(contents)) == len(server.of('PUT'))
+    assert server.memory.blobs[REPO] == {hash_bytes(content): content for content in contents}
+    assert len(server.of('HEAD')) == (len(set(contents)) if check_exists else 0)
+
+
+def test_equal_data_is_sent_once(server: ScriptedRegistry, files: Callable[[list[bytes]], list[Path]]) -> None:
+    content = content_of(1)
+    with client_of(server) as client:
+        digests = client.push_blobs([content, io.BytesIO(content), *files([content])])
+    assert digests == [hash_bytes(content)] * 3
+    assert len(server.of('POST')) == 1
+
+
+def test_an_equal_file_is_not_taken_for_stored_where_the_first_failed(
+        server: ScriptedRegistry, files: Callable[[list[bytes]], list[Path]]) -> None:
+    server.hook = lambda request: error(403, 'DENIED') if request.method == 'POST' else None
+    with client_of(server) as client, pytest.raises(DXFHTTPError, match='^403'):
+        client.push_blobs(files([content_of(1)] * 3))
+    assert not server.memory.blobs[REPO]
+
+
+@pytest.mark.parametrize('jobs', [1, 4])
+def test_blobs_that_are_named_twice_are_copied_once(server: ScriptedRegistry, jobs: int) -> None:
+    with client_of(server, jobs) as client, ScriptedRegistry() as source:
+        digest = source.memory.put(REPO, content_of(1))
+        client.copy_blobs(client_of(source), [digest] * 5)
+    assert len(server.of('POST')) == 1
