@@ -87,6 +87,7 @@ class Answer:
     :param reset: after so many bytes of the body the connection is reset (a RST, not an end).
     :param stall: after so many bytes of the body nothing more comes, until the test is over.
     :param drip: (bytes, seconds): the body comes so many bytes at a time, with a pause before each.
+    :param informational: statuses from 100 to 199, each sent as a head of its own before the answer.
     :param take: read no more of the request's body once so many bytes are there, answer, and close the connection.
         Only where the answer is chosen before the body was read: by ``early`` or the table.
     """
@@ -101,6 +102,7 @@ class Answer:
     stall: int | None = None
     drip: tuple[int, float] | None = None
     take: int | None = None
+    informational: tuple[int, ...] = ()
 
     @property
     def closes(self) -> bool:
@@ -338,6 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         if answer.closes:
             self.close_connection = True
+        for status in answer.informational:
+            self.wfile.write(b'HTTP/1.1 %d %b\r\nLink: </style.css>; rel=preload\r\n\r\n' % (
+                status, HTTPStatus(status).phrase.encode()))
         if answer.head:
             self._send_head(answer)
         try:

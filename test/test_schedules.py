@@ -7,6 +7,7 @@ error. The requests are bounded, and no credential leaves the registry's origin.
 import contextlib
 import io
 import json
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from dxf.manners import MANNERS
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy
 from .places import Place
-from .scripted_registry import LOST, RESET, Answer, Request, ScriptedRegistry, error, guard
+from .scripted_registry import LOST, RESET, Answer, Memory, Request, ScriptedRegistry, error, guard
 
 CONTENT = bytes(range(256)) * 400
 DIGEST = dxf.hash_bytes(CONTENT)
@@ -36,6 +37,11 @@ LIMITS = partial(dxf.Limits, backoff=0.001, longest_retry_after=0.001, small_par
 SOURCES = st.sampled_from(('file', 'file in parts', 'generator'))
 TOKEN = 'c2VjcmV0'
 MOST_REQUESTS = 200
+SCHEDULES = int(os.environ.get('DXF_TEST_SCHEDULES', '200'))
+"""How many schedules of a server's faults are run; a third as many of the network's."""
+
+PAGE = Answer(200, {'Content-Type': 'text/html'}, b'<!DOCTYPE html><title>Sign in</title>')
+USELESS = ('', 'x', 'sha512:' + '0' * 128, 'sha256:')
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Spoiling:
 
     :param kind: the name of one of the faults below
     :param status: of an answer that takes the ordinary one's place
-    :param at: a place in a body, counted modulo its length
+    :param at: a place in a body, counted modulo its length; or another choice
     """
 
     kind: str
@@ -54,7 +60,8 @@ class Spoiling:
 
 KINDS = ('none', 'lost before', 'lost after', 'reset before', 'refused', 'refused after', 'redirected away',
          'redirected to http', 'redirected in circles', 'located away', 'cut', 'reset within', 'too long', 'flipped',
-         'encoded', 'unlabelled', 'undelimited', 'lying digest', 'lying range', 'short of body', 'challenged', 'empty')
+         'encoded', 'unlabelled', 'undelimited', 'lying digest', 'lying range', 'short of body', 'challenged', 'empty',
+         'login page', 'redirected to a login page', 'web page', 'useless digest')
 SPOILINGS = st.builds(Spoiling, st.sampled_from(KINDS), st.sampled_from(
     (301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 500, 502, 503, 504)),
     st.integers(0, 10 ** 6))
@@ -70,6 +77,7 @@ class Stage:
         for other in self.others:
             other.memory = self.registry.memory
         self._schedule: Iterator[Spoiling] = iter(())
+        self._is_replaced = False
         self._chosen = threading.local()  # requests at the same time have their own
         self._guard = guard(f'Bearer {TOKEN}', 'Basic realm="here"')
         self.registry.early = self._early
@@ -78,6 +86,7 @@ class Stage:
     def begin(self, schedule: list[Spoiling], challenging: bool) -> None:
         """Forget what happened, and spoil the next requests like this."""
         self._schedule = chain(schedule, repeat(Spoiling('none')))
+        self._is_replaced = False
         for server in (self.registry, *self.others):
             server.requests.clear()
         away = error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': 'Basic realm="there"'})
@@ -91,7 +100,11 @@ class Stage:
 
     def _spoiled(self, request: Request) -> Answer:
         spoiling, others = self._chosen.spoiling, self.others
+        self._is_replaced = self._is_replaced or spoiling.kind == 'web page'  # from now on
+        if self._is_replaced or spoiling.kind == 'login page' or request.path == '/login':
+            return PAGE
         instead = {
+            'redirected to a login page': Answer(307 if spoiling.at % 2 else 302, {'Location': '/login'}),
             'lost before': LOST, 'reset before': RESET, 'refused': error(spoiling.status, 'UNKNOWN'),
             'redirected away': Answer(spoiling.status, {'Location': others[0].url + request.target}),
             'redirected to http': Answer(307, {'Location': others[1].url + request.target}),
@@ -100,8 +113,9 @@ class Stage:
                 'WWW-Authenticate': f'Bearer realm="{others[0].url}/token",service="x"'})}
         if spoiling.kind in instead:
             return instead[spoiling.kind]
-        if spoiling.kind == 'empty' and '/manifests/' not in request.path and request.method != 'HEAD':
-            return Answer(204 if spoiling.at % 2 else 200)  # a manifest's 201 cannot be doubted, nor a HEAD's 200
+        if spoiling.kind == 'empty':
+            # Nobody can doubt the 204 of a deletion.
+            return Answer(204 if spoiling.at % 2 and request.method != 'DELETE' else 200)
         return self._damaged(self._guard(request) or self.registry.ordinary(request), spoiling)
 
     def _damaged(self, answer: Answer, spoiling: Spoiling) -> Answer:
@@ -123,6 +137,7 @@ class Stage:
             'encoded': {'Content-Encoding': 'gzip'},
             'lying range': {'Range': f'0-{spoiling.at}',
                             'Content-Range': f'bytes {at}-{len(CONTENT) - 1}/{len(CONTENT)}'},
+            'useless digest': {'Docker-Content-Digest': USELESS[spoiling.at % len(USELESS)]},
             'lying digest': {'Docker-Content-Digest': 'sha256:' + '0' * 64}}.get(kind, {}))
         return replace(answer, headers=headers, undelimited=kind == 'undelimited',
                        reset=at if kind == 'reset within' and body else None)
@@ -207,7 +222,7 @@ def check_pull(environ: dict[str, str], repo: str) -> None:
     assert run(environ, 'pull-blob', repo, '@name') in (None, CONTENT)
 
 
-@settings(deadline=None, derandomize=True, max_examples=130, print_blob=True)
+@settings(deadline=None, derandomize=True, max_examples=SCHEDULES, print_blob=True)
 @given(source=SOURCES, pushing=st.lists(SPOILINGS, max_size=8), pulling=st.lists(SPOILINGS, max_size=6),
        challenging=st.booleans())
 def test_faults_of_a_server_leave_the_truth_and_the_credential(
@@ -231,14 +246,61 @@ def test_faults_of_a_server_leave_the_truth_and_the_credential(
     check_traffic()
     if pushed:
         assert memory.blobs[repo][DIGEST] == CONTENT
-        named = json.loads(memory.manifests[repo][memory.tags[repo]['name']][1])
-        assert [layer['digest'] for layer in named['layers']] == [DIGEST]
+        assert names_content(memory, repo)
     else:
         stage.begin([], False)
         assert push('file', environ, client, repo, filename)  # nothing stands in the way of another attempt
     stage.begin(pulling, challenging)
     check_pull(environ, repo)
     check_traffic()
+
+
+COMMANDS = {
+    'set-alias': ('set-alias', 'REPO', 'name', DIGEST),
+    'set-alias --if-absent': ('set-alias', '--if-absent', 'REPO', 'name', DIGEST),
+    'mount-blob': ('mount-blob', 'fred/mounted', 'REPO', DIGEST),
+    'copy': ('copy', 'REPO', 'kept', '--to-repo', 'fred/mounted', '--to-alias', 'name', '--to', 'HOST'),
+    'del-blob': ('del-blob', 'REPO', DIGEST),
+    'blob-size': ('blob-size', 'REPO', DIGEST),
+}
+
+
+def is_true(memory: Memory, repo: str, command: str, printed: bytes) -> bool:
+    """Return whether what a command has said by its success is so."""
+    if command == 'del-blob':
+        return DIGEST not in memory.blobs[repo]
+    if command == 'blob-size':
+        return printed == f'{len(CONTENT)}\n'.encode()
+    repo = 'fred/mounted' if command in ('copy', 'mount-blob') else repo
+    if memory.blobs[repo].get(DIGEST) != CONTENT:
+        return False
+    return command == 'mount-blob' or names_content(memory, repo)
+
+
+def names_content(memory: Memory, repo: str) -> bool:
+    """Return whether the alias names the blob."""
+    named = json.loads(memory.manifests[repo][memory.tags[repo]['name']][1])
+    return [layer['digest'] for layer in named['layers']] == [DIGEST]
+
+
+@settings(deadline=None, derandomize=True, max_examples=SCHEDULES, print_blob=True)
+@given(command=st.sampled_from(sorted(COMMANDS)), schedule=st.lists(SPOILINGS, min_size=1, max_size=8))
+def test_faults_of_a_server_never_make_a_command_succeed_that_has_not(stage: Stage, command: str,
+                                                                      schedule: list[Spoiling]) -> None:
+    memory, repo = stage.registry.memory, 'fred/x'
+    stage.begin([], False)
+    for held in (memory.blobs, memory.manifests, memory.tags):
+        held.clear()
+    environ = {'DXF_HOST': stage.registry.host, 'DXF_TOKEN': TOKEN, 'DXF_TO_TOKEN': TOKEN,
+               'REQUESTS_CA_BUNDLE': stage.certificates.ca}
+    with dxf.DXF(stage.registry.host, repo, tlsverify=stage.certificates.ca, limits=LIMITS()) as client:
+        client.token = TOKEN
+        client.set_alias('kept', client.push_blob(data=CONTENT))
+    stage.begin(schedule, False)
+    places = {'REPO': repo, 'HOST': stage.registry.host}
+    printed = run(environ, *(places.get(part, part) for part in COMMANDS[command]))
+    assert printed is None or is_true(memory, repo, command, printed)
+    assert len(stage.registry.requests) < MOST_REQUESTS
 
 
 BYTES = st.none() | st.integers(0, 600) | st.integers(0, len(CONTENT))
@@ -251,7 +313,7 @@ def planned(first: int, faults: list[Fault]) -> Callable[[int], Fault]:
     return lambda number: faults[number - first] if number - first < len(faults) else Fault()
 
 
-@settings(deadline=None, derandomize=True, max_examples=70, print_blob=True)
+@settings(deadline=None, derandomize=True, max_examples=max(SCHEDULES // 3, 1), print_blob=True)
 @given(source=SOURCES, pushing=st.lists(FAULTS, max_size=8), pulling=st.lists(FAULTS, max_size=6))
 def test_faults_of_the_network_leave_the_truth(open_registry: Place, proxy: FaultProxy, filename: str, source: str,
                                                pushing: list[Fault], pulling: list[Fault]) -> None:
