@@ -97,13 +97,14 @@ class BlobStore(DXFBase):
         :param filename: path of the file to store; wins over ``data``
         :param progress: called as ``progress(digest, chunk, size)`` for a file, first with an empty chunk, as
             ``progress(digest, chunk)`` for ``data``, with every chunk of bytes sent; not at all for a blob that
-            the registry has already
+            the registry has already; its errors come out as they are, and end the upload
         :param data: what to store: bytes, an open binary file (from where it stands), or an iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing
         :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
-            call continues it, in this process or another; ``None`` to remember nothing
+            call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
+            a size, such as a pipe
         :return: the digest
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: the source changed on its way
@@ -113,7 +114,7 @@ class BlobStore(DXFBase):
 
     def push_blobs(self, sources: Iterable[Any], progress: Callable[..., Any] | None = None,
                    check_exists: bool = True) -> list[str]:
-        """Store several blobs, up to ``jobs`` of them at once.
+        """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
 
         :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
         :param progress: as for ``push_blob``; called by several threads, though never by two at once

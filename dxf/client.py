@@ -403,7 +403,10 @@ def _lacks_blob(error: HTTPError) -> bool:
 
 
 def _is_taken(error: HTTPError) -> bool:
-    """Return whether a registry may refuse a manifest so because it has it: Harbor, Nexus, Artifactory with immutable tags."""
+    """Return whether a registry may refuse a manifest so because it has it.
+
+    Harbor, Nexus and Artifactory do, where tags are immutable.
+    """
     return error.response is not None and not _lacks_blob(error) and error.response.status_code in (
         HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 

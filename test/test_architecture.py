@@ -21,8 +21,9 @@ HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
          'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
          'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
-         'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies', 'upload_session', 'manners', 'upload',
-         'streaming', 'jobs', 'batch', 'download', 'blob_lookup', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
+         'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies', 'upload_session', 'manners',
+         'upload', 'streaming', 'jobs', 'batch', 'download', 'blob_lookup', 'delivery', 'journal', 'listing', 'registry',
+         'remote_file', 'referrers',
          'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
          'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
          'main', '__main__')

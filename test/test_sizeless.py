@@ -1,4 +1,7 @@
-"""Files that tell size 0 and are not empty, as those in /proc, and files that grow from nothing: all is sent, or none."""
+"""Files that tell size 0 and are not empty, as those in /proc, and files that grow from nothing.
+
+All of such a file is sent, or none of it.
+"""
 
 import io
 import os
