@@ -15,7 +15,7 @@ from requests.exceptions import HTTPError
 
 from dxf.answers import check_digest_header, contradicts, discard, expect, is_encoded, is_not_found, names_digest
 from dxf.download import Download, declared_size
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError
+from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE, Limits
 
 FIRST_BYTE = {'Range': 'bytes=0-0'}
@@ -41,7 +41,7 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
         if is_not_found(error):
             return None
         raise
-    except (DXFProtocolError, DXFDigestMismatchError):
+    except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
         return None
     return size if _proves(response, digest, size, acknowledged) else None
 

@@ -301,6 +301,16 @@ def test_a_body_need_not_be_read_before_it_is_refused(server: ScriptedRegistry) 
     assert (server.requests[0].length, server.requests[0].complete) == (1000, False)
 
 
+def test_informational_heads_come_before_the_answer(server: ScriptedRegistry) -> None:
+    server.script('GET', '/v2/', [Answer(403, informational=(102, 103))])
+    host, port = server.host.split(':')
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b'GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        with connection.makefile('rb') as file:
+            heads = file.read().split(b'\r\n\r\n')
+    assert [head.split(b' ')[1] for head in heads if head] == [b'102', b'103', b'403']
+
+
 def test_an_endless_body_ends_when_the_client_goes_away(server: ScriptedRegistry) -> None:
     sent = []
 

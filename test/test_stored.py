@@ -294,6 +294,14 @@ def test_a_deletion_with_another_status_is_an_error(server: ScriptedRegistry, cl
         client.del_blob(DIGEST)
 
 
+def test_a_deletion_that_is_refused_after_an_early_hint_is_an_error(server: ScriptedRegistry, client: DXF) -> None:
+    server.memory.put(REPO, CONTENT)
+    server.script('DELETE', f'{BLOBS}/{DIGEST}', [replace(error(403, 'DENIED'), informational=(103,))])
+    with pytest.raises(DXFError):
+        client.del_blob(DIGEST)
+    assert server.memory.blobs[REPO]
+
+
 # Manifests
 
 @pytest.mark.parametrize('status', [200, 201, 202])
