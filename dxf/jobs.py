@@ -174,6 +174,14 @@ class Streams(Generic[Item]):
         finally:
             self._crew.cancel()
 
+    def finish(self, error: BaseException) -> None:
+        """Begin no more streams: the reader has found one to be wrong.
+
+        :param error: raised by those that were not begun
+        """
+        self._error = self._error or error
+        self._crew.finish()
+
     # The tasks' side
 
     def _fetch(self, number: int) -> None:

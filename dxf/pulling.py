@@ -1,0 +1,134 @@
+"""Pulling: blobs of one repository, asked for, brought and verified.
+
+Authentication is not known here: a puller is handed what makes its requests.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from requests import Response
+
+from dxf.answers import check_digest_header, close, expect, is_encoded
+from dxf.download import CHUNK_SIZE, Download, declared_size
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSizeMismatchError
+from dxf.jobs import Streams
+from dxf.limits import Limits
+from dxf.names import check_digest
+from dxf.verification import Verifier
+
+SIZE_UNKNOWN = 'the registry does not say how large the blob is'
+
+Wanted = str | tuple[str, int]
+"""A blob that is to be fetched: its digest, or that and the size which a manifest gives for it."""
+
+Blob = tuple[str, int | None]
+"""The same, checked; ``None`` where no size was given."""
+
+
+def checked(wanted: Iterable[Wanted]) -> list[Blob]:
+    """Return blobs that are to be fetched, with a size where one was given.
+
+    :raises DXFInvalidNameError: a digest is not valid
+    """
+    given = [(blob, None) if isinstance(blob, str) else blob for blob in wanted]
+    return [(check_digest(digest), size) for digest, size in given]
+
+
+class Puller:
+    """Fetches blobs of one repository.
+
+    :param ask: makes a request: called with method and path
+    :param stretch: asks for a part of a blob: called with digest, start, and end or ``None``
+    :param size_of: asks for the size of a blob
+    :param jobs: connections to use at most
+    """
+
+    def __init__(self, ask: Callable[[str, str], Response], stretch: Callable[[str, int, int | None], Response],
+                 size_of: Callable[[str], int], limits: Limits, jobs: int) -> None:
+        self._ask = ask
+        self._stretch = stretch
+        self._size_of = size_of
+        self._limits = limits
+        self._jobs = jobs
+
+    def one(self, digest: str, chunk_size: int | None) -> tuple[Iterator[bytes], int | None]:
+        """Ask for a blob; return its chunks, and its size, ``None`` where nothing tells it."""
+        _check_chunk_size(chunk_size)
+        download, size = self._begin((check_digest(digest), None), self._jobs)
+        return download.verified(Verifier(digest, size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
+
+    def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
+        _check_chunk_size(chunk_size)
+        return self._in_order(checked(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
+
+    def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
+        """Yield what follows the first bytes of a blob, in pieces.
+
+        :param start: how many are there already
+        :param sha256: their hash
+        """
+        download = Download(size, partial(self._stretch, digest), self._limits, None, start, self._jobs)
+        return download.verified(Verifier(digest, size, 0, start, sha256))
+
+    def _begin(self, blob: Blob, jobs: int) -> tuple[Download, int | None]:
+        """Ask for a blob; return what brings its bytes, and its size, ``None`` where nothing tells it.
+
+        :raises DXFSizeMismatchError: it has another size than the manifest gives
+        """
+        digest, described = blob
+        response = self._ask('get', f'blobs/{digest}')
+        expect(response, HTTPStatus.OK)
+        check_digest_header(response, digest)
+        size = None if is_encoded(response) else declared_size(response)
+        if described is not None and size not in (None, described):
+            close(response)
+            raise DXFSizeMismatchError(size, described, digest)
+        if size is None:
+            size = described
+        if size is None:
+            with suppress(DXFProtocolError):  # then the digest alone decides
+                size = self._size_of(digest)
+        return Download(size, partial(self._stretch, digest), self._limits, response, jobs=jobs), size
+
+    def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        jobs = self._jobs if len(wanted) == 1 else 1
+
+        def start(blob: Blob) -> tuple[int, Iterator[bytes]]:
+            download, size = self._begin(blob, jobs)
+            if size is None:
+                raise DXFProtocolError(SIZE_UNKNOWN)
+            return size, download.pieces()
+        streams = Streams(start, wanted, self._jobs)
+        with closing(iter(streams)) as started:
+            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
+                chunks = Verifier(digest, size, chunk_size).chunks(_one_behind(pieces))
+                yield digest, _or_finish(chunks, streams), size
+
+
+def _one_behind(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield each piece when the next one is there: of a wrong blob that came as one piece, no chunk is handed out."""
+    before = b''
+    for piece in pieces:
+        if before:
+            yield before
+        before = piece
+    if before:
+        yield before
+
+
+def _or_finish(chunks: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:
+    """Yield the chunks of a blob; if they are not what they should be, begin no more blobs."""
+    try:
+        yield from chunks
+    except DXFError as error:
+        streams.finish(error)
+        raise
+
+
+def _check_chunk_size(chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size < 0:
+        raise ValueError('chunk_size is a number of bytes, or 0')
