@@ -105,19 +105,8 @@ class Puller:
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
             for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
-                chunks = Verifier(digest, size, chunk_size).chunks(_one_behind(pieces))
+                chunks = Verifier(digest, size, chunk_size, holds_piece=True).chunks(pieces)
                 yield digest, _or_finish(chunks, streams), size
-
-
-def _one_behind(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield each piece when the next one is there: of a wrong blob that came as one piece, no chunk is handed out."""
-    before = b''
-    for piece in pieces:
-        if before:
-            yield before
-        before = piece
-    if before:
-        yield before
 
 
 def _or_finish(chunks: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:

@@ -62,14 +62,17 @@ class Verifier:
     :param chunk_size: bytes of every chunk but the last; 0 for pieces as they arrive
     :param start: bytes that the reader has already
     :param sha256: their hash
+    :param holds_piece: hold back the whole piece that arrived last: a wrong blob that came as one piece yields nothing
     """
 
-    def __init__(self, digest: str, size: int | None, chunk_size: int, start: int = 0, sha256: Any = None) -> None:
+    def __init__(self, digest: str, size: int | None, chunk_size: int, start: int = 0, sha256: Any = None,
+                 holds_piece: bool = False) -> None:
         self._digest = digest
         self._size = size
         self._cutter = Cutter(chunk_size)
         self._count = start
         self._sha256 = sha256
+        self._holds_piece = holds_piece
 
     def chunks(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the blob.
@@ -80,20 +83,25 @@ class Verifier:
         """
         if self._sha256 is None:
             self._sha256 = hashlib.sha256()
-        arrived = self._count
+        arrived, last = self._count, b''
         for piece in pieces:
             arrived += len(piece)
             if self._size is not None and arrived > self._size:
                 raise DXFSizeMismatchError(arrived, self._size)
+            if self._holds_piece and piece:
+                piece, last = last, piece
             for chunk in self._cutter.add(piece):
                 yield self._counted(chunk)
-        last = self._counted(self._cutter.held)
+        held = [self._counted(chunk) for chunk in self._cutter.add(last)]
+        held.append(self._counted(self._cutter.held))
+        self._check()
+        yield from filter(None, held)
+
+    def _check(self) -> None:
         if self._size is not None and self._count != self._size:
             raise DXFSizeMismatchError(self._count, self._size)
         if digest_of(self._sha256) != self._digest:
             raise DXFDigestMismatchError(digest_of(self._sha256), self._digest)
-        if last:
-            yield last
 
     def _counted(self, chunk: bytes) -> bytes:
         """Hash and count a chunk, and return it: it is handed out next."""
