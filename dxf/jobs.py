@@ -179,8 +179,10 @@ class Streams(Generic[Item]):
 
         :param error: raised by those that were not begun
         """
-        self._error = self._error or error
-        self._crew.finish()
+        with self._crew.changed:
+            self._error = self._error or error
+            self._leave(self._streams[self._turn])
+            self._crew.finish()
 
     # The tasks' side
 
@@ -220,7 +222,7 @@ class Streams(Generic[Item]):
                 changed.notify_all()
 
     def _is_wanted(self, number: int) -> bool:
-        return number >= self._turn and not self._crew.cancelled
+        return number >= self._turn and not self._streams[number].is_left and not self._crew.cancelled
 
     def _reserve(self, stream: _Stream, size: int) -> None:
         """Have a stream's place in memory count as so many bytes."""

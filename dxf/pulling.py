@@ -105,17 +105,19 @@ class Puller:
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
             for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
-                chunks = Verifier(digest, size, chunk_size, holds_piece=True).chunks(pieces)
-                yield digest, _or_finish(chunks, streams), size
+                yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
 
 
-def _or_finish(chunks: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:
+def _verified(verifier: Verifier, pieces: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:
     """Yield the chunks of a blob; if they are not what they should be, begin no more blobs."""
     try:
-        yield from chunks
+        yield from verifier.chunks(pieces)
     except DXFError as error:
         streams.finish(error)
         raise
+    finally:
+        if hasattr(pieces, 'close'):
+            pieces.close()
 
 
 def _check_chunk_size(chunk_size: int | None) -> None:
