@@ -1,6 +1,7 @@
 """The stream of a download: how it is cut, and what it holds back until it is known to be right."""
 
 import io
+import time
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_chunk_is_given_as_soon_as_a_byte_after_it_is_known() -> None:
     chunks = Verifier(hash_bytes(b'012345'), None, 4).chunks(pieces())
     assert next(chunks) == b'0123'
     assert taken == [b'01', b'23', b'4']
+
+
+@pytest.mark.parametrize('chunk_size', [1, 7, 8192, 1 << 20, 1 << 30])
+def test_cutting_takes_time_that_grows_with_the_stream_and_no_faster(chunk_size: int) -> None:
+    piece = bytes(1024) if chunk_size > 7 else bytes(100)
+    pieces = [piece] * 16_000
+    start = time.process_time()
+    assert sum(map(len, verified(pieces, chunk_size))) == 16_000 * len(piece)
+    assert time.process_time() - start < 10  # quadratic it takes a minute and more
 
 
 def test_nothing_is_read_before_the_first_chunk_is_asked_for() -> None:

@@ -90,6 +90,7 @@ def test_a_writer_that_is_stopped_and_continued_loses_nothing(server: ScriptedRe
                                                               ) -> None:
     operands, expected = PRINTED[command]
     reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # so that a piece is written in part when the signal comes
     with runner(server, unbuffered).start(command, REPO, *operands, stdout=writing) as process:
         assert eventually(lambda: is_full(writing), WAITING)
         os.close(writing)
