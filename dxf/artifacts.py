@@ -17,8 +17,7 @@ from dxf import archives
 from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                    descriptor_of, make, read)
 from dxf.client import DXF
-from dxf.exceptions import (DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFSizeMismatchError,
-                            DXFSourceError)
+from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFSourceError
 from dxf.manifests import Descriptor
 from dxf.names import check_alias, hash_bytes
 from dxf.paths import MOST_FILES, Paths, check_path
@@ -214,6 +213,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFInvalidDocumentError: the manifest, or an archive of a folder, is not what it should be
     :raises DXFDigestMismatchError: the registry sent something else
+    :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already, or cannot be written
     """
     layers = _layers(repository, reference, platform)
@@ -222,7 +222,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     with Intake(folder, overwrite) as intake:
         for layer, name in wanted:
             intake.check(name, layer.is_folder)
-        intake.check_space(sum(layer.blob.size for layer, _ in wanted))
+        _check_space(repository, wanted, intake)
         folders = _fetched(repository, wanted, intake, progress or (lambda *_: None))
         for found in folders:
             _check(*found, paths, intake)
@@ -259,14 +259,27 @@ def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
     return paths
 
 
+def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake) -> None:
+    """Check that the disk has space for the files.
+
+    :raises OSError: it has not
+    :raises DXFSizeMismatchError: the reason is a wrong size in the manifest
+    """
+    try:
+        intake.check_space(sum(layer.blob.size for layer, _ in wanted))
+    except OSError as error:
+        wrong = repository._wrong_size((layer.blob.digest, layer.blob.size) for layer, _ in wanted)
+        if wrong is None:
+            raise
+        raise wrong from error
+
+
 def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake, report: Report
              ) -> list[tuple[Layer, str, Any]]:
     """Take in all files; return the archives of folders, which are closed with the intake."""
     archived = []
-    blobs = repository.pull_blobs([layer.blob.digest for layer, _ in wanted], chunk_size=0)
-    for (layer, name), (_, chunks, size) in zip(wanted, blobs, strict=True):
-        if size != layer.blob.size:
-            raise DXFSizeMismatchError(size, layer.blob.size)
+    blobs = repository.pull_blobs([(layer.blob.digest, layer.blob.size) for layer, _ in wanted], chunk_size=0)
+    for (layer, name), (_, chunks, _) in zip(wanted, blobs, strict=True):
         pieces = _reported(layer.blob, chunks, report)
         if not layer.is_folder:
             intake.add(name, pieces)

@@ -7,6 +7,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 
@@ -17,6 +18,7 @@ from dxf.answers import check_digest_header, contradicts, discard, expect, is_en
 from dxf.download import Download, declared_size
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE, Limits
+from dxf.verification import Verifier
 
 FIRST_BYTE = {'Range': 'bytes=0-0'}
 
@@ -79,6 +81,13 @@ def told_size(response: Response) -> int | None:
     return None if is_encoded(response) else declared_size(response)
 
 
+def hinted_size(request: Request, digest: str) -> int | None:
+    """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
+    with suppress(HTTPError, DXFProtocolError):  # storage behind a redirect refuses a HEAD of what was signed for GET
+        return told_size(_head(request, digest))
+    return None
+
+
 def _head(request: Request, digest: str) -> Response:
     response = request('head', f'blobs/{digest}')
     expect(response, HTTPStatus.OK)
@@ -105,9 +114,9 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
             raise DXFProtocolError('the registry does not say how large the blob is')
         return int(match[1])
     expect(response, HTTPStatus.OK)
-
-    rest = partial(fetch_range, request, digest)
-    return sum(map(len, Download(digest, told_size(response), rest, limits, response).chunks(READ_SIZE)))
+    size = told_size(response)
+    download = Download(size, partial(fetch_range, request, digest), limits, response)
+    return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
 
 
 def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:

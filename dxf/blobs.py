@@ -3,6 +3,7 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs
 """
 
+import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,20 +13,21 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
+from requests.exceptions import ConnectionError as NoConnection, HTTPError, RequestException, Timeout as Timeouts
 
 from dxf import blob_lookup
-from dxf.answers import check_digest_header, expect, is_encoded, is_not_found, names_digest
+from dxf.answers import check_digest_header, expect, is_not_found, names_digest
 from dxf.batch import Batch
 from dxf.bodies import IsStored
 from dxf.callbacks import one_at_a_time, reporter, unwrapped
 from dxf.certificates import Cert
-from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
-from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFUnauthorizedError
-from dxf.jobs import Streams, all_of
+from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
+                            DXFUnauthorizedError)
+from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.manifests import ACCEPT
 from dxf.names import check_digest, repository_at
+from dxf.pulling import Blob, Puller, Wanted, checked
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import File, OnPiece, Source, open_source
 from dxf.streaming import StreamUpload
@@ -226,70 +228,85 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        return self._pull(digest, size, chunk_size, self._jobs)
-
-    def _pull(self, digest: str, size: bool, chunk_size: int | None, jobs: int) -> Any:
-        check_digest(digest)
-        _check_chunk_size(chunk_size)
-        response = self._request('get', f'blobs/{digest}')
-        expect(response, HTTPStatus.OK)
-        check_digest_header(response, digest)
-        actual = None if is_encoded(response) else declared_size(response)
-        if actual is None:
-            # Where neither answer tells the size, the digest alone decides.
-            actual = self.blob_size(digest) if size else \
-                blob_lookup.told_size(self._request('head', f'blobs/{digest}'))
-        rest = partial(self._stretch_of_blob, digest)
-        download = Download(digest, actual, rest, self._limits, response, jobs=jobs)
-        chunks = download.chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
+        chunks, actual = self._puller.one(digest, chunk_size)
+        if size and actual is None:
+            actual = self.blob_size(digest)
         return (chunks, actual) if size else chunks
 
-    def pull_blobs(self, digests: Iterable[str], chunk_size: int | None = None
+    @property
+    def _puller(self) -> Puller:
+        return Puller(self._request, self._limits, self._jobs)
+
+    def pull_blobs(self, digests: Iterable[Wanted], chunk_size: int | None = None
                    ) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Fetch several blobs, up to ``jobs`` of them at once, and hand them out one after the other.
 
         What is fetched ahead is kept in memory, a few MiB in all.
 
+        :param digests: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
+            an error
         :param chunk_size: bytes of every chunk but a blob's last; 8192 by default; 0 for pieces as they arrive
         :return: an iterator of ``(digest, chunks, size)``, in the order of ``digests``; ``chunks`` is to be read before
             the next is asked for
         :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
+        :raises DXFSizeMismatchError: a blob has another size than was given, before its first chunk
         """
-        _check_chunk_size(chunk_size)
-        wanted = [check_digest(digest) for digest in digests]
-        return self._pull_streams(wanted, CHUNK_SIZE if chunk_size is None else chunk_size)
+        return self._puller.several(digests, chunk_size)
 
-    def _pull_streams(self, digests: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
-        def start(digest: str) -> tuple[int, Iterator[bytes]]:
-            chunks, size = self._pull(digest, True, 0, self._jobs if len(digests) == 1 else 1)
-            return size, chunks
-        with closing(iter(Streams(start, digests, self._jobs))) as streams:
-            for digest, size, pieces in streams:
-                yield digest, held_back(pieces, chunk_size), size
-
-    def pull_to_file(self, filename: str | os.PathLike[str], *blobs: str | tuple[str, int],
+    def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
                      progress: Callable[..., Any] | None = None) -> None:
         """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
 
         Until then they are in a hidden file beside it. If that is there already, from a call that broke off, in this
         process or another, it is continued: what it holds is hashed, and only the rest is fetched.
 
+        What is no regular file (a pipe, a device, ``/dev/stdout``) is written straight through, as chunks arrive; the
+        last chunk of each blob when it is verified.
+
         :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
-        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them
-        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is an
+            error
+        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob; what it
+            raises comes out as it is, and what had arrived is kept
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
+        :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written
         """
-        from dxf import delivery
-        known = {check_digest(blob[0]): blob[1] for blob in blobs if not isinstance(blob, str)}
-        digests = [check_digest(blob if isinstance(blob, str) else blob[0]) for blob in blobs]
-        sizes = self._each_once(lambda digest: known[digest] if digest in known else self.blob_size(digest), digests)
+        from dxf import delivery, special_files
+        wanted = checked(blobs)
+        report = delivery.Reporter(progress or (lambda *_: None))
+        fetch = partial(self.pull_blobs, chunk_size=0)
+        name = os.fspath(filename)
+        stream = special_files.open_to_write(name)
+        if stream is not None:
+            with stream:
+                delivery.deliver_to_stream(stream, name, fetch(blobs), report)
+            return
+        sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
+        try:
+            delivery.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
+        except OSError as error:
+            wrong = self._wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
+            if wrong is None:
+                raise
+            raise wrong from error
 
-        def fetch_rest(digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
-            rest = partial(self._stretch_of_blob, digest)
-            return Download(digest, size, rest, self._limits, None, start, sha256, self._jobs).chunks(0)
-        delivery.deliver(os.fspath(filename), [(digest, sizes[digest]) for digest in digests],
-                         partial(self.pull_blobs, chunk_size=0), fetch_rest, progress or (lambda *_: None))
+    def _sizes_of(self, wanted: list[Blob]) -> list[int]:
+        """Return the size of each blob: the one that a manifest gives, else the one that the registry tells."""
+        asked = self._each_once(self._remembered_size, [digest for digest, size in wanted if size is None])
+        return [asked[digest] if size is None else size for digest, size in wanted]
+
+    def _wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
+        """Return the error for a blob of which a manifest gives a wrong size, if there is one.
+
+        The registry is asked: where a disk has too little space, a wrong size may be the reason.
+        """
+        described = {digest: size for digest, size in wanted if size is not None}
+        with suppress(RequestException, DXFError):  # then too little space is the error to tell
+            for digest, actual in self._each_once(self.blob_size, described).items():
+                if actual != described[digest]:
+                    return DXFSizeMismatchError(actual, described[digest], digest)
+        return None
 
     def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
         return blob_lookup.fetch_range(self._request, digest, start, end)
@@ -423,19 +440,18 @@ class BlobStore(DXFBase):
         distinct = list(dict.fromkeys(digests))
         return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
 
-    def _known_size(self, digest: str) -> int:
-        """Return the size of a blob that a manifest is to name; the registry is asked once."""
+    def _remembered_size(self, digest: str) -> int:
+        """Return the size of a blob; the registry is asked once."""
         if digest not in self._sizes:
-            try:
-                self._sizes[digest] = self.blob_size(digest)
-            except HTTPError as error:
-                if not is_not_found(error):
-                    raise
-                raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
-                                   f'dxf push-blob {self._repo} <file>', response=error.response) from None
+            self._sizes[digest] = self.blob_size(digest)
         return self._sizes[digest]
 
-
-def _check_chunk_size(chunk_size: int | None) -> None:
-    if chunk_size is not None and chunk_size < 0:
-        raise ValueError('chunk_size is a number of bytes, or 0')
+    def _known_size(self, digest: str) -> int:
+        """Return the size of a blob that a manifest is to name; the registry is asked once."""
+        try:
+            return self._remembered_size(digest)
+        except HTTPError as error:
+            if not is_not_found(error):
+                raise
+            raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
+                               f'dxf push-blob {self._repo} <file>', response=error.response) from None

@@ -169,6 +169,14 @@ class DXF(BlobStore):
         size = self._each_once(self.blob_size, image.blobs)
         return [(digest, size[digest]) for digest in image.blobs]
 
+    def _described(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
+        """Return what :meth:`get_alias` does, with the sizes that manifests give, and without where they give none.
+
+        Schema 1 gives none, and the registry is not asked.
+        """
+        return images.each(self._stored_or_given(alias, manifest), platform, self._stored,
+                           lambda image: self._blobs(image, isinstance(image, ImageManifest)))
+
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]:
         """Return the digest of an alias's configuration, which is what Docker calls the image's id.

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from dxf import console, operands
+from dxf import console, operands, pulling
 from dxf.documents import load_object, printable
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.job import Job, UsageError
 from dxf.names import hash_file
 from dxf.progress import Progress, progress
 
-STDIN = '-'
+STDIN = STDOUT = '-'
 
 DIFFERENCES = 5
 """How many are told."""
@@ -56,24 +56,30 @@ def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -
 
 def pull_blob(job: Job) -> None:
     """Write blobs to standard output, one after the other, or into a file; of multi-platform aliases their digests."""
-    is_to_file = job.options['output'] is not None
+    output = job.options['output']
+    is_to_file = output not in (None, STDOUT)
     if is_to_file:
-        _check_output(job.options['output'])
+        _check_output(output)
     targets = operands.targets(job)
     with job.registry() as repository:
-        resolved = [target.blobs(repository, job.settings.platform, sizes=is_to_file) for target in targets]
+        resolved = [target.described(repository, job.settings.platform) for target in targets]
         if is_to_file:
             _pull_to_file(job, repository, resolved)
             return
-        blobs: list[str] = []
+        blobs: list[Any] = []
         for named in resolved:
             if isinstance(named, dict):
                 _pull(job, repository, blobs)
                 blobs = []
-                console.say(named)
+                console.say({platform: [_digest(blob) for blob in some] for platform, some in named.items()})
             else:
                 blobs += named
         _pull(job, repository, blobs)
+
+
+def _digest(blob: Any) -> str:
+    """Return the digest of a blob that may be given with its size."""
+    return str(blob if isinstance(blob, str) else blob[0])
 
 
 def _check_output(filename: str) -> None:
@@ -89,12 +95,12 @@ def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
-    total = sum(size for _, size in blobs) if len(blobs) > 1 else None
+    total = sum(repository._sizes_of(pulling.checked(blobs))) if len(blobs) > 1 else None
     with progress(job.settings.progress, total) as shown:
         repository.pull_to_file(job.options['output'], *blobs, progress=shown)
 
 
-def _pull(job: Job, repository: Any, blobs: list[str]) -> None:
+def _pull(job: Job, repository: Any, blobs: list[Any]) -> None:
     if not blobs:
         return
     with progress(job.settings.progress) as shown:
@@ -102,16 +108,20 @@ def _pull(job: Job, repository: Any, blobs: list[str]) -> None:
             out = console.binary_output()
             if job.settings.blob_info:
                 out.write(f'{digest} {size}\n'.encode('ascii'))
+            start = out.written
             if shown is not None:
                 shown(digest, b'', size)
             for chunk in chunks:
                 out.write(chunk)
                 if shown is not None:
                     shown(digest, chunk, size)
+            if out.written - start != size:
+                raise DXFSizeMismatchError(out.written - start, size)
+            out.flush()
 
 
-def _fetched(repository: Any, blobs: list[str], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
-    if len(blobs) == 1:
+def _fetched(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+    if len(blobs) == 1 and isinstance(blobs[0], str):
         chunks, size = repository.pull_blob(blobs[0], size=True, chunk_size=chunk_size)
         yield blobs[0], chunks, size
     else:

@@ -1,6 +1,7 @@
 """The console: what a command reads and writes, whatever stands in the place of the standard streams.
 
-A stream may be closed (``None``), or an object with nothing but ``read``, or ``write`` and ``flush``.
+A stream may be closed (``None``), or an object with nothing but ``read``, or ``write`` and ``flush``. All output goes
+through :mod:`dxf.sinks`: ``TextIOWrapper`` drops what a raw file (``PYTHONUNBUFFERED=1``) does not take at once.
 """
 
 import errno
@@ -10,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from dxf import sinks
 from dxf.exceptions import DXFInvalidDocumentError
 
 
@@ -19,16 +21,60 @@ def _output() -> Any:
     return sys.stdout
 
 
-def binary_output() -> Any:
+class BinaryOutput:
+    """Takes the bytes of blobs, and counts them."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.written = 0
+
+    def write(self, content: bytes) -> None:
+        """Write all of ``content``.
+
+        :raises OSError: the disk is full, nobody reads the pipe, or the like
+        """
+        self.written += sinks.write_all(self._stream, content)
+
+    def flush(self) -> None:
+        """Flush what was written; then it has left, whatever fails later."""
+        sinks.flush(self._stream)
+
+
+def binary_output() -> BinaryOutput:
     """Return what takes the bytes of blobs; what was written as text before has left when it is returned."""
     output = _output()
-    output.flush()
-    return getattr(output, 'buffer', output)
+    sinks.flush(output)
+    return BinaryOutput(getattr(output, 'buffer', output))
+
+
+def flush() -> None:
+    """Flush standard output, if there is one.
+
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    if sys.stdout is not None:
+        sinks.flush(sys.stdout)
 
 
 def write(text: str) -> None:
     """Write text of our own to standard output."""
-    _output().write(text)
+    _write_text(_output(), text)
+
+
+def _write_text(stream: Any, text: str, encoding: str | None = None) -> None:
+    """Write all of a text.
+
+    :param encoding: ``None`` for the stream's own
+    """
+    buffer = getattr(stream, 'buffer', None)
+    if buffer is None:
+        sinks.write_all(stream, text)
+        return
+    errors = getattr(stream, 'errors', None) if encoding is None else None
+    encoding = encoding or getattr(stream, 'encoding', None) or 'utf-8'
+    sinks.write_all(buffer, text.encode(encoding, errors or 'strict'))
+    if getattr(stream, 'line_buffering', False):
+        sinks.flush(buffer)
 
 
 def say(result: Any) -> None:
@@ -49,10 +95,7 @@ def say_json(document: dict[str, Any]) -> None:
 
 def write_exactly(text: str) -> None:
     """Write text as the bytes that it is stored as, in every locale."""
-    if hasattr(_output(), 'buffer'):
-        binary_output().write(text.encode('utf-8'))
-    else:
-        write(text)
+    _write_text(_output(), text, 'utf-8')
 
 
 def read() -> str:
@@ -93,9 +136,14 @@ def ask_secretly(question: str) -> str:
 
 
 def complain(line: str) -> None:
-    """Write a line about what went wrong to standard error, if there is one."""
+    """Write a line about what went wrong to standard error, if there is one.
+
+    If it cannot be written the exit status tells all the same.
+    """
     if sys.stderr is not None:
-        print(f'dxf: {line}', file=sys.stderr)
+        with suppress(OSError):
+            _write_text(sys.stderr, f'dxf: {line}\n')
+            sinks.flush(sys.stderr)
 
 
 def shape() -> dict[str, Any]:

@@ -1,19 +1,20 @@
-"""Downloads: a blob as a stream that resumes where it broke, and is verified before it ends.
+"""Downloads: the bytes of a blob as they arrive, resumed where the connection broke.
 
-Authentication is not known here: a download is handed what asks for the rest of a blob.
+They are not verified here: :mod:`dxf.verification` does that where they are handed out. Authentication is not known
+here either: a download is handed what asks for the rest of a blob.
 """
 
 import hashlib
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Any
 
 from requests import Response
-from requests.exceptions import RequestException
+from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import close, is_encoded, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
@@ -21,6 +22,7 @@ from dxf.jobs import Streams
 from dxf.limits import READ_SIZE, Limits
 from dxf.names import digest_of
 from dxf.session import Attempts, is_transient
+from dxf.verification import Verifier
 
 CHUNK_SIZE = 8192
 SEGMENT = 2 << 20
@@ -76,55 +78,49 @@ class Pace:
 class Download:
     """One blob on its way.
 
-    :param digest: the blob's
     :param size: the blob's, in bytes; ``None`` where the registry does not tell
     :param rest: asks for a stretch of the blob: called with 5 and ``None``, sends ``Range: bytes=5-``
     :param response: the answer that carries the blob from its beginning, if it was asked for
     :param start: bytes that are there already
-    :param sha256: their hash
     :param jobs: connections to use at most
     """
 
-    def __init__(self, digest: str, size: int | None, rest: Rest, limits: Limits, response: Response | None = None,
-                 start: int = 0, sha256: Any = None, jobs: int = 1) -> None:
-        self._digest = digest
+    def __init__(self, size: int | None, rest: Rest, limits: Limits, response: Response | None = None,
+                 start: int = 0, jobs: int = 1) -> None:
         self._size = size
         self._rest = rest
         self._limits = limits
         self._response = response
         self._received = start
-        self._sha256 = sha256
         self._jobs = jobs
+        self._digest_so_far: Callable[[], str] | None = None
 
-    def chunks(self, chunk_size: int) -> Iterator[bytes]:
-        """Yield the blob in chunks, the last one only when size and digest are right.
+    def pieces(self, digest_so_far: Callable[[], str] | None = None) -> Generator[bytes, None, None]:
+        """Yield the blob's bytes as they arrive, unverified.
 
-        :param chunk_size: bytes of every chunk but the last; 0 for pieces as they arrive
-        :raises DXFDigestMismatchError: the registry sent something else
-        :raises DXFSizeMismatchError: it sent more or less than it declared
+        :param digest_so_far: returns the digest of all that was yielded; ``None`` where the reader lags behind
         :raises requests.exceptions.RequestException: the connection broke, and resuming did not help
         """
+        self._digest_so_far = digest_so_far
         try:
-            yield from held_back(self._checked(), chunk_size)
+            for piece in self._resumed() if self._response is None or not self._is_encoded(self._response) else \
+                    self._decoded(self._response):
+                self._received += len(piece)
+                yield piece
+                if self._size is not None and self._received > self._size:
+                    return
         finally:
             if self._response is not None:
                 close(self._response)
 
-    def _checked(self) -> Iterator[bytes]:
-        """Yield the blob as it arrives, and raise at its end if it is not what it should be."""
-        if self._sha256 is None:
-            self._sha256 = hashlib.sha256()
-        for piece in self._resumed() if self._response is None or not self._is_encoded(self._response) else \
-                self._decoded(self._response):
-            self._sha256.update(piece)
-            self._received += len(piece)
-            if self._size is not None and self._received > self._size:
-                break
-            yield piece
-        if self._size is not None and self._received != self._size:
-            raise DXFSizeMismatchError(self._received, self._size)
-        if digest_of(self._sha256) != self._digest:
-            raise DXFDigestMismatchError(digest_of(self._sha256), self._digest)
+    def verified(self, verifier: Verifier) -> Iterator[bytes]:
+        """Yield the blob in chunks, each piece verified before the next one is asked for.
+
+        :raises requests.exceptions.RequestException: the connection broke, and resuming did not help
+        :raises DXFError: what :meth:`Verifier.chunks` raises
+        """
+        with closing(self.pieces(verifier.digest_so_far)) as arriving:
+            yield from verifier.chunks(arriving)
 
     def _is_encoded(self, response: Response) -> bool:
         """Say whether the body has to be decoded.
@@ -134,15 +130,20 @@ class Download:
         return is_encoded(response) and (self._size is None or declared_size(response) != self._size)
 
     def _decoded(self, response: Response) -> Iterator[bytes]:
-        """Yield a body that was compressed although that was not asked for; it cannot be resumed."""
+        """Yield a body that was compressed although that was not asked for; it cannot be resumed.
+
+        What follows the end of the compressed data is an error: zlib would collect it in memory without bound.
+        """
         if response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             for piece in pieces(response, self._limits):
-                while piece:
+                while piece and not decoder.eof:
                     yield decoder.decompress(piece, READ_SIZE)
-                    piece = decoder.unconsumed_tail
+                    piece = decoder.unconsumed_tail or decoder.unused_data
+                if piece:
+                    raise DXFProtocolError('the registry sent data behind the end of a gzip encoding')
             yield decoder.flush()
         except zlib.error:
             raise DXFProtocolError('the registry sent a blob whose gzip encoding is broken') from None
@@ -150,7 +151,7 @@ class Download:
     def _resumed(self) -> Iterator[bytes]:
         """Yield the body, and where the connection breaks, what follows from another.
 
-        When a piece is asked for, all that were yielded before have been hashed and counted.
+        When a piece is asked for, all that were yielded before have been counted.
         """
         attempts, start = Attempts(self._limits), self._received
         stream = self._sped_up(self._following() if self._response is None else pieces(self._response, self._limits))
@@ -167,7 +168,7 @@ class Download:
                 attempts, start = Attempts(self._limits), self._received
             if broken is not None and not is_transient(broken) or not attempts.again():
                 raise broken or DXFSizeMismatchError(self._received, self._size)
-            stream = self._following()
+            stream = self._continued(was_whole=broken is None)
 
     def _sped_up(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Yield a stream; where it is a slow one of a large blob, what several connections bring in its place."""
@@ -239,6 +240,20 @@ class Download:
         finally:
             close(response)
 
+    def _continued(self, was_whole: bool) -> Iterator[bytes]:
+        """Return what follows the bytes that have been received.
+
+        :param was_whole: the body before had an end, which was too early: the size may be wrong, as the one in a
+            manifest. Then there is no such range (416): https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
+        """
+        try:
+            return self._following()
+        except HTTPError as error:
+            if was_whole and error.response is not None and \
+                    error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise DXFSizeMismatchError(self._received, self._size) from None
+            raise
+
     def _following(self) -> Iterator[bytes]:
         """Return what follows the bytes that have been received."""
         if self._response is not None:
@@ -250,7 +265,7 @@ class Download:
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
             check_range(response, self._received, self._size)
         elif self._received:
-            stream = _without_start(stream, self._received, digest_of(self._sha256))
+            stream = _without_start(stream, self._received, self._digest_so_far and self._digest_so_far())
         return stream
 
 
@@ -268,42 +283,21 @@ def check_range(response: Response, start: int, size: int | None, end: int | Non
         raise DXFProtocolError('the registry sent another range of the blob than was asked for')
 
 
-def _without_start(stream: Iterator[bytes], start: int, digest: str) -> Iterator[bytes]:
-    """Yield what follows the first ``start`` bytes, which have been seen and must be the same again."""
+def _without_start(stream: Iterator[bytes], start: int, digest: str | None) -> Iterator[bytes]:
+    """Yield what follows the first ``start`` bytes, which have been seen.
+
+    :param digest: of what has been seen, and must come again. ``None`` where its reader is behind a queue and does not
+        know: to hash it twice would cost every download. The digest of the whole decides at the end all the same.
+    """
     sha256 = hashlib.sha256()
     left = start
     for piece in stream:
         known, rest = piece[:left], piece[left:]
         if left:
-            sha256.update(known)
             left -= len(known)
-            if not left and digest_of(sha256) != digest:
-                raise DXFDigestMismatchError(digest_of(sha256), digest)
+            if digest is not None:
+                sha256.update(known)
+                if not left and digest_of(sha256) != digest:
+                    raise DXFDigestMismatchError(digest_of(sha256), digest)
         if rest:
             yield rest
-
-
-def held_back(stream: Iterable[bytes], chunk_size: int) -> Iterator[bytes]:
-    """Cut a stream into chunks of exactly ``chunk_size`` bytes, and hold the last one back until the stream has ended.
-
-    A stream that raises at its end has then yielded fewer bytes than it holds.
-
-    :param chunk_size: 0 to leave the pieces as they are
-    """
-    rest = b''
-    if not chunk_size:
-        for piece in stream:
-            if rest:
-                yield rest
-            rest = piece or rest
-        if rest:
-            yield rest
-        return
-    for piece in stream:
-        rest = rest + piece if rest else piece
-        whole = (len(rest) - 1) // chunk_size * chunk_size
-        for start in range(0, whole, chunk_size):
-            yield rest[start:start + chunk_size]
-        rest = rest[whole:]
-    if rest:
-        yield rest

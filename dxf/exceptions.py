@@ -67,9 +67,18 @@ class DXFDigestMismatchError(DXFUnexpectedError):
 
 
 class DXFSizeMismatchError(DXFUnexpectedError):
-    """Content does not have the size that was declared for it."""
+    """Content does not have the size that was declared for it.
+
+    :param digest: the blob's, where a manifest declared another size than the registry
+    """
+
+    def __init__(self, got: object, expected: object, digest: str | None = None) -> None:
+        super().__init__(got, expected)
+        self.digest = digest
 
     def __str__(self) -> str:
+        if self.digest is not None:
+            return f'the manifest says that {self.digest} has {self.expected} bytes, and it has {self.got}'
         return f'expected {self.expected} bytes, got {self.got}'
 
 

@@ -7,17 +7,23 @@ comes in is not known here.
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from glob import escape, glob
 
+from dxf import special_files
 from dxf.limits import READ_SIZE
-from dxf.locking import open_locked, remove_unlocked
+from dxf.locking import open_locked, remove_if_unlocked, remove_unlocked
 from dxf.names import digest_of
 
 LONGEST_NAME = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
+
+PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
+"""How the names of part files end: a mark of the blobs, and a number where another process was at it."""
 
 ATTEMPTS = 100
 TEMPORARY = '.dxf.'
@@ -25,10 +31,15 @@ TEMPORARY = '.dxf.'
 
 
 def check_target(filename: str) -> None:
-    """Check that a file of this name can be made, or replaced.
+    """Check that a file of this name can be made, or replaced, or written to where it is special.
 
     :raises OSError: it cannot
     """
+    try:
+        if special_files.check(filename):
+            return
+    except ValueError:  # a NUL character
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), filename) from None
     final = os.path.realpath(filename)
     folder = os.path.dirname(final)
     reason = 0
@@ -39,12 +50,10 @@ def check_target(filename: str) -> None:
             reason = errno.ENOENT
         elif not os.access(folder, os.W_OK | os.X_OK):
             reason = errno.EACCES
-        elif not stat.S_ISREG(os.stat(final).st_mode):
-            raise OSError(errno.EINVAL, 'it is a device or the like, which a file cannot replace', filename)
+        else:
+            os.stat(final)
     except FileNotFoundError:
         pass
-    except ValueError:  # a NUL character
-        reason = errno.EINVAL
     if reason:
         raise OSError(reason, os.strerror(reason), filename)
 
@@ -76,11 +85,22 @@ class PartFile:
             remove_unlocked(f'{self._path}.')
         self._file = file
         self._position = 0
+        if short == name:  # else the parts of several names look alike
+            self._remove_others(os.path.join(self._folder, f'.{short}.'))
         try:
             self._check_space(filename, size)
         except BaseException:
             self.close(keep=True)
             raise
+
+    def _remove_others(self, start: str) -> None:
+        """Remove the parts of other blobs that were to have the same name: the alias has moved since.
+
+        Those that another process owns stay.
+        """
+        for path in glob(f'{escape(start)}*.part*'):
+            if path != self._path and re.fullmatch(PART, path[len(start):], re.ASCII):
+                remove_if_unlocked(path)
 
     def _check_space(self, filename: str, size: int) -> None:
         space = os.statvfs(self._folder)

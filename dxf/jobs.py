@@ -174,6 +174,16 @@ class Streams(Generic[Item]):
         finally:
             self._crew.cancel()
 
+    def finish(self, error: BaseException) -> None:
+        """Begin no more streams: the reader has found one to be wrong.
+
+        :param error: raised by those that were not begun
+        """
+        with self._crew.changed:
+            self._error = self._error or error
+            self._leave(self._streams[self._turn])
+            self._crew.finish()
+
     # The tasks' side
 
     def _fetch(self, number: int) -> None:
@@ -212,7 +222,7 @@ class Streams(Generic[Item]):
                 changed.notify_all()
 
     def _is_wanted(self, number: int) -> bool:
-        return number >= self._turn and not self._crew.cancelled
+        return number >= self._turn and not self._streams[number].is_left and not self._crew.cancelled
 
     def _reserve(self, stream: _Stream, size: int) -> None:
         """Have a stream's place in memory count as so many bytes."""

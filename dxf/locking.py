@@ -43,10 +43,17 @@ def remove_unlocked(start: str) -> None:
     :param start: the path of each, but for the number at its end
     """
     for path in glob(f'{escape(start)}[0-9]*'):
-        with suppress(OSError):
-            file = open_locked(path)
-            if file is not None:
+        remove_if_unlocked(path)
+
+
+def remove_if_unlocked(path: str) -> None:
+    """Remove a file, unless another process owns it."""
+    with suppress(OSError):
+        file = open_locked(path)
+        if file is not None:
+            try:
                 os.unlink(path)
+            finally:
                 os.close(file)
 
 

@@ -194,6 +194,7 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     :raises SystemExit: with status 2 for wrong usage, with 0 after ``--help`` and ``--version``
     :raises Exception: whatever else goes wrong
     """
+    console.flush()  # what was printed by others before comes first
     command, parser, given = _parse(args)
     try:
         _check_count(command, given['operands'])
@@ -224,24 +225,36 @@ def _abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def main() -> int:
-    """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
-    signal.signal(signal.SIGTERM, _terminated)
+def _finish() -> int:
+    """Run the command that the shell asked for, and return its exit status; an error is told in one line.
+
+    :raises BrokenPipeError: nobody reads the output
+    """
     try:
         try:
             status = doit(sys.argv[1:], os.environ)
         except SystemExit as ended:  # help, or wrong usage
             status = int(ended.code or 0)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk, or a reader who has gone, is told here and not after the end
+        console.flush()  # a full disk, or a reader who has gone, is told here and not after the end
+        return status
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        with suppress(OSError, ValueError):  # perhaps the same error; what was printed before another one leaves
+            console.flush()
+        console.complain(line_of(error))
+        _abandon_output()
+        return status_of(error)
+
+
+def main() -> int:
+    """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _finish()
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:
         return _die(signal.SIGINT)
     except _Terminated:
         return _die(signal.SIGTERM)
-    except Exception as error:
-        console.complain(line_of(error))
-        _abandon_output()
-        return status_of(error)
-    return status

@@ -123,6 +123,8 @@ def _media_type(document: dict[str, Json], content_type: str | None) -> str:
             f'invalid manifest: its mediaType {declared} contradicts its Content-Type {header}')
     image = 'config' in document or 'layers' in document
     index = 'manifests' in document
+    if 'fsLayers' in document and (image or index):
+        raise DXFInvalidDocumentError('invalid manifest: schema 1 and something newer in one')
     if image and index:
         raise DXFInvalidDocumentError('invalid manifest: both an image manifest and an index')
     media_type = declared or header or (OCI_INDEX if index else OCI_MANIFEST if image else '')

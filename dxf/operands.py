@@ -29,6 +29,12 @@ class Target(NamedTuple):
             return [(self.digest, registry.blob_size(self.digest)) if sizes else self.digest]
         return registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform)
 
+    def described(self, registry: Any, platform: str | None) -> Any:
+        """Return the blobs to pull, each with the size that a manifest gives, where one does; or by platform."""
+        if self.digest is not None:
+            return [self.digest]
+        return registry._described(self.alias, self.manifest, platform)
+
 
 def alias(name: str) -> str:
     """Return an alias."""

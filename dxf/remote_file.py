@@ -10,9 +10,9 @@ from http import HTTPStatus
 from requests import Response
 from requests.exceptions import RequestException
 
-from dxf.answers import pieces
+from dxf.answers import is_encoded, pieces
 from dxf.download import check_range
-from dxf.exceptions import DXFError, DXFSourceError
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 
 
@@ -79,6 +79,8 @@ class RemoteFile(io.RawIOBase):
 
     def _from(self, position: int) -> Iterator[bytes]:
         response = self._rest(position)
+        if is_encoded(response):
+            raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         skipped = position
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
             check_range(response, position, self._size)

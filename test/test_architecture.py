@@ -18,27 +18,28 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
-         'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
-         'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies', 'upload_session', 'manners',
-         'upload', 'streaming', 'jobs', 'batch', 'download', 'blob_lookup', 'delivery', 'journal', 'listing', 'registry',
-         'remote_file', 'referrers',
-         'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
-         'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
-         'main', '__main__')
+ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'sinks',
+         'special_files', 'files', 'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage',
+         'certificates', 'proxies', 'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth',
+         'credential_helpers', 'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies',
+         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'batch', 'verification', 'download', 'blob_lookup',
+         'pulling', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client',
+         'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'operands',
+         'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'main',
+         '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
          'shtab': 'completion'}
 """The one room of each dependency that must not spread."""
 
-TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'download', 'delivery', 'journal')
+TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'verification', 'download',
+             'pulling', 'delivery', 'journal')
 """What moves blobs, and is handed what makes its requests."""
 
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
         ('main', 'difflib'), ('main', 'completion'),
-        ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
+        ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'special_files'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
         ('login_commands', 'credential_files'), ('job', 'credentials'),

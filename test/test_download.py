@@ -1,7 +1,8 @@
 """The stream of a download: how it is cut, and what it holds back until it is known to be right."""
 
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from requests import Response
 
 from dxf import Limits, hash_bytes
-from dxf.download import CHUNK_SIZE, Download, declared_size, held_back
+from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
+from dxf.verification import Verifier
 
 CONTENT = b'0123456789'
 
@@ -23,6 +25,12 @@ def failing(pieces: list[bytes]) -> Iterator[bytes]:
     """Yield pieces, and raise at the end."""
     yield from pieces
     raise TooBad
+
+
+def verified(pieces: Iterable[bytes], chunk_size: int) -> Iterator[bytes]:
+    """Hand out a stream of the digest that its pieces have."""
+    known = pieces if isinstance(pieces, list) else []
+    return Verifier(hash_bytes(b''.join(known)), None, chunk_size).chunks(pieces)
 
 
 def got_from(stream: Iterator[bytes], error: type[Exception]) -> list[bytes]:
@@ -51,18 +59,18 @@ def got_from(stream: Iterator[bytes], error: type[Exception]) -> list[bytes]:
     ([b'01234567', b'8'], 4, [b'0123', b'4567', b'8']),  # what was the last is not any more
 ])
 def test_a_stream_is_cut_into_chunks(pieces: list[bytes], chunk_size: int, chunks: list[bytes]) -> None:
-    assert list(held_back(pieces, chunk_size)) == chunks
-    assert got_from(held_back(failing(pieces), chunk_size), TooBad) == chunks[:-1]
+    assert list(verified(pieces, chunk_size)) == chunks
+    assert got_from(verified(failing(pieces), chunk_size), TooBad) == chunks[:-1]
 
 
 @given(pieces=st.lists(st.binary(max_size=20), max_size=20), chunk_size=st.integers(1, 30))
 def test_chunks_are_exact_and_the_last_waits_for_the_end(pieces: list[bytes], chunk_size: int) -> None:
     content = b''.join(pieces)
-    chunks = list(held_back(pieces, chunk_size))
+    chunks = list(verified(pieces, chunk_size))
     assert b''.join(chunks) == content
     assert all(len(chunk) == chunk_size for chunk in chunks[:-1])
     assert all(0 < len(chunk) <= chunk_size for chunk in chunks[-1:])
-    assert got_from(held_back(failing(pieces), chunk_size), TooBad) == chunks[:-1]
+    assert got_from(verified(failing(pieces), chunk_size), TooBad) == chunks[:-1]
 
 
 def test_a_chunk_is_given_as_soon_as_a_byte_after_it_is_known() -> None:
@@ -72,13 +80,22 @@ def test_a_chunk_is_given_as_soon_as_a_byte_after_it_is_known() -> None:
         for piece in (b'01', b'23', b'4', b'5'):
             taken.append(piece)
             yield piece
-    chunks = held_back(pieces(), 4)
+    chunks = Verifier(hash_bytes(b'012345'), None, 4).chunks(pieces())
     assert next(chunks) == b'0123'
     assert taken == [b'01', b'23', b'4']
 
 
+@pytest.mark.parametrize('chunk_size', [1, 7, 8192, 1 << 20, 1 << 30])
+def test_cutting_takes_time_that_grows_with_the_stream_and_no_faster(chunk_size: int) -> None:
+    piece = bytes(1024) if chunk_size > 7 else bytes(100)
+    pieces = [piece] * 16_000
+    start = time.process_time()
+    assert sum(map(len, verified(pieces, chunk_size))) == 16_000 * len(piece)
+    assert time.process_time() - start < 10  # quadratic it takes a minute and more
+
+
 def test_nothing_is_read_before_the_first_chunk_is_asked_for() -> None:
-    held_back(failing([]), 4)
+    verified(failing([]), 4)
 
 
 def answer(body: bytes, **headers: str) -> Response:
@@ -97,8 +114,9 @@ def never(start: int, _end: int | None) -> Response:
 
 def chunks_of(response: Response, chunk_size: int = 4) -> Iterator[bytes]:
     """Download ``CONTENT`` in one attempt; its size is what the answer declares."""
-    download = Download(hash_bytes(CONTENT), declared_size(response), never, Limits(retries=0), response)
-    return download.chunks(chunk_size)
+    size = declared_size(response)
+    download = Download(size, never, Limits(retries=0), response)
+    return download.verified(Verifier(hash_bytes(CONTENT), size, chunk_size))
 
 
 @pytest.mark.parametrize('value, size', [

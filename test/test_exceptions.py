@@ -74,6 +74,7 @@ def test_some_texts_are_relied_upon(kind: type[ex.DXFError], text: str, journey:
     (ex.DXFDisallowedSignatureAlgorithmError('none'), 'alg', 'none'),
     (ex.DXFUnsupportedSchemaType('text/html'), 'media_type', 'text/html'),
     (ex.DXFPlatformDataNotFound('linux/amd64'), 'platform', 'linux/amd64'),
+    (ex.DXFSizeMismatchError(1000, 1 << 70, DIGESTS[0]), 'digest', DIGESTS[0]),
     (ex.DXFFileNotFoundError('a.csv', ['b.csv']), 'name', 'a.csv'),
 ])
 def test_some_errors_name_what_they_are_about(error: ex.DXFError, attribute: str, value: str,

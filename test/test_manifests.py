@@ -158,6 +158,9 @@ def test_another_digest_method_is_refused_by_its_name(where: str, digest: str, m
     pytest.param(image(V2), DOCKER_LIST, id='image under the header of a list'),
     pytest.param(image(V2), SIGNED, id='schema 2 under the header of schema 1'),
     pytest.param(image(V2), 'text/html', id='image under the header of a page'),
+    pytest.param(image(fsLayers=[{'blobSum': A}]), None, id='image with the layers of schema 1'),
+    pytest.param(image(None, fsLayers=[]), OCI, id='OCI, with an empty list of the layers of schema 1'),
+    pytest.param(index(fsLayers=[{'blobSum': A}]), None, id='index with the layers of schema 1'),
 ])
 def test_what_others_would_read_differently_is_refused(document: dict[str, Any], content_type: str | None) -> None:
     # CVE-2021-41190
@@ -173,6 +176,7 @@ def test_what_others_would_read_differently_is_refused(document: dict[str, Any],
     pytest.param({'mediaType': OCI_INDEX}, UNSIGNED, id='its own type is an index'),
     pytest.param({'manifests': index()['manifests']}, SIGNED, id='an index, too'),
     pytest.param({'config': descriptor(), 'layers': [descriptor(B)]}, SIGNED, id='an image of schema 2, too'),
+    pytest.param({'layers': [descriptor(B)]}, SIGNED, id='the layers of schema 2, too'),
 ])
 def test_schema_1_that_others_would_read_as_something_else_is_refused(more: dict[str, Any],
                                                                       content_type: str) -> None:

@@ -25,6 +25,7 @@ from dxf.faults import line_of
 from dxf.listing import PaginatingResponse
 from dxf.session import resolve, retry_after
 from dxf.upload_session import UploadSession, next_url, stored_bytes
+from dxf.verification import Verifier
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
 LISTING = REGISTRY + 'fred/x/tags/list'
@@ -106,8 +107,8 @@ def read_content_range(header: str) -> None:
     """Download a blob that breaks off once, and whose rest comes with this Content-Range."""
     def rest(start: int, _end: int | None) -> Response:
         return answer(206, CONTENT[start:], Content_Range=header)
-    download = Download(hash_bytes(CONTENT), len(CONTENT), rest, LIMITS, answer(body=CONTENT[:5]))
-    assert b''.join(download.chunks(3)) == CONTENT
+    download = Download(len(CONTENT), rest, LIMITS, answer(body=CONTENT[:5]))
+    assert b''.join(download.verified(Verifier(hash_bytes(CONTENT), len(CONTENT), 3))) == CONTENT
     assert header in ('bytes 5-9/10', 'bytes 5-9/*')
 
 
@@ -247,10 +248,10 @@ def test_a_download_that_resumes_is_the_blob_or_an_error(pieces: list[tuple[int,
     def rest(start: int, _end: int | None) -> Response:
         end, status, header = next(rests, (10, 206, f'bytes {start}-9/10'))
         return answer(status, CONTENT[start if status == 206 else 0:end], Content_Range=header)
-    download = Download(hash_bytes(CONTENT), len(CONTENT), rest, LIMITS, answer(body=CONTENT[:3]))
+    download = Download(len(CONTENT), rest, LIMITS, answer(body=CONTENT[:3]))
     got = b''
     try:
-        for chunk in download.chunks(2):
+        for chunk in download.verified(Verifier(hash_bytes(CONTENT), len(CONTENT), 2)):
             got += chunk
         assert got == CONTENT
     except (DXFError, RequestException):

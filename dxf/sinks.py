@@ -1,0 +1,67 @@
+"""Sinks: streams that take bytes or text, of whatever kind, so that all of it arrives or an error is raised.
+
+A raw file may take less than it is given: a pipe whose writer was stopped and continued, a disk that is nearly full.
+Python's standard output is one with ``PYTHONUNBUFFERED=1``. A file that does not wait (``O_NONBLOCK``) may take nothing.
+"""
+
+import errno
+import io
+import select
+from typing import Any
+
+
+def write_all(stream: Any, content: bytes | str) -> int:
+    """Write all of ``content``, in as many calls as that takes, and return how much the stream took.
+
+    :param stream: anything with ``write``; where that returns no number, it counts as having taken everything
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    written, rest = 0, content
+    while written < len(content):
+        count = _write(stream, rest)
+        if count <= 0:
+            _wait(stream)
+            continue
+        written += count
+        rest = _behind(content, written)
+    return written
+
+
+def _write(stream: Any, content: Any) -> int:
+    """Call ``write`` once, and return how much of ``content`` the stream took."""
+    try:
+        count = stream.write(content)
+    except BlockingIOError as error:  # from a buffer that is full, over a file that does not wait
+        return int(getattr(error, 'characters_written', 0))
+    if count is None and isinstance(stream, io.RawIOBase):  # https://docs.python.org/3/library/io.html#io.RawIOBase.write
+        return 0
+    return count if isinstance(count, int) else len(content)
+
+
+def _behind(content: bytes | str, start: int) -> Any:
+    """Return the rest of ``content``, of bytes without a copy."""
+    return content[start:] if isinstance(content, str) else memoryview(content)[start:]
+
+
+def flush(stream: Any) -> None:
+    """Flush a stream, and wait for one that does not wait by itself.
+
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    while True:
+        try:
+            stream.flush()
+            return
+        except BlockingIOError:
+            _wait(stream)
+
+
+def _wait(stream: Any) -> None:
+    """Wait until a file takes more."""
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError):
+        raise OSError(errno.EIO, 'the output takes nothing') from None
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    ready.poll()

@@ -1,0 +1,71 @@
+"""Special files: descriptors by their path, pipes and devices. A file cannot replace them, so they are written to.
+
+What is written is not known here.
+"""
+
+import errno
+import fcntl
+import io
+import os
+import re
+import stat
+
+MOST_LINKS = 40
+"""Symbolic links to follow one after the other, as Linux does."""
+
+_DESCRIPTOR = r'(?:/proc/{}(?:/task/[0-9]+)?|/dev)/fd/([0-9]+)'
+
+
+def check(filename: str) -> bool:
+    """Return whether a file is special; if it is, check that it can be written to.
+
+    :raises OSError: it cannot
+    """
+    number = _descriptor(filename)
+    if number is not None:
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, 'it is open for reading only', filename)
+        return True
+    if not _is_special(filename):
+        return False
+    if stat.S_ISSOCK(os.stat(filename).st_mode):
+        raise OSError(errno.ENXIO, 'it is a socket', filename)
+    if not os.access(filename, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), filename)
+    return True
+
+
+def open_to_write(filename: str) -> io.FileIO | None:
+    """Open a special file; return ``None`` for one that is regular or missing.
+
+    :raises OSError: it cannot be written to
+    """
+    number = _descriptor(filename)
+    if number is not None:  # opened anew by its path, a file would be written from its start
+        return io.FileIO(os.dup(number), 'w')
+    if not _is_special(filename):
+        return None
+    return io.FileIO(os.open(filename, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), 'w')
+
+
+def _descriptor(filename: str) -> int | None:
+    """Return the number of the descriptor of this process that a path leads to, as ``/dev/stdout`` does to 1."""
+    path, pattern = filename, re.compile(_DESCRIPTOR.format(os.getpid()), re.ASCII)
+    for _ in range(MOST_LINKS):
+        folder, name = os.path.split(path)
+        path = os.path.join(os.path.realpath(folder or os.curdir), name)
+        match = pattern.fullmatch(path)
+        if match is not None:
+            return int(match[1])
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return None
+
+
+def _is_special(filename: str) -> bool:
+    try:
+        mode = os.stat(filename).st_mode
+    except OSError:  # missing, or a matter for who makes the file
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
