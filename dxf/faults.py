@@ -12,11 +12,14 @@ from urllib3.exceptions import MaxRetryError
 
 from dxf.answers import error_codes, phrase_of
 from dxf.connections import status_of_proxy
-from dxf.documents import printable
+from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
-from dxf.session import causes
+from dxf.redaction import causes, public_host
 
 FAILED = 1
+LINE_LENGTH = 4000
+"""Characters of an error that are shown: a server may write 64 KiB into a header."""
+
 NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 """What is not found without an answer of 404."""
 
@@ -61,13 +64,16 @@ def line_of(error: BaseException) -> str:
         text = str(error)
     elif isinstance(error, OSError):
         text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
+    elif isinstance(error, UnicodeError):  # its text would show a character, which may be a password's
+        text = f'{type(error).__name__}: a text is not UTF-8'
     else:
         text = f'{type(error).__name__}: {error}'
-    return printable(text)
+    return shortened(text, LINE_LENGTH)
 
 
 def _network(error: RequestException) -> str:
-    host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
+    url = error.request.url if error.request is not None else None
+    host = public_host(urlsplit(url).netloc) if url else 'the registry'
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))

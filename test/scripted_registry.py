@@ -86,6 +86,7 @@ class Answer:
     :param reset: after so many bytes of the body the connection is reset (a RST, not an end).
     :param stall: after so many bytes of the body nothing more comes, until the test is over.
     :param drip: (bytes, seconds): the body comes so many bytes at a time, with a pause before each.
+    :param before: bytes sent as they are before the head: interim responses; or a whole response that never ends.
     :param take: read no more of the request's body once so many bytes are there, answer, and close the connection.
         Only where the answer is chosen before the body was read: by ``early`` or the table.
     """
@@ -100,6 +101,7 @@ class Answer:
     stall: int | None = None
     drip: tuple[int, float] | None = None
     take: int | None = None
+    before: Iterable[bytes] = ()
 
     @property
     def closes(self) -> bool:
@@ -337,6 +339,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         if answer.closes:
             self.close_connection = True
+        for piece in answer.before:
+            self.wfile.write(piece)
         if answer.head:
             self._send_head(answer)
         try:

@@ -22,7 +22,7 @@ from dxf.exceptions import DXFInvalidNameError
 from dxf.faults import line_of
 from dxf.main import doit
 from dxf.proxies import Proxies, check_proxy
-from dxf.session import causes
+from dxf.redaction import causes
 
 from .certificates import Certificates
 from .counting_proxy import CountingProxy

@@ -21,7 +21,8 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceE
                             DXFUnexpectedStatusCodeError)
 from dxf.faults import line_of
 from dxf.answers import read_body
-from dxf.session import causes, is_transient, retry_after
+from dxf.redaction import causes
+from dxf.session import is_transient, retry_after
 
 from .certificates import Certificates
 from .places import Place
