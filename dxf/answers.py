@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import Response
 from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
 
-from dxf.documents import load_object, printable, shortened
+from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
 from dxf.limits import READ_SIZE, Limits
-from dxf.redaction import URL_LENGTH, public_host, redact
+from dxf.redaction import public_host, public_url, redact
 
 MESSAGE_LENGTH = 200
 
@@ -122,7 +121,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     message = _message(body) or _about_certificate(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError()
-    name = shortened(urlsplit(response.url).path.partition('/v2/')[2], URL_LENGTH)
+    name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     raise DXFHTTPError(text, response=response)
 
@@ -164,7 +163,7 @@ def _about_certificate(response: Response, body: bytes) -> str:
     none, other = (text in body for text in NGINX_WANTS)
     if response.status_code != HTTPStatus.BAD_REQUEST or not (none or other):
         return ''
-    host = public_host(urlsplit(response.url).netloc)
+    host = public_host(response.url)
     return f'{host} demands a client certificate: set DXF_CERT' if none else \
         f'{host} refuses the client certificate: see DXF_CERT'
 

@@ -4,7 +4,6 @@ import errno
 import socket
 import ssl
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
@@ -73,13 +72,13 @@ def line_of(error: BaseException) -> str:
 
 def _network(error: RequestException) -> str:
     url = error.request.url if error.request is not None else None
-    host = public_host(urlsplit(url).netloc) if url else 'the registry'
+    host = public_host(url) if url else 'the registry'
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
     for cause in found:
-        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (cause.reason or ''):
-            return _alert(cause.reason, host, getattr(_pool(found), 'cert_file', None) is not None)
+        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
+            return _alert(reason, host, getattr(_pool(found), 'cert_file', None) is not None)
         known = _known(cause, host)
         if known is not None:
             return known
@@ -96,7 +95,7 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
-    if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
+    if isinstance(cause, ssl.SSLError) and getattr(cause, 'reason', None) in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         return f'cannot find {host}: {cause.strerror}'

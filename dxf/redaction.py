@@ -31,16 +31,15 @@ def public_url(url: str) -> str:
     scheme, separator, rest = start.partition('//')
     if not separator or _SCHEME.fullmatch(scheme) is None:  # relative, or no URL at all
         return '...' if '@' in start else shortened(start, URL_LENGTH)
-    authority = re.split(r'[/\\]', rest, maxsplit=1)[0]
-    path = rest[len(authority):]
-    host = public_host(authority)
-    return shortened(f'{scheme}//{host}{"/..." if "@" in path else path}', URL_LENGTH)
+    path = rest[len(re.split(r'[/\\]', rest, maxsplit=1)[0]):]
+    return shortened(f'{scheme}//{public_host(url)}{"/..." if "@" in path else path}', URL_LENGTH)
 
 
-def public_host(authority: str) -> str:
-    """Return the host and port in the authority of a URL, or ``...`` where it has none."""
+def public_host(url: str) -> str:
+    """Return host and port of a URL, or ``...`` where it has none; any text may be given, and nothing is raised."""
+    authority = re.split(r'[/\\?#]', url.partition('//')[2], maxsplit=1)[0]
     host = authority.rpartition('@')[2]
-    return host if _AUTHORITY.fullmatch(host) is not None else '...'
+    return shortened(host, URL_LENGTH) if _AUTHORITY.fullmatch(host) is not None else '...'
 
 
 def public_argument(value: Any) -> Any:

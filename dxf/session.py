@@ -27,7 +27,6 @@ from urllib3.exceptions import LocationValueError
 from dxf.answers import close, discard
 from dxf.auth import MALFORMED_URL, origin_of, split_url
 from dxf.connections import Adapter, status_of_proxy, verbatim
-from dxf.documents import shortened
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.redaction import causes, public_url, redact
@@ -52,8 +51,7 @@ RETRIED = (408, 429, 500, 502, 503, 504)
 _UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
 """What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
-SIZE_LENGTH = 20
-"""Characters of a Content-Length that are logged: a number of 64 bits has no more digits."""
+_NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
 
 class RegistrySession(Session):
@@ -154,9 +152,10 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
     """Log a request and its answer, without what is secret: of the URL host and path, of the headers the length."""
     if _log.isEnabledFor(logging.DEBUG):
         sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
+        length = response.headers.get('Content-Length', '-')
+        to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
         _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
-                   response.status_code, sent, shortened(response.headers.get('Content-Length', '-'), SIZE_LENGTH),
-                   time.monotonic() - begun)
+                   response.status_code, sent, to_come, time.monotonic() - begun)
 
 
 def resolve(response: Response, location: str, lift: bool = False) -> str:
