@@ -314,23 +314,25 @@ def is_refused_by_oauth(status: int, body: bytes) -> bool:
 def _check_realm_host(host: str, registry_host: str) -> None:
     """Refuse a realm that points into the client's own machine or network.
 
-    The registry's own host may be such an address; any other may only be a name or a public address. Names are not
-    looked up: one that DNS resolves to a private address is allowed, as the certificate must be for that name.
+    The registry's own host may be such an address; any other may only be a name or a public address. A registry on this
+    machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private address
+    is allowed, as the certificate must be for that name.
     """
     host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
-    if host == registry_host:
+    if host == registry_host or _is_loopback(host) and _is_loopback(registry_host):
         return
-    if _is_localhost(host) or any(not address.is_global or address.is_multicast for address in _addresses(host)):
+    if _is_loopback(host) or any(not address.is_global or address.is_multicast for address in _addresses(host)):
         raise DXFProtocolError("the registry's token realm is a private address; "
                                'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
 
 
-def _is_localhost(name: str) -> bool:
-    """Return whether a name is the client's own machine by definition, or by the hosts file of Debian or Fedora.
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is the client's own machine: an address, a name by definition, or in usual hosts files.
 
     https://www.rfc-editor.org/rfc/rfc6761#section-6.3
     """
-    return name.rpartition('.')[2] in LOCALHOST or name.partition('.localdomain')[0] in LOCALHOST
+    return host.rpartition('.')[2] in LOCALHOST or host.partition('.localdomain')[0] in LOCALHOST or \
+        any(address.is_loopback for address in _addresses(host))
 
 
 def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -107,6 +107,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
     A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
     """
     seen: set[str] = set()
+    followed = 0
     while True:
         begun = time.monotonic()
         response = _request(session, method, url, {**way_to(url), **kwargs})
@@ -116,14 +117,15 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
         if response.status_code not in REDIRECTS or location is None:
             return response
         discard(response, limits)
-        if len(seen) == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+        if followed == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
             raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
-        seen.add(response.url)
+        seen |= {url, response.url}  # requests writes some characters in another way
         url = resolve(response, location)
         if url in seen:
             raise DXFProtocolError('the registry redirects in circles')
         rewind(kwargs.get('data'))
         kwargs.pop('params', None)
+        followed += 1
 
 
 def _request(session: Session, method: str, url: str, options: Mapping[str, Any]) -> Response:

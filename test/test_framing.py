@@ -23,7 +23,7 @@ from dxf.proxies import Proxies
 
 from .certificates import Certificates
 from .processes import Runner
-from .scripted_registry import Answer, ScriptedRegistry, error
+from .scripted_registry import Answer, Request, ScriptedRegistry, error
 
 FAST = Limits(retries=1, backoff=0)
 CONTENT = b'what is stored'
@@ -301,7 +301,10 @@ def test_a_body_in_chunks_of_one_byte_is_read(line: bytes, certificates: Certifi
 def test_a_response_with_many_headers_is_read(server: ScriptedRegistry, client: DXF) -> None:
     server.memory.put('fred/a', CONTENT)
     headers = {f'X-{number}': 'y' * 2000 for number in range(90)}      # 180 kB
-    server.hook = lambda request: replace(spoiled, headers={**spoiled.headers, **headers}) \
-        if (spoiled := server.ordinary(request)) else None
+
+    def hook(request: Request) -> Answer:
+        answer = server.ordinary(request)
+        return replace(answer, headers={**answer.headers, **headers})
+    server.hook = hook
     assert b''.join(client.pull_blob(DIGEST)) == CONTENT
     assert MOST_FRAMING > 180_000

@@ -22,6 +22,7 @@ from dxf.exceptions import DXFError
 from dxf.faults import line_of
 from dxf.redaction import URL_LENGTH, causes, public_argument, public_host, public_url, redact
 
+from .certificates import Certificates
 from .processes import Runner
 from .scripted_registry import LOST, RESET, Answer, Request, ScriptedRegistry, error
 
@@ -222,7 +223,7 @@ def test_no_query_is_in_any_text_whatever_the_server_does(query: str, caplog: py
     with ScriptedRegistry() as server:
         for name, answer in echo(f'/x?{query}'):
             server.hook = lambda request, answer=answer: answer(request) if request.path == '/x' else Answer(
-                307, {'Location': f'/x?{query}#{SECRET}'})     # type: ignore[misc]
+                307, {'Location': f'/x?{query}#{SECRET}'})
             try:
                 connect(server).list_aliases()
             except (DXFError, requests.exceptions.RequestException) as caught:
@@ -258,6 +259,30 @@ def test_a_body_that_breaks_tells_no_query() -> None:
         with pytest.raises(requests.exceptions.ChunkedEncodingError) as caught:
             list(pieces(response, FAST))
         assert SECRET not in ''.join(texts_of(caught.value))
+
+
+# Variables
+
+@pytest.mark.parametrize('variables', [
+    {'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 's3cr\udce4t'}, {'DXF_USERNAME': 's3cr\udce4t', 'DXF_PASSWORD': 'x'},
+    {'DXF_AUTHORIZATION': 's3cr\udce4t'}, {'DXF_TOKEN': 's3cr\udce4t'},
+    {'HTTPS_PROXY': 'http://fred:s3cr\udce4t@localhost:1'},
+], ids=lambda variables: str(list(variables)[-1]))
+def test_a_secret_that_is_not_utf_8_is_refused_by_name_before_any_request(
+        variables: dict[str, str], certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server:
+        server.hook = lambda request: Answer(401, {'WWW-Authenticate': 'Basic realm="x"'})
+        line, = Runner({'DXF_HOST': server.host, 'REQUESTS_CA_BUNDLE': certificates.ca, **variables}).run(
+            'list-aliases', 'fred/a').insist(2).lines
+        assert not server.requests
+    assert any(name in line for name, value in variables.items() if 's3cr' in value)
+    assert 's3cr' not in line and 'udce4' not in line and 'xe4' not in line
+
+
+def test_an_encoding_that_fails_is_told_without_a_character() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        's3cr\udce4t'.encode()
+    assert line_of(caught.value) == 'UnicodeEncodeError: a text is not UTF-8'
 
 
 # DXF_DEBUG
