@@ -314,9 +314,9 @@ def is_refused_by_oauth(status: int, body: bytes) -> bool:
 def _check_realm_host(host: str, registry_host: str) -> None:
     """Refuse a realm that points into the client's own machine or network.
 
-    The registry's own host may be such an address; any other may only be a name or a public address. A registry on this
-    machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private address
-    is allowed, as the certificate must be for that name.
+    The registry's own host may be such an address; any other may only be a name or a public address. A registry on
+    this machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private
+    address is allowed, as the certificate must be for that name.
     """
     host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
     if host == registry_host or _is_loopback(host) and _is_loopback(registry_host):

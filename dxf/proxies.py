@@ -76,7 +76,8 @@ def check_proxy(address: str) -> str:
     """
     match = _ADDRESS.fullmatch(address)
     scheme = '' if match is None else (match['scheme'] or 'http').lower()
-    if match is None or not is_utf_8(address) or not (scheme in _PORTS or scheme.startswith('socks')) or not _is_url(address, match['host']):
+    is_known = scheme in _PORTS or scheme.startswith('socks')
+    if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):
         raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
                                   'http://user:password@proxy.example.com:3128 with %XX for special characters')
     if scheme.startswith('socks'):

@@ -258,26 +258,30 @@ def test_a_command_ends_where_a_server_does_not(what: str) -> None:
 def test_interim_responses_that_drip_are_a_stall(piece: bytes, certificates: Certificates) -> None:
     with ScriptedRegistry() as server:
         def drips() -> Iterator[bytes]:
-            while not server._server.ending.wait(0.2):
+            while not ended.wait(0.2):
                 yield piece
+        ended = threading.Event()
         server.hook = lambda request: Answer(head=False, before=drips())
         client = connect(server, certificates, Limits(retries=0))
         client._timeout = 0.5       # each pause is shorter
         with pytest.raises(requests.exceptions.ReadTimeout):
             client.del_blob(DIGEST)
+        ended.set()
 
 
 def test_trailers_that_drip_are_a_stall(certificates: Certificates) -> None:
     with ScriptedRegistry() as server:
         def drips() -> Iterator[bytes]:
             yield CHUNKED + b'e\r\n' + CONTENT + b'\r\n0\r\n'
-            while not server._server.ending.wait(0.2):
+            while not ended.wait(0.2):
                 yield b'X: y\r\n'
+        ended = threading.Event()
         server.hook = lambda request: Answer(head=False, before=drips())
         client = connect(server, certificates, Limits(retries=0))
         client._timeout = 0.5
         with pytest.raises(requests.exceptions.ReadTimeout):
             list(client.pull_blob(DIGEST))
+        ended.set()
 
 
 # What is legal stays legal
