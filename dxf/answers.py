@@ -3,21 +3,22 @@
 What a good answer means belongs to the rooms that asked for it.
 """
 
+import sys
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import Response
 from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
 
-from dxf.documents import load_object
+from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
 from dxf.limits import READ_SIZE, Limits
+from dxf.redaction import public_host, public_url, redact
 
 MESSAGE_LENGTH = 200
 
@@ -47,6 +48,7 @@ def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
         yield response.content
         return
     read = getattr(response.raw, 'read1', response.raw.read)
+    outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
     try:
         while True:
@@ -64,9 +66,13 @@ def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
     except ReadTimeout:
         raise
     except ReadTimeoutError as error:
-        raise ReadTimeout(error, response=response) from error
+        timeout = ReadTimeout(error, response=response)
+        redact(timeout, outer)
+        raise timeout from error
     except (Urllib3Error, OSError) as error:
-        raise ChunkedEncodingError(error, response=response) from error
+        broken = ChunkedEncodingError(error, response=response)
+        redact(broken, outer)
+        raise broken from error
 
 
 def read_body(response: Response, limit: int, limits: Limits) -> bytes:
@@ -115,7 +121,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     message = _message(body) or _about_certificate(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError()
-    _, _, name = urlsplit(response.url).path.partition('/v2/')
+    name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     raise DXFHTTPError(text, response=response)
 
@@ -149,7 +155,7 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
 
 def _message(body: bytes) -> str:
     messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
-    return '; '.join(messages)[:MESSAGE_LENGTH]
+    return printable('; '.join(messages)[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
 
 
 def _about_certificate(response: Response, body: bytes) -> str:
@@ -157,7 +163,7 @@ def _about_certificate(response: Response, body: bytes) -> str:
     none, other = (text in body for text in NGINX_WANTS)
     if response.status_code != HTTPStatus.BAD_REQUEST or not (none or other):
         return ''
-    host = urlsplit(response.url).netloc
+    host = public_host(response.url)
     return f'{host} demands a client certificate: set DXF_CERT' if none else \
         f'{host} refuses the client certificate: see DXF_CERT'
 

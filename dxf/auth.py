@@ -20,8 +20,9 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.exceptions import RequestException
 
-from dxf.documents import load_object
+from dxf.documents import is_utf_8, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
+from dxf.names import is_authority
 
 RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
@@ -42,6 +43,9 @@ OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FO
 IDENTITY = '<token>'
 """User name that stands for an identity token in place of a password."""
 
+LOCALHOST = ('localhost', 'localhost4', 'localhost6', 'ip6-localhost', 'ip6-loopback')
+"""Names of the client's own machine, as all names below them."""
+
 Origin = tuple[str, str, int]
 
 _PORTS = {'http': 80, 'https': 443}
@@ -53,21 +57,21 @@ _HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
 _TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
 
 
-def split_url(url: str) -> SplitResult:
-    """Take apart a URL that a server sent.
+MALFORMED_URL = 'the registry sent an address that dxf does not follow'
 
-    :raises DXFProtocolError: it has control characters or spaces, a user name, a port that is no port, no host,
-        or another scheme than http and https
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL that a server sent.
+
+    :raises DXFProtocolError: it has control characters or spaces, a user name, a port out of range, another scheme than
+        http and https, or a host that nothing could look up: an empty label, one above 63 characters, a broken address
     """
-    try:
+    is_fit = False
+    with suppress(ValueError):  # its text would quote the URL
         parts = urlsplit(url)
-        valid = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-        if '[' in parts.netloc:  # Python 3.10 takes anything between the brackets
-            ipaddress.IPv6Address(str(parts.hostname))
-    except ValueError:
-        valid = False
-    if not valid or '@' in parts.netloc or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
-        raise DXFProtocolError('the registry sent an address that dxf does not follow')
+        is_fit = parts.scheme in _PORTS and is_authority(parts.netloc) and parts.port != 0
+    if not is_fit or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
+        raise DXFProtocolError(MALFORMED_URL)
     return parts
 
 
@@ -184,9 +188,11 @@ def authorization_value(username: str | None, password: str | None, authorizatio
 
     Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
 
-    :raises DXFInvalidNameError: the given value does not fit in a header
+    :raises DXFInvalidNameError: the given value does not fit in a header, or the user name or password is not UTF-8
     """
     if username is not None and password is not None:
+        if not is_utf_8(username, password):
+            raise DXFInvalidNameError('invalid credential: the user name or the password is not UTF-8')
         return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
     return None if authorization is None else check_authorization(authorization)
 
@@ -280,6 +286,15 @@ def oauth_request(url: str, identity_token: str) -> tuple[str, bytes]:
     return parts._replace(query=urlencode(kept)).geturl(), urlencode(form).encode('ascii')
 
 
+def check_identity_token(value: str | None) -> None:
+    """Check that an identity token can be sent.
+
+    :raises DXFInvalidNameError: it is not UTF-8
+    """
+    if not is_utf_8(value):
+        raise DXFInvalidNameError('invalid credential: the identity token is not UTF-8')
+
+
 def is_refused_by_oauth(status: int, body: bytes) -> bool:
     """Say whether a token server knows OAuth and refuses the identity token, or else is to be asked by GET.
 
@@ -299,13 +314,25 @@ def is_refused_by_oauth(status: int, body: bytes) -> bool:
 def _check_realm_host(host: str, registry_host: str) -> None:
     """Refuse a realm that points into the client's own machine or network.
 
-    The registry's own host may be such an address; any other may only be a name or a public address.
+    The registry's own host may be such an address; any other may only be a name or a public address. A registry on
+    this machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private
+    address is allowed, as the certificate must be for that name.
     """
-    if host.lower() == registry_host.lower():
+    host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
+    if host == registry_host or _is_loopback(host) and _is_loopback(registry_host):
         return
-    if any(not address.is_global or address.is_multicast for address in _addresses(host)):
+    if _is_loopback(host) or any(not address.is_global or address.is_multicast for address in _addresses(host)):
         raise DXFProtocolError("the registry's token realm is a private address; "
                                'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is the client's own machine: an address, a name by definition, or in usual hosts files.
+
+    https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+    """
+    return host.rpartition('.')[2] in LOCALHOST or host.partition('.localdomain')[0] in LOCALHOST or \
+        any(address.is_loopback for address in _addresses(host))
 
 
 def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -1,7 +1,8 @@
 """Connections: urllib3's, with some rules more.
 
 An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
-that one byte a second never ends, in a header or in the size of a chunk no more than in a body. A body may leave as
+that one byte a second never ends, in a header or in the size of a chunk no more than in a body. What is not body
+(interim responses, headers, sizes of chunks, trailers) is bounded too. A body may leave as
 slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
 connecting may take, a whole piece at a time. What urllib3 logs has no queries of URLs: uploads and storage services
 keep secrets there. And the escapes in an address stay as they are.
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPResponse
 from ssl import SSLEOFError
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from requests import PreparedRequest
@@ -30,8 +31,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ProxyError
 
+from dxf.exceptions import DXFProtocolError
 from dxf.limits import Limits
 from dxf.proxies import check_proxy, credential_of
+from dxf.redaction import public_argument
 
 
 STALL_BYTES = Limits().stall_bytes
@@ -39,11 +42,23 @@ STALL_BYTES = Limits().stall_bytes
 SLICE = 256 << 10
 """Bytes that a socket is given at a time."""
 
+LINE = 64 << 10
+"""Bytes of a line to read at a time."""
+
 LONGEST_GREETING = 64 << 10
 """Bytes with which a proxy may answer a CONNECT."""
 
-_QUERY = re.compile(r'\?[^\s\'"<>]+')
+MOST_FRAMING = 256 << 10
+"""Bytes of an answer that are not its body: status lines, headers, sizes of chunks, trailers.
 
+A real registry sends a few thousand. http.client alone would take 6 MiB of headers, and trailers without end.
+"""
+
+FRAMING_CREDIT = 8
+"""How many more such bytes each byte of the body allows: a chunk of one byte brings at least three."""
+
+MOST_INTERIM = 100
+"""Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
 
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
@@ -55,20 +70,18 @@ def status_of_proxy(error: BaseException) -> int | None:
     return int(status) if status.isascii() and status.isdigit() else None
 
 
-def without_queries(value: Any) -> Any:
-    """Return a text without the queries of the URLs in it, and anything else as it is."""
-    return _QUERY.sub('?...', value) if isinstance(value, str) else value
+class _NoSecrets(logging.Filter):
+    """Rewrites the log records of urllib3 about our own requests; those of other users of urllib3 stay."""
 
-
-class _NoQueries(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(without_queries, record.args))
+        if getattr(_wanted, 'active', False) and isinstance(record.args, tuple):
+            record.args = tuple(map(public_argument, record.args))
+            record.exc_info = None  # of headers that cannot be parsed it quotes all
         return True
 
 
-for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry'):
-    logging.getLogger(_logger).addFilter(_NoQueries())
+for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager'):
+    logging.getLogger(_logger).addFilter(_NoSecrets())
 
 
 _wanted = threading.local()
@@ -83,6 +96,7 @@ def verbatim(url: str) -> Iterator[None]:
     requests and urllib3 would write its escapes in their own way; a registry that signs its addresses may mind.
     """
     target = '/' + url.partition('://')[2].partition('/')[2].partition('#')[0]
+    _wanted.active = True
     if _TARGET.fullmatch(target):
         _wanted.target = target
     try:
@@ -105,6 +119,8 @@ class _Watched(io.RawIOBase):
         self._timeout = timeout
         self._waited = 0.0
         self._arrived = 0
+        self.total = 0
+        """Bytes that have arrived."""
 
     def readable(self) -> bool:
         return True
@@ -119,6 +135,7 @@ class _Watched(io.RawIOBase):
         count = self._raw.readinto(buffer)
         self._waited += time.monotonic() - start
         self._arrived += count or 0
+        self.total += count or 0
         self._most -= count or 0
         if self._most < 0:
             raise OSError('the answer is too long')
@@ -133,18 +150,64 @@ class _Watched(io.RawIOBase):
         super().close()
 
 
+class _Lines(io.BufferedReader):
+    """The bytes of one answer, with a bound on those that are not its body.
+
+    http.client and urllib3 read everything by lines but the body, and some of that to an end that may never come:
+    interim responses, trailers, many chunks with long extensions.
+    """
+
+    def __init__(self, raw: _Watched) -> None:
+        super().__init__(raw)
+        self._watched = raw
+        self._framing = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line that is not part of the body.
+
+        :raises DXFProtocolError: there are too many such bytes
+        """
+        line = super().readline(size)
+        self._framing += len(line)
+        if self._framing > MOST_FRAMING + FRAMING_CREDIT * (self._watched.total - self._framing):
+            raise DXFProtocolError(f'the server sent more than {MOST_FRAMING} bytes of headers, chunk sizes or '
+                                   'trailers: dxf does not read on')
+        return line
+
+
 class _Answer(HTTPResponse):
     most = float('inf')
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp: Any = io.BufferedReader(_Watched(self.fp.detach(), sock.gettimeout(), self.most))
+        self.fp: Any = _Lines(_Watched(self.fp.detach(), sock.gettimeout(), self.most))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line of the final response; skip interim ones, with their headers.
+
+        http.client skips 100 alone, and takes 103 (Early Hints) for the final response:
+        https://www.rfc-editor.org/rfc/rfc9110#section-15.2. 101 is final: dxf never asks to switch protocols.
+        """
+        read_status = getattr(super(), '_read_status')
+        for _ in range(MOST_INTERIM + 1):
+            line: tuple[str, int, str] = read_status()
+            if line[1] >= HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
+                return line
+            while self.fp.readline(LINE) not in (b'\r\n', b'\n', b''):
+                pass
+        self._refuse(f'the server sent more than {MOST_INTERIM} interim responses and no final one')
+
+    def _refuse(self, text: str) -> NoReturn:
+        raise DXFProtocolError(text)
 
 
 class _Greeting(_Answer):
     """What a proxy says to a CONNECT: http.client reads its headers to the end, which may never come."""
 
     most = LONGEST_GREETING
+
+    def _refuse(self, text: str) -> NoReturn:
+        raise OSError(text)  # which urllib3 takes for the proxy's fault
 
 
 class _Patience(HTTPConnection):
@@ -167,13 +230,18 @@ class _Patience(HTTPConnection):
 
     def _tunnel(self) -> None:
         self.response_class = _Greeting
+        refused: int | None = None
         try:
             super()._tunnel()
-        except BaseException:
+        except BaseException as error:
             self.close()  # so that urllib3 takes it for the proxy's fault, whichever it is
-            raise
+            refused = status_of_proxy(error)
+            if refused is None:
+                raise
         finally:
             self.response_class = _Answer
+        if refused is not None:
+            raise OSError(f'{_REFUSED}{refused}')  # without the proxy's own words
 
     def send(self, data: Any) -> None:
         """Send bytes, each slice of them within ``idle``.
@@ -258,7 +326,8 @@ class Adapter(HTTPAdapter):
         credential = credential_of(proxy)
         if credential is None:
             return {}
-        return {'Proxy-Authorization': 'Basic ' + b64encode(':'.join(credential).encode()).decode('ascii')}
+        value = ':'.join(credential).encode('utf-8', 'surrogateescape')
+        return {'Proxy-Authorization': 'Basic ' + b64encode(value).decode('ascii')}
 
     def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, proxies: Any = None,
                                         cert: Any = None) -> Any:

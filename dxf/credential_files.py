@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from dxf.auth import IDENTITY
 from dxf.credential_helpers import CredentialHelper
-from dxf.documents import Json, load_object
+from dxf.documents import Json, is_utf_8, load_object
 from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
 from dxf.files import Temporary, make_folders
 from dxf.locking import wait_for_lock
@@ -201,10 +201,8 @@ def _credential(place: str, username: str, secret: str) -> Credential:
 
 def _checked(credential: Credential) -> Credential:
     """Return a credential if it can be sent."""
-    try:
-        ''.join(part for part in credential if part).encode('utf-8')
-    except UnicodeEncodeError:
-        raise DXFCredentialsError(f'{credential.place} holds a credential that is no text') from None
+    if not is_utf_8(*credential[1:]):
+        raise DXFCredentialsError(f'{credential.place} holds a credential that is no text')
     return credential
 
 

@@ -5,12 +5,15 @@ document means belongs to the rooms that read it.
 """
 
 import json
+import re
 import unicodedata
 from typing import Any, NoReturn
 
 from dxf.exceptions import DXFInvalidDocumentError
 
 Json = Any
+_SURROGATE = re.compile(r'[\ud800-\udfff]')
+"""By which Python stands for a byte that is not UTF-8: https://peps.python.org/pep-0383/."""
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -33,6 +36,14 @@ def encoded(text: str) -> bytes:
         return text.encode('utf-8')
     except UnicodeEncodeError:
         raise DXFInvalidDocumentError('invalid document: not UTF-8') from None
+
+
+def is_utf_8(*texts: str | None) -> bool:
+    """Return whether texts can be written as UTF-8; environment variables and arguments may hold bytes that cannot.
+
+    For secrets: the error of a failed encoding shows a character, and holds the whole text.
+    """
+    return not any(_SURROGATE.search(text) for text in texts if text is not None)
 
 
 def load_json(text: str | bytes) -> Json:
@@ -87,3 +98,9 @@ def printable(text: str) -> str:
     """
     return ''.join(c.encode('unicode_escape').decode('ascii') if unicodedata.category(c) in _UNSAFE else c
                    for c in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return ``text`` as :func:`printable` does, cut to ``length`` characters and ``...`` where it is longer."""
+    shown = printable(text[:length + 1])
+    return shown if len(shown) <= length else shown[:length] + '...'

@@ -4,7 +4,6 @@ import errno
 import socket
 import ssl
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
@@ -12,11 +11,14 @@ from urllib3.exceptions import MaxRetryError
 
 from dxf.answers import error_codes, phrase_of
 from dxf.connections import status_of_proxy
-from dxf.documents import printable
+from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
-from dxf.session import causes
+from dxf.redaction import causes, public_host
 
 FAILED = 1
+LINE_LENGTH = 4000
+"""Characters of an error that are shown: a server may write 64 KiB into a header."""
+
 NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 """What is not found without an answer of 404."""
 
@@ -61,19 +63,22 @@ def line_of(error: BaseException) -> str:
         text = str(error)
     elif isinstance(error, OSError):
         text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
+    elif isinstance(error, UnicodeError):  # its text would show a character, which may be a password's
+        text = f'{type(error).__name__}: a text is not UTF-8'
     else:
         text = f'{type(error).__name__}: {error}'
-    return printable(text)
+    return shortened(text, LINE_LENGTH)
 
 
 def _network(error: RequestException) -> str:
-    host = urlsplit(error.request.url).netloc if error.request is not None and error.request.url else 'the registry'
+    url = error.request.url if error.request is not None else None
+    host = public_host(url) if url else 'the registry'
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
     for cause in found:
-        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (cause.reason or ''):
-            return _alert(cause.reason, host, getattr(_pool(found), 'cert_file', None) is not None)
+        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
+            return _alert(reason, host, getattr(_pool(found), 'cert_file', None) is not None)
         known = _known(cause, host)
         if known is not None:
             return known
@@ -90,7 +95,7 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
-    if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
+    if isinstance(cause, ssl.SSLError) and getattr(cause, 'reason', None) in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         return f'cannot find {host}: {cause.strerror}'

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dxf import console
+from dxf.documents import is_utf_8
 from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, is_folder
@@ -97,6 +98,8 @@ def _given_credential(job: Job) -> tuple[str, str]:
         raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
     if not username or not password or ':' in username:
         raise UsageError('a user name, without a colon, and a password are needed')
+    if not is_utf_8(username, password):
+        raise UsageError('the user name or the password is not UTF-8')
     return username, password
 
 
@@ -112,3 +115,5 @@ def _typed_password() -> str:
         return console.ask_secretly('Password: ')
     except EOFError:
         return ''
+    except UnicodeError:  # its text would show a character
+        raise UsageError('the password is not UTF-8') from None

@@ -149,14 +149,21 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
     parser.error('too few arguments: a command is needed')
 
 
+class _OneLine(logging.Formatter):
+    """Formats a log record as one line, safe to show."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def _requests_told(wanted: bool) -> Iterator[None]:
-    """Have each request be told on standard error, if that is wanted."""
+    """Log each request to standard error, if that is wanted."""
     if not wanted:
         yield
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter('dxf: %(message)s'))
+    handler.setFormatter(_OneLine('dxf: %(message)s'))
     log = logging.getLogger('dxf')
     before = log.level
     log.addHandler(handler)
@@ -180,7 +187,7 @@ def _run(command: Command, job: Job) -> int:
         if status == FAILED:
             raise
         used = f'; {job.credential}' if status == errno.EACCES else ''
-        console.complain(f'{line_of(error)}{used}')
+        console.complain(line_of(error) + printable(used))
         return status
     return 0
 

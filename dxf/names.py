@@ -22,6 +22,9 @@ _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 _HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
                    re.ASCII)
+_URL_LABEL = r'[A-Za-z0-9_-]{1,63}'
+_AUTHORITY = re.compile(rf'(?:(?P<name>{_URL_LABEL}(?:\.{_URL_LABEL})*\.?)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?',
+                        re.ASCII)
 _COMPONENT = r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*'
 _REPOSITORY = re.compile(rf'{_COMPONENT}(?:/{_COMPONENT})*', re.ASCII)
 _TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
@@ -50,17 +53,34 @@ def check_host(host: str) -> str:
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: want name[:port]')
-    if match['v6'] is not None:
-        try:
-            IPv6Address(match['v6'])
-        except AddressValueError:
-            raise DXFInvalidNameError(f'invalid host {_shown(host)}: not an IPv6 address') from None
+    if match['v6'] is not None and not _is_v6(match['v6']):
+        raise DXFInvalidNameError(f'invalid host {_shown(host)}: not an IPv6 address')
     port = match['port']
     if port is not None and not 1 <= int(port) <= 65535:
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: a port is between 1 and 65535')
     if name.lower() in _DOCKER_HUB_NAMES:
         name = DOCKER_HUB
     return name if port is None else f'{name}:{port}'
+
+
+def is_authority(authority: str) -> bool:
+    """Return whether the authority of a URL that a server sent is a host, with or without a port.
+
+    More is taken than by :func:`check_host`: underscores (names of containers), a dot at the end, an empty port.
+    https://www.rfc-editor.org/rfc/rfc3986#section-3.2
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None or len(match['name'] or '') > HOST_LENGTH + 1:
+        return False
+    return match['v6'] is None or _is_v6(match['v6'])
+
+
+def _is_v6(address: str) -> bool:
+    try:
+        IPv6Address(address)
+    except AddressValueError:
+        return False
+    return True
 
 
 def check_registry(registry: str) -> str:

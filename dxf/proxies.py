@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from dxf.documents import is_utf_8
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_host
 
@@ -75,7 +76,8 @@ def check_proxy(address: str) -> str:
     """
     match = _ADDRESS.fullmatch(address)
     scheme = '' if match is None else (match['scheme'] or 'http').lower()
-    if match is None or not (scheme in _PORTS or scheme.startswith('socks')) or not _is_url(address, match['host']):
+    is_known = scheme in _PORTS or scheme.startswith('socks')
+    if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):
         raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
                                   'http://user:password@proxy.example.com:3128 with %XX for special characters')
     if scheme.startswith('socks'):
@@ -93,7 +95,10 @@ def _is_url(address: str, host: str) -> bool:
 
 
 def credential_of(address: str) -> tuple[str, str] | None:
-    """Return the user name and the password in the address of a proxy, if they are there."""
+    """Return the user name and the password in the address of a proxy, if they are there.
+
+    An escape such as ``%E4`` may be a byte that is not UTF-8; it is a lone surrogate in the result (PEP 383).
+    """
     userinfo, found, _ = urlsplit(address).netloc.rpartition('@')
     user, _, password = userinfo.partition(':')
-    return (unquote(user), unquote(password)) if found else None
+    return (unquote(user, errors='surrogateescape'), unquote(password, errors='surrogateescape')) if found else None

@@ -17,7 +17,7 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                      is_refused_by_oauth, oauth_request, read_token, token_url)
+                      check_identity_token, is_refused_by_oauth, oauth_request, read_token, token_url)
 from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
@@ -187,12 +187,15 @@ class DXFBase:
         :param identity_token: what some registries give out in place of a password, to get tokens with
         :return: the token; ``None`` where the registry wants none (no authentication, or Basic)
         :raises DXFAuthInsecureError: the registry is spoken to by http; nothing was sent
+        :raises DXFInvalidNameError: a credential that no header can carry, or is not UTF-8; nothing was sent
         :raises DXFUnauthorizedError: the token server refused the credential
         :raises DXFUnexpectedStatusCodeError: the registry's answer is neither 200 nor 401
         :raises DXFProtocolError: the challenge cannot be answered, or the token server's answer not be read
         """
         if self._insecure:
             raise DXFAuthInsecureError()
+        value = authorization_value(username, password, authorization)
+        check_identity_token(identity_token)
         if response is None:
             response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
             discard(response, self._limits)
@@ -204,7 +207,6 @@ class DXFBase:
         challenge = challenge_of(response)
         if challenge is None:
             raise DXFUnauthorizedError()
-        value = authorization_value(username, password, authorization)
         if challenge.scheme == 'basic':
             self._credential.authorization = value
             return None

@@ -8,22 +8,28 @@ import logging
 import random
 import re
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
 from typing import Any
 from urllib.parse import urljoin
 
 from requests import Response, Session
-from requests.exceptions import ConnectionError as NoConnection, SSLError, Timeout
+from requests.exceptions import (ConnectionError as NoConnection, InvalidProxyURL, InvalidURL, RequestException,
+                                 SSLError, Timeout)
+from urllib3.exceptions import LocationValueError
 
-from dxf.answers import discard
-from dxf.auth import origin_of, split_url
-from dxf.connections import Adapter, status_of_proxy, verbatim, without_queries
+from dxf.answers import close, discard
+from dxf.auth import MALFORMED_URL, origin_of, split_url
+from dxf.connections import Adapter, status_of_proxy, verbatim
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
+from dxf.redaction import causes, public_url, redact
 from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
@@ -42,7 +48,10 @@ _log = logging.getLogger('dxf')
 
 RETRIED = (408, 429, 500, 502, 503, 504)
 
-_CONTROL = re.compile(r'[\x00-\x20\x7f-\x9f]')
+_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
+"""What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
+
+_NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
 
 class RegistrySession(Session):
@@ -74,15 +83,17 @@ def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo,
     :raises DXFProtocolError: a redirect that dxf does not follow
     """
     attempts = Attempts(limits)
+    outer = sys.exc_info()[1]
     body = kwargs.get('data')
     # A part that was sent once must not be appended to an upload a second time, and a generator is empty by then.
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
     while True:
         try:
             response = _follow(session, method, url, limits, way_to, **kwargs)
-        except (NoConnection, Timeout) as error:
-            _redact(error)
-            if not (repeatable and is_transient(error) and attempts.again()):
+        except RequestException as error:
+            redact(error, outer)
+            if not (isinstance(error, (NoConnection, Timeout)) and repeatable and is_transient(error) and
+                    attempts.again()):
                 raise
         else:
             if response.status_code not in RETRIED or not repeatable or not attempts.again(response):
@@ -96,33 +107,57 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
     A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
     """
     seen: set[str] = set()
+    followed = 0
     while True:
         begun = time.monotonic()
-        with verbatim(url):
-            response = session.request(method, url, **{**way_to(url), **kwargs, 'stream': True,
-                                                       'allow_redirects': False})
+        response = _request(session, method, url, {**way_to(url), **kwargs})
         response.url = response.url or url  # a transport need not say
         _note(method, response, kwargs.get('data'), begun)
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
             return response
         discard(response, limits)
-        if len(seen) == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+        if followed == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
             raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
-        seen.add(response.url)
+        seen |= {url, response.url}  # requests writes some characters in another way
         url = resolve(response, location)
         if url in seen:
             raise DXFProtocolError('the registry redirects in circles')
         rewind(kwargs.get('data'))
         kwargs.pop('params', None)
+        followed += 1
+
+
+def _request(session: Session, method: str, url: str, options: Mapping[str, Any]) -> Response:
+    """Send one request, and return the final response to it.
+
+    :raises DXFProtocolError: the URL, which a server may have sent, has no host that could be looked up; or an interim
+        response is all that comes, as by 101, or by a session of the caller's: the next one would be out of step
+    """
+    response: Response | None = None
+    try:
+        with verbatim(url):
+            response = session.request(method, url, **{**options, 'stream': True, 'allow_redirects': False})
+    except InvalidProxyURL:
+        raise
+    except (InvalidURL, LocationValueError):
+        pass  # their texts quote the URL
+    if response is None:
+        raise DXFProtocolError(MALFORMED_URL)
+    if response.status_code < HTTPStatus.OK:
+        close(response)
+        raise DXFProtocolError(f'the server sent {response.status_code}, which is no final response')
+    return response
 
 
 def _note(method: str, response: Response, body: Any, begun: float) -> None:
-    """Log a request and its answer, without what is secret: no header and no query."""
+    """Log a request and its answer, without what is secret: of the URL host and path, of the headers the length."""
     if _log.isEnabledFor(logging.DEBUG):
         sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
-        _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), without_queries(response.url),
-                   response.status_code, sent, response.headers.get('Content-Length', '-'), time.monotonic() - begun)
+        length = response.headers.get('Content-Length', '-')
+        to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
+        _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
+                   response.status_code, sent, to_come, time.monotonic() - begun)
 
 
 def resolve(response: Response, location: str, lift: bool = False) -> str:
@@ -131,12 +166,10 @@ def resolve(response: Response, location: str, lift: bool = False) -> str:
     :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
     :raises DXFProtocolError: it leads from https to http, or is no address to follow
     """
-    if _CONTROL.search(location):  # urljoin would drop some silently
-        raise DXFProtocolError('the registry sent an address that dxf does not follow')
-    try:
-        url = urljoin(response.url, location)
-    except ValueError:
-        raise DXFProtocolError('the registry sent an address that dxf does not follow') from None
+    url = ''
+    if _UNFIT.search(location) is None:
+        with suppress(ValueError):  # its text would quote the address
+            url = urljoin(response.url, location)
     scheme, host, _ = origin_of(response.url)
     parts = split_url(url)
     if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
@@ -187,24 +220,6 @@ def retry_after(value: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError, OSError, TypeError):
         return None
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it, through the wrappings of requests and urllib3."""
-    pending: list[Any] = [error]
-    seen = set()
-    while pending:
-        one = pending.pop()
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            pending += [one.__context__, one.__cause__, getattr(one, 'reason', None), *one.args]
-
-
-def _redact(error: BaseException) -> None:
-    """Take the queries of URLs out of the texts of an error: uploads and storage services keep secrets there."""
-    for cause in causes(error):
-        cause.args = tuple(map(without_queries, cause.args))
 
 
 def is_transient(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from dxf.auth import check_authorization
 from dxf.blobs import JOBS
 from dxf.certificates import KEYLESS, Cert, check_certificate
 from dxf.client import SCHEMAS
+from dxf.documents import is_utf_8
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host, check_registry, is_folder
@@ -167,6 +168,9 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     username, password = text('DXF_USERNAME'), environ.get('DXF_PASSWORD')
     if password is None and username is not None and not (asks or text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
         raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
+    for name, value in (('DXF_USERNAME', username), ('DXF_PASSWORD', password)):
+        if not is_utf_8(value):
+            raise SettingsError(f'{name} is not UTF-8: set it in a UTF-8 terminal or file')
     return Settings(
         host=_host('DXF_HOST', text('DXF_HOST'), check_registry),
         insecure=text('DXF_INSECURE') == '1',

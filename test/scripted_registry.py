@@ -87,7 +87,7 @@ class Answer:
     :param reset: after so many bytes of the body the connection is reset (a RST, not an end).
     :param stall: after so many bytes of the body nothing more comes, until the test is over.
     :param drip: (bytes, seconds): the body comes so many bytes at a time, with a pause before each.
-    :param informational: statuses from 100 to 199, each sent as a head of its own before the answer.
+    :param before: bytes sent as they are before the head: interim responses; or a whole response that never ends.
     :param take: read no more of the request's body once so many bytes are there, answer, and close the connection.
         Only where the answer is chosen before the body was read: by ``early`` or the table.
     """
@@ -102,7 +102,7 @@ class Answer:
     stall: int | None = None
     drip: tuple[int, float] | None = None
     take: int | None = None
-    informational: tuple[int, ...] = ()
+    before: Iterable[bytes] = ()
 
     @property
     def closes(self) -> bool:
@@ -127,6 +127,11 @@ def error(status: int, code: str, message: str = '', headers: Mapping[str, str] 
     """Return a refusal in the form of the distribution-spec."""
     document = {'errors': [{'code': code, 'message': message or code.lower().replace('_', ' ')}]}
     return Answer(status, {'Content-Type': 'application/json', **(headers or {})}, json.dumps(document).encode())
+
+
+def interim(status: int) -> bytes:
+    """Return an interim response: https://www.rfc-editor.org/rfc/rfc9110#section-15.2."""
+    return b'HTTP/1.1 %d %b\r\nLink: </style.css>; rel=preload\r\n\r\n' % (status, HTTPStatus(status).phrase.encode())
 
 
 def guard(authorization: str, challenge: str, status: int = 401) -> Hook:
@@ -340,9 +345,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         if answer.closes:
             self.close_connection = True
-        for status in answer.informational:
-            self.wfile.write(b'HTTP/1.1 %d %b\r\nLink: </style.css>; rel=preload\r\n\r\n' % (
-                status, HTTPStatus(status).phrase.encode()))
+        for piece in answer.before:
+            self.wfile.write(piece)
         if answer.head:
             self._send_head(answer)
         try:

@@ -3,11 +3,13 @@
 import base64
 import io
 import os
+import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,9 +20,10 @@ from requests.structures import CaseInsensitiveDict
 from dxf import DXF, DXFBase, Limits
 from dxf.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token,
                       split_url, token_url)
-from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError,
-                            DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
+from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
+                            DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
 from dxf.faults import line_of
+from dxf.redaction import causes
 
 from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Place
@@ -276,6 +279,36 @@ def test_a_realm_in_the_client_s_own_machine_or_network_is_refused(host: str) ->
 
 
 @pytest.mark.parametrize('host', [
+    'localhost', 'LOCALHOST', 'LocalHost', 'localhost.', 'a.localhost', 'auth.LOCALHOST.', 'localhost.localdomain',
+    'localhost4', 'localhost6.localdomain6', 'ip6-localhost', 'ip6-loopback', '127.0.0.1.', '10.1.', '0x7f.1.'])
+@pytest.mark.parametrize('registry', [HUB, 'https://registry.example.com:5000/v2/', 'https://10.9.9.9:5000/v2/'])
+def test_a_realm_on_a_name_of_the_client_s_own_machine_is_refused(host: str, registry: str) -> None:
+    for port in ('', ':5001'):
+        with pytest.raises(DXFProtocolError, match='DXF_AUTH_HOST'):
+            token_url(challenge_to(f'https://{host}{port}/token'), registry, None, ())
+
+
+@pytest.mark.parametrize('host', ['localhost.example.com', 'notlocalhost', 'my-localhost', 'localhost-auth.example',
+                                  'local', 'auth.internal', 'printer.localdomain', 'auth.example.com.'])
+def test_a_realm_on_another_name_is_taken_whatever_it_resolves_to(host: str) -> None:
+    assert token_url(challenge_to(f'https://{host}/token'), HUB, None, ()) == f'https://{host}/token'
+
+
+def test_no_password_goes_to_a_realm_on_localhost_for_a_registry_elsewhere(
+        secure: ScriptedRegistry, elsewhere: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = socket.getaddrinfo      # the registry is elsewhere by its name
+    monkeypatch.setattr(socket, 'getaddrinfo', lambda host, *args, **kwargs: known(
+        '127.0.0.1' if host == 'registry.example' else host, *args, **kwargs))
+    port = secure.host.partition(':')[2]
+    secure.hook = guard('Bearer right', bearer(elsewhere.url))
+    dxf = DXF(f'registry.example:{port}', 'fred/a', log_in, tlsverify=False, limits=FAST)
+    with warnings.catch_warnings(), pytest.raises(DXFProtocolError, match='DXF_AUTH_HOST'):
+        warnings.simplefilter('ignore')
+        dxf.list_aliases()
+    assert secure.requests and not elsewhere.requests
+
+
+@pytest.mark.parametrize('host', [
     '\uff11\uff12\uff17.0.0.1',    # full-width digits
     '127\u30020.0.1',              # an ideographic full stop
     '\xb927.0.0.1',                # a superscript one
@@ -293,6 +326,11 @@ def test_a_realm_that_unicode_makes_an_address_is_never_asked(host: str) -> None
     ('https://10.1.2.3/v2/', 'https://10.1.2.3/token'),
     ('https://[::1]:5000/v2/', 'https://[::1]:5001/token'),
     ('https://[fd00::1]/v2/', 'https://[FD00::1]/token'),
+    ('https://localhost:5000/v2/', 'https://LOCALHOST.:5001/token'),
+    ('https://auth.localhost/v2/', 'https://auth.localhost./token'),
+    ('https://127.0.0.1:5000/v2/', 'https://127.0.0.1.:5001/token'),
+    ('https://127.0.0.1:5000/v2/', 'https://localhost:5001/token'),     # the same machine by another name
+    ('https://localhost:5000/v2/', 'https://[::1]:5001/token'),
 ])
 def test_a_registry_s_own_host_may_be_private(registry: str, realm: str) -> None:
     assert token_url(challenge_to(realm), registry, None, ()).startswith('https://')
@@ -314,6 +352,27 @@ def test_a_fragment_never_gets_into_a_token_url() -> None:
 @pytest.mark.parametrize('url', ['https://a.example/x?y=z', 'http://a.example:5000', 'https://[::1]:5000/'])
 def test_an_address_to_follow_is_taken_apart(url: str) -> None:
     assert split_url(url).geturl() == url
+
+
+@pytest.mark.parametrize('credential', [
+    {'username': 'fr\udce4d', 'password': 'x'}, {'username': 'fred', 'password': 's3cr\udce4t'},
+    {'username': 'fred', 'password': '\ud83d'}, {'authorization': 'Basic s3cr\udce4t'},
+    {'username': 'fred', 'identity_token': 's3cr\udce4t'}])
+def test_a_credential_that_is_not_utf_8_is_refused_before_anything_is_sent(
+        secure: ScriptedRegistry, client: Callable[..., DXF], credential: dict[str, str]) -> None:
+    secure.hook = guard('Bearer right', bearer(secure.url))
+    with pytest.raises(DXFInvalidNameError, match='invalid credential') as caught:
+        client().authenticate(**cast(Any, credential))
+    for cause in causes(caught.value):
+        assert not any('\ud800' <= letter <= '\udfff' for letter in str(cause)) and 's3cr' not in repr(vars(cause))
+        assert '\\ud' not in repr(cause)
+    assert not secure.requests
+
+
+def test_a_token_that_is_not_utf_8_is_refused(client: Callable[..., DXF]) -> None:
+    with pytest.raises(DXFInvalidNameError, match='invalid credential') as caught:
+        client().token = 's3cr\udce4t'
+    assert 's3cr' not in str(caught.value)
 
 
 # Token servers' answers

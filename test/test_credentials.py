@@ -21,6 +21,7 @@ from dxf.credential_files import Credential, CredentialFile, find
 from dxf.credentials import StoredCredentials, from_docker_config
 from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFUnauthorizedError
 from dxf.names import check_host, repository_at
+from dxf.redaction import causes
 
 from .certificates import Certificates
 from .keychain import Keychain, as_nobody, encoded, write_file
@@ -498,5 +499,13 @@ def test_upper_and_lower_case_are_the_same_host(config: Path, tmp_path: Path, ke
 @pytest.mark.parametrize('entry', [{'identitytoken': 'a\ud800b'}, {'username': 'fred', 'password': '\ud800'}])
 def test_a_secret_that_is_no_text_is_one_line_with_the_file(config: Path, tmp_path: Path, entry: Any) -> None:
     write_file(config, {HOST: entry})
-    with pytest.raises(DXFCredentialsError, match=str(config)):
+    with pytest.raises(DXFCredentialsError, match=str(config)) as caught:
         found(tmp_path)
+    assert len(list(causes(caught.value))) == 1     # the error of an encoding would hold the secret
+
+
+def test_a_file_of_credentials_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / 'fr\udce4d.json'
+    write_file(path, {HOST: ('fred', SECRET)})
+    assert find(HOST, None, {'REGISTRY_AUTH_FILE': str(path), 'HOME': str(tmp_path)}) == Credential(
+        str(path), 'fred', SECRET)

@@ -632,7 +632,7 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type, as somebody would who waits for the echo to be off where it shall be."""
-        os.write(self.file, text.encode())
+        os.write(self.file, text.encode('utf-8', 'surrogateescape'))
 
     def wait_for_silence(self) -> None:
         """Wait until what is typed is not shown any more."""
@@ -694,6 +694,24 @@ def test_a_person_who_mistypes_the_password_is_told_and_it_is_not_shown(home: Ho
         screen.wait_for('nothing was stored')
         assert screen.process.wait(30) == errno.EACCES
     assert WRONG not in screen.shown
+    assert not home.config.exists()
+
+
+def test_a_typed_password_that_is_not_utf_8_is_told_without_any_of_it(home: Home) -> None:
+    with terminal(home, 'login', '--username', USERNAME) as screen:
+        screen.wait_for('Password: ')
+        screen.wait_for_silence()
+        screen.type('s3cr\udce4t\n')
+        screen.wait_for('not UTF-8')
+        assert screen.process.wait(30) == 2
+        assert screen.echoes
+    assert 's3cr' not in screen.shown and 'e4' not in screen.shown and 'Traceback' not in screen.shown
+    assert not home.config.exists()
+
+
+def test_a_user_name_that_is_not_utf_8_is_wrong_usage(home: Home, login: Callable[..., Ended]) -> None:
+    line, = login(home, PASSWORD, 'fr\udce4d').insist(2).lines
+    assert 'UTF-8' in line and 'udce4' not in line
     assert not home.config.exists()
 
 

@@ -22,7 +22,7 @@ from dxf.exceptions import DXFInvalidNameError
 from dxf.faults import line_of
 from dxf.main import doit
 from dxf.proxies import Proxies, check_proxy
-from dxf.session import causes
+from dxf.redaction import causes
 
 from .certificates import Certificates
 from .counting_proxy import CountingProxy
@@ -308,7 +308,7 @@ def test_an_address_of_a_proxy_is_taken(good: str) -> None:
                                  'http://fred:s3cret@proxy/path', 'http://fred:s3cret@proxy?x', 'gopher://s3cret@proxy',
                                  'socks5://fred:s3cret@proxy', 'SOCKS4a://s3cret@proxy',
                                  'http://fred:s3\r\ncret@proxy', 'http://fred:s3cret\u2100@proxy',
-                                 'http://s3cret[@proxy'])
+                                 'http://s3cret[@proxy', 'http://fred:s3\udce4cret@proxy'])
 def test_what_is_no_address_of_a_proxy_is_refused_without_its_password(bad: str, registry: ScriptedRegistry,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DXFInvalidNameError) as caught:
@@ -324,6 +324,7 @@ def test_what_is_no_address_of_a_proxy_is_refused_without_its_password(bad: str,
 def test_a_password_is_sent_in_utf_8_as_it_is_meant() -> None:
     headers = Adapter().proxy_headers('http://fr%C3%ABd:p%40ss:w%2Frd%E2%82%AC@proxy')
     assert headers == {'Proxy-Authorization': 'Basic ZnLDq2Q6cEBzczp3L3Jk4oKs'}
+    assert Adapter().proxy_headers('http://fr%E4d:x@proxy') == {'Proxy-Authorization': 'Basic ZnLkZDp4'}  # Latin-1
     assert Adapter().proxy_headers('http://fred@proxy') == {'Proxy-Authorization': 'Basic ZnJlZDo='}
     assert not Adapter().proxy_headers('http://proxy')
 

@@ -28,7 +28,7 @@ from dxf.manners import MANNERS
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy
 from .places import Place
-from .scripted_registry import LOST, RESET, Answer, Memory, Request, ScriptedRegistry, error, guard
+from .scripted_registry import LOST, RESET, Answer, Memory, Request, ScriptedRegistry, error, guard, interim
 
 CONTENT = bytes(range(256)) * 400
 DIGEST = dxf.hash_bytes(CONTENT)
@@ -61,7 +61,7 @@ class Spoiling:
 KINDS = ('none', 'lost before', 'lost after', 'reset before', 'refused', 'refused after', 'redirected away',
          'redirected to http', 'redirected in circles', 'located away', 'cut', 'reset within', 'too long', 'flipped',
          'encoded', 'unlabelled', 'undelimited', 'lying digest', 'lying range', 'short of body', 'challenged', 'empty',
-         'login page', 'redirected to a login page', 'web page', 'useless digest')
+         'login page', 'redirected to a login page', 'web page', 'useless digest', '103', '103 then refused')
 SPOILINGS = st.builds(Spoiling, st.sampled_from(KINDS), st.sampled_from(
     (301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 500, 502, 503, 504)),
     st.integers(0, 10 ** 6))
@@ -106,6 +106,7 @@ class Stage:
         instead = {
             'redirected to a login page': Answer(307 if spoiling.at % 2 else 302, {'Location': '/login'}),
             'lost before': LOST, 'reset before': RESET, 'refused': error(spoiling.status, 'UNKNOWN'),
+            '103 then refused': replace(error(spoiling.status, 'UNKNOWN'), before=[interim(103)]),
             'redirected away': Answer(spoiling.status, {'Location': others[0].url + request.target}),
             'redirected to http': Answer(307, {'Location': others[1].url + request.target}),
             'redirected in circles': Answer(307, {'Location': request.target}),
@@ -140,6 +141,7 @@ class Stage:
             'useless digest': {'Docker-Content-Digest': USELESS[spoiling.at % len(USELESS)]},
             'lying digest': {'Docker-Content-Digest': 'sha256:' + '0' * 64}}.get(kind, {}))
         return replace(answer, headers=headers, undelimited=kind == 'undelimited',
+                       before=[interim(103)] if kind == '103' else (),
                        reset=at if kind == 'reset within' and body else None)
 
 

@@ -17,7 +17,8 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError as NoConne
 from dxf import DXF, DXFBase
 
 from .certificates import Certificates
-from .scripted_registry import KEPT, LOST, RESET, SILENCE, Answer, Request, ScriptedRegistry, error, guard
+from .scripted_registry import (KEPT, LOST, RESET, SILENCE, Answer, Request, ScriptedRegistry, error, guard,
+                                interim)
 from .waiting import eventually
 
 CONTENT = b'0123456789' * 1000
@@ -302,7 +303,7 @@ def test_a_body_need_not_be_read_before_it_is_refused(server: ScriptedRegistry) 
 
 
 def test_informational_heads_come_before_the_answer(server: ScriptedRegistry) -> None:
-    server.script('GET', '/v2/', [Answer(403, informational=(102, 103))])
+    server.script('GET', '/v2/', [Answer(403, before=[interim(102), interim(103)])])
     host, port = server.host.split(':')
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(b'GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from requests.exceptions import ConnectionError as NoConnection, HTTPError, ReadTimeout, SSLError
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
@@ -21,7 +22,8 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceE
                             DXFUnexpectedStatusCodeError)
 from dxf.faults import line_of
 from dxf.answers import read_body
-from dxf.session import causes, is_transient, retry_after
+from dxf.redaction import causes
+from dxf.session import is_transient, resolve, retry_after
 
 from .certificates import Certificates
 from .places import Place
@@ -102,6 +104,15 @@ def test_five_redirects_are_followed_and_not_six(server: ScriptedRegistry, conne
     assert len(server.requests) == 6 + 6
 
 
+@pytest.mark.parametrize('location', ['?"', "?a='<b>", '?%', '?\xe9', '?a|b', f'{TAGS}?{{}}'])
+def test_a_redirect_to_itself_ends_however_the_address_is_written(server: ScriptedRegistry,
+                                                                  connect: Callable[..., DXF], location: str) -> None:
+    server.hook = lambda request: moved(location)
+    with pytest.raises(DXFProtocolError, match='circle'):
+        connect(server).list_aliases()
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize('targets', [[TAGS], [TAGS + '#x'], ['/1', TAGS], ['/1', '/2', '/1']])
 def test_redirects_in_a_circle_are_an_error(server: ScriptedRegistry, connect: Callable[..., DXF],
                                             targets: list[str]) -> None:
@@ -150,6 +161,78 @@ def test_a_redirect_from_https_to_http_is_refused(secure: ScriptedRegistry, serv
             connect(secure)._request(method, 'tags/list', data=b'')
     assert not server.requests
     assert len(secure.requests) == 2
+
+
+NO_HOSTS = ['http://a..b/', 'http://.a/', 'http://a../', 'http://../', f'http://{"a" * 64}.example/', 'http://[::1/',
+            f'http://{".".join(["a" * 60] * 5)}/', 'https://[::1/', 'http://::1/', 'http://[::1]x/',
+            'http://[fe80::1%25x]/',
+            'http://[v1.a]/', 'http://a%2eb/', 'http://a%00b/', 'http://*.a/', 'http://a,b/', 'http://a!/',
+            'http://localhost:65536/', 'http://localhost:0/', 'http://localhost:-1/', 'http://localhost:x/',
+            'http://localhost:1:2/', 'http://b\xfccher.example/', 'http://a\xad.example/', 'http://xn--\xfc/',
+            'http://fred@localhost/', 'http://\\localhost/', "http://'/", 'http://"/', 'http://a|b/']
+"""URLs whose host could not be looked up, or is none."""
+
+
+@pytest.mark.parametrize('url', NO_HOSTS)
+def test_an_address_whose_host_is_none_is_one_error_wherever_it_is_sent(server: ScriptedRegistry, url: str,
+                                                                       connect: Callable[..., DXF]) -> None:
+    client = connect(server)
+    uploads = '/v2/fred/a/blobs/uploads/'
+    server.script('GET', TAGS, [moved(url), Answer(200, {'Link': f'<{url}>; rel="next"'}, b'{"tags": []}')])
+    server.script('POST', uploads, [Answer(202, {'Location': url}), moved(url)])
+    for ask in [client.list_aliases] * 2 + [lambda: client.push_blob(data=b'x')] * 2:
+        with pytest.raises(DXFProtocolError) as caught:
+            ask()
+        assert len(line_of(caught.value).splitlines()) == 1
+        assert not any(isinstance(cause, ValueError) for cause in causes(caught.value))
+    asked = [line for line in server.lines() if not line.startswith('HEAD')]
+    assert asked == [f'GET {TAGS}'] * 2 + [f'POST {uploads}'] * 2
+
+
+@settings(deadline=None, derandomize=True, max_examples=150,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.lists(st.sampled_from(
+    ['http://', 'https://', '//', '/', 'localhost', 'a.example', ':', '1', '65536', '[', ']', '::1', '.', '..', '@',
+     '?', '#', '%', '%2e', '%zz', '\\', ' ', '\t', 'xn--', 'a' * 64, '-', '_', '\xe9', '\xad', '*', ';', '"', "'", '{', '|']) |
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0xff, exclude_categories=['Cc']), max_size=3),
+    max_size=8).map(''.join))
+@example(text='http://a..b/')
+@example(text='http://[::1/')
+def test_any_text_as_a_location_is_an_answer_or_an_error_of_dxf_or_requests(
+        every_host_unknown: None, one_server: ScriptedRegistry, text: str) -> None:
+    del every_host_unknown
+    one_server.hook = lambda request: Answer(307, {'Location': text}) if request.path == TAGS else error(404, 'NO')
+    client = DXF(one_server.host, 'fred/a', insecure=True, limits=Limits(retries=0))
+    with pytest.raises((DXFError, requests.exceptions.RequestException)) as caught:
+        client.list_aliases()
+    assert len(line_of(caught.value).splitlines()) == 1
+
+
+@pytest.fixture(name='one_server', scope='module')
+def start_one_server() -> Iterator[ScriptedRegistry]:
+    """A scripted registry over http for many examples."""
+    with ScriptedRegistry() as server:
+        yield server
+
+
+@pytest.fixture(name='every_host_unknown')
+def forget_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name be found but localhost: an example must not ask a server elsewhere."""
+    known = socket.getaddrinfo
+
+    def find(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != 'localhost':
+            raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
+        return known(host, *args, **kwargs)
+    monkeypatch.setattr(socket, 'getaddrinfo', find)
+
+
+@pytest.mark.parametrize('url', ['http://my_registry:5000/a', 'http://a.example./b', 'http://a.example:/b',
+                                 'http://1.2.3.4', 'http://[2001:db8::1]:5000/', f'http://{"a" * 63}.example/', 'HTTP://A.EXAMPLE/'])
+def test_hosts_that_real_registries_name_are_taken(url: str) -> None:
+    response = requests.Response()
+    response.url = 'http://registry.example/v2/'
+    assert resolve(response, url).lower() == url.lower()
 
 
 @pytest.mark.parametrize('location', ['http://', 'https://fred:s3cret@localhost/', 'ftp://localhost/', 'http://[', '//',

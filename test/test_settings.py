@@ -7,7 +7,8 @@ import pytest
 
 from dxf.limits import TIMEOUT, Limits
 from dxf.proxies import Proxies
-from dxf.settings import OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_settings
+from dxf.settings import (OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_other_settings,
+                          read_settings)
 
 HOST = 'registry.example.com:5000'
 CA = str(Path(__file__))
@@ -166,6 +167,30 @@ def test_another_time_may_stand_for_now(value: str | None, seconds: int | None) 
 def test_a_time_that_is_none_is_refused_by_the_name_of_its_variable(value: str) -> None:
     with pytest.raises(SettingsError, match='SOURCE_DATE_EPOCH'):
         read_date({'SOURCE_DATE_EPOCH': value})
+
+
+NOT_UTF_8 = 's3cr\udce4t'
+"""What Python makes of a variable that holds Latin-1: https://peps.python.org/pep-0383/."""
+
+
+@pytest.mark.parametrize('name', ['DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN'])
+@pytest.mark.parametrize('prefix', ['DXF_', OTHER])
+def test_a_credential_that_is_not_utf_8_is_refused_by_the_name_of_its_variable(name: str, prefix: str) -> None:
+    environ = {'DXF_HOST': HOST, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'x', 'DXF_TO_USERNAME': 'fred',
+               'DXF_TO_PASSWORD': 'x', name.replace('DXF_', prefix): NOT_UTF_8}
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environ)
+        read_other_settings(environ, 'other.example.com')
+    assert str(raised.value).startswith(name.replace('DXF_', prefix))
+    assert 's3cr' not in str(raised.value) and str(raised.value).isascii()
+
+
+@pytest.mark.parametrize('name', ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'])
+def test_a_proxy_s_password_that_is_not_utf_8_is_refused_by_the_name_of_its_variable(name: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings({'DXF_HOST': HOST, name: f'http://fred:{NOT_UTF_8}@proxy:3128'})
+    assert str(raised.value).startswith(name.upper())
+    assert 's3cr' not in str(raised.value) and str(raised.value).isascii()
 
 
 def test_no_secret_is_in_a_message() -> None:

@@ -21,7 +21,7 @@ from dxf.faults import line_of, status_of
 from dxf.main import doit
 
 from .places import Place
-from .scripted_registry import LOST, Answer, Request, ScriptedRegistry, error
+from .scripted_registry import LOST, Answer, Request, ScriptedRegistry, error, interim
 
 REPO = 'fred/datalogger'
 CONTENT = b'readings of May 15th'
@@ -296,7 +296,7 @@ def test_a_deletion_with_another_status_is_an_error(server: ScriptedRegistry, cl
 
 def test_a_deletion_that_is_refused_after_an_early_hint_is_an_error(server: ScriptedRegistry, client: DXF) -> None:
     server.memory.put(REPO, CONTENT)
-    server.script('DELETE', f'{BLOBS}/{DIGEST}', [replace(error(403, 'DENIED'), informational=(103,))])
+    server.script('DELETE', f'{BLOBS}/{DIGEST}', [replace(error(403, 'DENIED'), before=[interim(103)])])
     with pytest.raises(DXFError):
         client.del_blob(DIGEST)
     assert server.memory.blobs[REPO]
