@@ -4,12 +4,12 @@ A stream may be closed (``None``), or an object with nothing but ``read``, or ``
 """
 
 import errno
-import json
 import os
 import sys
 from contextlib import suppress
 from typing import Any
 
+from dxf.documents import dump_json
 from dxf.exceptions import DXFInvalidDocumentError
 
 
@@ -44,7 +44,7 @@ def say(result: Any) -> None:
 
 def say_json(document: dict[str, Any]) -> None:
     """Print an object on a line, with sorted keys."""
-    write(json.dumps(document, sort_keys=True) + '\n')
+    write(dump_json(document) + '\n')
 
 
 def write_exactly(text: str) -> None:
