@@ -23,9 +23,9 @@ from dxf.manifests import OCI_MANIFEST
 from dxf.source import open_source
 
 from .keychain import Keychain
-from .layouts import NAME, REPO, entries, put, snapshot
+from .layouts import NAME, REPO, entries, snapshot
 from .places import Folder, Place
-from .scripted_registry import Request, ScriptedRegistry, error
+from .scripted_registry import ScriptedRegistry
 
 MANIFEST_LIMIT = 4 << 20
 HOST = 'registry.example.com:5000'
@@ -209,7 +209,7 @@ def test_the_largest_that_fits_is_read_back_and_one_byte_less_refuses_it(
 def test_a_list_of_referrers_that_cannot_take_one_more_is_left_as_it_is(server: ScriptedRegistry, tmp_path: Path
                                                                         ) -> None:
     server.memory.put_manifest(REPO, 'first', OCI_MANIFEST, padded(1000).encode())
-    (tmp_path / 'sums').write_text('15')
+    (tmp_path / 'sums').write_bytes(b'15')
     push = partial(artifacts.attach, reference='first', files=[artifacts.File(str(tmp_path / 'sums'), 'sums', 'a/b')],
                    artifact_type='application/vnd.example.sums')
     push(limited(server, 1500), created=0)
@@ -311,7 +311,7 @@ def test_a_folder_lists_more_aliases_than_fit_on_a_page(layout: Path) -> None:
     assert client_of(layout, limits=limits).list_aliases(batch_size=16_000) == names
 
 
-@pytest.mark.parametrize('number', ['1e400', '-1e999', 'NaN', 'Infinity', '-Infinity', '9' * 5000])
+@pytest.mark.parametrize('number', ['1e400', '-1e999', '9' * 400 + '.0'])
 @pytest.mark.parametrize('command', [['set-alias', REPO, 'b', hash_bytes(EMPTY_CONTENT)], ['del-alias', REPO, 'first'],
                                      ['push-blob', REPO, os.devnull, '@b'], ['gc', REPO, '--delete'],
                                      ['list-aliases', REPO]], ids=lambda command: str(command[0]))
@@ -436,5 +436,3 @@ def test_a_journal_remembers_nothing_that_it_could_not_read(tmp_path: Path) -> N
     assert journal.read() == (url, 7)
     journal.close()
     source.close()
-
-
