@@ -20,6 +20,7 @@ from dxf.faults import line_of
 from dxf.journal import LONGEST, UploadJournal
 from dxf.main import doit
 from dxf.manifests import OCI_MANIFEST
+from dxf.paths import LONGEST_PART, MOST_PARTS
 from dxf.source import open_source
 
 from .keychain import Keychain
@@ -246,6 +247,30 @@ def test_a_file_gets_no_name_that_pull_files_would_refuse(server: ScriptedRegist
     Path('folder').mkdir()
     with pytest.raises(DXFInvalidNameError):
         artifacts.push_files(limited(server), 'a', ['data', file])
+    assert not server.requests
+
+
+@pytest.mark.parametrize('count, length', [(MOST_PARTS, 45), (11, LONGEST_PART)], ids=['deepest', 'longest'])
+def test_the_deepest_and_the_longest_path_come_back_and_more_is_not_sent(
+        server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, length: int) -> None:
+    (tmp_path / 'work').mkdir()
+    monkeypatch.chdir(tmp_path / 'work')
+    top, *parts = ['d' * length] * count
+    Path(top, *parts[:-1]).mkdir(parents=True)
+    Path(top, *parts).write_text('15')
+    client = limited(server)
+    artifacts.push_files(client, 'folder', [top])
+    artifacts.push_files(client, 'file', [str(Path(top, *parts))])
+    for alias in 'folder', 'file':
+        assert artifacts.pull_files(client, alias, str(tmp_path / alias)).names
+        monkeypatch.chdir(tmp_path / alias)
+        assert Path(top, *parts).read_text() == '15'
+    monkeypatch.chdir(tmp_path / 'work')
+    server.requests.clear()
+    Path(top, *parts).unlink()
+    Path(top, *parts, *['d' * length] * 2).mkdir(parents=True)
+    with pytest.raises(DXFInvalidNameError, match='it is too long'):
+        artifacts.push_files(client, 'folder', [top])
     assert not server.requests
 
 
