@@ -5,14 +5,13 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-
 Where the files are is not known here.
 """
 
-import json
 import re
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from dxf import manifests
-from dxf.documents import Json, load_object
+from dxf.documents import Json, dump_json, encoded, load_object, printable
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.images import Manifest
 from dxf.manifests import OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest, Index
@@ -62,14 +61,18 @@ def check_media_type(text: str) -> str:
 
 
 def make(artifact_type: str, layers: list[Layer], annotations: Mapping[str, str], created: int | None = None,
-         subject: Descriptor | None = None) -> str:
+         subject: Descriptor | None = None, limit: int | None = None) -> str:
     """Write the manifest of an artifact.
 
     :param artifact_type: media type of the whole
     :param created: seconds since 1970, for an annotation that says when; ``None`` for now
     :param subject: what it refers to
+    :param limit: the most bytes that are read of a manifest
     :return: JSON with sorted keys
+    :raises DXFInvalidDocumentError: it would be too large to be read back, or an annotation is no text
     """
+    for key, value in annotations.items():
+        _check_annotation(key, value)
     moment = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(created))
     document = {
         'schemaVersion': 2,
@@ -81,7 +84,23 @@ def make(artifact_type: str, layers: list[Layer], annotations: Mapping[str, str]
     }
     if subject is not None:
         document['subject'] = _descriptor(subject)
-    return json.dumps(document, sort_keys=True)
+    text = dump_json(document)
+    if limit is not None:
+        manifests.check_size(len(text), limit, len(layers))
+    return text
+
+
+def _check_annotation(key: object, value: object) -> None:
+    """Require text: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#rules.
+
+    :raises DXFInvalidDocumentError: something else, or a surrogate alone, which readers of JSON change or refuse
+    """
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise DXFInvalidDocumentError(f'invalid annotation {key!r}: key and value are strings')
+    try:
+        encoded(key + value)
+    except DXFInvalidDocumentError:
+        raise DXFInvalidDocumentError(f'invalid annotation {printable(key)!r}: not UTF-8') from None
 
 
 def _annotations(layer: Layer) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOW
                                    descriptor_of, make, read)
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFSourceError
-from dxf.manifests import Descriptor
+from dxf.manifests import ANY_DIGEST, Descriptor
 from dxf.names import check_alias, hash_bytes
 from dxf.paths import MOST_FILES, Paths, check_path
 from dxf.unpacking import Intake, write
@@ -57,20 +57,26 @@ def choose(operands: Iterable[str]) -> list[File]:
     :raises DXFSourceError: something is neither a file nor a folder
     :raises OSError: a file cannot be read
     """
-    paths = Paths()
     files = []
     for operand in operands:
         try:
-            file = _file(operand)
+            files.append(_file(operand))
         except OSError as error:
             error.filename = error.filename or repr(operand)
             raise
+    return _checked(files)
+
+
+def _checked(files: list[File]) -> list[File]:
+    """Return files and folders that can be pulled again under their names."""
+    paths = Paths()
+    for file in files:
+        check_media_type(file.media_type)
         if os.path.isdir(file.filename):
             for entry in archives.contents(file.filename, file.name):
                 paths.add(entry.path, entry.is_folder)
         else:
             paths.add(file.name)
-        files.append(file)
     return files
 
 
@@ -80,7 +86,7 @@ def _file(operand: str) -> File:
         filename, _, media_type = operand.rpartition(':')
     is_folder = _is_folder(filename)
     default = FOLDER_TYPE if is_folder else FILE_TYPE
-    return File(filename, _name(filename), check_media_type(media_type or default))
+    return File(filename, _name(filename), media_type or default)
 
 
 def _is_folder(filename: str) -> bool:
@@ -110,12 +116,17 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
     :param progress: called as ``progress(digest, chunk, size)`` by several threads, though never by two at once
     :return: the manifest's digest
+    :raises DXFInvalidNameError: a name of a file, or a media type, is not valid
+    :raises DXFInvalidDocumentError: the manifest would be too large to be read back; nothing is sent
     :raises DXFSourceError: a file changed on its way, or is none
     :raises OSError: a file cannot be read
     """
     check_alias(alias)
     chosen = _chosen(files)
-    text = make(artifact_type, _push(repository, chosen, progress), annotations or {}, created)
+
+    def manifest(layers: list[Layer]) -> str:
+        return make(artifact_type, layers, annotations or {}, created, limit=repository._limits.manifest)
+    text = manifest(_push(repository, chosen, manifest, progress))
     repository.set_manifest(alias, text)
     return hash_bytes(text.encode('utf-8'))
 
@@ -133,7 +144,10 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     chosen = _chosen(files)
     check_media_type(artifact_type)
     subject = _subject(repository, reference)
-    text = make(artifact_type, _push(repository, chosen, progress), annotations or {}, created, subject)
+
+    def manifest(layers: list[Layer]) -> str:
+        return make(artifact_type, layers, annotations or {}, created, subject, repository._limits.manifest)
+    text = manifest(_push(repository, chosen, manifest, progress))
     digest = hash_bytes(text.encode('utf-8'))
     repository.set_manifest(digest, text)
     return digest
@@ -152,19 +166,23 @@ def referrers(repository: DXF, reference: str, artifact_type: str | None = None)
 
 
 def _chosen(files: Sequence[File | str]) -> list[File]:
-    paths = [file for file in files if isinstance(file, str)]
-    made = iter(choose(paths))
-    return [next(made) if isinstance(file, str) else file for file in files]
+    return _checked([_file(file) if isinstance(file, str) else file for file in files])
 
 
 def _subject(repository: DXF, reference: str) -> Descriptor:
     return descriptor_of(repository.resolve(reference))
 
 
-def _push(repository: DXF, files: list[File], progress: Report | None) -> list[Layer]:
-    """Store the blobs of files; return what the manifest says of them."""
+def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], object], progress: Report | None
+          ) -> list[Layer]:
+    """Store the blobs of files; return what the manifest says of them.
+
+    :param check: called with layers of the same length in JSON, before anything is sent
+    """
     with ExitStack() as opened:
         packed = [_packed(file, opened) if os.path.isdir(file.filename) else None for file in files]
+        check([_layer(file, found and found[0], ANY_DIGEST, os.stat(file.filename).st_size if found is None else
+                      found[0].size) for file, found in zip(files, packed, strict=True)])
         sizes = {found.digest: found.size for found, _ in filter(None, packed)}
 
         def report(digest: str, chunk: bytes, size: int | None = None) -> None:
@@ -174,9 +192,13 @@ def _push(repository: DXF, files: list[File], progress: Report | None) -> list[L
         digests = repository.push_blobs(sources, report)
     repository.push_blob(data=EMPTY_CONTENT)
     lengths = repository._each_once(repository._known_size, digests)
-    return [Layer(Descriptor(digest, lengths[digest], file.media_type), file.name, found is not None,
-                  None if found is None else found[0].content)
+    return [_layer(file, found and found[0], digest, lengths[digest])
             for file, found, digest in zip(files, packed, digests, strict=True)]
+
+
+def _layer(file: File, packed: archives.Packed | None, digest: str, size: int) -> Layer:
+    return Layer(Descriptor(digest, size, file.media_type), file.name, packed is not None,
+                 None if packed is None else packed.content)
 
 
 def _packed(file: File, opened: ExitStack) -> tuple[archives.Packed, Any]:

@@ -3,6 +3,7 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 """
 
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -14,15 +15,14 @@ from dxf import images, manifests
 from dxf.answers import check_digest_header, error_codes, expect, is_not_found, names_digest
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
-from dxf.documents import load_object
+from dxf.documents import encoded, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFPlatformDataNotFound, DXFProtocolError)
 from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
-from dxf.manifests import ACCEPT, Descriptor, ImageManifest, Index
-from dxf.names import (check_alias, check_digest, check_platform, check_reference, hash_bytes, is_digest, is_folder,
-                       to_bytes)
+from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
+from dxf.names import check_alias, check_digest, check_platform, check_reference, hash_bytes, is_digest, is_folder
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -193,12 +193,27 @@ class DXF(BlobStore):
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
 
         The registry is asked for the sizes that are not known from a push.
+
+        :raises DXFInvalidDocumentError: there are no blobs, or too many for a manifest that can be read back
         """
         for digest in digests:
             check_digest(digest)
+        self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
         sizes = self._each_once(self._known_size, digests)
-        schema = 'oci' if self._schema == 'oci' else 'v2'
-        return manifests.make([Descriptor(digest, sizes[digest]) for digest in digests], schema)
+        return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
+
+    def _make(self, blobs: list[Descriptor]) -> str:
+        return manifests.make(blobs, 'oci' if self._schema == 'oci' else 'v2', self._limits.manifest)
+
+    def check_alias_size(self, alias: str, sizes: Sequence[int]) -> None:
+        """Check that :meth:`set_alias` could name blobs of these sizes; no request is made.
+
+        :raises DXFInvalidDocumentError: the manifest would be too large to be read back
+        """
+        if self._schema == 'v1':
+            self._make_schema1(alias, (ANY_DIGEST,) * len(sizes))
+        else:
+            self._make([Descriptor(ANY_DIGEST, size) for size in sizes])
 
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
@@ -217,11 +232,15 @@ class DXF(BlobStore):
         :param if_absent: only where there is no such alias yet
         :param if_match: only where the alias names the manifest of this digest
         :raises DXFConflictError: the condition does not hold, or somebody else has set the alias meanwhile
+        :raises DXFInvalidDocumentError: it could not be read back; nothing is sent
         :raises ValueError: both conditions are asked for
         :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
         """
+        text: str | bytes = manifest_json  # callers pass what they read from a file, too
+        content = encoded(text) if isinstance(text, str) else text
+        manifests.check_size(len(content), self._limits.manifest)
         if not if_absent and if_match is None:
-            self._put_manifest(alias, manifest_json, {})
+            self._put_manifest(alias, content, {})
             return
         if if_absent and if_match is not None:
             raise ValueError('if_absent and if_match exclude each other')
@@ -230,7 +249,7 @@ class DXF(BlobStore):
         if current != if_match:
             raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
                                    f'the alias {alias} of {self._repo} names {current}')
-        digest = self._put_manifest(alias, manifest_json, condition)
+        digest = self._put_manifest(alias, content, condition)
         if self._current(alias) != digest:
             raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
 
@@ -243,14 +262,15 @@ class DXF(BlobStore):
                 return None
             raise
 
-    def _put_manifest(self, alias: str, manifest_json: str, condition: dict[str, str]) -> str:
+    def _put_manifest(self, alias: str, content: bytes, condition: dict[str, str]) -> str:
         """Store a manifest, and return its digest.
 
         :param condition: headers
         """
         check_reference(alias)
-        content = to_bytes(manifest_json)
         stored = manifests.read(_decode(content), verify=False)
+        if is_digest(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
+            raise DXFDigestMismatchError(stored.digest, alias)
         subject = manifests.subject_of(stored.text)
         headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
         digest = _digest_of(stored)
@@ -312,7 +332,8 @@ class DXF(BlobStore):
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
         """
         from dxf import referrers
-        index = referrers.with_referrer(referrers.by_tag(self._request, subject, self._limits), text)
+        listed = referrers.by_tag(self._request, subject, self._limits, exact=True)
+        index = referrers.with_referrer(listed, text, self._limits.manifest)
         if index is not None:
             self.set_manifest(referrers.tag_of(subject), index)
 
@@ -357,9 +378,14 @@ class DXF(BlobStore):
         return manifest
 
     def _set_schema1(self, alias: str, digests: tuple[str, ...], condition: dict[str, Any]) -> str:
+        manifest = self._make_schema1(alias, digests)
+        self.set_manifest(alias, manifest, **condition)
+        return manifest
+
+    def _make_schema1(self, alias: str, digests: tuple[str, ...]) -> str:
         from dxf import schema1
         manifest = schema1.sign(self.make_unsigned_manifest(alias, *digests))
-        self.set_manifest(alias, manifest, **condition)
+        manifests.check_size(len(manifest), self._limits.manifest, len(digests))
         return manifest
 
     def del_alias(self, alias: str) -> Any:

@@ -30,6 +30,8 @@ def push_blob(job: Job) -> None:
     if len(files) > 1 and STDIN in files or job.options['resume'] and (len(files) > 1 or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     with job.registry() as repository:
+        if alias is not None and len(files) > 1:
+            repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
         with progress(job.settings.progress, _total(files)) as shown:
             digests = _push(job, repository, files, shown)
         if alias is not None:
@@ -184,7 +186,7 @@ def set_alias(job: Job) -> None:
 
 def _tell_manifest(job: Job, manifest: str, alias: str) -> None:
     if job.options['json']:
-        console.say_json({'alias': alias, 'manifest': load_object(manifest)})
+        console.say_json({'alias': alias, 'manifest': load_object(manifest, exact=True)})
     else:
         console.write_exactly(manifest)
 

@@ -5,13 +5,13 @@ through :mod:`dxf.sinks`: ``TextIOWrapper`` drops what a raw file (``PYTHONUNBUF
 """
 
 import errno
-import json
 import os
 import sys
 from contextlib import suppress
 from typing import Any
 
 from dxf import sinks
+from dxf.documents import dump_json
 from dxf.exceptions import DXFInvalidDocumentError
 
 
@@ -90,7 +90,7 @@ def say(result: Any) -> None:
 
 def say_json(document: dict[str, Any]) -> None:
     """Print an object on a line, with sorted keys."""
-    write(json.dumps(document, sort_keys=True) + '\n')
+    write(dump_json(document) + '\n')
 
 
 def write_exactly(text: str) -> None:

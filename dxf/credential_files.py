@@ -6,7 +6,6 @@ https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
 """
 
 import binascii
-import json
 import os
 import re
 from base64 import b64decode, b64encode
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 from dxf.auth import IDENTITY
 from dxf.credential_helpers import CredentialHelper
-from dxf.documents import Json, is_utf_8, load_object
+from dxf.documents import Json, dump_json, is_utf_8, load_object
 from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
 from dxf.files import Temporary, make_folders
 from dxf.locking import wait_for_lock
@@ -27,6 +26,7 @@ DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
 
 DOCKER_HUB_KEYS = (DOCKER_HUB_KEY, 'index.docker.io', 'docker.io', 'registry-1.docker.io')
 LONGEST_FILE = 4 << 20
+"""Bytes of a file of credentials, read or written."""
 
 
 class Credential(NamedTuple):
@@ -55,12 +55,13 @@ class CredentialFile:
     def _read(self) -> dict[str, Json]:
         try:
             with open(self.path, 'rb') as file:
-                content = file.read(LONGEST_FILE)
-            return load_object(content) if content.strip() else {}
+                content = file.read(LONGEST_FILE + 1)
+            return load_object(content, LONGEST_FILE, exact=True) if content.strip() else {}
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except DXFInvalidDocumentError:
-            raise DXFCredentialsError(f'{self.path} is no file of credentials: it holds no JSON object') from None
+        except DXFInvalidDocumentError as error:
+            raise DXFCredentialsError(f'{self.path} is no file of credentials: it holds no JSON object ({error})'
+                                      ) from None
         except OSError as error:
             raise DXFCredentialsError(f'cannot read {self.path}: {error.strerror}') from None
 
@@ -127,7 +128,7 @@ class CredentialFile:
     def store(self, host: str, username: str, password: str) -> str:
         """Keep a credential, by the helper where one is configured; return where.
 
-        :raises DXFCredentialsError: the helper failed
+        :raises DXFCredentialsError: the helper failed, or the credential could not be read again; the file is as it was
         :raises OSError: the file cannot be written
         """
         helpers = {key: self._helper(key, host) for key in keys_of(host, None)}
@@ -141,6 +142,8 @@ class CredentialFile:
                 document['auths'] = {}
             self._drop(host)
             document['auths'][key] = {} if helper is not None else {'auth': auth}
+            if helper is None and self._stored(key) != _credential(self.path, username, password):
+                raise DXFCredentialsError(f'{self.path} cannot keep this password: another one would be read from it')
         return self.path if helper is None else helper.program
 
     def erase(self, host: str) -> bool:
@@ -185,13 +188,20 @@ class CredentialFile:
         try:
             self._document = self._read()
             yield self._document
+            text = self._text()
             with Temporary(os.path.dirname(path), 0o600) as content:
-                content.write(json.dumps(self._document, indent='\t').encode('utf-8') + b'\n')
+                content.write(text.encode('ascii') + b'\n')
                 content.sync()
                 content.publish(path)
         finally:
             os.unlink(f'{path}.lock')
             os.close(lock)
+
+    def _text(self) -> str:
+        try:
+            return dump_json(self._document, LONGEST_FILE - len('\n'), sort_keys=False, indent='\t')
+        except DXFInvalidDocumentError as error:
+            raise DXFCredentialsError(f'{self.path} cannot be written: {error}') from None
 
 
 def _credential(place: str, username: str, secret: str) -> Credential:

@@ -3,7 +3,6 @@
 https://github.com/docker/docker-credential-helpers#development
 """
 
-import json
 import os
 import re
 import select
@@ -14,7 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from dxf.documents import load_object, member
+from dxf.documents import dump_json, load_object, member
 from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
 
 PREFIX = 'docker-credential-'
@@ -62,10 +61,14 @@ class CredentialHelper:
     def store(self, server: str, username: str, secret: str) -> None:
         """Have a credential be kept.
 
-        :raises DXFCredentialsError: the helper is missing, fails or takes too long
+        :raises DXFCredentialsError: the helper is missing, fails or takes too long, or the credential is too long
         """
-        self._check(self._run('store', json.dumps(
-            {'ServerURL': server, 'Username': username, 'Secret': secret}))[0])
+        try:
+            given = dump_json({'ServerURL': server, 'Username': username, 'Secret': secret}, LONGEST_ANSWER)
+        except DXFInvalidDocumentError:
+            raise DXFCredentialsError(f'the credential is too long: it could not be read from {self.program} again'
+                                      ) from None
+        self._check(self._run('store', given)[0])
 
     def erase(self, server: str) -> None:
         """Have the credential for a server be kept no longer; it is no error where there is none.

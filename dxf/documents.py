@@ -1,10 +1,12 @@
-"""Documents: what a server writes, JSON and plain text, taken with care.
+"""Documents: JSON, read and written by the same rules, and text that is safe to show.
 
-JSON is read strictly (RFC 8259, no duplicate keys, no NaN), and text is made safe to show. What a
-document means belongs to the rooms that read it.
+The rules are RFC 8259, unique keys, numbers that fit, and a depth. What :func:`dump_json` returns,
+:func:`load_json` reads. The modules that use a document know what it means.
 """
 
 import json
+import math
+import os
 import re
 import unicodedata
 from typing import Any, NoReturn
@@ -15,6 +17,41 @@ Json = Any
 _SURROGATE = re.compile(r'[\ud800-\udfff]')
 """By which Python stands for a byte that is not UTF-8: https://peps.python.org/pep-0383/."""
 
+DEPTH = 500
+"""How deep objects and arrays may be nested. Python's own limit depends on the caller's stack."""
+
+SHOWN = 20
+"""Characters of a wrong number that an error message shows."""
+
+
+class Number:
+    """A number with a fraction or an exponent, as it was written: a ``float`` would change some.
+
+    :raises DXFInvalidDocumentError: it is too large for a ``float``
+    """
+
+    def __init__(self, text: str) -> None:
+        _finite(text)
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, float):
+            return self.text == float.__repr__(other)
+        return isinstance(other, Number) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        _no_constant(text)
+    return number
+
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
@@ -24,7 +61,17 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise DXFInvalidDocumentError(f'invalid JSON: {name} is no number')
+    raise DXFInvalidDocumentError(f'invalid JSON: {name[:SHOWN]} is no number that fits')
+
+
+def _check_depth(document: Json) -> None:
+    level = [document]
+    for _ in range(DEPTH):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+                 if isinstance(inner, (dict, list))]
+        if not level:
+            return
+    raise RecursionError
 
 
 def encoded(text: str) -> bytes:
@@ -46,15 +93,24 @@ def is_utf_8(*texts: str | None) -> bool:
     return not any(_SURROGATE.search(text) for text in texts if text is not None)
 
 
-def load_json(text: str | bytes) -> Json:
-    """Parse JSON from a stranger.
+def load_json(text: str | bytes, limit: int | None = None, *, exact: bool = False) -> Json:
+    """Parse JSON from an untrusted source.
 
     :param text: the document; bytes are UTF-8 and nothing else
-    :raises DXFInvalidDocumentError: it is not JSON, repeats a key, nests too deep, or holds a number too long
+    :param limit: the most bytes that it may have
+    :param exact: return numbers with a fraction or an exponent as :class:`Number`, for a document that is written again
+    :raises DXFInvalidDocumentError: it is not JSON, too large, repeats a key, nests too deep, or holds a number that
+        does not fit
     """
     try:
-        text = (text if isinstance(text, bytes) else encoded(text)).decode('utf-8')
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        content = text if isinstance(text, bytes) else encoded(text)
+        if limit is not None and len(content) > limit:
+            raise DXFInvalidDocumentError(f'invalid JSON: larger than {limit} bytes')
+        document = json.loads(content.decode('utf-8'), object_pairs_hook=_unique, parse_constant=_no_constant,
+                              parse_float=Number if exact else _finite)
+        if content.count(b'[') + content.count(b'{') > DEPTH:
+            _check_depth(document)
+        return document
     except DXFInvalidDocumentError:
         raise
     except RecursionError:
@@ -64,15 +120,55 @@ def load_json(text: str | bytes) -> Json:
         raise DXFInvalidDocumentError(f'invalid JSON: {reason}') from None
 
 
-def load_object(text: str | bytes) -> dict[str, Json]:
-    """Parse JSON from a stranger, and insist on an object.
+def load_object(text: str | bytes, limit: int | None = None, *, exact: bool = False) -> dict[str, Json]:
+    """Parse JSON from an untrusted source, and require an object.
+
+    The parameters are those of :func:`load_json`.
 
     :raises DXFInvalidDocumentError: it is not JSON, or something else than an object
     """
-    value = load_json(text)
+    value = load_json(text, limit, exact=exact)
     if not isinstance(value, dict):
         raise DXFInvalidDocumentError('invalid JSON: not an object')
     return value
+
+
+def dump_json(document: Json, limit: int | None = None, *, sort_keys: bool = True,
+              indent: int | str | None = None) -> str:
+    """Write JSON that :func:`load_json` reads as the same document.
+
+    :param document: as :func:`load_json` returns it
+    :param limit: the most bytes that its reader takes
+    :return: ASCII
+    :raises DXFInvalidDocumentError: :func:`load_json` would refuse the text, or read another document
+    """
+    try:
+        text = _dumped(document, sort_keys, indent)
+        is_same = load_json(text, exact=True) == document
+    except DXFInvalidDocumentError:
+        raise
+    except RecursionError:
+        raise DXFInvalidDocumentError('invalid JSON: nested too deep') from None
+    except (TypeError, ValueError):  # another type, a circle, NaN, or an integer of too many digits
+        is_same = False
+    if not is_same:
+        raise DXFInvalidDocumentError('invalid document: JSON cannot hold something in it')
+    if limit is not None and len(text) > limit:
+        raise DXFInvalidDocumentError(f'a document of {len(text)} bytes: at most {limit} can be read')
+    return text
+
+
+def _dumped(document: Json, sort_keys: bool, indent: int | str | None) -> str:
+    mark = os.urandom(16).hex()  # no string of the document begins with it
+
+    def marked(value: object) -> str:
+        if not isinstance(value, Number):
+            raise TypeError
+        marks.append(mark)
+        return mark + value.text
+    marks: list[str] = []
+    text = json.dumps(document, sort_keys=sort_keys, indent=indent, allow_nan=False, default=marked)
+    return re.sub(f'"{mark}([^"]*)"', r'\1', text) if marks else text
 
 
 def member(document: Json, key: str, kind: type) -> Json:

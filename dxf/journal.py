@@ -4,20 +4,19 @@ One file an upload, in a folder of the user's own: the address of the session, a
 """
 
 import hashlib
-import json
 import os
 import time
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from dxf.documents import load_object
-from dxf.exceptions import DXFError
+from dxf.documents import dump_json, load_object
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.locking import open_locked
 from dxf.source import File
 
 LONGEST = 64 << 10
-"""Bytes of a journal that are read."""
+"""Bytes of a journal."""
 
 LIFE = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
@@ -65,10 +64,13 @@ class UploadJournal:
         return url, stored
 
     def write(self, url: str, stored: int) -> None:
-        """Remember."""
+        """Remember a session's URL, and the bytes that it has; nothing if that could not be read again."""
         if self._file is not None:
             entry: dict[str, Any] = {**self._identity, 'url': url, 'stored': stored}
-            content = json.dumps(entry).encode('ascii')
+            try:
+                content = dump_json(entry, LONGEST, sort_keys=False).encode('ascii')
+            except DXFInvalidDocumentError:
+                content = b''
             os.ftruncate(self._file, os.pwrite(self._file, content, 0))
 
     def clear(self) -> None:

@@ -5,14 +5,13 @@ the disk, and ``index.json`` is replaced as a whole, under a lock. Requests are 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
 
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
-from dxf.documents import Json, load_object
+from dxf.documents import Json, dump_json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, make_folders, sync_folder
 from dxf.limits import READ_SIZE
@@ -30,6 +29,8 @@ SOLE = 'latest'
 """The alias of a manifest that is the only one of its layout, and that nobody named."""
 
 LONGEST_INDEX = 64 << 20
+"""Bytes of ``index.json``, read or written."""
+
 Entry = dict[str, Json]
 
 
@@ -97,11 +98,11 @@ class Layout:
         lock = self._lock()
         try:
             if not os.fstat(lock).st_size:
-                os.write(lock, json.dumps({VERSION: '1.0.0'}).encode('ascii'))
+                os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
                 os.fsync(lock)
             make_folders(self.path('blobs', 'sha256'))
             if self._read(INDEX) is None:
-                self._write_index({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []})
+                self._write_index(self._text({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []}))
             yield
         finally:
             os.close(lock)
@@ -115,13 +116,13 @@ class Layout:
     def _read(self, name: str) -> bytes | None:
         try:
             with open(self.path(name), 'rb') as file:
-                return file.read(min(os.fstat(file.fileno()).st_size, LONGEST_INDEX))
+                return file.read(min(os.fstat(file.fileno()).st_size, LONGEST_INDEX + 1))
         except FileNotFoundError:
             return None
 
     def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
         try:
-            return load_object(content)
+            return load_object(content, LONGEST_INDEX, exact=True)  # it may be written again
         except DXFInvalidDocumentError as error:
             raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
 
@@ -232,14 +233,20 @@ class Layout:
         return [] if index is None else [entry for entry in self._index(index)['manifests'] if _is_usable(entry)]
 
     @contextmanager
-    def changing(self) -> Iterator[list[Entry]]:
-        """Yield the descriptors to be changed, and then write them, while nobody else changes them."""
+    def changing(self, first: Callable[[], object] = lambda: None) -> Iterator[list[Entry]]:
+        """Yield the descriptors to be changed, and then write them, while nobody else changes them.
+
+        :param first: called when the index is known to be one that can be read, and before it is written
+        :raises DXFInvalidDocumentError: it would be too large to be read, or cannot be read now; nothing is changed
+        """
         with self._locked():
-            index = self._index(self._read(INDEX) or b'')
-            before = json.dumps(index)
+            content = self._read(INDEX) or b''
+            index = self._index(content)
             yield index['manifests']
-            if json.dumps(index) != before:
-                self._write_index(index)
+            text = self._text(index) if index != self._index(content) else None
+            first()
+            if text is not None:
+                self._write_index(text)
 
     def _index(self, content: bytes) -> dict[str, Json]:
         index = self._parsed(INDEX, content)
@@ -247,9 +254,16 @@ class Layout:
             raise DXFInvalidDocumentError(f'{self.path(INDEX)}: invalid index: manifests is no list')
         return index
 
-    def _write_index(self, index: dict[str, Json]) -> None:
+    def _text(self, index: dict[str, Json]) -> str:
+        try:
+            return dump_json(index, LONGEST_INDEX, sort_keys=False, indent=1)
+        except DXFInvalidDocumentError as error:
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}; delete aliases, or use another repository'
+                                          ) from None
+
+    def _write_index(self, text: str) -> None:
         with Temporary(self.path()) as content:
-            content.write(json.dumps(index, indent=1).encode('ascii'))
+            content.write(text.encode('ascii'))
             content.sync()
             content.publish(self.path(INDEX))
 

@@ -6,10 +6,10 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoint
 
 import hashlib
 import io
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -20,13 +20,17 @@ from requests.adapters import BaseAdapter
 
 from dxf import layout_manifests, manifests
 from dxf.answers import phrase_of
+from dxf.documents import dump_json
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.files import Temporary
 from dxf.images import Manifest
 from dxf.layout import Entry, Layout, digest_of, name_of, repositories
-from dxf.limits import READ_SIZE
+from dxf.limits import READ_SIZE, Limits
 from dxf.manifests import OCI_INDEX, OCTET_STREAM
 from dxf.names import check_digest, check_reference, check_repository, hash_bytes, is_digest
+
+MOST_NAMES = 10_000
+"""Names on a page of a listing: with longer ones it would exceed what clients read of it."""
 
 _REPOSITORY = r'(?:(?P<repository>.*)/)?'
 _DIGEST = r'(?P<name>sha256:[a-f0-9]{64})'
@@ -117,7 +121,7 @@ class LayoutAdapter(BaseAdapter):
         try:
             response = self._answer(request)
         except _RefusedError as refused:
-            body = json.dumps({'errors': [{'code': refused.code, 'message': str(refused)}]}).encode('utf-8')
+            body = dump_json({'errors': [{'code': refused.code, 'message': str(refused)}]}).encode('utf-8')
             response = _response(refused.status, body)
         response.request = request
         response.url = request.url or self.url
@@ -171,12 +175,12 @@ class LayoutAdapter(BaseAdapter):
     def _page(self, asked: _Asked, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
         most, last = asked.query.get('n', ''), asked.query.get('last', '')
         names = sorted(name for name in names if name > last)
-        shown = names[:int(most)] if most.isascii() and most.isdigit() else names
+        shown = names[:min(int(most), MOST_NAMES) if most.isascii() and most.isdigit() else MOST_NAMES]
         headers = {}
         if shown and len(shown) < len(names):
             url = str(asked.request.url).partition('?')[0]
-            headers['Link'] = f'<{url}?n={most}&last={quote(shown[-1], safe="")}>; rel="next"'
-        return _response(HTTPStatus.OK, json.dumps({**(start or {}), key: shown}).encode('utf-8'),
+            headers['Link'] = f'<{url}?n={len(shown)}&last={quote(shown[-1], safe="")}>; rel="next"'
+        return _response(HTTPStatus.OK, dump_json({**(start or {}), key: shown}).encode('utf-8'),
                          {'Content-Type': 'application/json', **headers})
 
     # Blobs
@@ -267,6 +271,7 @@ class LayoutAdapter(BaseAdapter):
         reference = check_reference(asked.name)
         content = b''.join(asked.pieces)
         try:
+            manifests.check_size(len(content), Limits().manifest)
             manifest = manifests.read(content.decode('utf-8'), asked.request.headers.get('Content-Type'))
             subject = manifests.subject_of(manifest.text)
         except (DXFError, UnicodeDecodeError) as error:
@@ -276,12 +281,9 @@ class LayoutAdapter(BaseAdapter):
         asked.layout.exists()
         _check_parts(asked.layout, manifest)
         asked.layout.make()
-        with asked.layout.changing() as entries:
+        with asked.layout.changing(first=partial(_add, asked.layout, content)) as entries:
             _check_parts(asked.layout, manifest)  # as nobody removes any now
             _check_condition(asked, asked.layout.entry(reference))
-            with Temporary(asked.layout.path()) as temporary:
-                temporary.write(content)
-                asked.layout.add_blob(temporary)
             layout_manifests.enter(entries, layout_manifests.entry_of(manifest, reference), manifest)
         return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                                    **({'OCI-Subject': subject} if subject else {})})
@@ -308,7 +310,7 @@ class LayoutAdapter(BaseAdapter):
     def _referrers(self, asked: _Asked) -> Response:
         """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers"""
         found = layout_manifests.referrers(asked.layout, asked.name) if asked.layout.exists() else []
-        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
+        body = dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
         return _response(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
 
     _ROUTES: tuple[tuple[str, dict[str, Callable[..., Response]]], ...] = (
@@ -349,6 +351,12 @@ def _manifest_unknown() -> _RefusedError:
 def _write(content: Temporary, pieces: Iterable[bytes]) -> None:
     for piece in pieces:
         content.write(piece)
+
+
+def _add(layout: Layout, content: bytes) -> None:
+    with Temporary(layout.path()) as temporary:
+        temporary.write(content)
+        layout.add_blob(temporary)
 
 
 def _check_parts(layout: Layout, manifest: Manifest) -> None:

@@ -4,10 +4,9 @@ Docker schema 2 and OCI (https://github.com/opencontainers/image-spec/blob/v1.1.
 manifest came from is not known here; how schema 1 is signed and verified has a room of its own.
 """
 
-import json
 from typing import Any, NamedTuple, TYPE_CHECKING
 
-from dxf.documents import Json, load_object, member
+from dxf.documents import Json, dump_json, load_object, member
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.names import check_digest, check_platform, hash_bytes
 
@@ -22,6 +21,9 @@ OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 SCHEMA1_UNSIGNED = 'application/vnd.docker.distribution.manifest.v1+json'
 OCTET_STREAM = 'application/octet-stream'
+
+ANY_DIGEST = 'sha256:' + '0' * 64
+"""Has the length of every digest: stands for one that is not known yet."""
 
 IMAGES = (DOCKER_MANIFEST, OCI_MANIFEST)
 INDEXES = (DOCKER_LIST, OCI_INDEX)
@@ -214,25 +216,42 @@ def referrer(text: str, media_type: str | None = None) -> dict[str, Json]:
     return {key: value for key, value in found.items() if value}
 
 
-def make(blobs: list[Descriptor], schema: str) -> str:
+def check_size(size: int, limit: int, count: int = 0) -> None:
+    """Check that a manifest of ``size`` bytes can be read back.
+
+    :param limit: the most bytes that are read
+    :param count: how many files it names, for the error message
+    :raises DXFInvalidDocumentError: it is too large
+    """
+    if size > limit:
+        hint = f': about {count * limit // size} files fit under one alias; use a folder (one tar) or several ' \
+               'aliases' if count else ''
+        raise DXFInvalidDocumentError(f'a manifest of {size} bytes is too large: at most {limit} can be read{hint}')
+
+
+def make(blobs: list[Descriptor], schema: str, limit: int | None = None) -> str:
     """Write an image manifest that names blobs.
 
     The configuration is a descriptor of the first blob: registries want one that they have.
 
     :param blobs: at least one, in the order in which the alias is to give them back
     :param schema: ``v2`` for Docker's schema 2, ``oci`` for OCI's manifest
+    :param limit: the most bytes that are read of a manifest
     :return: JSON with sorted keys
-    :raises ValueError: there are no blobs
+    :raises ValueError: there are no blobs, or too many to be read back
     """
     if not blobs:
         raise DXFInvalidDocumentError('a manifest needs at least one blob')
     media_type, config_type = {'v2': (DOCKER_MANIFEST, DOCKER_CONFIG), 'oci': (OCI_MANIFEST, OCTET_STREAM)}[schema]
-    return json.dumps({
+    text = dump_json({
         'schemaVersion': 2,
         'mediaType': media_type,
         'config': _entry(blobs[0], config_type),
         'layers': [_entry(blob, OCTET_STREAM) for blob in blobs],
-    }, sort_keys=True)
+    })
+    if limit is not None:
+        check_size(len(text), limit, len(blobs))
+    return text
 
 
 def _entry(blob: Descriptor, media_type: str) -> dict[str, Json]:

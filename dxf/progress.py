@@ -3,7 +3,6 @@
 tqdm is imported when a bar is shown. Standard output carries data alone.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from dxf.console import shape
+from dxf.documents import dump_json
 
 MODES = ('bar', 'lines', 'json', 'none')
 INTERVALS = {'lines': 10.0, 'json': 1.0}
@@ -132,10 +132,10 @@ def _line(transfer: _Transfer) -> str:
 
 
 def _json(transfer: _Transfer) -> str:
-    return json.dumps({
+    return dump_json({
         'blob': transfer.digest or None, 'bytes': transfer.moved, 'total': transfer.size,
         'rate': round(transfer.rate), 'eta': None if transfer.left is None else round(transfer.left, 1),
-        'done': transfer.is_done})
+        'done': transfer.is_done}, sort_keys=False)
 
 
 @contextmanager

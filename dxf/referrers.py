@@ -4,7 +4,6 @@ Registries of before OCI 1.1 know no referrers: there an index under a tag lists
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from requests.exceptions import HTTPError
 
 from dxf import manifests
 from dxf.answers import expect, is_not_found, read_body
-from dxf.documents import Json, load_object, member
+from dxf.documents import Json, dump_json, load_object, member
 from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.listing import next_page
@@ -51,8 +50,12 @@ def listed(request: Callable[..., Response], base_request: Callable[..., Respons
     raise DXFProtocolError('the pages of the listing do not end')
 
 
-def by_tag(request: Callable[..., Response], digest: str, limits: Limits) -> list[dict[str, Json]]:
-    """Return the descriptors in the index that lists them under a tag; none where there is none."""
+def by_tag(request: Callable[..., Response], digest: str, limits: Limits, exact: bool = False
+           ) -> list[dict[str, Json]]:
+    """Return the descriptors in the index that lists them under a tag; none where there is none.
+
+    :param exact: for an index that is written again; see :func:`dxf.documents.load_json`
+    """
     try:
         response = request('get', f'manifests/{tag_of(digest)}', headers={'Accept': OCI_INDEX})
     except HTTPError as error:
@@ -60,12 +63,12 @@ def by_tag(request: Callable[..., Response], digest: str, limits: Limits) -> lis
             raise
         return []
     expect(response, 200)
-    return descriptors(read_body(response, limits.manifest, limits))
+    return descriptors(read_body(response, limits.manifest, limits), exact)
 
 
-def descriptors(body: bytes) -> list[dict[str, Json]]:
+def descriptors(body: bytes, exact: bool = False) -> list[dict[str, Json]]:
     """Return the descriptors in an index, each with a digest."""
-    entries = member(load_object(body), 'manifests', list)
+    entries = member(load_object(body, exact=exact), 'manifests', list)
     for entry in entries:
         if not isinstance(entry, dict):
             raise DXFInvalidDocumentError('invalid index: manifests has something that is no descriptor')
@@ -73,9 +76,18 @@ def descriptors(body: bytes) -> list[dict[str, Json]]:
     return list(entries)
 
 
-def with_referrer(entries: list[dict[str, Any]], text: str) -> str | None:
-    """Return the index that lists one manifest more; ``None`` if it is listed already."""
+def with_referrer(entries: list[dict[str, Any]], text: str, limit: int) -> str | None:
+    """Return the index that lists one manifest more; ``None`` if it is listed already.
+
+    :param entries: what :func:`by_tag` returned, exact
+    :param limit: the most bytes that are read of the index
+    :raises DXFInvalidDocumentError: it would be too large to be read back
+    """
     new = manifests.referrer(text)
     if any(entry['digest'] == new['digest'] for entry in entries):
         return None
-    return json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [*entries, new]}, sort_keys=True)
+    try:
+        return dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [*entries, new]}, limit)
+    except DXFInvalidDocumentError as error:
+        raise DXFInvalidDocumentError(f'{new["digest"]} is stored, but the list of what refers to its subject cannot '
+                                      f'take it: {error}') from None

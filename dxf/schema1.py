@@ -6,14 +6,13 @@ here proves integrity, not who signed: the key stands beside it.
 https://distribution.github.io/distribution/spec/deprecated-schema-v1/
 """
 
-import json
 from typing import NamedTuple
 
 from jwcrypto.common import JWException, base64url_decode, base64url_encode
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS, InvalidJWSSignature
 
-from dxf.documents import Json, encoded, load_object, member
+from dxf.documents import Json, dump_json, encoded, load_object, member
 from dxf.exceptions import (DXFDisallowedSignatureAlgorithmError, DXFError, DXFInvalidDocumentError,
                             DXFInvalidNameError, DXFMissingSignaturesError,
                             DXFSignatureChainNotImplementedError, DXFUnexpectedKeyTypeError)
@@ -49,13 +48,13 @@ class _Signature(NamedTuple):
 
 def make_unsigned(repository: str, alias: str, digests: tuple[str, ...]) -> str:
     """Write an unsigned schema 1 manifest: one line of JSON with sorted keys."""
-    return json.dumps({
+    return dump_json({
         'schemaVersion': 1,
         'name': repository,
         'tag': alias,
         'fsLayers': [{'blobSum': digest} for digest in digests],
         'history': [{'v1Compatibility': '{}'} for _ in digests],
-    }, sort_keys=True)
+    })
 
 
 def sign(text: str) -> str:
@@ -66,14 +65,14 @@ def sign(text: str) -> str:
     """
     content = text.encode('utf-8')
     length = content.rindex(b'}')  # in bytes: the registry counts bytes, too
-    protected = json.dumps({'formatLength': length, 'formatTail': base64url_encode(content[length:])})
+    protected = dump_json({'formatLength': length, 'formatTail': base64url_encode(content[length:])})
     key = JWK.generate(kty='EC', crv='P-256')
     jws = JWS(content)
     jws.add_signature(key, protected=protected,
-                      header=json.dumps({'alg': 'ES256', 'jwk': key.export_public(as_dict=True)}))
-    signed = json.loads(jws.serialize())
+                      header=dump_json({'alg': 'ES256', 'jwk': key.export_public(as_dict=True)}))
+    signed = load_object(jws.serialize())
     signature = {name: signed[name] for name in ('header', 'protected', 'signature')}
-    spliced = f', "signatures": {json.dumps([signature], sort_keys=True)}'.encode()
+    spliced = f', "signatures": {dump_json([signature])}'.encode()
     return (content[:length] + spliced + content[length:]).decode('utf-8')
 
 
@@ -146,8 +145,8 @@ def _verify(signature: _Signature, payload: bytes) -> None:
         raise DXFDisallowedSignatureAlgorithmError(algorithm)
     jws = JWS()
     try:
-        jws.deserialize(json.dumps({'payload': base64url_encode(payload), 'protected': signature.protected,
-                                    'header': {'alg': algorithm}, 'signature': signature.signature}))
+        jws.deserialize(dump_json({'payload': base64url_encode(payload), 'protected': signature.protected,
+                                   'header': {'alg': algorithm}, 'signature': signature.signature}))
         jws.verify(key)
     except (JWException, ValueError, TypeError) as error:
         raise DXFInvalidSignatureError('the signature of the schema 1 manifest does not fit') from error

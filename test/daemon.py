@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from .programs import dying_with_parent
 
-READY_SECONDS = 10.0
+READY_SECONDS = 60.0
 POLL_SECONDS = 0.01
 
 Own = TypeVar('Own', bound='Daemon')

@@ -72,7 +72,7 @@ class KeepingRegistry:
     def settle(self) -> None:
         """Wait until all that clients sent has been taken, and all of them are gone."""
         with self._idle:
-            assert self._idle.wait_for(lambda: not self._busy, timeout=10)
+            assert self._idle.wait_for(lambda: not self._busy, timeout=60)
 
 
 class _Server(ThreadingHTTPServer):

@@ -32,7 +32,7 @@ from dxf.main import doit
 NAME = 'org.opencontainers.image.ref.name'
 REPO = 'fred/one'
 OTHER = 'fred/two'
-SECONDS = 20
+SECONDS = 60
 FIRST, GARBAGE = random.Random(1).randbytes(3000), random.Random(2).randbytes(2000)
 LARGE = random.Random(3).randbytes(4 << 20)
 

@@ -25,7 +25,7 @@ from .programs import dying_with_parent, program
 from .token_server import TokenServer
 
 ATTEMPTS = 3
-READY_SECONDS = 10.0
+READY_SECONDS = 60.0
 POLL_SECONDS = 0.01
 
 

@@ -81,7 +81,7 @@ def push_data(sides: Sides, tmp_path: Path) -> str:
 
 def tar(*args: str) -> None:
     """Run tar."""
-    subprocess.run(['tar', *args], check=True, timeout=30)
+    subprocess.run(['tar', *args], check=True, timeout=90)
 
 
 def check_inside(sides: Sides, repo: str, digest: str, outside: dict[str, bytes], folder: Path) -> None:

@@ -30,8 +30,8 @@ ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
-         'shtab': 'completion'}
-"""The one room of each dependency that must not spread."""
+         'shtab': 'completion', 'json': 'documents'}
+"""The one room of each dependency that must not spread. JSON is read and written by the same rules."""
 
 TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'verification', 'download',
              'pulling', 'delivery', 'journal')

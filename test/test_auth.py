@@ -648,7 +648,7 @@ def test_an_answer_that_is_neither_ok_nor_401_is_unexpected(secure: ScriptedRegi
         client().authenticate(USERNAME, PASSWORD)
     assert (caught.value.got, caught.value.expected) == (status, 401)
     assert str(caught.value) == f'expected status code 401, got {status}'
-    response = requests.get(secure.url, verify=certificates.ca, timeout=5)
+    response = requests.get(secure.url, verify=certificates.ca, timeout=60)
     with pytest.raises(DXFUnexpectedStatusCodeError):
         client().authenticate(USERNAME, PASSWORD, response=response)
 

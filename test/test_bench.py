@@ -52,7 +52,7 @@ def make_workspace(tmp_path: Path) -> Workspace:
 
 def connect(host: str) -> socket.socket:
     """Return a connection to a relay."""
-    return socket.create_connection(('127.0.0.1', int(host.rpartition(':')[2])), timeout=5)
+    return socket.create_connection(('127.0.0.1', int(host.rpartition(':')[2])), timeout=60)
 
 
 def receive(client: socket.socket, size: int) -> bytes:
@@ -116,7 +116,7 @@ def test_requests_and_connections_are_counted(certificates: Certificates, tmp_pa
         assert relay.connections == 1
         relay.clear()
         for _ in range(3):
-            requests.get(url, verify=certificates.ca, timeout=5)
+            requests.get(url, verify=certificates.ca, timeout=60)
         assert (relay.requests, relay.connections) == (['GET /v2/'] * 3, 3)
 
 

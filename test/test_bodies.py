@@ -18,7 +18,7 @@ from dxf.source import Source, open_source
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
 
 PIECES = [b'0123', b'4567', b'89']
-WAITING = 10.0
+WAITING = 60.0
 """Seconds after which a test that waits for something has failed."""
 
 

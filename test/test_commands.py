@@ -423,7 +423,7 @@ def test_blob_info_stands_directly_before_each_blob_in_a_pipe(shell: Shell, repo
     environ = {**os.environ, **shell.environ(DXF_BLOB_INFO='1')}
     environ.pop('PYTHONUNBUFFERED', None)
     done = subprocess.run([sys.executable, '-m', 'dxf', 'pull-blob', repo, *digests], env=environ,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=90, check=False)
     expected = b''.join(f'{digest} {len(content)}\n'.encode() + content
                         for digest, content in zip(digests, contents, strict=True))
     assert (done.returncode, done.stderr) == (0, b'')

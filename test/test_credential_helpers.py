@@ -124,7 +124,7 @@ def test_a_helper_that_has_none_says_so(tmp_path: Path, text: str) -> None:
 
 def test_a_helper_need_not_read_what_it_is_given(tmp_path: Path) -> None:
     assert script(tmp_path, f"exec 0<&-; echo '{GOOD}'").get(HOST) == ('fred', SECRET)
-    script(tmp_path, 'exec 0<&-; exit 0').store(HOST, 'fred', 'x' * 400000)
+    script(tmp_path, 'exec 0<&-; exit 0').erase('x' * 400000)
 
 
 def test_what_a_helper_leaves_running_behind_it_is_waited_for_only_while_it_can_answer(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_request_of_ones_own_is_authenticated(token_registry: Place, repo: str
 
 def test_a_challenge_needs_authentication_where_it_is_our_registrys(token_registry: Place, repo: str) -> None:
     client = token_registry.dxf(repo)
-    challenge = requests.get(f'{token_registry.url}/v2/', verify=token_registry.ca, timeout=10)
+    challenge = requests.get(f'{token_registry.url}/v2/', verify=token_registry.ca, timeout=60)
     assert challenge.status_code == 401
     assert client._response_needs_auth(challenge)
     for status, url in ((200, challenge.url), (403, challenge.url), (401, 'https://storage.example.com/blob')):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dxf.documents import load_json, load_object, member, printable
+from dxf.documents import DEPTH, Number, dump_json, load_json, load_object, member, printable
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
 
 
@@ -48,6 +48,10 @@ REFUSED = [
     pytest.param('9' * 5000, id='5,000 digits'),
     pytest.param('{"size": -' + '9' * 5000 + '}', id='5,000 digits below zero'),
     pytest.param('9' * 1_000_000, id='a million digits'),
+    pytest.param('[' * (DEPTH + 1) + ']' * (DEPTH + 1), id='one bracket too deep'),
+    pytest.param('{"a": [1e400]}', id='a number that becomes Infinity'),
+    pytest.param('-1E+999', id='a number that becomes minus Infinity'),
+    pytest.param('9' * 1_000_000 + '.0', id='a million digits and a fraction'),
     pytest.param(b'{"a": "\xff"}', id='no UTF-8'),
     pytest.param(b'{"a": "zo\xeb"}', id='Latin-1'),
     pytest.param(b'{"a": "\xc0\x80"}', id='overlong UTF-8'),
@@ -68,6 +72,85 @@ def test_what_is_not_strict_json_is_refused_in_one_short_line(text: str | bytes)
     assert time.process_time() - began < 1
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize('exact', [False, True])
+def test_a_number_that_does_not_fit_is_shown_by_its_beginning(exact: bool) -> None:
+    with pytest.raises(DXFInvalidDocumentError, match='^invalid JSON: 1e400 is no number that fits$'):
+        load_json('1e400', exact=exact)
+    with pytest.raises(DXFInvalidDocumentError, match='^invalid JSON: 9{20} is no number that fits$'):
+        load_json('9' * 5000 + '.0', exact=exact)
+
+
+@pytest.mark.parametrize('text', ['0.1000000000000000055', '1.0', '-0.0', '1E+2', '1e-400', '1e5', '100000.0', '0.1'])
+def test_an_exact_number_is_written_as_it_was_read(text: str) -> None:
+    assert dump_json(load_json(f'{{"a": [{text}, "{text}"]}}', exact=True)) == f'{{"a": [{text}, "{text}"]}}'
+    assert repr(load_json(text, exact=True)) == text
+    assert len({Number(text), Number(text)}) == 1
+
+
+def test_a_document_is_read_and_written_up_to_its_limit() -> None:
+    assert load_json('{"a": 1}', 8) == {'a': 1}
+    assert dump_json({'a': 1}, 8) == '{"a": 1}'
+    with pytest.raises(DXFInvalidDocumentError, match='^invalid JSON: larger than 7 bytes$'):
+        load_json('{"a": 1}', 7)
+    with pytest.raises(DXFInvalidDocumentError, match='^a document of 8 bytes: at most 7 can be read$'):
+        dump_json({'a': 1}, 7)
+    with pytest.raises(DXFInvalidDocumentError, match='^invalid JSON: larger than 3 bytes$'):
+        load_json('"\u00e9"', 3)  # four bytes, three characters
+
+
+def nested(depth: int) -> list[Any]:
+    """Return lists within lists."""
+    document: list[Any] = []
+    for _ in range(depth - 1):
+        document = [document]
+    return document
+
+
+def circle() -> list[Any]:
+    """Return a list that is in itself."""
+    document: list[Any] = []
+    document.append(document)
+    return document
+
+
+@pytest.mark.parametrize('document', [
+    pytest.param(float('nan'), id='NaN'), pytest.param([float('inf')], id='Infinity'),
+    pytest.param({'a': -float('inf')}, id='minus Infinity'), pytest.param({'a': object()}, id='an object'),
+    pytest.param(b'a', id='bytes'), pytest.param((1, 2), id='a tuple, which would be read as a list'),
+    pytest.param({1: 2}, id='a key that is no text'), pytest.param({1: 2, '1': 3}, id='a key that is there twice'),
+    pytest.param({None: 1, 'a': 2}, id='keys that have no order'), pytest.param(circle(), id='a list in itself'),
+    pytest.param(['\ud83d\ude00'], id='two surrogates, which would be read as one character'),
+    pytest.param(10 ** 5000, id='5,000 digits'), pytest.param(nested(DEPTH + 1), id='a list too deep'),
+    pytest.param(nested(100_000), id='100,000 lists deep')])
+@pytest.mark.parametrize('indent', [None, 1])
+def test_what_would_not_be_read_as_the_same_is_not_written(document: Any, indent: int | None) -> None:
+    with pytest.raises(DXFInvalidDocumentError, match='^invalid [^\n]*$'):
+        dump_json(document, indent=indent)
+
+
+def test_the_deepest_document_is_written_and_read() -> None:
+    assert load_json(dump_json(nested(DEPTH))) == nested(DEPTH)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+        st.text(st.characters(exclude_categories=[]), max_size=5) | st.integers(0, 3) | st.none(), inner, max_size=4))
+
+
+@settings(deadline=None, max_examples=300)
+@given(document=VALUES, sort_keys=st.booleans(), indent=st.sampled_from([None, 1, '\t']), limit=st.integers(0, 300))
+def test_what_is_written_is_read_as_the_same(document: Any, sort_keys: bool, indent: Any, limit: int) -> None:
+    try:
+        text = dump_json(document, limit, sort_keys=sort_keys, indent=indent)
+    except DXFInvalidDocumentError:
+        return
+    assert text.isascii()
+    assert load_json(text, limit) == document
+    assert load_json(text, limit, exact=True) == document
+    assert dump_json(load_json(text, exact=True), limit, sort_keys=sort_keys, indent=indent) == text
 
 
 def test_a_lone_surrogate_is_read_and_made_safe_to_show() -> None:

@@ -195,7 +195,7 @@ def test_what_needs_no_registry_brings_nothing_that_is_slow_to_load(arguments: l
               '    status = ended.code or 0\n'
               'print()\n'
               'print(json.dumps([status, "tqdm" in sys.modules, "jwcrypto" in sys.modules]))\n')
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=90, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [status, False, False]
 
 
@@ -205,6 +205,6 @@ def test_neither_do_a_push_and_a_pull(token_registry: Place, repo: str, path: st
               f'assert doit(["push-blob", {repo!r}, {path!r}, "@a"], os.environ) == 0\n'
               f'assert doit(["pull-blob", {repo!r}, "@a"], os.environ) == 0\n'
               'sys.exit({"tqdm", "jwcrypto"} & sys.modules.keys() != set())\n')
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, timeout=30, check=False,
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, timeout=90, check=False,
                           env={**os.environ, **token_registry.environ()})
     assert (done.returncode, done.stderr, done.stdout) == (0, b'', f'{DIGEST}\n'.encode() + CONTENT)

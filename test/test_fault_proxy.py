@@ -43,7 +43,7 @@ def test_without_a_fault_everything_passes_as_it_is() -> None:
 def test_what_goes_up_is_cut() -> None:
     with ScriptedRegistry() as server, FaultProxy(server.host, lambda number: Fault(up=100_000)) as proxy:
         with pytest.raises(requests.ConnectionError):
-            requests.put(f'http://{proxy.host}/v2/{REPO}/manifests/latest', BLOB, timeout=5)
+            requests.put(f'http://{proxy.host}/v2/{REPO}/manifests/latest', BLOB, timeout=60)
     put = server.requests[0]
     assert server.lines() == [put.line]
     assert not put.complete
@@ -62,7 +62,7 @@ def test_an_answer_is_lost_although_the_registry_gave_it() -> None:
         with requests.Session() as session:
             assert session.get(f'http://{proxy.host}/v2/').status_code == 200
             with pytest.raises(requests.ConnectionError):
-                session.put(f'http://{proxy.host}/v2/{REPO}/manifests/latest', BLOB, timeout=5)
+                session.put(f'http://{proxy.host}/v2/{REPO}/manifests/latest', BLOB, timeout=60)
     assert server.lines() == ['GET /v2/', f'PUT /v2/{REPO}/manifests/latest']
     assert list(server.memory.tags[REPO]) == ['latest']
 
@@ -84,8 +84,8 @@ def test_a_plan_tells_connections_apart_and_may_change() -> None:
 
 
 def test_nothing_is_left_when_it_ends() -> None:
-    with FaultProxy('localhost:1') as proxy, socket.create_connection(address(proxy), timeout=5) as client:
+    with FaultProxy('localhost:1') as proxy, socket.create_connection(address(proxy), timeout=60) as client:
         pass
     assert client.fileno() == -1
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address(proxy), timeout=5)
+        socket.create_connection(address(proxy), timeout=60)

@@ -15,7 +15,7 @@ import pytest
 from dxf import jobs as dxf_jobs
 from dxf.jobs import CancelledError, Streams, all_of
 
-WAITING = 10.0
+WAITING = 60.0
 """Seconds after which a test that waits for something has failed."""
 
 Check = Callable[[], None]

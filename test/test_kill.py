@@ -329,9 +329,9 @@ def test_two_pulls_to_one_file_do_not_disturb_each_other(registry: Registry, mid
             of(proxy.host).start(*operands) as first:
         def wait() -> None:
             begun.set()
-            both.wait(20)
+            both.wait(50)
         proxy.after_down(16 * MIB, wait)
-        assert begun.wait(30)
+        assert begun.wait(60)
         with of(other.host).start(*operands) as second:
             def meet() -> None:
                 if killed is not None:
@@ -351,7 +351,7 @@ def test_two_pulls_of_different_blobs_to_one_file_leave_one_of_them(registry: Re
     with CountingProxy(registry.host) as proxy, \
             of(proxy.host).start('pull-blob', '-o', file, REPO, middle) as process:
         there = threading.Event()
-        proxy.after_down(16 * MIB, lambda: there.wait(20))
+        proxy.after_down(16 * MIB, lambda: there.wait(50))
         of(registry.host).run('pull-blob', '-o', file, REPO, small).insist(0)
         assert digest_of(file) == small
         there.set()

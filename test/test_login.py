@@ -130,7 +130,7 @@ def test_who_has_logged_in_with_docker_pushes_with_no_variable_but_the_host(
     write_file(tmp_path / '.docker' / 'config.json', {place.host: {}}, credsStore=keychain.name)
     environ = {'DXF_HOST': place.host, 'REQUESTS_CA_BUNDLE': str(place.ca), 'PATH': keychain.path,
                'HOME': str(tmp_path)}
-    done = subprocess.run([*DXF, 'push-blob', repo, readings, '@a'], env=environ, capture_output=True, timeout=30,
+    done = subprocess.run([*DXF, 'push-blob', repo, readings, '@a'], env=environ, capture_output=True, timeout=90,
                           check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f'{DIGEST}\n'.encode(), b'')
     assert place.dxf(repo).get_alias('a') == [DIGEST]
@@ -628,7 +628,7 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Read what is shown until a text has come."""
         while text not in self.shown:
-            assert select.select([self.file], [], [], 10)[0] and self._read(), self.shown
+            assert select.select([self.file], [], [], 60)[0] and self._read(), self.shown
 
     def type(self, text: str) -> None:
         """Type, as somebody would who waits for the echo to be off where it shall be."""
@@ -636,7 +636,7 @@ class Terminal:
 
     def wait_for_silence(self) -> None:
         """Wait until what is typed is not shown any more."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.echoes:
             assert time.monotonic() < deadline, self.shown
             time.sleep(0.01)
@@ -679,7 +679,7 @@ def test_a_person_is_asked_and_the_password_is_not_shown(each_home: Home, args: 
         screen.wait_for_silence()
         screen.type(f'{PASSWORD}\n')
         screen.wait_for(f'stored in {each_home.config}')
-        assert screen.process.wait(30) == 0
+        assert screen.process.wait(60) == 0
         assert screen.echoes
     assert PASSWORD not in screen.shown and 'Traceback' not in screen.shown
     assert (USERNAME in screen.shown.replace(str(each_home.config), '')) is not bool(args)
@@ -692,7 +692,7 @@ def test_a_person_who_mistypes_the_password_is_told_and_it_is_not_shown(home: Ho
         screen.wait_for_silence()
         screen.type(f'{WRONG}\n')
         screen.wait_for('nothing was stored')
-        assert screen.process.wait(30) == errno.EACCES
+        assert screen.process.wait(60) == errno.EACCES
     assert WRONG not in screen.shown
     assert not home.config.exists()
 
@@ -721,7 +721,7 @@ def test_a_person_may_give_up_and_the_terminal_is_as_before(home: Home, key: str
         screen.wait_for('Password: ')
         screen.wait_for_silence()
         screen.type(key)
-        assert screen.process.wait(30) == status
+        assert screen.process.wait(60) == status
         assert screen.echoes
         if key == '\x04':
             screen.wait_for('a user name, without a colon, and a password are needed')

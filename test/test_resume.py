@@ -53,7 +53,10 @@ def pull(server: ScriptedRegistry, digest: str = DIGEST, chunk_size: int = 1000,
     """Return the bytes that pulling a blob yields, and the error that ends them, if one does."""
     limits = Limits(retries=retries, backoff=0.01, stall_seconds=1, stall_bytes=stall_bytes)
     got = b''
-    with DXF(server.host, REPO, insecure=True, timeout=(5, 1), limits=limits) as client:
+    is_silent = any(isinstance(answer, Answer) and answer.stall is not None
+                    for answers in server._table.values() for answer in answers)
+    idle = 1 if is_silent else 60  # a busy machine is no silent server
+    with DXF(server.host, REPO, insecure=True, timeout=(60, idle), limits=limits) as client:
         try:
             for chunk in client.pull_blob(digest, chunk_size=chunk_size):
                 got += chunk
@@ -171,12 +174,12 @@ def test_a_gzip_file_that_something_labels_as_encoded_is_taken_as_it_is() -> Non
 
 def test_a_gzip_bomb_costs_neither_memory_nor_time() -> None:
     with serving([encoded(BOMB)]) as server:
-        started = time.monotonic()
+        started = time.process_time()
         tracemalloc.start()
         got, problem = pull(server)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 5  # of the processor: the machine may be busy
     assert isinstance(problem, DXFSizeMismatchError)
     assert len(got) < SIZE
     assert peak < 16 << 20
@@ -212,7 +215,7 @@ def test_drips_are_a_stall_wherever_they_fall(answer: Answer) -> None:
         with pytest.raises((Timeout, RequestException)) as caught:
             list(client.pull_blob(hash_bytes(BLOB)))
         assert isinstance(caught.value, Timeout)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 60  # all of it would take longer than an hour
 
 
 def test_a_head_that_drips_is_a_stall() -> None:
@@ -299,7 +302,8 @@ def test_what_the_command_prints_of_blobs_ends_before_the_end_of_the_first_that_
     first, last = b'first' * 1000, b'last'
     with serving([fault]) as server:
         digests = [server.memory.put(REPO, first), DIGEST, server.memory.put(REPO, last)]
-        environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', 'DXF_TIMEOUT': '0.3',
+        idle = '60' if fault.stall is None and fault.drip is None else '1.5'  # a busy machine is no silent server
+        environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', 'DXF_TIMEOUT': idle,
                    'DXF_JOBS': jobs}
         with pytest.raises(outcome):
             doit(['pull-blob', REPO, *digests], {**environ, 'HOME': os.fspath(tmp_path)})

@@ -181,7 +181,7 @@ def test_of_a_large_body_the_length_is_in_the_record(server: ScriptedRegistry, s
 
 
 def test_a_body_that_breaks_off_is_in_the_record_and_not_stored(server: ScriptedRegistry) -> None:
-    connection = http.client.HTTPConnection(server.host, timeout=5)
+    connection = http.client.HTTPConnection(server.host, timeout=60)
     with closing(connection):
         connection.putrequest('PUT', '/v2/a/manifests/b')
         connection.putheader('Content-Length', '10')
@@ -228,7 +228,7 @@ def test_an_exception_in_a_hook_fails_the_test() -> None:
     with pytest.raises(ZeroDivisionError, match='/v2/'), ScriptedRegistry() as server:
         server.hook = hook
         with pytest.raises(NoConnection):
-            requests.get(f'{server.url}/v2/', timeout=5)
+            requests.get(f'{server.url}/v2/', timeout=60)
 
 
 # The faults
@@ -293,7 +293,7 @@ def test_drips_are_as_slow_as_they_were_scripted(server: ScriptedRegistry) -> No
 
 def test_a_body_need_not_be_read_before_it_is_refused(server: ScriptedRegistry) -> None:
     server.script('PUT', '/v2/x', [Answer(413, take=1000)])
-    connection = http.client.HTTPConnection(server.host, timeout=5)
+    connection = http.client.HTTPConnection(server.host, timeout=60)
     with closing(connection):
         connection.putrequest('PUT', '/v2/x')
         connection.putheader('Content-Length', '1000000')
@@ -321,7 +321,7 @@ def test_an_endless_body_ends_when_the_client_goes_away(server: ScriptedRegistry
             yield bytes(1 << 16)
 
     server.script('GET', '/v2/x', [Answer(body=pieces())])
-    with requests.get(f'{server.url}/v2/x', stream=True, timeout=5) as response:
+    with requests.get(f'{server.url}/v2/x', stream=True, timeout=60) as response:
         assert len(next(response.iter_content(10))) == 10
     assert eventually(lambda: not server.open)
     assert len(sent) < 1000
@@ -342,7 +342,7 @@ def test_a_client_that_goes_away_or_talks_nonsense_leaves_no_trace(certificates:
         with ScriptedRegistry(tls) as server:
             address = ('127.0.0.1', int(server.host.partition(':')[2]))
             for nonsense in (b'', b'\x00\xff\r\n\r\n', b'GET /v2/ HTTP/1.1\r\n', bytes(100_000)):
-                with socket.create_connection(address, timeout=5) as connection:
+                with socket.create_connection(address, timeout=60) as connection:
                     connection.sendall(nonsense)
             with pytest.raises(requests.exceptions.SSLError) if tls else closing(requests.Session()):
                 DXFBase(server.host, insecure=tls is None).api_version_check()
@@ -355,9 +355,9 @@ def test_it_is_gone_at_once_whatever_it_was_doing(certificates: Certificates) ->
         address = ('127.0.0.1', int(server.host.partition(':')[2]))
         context = ssl.create_default_context(cafile=certificates.ca)
         for _ in range(2):
-            clients.enter_context(socket.create_connection(address, timeout=5))  # and does not even shake hands
+            clients.enter_context(socket.create_connection(address, timeout=60))  # and does not even shake hands
             connection = clients.enter_context(context.wrap_socket(
-                socket.create_connection(address, timeout=5), server_hostname='localhost'))
+                socket.create_connection(address, timeout=60), server_hostname='localhost'))
             connection.sendall(b'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n')
         assert eventually(lambda: len(server.requests) == 2)
         begin = time.monotonic()

@@ -520,10 +520,10 @@ def test_retry_after_is_read_as_a_date(zone: str) -> None:
 def test_a_body_is_read_up_to_its_limit(server: ScriptedRegistry) -> None:
     for answer in (Answer(body=b'12345'), Answer(body=[b'123', b'45']), Answer(body=b'12345', undelimited=True)):
         server.script('GET', '/x', [answer, answer])
-        with requests.get(f'{server.url}/x', stream=True, timeout=5) as response:
+        with requests.get(f'{server.url}/x', stream=True, timeout=60) as response:
             assert read_body(response, 5, FAST) == b'12345'
             assert response.content == b'12345'         # for callers who look there
-        with requests.get(f'{server.url}/x', stream=True, timeout=5) as response:
+        with requests.get(f'{server.url}/x', stream=True, timeout=60) as response:
             with pytest.raises(DXFProtocolError, match='larger than 4 bytes'):
                 read_body(response, 4, FAST)
 
@@ -641,7 +641,7 @@ def test_a_refusal_s_body_never_raises_another_error(server: ScriptedRegistry, c
 def test_a_refusal_s_body_that_does_not_end_is_given_up(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
     server.script('GET', TAGS, [Answer(404, body=b'12345', stall=3)])
     with pytest.raises(DXFHTTPError, match='^404 Not Found'):
-        connect(server, timeout=1).list_aliases()
+        connect(server, timeout=(60, 2)).list_aliases()
     assert len(server.requests) == 1
 
 

@@ -120,7 +120,7 @@ def test_without_verification_everything_is_trusted_whatever_the_bundle(
 def test_the_command_line_without_verification_keeps_stderr_empty(server: ScriptedRegistry) -> None:
     environ = {**os.environ, 'DXF_HOST': server.host, 'DXF_SKIPTLSVERIFY': '1', BUNDLE: '/nowhere'}
     done = subprocess.run([sys.executable, '-m', 'dxf', 'list-repos'], env=environ, capture_output=True, text=True,
-                          check=False, timeout=30)
+                          check=False, timeout=90)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 

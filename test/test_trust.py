@@ -65,8 +65,8 @@ def make_run(certificates: Certificates) -> Callable[..., tuple[int, bytes, str]
     def run(server: ScriptedRegistry, *args: str) -> tuple[int, bytes, str]:
         credentials = {'DXF_INSECURE': '1'} if server.insecure else {'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 's3cret'}
         done = subprocess.run([sys.executable, '-c', CHILD, str(MEMORY), *args], stdin=subprocess.DEVNULL, cwd=ROOT,
-                              capture_output=True, timeout=30, check=False, env={
-                                  'DXF_HOST': server.host, 'DXF_RETRIES': '0', 'DXF_TIMEOUT': '5', 'PATH': '/usr/bin',
+                              capture_output=True, timeout=90, check=False, env={
+                                  'DXF_HOST': server.host, 'DXF_RETRIES': '0', 'DXF_TIMEOUT': '60', 'PATH': '/usr/bin',
                                   'PYTHONUTF8': '1', 'REQUESTS_CA_BUNDLE': certificates.ca, **credentials})
         line = done.stderr.decode()
         assert line.startswith('dxf: ') and line.endswith('\n') and line.count('\n') == 1, line

@@ -78,7 +78,7 @@ class Pair:
         for registry in self.registries:
             if registry.running:
                 response = requests.get(f'{registry.url}/v2/{repo}/manifests/{alias}', headers={
-                    'Accept': 'application/vnd.docker.distribution.manifest.v2+json'}, timeout=10)
+                    'Accept': 'application/vnd.docker.distribution.manifest.v2+json'}, timeout=60)
                 assert response.status_code == 200
                 layers = json.loads(response.content)['layers']
                 assert [(layer['digest'], layer['size']) for layer in layers] == [
@@ -147,7 +147,7 @@ def test_nginx_hands_requests_to_the_registries_in_turn(pair: Pair, tmp_path: Pa
     first, second = (CountingProxy(registry.host) for registry in pair.registries)
     with first, second, Nginx(folder, [first.host, second.host]) as nginx:
         for _ in range(4):
-            assert requests.get(f'http://{nginx.host}/v2/', timeout=10).status_code == 200
+            assert requests.get(f'http://{nginx.host}/v2/', timeout=60).status_code == 200
         assert (len(first.connections), len(second.connections)) == (2, 2)
 
 

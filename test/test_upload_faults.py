@@ -104,7 +104,7 @@ def methods(server: ScriptedRegistry) -> str:
 def push(server: ScriptedRegistry, auth: Callable[[DXFBase, Any], None] | None = None, limits: Limits = LIMITS,
          **source: Any) -> DXFError | OSError | None:
     """Push a blob; return the error that ends that, if one does. What is stored is right in any case."""
-    with DXF(server.host, REPO, auth, insecure=True, timeout=5, limits=limits) as client:
+    with DXF(server.host, REPO, auth, insecure=True, timeout=60, limits=limits) as client:
         try:
             client.push_blob(**source)
         except (DXFError, OSError) as problem:
@@ -519,7 +519,7 @@ def test_a_real_registry_has_all_or_nothing(open_registry: Place, repo: str, tra
     monkeypatch.setattr('dxf.source.READ_SIZE', 5 << 18)
     data = iter([LARGE]) if once else io.BytesIO(LARGE)
     with FaultProxy(open_registry.host, lambda number: fault if number == 1 else Fault()) as proxy:
-        with DXF(proxy.host, repo, insecure=True, timeout=5, limits=LIMITS._replace(small_part=5 << 18)) as client:
+        with DXF(proxy.host, repo, insecure=True, timeout=60, limits=LIMITS._replace(small_part=5 << 18)) as client:
             if outcome is None:
                 assert client.push_blob(data=data) == hash_bytes(LARGE)
             else:

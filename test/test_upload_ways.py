@@ -171,7 +171,7 @@ class Shell:
         environ = {**os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_TOKEN': TOKEN, 'DXF_RETRIES': '1',
                    'TMPDIR': str(self.temporary)}
         command = ['sh', '-c', f'{before}exec "$0" "$@"', sys.executable, '-m', 'dxf', 'push-blob', REPO, *operands]
-        done = subprocess.run(command, capture_output=True, timeout=30, check=False, env=environ, **given)
+        done = subprocess.run(command, capture_output=True, timeout=90, check=False, env=environ, **given)
         assert not list(self.temporary.iterdir())
         return done
 

@@ -409,7 +409,7 @@ def random_bytes(size: int, seed: int = 0) -> bytes:
 
 def client_of(server: ScriptedRegistry, limits: Limits = LIMITS, **options: Any) -> DXF:
     """Return a new client of a scripted registry, with a token that it sends to nobody else."""
-    client = DXF(server.host, REPO, insecure=server.insecure, timeout=5, limits=limits, **options)
+    client = DXF(server.host, REPO, insecure=server.insecure, timeout=60, limits=limits, **options)
     client.token = TOKEN
     return client
 

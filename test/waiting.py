@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-SECONDS = 10.0
+SECONDS = 60.0
+"""How long a slow machine may take; what fails takes as long, what succeeds does not."""
 
 
 def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
