@@ -18,12 +18,12 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
+ORDER = ('version', 'exceptions', 'names', 'documents', 'limits', 'schema1', 'manifests', 'images', 'locking', 'files',
          'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
          'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
          'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
-         'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
-         'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
+         'streaming', 'jobs', 'download', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file',
+         'referrers', 'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
          'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
          'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
