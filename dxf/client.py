@@ -11,11 +11,10 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, error_codes, expect, is_not_found
+from dxf.answers import check_digest_header, digest_header, error_codes, expect, is_not_found
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFPlatformDataNotFound)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError)
 from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
@@ -86,11 +85,15 @@ class DXF(BlobStore):
         """Ask for a manifest's digest, without fetching it.
 
         :param alias: an alias, or the digest of a manifest
-        :return: the digest, ``None`` where the registry does not tell, and the answer
+        :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
+        :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
         response = self._request('head', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
-        return response.headers.get('Docker-Content-Digest'), response
+        digest = digest_header(response)
+        if is_digest(alias) and digest not in (None, alias):
+            raise DXFDigestMismatchError(digest, alias)
+        return digest, response
 
     def manifest_digest(self, alias: str) -> str:
         """Return the digest of the manifest that an alias names; it is fetched only where the registry does not tell.
@@ -117,14 +120,12 @@ class DXF(BlobStore):
         stored = self._stored(alias)
         if platform is None or not isinstance(stored, Index):
             return stored
-        named = self.platforms(stored)
-        if check_platform(platform) not in named:
-            raise DXFPlatformDataNotFound(platform)
-        return self._stored(named[platform].digest)
+        reading = images.Reading(self._stored, self._limits)
+        return reading.image(images.find(stored, check_platform(platform), reading))
 
     def platforms(self, index: Index) -> dict[str, Descriptor]:
         """Return the image manifests of an index by platform, those of an index within it too."""
-        return images.entries(index, self._stored)
+        return images.entries(index, self._stored, self._limits)
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
@@ -140,7 +141,7 @@ class DXF(BlobStore):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text)
+        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text, self._limits)
 
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
@@ -154,7 +155,7 @@ class DXF(BlobStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return images.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                           lambda image: self._blobs(image, sizes))
+                           lambda image: self._blobs(image, sizes), self._limits)
 
     def _blobs(self, image: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
         if isinstance(image, ImageManifest):
@@ -175,7 +176,8 @@ class DXF(BlobStore):
         :raises DXFDigestNotAvailableForSchema1: a schema 1 manifest has none
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest)
+        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest,
+                           self._limits)
 
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
@@ -231,10 +233,13 @@ class DXF(BlobStore):
                 return None
             raise
 
-    def _put_manifest(self, alias: str, manifest_json: str, condition: dict[str, str]) -> str:
+    def _put_manifest(self, alias: str, manifest_json: str, condition: dict[str, str],
+                      unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
         """Store a manifest, and return its digest.
 
         :param condition: headers
+        :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
+            is added here, by the subject's digest; else it is listed under the referrers tag
         """
         check_reference(alias)
         content = to_bytes(manifest_json)
@@ -253,19 +258,22 @@ class DXF(BlobStore):
         expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         if isinstance(stored, (ImageManifest, Index)):
             check_digest_header(response, stored.digest)
-        if subject is not None and 'OCI-Subject' not in response.headers:
-            self._list_referrer(subject, stored.text)
+        # A registry that lists the manifest names its subject.
+        # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+        if subject is not None and response.headers.get('OCI-Subject', '').strip() != subject:
+            entry = manifests.referrer(stored.text)
+            if unlisted is None:
+                self._list_under_tag(subject, [entry])
+            else:
+                unlisted.setdefault(subject, []).append(entry)
         return stored.digest
 
-    def _list_referrer(self, subject: str, text: str) -> None:
-        """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
-
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
-        """
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]]) -> None:
+        """Add descriptors to the index under the referrers tag of their subject."""
         from dxf import referrers
-        index = referrers.with_referrer(referrers.by_tag(self._request, subject, self._limits), text)
-        if index is not None:
-            self.set_manifest(referrers.tag_of(subject), index)
+        tag = referrers.tag_of(subject)
+        referrers.ReferrersTag(subject, partial(referrers.by_tag, self._request, subject, self._limits),
+                               partial(self._put_manifest, tag), self._limits).add(entries)
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.

@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     error: int = 64 << 10
     page: int = 4 << 20
     pages: int = 10_000
-    names: int = 1_000_000
+    names: int = 250_000
     documents: int = 10_000
     descriptors: int = 20_000
     total: int = 32 << 20

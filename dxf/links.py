@@ -12,7 +12,8 @@ from dxf.exceptions import DXFProtocolError
 _SEPARATOR = re.compile(r'[ \t]*(?:,[ \t]*|\Z)', re.ASCII)
 _TARGET = re.compile(r'<([^<>]*)>', re.ASCII)
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_NAME})(?:[ \t]*=[ \t]*(?:([^\s,;"<>]+)|"((?:[^"\\]|\\.)*)"))?)?', re.ASCII)
+_VALUE = r'([^\s,;"<>]+)|"((?:[^"\\]|\\.)*)"'
+_PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_NAME})(?:[ \t]*=[ \t]*(?:{_VALUE}))?)?', re.ASCII)
 """A name, and its value as a token or quoted. Values such as ``rel=a/b`` are no tokens, but are in use."""
 
 _ESCAPED = re.compile(r'\\(.)')

@@ -58,7 +58,7 @@ class PaginatingResponse:
         names: list[str] = []
         for name in self:
             if len(names) >= self._limits.names:
-                raise DXFProtocolError(f'the listing has more than {self._limits.names} names: iterate over it')
+                raise DXFProtocolError(f'the listing has more than {self._limits.names} names, too many for a list')
             names.append(name)
         return names
 

@@ -20,7 +20,7 @@ RELATIONS = st.lists(st.sampled_from(['next', 'NEXT', 'prev', 'last', 'https://e
 def parameters(draw: st.DrawFn) -> str:
     """Return a parameter that is no relation, with or without a value."""
     name = draw(TOKEN.filter(lambda name: name.lower() != 'rel'))
-    value = draw(st.one_of(st.just(''), TOKEN.map('={}'.format), VALUE.map(quoted)))
+    value = draw(st.one_of(st.just(''), TOKEN.map('='.__add__), VALUE.map(quoted)))
     return f'{draw(SPACE)};{draw(SPACE)}{name}{draw(SPACE) if value else ""}{value}'
 
 

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dxf.faults import line_of, status_of
 
 from .certificates import Certificates
 from .places import Place
+from .processes import Runner
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
 from .traffic import Traffic
 
@@ -104,6 +106,41 @@ def test_a_link_that_cannot_be_read_is_an_error_and_not_the_end(server: Scripted
     with pytest.raises(DXFProtocolError):
         client.list_aliases()
     assert len(server.requests) == 1
+
+
+UNUSUAL = ('<{path}?last=b>; Rel="next"', '<{path};jsessionid=1?last=b>; rel="next"',
+           '<{path}?last=b>; rel="next last"', '<{path}?last=b>; title="a=b"; rel="next"',
+           '<http://inner.example/x?last=b>; rel=next')
+"""Links in which a next page was lost."""
+
+
+@pytest.mark.parametrize('link', [*UNUSUAL, '<x>; rel="next', '<http://inner.example/x>; rel="next"'])
+@pytest.mark.parametrize('command', [['list-aliases', 'fred/a'], ['list-aliases', 'fred/a', '--sort'],
+                                     ['copy', 'fred/a', '--all', '--to-repo', '']], ids=' '.join)
+def test_no_command_handles_a_part_of_the_aliases_and_ends_well(server: ScriptedRegistry, tmp_path: Path, link: str,
+                                                                command: list[str]) -> None:
+    client = DXF(server.host, 'fred/a', insecure=True)
+    for alias in 'abc':
+        client.set_alias(alias, client.push_blob(data=alias.encode()))
+    server.hook = lambda request: None if request.path != TAGS else \
+        page(['c']) if request.parameter('last') == 'b' else page(['a', 'b'], link.format(path=TAGS))
+    target = f'oci:{tmp_path / "target"}'
+    is_copy = command[0] == 'copy'
+    ran = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *(['--to', target] if is_copy else []))
+    ran.insist(0 if link in UNUSUAL else 1)
+    if link in UNUSUAL:
+        assert len(ran.out.split()) == 3
+        assert not is_copy or sorted(DXF(target, '').list_aliases()) == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('body', [b'{}', b'{"errors": [{"code": "DENIED"}]}', b'{"names": ["a"]}'])
+@pytest.mark.parametrize('command', [['list-aliases', 'fred/a'], ['list-repos'], ['copy', 'fred/a', '--all']],
+                         ids=lambda args: args[0])
+def test_a_page_that_is_no_listing_is_one_line_and_a_failure(server: ScriptedRegistry, tmp_path: Path, body: bytes,
+                                                             command: list[str]) -> None:
+    server.hook = lambda request: Answer(body=body)
+    to = ['--to', f'oci:{tmp_path / "target"}'] if command[0] == 'copy' else []
+    Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *to).insist(1)
 
 
 def test_several_link_headers_are_read_as_one(server: ScriptedRegistry, client: DXF) -> None:
@@ -310,7 +347,7 @@ def test_what_is_no_listing_is_refused(server: ScriptedRegistry, client: DXF, bo
 
 def test_a_list_has_a_limit_and_an_iteration_has_none(server: ScriptedRegistry) -> None:
     client = DXF(server.host, 'fred/a', insecure=True, limits=Limits(names=6))
-    with pytest.raises(DXFProtocolError, match='more than 6 names: iterate over it'):
+    with pytest.raises(DXFProtocolError, match='more than 6 names, too many for a list'):
         client.list_aliases(2)
     assert list(client.list_aliases(2, iterate=True)) == list('abcdefg')
 
