@@ -18,6 +18,7 @@ from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
 from dxf.limits import READ_SIZE, Limits
+from dxf.names import check_digest
 from dxf.redaction import public_host, public_url, redact
 
 MESSAGE_LENGTH = 200
@@ -176,6 +177,17 @@ def expect(response: Response, *statuses: int) -> None:
     if response.status_code not in statuses:
         close(response)
         raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
+
+
+def digest_header(response: Response) -> str | None:
+    """Return the digest in Docker-Content-Digest; ``None`` for another algorithm, and for what is no digest.
+
+    The header is printed, and compared with digests: what is in it may be anything.
+    """
+    try:
+        return check_digest(response.headers.get('Docker-Content-Digest', ''))
+    except DXFError:
+        return None
 
 
 def check_digest_header(response: Response, digest: str) -> None:

@@ -12,12 +12,12 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, error_codes, expect, is_not_found, names_digest
+from dxf.answers import check_digest_header, digest_header, error_codes, expect, is_not_found, names_digest
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
 from dxf.documents import encoded, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFPlatformDataNotFound, DXFProtocolError)
+                            DXFProtocolError)
 from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
@@ -87,11 +87,15 @@ class DXF(BlobStore):
         """Ask for a manifest's digest, without fetching it.
 
         :param alias: an alias, or the digest of a manifest
-        :return: the digest, ``None`` where the registry does not tell, and the answer
+        :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
+        :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
         response = self._request('head', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
-        return response.headers.get('Docker-Content-Digest'), response
+        digest = digest_header(response)
+        if is_digest(alias) and digest not in (None, alias):
+            raise DXFDigestMismatchError(digest, alias)
+        return digest, response
 
     def manifest_digest(self, alias: str) -> str:
         """Return the digest of the manifest that an alias names; it is fetched only where the registry does not tell.
@@ -99,10 +103,8 @@ class DXF(BlobStore):
         :raises DXFHTTPError: the registry refused; 404 where there is no such alias
         """
         digest, _ = self.head_manifest_and_response(alias)
-        try:
-            return check_digest(digest or '')
-        except DXFError:  # the specification lets a registry leave it out, or use another algorithm
-            return self._stored(alias).digest
+        # The specification lets a registry leave the header out, or use another algorithm.
+        return self._stored(alias).digest if digest is None else digest
 
     def _stored(self, reference: str) -> Manifest:
         text, response = self.get_manifest_and_response(reference)
@@ -121,14 +123,12 @@ class DXF(BlobStore):
         stored = self._stored(alias)
         if platform is None or not isinstance(stored, Index):
             return stored
-        named = self.platforms(stored)
-        if check_platform(platform) not in named:
-            raise DXFPlatformDataNotFound(platform)
-        return self._stored(named[platform].digest)
+        reading = images.Reading(self._stored, self._limits)
+        return reading.image(images.find(stored, check_platform(platform), reading))
 
     def platforms(self, index: Index) -> dict[str, Descriptor]:
         """Return the image manifests of an index by platform, those of an index within it too."""
-        return images.entries(index, self._stored)
+        return images.entries(index, self._stored, self._limits)
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
@@ -144,7 +144,7 @@ class DXF(BlobStore):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text)
+        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text, self._limits)
 
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
@@ -158,7 +158,7 @@ class DXF(BlobStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return images.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                           lambda image: self._blobs(image, sizes))
+                           lambda image: self._blobs(image, sizes), self._limits)
 
     def _blobs(self, image: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
         if isinstance(image, ImageManifest):
@@ -187,7 +187,8 @@ class DXF(BlobStore):
         :raises DXFDigestNotAvailableForSchema1: a schema 1 manifest has none
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest)
+        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest,
+                           self._limits)
 
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
@@ -262,10 +263,13 @@ class DXF(BlobStore):
                 return None
             raise
 
-    def _put_manifest(self, alias: str, content: bytes, condition: dict[str, str]) -> str:
+    def _put_manifest(self, alias: str, content: bytes, condition: dict[str, str],
+                      unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
         """Store a manifest, and return its digest.
 
         :param condition: headers
+        :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
+            is added here, by the subject's digest; else it is listed under the referrers tag
         """
         check_reference(alias)
         stored = manifests.read(_decode(content), verify=False)
@@ -284,9 +288,15 @@ class DXF(BlobStore):
         else:
             expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
             self._confirm(alias, digest, response)
-            is_listed = 'OCI-Subject' in response.headers
+            # A registry that lists the manifest names its subject.
+            # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+            is_listed = response.headers.get('OCI-Subject', '').strip() == subject
         if subject is not None and not is_listed:
-            self._list_referrer(subject, stored.text)
+            entry = manifests.referrer(stored.text)
+            if unlisted is None:
+                self._list_under_tag(subject, [entry])
+            else:
+                unlisted.setdefault(subject, []).append(entry)
         return digest
 
     def _refusal(self, alias: str, error: HTTPError) -> Exception:
@@ -326,16 +336,13 @@ class DXF(BlobStore):
         if found != digest:
             raise DXFDigestMismatchError(found, digest)
 
-    def _list_referrer(self, subject: str, text: str) -> None:
-        """Have a manifest be listed among those that refer to its subject, where the registry does not see to it.
-
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
-        """
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]]) -> None:
+        """Add descriptors to the index under the referrers tag of their subject."""
         from dxf import referrers
-        listed = referrers.by_tag(self._request, subject, self._limits, exact=True)
-        index = referrers.with_referrer(listed, text, self._limits.manifest)
-        if index is not None:
-            self.set_manifest(referrers.tag_of(subject), index)
+        subject_tag = referrers.tag_of(subject)
+        referrers.ReferrersTag(
+            subject, partial(referrers.by_tag, self._request, subject, self._limits),
+            lambda text, condition: self._put_manifest(subject_tag, encoded(text), condition), self._limits).add(entries)
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.

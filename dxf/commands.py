@@ -211,9 +211,10 @@ def list_aliases(job: Job) -> None:
     """Print the repository's aliases as the registry gives them out, or sorted."""
     prefix = job.options['prefix'] or ''
     with job.registry() as repository:
-        names = (name for name in repository.list_aliases(iterate=True) if name.startswith(prefix))
-        for name in sorted(names) if job.options['sort'] else names:
-            job.tell('alias', name)
+        names = sorted(repository.list_aliases()) if job.options['sort'] else repository.list_aliases(iterate=True)
+        for name in names:
+            if name.startswith(prefix):
+                job.tell('alias', name)
 
 
 def list_repos(job: Job) -> None:

@@ -3,10 +3,11 @@
 How a blob or a manifest is moved is not known here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from dxf.client import DXF
+from dxf.documents import encoded
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
 from dxf.images import Manifest
 from dxf.jobs import all_of
@@ -17,6 +18,18 @@ DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
 
 MOST_MANIFESTS = 10_000
+MOST_ENTRIES = 20_000
+"""Of indexes, and of lists of referrers."""
+
+MOST_BLOBS = 100_000
+MOST_BYTES = 1 << 30
+"""Of all manifests together."""
+
+KEPT = 4 << 20
+"""Bytes of manifests that are kept in memory."""
+
+BATCH = 1 << 20
+"""Bytes of manifests that are fetched at once. Reading one takes several times its size."""
 
 
 class Copied(NamedTuple):
@@ -54,8 +67,23 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     return copying.outcome
 
 
+class _Found(NamedTuple):
+    """What copying needs to know of a manifest: those that it names and its blobs, by digest and with their sizes.
+
+    ``optional`` are blobs that registries need not have.
+    """
+
+    digest: str
+    text: str
+    children: dict[str, int]
+    blobs: dict[str, int]
+    optional: frozenset[str]
+
+
 class Copying:
     """One alias that is to be copied; what that takes is found out when this is made.
+
+    Texts of manifests are kept up to some bytes. Others are fetched again when they are copied.
 
     The parameters are those of :func:`copy`.
     """
@@ -66,39 +94,79 @@ class Copying:
         self._target = target
         self._alias = check_alias(alias if to_alias is None else to_alias)
         self._with_referrers = referrers
-        self._manifests: dict[str, Manifest] = {}
+        self._children: dict[str, dict[str, int]] = {}
+        self._referrers: dict[str, dict[str, int]] = {}
+        self._texts: dict[str, str] = {}
+        self._kept = self._bytes = self._entries = 0
         self._blobs: dict[str, int] = {}
         self._optional: set[str] = set()
-        self._top = source.resolve(check_alias(alias), platform)
-        self._add(self._top, 1)
+        top = source.resolve(check_alias(alias), platform)
+        self._top = top.digest, top.text
+        self._discover(self._read(top))
         self.outcome = self._compare()
 
     # What there is
 
-    def _add(self, manifest: Manifest, depth: int) -> None:
-        """Take note of a manifest and of what it leads to, which comes before it."""
-        if manifest.digest in self._manifests:
-            return
-        if depth > DEPTH or len(self._manifests) >= MOST_MANIFESTS:
-            raise DXFInvalidDocumentError('invalid index: nested too deep, or too large')
-        if isinstance(manifest, Index):
-            self._add_all([entry.digest for entry in manifest.manifests], depth)
-        elif isinstance(manifest, ImageManifest):
-            for blob in (manifest.config, *manifest.layers):
-                self._blobs[blob.digest] = blob.size
-                if is_foreign(blob):
-                    self._optional.add(blob.digest)
-        else:
-            self._blobs.update(self._source._each_once(self._source.blob_size, manifest.blobs))
-        self._manifests[manifest.digest] = manifest
-        if self._with_referrers:
-            self._add_all([check_digest(entry['digest']) for entry in self._source.list_referrers(manifest.digest)],
-                          depth)
+    def _discover(self, top: _Found) -> None:
+        """Find all that a manifest leads to, level by level, so that each manifest is fetched once."""
+        level = [top.digest]
+        asked = {top.digest}
+        self._add(top)
+        for depth in range(1, DEPTH + 1):
+            new: dict[str, int] = {}
+            for digest in level:
+                new |= self._children[digest] | self._referring(digest)
+            level = [digest for digest in new if digest not in asked]
+            if not level:
+                return
+            asked.update(level)
+            if depth == DEPTH or len(asked) > MOST_MANIFESTS:
+                break
+            for batch in _batches(level, new, self._source._jobs):
+                for found in all_of(self._fetch, batch, self._source._jobs):
+                    self._add(found)
+        raise DXFInvalidDocumentError('invalid index: nested too deep, or too large')
 
-    def _add_all(self, digests: list[str], depth: int) -> None:
-        new = [digest for digest in dict.fromkeys(digests) if digest not in self._manifests]
-        for manifest in all_of(lambda digest, check: self._source.resolve(digest), new, self._source._jobs):
-            self._add(manifest, depth + 1)
+    def _referring(self, digest: str) -> dict[str, int]:
+        """Return the manifests that refer to one, if they are wanted: their digests and sizes."""
+        if not self._with_referrers:
+            return {}
+        found = self._source.list_referrers(digest)
+        self._count(len(found), 0)
+        self._referrers[digest] = {check_digest(entry['digest']): _size(entry) for entry in found}
+        return self._referrers[digest]
+
+    def _fetch(self, digest: str, _check: Callable[[], None]) -> _Found:
+        return self._read(self._source.resolve(digest))._replace(digest=digest)
+
+    def _read(self, manifest: Manifest) -> _Found:
+        """Return what is to be known of a manifest, which may be large, so that the rest of it can be forgotten."""
+        if isinstance(manifest, Index):
+            children = {entry.digest: entry.size for entry in manifest.manifests}
+            return _Found(manifest.digest, manifest.text, children, {}, frozenset())
+        if isinstance(manifest, ImageManifest):
+            blobs = (manifest.config, *manifest.layers)
+            return _Found(manifest.digest, manifest.text, {}, {blob.digest: blob.size for blob in blobs},
+                          frozenset(blob.digest for blob in blobs if is_foreign(blob)))
+        sizes = self._source._each_once(self._source.blob_size, manifest.blobs)
+        return _Found(manifest.digest, manifest.text, {}, sizes, frozenset())
+
+    def _add(self, found: _Found) -> None:
+        """Take note of a manifest."""
+        self._children[found.digest] = found.children
+        self._blobs.update(found.blobs)
+        self._optional |= found.optional
+        self._count(len(found.children), len(found.text))
+        if self._kept + len(found.text) <= KEPT:
+            self._kept += len(found.text)
+            self._texts[found.digest] = found.text
+
+    def _count(self, entries: int, size: int) -> None:
+        self._entries += entries
+        self._bytes += size
+        if self._entries > MOST_ENTRIES or self._bytes > MOST_BYTES or len(self._blobs) > MOST_BLOBS:
+            raise DXFInvalidDocumentError(f'the alias leads to more than {MOST_ENTRIES} entries of indexes, '
+                                          f'{MOST_BLOBS} blobs or {MOST_BYTES} bytes of manifests')
 
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
@@ -110,7 +178,7 @@ class Copying:
                 found[digest] = size
             elif digest not in self._optional or self._source._stored_size(digest, size) is not None:
                 moved[digest] = size
-        return Copied(self._top.digest, moved, found)
+        return Copied(self._top[0], moved, found)
 
     # Moving it
 
@@ -118,10 +186,65 @@ class Copying:
         """Copy what the target lacks; at the end set the alias, and see that it is what it should be."""
         self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False,
                                 sizes=self.outcome.moved)
-        for manifest in self._manifests.values():
-            if manifest is not self._top:
-                self._target.set_manifest(manifest.digest, manifest.text)
-        self._target.set_manifest(self._alias, self._top.text)
+        top, text = self._top
+        unlisted: dict[str, list[dict[str, Any]]] = {}
+        size = 0
+        for digest in self._order():
+            if digest != top:
+                size += self._put(digest, unlisted)
+                if size > KEPT:
+                    self._list(unlisted)
+                    size = 0
+        self._list(unlisted)
+        self._target.set_manifest(self._alias, text)
         digest = self._target.manifest_digest(self._alias)
-        if digest != self._top.digest:
-            raise DXFDigestMismatchError(digest, self._top.digest)
+        if digest != top:
+            raise DXFDigestMismatchError(digest, top)
+
+    def _order(self) -> Iterator[str]:
+        """Yield the digests of the manifests: what an index names before it, what refers to one after it."""
+        done: set[str] = set()
+        pending = [(self._top[0], False)]
+        while pending:
+            digest, is_due = pending.pop()
+            if is_due:
+                yield digest
+            elif digest not in done:
+                done.add(digest)
+                pending += [(one, False) for one in reversed(self._referrers.get(digest, {}))]
+                pending.append((digest, True))
+                pending += [(one, False) for one in reversed(self._children[digest])]
+
+    def _put(self, digest: str, unlisted: dict[str, list[dict[str, Any]]]) -> int:
+        """Store a manifest in the target, and return its length."""
+        text = self._texts.get(digest)
+        if text is None:
+            text = self._source.resolve(digest).text
+        self._target._put_manifest(digest, encoded(text), {}, unlisted)
+        return len(text)
+
+    def _list(self, unlisted: dict[str, list[dict[str, Any]]]) -> None:
+        """List manifests under the referrers tags of their subjects, all of one subject at once."""
+        for subject, entries in unlisted.items():
+            self._target._list_under_tag(subject, entries)
+        unlisted.clear()
+
+
+def _size(entry: dict[str, Any]) -> int:
+    """Return the size that a descriptor declares; a large one for no size."""
+    size = entry.get('size')
+    return size if isinstance(size, int) and size >= 0 else BATCH
+
+
+def _batches(digests: list[str], sizes: dict[str, int], jobs: int) -> Iterator[list[str]]:
+    """Yield manifests that may be in memory at once."""
+    batch: list[str] = []
+    total = 0
+    for digest in digests:
+        if batch and (len(batch) == jobs or total + sizes[digest] > BATCH):
+            yield batch
+            batch, total = [], 0
+        batch.append(digest)
+        total += sizes[digest]
+    if batch:
+        yield batch

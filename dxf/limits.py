@@ -17,6 +17,10 @@ class Limits(NamedTuple):
     ``small_part`` is for sources of unknown length, which are kept in memory part by part, and for registries that take
     no larger one (GHCR). A blob of ``ranges`` bytes or more may be pulled over several connections, where one brings
     less than ``fast`` bytes a second.
+
+    ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
+    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to a
+    manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again.
     """
 
     retries: int = 4
@@ -32,6 +36,12 @@ class Limits(NamedTuple):
     error: int = 64 << 10
     page: int = 4 << 20
     pages: int = 10_000
+    names: int = 250_000
+    documents: int = 10_000
+    descriptors: int = 20_000
+    total: int = 32 << 20
+    referrers: int = 8 << 20
+    settle: float = 0.5
     part: int = 64 << 20
     small_part: int = 4 << 20
     ranges: int = 64 << 20

@@ -1,11 +1,14 @@
 """Referrers: manifests that refer to another one, by their ``subject``, and how a registry is asked for them.
 
-Registries of before OCI 1.1 know no referrers: there an index under a tag lists them, which clients keep.
+Registries older than OCI 1.1 do not list referrers. Clients list them there, in an index under a tag.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 """
 
-from collections.abc import Callable
-from typing import Any
+import random
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
 
 from requests import Response
 from requests.exceptions import HTTPError
@@ -13,11 +16,30 @@ from requests.exceptions import HTTPError
 from dxf import manifests
 from dxf.answers import expect, is_not_found, read_body
 from dxf.documents import Json, dump_json, load_object, member
-from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFConflictError, DXFInvalidDocumentError, DXFProtocolError
 from dxf.limits import Limits
-from dxf.listing import next_page
-from dxf.manifests import OCI_INDEX
-from dxf.names import check_digest
+from dxf.listing import pages
+from dxf.manifests import ACCEPT, OCI_INDEX, Index
+from dxf.names import check_digest, hash_bytes
+
+Entry = dict[str, Json]
+
+LOOKS = 20
+"""How often the index is read, at most, until an entry of ours stays in it."""
+
+WINDOWS = 4
+"""How long to wait before the index is read back, in times of what reading and writing it took."""
+
+
+class Tagged(NamedTuple):
+    """What a referrers tag names: the entries of its index, and the digest of the document itself, if there is one.
+
+    ``is_subject``: the document is the subject, so that the tag lists nothing.
+    """
+
+    entries: list[Entry]
+    digest: str | None
+    is_subject: bool = False
 
 
 def tag_of(digest: str) -> str:
@@ -26,49 +48,74 @@ def tag_of(digest: str) -> str:
 
 
 def listed(request: Callable[..., Response], base_request: Callable[..., Response], digest: str, limits: Limits
-           ) -> list[dict[str, Json]]:
+           ) -> list[Entry]:
     """Return the descriptors of the manifests that refer to another.
 
     :param request: makes a request of the repository, ``base_request`` one of a whole URL
     :param digest: the other's
     :raises DXFHTTPError: the registry refused
+    :raises DXFInvalidDocumentError: the response is no index
+    :raises DXFProtocolError: there are more than the limits allow, or the pages do not end
     """
+    first = f'referrers/{check_digest(digest)}'
+
+    def fetch(page: str) -> Response:
+        response = (request if page == first else base_request)('get', page, headers={'Accept': OCI_INDEX})
+        expect(response, HTTPStatus.OK)
+        return response
+    found: list[Entry] = []
+    size = 0
     try:
-        response = request('get', f'referrers/{check_digest(digest)}', headers={'Accept': OCI_INDEX})
+        for body in pages(fetch, first, limits):
+            found += descriptors(body)
+            size += len(body)
+            if len(found) > limits.documents or size > limits.referrers:
+                raise DXFProtocolError(f'the registry lists more than {limits.documents} referrers of {digest}, '
+                                       f'or more than {limits.referrers} bytes of them')
+    except HTTPError as error:
+        if size or not is_not_found(error):
+            raise
+        return by_tag(request, digest, limits).entries
+    return found
+
+
+def by_tag(request: Callable[..., Response], subject: str, limits: Limits) -> Tagged:
+    """Return what the referrers tag of a manifest names; without entries where there is no such tag.
+
+    :raises DXFInvalidDocumentError: it names something else than an index in OCI's form
+    """
+    tag = tag_of(subject)
+    try:
+        # Every type, or distribution answers 404 for a manifest of another one, and the tag would seem to be free.
+        response = request('get', f'manifests/{tag}', headers={'Accept': ACCEPT})
     except HTTPError as error:
         if not is_not_found(error):
             raise
-        return by_tag(request, digest, limits)
-    found = []
-    for _ in range(limits.pages):
-        expect(response, 200)
-        found += descriptors(read_body(response, limits.page, limits))
-        page = next_page(response)
-        if page is None:
-            return found
-        response = base_request('get', page, headers={'Accept': OCI_INDEX})
-    raise DXFProtocolError('the pages of the listing do not end')
+        return Tagged([], None)
+    expect(response, HTTPStatus.OK)
+    body = read_body(response, limits.manifest, limits)
+    digest = hash_bytes(body)
+    load_object(body)  # bytes that are not UTF-8 are refused
+    stored = manifests.read(body.decode('utf-8'), response.headers.get('Content-Type'), verify=False)
+    if subject in (digest, stored.digest):  # that of schema 1 is the hash of what was signed
+        # GitLab's registry resolves the tag of a digest to the manifest of that digest.
+        return Tagged([], digest, True)
+    if not isinstance(stored, Index) or stored.media_type != OCI_INDEX:
+        raise DXFInvalidDocumentError(f'the tag {tag} is no index of referrers: it names an image, or a Docker list')
+    return Tagged(descriptors(body, exact=True), digest)
 
 
-def by_tag(request: Callable[..., Response], digest: str, limits: Limits, exact: bool = False
-           ) -> list[dict[str, Json]]:
-    """Return the descriptors in the index that lists them under a tag; none where there is none.
+def descriptors(body: bytes, exact: bool = False) -> list[Entry]:
+    """Return the descriptors in an index, each with a digest.
 
     :param exact: for an index that is written again; see :func:`dxf.documents.load_json`
+
+    :raises DXFInvalidDocumentError: it is no index, or has an entry that is no descriptor
     """
-    try:
-        response = request('get', f'manifests/{tag_of(digest)}', headers={'Accept': OCI_INDEX})
-    except HTTPError as error:
-        if not is_not_found(error):
-            raise
+    document = load_object(body, exact=exact)
+    if 'manifests' in document and document['manifests'] is None:  # an empty list, as Go may write it
         return []
-    expect(response, 200)
-    return descriptors(read_body(response, limits.manifest, limits), exact)
-
-
-def descriptors(body: bytes, exact: bool = False) -> list[dict[str, Json]]:
-    """Return the descriptors in an index, each with a digest."""
-    entries = member(load_object(body, exact=exact), 'manifests', list)
+    entries = member(document, 'manifests', list)
     for entry in entries:
         if not isinstance(entry, dict):
             raise DXFInvalidDocumentError('invalid index: manifests has something that is no descriptor')
@@ -76,18 +123,81 @@ def descriptors(body: bytes, exact: bool = False) -> list[dict[str, Json]]:
     return list(entries)
 
 
-def with_referrer(entries: list[dict[str, Any]], text: str, limit: int) -> str | None:
-    """Return the index that lists one manifest more; ``None`` if it is listed already.
+class ReferrersTag:
+    """The tag under which clients list the referrers of a manifest, where the registry does not.
 
-    :param entries: what :func:`by_tag` returned, exact
-    :param limit: the most bytes that are read of the index
+    :param read: returns what the tag names now
+    :param write: stores the text of an index under the tag, with the headers of a condition;
+        raises :class:`DXFConflictError` where the condition does not hold
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+    """
+
+    def __init__(self, subject: str, read: Callable[[], Tagged], write: Callable[[str, dict[str, str]], object],
+                 limits: Limits) -> None:
+        self._subject = subject
+        self._read = read
+        self._write = write
+        self._limits = limits
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add entries, and keep those that are there.
+
+        Most registries ignore conditions, so that two writers who have read the same index replace each other's.
+        Each therefore reads it back, after a wait that is longer than reading and writing takes, and writes again
+        where its entries are missing. It is done when they are there and the index has not changed while it waited:
+        as long as it changes, one who had read an older index may be about to write.
+
+        :raises DXFProtocolError: the entries do not stay there
+        """
+        refused: Tagged | None = None
+        latest: str | None = None
+        for number in range(LOOKS):
+            begun = time.monotonic()
+            tagged = self._read()
+            present = {entry['digest'] for entry in tagged.entries}
+            missing = [entry for entry in entries if entry['digest'] not in present]
+            if not missing and (number in (0, LOOKS - 1) or tagged.digest == latest):
+                return
+            if number == LOOKS - 1 or number and tagged.is_subject:
+                break
+            latest = tagged.digest
+            if missing:
+                text = index_of([*tagged.entries, *missing], self._limits.manifest)
+                try:
+                    # A server that refuses the same index twice means something else by conditions.
+                    self._write(text, {} if refused == tagged else _condition(tagged))
+                    latest = hash_bytes(text.encode('utf-8'))
+                except DXFConflictError:  # another writer was faster
+                    refused = tagged
+            self._wait(number, time.monotonic() - begun)
+        raise DXFProtocolError(f'the manifest is stored, but the tag {tag_of(self._subject)} does not list it: ' + (
+            'the registry takes the tag for the digest' if tagged.is_subject else
+            'others write it at the same time; try again'))
+
+    def _wait(self, number: int, window: float) -> None:
+        """Sleep until others who had read the index have written theirs; longer each time, and by chance.
+
+        :param number: of waits before this one
+        :param window: seconds from our reading to the end of our writing
+        """
+        shortest = max(self._limits.settle, WINDOWS * window)
+        time.sleep(min(shortest * random.uniform(1, 1.5 + number), max(shortest, self._limits.longest_backoff)))
+
+
+def _condition(tagged: Tagged) -> dict[str, str]:
+    """Return the headers by which registries that heed them refuse to replace an index that we have not read."""
+    return {'If-None-Match': '*'} if tagged.digest is None else {'If-Match': f'"{tagged.digest}"'}
+
+
+def index_of(entries: list[Entry], limit: int) -> str:
+    """Return the text of an index of referrers.
+
+    :param limit: the most bytes that are read of it
     :raises DXFInvalidDocumentError: it would be too large to be read back
     """
-    new = manifests.referrer(text)
-    if any(entry['digest'] == new['digest'] for entry in entries):
-        return None
     try:
-        return dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [*entries, new]}, limit)
+        return dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': entries}, limit)
     except DXFInvalidDocumentError as error:
-        raise DXFInvalidDocumentError(f'{new["digest"]} is stored, but the list of what refers to its subject cannot '
-                                      f'take it: {error}') from None
+        raise DXFInvalidDocumentError(f'{entries[-1]["digest"]} is stored, but the list of what refers to its subject '
+                                      f'cannot take it: {error}') from None

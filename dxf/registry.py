@@ -278,7 +278,7 @@ class DXFBase:
         if batch_size is not None:
             path = f'{path}?n={int(batch_size)}'
         names = PaginatingResponse(fetch, path, key, check, self._limits)
-        return names if iterate else list(names)
+        return names if iterate else names.all()
 
     def api_version_check(self) -> tuple[str, Response]:
         """Ask ``/v2/``: does the registry speak the protocol, and take the credentials.

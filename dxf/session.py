@@ -160,16 +160,26 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
                    response.status_code, sent, to_come, time.monotonic() - begun)
 
 
-def resolve(response: Response, location: str, lift: bool = False) -> str:
-    """Return the URL that a Location or Link of ``response`` names.
+def absolute_url(response: Response, location: str) -> str:
+    """Return the URL that a Location or Link of ``response`` names, absolute.
 
-    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
-    :raises DXFProtocolError: it leads from https to http, or is no address to follow
+    :raises DXFProtocolError: it is no URL of http or https, or has a user name
     """
     url = ''
     if _UNFIT.search(location) is None:
         with suppress(ValueError):  # its text would quote the address
             url = urljoin(response.url, location)
+    split_url(url)
+    return url
+
+
+def resolve(response: Response, location: str, lift: bool = False) -> str:
+    """Return the URL that a Location of ``response`` names.
+
+    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
+    :raises DXFProtocolError: it leads from https to http, or is no address to follow
+    """
+    url = absolute_url(response, location)
     scheme, host, _ = origin_of(response.url)
     parts = split_url(url)
     if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:

@@ -18,15 +18,15 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'sinks',
-         'special_files', 'files', 'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage',
-         'certificates', 'proxies', 'redaction', 'connections', 'answers', 'layout_manifests', 'layout_adapter',
-         'auth', 'credential_helpers', 'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies',
-         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'batch', 'verification', 'download', 'blob_lookup',
-         'pulling', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client',
-         'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'operands',
-         'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'main',
-         '__main__')
+ORDER = ('version', 'exceptions', 'names', 'documents', 'limits', 'schema1', 'manifests', 'images', 'locking',
+         'sinks', 'special_files', 'files', 'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout',
+         'garbage', 'certificates', 'proxies', 'redaction', 'connections', 'answers', 'layout_manifests',
+         'layout_adapter', 'auth', 'credential_helpers', 'credential_files', 'credentials', 'session', 'callbacks',
+         'source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'batch', 'verification',
+         'download', 'blob_lookup', 'pulling', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file',
+         'referrers', 'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console',
+         'progress', 'job', 'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage',
+         'completion', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',

@@ -9,6 +9,7 @@ import pytest
 
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
+from dxf.main import doit
 
 from .scripted_registry import Answer, Request, ScriptedRegistry
 
@@ -92,3 +93,27 @@ def test_a_manifest_under_the_type_of_an_index_is_refused(server: ScriptedRegist
     lie(server, headers={'Content-Type': INDEX})
     with pytest.raises(DXFInvalidDocumentError, match='contradicts'):
         client.get_manifest('index')
+
+
+NO_DIGESTS = ['', 'x', 'sha256:', 'sha256:\x1b[2J', f'sha256:{"A" * 64}', f'sha512:{"a" * 128}', f'{TRUE_DIGEST},x',
+              TRUE_DIGEST.removeprefix('sha256:')]
+
+
+@pytest.mark.parametrize('header', NO_DIGESTS)
+def test_a_digest_header_that_is_no_digest_is_not_printed(server: ScriptedRegistry, client: DXF,
+                                                          capfd: pytest.CaptureFixture[str], header: str) -> None:
+    answer = Answer(200, {'Content-Type': OCI, 'Docker-Content-Digest': header}, TRUE)
+    server.hook = lambda request: answer if request.method == 'HEAD' else None
+    assert client.head_manifest_and_response('image')[0] is None
+    assert client.manifest_digest('image') == TRUE_DIGEST  # by the content
+    assert doit(['get-manifest-digest', REPO, 'image'], {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}) == 0
+    assert capfd.readouterr().out == f'{TRUE_DIGEST}\n'
+
+
+def test_a_digest_header_that_contradicts_the_digest_asked_for_is_an_error(server: ScriptedRegistry, client: DXF
+                                                                           ) -> None:
+    answer = Answer(200, {'Content-Type': OCI, 'Docker-Content-Digest': hash_bytes(FALSE)}, TRUE)
+    server.hook = lambda request: answer if request.method == 'HEAD' else None
+    for ask in (client.head_manifest_and_response, client.manifest_digest):
+        with pytest.raises(DXFDigestMismatchError):
+            ask(TRUE_DIGEST)

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dxf.faults import line_of, status_of
 
 from .certificates import Certificates
 from .places import Place
+from .processes import Runner
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
 from .traffic import Traffic
 
@@ -67,6 +69,16 @@ def test_a_batch_size_is_asked_for_and_all_names_come(server: ScriptedRegistry, 
     '<{path}?last=b>; title="x"; rel="next"',
     '<{path}?last=x>; rel="first", <{path}?last=b>; rel="next"',
     '<{path}?next_page=a%2Fb%3D%3D&last=b>; rel="next"',    # as Quay does
+    '<{path};jsessionid=4F8C?last=b>; rel="next"',          # as servlet containers do
+    '<{path}?last=b>; Rel="Next"',
+    '<{path}?last=b>; rel="next last"',
+    '<{path}?last=b>; rel="x:y\tnext"',
+    '<{path}?last=b>; title="a=b; c, <d>"; rel="next"',
+    '<{path}?last=b>; title="a \\"quoted\\" word; rel=x"; rel="next"',
+    '<{path}?last=b>; rel="next"; rel="prev"',              # the first counts
+    ' <{path}?last=b> ;\trel = "next" ; , ',
+    '<{path}?last=b>;;rel=next',
+    '<{path}?last=b>; rel=next; hreflang=a; type=text/html',
 ])
 def test_a_link_leads_to_the_next_page_however_it_is_written(server: ScriptedRegistry, client: DXF,
                                                              form: str) -> None:
@@ -77,11 +89,65 @@ def test_a_link_leads_to_the_next_page_however_it_is_written(server: ScriptedReg
     assert server.requests[1].parameter('next_page') in (None, 'a/b==')
 
 
-@pytest.mark.parametrize('link', ['', '<x>; rel="prev"', 'rel="next"', '<x>', '; ; ;', '<>; rel="x"'])
+@pytest.mark.parametrize('link', ['', '<x>; rel="prev"', '<x>; rel=first, <y>; rel=last', '<>; rel="x"', ' , ,'])
 def test_without_a_link_to_a_next_page_the_listing_ends(server: ScriptedRegistry, client: DXF, link: str) -> None:
     server.script('GET', TAGS, [page(['a'], link)])
     assert client.list_aliases() == ['a']
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize('link', [
+    'rel="next"', '<x>', '; ; ;', '<x', 'x; rel="next"', '<x> rel="next"', '<x>; rel="next', '<x>; rel=',
+    '<x>; rel="prev" <y>; rel="next"', f'<{TAGS}?last=a>; rel="next", <{TAGS}?last=b>; rel="next"',
+])
+def test_a_link_that_cannot_be_read_is_an_error_and_not_the_end(server: ScriptedRegistry, client: DXF, link: str
+                                                                ) -> None:
+    server.script('GET', TAGS, [page(['a'], link)])
+    with pytest.raises(DXFProtocolError):
+        client.list_aliases()
+    assert len(server.requests) == 1
+
+
+UNUSUAL = ('<{path}?last=b>; Rel="next"', '<{path};jsessionid=1?last=b>; rel="next"',
+           '<{path}?last=b>; rel="next last"', '<{path}?last=b>; title="a=b"; rel="next"',
+           '<http://inner.example/x?last=b>; rel=next')
+"""Links in which a next page was lost."""
+
+
+@pytest.mark.parametrize('link', [*UNUSUAL, '<x>; rel="next', '<http://inner.example/x>; rel="next"'])
+@pytest.mark.parametrize('command', [['list-aliases', 'fred/a'], ['list-aliases', 'fred/a', '--sort'],
+                                     ['copy', 'fred/a', '--all', '--to-repo', '']], ids=' '.join)
+def test_no_command_handles_a_part_of_the_aliases_and_ends_well(server: ScriptedRegistry, tmp_path: Path, link: str,
+                                                                command: list[str]) -> None:
+    client = DXF(server.host, 'fred/a', insecure=True)
+    for alias in 'abc':
+        client.set_alias(alias, client.push_blob(data=alias.encode()))
+    server.hook = lambda request: None if request.path != TAGS else \
+        page(['c']) if request.parameter('last') == 'b' else page(['a', 'b'], link.format(path=TAGS))
+    target = f'oci:{tmp_path / "target"}'
+    is_copy = command[0] == 'copy'
+    ran = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *(['--to', target] if is_copy else []))
+    ran.insist(0 if link in UNUSUAL else 1)
+    if link in UNUSUAL:
+        assert len(ran.out.split()) == 3
+        assert not is_copy or sorted(DXF(target, '').list_aliases()) == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('body', [b'{}', b'{"errors": [{"code": "DENIED"}]}', b'{"names": ["a"]}'])
+@pytest.mark.parametrize('command', [['list-aliases', 'fred/a'], ['list-repos'], ['copy', 'fred/a', '--all']],
+                         ids=lambda args: args[0])
+def test_a_page_that_is_no_listing_is_one_line_and_a_failure(server: ScriptedRegistry, tmp_path: Path, body: bytes,
+                                                             command: list[str]) -> None:
+    server.hook = lambda request: Answer(body=body)
+    to = ['--to', f'oci:{tmp_path / "target"}'] if command[0] == 'copy' else []
+    Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *to).insist(1)
+
+
+def test_several_link_headers_are_read_as_one(server: ScriptedRegistry, client: DXF) -> None:
+    # Answer's headers are a mapping: the second line is in the value of another header.
+    first = page(['a'], f'<{TAGS}?n=1>; rel="first"\r\nLink: <{TAGS}?last=a>; rel="next"')
+    server.script('GET', TAGS, [first, page(['b'])])
+    assert client.list_aliases() == ['a', 'b']
 
 
 def test_fewer_names_than_asked_for_are_not_the_end(server: ScriptedRegistry, client: DXF) -> None:
@@ -97,9 +163,9 @@ def test_more_names_than_asked_for_are_all_taken(server: ScriptedRegistry, clien
     assert client.list_aliases(1) == list('abc')
 
 
-@pytest.mark.parametrize('body', [b'{"name": "fred/a", "tags": null}', b'{"tags": []}', b'{}', b'{"name": "fred/a"}'])
-def test_a_listing_without_names_is_empty(server: ScriptedRegistry, client: DXF, body: bytes) -> None:
-    server.hook = lambda request: Answer(body=body)
+@pytest.mark.parametrize('names', [b'null', b'[]'])
+def test_a_listing_without_names_is_empty(server: ScriptedRegistry, client: DXF, names: bytes) -> None:
+    server.hook = lambda request: Answer(body=b'{"name": "fred/a", "tags": %b, "repositories": %b}' % (names, names))
     assert client.list_aliases() == []
     assert not list(client.list_aliases(iterate=True))
     assert client.list_repos() == []
@@ -143,30 +209,43 @@ def test_only_json_is_accepted(server: ScriptedRegistry, client: DXF) -> None:
 
 # Pages that lead astray
 
-@pytest.mark.parametrize('link', [
-    'http://127.0.0.1:{port}{path}?last=a',     # another name is another origin
-    'http://localhost:1{path}?last=a',
-    'http://evil.example{path}?last=a',
-    '//evil.example{path}?last=a',
-    'https://{host}{path}?last=a',
-    'http://fred:secret@{host}{path}?last=a',
-    'ftp://{host}{path}?last=a',
-    '/v2/fred/b/tags/list?last=a',              # another listing
+ELSEWHERE = (
+    'http://127.0.0.1:{port}{path}',    # another name is another origin
+    'http://localhost:1{path}',
+    'http://evil.example{path}',
+    '//evil.example{path}',
+    'https://{host}{path}',
+    '/v2/fred/b/tags/list',             # another listing
     '/v2/_catalog',
     '/v2/fred/a/blobs/uploads/',
     '{path}/../../../b/tags/list',
-    '{path}/?last=a',
+    '{path}/',
+    '/registry{path}',                  # behind a proxy that rewrites paths
     '/',
-    'http://[',
-    'http://{host}:99999{path}',
+)
+"""Addresses of other listings than the one that is read."""
+
+
+def first_link(server: ScriptedRegistry, link: str) -> str:
+    """Script a first page that links to an address, and return that address."""
+    target = link.format(host=server.host, port=server.host.partition(':')[2], path=TAGS)
+    server.script('GET', TAGS, [page(['a'], f'<{target}>; rel="next"')])
+    return target
+
+
+@pytest.mark.parametrize('link', [
+    *ELSEWHERE, *(f'{link}?n=2&token=x' for link in ELSEWHERE), '/?last=', '/?last=a&last=b', '/?last=%ff',
+    'http://fred:secret@{host}{path}?last=a',
+    'ftp://{host}{path}?last=a',
+    'http://[?last=a',
+    'http://{host}:99999{path}?last=a',
     '{path}?last=a\x01',
     '{path}?last=a b',
 ])
 def test_a_link_to_anywhere_else_is_refused(server: ScriptedRegistry, client: DXF, traffic: Traffic,
                                             link: str) -> None:
     client.token = 's3cret'
-    target = link.format(host=server.host, port=server.host.partition(':')[2], path=TAGS)
-    server.script('GET', TAGS, [page(['a'], f'<{target}>; rel="next"')])
+    first_link(server, link)
     names = iter(client.list_aliases(iterate=True))
     assert next(names) == 'a'
     with pytest.raises(DXFProtocolError) as caught:
@@ -176,19 +255,30 @@ def test_a_link_to_anywhere_else_is_refused(server: ScriptedRegistry, client: DX
     assert len(server.requests) == 1
 
 
-def test_a_link_from_https_to_http_is_lifted_to_https_on_the_same_host_alone(certificates: Certificates,
-                                                                             server: ScriptedRegistry) -> None:
+@pytest.mark.parametrize('link', ELSEWHERE)
+@pytest.mark.parametrize('query, asked', [
+    ('last=b', 'last=b'), ('n=2&last=b%2Fc&token=x', 'n=2&last=b%2Fc'), ('last=b&n=x', 'last=b'),
+])
+def test_of_a_link_to_anywhere_else_last_and_n_are_asked_for_in_the_listing_itself(
+        server: ScriptedRegistry, client: DXF, traffic: Traffic, link: str, query: str, asked: str) -> None:
+    first_link(server, f'{link}?{query}')
+    server.script('GET', TAGS, [page(['c'])])
+    assert client.list_aliases() == ['a', 'c']
+    assert [request.target for request in server.requests] == [TAGS, f'{TAGS}?{asked}']
+    assert traffic.connections == [server.host]
+
+
+def test_the_next_page_is_asked_for_by_https_and_of_the_registry_itself(certificates: Certificates,
+                                                                         server: ScriptedRegistry) -> None:
+    elsewhere = f'http://{server.host.replace("localhost", "127.0.0.1")}{TAGS}'
     with ScriptedRegistry(certificates) as secure:
-        def list_all() -> object:
-            return DXF(secure.host, 'fred/a', tlsverify=certificates.ca).list_aliases()
-        pages = [page(['a'], f'<http://{secure.host}{TAGS}?last=a>; rel="next"'), page(['b'])]
-        secure.script('GET', TAGS, pages)
-        assert list_all() == ['a', 'b']
-        elsewhere = f'http://{server.host.replace("localhost", "127.0.0.1")}{TAGS}'
-        secure.script('GET', TAGS, [page(['a'], f'<{elsewhere}>; rel="next"')])
-        with pytest.raises(DXFProtocolError):
-            list_all()
-        assert len(secure.requests) == 3 and not server.requests
+        for link, query in ((f'http://{secure.host}{TAGS}?next_page=a', 'next_page=a'),  # behind a proxy for TLS
+                            (f'{elsewhere}?last=a&next_page=a', 'last=a')):
+            secure.requests.clear()
+            secure.script('GET', TAGS, [page(['a'], f'<{link}>; rel="next"'), page(['b'])])
+            assert DXF(secure.host, 'fred/a', tlsverify=certificates.ca).list_aliases() == ['a', 'b']
+            assert [request.query for request in secure.requests] == ['', query]
+        assert not server.requests
 
 
 @pytest.mark.parametrize('query', ['', '?n=2'])
@@ -244,11 +334,22 @@ def test_a_repository_that_breaks_the_grammar_is_refused(server: ScriptedRegistr
     b'', b'x', b'[]', b'null', b'{"tags": {}}', b'{"tags": "a"}', b'{"tags": 1}', b'{"tags": [1]}', b'{"tags": [null]}',
     b'{"tags": [["a"]]}', b'{"tags": ["a"], "tags": ["b"]}', b'{"tags": ["a"]', b'\xff', b'{"tags": NaN}',
     b'{"tags": ' + b'[' * 100_000, b'{"tags": [' + b'1' * 5000 + b']}',
+    b'{}', b'{"name": "fred/a"}', b'{"Tags": ["a"]}', b'{"tags": false}', b'{"tags": ""}',
+    b'{"errors": [{"code": "UNAUTHORIZED"}]}', b'<html>',
 ])
 def test_what_is_no_listing_is_refused(server: ScriptedRegistry, client: DXF, body: bytes) -> None:
-    server.hook = lambda request: Answer(body=body)
-    with pytest.raises(DXFInvalidDocumentError):
-        client.list_aliases()
+    server.hook = lambda request: Answer(body=body if request.path == TAGS else body.replace(b'tags', b'repositories'))
+    for ask in (client.list_aliases, client.list_repos):
+        with pytest.raises(DXFInvalidDocumentError) as caught:
+            ask()
+        assert line_of(caught.value).isprintable()
+
+
+def test_a_list_has_a_limit_and_an_iteration_has_none(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, 'fred/a', insecure=True, limits=Limits(names=6))
+    with pytest.raises(DXFProtocolError, match='more than 6 names, too many for a list'):
+        client.list_aliases(2)
+    assert list(client.list_aliases(2, iterate=True)) == list('abcdefg')
 
 
 def test_a_page_has_a_limit(server: ScriptedRegistry) -> None:

@@ -157,6 +157,8 @@ def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> Non
         'retries': 4, 'backoff': 0.5, 'longest_backoff': 8, 'longest_retry_after': 60, 'longest_waiting': 300,
         'stall_seconds': 60, 'stall_bytes': 16 << 10, 'redirects': 5, 'manifest': 4 << 20, 'token': 128 << 10,
         'error': 64 << 10, 'page': 4 << 20, 'pages': 10_000,
+        'names': 250_000, 'documents': 10_000, 'descriptors': 20_000, 'total': 32 << 20, 'referrers': 8 << 20,
+        'settle': 0.5,
         'part': 64 << 20, 'small_part': 4 << 20, 'ranges': 64 << 20, 'fast': 100 << 20}
     for name, value in Limits()._asdict().items():
         limits = Limits()._replace(**{name: value + 1})
