@@ -19,7 +19,7 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
+         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout_index', 'layout_names', 'layout', 'reachability', 'garbage', 'certificates', 'proxies',
          'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
          'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
          'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
