@@ -341,7 +341,8 @@ class DXF(BlobStore):
         :param batch_size: names to ask for at a time; ``None`` for what the registry gives by itself
         :param iterate: return an iterable that fetches page by page, in place of a list
         """
-        return self._list('tags/list', 'tags', partial(check_alias_at, self._host), batch_size, iterate, self._tags_page)
+        check = partial(check_alias_at, self._host)
+        return self._list('tags/list', 'tags', check, batch_size, iterate, self._tags_page)
 
     def _tags_page(self, path: str) -> Response:
         return self._page(path, self._request if path.startswith('tags/') else self._base_request)

@@ -35,6 +35,27 @@ def encoded(text: str) -> bytes:
         raise DXFInvalidDocumentError('invalid document: not UTF-8') from None
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def load_part(text: str, start: int) -> tuple[Json, int] | None:
+    """Parse the JSON value that begins at an offset of a text, as strictly as :func:`load_json`.
+
+    :return: the value, and the offset of its end; ``None`` where it breaks off or is no JSON
+    :raises DXFInvalidDocumentError: it repeats a key, nests too deep, or holds a number too long
+    """
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError:
+        return None
+    except DXFInvalidDocumentError:
+        raise
+    except RecursionError:
+        raise DXFInvalidDocumentError('invalid JSON: nested too deep') from None
+    except ValueError:
+        raise DXFInvalidDocumentError('invalid JSON: a number too long') from None
+
+
 def load_json(text: str | bytes) -> Json:
     """Parse JSON from a stranger.
 
@@ -43,7 +64,7 @@ def load_json(text: str | bytes) -> Json:
     """
     try:
         text = (text if isinstance(text, bytes) else encoded(text)).decode('utf-8')
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return _DECODER.decode(text)
     except DXFInvalidDocumentError:
         raise
     except RecursionError:

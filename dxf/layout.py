@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import chain
 
-from dxf.documents import Json, load_json, load_object
+from dxf.documents import Json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, hash_regular, make_folders, open_regular, sync_folder
 from dxf.layout_index import ENTRIES, entries_in, write_index
@@ -297,8 +297,7 @@ class Layout:
             return
         try:
             with open_regular(self.path(INDEX)) as file:
-                for text in entries_in(file, fields):
-                    yield load_json(text), text
+                yield from entries_in(file, fields)
         except DXFInvalidDocumentError as error:
             raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
 

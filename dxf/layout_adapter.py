@@ -30,8 +30,8 @@ from dxf.manifests import OCI_INDEX, OCTET_STREAM
 from dxf.names import FOLDER, check_digest, check_reference_at, check_repository, is_sha256
 
 _REPOSITORY = r'(?:(?P<repository>.*)/)?'
-MOST_LISTED = 1 << 20
-"""Maximum number of characters of the names in one page of a listing: clients read pages of a few MiB."""
+MOST_LISTED = 3 << 20
+"""Maximum number of characters of the names in one page of a listing: dxf reads pages of 4 MiB."""
 
 _DIGEST = r'(?P<name>sha256:[a-f0-9]{64})'
 _RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
@@ -380,16 +380,17 @@ def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json]
     names = {name_of(entry) for entry in entries}
     if len(names) > 1:
         raise_ambiguous(alias, entries)
+    layout_manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
     return None, lambda entry: entry in entries if names == {None} else name_of(entry) in names
 
 
 def _fitting(names: list[str]) -> int:
     """Return how many names fit into one page of a listing."""
     size = 0
-    for count, name in enumerate(names):
+    for number, name in enumerate(names):
         size += len(name) + 4
         if size > MOST_LISTED:
-            return count
+            return number
     return len(names)
 
 

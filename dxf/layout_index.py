@@ -5,12 +5,13 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#indexjs
 """
 
 import json
+import os
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from dxf.documents import load_json
+from dxf.documents import Json, load_json, load_part
 from dxf.exceptions import DXFInvalidDocumentError
 
 LONGEST = 64 << 20
@@ -19,19 +20,21 @@ LONGEST = 64 << 20
 MOST_ENTRIES = 250_000
 """Maximum number of its entries: their names are kept in memory, about 100 bytes each."""
 
-LONGEST_VALUE = 1 << 20
+LONGEST_VALUE = 512 << 10
 """Maximum size of one entry, or of another field. Parsed JSON takes up to 25 times the memory of its text."""
 
 ENTRIES = 'manifests'
 _PIECE = 64 << 10
 _SPACE = re.compile(r'[ \t\n\r]*')
-_DECODER = json.JSONDecoder()
+_COMMA = re.compile(r'[ \t\n\r]*,[ \t\n\r]*')
 
 
 class _Text:
     """JSON text that is read from a file as far as it is needed."""
 
     def __init__(self, file: BinaryIO) -> None:
+        if os.fstat(file.fileno()).st_size > LONGEST:
+            raise DXFInvalidDocumentError(f'larger than {LONGEST} bytes')
         self._file = file
         self._decode = getincrementaldecoder('utf-8')().decode
         self._text = ''
@@ -72,15 +75,15 @@ class _Text:
         self._start += 1
         return found
 
-    def value(self) -> str:
-        """Return the text of the next value; that it is strict JSON is checked by who parses it."""
+    def value(self) -> tuple[Json, str]:
+        """Return the next value, and its text."""
         self.peek()
         while True:
-            end = self._end()
-            if end is not None and (end < len(self._text) or self._is_whole):
-                text = self._text[self._start:end]
-                self._start = end
-                return text
+            found = load_part(self._text, self._start)
+            if found is not None and (found[1] < len(self._text) or self._is_whole):
+                text = self._text[self._start:found[1]]
+                self._start = found[1]
+                return found[0], text
             if self._is_whole:
                 load_json(self._text[self._start:])  # it tells what is wrong
                 raise DXFInvalidDocumentError('invalid JSON')
@@ -88,20 +91,17 @@ class _Text:
                 raise DXFInvalidDocumentError(f'invalid JSON, or a value of more than {LONGEST_VALUE} bytes')
             self._read(max(_PIECE, len(self._text) - self._start))
 
-    def _end(self) -> int | None:
-        """Return where the next value ends; ``None`` if that cannot be told from the text so far."""
-        try:
-            return _DECODER.raw_decode(self._text, self._start)[1]
-        except json.JSONDecodeError:
-            return None
-        except RecursionError:
-            raise DXFInvalidDocumentError('invalid JSON: nested too deep') from None
-        except ValueError:
-            raise DXFInvalidDocumentError('invalid JSON: a number too long') from None
+    def has_next(self) -> bool:
+        """Return whether another element of a list follows, and go on to it, or behind the list."""
+        comma = _COMMA.match(self._text, self._start)
+        if comma is not None and comma.end() < len(self._text):
+            self._start = comma.end()
+            return True
+        return self.take(',', ']') == ','
 
 
-def entries_in(file: BinaryIO, fields: dict[str, str] | None = None) -> Iterator[str]:
-    """Yield the texts of the entries of an index, in their order.
+def entries_in(file: BinaryIO, fields: dict[str, str]) -> Iterator[tuple[Json, str]]:
+    """Yield the entries of an index with their texts, in their order.
 
     The file is read to its end, so that what follows the last entry is checked too.
 
@@ -109,13 +109,11 @@ def entries_in(file: BinaryIO, fields: dict[str, str] | None = None) -> Iterator
     :raises DXFInvalidDocumentError: it is no index, or exceeds a limit
     """
     text = _Text(file)
-    fields = {} if fields is None else fields
     size = 0
     for name in _members(text):
         fields[name] = ''
         if name != ENTRIES:
-            fields[name] = text.value()
-            load_json(fields[name])
+            _, fields[name] = text.value()
             size += len(name) + len(fields[name])
             if size > LONGEST_VALUE:
                 raise DXFInvalidDocumentError(f'invalid index: fields of more than {LONGEST_VALUE} bytes')
@@ -132,7 +130,7 @@ def entries_in(file: BinaryIO, fields: dict[str, str] | None = None) -> Iterator
 def _members(text: _Text) -> Iterator[str]:
     """Yield the names of the members of an object; the caller reads each value before it asks for the next name."""
     if text.peek() != '{':
-        load_json(text.value())
+        text.value()
         raise DXFInvalidDocumentError('invalid JSON: not an object')
     text.take('{')
     if text.peek() == '}':
@@ -142,7 +140,7 @@ def _members(text: _Text) -> Iterator[str]:
     while True:
         if text.peek() != '"':
             text.take('"')
-        name = load_json(text.value())
+        name, _ = text.value()
         if name in seen:
             raise DXFInvalidDocumentError('invalid JSON: a key stands twice in one object')
         seen.add(name)
@@ -152,14 +150,14 @@ def _members(text: _Text) -> Iterator[str]:
             return
 
 
-def _elements(text: _Text) -> Iterator[str]:
+def _elements(text: _Text) -> Iterator[tuple[Json, str]]:
     text.take('[')
     if text.peek() == ']':
         text.take(']')
         return
     for _ in range(MOST_ENTRIES):
         yield text.value()
-        if text.take(',', ']') == ']':
+        if not text.has_next():
             return
     raise DXFInvalidDocumentError(f'invalid index: more than {MOST_ENTRIES} entries')
 

@@ -110,6 +110,30 @@ def _distinct(entries: list[Entry]) -> list[Entry]:
     return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
 
 
+def without_alias(layout: Layout, known: set[str]) -> list[str]:
+    """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
+
+    Referrers have no alias: their subject leads to them.
+
+    :param known: digests of manifests that something else leads to
+    """
+    found = []
+    for entry in layout.all_entries():
+        if not isinstance(entry, dict):
+            continue
+        if not is_usable(entry):
+            found.append(f'an entry of another kind, {(name_of(entry) or digest_of(entry) or "without a digest")!r}')
+        elif name_of(entry) is None and entry['digest'] not in known and not _has_subject(layout, entry['digest']):
+            found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+    return found
+
+
+def _has_subject(layout: Layout, digest: str) -> bool:
+    with suppress(DXFError, UnicodeDecodeError):
+        return manifests.subject_of((read_manifest(layout, digest) or b'').decode('utf-8')) is not None
+    return False
+
+
 # Several entries of one name: a layout has no index for them, so that it is made up, always the same
 
 def _index_of(layout: Layout, alias: str, entries: list[Entry]) -> bytes:

@@ -105,7 +105,8 @@ def listed(entries: Iterable[Entry]) -> list[str]:
         tag = short_name(name)
         if tag is not None:
             tags[tag] = tags.get(tag, 0) + 1
-    shown, broken = set(), set()
+    shown: set[str] = set()
+    broken: set[str] = set()
     for name in names:
         tag = None if is_tag(name) else short_name(name)
         if tag is not None and tag not in names and tags[tag] == 1:

@@ -17,7 +17,8 @@ from dxf.limits import READ_SIZE, Limits
 from dxf.names import check_digest, hash_bytes
 
 EMPTY = 'application/vnd.oci.empty.v1+json'
-"""What tools need not store: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md, "empty descriptor"."""
+"""The type of ``{}``, which tools need not store:
+https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor"""
 
 _OTHER_DIGEST = re.compile(r'[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}', re.ASCII)
 _ANY_DIGEST = re.compile(rb'sha256:[a-f0-9]{64}')
@@ -152,7 +153,8 @@ def _inner(document: Json) -> Iterator[tuple[Any, bool, bool]]:
         if isinstance(one, dict):
             if isinstance(one.get('digest'), str):
                 yield one, is_in_index, is_optional
-            pending += [(value, key == 'manifests', key == 'subject') for key, value in one.items() if key != 'digest']
+            pending += [(value, key == 'manifests', key == 'subject')
+                        for key, value in one.items() if key != 'digest']
         elif isinstance(one, list):
             pending += [(value, is_in_index, is_optional) for value in one]
         elif _digest(one) is not None:

@@ -39,7 +39,7 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('main', 'difflib'), ('main', 'completion'),
         ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
         ('commands', 'files'), ('registry', 'layout_adapter'),
-        ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
+        ('copy_commands', 'layout'), ('copy_commands', 'layout_manifests'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
         ('login_commands', 'credential_files'), ('job', 'credentials'),
         ('commands', 'inspection'), ('console', 'getpass'), ('file_commands', 'artifacts'),
         ('file_commands', 'artifact_manifest'), ('file_commands', 'unpacking')}
