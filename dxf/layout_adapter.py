@@ -156,9 +156,9 @@ class LayoutAdapter(BaseAdapter):
         try:
             if repository:
                 check_repository(repository)
-            return self._layouts.setdefault(repository, Layout(self._root, repository))
         except DXFInvalidNameError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'NAME_INVALID', str(error)) from None
+        return self._layouts.setdefault(repository, Layout(self._root, repository))
 
     def _version(self, _asked: _Asked) -> Response:
         return _response(HTTPStatus.OK, b'{}')
@@ -171,7 +171,7 @@ class LayoutAdapter(BaseAdapter):
 
     def _tags(self, asked: _Asked) -> Response:
         asked.check()
-        return self._page(asked, 'tags', asked.layout.names(), {'name': asked.repository})
+        return self._page(asked, 'tags', layout_manifests.aliases(asked.layout), {'name': asked.repository})
 
     def _page(self, asked: _Asked, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
         most, last = asked.query.get('n', ''), asked.query.get('last', '')

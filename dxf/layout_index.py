@@ -24,6 +24,8 @@ LONGEST_VALUE = 512 << 10
 """Maximum size of one entry, or of another field. Parsed JSON takes up to 25 times the memory of its text."""
 
 ENTRIES = 'manifests'
+_INSIDE_NUMBER = ('', '.', 'e', 'E')
+"""What may follow the beginning of a number, at the end of the text that has been read so far."""
 _PIECE = 64 << 10
 _SPACE = re.compile(r'[ \t\n\r]*')
 _COMMA = re.compile(r'[ \t\n\r]*,[ \t\n\r]*')
@@ -80,7 +82,7 @@ class _Text:
         self.peek()
         while True:
             found = load_part(self._text, self._start)
-            if found is not None and (found[1] < len(self._text) or self._is_whole):
+            if found is not None and (self._is_whole or self._text[found[1]:found[1] + 1] not in _INSIDE_NUMBER):
                 text = self._text[self._start:found[1]]
                 self._start = found[1]
                 return found[0], text

@@ -14,7 +14,7 @@ from dxf.exceptions import DXFError
 from dxf.files import open_regular
 from dxf.images import Manifest
 from dxf.layout import Layout, digest_of, is_usable
-from dxf.layout_names import NAME, Entry, name_of, raise_ambiguous, select
+from dxf.layout_names import NAME, SOLE, Entry, name_of, raise_ambiguous, select
 from dxf.limits import Limits
 from dxf.manifests import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
 from dxf.names import hash_bytes, is_sha256
@@ -108,6 +108,15 @@ def _found(layout: Layout, entry: Entry) -> Found | None:
 def _distinct(entries: list[Entry]) -> list[Entry]:
     """Return entries without those of an equal digest."""
     return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
+
+
+def aliases(layout: Layout) -> list[str]:
+    """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
+    names = layout.names()
+    for entry in layout.select(SOLE) if names == [SOLE] else []:
+        if name_of(entry) is None and _has_subject(layout, entry['digest']):
+            return []
+    return names
 
 
 def without_alias(layout: Layout, known: set[str]) -> list[str]:

@@ -257,6 +257,15 @@ def test_entries_of_one_name_that_no_platform_tells_apart_are_ambiguous(store: P
     assert client.get_alias(other.digest) == list(other.layers)
 
 
+def test_what_is_attached_is_no_alias_also_where_nothing_else_is_left(store: Place, client: DXF, tmp_path: Path
+                                                                      ) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    client._request('delete', 'manifests/a')
+    assert run(store, 'list-aliases', REPO).out == b''
+
+
 # What copy --all leaves out
 
 def test_copy_all_tells_what_a_registry_has_no_alias_for_and_copies_the_rest(
