@@ -124,7 +124,7 @@ class Layout:
 
     def _check_inner(self) -> None:
         """Insist that no repository is where a new layout here would have its own files."""
-        for name in RESERVED:
+        for name in filter(lambda name: os.path.isdir(self.path(name)), RESERVED):
             inner = next(repositories(self.path(name)), None)
             if inner is not None or os.path.exists(self.path(name, MARKER)):
                 raise DXFInvalidNameError(f'{self.path(name)} holds another repository: move that elsewhere, or choose '
