@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
@@ -22,7 +23,8 @@ from dxf.images import Image, Manifest
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
-from dxf.names import check_alias, check_digest, check_platform, check_reference, hash_bytes, is_digest, is_folder
+from dxf.names import (check_alias, check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes,
+                       is_digest, is_folder, is_sha256)
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -66,6 +68,16 @@ class DXF(BlobStore):
         dxf._schema = getattr(base, '_schema', dxf._schema)
         return dxf
 
+    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
+        """Make a request of the repository; an alias in a folder may be a full reference, with slashes."""
+        kind, slash, name = path.partition('/')
+        if kind == 'manifests' and is_folder(self._host):
+            path = kind + slash + quote(name, safe=':@')
+        return super()._request(method, path, **kwargs)
+
+    def _check_reference(self, reference: str) -> str:
+        return check_reference_at(self._host, reference)
+
     def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
         """Fetch a manifest.
 
@@ -73,11 +85,11 @@ class DXF(BlobStore):
         :return: its text as the registry keeps it, and the answer that carried it
         :raises DXFDigestMismatchError: it is not what its digest says
         """
-        path = f'manifests/{check_reference(alias)}'
+        path = f'manifests/{self._check_reference(alias)}'
         body, response = self._whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
                                      self._limits.manifest)
         text = _decode(body)
-        if is_digest(alias) and hash_bytes(body) != alias:
+        if is_sha256(alias) and hash_bytes(body) != alias:
             actual = manifests.read(text).digest  # of schema 1 the digest is that of what was signed
             if actual != alias:
                 raise DXFDigestMismatchError(actual, alias)
@@ -90,7 +102,7 @@ class DXF(BlobStore):
         :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
         :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
-        response = self._request('head', f'manifests/{check_reference(alias)}', headers={'Accept': ACCEPT})
+        response = self._request('head', f'manifests/{self._check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
         digest = digest_header(response)
         if is_digest(alias) and digest not in (None, alias):
@@ -246,7 +258,7 @@ class DXF(BlobStore):
         if if_absent and if_match is not None:
             raise ValueError('if_absent and if_match exclude each other')
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
-        current = self._current(check_alias(alias))
+        current = self._current(check_alias_at(self._host, alias))
         if current != if_match:
             raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
                                    f'the alias {alias} of {self._repo} names {current}')
@@ -271,7 +283,7 @@ class DXF(BlobStore):
         :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
             is added here, by the subject's digest; else it is listed under the referrers tag
         """
-        check_reference(alias)
+        self._check_reference(alias)
         stored = manifests.read(_decode(content), verify=False)
         if is_digest(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
@@ -412,7 +424,8 @@ class DXF(BlobStore):
         :param batch_size: names to ask for at a time; ``None`` for what the registry gives by itself
         :param iterate: return an iterable that fetches page by page, in place of a list
         """
-        return self._list('tags/list', 'tags', check_alias, batch_size, iterate, self._tags_page)
+        check = partial(check_alias_at, self._host)
+        return self._list('tags/list', 'tags', check, batch_size, iterate, self._tags_page)
 
     def _tags_page(self, path: str) -> Response:
         return self._page(path, self._request if path.startswith('tags/') else self._base_request)

@@ -201,7 +201,7 @@ def get_alias(job: Job) -> None:
 
 def del_alias(job: Job) -> None:
     """Delete aliases, and print the digests that they named."""
-    aliases = [operands.reference(operand) for operand in job.operands]
+    aliases = [operands.reference(operand, job.settings.host) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
             job.tell('blobs', repository.del_alias(alias), alias=alias)
@@ -235,7 +235,7 @@ def get_digest(job: Job) -> None:
 
 def get_manifest(job: Job) -> None:
     """Print the manifests of aliases as they are stored."""
-    aliases = [operands.reference(operand) for operand in job.operands]
+    aliases = [operands.reference(operand, job.settings.host) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
             manifest = repository.get_manifest(alias, job.settings.platform)
@@ -247,7 +247,7 @@ def get_manifest(job: Job) -> None:
 
 def get_manifest_digest(job: Job) -> None:
     """Print the digests of the manifests that aliases name, each by one request without a body."""
-    aliases = [operands.alias(operand) for operand in job.operands]
+    aliases = [operands.named(operand, job.settings.host) for operand in job.operands]
     with job.registry() as repository:
         for alias in aliases:
             job.tell('digest', repository.manifest_digest(alias), alias=alias)
@@ -256,7 +256,7 @@ def get_manifest_digest(job: Job) -> None:
 def inspect(job: Job) -> None:
     """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
     from dxf import inspection
-    alias = operands.reference(job.operands[0])
+    alias = operands.reference(job.operands[0], job.settings.host)
     with job.registry() as repository:
         found = inspection.inspect(repository, alias, job.settings.platform)
     if job.options['json']:
@@ -270,7 +270,7 @@ def verify(job: Job) -> None:
     """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
     from dxf import inspection
     *given, last = job.operands
-    alias = operands.alias(last.removeprefix('@'))
+    alias = operands.named(last.removeprefix('@'), job.settings.host)
     files = [operands.file(operand) for operand in given]
     with job.registry() as repository:
         differences = inspection.differences(repository, alias, files, job.settings.platform)

@@ -1,11 +1,13 @@
 """Commands that are about whole repositories: one function a subcommand."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dxf
 from dxf import operands
+from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
 from dxf.job import Job, UsageError
-from dxf.names import FOLDER, check_registry, is_folder
+from dxf.names import FOLDER, check_alias_at, check_registry, is_folder
 from dxf.progress import progress
 from dxf.settings import OTHER, read_other_settings, uses_own
 
@@ -13,7 +15,7 @@ from dxf.settings import OTHER, read_other_settings, uses_own
 def copy(job: Job) -> None:
     """Copy aliases, and all that they lead to, to another registry; print the digests of their manifests."""
     options = job.options
-    aliases = [operands.alias(operand) for operand in job.operands]
+    aliases = [operands.named(operand, job.settings.host) for operand in job.operands]
     if options['all'] == bool(aliases):
         raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
                          'too many arguments: --all is for all aliases')
@@ -21,26 +23,79 @@ def copy(job: Job) -> None:
         raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     if options['to_alias'] is not None and len(aliases) != 1:
         raise UsageError('--to-alias is for one alias')
-    to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'])
+    to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'], options['to'])
     platform = None if options['platform'] is None else operands.platform_of(options['platform'])
-    settings = read_other_settings(job.environ, options['to'])
-    repository = str(job.repository if options['to_repo'] is None else options['to_repo'])
-    operands.repository(repository, settings.host)
-    other = job._replace(settings=settings, repository=repository, actions=('pull', 'push'),
-                         prefix='DXF_' if uses_own(job.environ, options['to']) else OTHER)
+    other = _target_of(job)
+    for alias in aliases if to_alias is None else []:
+        _check_target_alias(alias, other.settings.host)
+    left_out: list[str] = []
+    copied: set[str] = set()
     with job.registry() as source, other.registry() as target:
         seen: dict[str, int] = {}
-        for alias in aliases or source.list_aliases(iterate=True):
-            copying = dxf.Copying(source, target, alias, to_alias, platform, options['referrers'])
-            if options['dry_run']:
-                _tell_plan(job, copying.outcome, seen)
-            else:
-                with progress(job.settings.progress, sum(copying.outcome.moved.values())) as shown:
-                    copying.carry_out(shown)
-                job.tell('digest', copying.outcome.digest, alias=alias)
+        for alias in aliases or _all_aliases(source, left_out):
+            try:
+                copying = dxf.Copying(source, target, alias, to_alias, platform, options['referrers'])
+            except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
+                if not options['all']:
+                    raise
+                left_out.append(str(error))
+                continue
+            copied |= copying.manifests
+            _carry_out(job, copying, alias, seen)
     if options['dry_run']:
         total = sum(seen.values())
         job.tell('total', total if options['json'] else f'total {total}')
+    if options['all']:
+        _tell_left_out(job, left_out, copied)
+
+
+def _carry_out(job: Job, copying: Any, alias: str, seen: dict[str, int]) -> None:
+    """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take."""
+    if job.options['dry_run']:
+        _tell_plan(job, copying.outcome, seen)
+        return
+    with progress(job.settings.progress, sum(copying.outcome.moved.values())) as shown:
+        copying.carry_out(shown)
+    job.tell('digest', copying.outcome.digest, alias=alias)
+
+
+def _target_of(job: Job) -> Job:
+    """Return the job whose repository is the one to copy to."""
+    options = job.options
+    settings = read_other_settings(job.environ, options['to'])
+    repository = str(job.repository if options['to_repo'] is None else options['to_repo'])
+    operands.repository(repository, settings.host)
+    return job._replace(settings=settings, repository=repository, actions=('pull', 'push'),
+                        prefix='DXF_' if uses_own(job.environ, options['to']) else OTHER)
+
+
+def _check_target_alias(alias: str, host: str) -> None:
+    """Insist that the target can have an alias: a registry has no full references, and no digests."""
+    try:
+        check_alias_at(host, alias)
+    except DXFInvalidNameError as error:
+        raise UsageError(f'{error} there: --to-alias=ALIAS names it') from None
+
+
+def _all_aliases(source: Any, left_out: list[str]) -> Iterator[str]:
+    """Yield the aliases of a repository; a name that breaks the grammar comes last, and is added to ``left_out``."""
+    try:
+        yield from source.list_aliases(iterate=True)
+    except DXFInvalidNameError as error:
+        left_out.append(str(error))
+
+
+def _tell_left_out(job: Job, left_out: list[str], copied: set[str]) -> None:
+    """Raise the error that names what --all could not copy, if there is anything.
+
+    :param copied: the digests of the manifests that were copied
+    """
+    if is_folder(job.settings.host):
+        from dxf import layout, layout_manifests
+        folder = check_registry(job.settings.host).removeprefix(FOLDER)
+        left_out += layout_manifests.without_alias(layout.Layout(folder, job.repository or ''), copied)
+    if left_out:
+        raise DXFError(f'left out: {"; ".join(left_out)}')
 
 
 def _tell_plan(job: Job, outcome: Any, seen: dict[str, int]) -> None:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from dxf.client import DXF
 from dxf.documents import encoded
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
+from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.images import Manifest
 from dxf.jobs import all_of
 from dxf.manifests import ImageManifest, Index, is_foreign
-from dxf.names import check_alias, check_digest
+from dxf.names import check_alias_at, check_digest, check_reference_at
 
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
@@ -50,6 +50,7 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     What the target has is not sent again; the alias is set when all the rest is there, so that a copy that broke off
     can be repeated, and continues.
 
+    :param alias: an alias; in a folder also the full reference that another tool wrote, or a manifest's digest
     :param to_alias: its name in the target; ``None`` for the same
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias copy this platform's image alone
     :param referrers: copy the manifests that refer to any of these too: signatures, attestations and the like
@@ -80,6 +81,16 @@ class _Found(NamedTuple):
     optional: frozenset[str]
 
 
+def _alias_in(target: DXF, alias: str, to_alias: str | None) -> str:
+    """Return the alias that the target gets: a registry has no full references, and no digests."""
+    if to_alias is not None:
+        return check_alias_at(target._host, to_alias)
+    try:
+        return check_alias_at(target._host, alias)
+    except DXFInvalidNameError as error:
+        raise DXFInvalidNameError(f'{error}: name it in the target (--to-alias)') from None
+
+
 class Copying:
     """One alias that is to be copied; what that takes is found out when this is made.
 
@@ -92,7 +103,7 @@ class Copying:
                  platform: str | None = None, referrers: bool = False) -> None:
         self._source = source
         self._target = target
-        self._alias = check_alias(alias if to_alias is None else to_alias)
+        self._alias = _alias_in(target, alias, to_alias)
         self._with_referrers = referrers
         self._children: dict[str, dict[str, int]] = {}
         self._referrers: dict[str, dict[str, int]] = {}
@@ -100,10 +111,15 @@ class Copying:
         self._kept = self._bytes = self._entries = 0
         self._blobs: dict[str, int] = {}
         self._optional: set[str] = set()
-        top = source.resolve(check_alias(alias), platform)
+        top = source.resolve(check_reference_at(source._host, alias), platform)
         self._top = top.digest, top.text
         self._discover(self._read(top))
         self.outcome = self._compare()
+
+    @property
+    def manifests(self) -> set[str]:
+        """The digests of the manifests that the alias leads to."""
+        return set(self._children)
 
     # What there is
 

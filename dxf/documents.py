@@ -93,6 +93,30 @@ def is_utf_8(*texts: str | None) -> bool:
     return not any(_SURROGATE.search(text) for text in texts if text is not None)
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+
+
+def load_part(text: str, start: int) -> tuple[Json, int] | None:
+    """Parse the JSON value that begins at an offset of a text, as strictly as :func:`load_json`.
+
+    :return: the value, and the offset of its end; ``None`` where it breaks off or is no JSON
+    :raises DXFInvalidDocumentError: it repeats a key, nests too deep, or holds a number that does not fit
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+        if text.count('[', start, end) + text.count('{', start, end) > DEPTH:
+            _check_depth(value)
+        return value, end
+    except json.JSONDecodeError:
+        return None
+    except DXFInvalidDocumentError:
+        raise
+    except RecursionError:
+        raise DXFInvalidDocumentError('invalid JSON: nested too deep') from None
+    except ValueError:
+        raise DXFInvalidDocumentError('invalid JSON: a number too long') from None
+
+
 def load_json(text: str | bytes, limit: int | None = None, *, exact: bool = False) -> Json:
     """Parse JSON from an untrusted source.
 

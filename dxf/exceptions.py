@@ -18,6 +18,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    an answer that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
+    +-- DXFAmbiguousAliasError              an alias could mean several manifests of a folder
     +-- DXFConflictError                    an alias is not what the caller took it for
     +-- DXFCredentialsError                 a stored credential cannot be had
     +-- DXFMountFailed
@@ -160,6 +161,10 @@ class DXFProtocolError(DXFError):
 
 class DXFSourceError(DXFError):
     """What was to be uploaded changed on the way, or cannot be read a second time."""
+
+
+class DXFAmbiguousAliasError(DXFError):
+    """An alias could mean several manifests of a folder; the text lists them."""
 
 
 class DXFConflictError(DXFError):

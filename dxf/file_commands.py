@@ -27,7 +27,7 @@ def attach(job: Job) -> None:
     """Store files and folders that belong to an alias; print the digest of the manifest that says so."""
     from dxf import artifacts
     reference, *paths = job.operands
-    operands.reference(reference)
+    operands.reference(reference, job.settings.host)
     if job.options['type'] is None:
         raise UsageError('too few arguments: --type=MEDIA_TYPE says what the files are')
     given = _about_files(job, paths)
@@ -66,7 +66,7 @@ def pull_files(job: Job) -> None:
     """Fetch files and folders into a folder, and print their names; tell what has none."""
     from dxf import artifacts, unpacking
     reference, *names = job.operands
-    operands.reference(reference)
+    operands.reference(reference, job.settings.host)
     folder = os.curdir if job.options['to'] is None else job.options['to']
     if not folder:
         raise UsageError('--to is empty: want a folder')
@@ -91,7 +91,7 @@ def referrers(job: Job) -> None:
     """Print the digests of what is attached to an alias, and what it is."""
     from dxf import artifact_manifest, artifacts
     reference, = job.operands
-    operands.reference(reference)
+    operands.reference(reference, job.settings.host)
     kind = job.options['type']
     try:
         wanted = None if kind is None else artifact_manifest.check_media_type(kind)

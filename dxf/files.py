@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from glob import escape, glob
+from typing import BinaryIO
 
 from dxf import special_files
 from dxf.limits import READ_SIZE
-from dxf.locking import open_locked, remove_if_unlocked, remove_unlocked
+from dxf.locking import check_regular, open_locked, remove_if_unlocked, remove_unlocked
 from dxf.names import digest_of
 
 LONGEST_NAME = 200
@@ -224,6 +225,12 @@ class Temporary:
         os.close(self._file)
         sync_folder(os.path.dirname(path))
 
+    def link(self, source: str, path: str) -> None:
+        """Become another name of a file instead, and give it its name, in place of what has that."""
+        os.unlink(self._path)
+        os.link(source, self._path)
+        self.publish(path)
+
     def discard(self) -> None:
         """Remove it, unless it has got its name, and with it folders that were made for it alone."""
         if not self._is_open:
@@ -248,6 +255,32 @@ def _write_at(file: int, content: bytes, position: int) -> None:
         count = os.pwrite(file, view, position)
         position += count
         view = view[count:]
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open a file for reading; a FIFO or a device in its place is an error at once, not a wait.
+
+    :raises OSError: it cannot be read, or is no regular file
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        check_regular(file, path)
+        return open(file, 'rb', buffering=0)
+    except BaseException:
+        os.close(file)
+        raise
+
+
+def hash_regular(path: str) -> str:
+    """Return the digest of a regular file's content.
+
+    :raises OSError: it cannot be read, or is no regular file
+    """
+    with open_regular(path) as file:
+        sha256 = hashlib.sha256()
+        while piece := file.read(READ_SIZE):
+            sha256.update(piece)
+    return digest_of(sha256)
 
 
 def make_folders(path: str, attempts: int = ATTEMPTS) -> list[str]:

@@ -7,31 +7,29 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import chain
 
 from dxf.documents import Json, dump_json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.files import Temporary, make_folders, sync_folder
+from dxf.files import Temporary, hash_regular, make_folders, open_regular, sync_folder
+from dxf.layout_index import ENTRIES, entries_in, write_index
+from dxf.layout_names import Entry, listed, select
 from dxf.limits import READ_SIZE
 from dxf.locking import wait_for_lock
 from dxf.manifests import OCI_INDEX
-from dxf.names import check_alias, check_digest, check_repository, hash_file, split_digest
+from dxf.names import check_digest, check_repository, split_digest
 
 MARKER = 'oci-layout'
 INDEX = 'index.json'
 VERSION = 'imageLayoutVersion'
-NAME = 'org.opencontainers.image.ref.name'
-"""https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys"""
+RESERVED = (MARKER, INDEX, 'blobs')
+"""What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
 
-SOLE = 'latest'
-"""The alias of a manifest that is the only one of its layout, and that nobody named."""
-
-LONGEST_INDEX = 64 << 20
-"""Bytes of ``index.json``, read or written."""
-
-Entry = dict[str, Json]
+LONGEST_MARKER = 64 << 10
+NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
 
 
 class Layout:
@@ -39,11 +37,25 @@ class Layout:
 
     :param root: the folder of all repositories; nothing outside it is read or written, wherever links lead
     :param repository: its name, a path below ``root``; empty where ``root`` is the layout itself
+    :raises DXFInvalidNameError: it would be inside another layout
     """
 
     def __init__(self, root: str, repository: str = '') -> None:
         self._root = os.path.realpath(root)
         self.folder = os.path.join(self._root, repository) if repository else self._root
+        self._check_place(repository.split('/'))
+
+    def _check_place(self, parts: list[str]) -> None:
+        """Insist that the folder is not a part of another layout, and never becomes one.
+
+        A repository of such a name that is there already can be used while no layout is around it.
+        """
+        for count, part in enumerate(parts):
+            if part in RESERVED:
+                around = os.path.join(self._root, *parts[:count])
+                if os.path.lexists(os.path.join(around, MARKER)) or not os.path.isfile(self.path(MARKER)):
+                    raise DXFInvalidNameError(f'invalid repository {"/".join(parts)!r}: {part} is a part of the layout '
+                                              f'in {around}; choose another name')
 
     def path(self, *names: str) -> str:
         """Return the path of something in it.
@@ -64,7 +76,7 @@ class Layout:
         :raises DXFInvalidDocumentError: something else is
         :raises OSError: it cannot be read
         """
-        marker = self._read(MARKER)
+        marker = self._marker()
         if marker:
             version = self._parsed(MARKER, marker).get(VERSION)
             if not isinstance(version, str) or not version.startswith('1.'):
@@ -76,9 +88,10 @@ class Layout:
         except FileNotFoundError:
             return False
         if set(names) - {MARKER}:
-            if self._read(MARKER):  # who makes it writes that first, and has done so since
+            if self._marker():  # who makes it writes that first, and has done so since
                 return self.exists()
             raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
+        self._check_inner()
         return False
 
     def make(self) -> None:
@@ -88,12 +101,12 @@ class Layout:
         :raises OSError: it cannot be written
         """
         make_folders(self._root)
-        if not self.exists() or self._read(INDEX) is None:
-            with self._locked():
+        if not self.exists() or not os.path.exists(self.path(INDEX)):
+            with self.locked():
                 pass
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep all others from changing it; make what it lacks."""
         lock = self._lock()
         try:
@@ -101,11 +114,20 @@ class Layout:
                 os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
                 os.fsync(lock)
             make_folders(self.path('blobs', 'sha256'))
-            if self._read(INDEX) is None:
-                self._write_index(self._text({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []}))
+            if not self._has_index():
+                with self._index_file(NEW_INDEX, []) as new:
+                    new.publish(self.path(INDEX))
             yield
         finally:
             os.close(lock)
+
+    def _check_inner(self) -> None:
+        """Insist that no repository is where a new layout here would have its own files."""
+        for name in filter(lambda name: os.path.isdir(self.path(name)), RESERVED):
+            inner = next(repositories(self.path(name)), None)
+            if inner is not None or os.path.exists(self.path(name, MARKER)):
+                raise DXFInvalidNameError(f'{self.path(name)} holds another repository: move that elsewhere, or choose '
+                                          'another name')
 
     def _lock(self) -> int:
         while True:
@@ -113,16 +135,16 @@ class Layout:
             with suppress(FileNotFoundError):  # who made the folder before has just removed it
                 return wait_for_lock(self.path(MARKER))
 
-    def _read(self, name: str) -> bytes | None:
+    def _marker(self) -> bytes | None:
         try:
-            with open(self.path(name), 'rb') as file:
-                return file.read(min(os.fstat(file.fileno()).st_size, LONGEST_INDEX + 1))
+            with open_regular(self.path(MARKER)) as file:
+                return file.read(LONGEST_MARKER)
         except FileNotFoundError:
             return None
 
     def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
         try:
-            return load_object(content, LONGEST_INDEX, exact=True)  # it may be written again
+            return load_object(content)
         except DXFInvalidDocumentError as error:
             raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
 
@@ -165,7 +187,7 @@ class Layout:
         for other in self._others:
             with suppress(OSError, DXFError):
                 twin = other.blob_path(content.digest)
-                if other.blob_size(content.digest) == content.size and hash_file(twin) == content.digest:
+                if other.blob_size(content.digest) == content.size and hash_regular(twin) == content.digest:
                     os.link(twin, path)
                     sync_folder(os.path.dirname(path))
                     content.discard()
@@ -173,32 +195,51 @@ class Layout:
         return False
 
     def mount_blob(self, digest: str, other: 'Layout') -> bool:
-        """Make a blob of another repository one of this too; say whether that has it."""
+        """Make a blob of another repository one of this too; return whether that has it.
+
+        Both files are hashed: a damaged one is neither linked nor taken for the blob.
+
+        :raises DXFInvalidDocumentError: the other repository's file is damaged
+        """
         if other.blob_size(digest) is None:
             return False
-        self.make()
-        source, path = other.blob_path(digest), self.blob_path(digest)
+        source = other.blob_path(digest)
         try:
-            os.link(source, path)
-            sync_folder(os.path.dirname(path))
-        except FileExistsError:
-            pass
-        except FileNotFoundError:  # somebody has just removed it
+            if hash_regular(source) != digest:
+                raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
+            self.make()
+            if not self._has(digest):
+                self._link(source, self.blob_path(digest))
+        except FileNotFoundError:  # another process has just removed it
             return False
         except OSError:  # another file system, or one without links
             return self._copy(source, digest)
         return True
 
+    def _has(self, digest: str) -> bool:
+        """Return whether a blob is there and undamaged."""
+        return self.blob_size(digest) is not None and hash_regular(self.blob_path(digest)) == digest
+
+    def _link(self, source: str, path: str) -> None:
+        """Give a file a second name, in place of a damaged file that has it."""
+        make_folders(os.path.dirname(path))
+        try:
+            os.link(source, path)
+            sync_folder(os.path.dirname(path))
+        except FileExistsError:
+            with Temporary(self.path()) as beside:
+                beside.link(source, path)
+
     def _copy(self, source: str, digest: str) -> bool:
         try:
-            file = open(source, 'rb', buffering=0)
+            file = open_regular(source)
         except FileNotFoundError:
             return False
         with file, Temporary(self.path()) as content:
             while piece := file.read(READ_SIZE):
                 content.write(piece)
             if content.digest != digest:
-                raise DXFInvalidDocumentError(f'{source} is not what its name says')
+                raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
             content.sync()
             content.publish(self.blob_path(digest))
         return True
@@ -212,12 +253,6 @@ class Layout:
             return False
         return True
 
-    def remove_manifest(self, digest: str) -> None:
-        """Remove a manifest that the index does not name, or not any more."""
-        with self._locked():
-            if all(entry['digest'] != digest for entry in self.entries()):
-                self.remove_blob(digest)
-
     def blobs(self) -> Iterator[str]:
         """Yield the digests of all blobs; other files are left alone."""
         with os.scandir(self.path('blobs', 'sha256')) as found:
@@ -227,67 +262,89 @@ class Layout:
 
     # The index
 
-    def entries(self) -> list[Entry]:
-        """Return the descriptors of the manifests that it names, those of no use to dxf left out."""
-        index = self._read(INDEX)
-        return [] if index is None else [entry for entry in self._index(index)['manifests'] if _is_usable(entry)]
+    def entries(self) -> Iterator[Entry]:
+        """Yield the descriptors of the manifests that the index names, except those of no use to dxf.
+
+        :raises DXFInvalidDocumentError: the index cannot be read to its end
+        """
+        return (entry for entry in self.all_entries() if is_usable(entry))
+
+    def all_entries(self) -> Iterator[Json]:
+        """Yield whatever the index lists.
+
+        :raises DXFInvalidDocumentError: the index cannot be read to its end
+        """
+        return (entry for entry, _ in self._parsed_entries({}))
+
+    def _has_index(self) -> bool:
+        """Return whether there is an index.
+
+        :raises DXFInvalidDocumentError: there is none, but there are blobs that it could name: it was lost, or a copy
+            of the layout is not complete
+        """
+        if os.path.exists(self.path(INDEX)):
+            return True
+        with suppress(FileNotFoundError):
+            if next(self.blobs(), None) is not None and not os.path.exists(self.path(INDEX)):
+                raise DXFInvalidDocumentError(f'{self.path(INDEX)} is missing, but there are blobs: copy it again, or '
+                                              'move the blobs away')
+        return os.path.exists(self.path(INDEX))
+
+    def _parsed_entries(self, fields: dict[str, str]) -> Iterator[tuple[Json, str]]:
+        """Yield the entries of the index with their texts; the texts of its other fields come into ``fields``."""
+        if not self._has_index():
+            return
+        try:
+            with open_regular(self.path(INDEX)) as file:
+                yield from entries_in(file, fields)
+        except DXFInvalidDocumentError as error:
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+
+    def change_index(self, is_kept: Callable[[Json], bool], added: Iterable[Entry] = (),
+                     first: Callable[[], None] = lambda: None) -> None:
+        """Replace the index, which the caller has locked, by one with other entries.
+
+        :param is_kept: returns whether an entry stays
+        :param added: entries that come after those
+        :param first: called when the new index is written, and before it takes effect
+        :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
+            called
+        """
+        texts = [_dumped(entry) for entry in added]
+        fields: dict[str, str] = {}
+        is_same = True
+        for entry, _ in self._parsed_entries(fields):
+            is_same = is_kept(entry) and is_same
+        if is_same and not texts:
+            first()
+            return
+        kept = (text for entry, text in self._parsed_entries({}) if is_kept(entry))
+        with self._index_file(fields or NEW_INDEX, chain(kept, texts)) as new:
+            first()
+            new.publish(self.path(INDEX))
 
     @contextmanager
-    def changing(self, first: Callable[[], object] = lambda: None) -> Iterator[list[Entry]]:
-        """Yield the descriptors to be changed, and then write them, while nobody else changes them.
+    def _index_file(self, fields: Mapping[str, str], entries: Iterable[str]) -> Iterator[Temporary]:
+        with Temporary(self.path()) as new:
+            try:
+                write_index(new.write, fields, entries)
+            except DXFInvalidDocumentError as error:
+                raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+            new.sync()
+            yield new
 
-        :param first: called when the index is known to be one that can be read, and before it is written
-        :raises DXFInvalidDocumentError: it would be too large to be read, or cannot be read now; nothing is changed
-        """
-        with self._locked():
-            content = self._read(INDEX) or b''
-            index = self._index(content)
-            yield index['manifests']
-            text = self._text(index) if index != self._index(content) else None
-            first()
-            if text is not None:
-                self._write_index(text)
+    def names(self) -> list[str]:
+        """Return the aliases under which its entries can be reached."""
+        return listed(self.entries())
 
-    def _index(self, content: bytes) -> dict[str, Json]:
-        index = self._parsed(INDEX, content)
-        if not isinstance(index.get('manifests'), list):
-            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: invalid index: manifests is no list')
-        return index
-
-    def _text(self, index: dict[str, Json]) -> str:
-        try:
-            return dump_json(index, LONGEST_INDEX, sort_keys=False, indent=1)
-        except DXFInvalidDocumentError as error:
-            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}; delete aliases, or use another repository'
-                                          ) from None
-
-    def _write_index(self, text: str) -> None:
-        with Temporary(self.path()) as content:
-            content.write(text.encode('ascii'))
-            content.sync()
-            content.publish(self.path(INDEX))
-
-    def names(self) -> dict[str, Entry]:
-        """Return the aliases, and what they name.
-
-        Some tools write a whole reference, ``docker.io/library/alpine:3``, of which the alias is the tag.
-        """
-        return _named(self.entries())
-
-    def entry(self, alias: str) -> Entry | None:
-        """Return what an alias names; ``None`` where there is no such alias."""
-        entries = self.entries()
-        sole = entries[0] if alias == SOLE and len(entries) == 1 and name_of(entries[0]) is None else None
-        return _named(entries).get(alias, sole)
+    def select(self, alias: str) -> list[Entry]:
+        """Return the entries that an alias names: see :func:`dxf.layout_names.select`."""
+        return select(self.entries(), alias)
 
 
-def _named(entries: list[Entry]) -> dict[str, Entry]:
-    named: dict[str, Entry] = {}
-    for entry in entries:
-        named.setdefault(name_of(entry) or '', entry)
-    for entry in entries:
-        named.setdefault((name_of(entry) or '').rpartition(':')[2], entry)
-    return {name: entry for name, entry in named.items() if _passes(check_alias, name)}
+def _dumped(entry: Entry) -> str:
+    """Return the text of an entry."""
+    return dump_json(entry, sort_keys=False)
 
 
 def repositories(root: str) -> Iterator[str]:
@@ -318,20 +375,14 @@ def _raise(error: OSError) -> None:
         raise error
 
 
-def name_of(entry: Json) -> str | None:
-    """Return what names an entry of an index."""
-    annotations = entry.get('annotations') if isinstance(entry, dict) else None
-    name = annotations.get(NAME) if isinstance(annotations, dict) else None
-    return name if isinstance(name, str) else None
-
-
 def digest_of(entry: Json) -> str | None:
     """Return the digest of an entry of an index, which may be anything."""
     digest = entry.get('digest') if isinstance(entry, dict) else None
     return digest if isinstance(digest, str) else None
 
 
-def _is_usable(entry: Json) -> bool:
+def is_usable(entry: Json) -> bool:
+    """Return whether an entry of an index is a descriptor whose content dxf can verify."""
     try:
         check_digest(entry['digest'])
     except (TypeError, KeyError, AttributeError, DXFError):

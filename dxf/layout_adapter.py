@@ -13,26 +13,26 @@ from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from dxf import layout_manifests, manifests
+from dxf import layout_manifests, manifests, reachability
 from dxf.answers import phrase_of
-from dxf.documents import dump_json
+from dxf.documents import Json, dump_json
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.files import Temporary
-from dxf.images import Manifest
-from dxf.layout import Entry, Layout, digest_of, name_of, repositories
+from dxf.files import Temporary, open_regular
+from dxf.layout import Layout, digest_of, repositories
+from dxf.layout_names import name_of, raise_ambiguous
 from dxf.limits import READ_SIZE, Limits
 from dxf.manifests import OCI_INDEX, OCTET_STREAM
-from dxf.names import check_digest, check_reference, check_repository, hash_bytes, is_digest
-
-MOST_NAMES = 10_000
-"""Names on a page of a listing: with longer ones it would exceed what clients read of it."""
+from dxf.names import FOLDER, check_digest, check_reference_at, check_repository, is_sha256
 
 _REPOSITORY = r'(?:(?P<repository>.*)/)?'
+MOST_LISTED = 3 << 20
+"""Maximum number of characters of the names in one page of a listing: dxf reads pages of 4 MiB."""
+
 _DIGEST = r'(?P<name>sha256:[a-f0-9]{64})'
 _RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
 
@@ -80,7 +80,8 @@ class _Stretch(io.FileIO):
     """A part of a file as the body of an answer."""
 
     def __init__(self, path: str, start: int, size: int) -> None:
-        super().__init__(path)
+        with open_regular(path) as file:
+            super().__init__(os.dup(file.fileno()))
         self.seek(start)
         self._left = size
 
@@ -166,20 +167,23 @@ class LayoutAdapter(BaseAdapter):
 
     def _catalog(self, asked: _Asked) -> Response:
         os.stat(self._root)
-        return self._page(asked, 'repositories', list(repositories(self._root)))
+        return self._page(asked, 'repositories', sorted(repositories(self._root)))
 
     def _tags(self, asked: _Asked) -> Response:
         asked.check()
-        return self._page(asked, 'tags', list(asked.layout.names()), {'name': asked.repository})
+        return self._page(asked, 'tags', layout_manifests.aliases(asked.layout), {'name': asked.repository})
 
     def _page(self, asked: _Asked, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
         most, last = asked.query.get('n', ''), asked.query.get('last', '')
-        names = sorted(name for name in names if name > last)
-        shown = names[:min(int(most), MOST_NAMES) if most.isascii() and most.isdigit() else MOST_NAMES]
+        shown = names = names[names.index(last) + 1:] if last in names else [name for name in names if name > last]
+        if most.isascii() and most.isdigit():
+            shown = shown[:int(most)]
+        shown = shown[:_fitting(shown)]
         headers = {}
         if shown and len(shown) < len(names):
             url = str(asked.request.url).partition('?')[0]
-            headers['Link'] = f'<{url}?n={len(shown)}&last={quote(shown[-1], safe="")}>; rel="next"'
+            size = f'n={most}&' if most else ''
+            headers['Link'] = f'<{url}?{size}last={quote(shown[-1], safe="")}>; rel="next"'
         return _response(HTTPStatus.OK, dump_json({**(start or {}), key: shown}).encode('utf-8'),
                          {'Content-Type': 'application/json', **headers})
 
@@ -259,16 +263,14 @@ class LayoutAdapter(BaseAdapter):
 
     def _manifest(self, asked: _Asked) -> Response:
         asked.check('MANIFEST_UNKNOWN')
-        found = layout_manifests.find(asked.layout, check_reference(asked.name))
+        found = layout_manifests.find(asked.layout, _reference(asked))
         if found is None:
-            raise _manifest_unknown()
-        content, entry = found
-        media_type = entry.get('mediaType') or manifests.media_type_of(content.decode('utf-8'))
-        return _response(HTTPStatus.OK, content, {
-            'Content-Type': media_type, 'Docker-Content-Digest': layout_manifests.known_as(entry)})
+            raise _manifest_unknown(asked)
+        return _response(HTTPStatus.OK, found.content, {
+            'Content-Type': found.media_type, 'Docker-Content-Digest': found.digest})
 
     def _set_manifest(self, asked: _Asked) -> Response:
-        reference = check_reference(asked.name)
+        reference = _reference(asked)
         content = b''.join(asked.pieces)
         try:
             manifests.check_size(len(content), Limits().manifest)
@@ -276,35 +278,33 @@ class LayoutAdapter(BaseAdapter):
             subject = manifests.subject_of(manifest.text)
         except (DXFError, UnicodeDecodeError) as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
-        if is_digest(reference) and reference != manifest.digest:
+        if is_sha256(reference) and reference != manifest.digest:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the manifest has another digest')
         asked.layout.exists()
-        _check_parts(asked.layout, manifest)
+        _check_has_all(layout_manifests.missing(asked.layout, manifest))
         asked.layout.make()
-        with asked.layout.changing(first=partial(_add, asked.layout, content)) as entries:
-            _check_parts(asked.layout, manifest)  # as nobody removes any now
-            _check_condition(asked, asked.layout.entry(reference))
-            layout_manifests.enter(entries, layout_manifests.entry_of(manifest, reference), manifest)
+        with asked.layout.locked(), Temporary(asked.layout.path()) as temporary:
+            _check_has_all(layout_manifests.missing_part(asked.layout, manifest))  # nothing can be removed now
+            _check_condition(asked, reference)
+            temporary.write(content)
+            entry = layout_manifests.entry_of(manifest, reference)
+            asked.layout.change_index(layout_manifests.stays_beside(entry, manifest), [entry],
+                                      lambda: asked.layout.add_blob(temporary))
         return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                                    **({'OCI-Subject': subject} if subject else {})})
 
     def _delete_manifest(self, asked: _Asked) -> Response:
+        """Delete what was named: an alias alone, or a manifest with all its aliases.
+
+        The file of a manifest stays while something else leads to it.
+        """
         asked.check('MANIFEST_UNKNOWN')
-        reference = check_reference(asked.name)
-        with asked.layout.changing() as entries:
-            if is_digest(reference):
-                found = layout_manifests.find(asked.layout, reference)
-                if found is None:
-                    raise _manifest_unknown()
-                digest = hash_bytes(found[0])
-                entries[:] = [entry for entry in entries if digest_of(entry) != digest]
-            else:
-                entry = asked.layout.entry(reference)
-                if entry is None:
-                    raise _manifest_unknown()
-                entries[:] = [other for other in entries if name_of(other) != reference and other != entry]
-        if is_digest(reference):
-            asked.layout.remove_manifest(digest)
+        reference = _reference(asked)
+        with asked.layout.locked():
+            digest, unwanted = _deleted(asked, reference)
+            asked.layout.change_index(lambda entry: not unwanted(entry))
+        if digest is not None:
+            reachability.remove_manifest(asked.layout, digest)
         return _response(HTTPStatus.ACCEPTED)
 
     def _referrers(self, asked: _Asked) -> Response:
@@ -344,8 +344,55 @@ def _blob_unknown() -> _RefusedError:
     return _RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the repository does not have the blob')
 
 
-def _manifest_unknown() -> _RefusedError:
-    return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', 'the repository does not have the manifest')
+def _manifest_unknown(asked: _Asked) -> _RefusedError:
+    """Return the error for a manifest that is not there; it tells whether only its file is missing or damaged."""
+    message = 'the repository does not have the manifest'
+    if not is_sha256(asked.name) and (entries := asked.layout.select(unquote(asked.name))):
+        message = f'the file of the manifest is missing or damaged: {entries[0]["digest"]}'
+    return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
+
+
+def _reference(asked: _Asked) -> str:
+    """Return what names a manifest: an alias, which may be a full reference, or a digest."""
+    return check_reference_at(FOLDER, unquote(asked.name))
+
+
+def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json], bool]]:
+    """Return the digest of a manifest that is to be deleted, if it is one, and what tells which entries go.
+
+    :raises DXFAmbiguousAliasError: an alias is the tag of several full references
+    """
+    layout = asked.layout
+    alias = reference
+    if is_sha256(reference):
+        digests = {entry['digest'] for entry in layout.entries()
+                   if reference in (entry['digest'], layout_manifests.known_as(entry))}
+        of_index = None if digests or layout.blob_size(reference) is not None else \
+            layout_manifests.alias_of_index(layout, reference)
+        if of_index is None:
+            if not digests and layout_manifests.find(layout, reference) is None:
+                raise _manifest_unknown(asked)
+            digest = next(iter(digests), reference)
+            return digest, lambda entry: digest_of(entry) == digest
+        alias = of_index
+    entries = layout.select(alias)
+    if not entries:
+        raise _manifest_unknown(asked)
+    names = {name_of(entry) for entry in entries}
+    if len(names) > 1:
+        raise_ambiguous(alias, entries)
+    layout_manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
+    return None, lambda entry: entry in entries if names == {None} else name_of(entry) in names
+
+
+def _fitting(names: list[str]) -> int:
+    """Return how many names fit into one page of a listing."""
+    size = 0
+    for number, name in enumerate(names):
+        size += len(name) + 4
+        if size > MOST_LISTED:
+            return number
+    return len(names)
 
 
 def _write(content: Temporary, pieces: Iterable[bytes]) -> None:
@@ -353,23 +400,18 @@ def _write(content: Temporary, pieces: Iterable[bytes]) -> None:
         content.write(piece)
 
 
-def _add(layout: Layout, content: bytes) -> None:
-    with Temporary(layout.path()) as temporary:
-        temporary.write(content)
-        layout.add_blob(temporary)
+def _check_has_all(missing: str | None) -> None:
+    """Insist that a layout lacks nothing that a manifest names."""
+    if missing is not None:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {missing}')
 
 
-def _check_parts(layout: Layout, manifest: Manifest) -> None:
-    """Insist that the layout has all that a manifest names."""
-    digest = layout_manifests.missing(layout, manifest)
-    if digest is not None:
-        raise _RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {digest}')
-
-
-def _check_condition(asked: _Asked, entry: Entry | None) -> None:
+def _check_condition(asked: _Asked, reference: str) -> None:
     """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
     headers = asked.request.headers
-    digest = None if entry is None else layout_manifests.known_as(entry)
-    if headers.get('If-None-Match') == '*' and digest is not None or \
-            headers.get('If-Match', f'"{digest}"') != f'"{digest}"':
+    wanted, unwanted = headers.get('If-Match'), headers.get('If-None-Match')
+    if wanted is None and unwanted is None:
+        return
+    digest = None if is_sha256(reference) else layout_manifests.digest_for(asked.layout, reference)
+    if unwanted == '*' and digest is not None or wanted is not None and wanted != f'"{digest}"':
         raise _RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')

@@ -1,19 +1,33 @@
-"""Manifests of a layout: how they are found, what they lead to, and the entries of its index that name them."""
+"""Manifests of a layout: how they are found, what they need, and the entries of its index that name them.
 
-from collections.abc import Iterable
+``layout_names`` decides which entries an alias names.
+"""
+
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from dxf import manifests
-from dxf.documents import Json
+from dxf.documents import Json, dump_json
 from dxf.exceptions import DXFError
+from dxf.files import open_regular
 from dxf.images import Manifest
-from dxf.layout import NAME, Entry, Layout, digest_of, name_of
+from dxf.layout import Layout, digest_of, is_usable
+from dxf.layout_names import NAME, SOLE, Entry, name_of, raise_ambiguous, select
 from dxf.limits import Limits
-from dxf.manifests import ImageManifest, Index
-from dxf.names import hash_bytes, is_digest
+from dxf.manifests import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
+from dxf.names import hash_bytes, is_sha256
 
 KNOWN_AS = 'vnd.dxf.schema1.digest'
 """Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
+
+
+class Found(NamedTuple):
+    """A manifest: its text, and the digest and media type by which clients know it."""
+
+    content: bytes
+    digest: str
+    media_type: str
 
 
 def known_as(entry: Entry) -> str:
@@ -28,49 +42,163 @@ def entry_of(manifest: Manifest, reference: str) -> Entry:
     entry: Entry = {'mediaType': manifests.media_type_of(manifest.text), 'digest': hash_bytes(content),
                     'size': len(content)}
     annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
-    if not is_digest(reference):
+    if not is_sha256(reference):
         annotations[NAME] = reference
     return {**entry, 'annotations': annotations} if annotations else entry
 
 
-def enter(entries: list[Entry], entry: Entry, manifest: Manifest) -> None:
-    """Put a manifest into an index: in place of what has its name; what an index leads to needs no entry itself."""
+def stays_beside(entry: Entry, manifest: Manifest) -> Callable[[Json], bool]:
+    """Return what tells which entries stay when one for a manifest is added.
+
+    It replaces those of its name. What an index leads to needs no entry without a name.
+    """
     name = name_of(entry)
     inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
     if name is None:
         inner.add(entry['digest'])
-    entries[:] = [other for other in entries if (
-        digest_of(other) not in inner if name_of(other) is None else name_of(other) != name)]
-    entries.append(entry)
+    return lambda other: digest_of(other) not in inner if name_of(other) is None else name_of(other) != name
 
 
-def find(layout: Layout, reference: str) -> tuple[bytes, Entry] | None:
-    """Return a manifest's text and descriptor; by its digest also one that only another manifest names.
+def digest_for(layout: Layout, alias: str) -> str | None:
+    """Return the digest by which clients know what an alias names; ``None`` where there is no such alias.
+
+    :raises DXFAmbiguousAliasError: the alias could mean several manifests
+    """
+    entries = _distinct(layout.select(alias))
+    if len(entries) > 1:
+        return hash_bytes(_index_of(layout, alias, entries))
+    return known_as(entries[0]) if entries else None
+
+
+def find(layout: Layout, reference: str) -> Found | None:
+    """Return a manifest; by its digest also one that only another manifest names.
 
     :param reference: alias or digest
-    :return: ``None`` where there is none
+    :return: ``None`` where there is none, or its file is damaged
+    :raises DXFAmbiguousAliasError: the alias could mean several manifests
     """
-    if is_digest(reference):
-        entry = next((entry for entry in layout.entries() if reference in (entry['digest'], known_as(entry))),
-                     {'digest': reference})
-    else:
-        entry = layout.entry(reference) or {}
-    content = _content(layout, entry['digest']) if entry else None
+    if is_sha256(reference):
+        return _by_digest(layout, reference)
+    entries = _distinct(layout.select(reference))
+    if len(entries) > 1:
+        content = _index_of(layout, reference, entries)
+        return Found(content, hash_bytes(content), OCI_INDEX)
+    return _found(layout, entries[0]) if entries else None
+
+
+def _by_digest(layout: Layout, digest: str) -> Found | None:
+    entry = next((entry for entry in layout.entries() if digest in (entry['digest'], known_as(entry))),
+                 {'digest': digest})
+    found = _found(layout, entry)
+    if found is None and layout.blob_size(digest) is None:
+        alias = alias_of_index(layout, digest)
+        return None if alias is None else find(layout, alias)
+    return found
+
+
+def _found(layout: Layout, entry: Entry) -> Found | None:
+    content = read_manifest(layout, entry['digest'])
     if content is None or 'mediaType' not in entry and not _is_manifest(content):
         return None
-    return content, entry
+    return Found(content, known_as(entry),
+                 entry.get('mediaType') or manifests.media_type_of(content.decode('utf-8')))
 
 
-def _content(layout: Layout, digest: str) -> bytes | None:
-    """Return the text of a manifest; ``None`` where there is no such blob, or a larger one than manifests are."""
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """Return entries without those of an equal digest."""
+    return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
+
+
+def aliases(layout: Layout) -> list[str]:
+    """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
+    names = layout.names()
+    for entry in layout.select(SOLE) if names == [SOLE] else []:
+        if name_of(entry) is None and _has_subject(layout, entry['digest']):
+            return []
+    return names
+
+
+def without_alias(layout: Layout, known: set[str]) -> list[str]:
+    """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
+
+    Referrers have no alias: their subject leads to them.
+
+    :param known: digests of manifests that something else leads to
+    """
+    found = []
+    for entry in layout.all_entries():
+        if not isinstance(entry, dict):
+            continue
+        if not is_usable(entry):
+            found.append(f'an entry of another kind, {(name_of(entry) or digest_of(entry) or "without a digest")!r}')
+        elif name_of(entry) is None and entry['digest'] not in known and not _has_subject(layout, entry['digest']):
+            found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+    return found
+
+
+def _has_subject(layout: Layout, digest: str) -> bool:
+    with suppress(DXFError, UnicodeDecodeError):
+        return manifests.subject_of((read_manifest(layout, digest) or b'').decode('utf-8')) is not None
+    return False
+
+
+# Several entries of one name: a layout has no index for them, so that it is made up, always the same
+
+def _index_of(layout: Layout, alias: str, entries: list[Entry]) -> bytes:
+    """Return the text of an index of entries that have one name and differ by their platforms.
+
+    :raises DXFAmbiguousAliasError: two have the same platform, or one has none
+    """
+    platforms = {manifests.platform_of(entry.get('platform')) for entry in entries}
+    if None in platforms or len(platforms) < len(entries):
+        raise_ambiguous(alias, entries)
+    children = [{**_without_name(entry), 'mediaType': _type_of(layout, entry),
+                 'size': layout.blob_size(entry['digest']) or entry.get('size', 0)} for entry in entries]
+    return dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': children}).encode('ascii')
+
+
+def _without_name(entry: Entry) -> Entry:
+    annotations = {key: value for key, value in entry['annotations'].items() if key != NAME}
+    kept = {key: value for key, value in entry.items() if key != 'annotations'}
+    return {**kept, 'annotations': annotations} if annotations else kept
+
+
+def _type_of(layout: Layout, entry: Entry) -> str:
+    content = None if entry.get('mediaType') else read_manifest(layout, entry['digest'])
+    with suppress(DXFError, UnicodeDecodeError):
+        return str(entry.get('mediaType') or manifests.media_type_of((content or b'').decode('utf-8')))
+    return OCTET_STREAM
+
+
+def alias_of_index(layout: Layout, digest: str) -> str | None:
+    """Return the name of several entries whose made-up index has a digest; ``None`` where there is none."""
+    named: dict[str, list[Entry]] = {}
+    for entry in layout.entries():
+        name = name_of(entry)
+        if name is not None and manifests.platform_of(entry.get('platform')) is not None:
+            named.setdefault(name, []).append(entry)
+    for name, entries in named.items():
+        if len(entries) > 1:
+            with suppress(DXFError):
+                found = _distinct(select(entries, name))
+                if len(found) > 1 and hash_bytes(_index_of(layout, name, found)) == digest:
+                    return name
+    return None
+
+
+# Their files
+
+def read_manifest(layout: Layout, digest: str) -> bytes | None:
+    """Return the text of a manifest; ``None`` where it is not there, damaged, or larger than manifests are."""
     size = layout.blob_size(digest)
     if size is None or size > Limits().manifest:
         return None
     try:
-        with open(layout.blob_path(digest), 'rb') as file:
-            return file.read(size)
-    except FileNotFoundError:  # somebody has just removed it
+        with open_regular(layout.blob_path(digest)) as file:
+            content = file.read(size)
+    except FileNotFoundError:  # another process has just removed it
         return None
+    return content if hash_bytes(content) == digest else None
 
 
 def _is_manifest(content: bytes) -> bool:
@@ -82,8 +210,33 @@ def _is_manifest(content: bytes) -> bool:
 
 
 def missing(layout: Layout, manifest: Manifest) -> str | None:
-    """Return the digest of something that a manifest names and the layout lacks; ``None`` if there is nothing."""
+    """Return the digest of something that a manifest needs and the layout lacks; ``None`` if there is nothing.
+
+    What the manifests of an index need counts too, as far as dxf can read them.
+    """
+    pending: list[Manifest] = [manifest]
+    seen: set[str] = set()
+    while pending:
+        one = pending.pop()
+        for digest in _parts(one):
+            if layout.blob_size(digest) is None:
+                return digest
+            if isinstance(one, Index) and digest not in seen:
+                seen.add(digest)
+                pending += _read(layout, digest)
+    return None
+
+
+def missing_part(layout: Layout, manifest: Manifest) -> str | None:
+    """Return the digest of something that a manifest itself names and the layout lacks."""
     return next((digest for digest in _parts(manifest) if layout.blob_size(digest) is None), None)
+
+
+def _read(layout: Layout, digest: str) -> list[Manifest]:
+    """Return the manifest of a digest, nothing where dxf cannot read it."""
+    with suppress(DXFError, UnicodeDecodeError):
+        return [manifests.read((read_manifest(layout, digest) or b'').decode('utf-8'), verify=False)]
+    return []
 
 
 def _parts(manifest: Manifest) -> Iterable[str]:
@@ -98,7 +251,7 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     """Return the descriptors of the manifests that refer to another; what cannot be read does not."""
     found = {}
     for entry in [*layout.entries(), *_listed(layout, digest)]:
-        content = _content(layout, entry['digest'])
+        content = read_manifest(layout, entry['digest'])
         with suppress(DXFError, UnicodeDecodeError):
             if content is not None and manifests.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
@@ -112,7 +265,7 @@ def _listed(layout: Layout, digest: str) -> list[Entry]:
     """
     found = find(layout, digest.replace(':', '-'))
     with suppress(DXFError, UnicodeDecodeError):
-        index = None if found is None else manifests.read(found[0].decode('utf-8'))
+        index = None if found is None else manifests.read(found.content.decode('utf-8'))
         if isinstance(index, Index):
             return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
     return []

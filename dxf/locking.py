@@ -1,7 +1,9 @@
 """Locks: files of which one process at a time is the owner."""
 
+import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from glob import escape, glob
 
@@ -26,8 +28,9 @@ def wait_for_lock(path: str, mode: int = 0o666) -> int:
 
 def _open(path: str, mode: int, how: int) -> int:
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
         try:
+            check_regular(file, path)
             fcntl.flock(file, how)
             if _is_at(file, path):
                 return file
@@ -55,6 +58,18 @@ def remove_if_unlocked(path: str) -> None:
                 os.unlink(path)
             finally:
                 os.close(file)
+
+
+def check_regular(file: int, path: str) -> None:
+    """Insist that an open file is a regular one: reading a FIFO or a device may take for ever.
+
+    :raises OSError: it is something else
+    """
+    mode = os.fstat(file).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, 'not a regular file', path)
 
 
 def _is_at(file: int, path: str) -> bool:

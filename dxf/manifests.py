@@ -77,7 +77,7 @@ def base_type(content_type: str | None) -> str:
     return (content_type or '').partition(';')[0].strip().lower()
 
 
-def _platform(document: Json) -> str | None:
+def platform_of(document: Json) -> str | None:
     """Return ``os/architecture[/variant]``, or ``None`` for what does not name one: the digest names the entry then."""
     if not isinstance(document, dict):
         return None
@@ -101,7 +101,7 @@ def _descriptor(document: Json) -> Descriptor:
     media_type = document.get('mediaType', OCTET_STREAM)
     if not isinstance(media_type, str):
         raise DXFInvalidDocumentError('invalid document: mediaType is no str')
-    return Descriptor(digest, size, media_type, _platform(document.get('platform')))
+    return Descriptor(digest, size, media_type, platform_of(document.get('platform')))
 
 
 def _descriptors(documents: list[Json]) -> tuple[Descriptor, ...]:

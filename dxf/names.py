@@ -28,11 +28,14 @@ _AUTHORITY = re.compile(rf'(?:(?P<name>{_URL_LABEL}(?:\.{_URL_LABEL})*\.?)|\[(?P
 _COMPONENT = r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*'
 _REPOSITORY = re.compile(rf'{_COMPONENT}(?:/{_COMPONENT})*', re.ASCII)
 _TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
+_FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*)*', re.ASCII)
+_DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
 
 HOST_LENGTH = 253
 NAME_LENGTH = 255
+REFERENCE_LENGTH = 1024
 
 
 def _shown(name: str) -> str:
@@ -186,9 +189,41 @@ def is_digest(text: str) -> bool:
     return ':' in text
 
 
+def is_sha256(reference: str) -> bool:
+    """Return whether the name of a manifest in a folder is its digest: an alias may have a colon there."""
+    return reference.startswith('sha256:')
+
+
 def check_reference(reference: str) -> str:
     """Return what may stand in ``manifests/<reference>``: an alias, or the digest of a manifest."""
     return check_digest(reference) if is_digest(reference) else check_alias(reference)
+
+
+def check_full_reference(name: str) -> str:
+    """Return ``name`` if it is a name that tools give to a manifest in a folder: ``docker.io/library/mysql:8.0``.
+
+    https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
+
+    :raises DXFInvalidNameError: it is not
+    """
+    if len(name) > REFERENCE_LENGTH or _FULL_REFERENCE.fullmatch(name) is None or _DIGEST.fullmatch(name) is not None:
+        return check_alias(name)  # it tells what is wrong
+    return name
+
+
+def check_alias_at(host: str, alias: str) -> str:
+    """Return ``alias`` if the registry at ``host`` can have it: in a folder, full references are aliases too.
+
+    :param host: what :func:`check_registry` takes
+    :raises DXFInvalidNameError: it cannot
+    """
+    return check_full_reference(alias) if is_folder(host) else check_alias(alias)
+
+
+def check_reference_at(host: str, reference: str) -> str:
+    """Return what names a manifest of the registry at ``host``: an alias, or the digest of a manifest."""
+    return check_alias_at(host, reference) if not is_digest(reference) or \
+        is_folder(host) and _DIGEST.fullmatch(reference) is None else check_digest(reference)
 
 
 def check_platform(platform: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from dxf import console
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.job import Job, UsageError
-from dxf.names import check_alias, check_platform, check_registry, complete_digest, repository_at
+from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
 
 
 class Target(NamedTuple):
@@ -36,17 +36,22 @@ class Target(NamedTuple):
         return registry._described(self.alias, self.manifest, platform)
 
 
-def alias(name: str) -> str:
-    """Return an alias."""
+def alias(name: str, host: str = '') -> str:
+    """Return an alias; in a folder also the full reference by which another tool named a manifest."""
     try:
-        return check_alias(name)
+        return check_alias_at(host, name)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
 
 
-def reference(operand: str) -> str:
+def reference(operand: str, host: str = '') -> str:
     """Return an alias, or the digest of a manifest."""
-    return digest(operand) if operand.startswith('sha256:') else alias(operand)
+    return digest(operand) if operand.startswith('sha256:') else alias(operand, host)
+
+
+def named(operand: str, host: str) -> str:
+    """Return the alias of something that is read; in a folder, whose manifests need no name, also a digest."""
+    return reference(operand, host) if is_folder(host) else alias(operand)
 
 
 def at_alias(operand: str) -> str:
@@ -99,7 +104,7 @@ def targets(job: Job) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not job.operands:
         return [Target(manifest=console.read())]
-    return [Target(alias=at_alias(operand)) if operand.startswith('@') else
+    return [Target(alias=named(operand[1:], job.settings.host)) if operand.startswith('@') else
             Target(digest=digest(operand, f'@{operand}', 'an alias')) for operand in job.operands]
 
 
@@ -107,4 +112,4 @@ def aliases(job: Job) -> list[Target]:
     """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
     if not job.operands:
         return [Target(manifest=console.read())]
-    return [Target(alias=alias(operand)) for operand in job.operands]
+    return [Target(alias=named(operand, job.settings.host)) for operand in job.operands]

@@ -149,7 +149,9 @@ COMMANDS = (
             'Nothing is fetched but the manifest. Status 0 means that they are the same, 1 that they are not.',
             'dxf verify fred/datalogger logger.dat may15-readings', PULL, ('DXF_PLATFORM',)),
     Command('list-aliases', commands.list_aliases, '<repo>', 1, 1,
-            'Print the aliases of a repository, one a line.',
+            'Print the aliases of a repository, one a line.\n'
+            'In a folder, a manifest that another tool named docker.io/library/mysql:8.0 has the alias 8.0, or the\n'
+            'full reference where its tag is not enough to tell it from another.',
             'dxf list-aliases fred/datalogger', PULL, (),
             (Option(('--sort',), 'in order; else as the registry gives them out'),
              Option(('--prefix',), 'those alone that begin so', 'TEXT'), _JSON)),
@@ -170,7 +172,7 @@ COMMANDS = (
              Option(('--to-alias',), 'the name there; the same by default', 'ALIAS'),
              Option(('--platform',), 'of multi-platform aliases, the image of this platform alone', 'OS/ARCH'),
              Option(('--referrers',), 'copy what refers to it too: signatures, attestations and the like'),
-             Option(('--all',), 'copy all aliases of the repository'),
+             Option(('--all',), 'copy all aliases of the repository; name what has no alias there, status 1'),
              Option(('--dry-run',), 'print what would be copied, and what is there (skip), with sizes; copy nothing'),
              _PROGRESS, _JSON)),
     Command('push-files', file_commands.push_files, '<repo> <alias> <file>...', 3, None,
@@ -203,7 +205,8 @@ COMMANDS = (
             (Option(('--type',), 'only what is of this artifact type', 'MEDIA_TYPE'), _JSON)),
     Command('gc', copy_commands.gc, '<repo>', 1, 1,
             'Print the blobs of a repository in a folder that no alias leads to, and their bytes.\n'
-            'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.',
+            'With --delete, remove them. For DXF_HOST=oci:PATH; a registry collects its garbage itself.\n'
+            'A manifest that is missing or damaged may name any blob: then nothing is removed, and the status is 1.',
             'DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete', (), (),
             (Option(('--delete',), 'remove them; what is being pushed now, and has no alias yet, goes with them'),
              _JSON)),

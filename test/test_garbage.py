@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dxf import DXF, hash_bytes
-from dxf.exceptions import DXFInvalidDocumentError
+from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError
 from dxf.garbage import collect
 from dxf.layout import Layout
 
@@ -255,11 +255,6 @@ def test_an_entry_that_leads_nowhere_is_in_nobody_s_way(root: Path, layout: Path
     assert entry in entries(layout)
 
 
-def test_a_manifest_that_is_not_there_keeps_nothing(root: Path, layout: Path) -> None:
-    enter(layout, descriptor(hash_bytes(b'what nobody stored'), OCI_MANIFEST))
-    assert garbage(root) == set(WANTED)
-
-
 # Where it stops
 
 @pytest.mark.parametrize('content', [b'no JSON', b'', b'{"manifests": [', b'\xff', b'{"a": 1, "a": 2}'])
@@ -280,6 +275,164 @@ def test_nothing_is_removed_where_a_manifest_is_too_large_to_be_read(root: Path,
     before = snapshot(root)
     with pytest.raises(DXFInvalidDocumentError, match='larger than a manifest'):
         garbage(root)
+    assert snapshot(root) == before
+
+
+@pytest.mark.parametrize('inner', [False, True], ids=['of an alias', 'of a platform of an alias'])
+def test_nothing_is_removed_where_the_manifest_of_an_alias_is_missing(root: Path, layout: Path, inner: bool) -> None:
+    if inner:
+        index = images.write_index(root / 'other', [('linux/amd64', (b'a',)), ('linux/arm64', (b'b',))])
+        missing, repo, alias = index.images[1].digest, 'other', 'latest'
+    else:
+        missing, repo, alias = entries(layout)[0]['digest'], REPO, 'a'
+    put(root / repo, b'rubbish')
+    (root / repo / 'blobs/sha256' / missing[7:]).unlink()  # as an interrupted rsync leaves it
+    before = snapshot(root)
+    for args in ((), ('--delete',)):
+        ended = Runner(Place(Folder(root)).environ()).run('gc', repo, *args).insist(1)
+        assert len(ended.lines) == 1 and ended.out == b''
+        for told in (missing[7:], 'missing', f'the alias {alias} leads to it', 'copy that again', 'dxf del-alias'):
+            assert told in ended.lines[0]
+        assert snapshot(root) == before
+
+
+@pytest.mark.parametrize('media_type', ['application/vnd.oci.image.config.v1+json', 'application/vnd.example+json'])
+@pytest.mark.parametrize('content', [None, b'{"parts": ['], ids=['missing', 'cut short'])
+def test_nothing_is_removed_where_a_document_that_may_name_blobs_is_missing_or_damaged(
+        root: Path, layout: Path, client: DXF, media_type: str, content: bytes | None) -> None:
+    part = put(layout, b'part')
+    document = put(layout, {'parts': [part]})
+    client.set_manifest('m', json.dumps({**manifest_of(put(layout, b'layer')),
+                                         'config': descriptor(document, media_type)}))
+    assert garbage(root, delete=False) == set(WANTED)
+    path = layout / 'blobs/sha256' / document[7:]
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    before = snapshot(root)
+    with pytest.raises(DXFInvalidDocumentError, match='what it names is not known.*the alias m leads to it'):
+        garbage(root)
+    assert snapshot(root) == before
+
+
+def test_nothing_is_removed_where_a_manifest_names_others_than_its_digest_says(root: Path, layout: Path) -> None:
+    path = layout / 'blobs/sha256' / entries(layout)[0]['digest'][7:]
+    path.write_bytes(path.read_bytes().replace(hash_bytes(b'two').encode(), hash_bytes(b'new').encode()))
+    before = snapshot(root)
+    with pytest.raises(DXFInvalidDocumentError, match='damaged: what it names is not known'):
+        garbage(root)
+    assert snapshot(root) == before
+
+
+def test_a_subject_that_is_missing_stops_nothing(root: Path, layout: Path, client: DXF) -> None:
+    content = json.dumps(manifest_of(put(layout, b'signature'), subject=descriptor(hash_bytes(b'gone'), OCI_MANIFEST)))
+    client.set_manifest(hash_bytes(content.encode()), content)
+    assert garbage(root) == set(WANTED)
+
+
+def test_the_empty_configuration_need_not_be_stored(root: Path, layout: Path) -> None:
+    empty = descriptor(hash_bytes(b'{}'), 'application/vnd.oci.empty.v1+json', data='e30=')
+    enter(layout, descriptor(put(layout, {**manifest_of(put(layout, b'layer')), 'config': empty}), OCI_MANIFEST))
+    assert garbage(root) == set(WANTED)
+
+
+def test_what_a_large_document_names_is_kept(root: Path, layout: Path, client: DXF) -> None:
+    part = put(layout, b'part')
+    document = put(layout, b'["%s", "%s"]' % (b'x' * ((4 << 20) + 7), part.encode()))
+    client.set_manifest('m', json.dumps(manifest_of(document) | {'config': descriptor(document, 'text/x+json')}))
+    assert garbage(root) == set(WANTED)
+    assert part in blobs(layout)
+
+
+def test_a_thousand_indexes_within_each_other_are_followed(root: Path, layout: Path) -> None:
+    inner = put(layout, manifest_of(put(layout, b'deep')))
+    for _ in range(1100):
+        inner = put(layout, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [descriptor(inner, OCI_INDEX)]})
+    enter(layout, descriptor(inner, OCI_INDEX))
+    assert garbage(root) == set(WANTED)
+
+
+@pytest.mark.parametrize('command', ['gc', 'list-aliases', 'set-alias'])
+def test_an_index_that_is_missing_beside_blobs_is_one_line_and_is_not_taken_for_an_empty_one(root: Path, layout: Path,
+                                                                                            command: str) -> None:
+    (layout / 'index.json').unlink()  # as an interrupted rsync leaves it
+    before = snapshot(root)
+    args = {'gc': ['--delete'], 'list-aliases': [], 'set-alias': ['b', hash_bytes(b'one')]}[command]
+    ended = Runner(Place(Folder(root)).environ()).run(command, REPO, *args).insist(1)
+    assert 'index.json is missing, but there are blobs' in ended.lines[0]
+    assert snapshot(root) == before
+
+
+# What is deleted, and what still leads to it
+
+@pytest.fixture(name='index')
+def write_platforms(root: Path) -> images.Index:
+    """An index ``latest`` of two platforms, in a repository of its own, and the alias ``mine`` of the second."""
+    index = images.write_index(root / 'other', [('linux/amd64', (b'a',)), ('linux/arm64', (b'b',))])
+    arm = next(entry for entry in json.loads((root / 'other/blobs/sha256' / index.digest[7:]).read_bytes())['manifests']
+               if entry['digest'] == index.images[1].digest)
+    enter(root / 'other', {**arm, 'annotations': {NAME: 'mine'}})
+    return index
+
+
+@pytest.mark.parametrize('reference', ['mine', 'its digest'])
+def test_an_image_that_an_index_lists_stays_whole_when_its_alias_is_deleted(root: Path, index: images.Index,
+                                                                           reference: str) -> None:
+    image = index.images[1]
+    before = blobs(root / 'other')
+    with DXF(f'oci:{root}', 'other') as client:
+        client._request('delete', f'manifests/{reference if reference == "mine" else image.digest}')
+        assert client.list_aliases() == ['latest']
+        assert garbage(root, repo='other') == set()
+        assert blobs(root / 'other') == before
+        assert client.get_alias('latest', platform='linux/arm64') == list(image.layers)
+        assert b''.join(client.pull_blob(image.layers[0])) == images.layer(b'b')
+        client._request('delete', 'manifests/latest')
+    assert garbage(root, repo='other') == before
+
+
+def test_a_manifest_that_a_referrer_names_as_its_subject_keeps_its_file(root: Path, layout: Path, client: DXF) -> None:
+    digest = entries(layout)[0]['digest']
+    content = json.dumps(manifest_of(put(layout, b'signature'), subject=descriptor(digest, OCI_MANIFEST)))
+    client.set_manifest('signature', content)
+    client._request('delete', f'manifests/{digest}')
+    assert client.list_aliases() == ['signature']
+    assert garbage(root) == set(WANTED)
+    assert digest in blobs(layout)
+
+
+def test_a_manifest_keeps_its_file_where_it_is_not_known_what_leads_to_it(root: Path, layout: Path, client: DXF
+                                                                         ) -> None:
+    digest = entries(layout)[0]['digest']
+    enter(layout, descriptor(hash_bytes(b'missing'), OCI_INDEX, annotations={NAME: 'broken'}))
+    client._request('delete', f'manifests/{digest}')
+    assert client.list_aliases() == ['broken']
+    assert digest in blobs(layout)
+
+
+@pytest.mark.parametrize('content', [None, b'no JSON', b''], ids=['missing', 'damaged', 'empty'])
+def test_the_alias_of_a_manifest_that_is_missing_or_damaged_is_not_found_and_can_be_deleted(
+        root: Path, layout: Path, client: DXF, content: bytes | None) -> None:
+    client.set_manifest('b', json.dumps(manifest_of(hash_bytes(b'one'))))
+    digest = entries(layout)[0]['digest']
+    path = layout / 'blobs/sha256' / digest[7:]
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DXFHTTPError, match=f'404.*MANIFEST_UNKNOWN: .*missing or damaged: {digest}'):
+        client.get_manifest_and_response('a')
+    client._request('delete', 'manifests/a')
+    assert client.list_aliases() == ['b']
+    assert client.get_alias('b') == [hash_bytes(b'one')]
+    assert hash_bytes(b'two') in garbage(root)
+
+
+def test_an_index_whose_image_lacks_a_layer_is_refused(root: Path, layout: Path, client: DXF) -> None:
+    child = put(layout, manifest_of(hash_bytes(b'one'), hash_bytes(b'nobody stored this')))
+    before = snapshot(root)
+    with pytest.raises(DXFHTTPError, match='push the blobs first'):
+        client.set_manifest('i', json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+            descriptor(child, OCI_MANIFEST)]}))
     assert snapshot(root) == before
 
 

@@ -238,7 +238,7 @@ def test_the_alias_of_a_full_reference_is_its_tag(client: DXF, layout: Path) -> 
 def test_a_name_that_stands_alone_comes_before_the_tag_of_a_full_reference(client: DXF, layout: Path) -> None:
     write_layout(layout, LAYERS, 'docker.io/library/alpine:3')
     write_alias(client, '3')
-    assert client.list_aliases() == ['3']
+    assert client.list_aliases() == ['3', 'docker.io/library/alpine:3']
     assert client.get_alias('3') == [hash_bytes(content) for content in BLOBS]
 
 
@@ -374,6 +374,58 @@ def test_what_is_damaged_is_not_copied_for_a_mount(store: Place, monkeypatch: py
         with pytest.raises(Exception, match=f'{digest[7:]} is not what its name says'):
             two.mount_blob('fred/one', digest)
         assert files(store.registry.storage / 'two' / 'blobs') == store.uploads('two') == []
+
+
+@pytest.mark.parametrize('content', [CONTENT[::-1], CONTENT[:7], CONTENT + b'!', b''])
+def test_what_is_damaged_is_neither_linked_nor_copied_within_a_folder(store: Place, tmp_path: Path, content: bytes
+                                                                     ) -> None:
+    with store.dxf('fred/one') as one:
+        digest = hash_bytes(CONTENT)
+        write_alias(one)
+    path = store.file_of('fred/one', digest)
+    path.write_bytes(content)
+    before = snapshot(tmp_path)
+    runner = Runner(store.environ())
+    for args in (('mount-blob', 'two', 'fred/one', digest), ('copy', 'fred/one', 'a', '--to', store.host, '--to-repo',
+                                                             'two')):
+        ended = runner.run(*args).insist(1)
+        assert len(ended.lines) == 1 and str(path) in ended.lines[0], ended.lines
+        assert 'is not what its name says' in ended.lines[0]
+        assert not store.file_of('two', digest).exists()
+    with store.dxf('two') as two:
+        with pytest.raises(DXFHTTPError, match='404'):
+            two.get_alias('a')
+    assert {path: before[path] for path in before if '/one/' in path} == {
+        path: now for path, now in snapshot(tmp_path).items() if '/one/' in path}
+
+
+@pytest.mark.parametrize('content', [CONTENT[::-1], CONTENT[:7]])
+def test_a_mount_replaces_a_damaged_file_that_has_the_name(store: Place, content: bytes) -> None:
+    with store.dxf('fred/one') as one, store.dxf('two') as two:
+        digest = one.push_blob(data=CONTENT)
+        two_layout = store.registry.storage / 'two'
+        put(two_layout, b'')
+        (two_layout / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
+        (two_layout / 'index.json').write_text('{"schemaVersion": 2, "manifests": []}')
+        store.file_of('two', digest).write_bytes(content)
+        two.mount_blob('fred/one', digest)
+        assert pulled(two, digest) == pulled(one, digest) == CONTENT
+        assert not [path for path in files(store.registry.storage) if path.name.startswith('.dxf.')]
+
+
+def test_the_size_that_is_told_of_a_blob_is_that_of_its_file(client: DXF, store: Place) -> None:
+    digest = client.push_blob(data=CONTENT)
+    store.file_of(REPO, digest).write_bytes(CONTENT[:7])
+    assert client.blob_size(digest) == 7
+
+
+@pytest.mark.parametrize('content', [CONTENT[::-1], CONTENT[:7], b''])
+def test_an_upload_replaces_a_damaged_file(client: DXF, store: Place, content: bytes) -> None:
+    digest = client.push_blob(data=CONTENT)
+    store.file_of(REPO, digest).write_bytes(content)
+    location = client._request('post', 'blobs/uploads/').headers['Location']
+    client._base_request('put', f'{location}?digest={digest}', data=CONTENT)
+    assert store.file_of(REPO, digest).read_bytes() == CONTENT
 
 
 def test_a_blob_can_be_mounted_twice(store: Place) -> None:

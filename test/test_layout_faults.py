@@ -289,6 +289,75 @@ def test_the_root_of_other_files_is_no_repository_but_may_hold_some(root: Path, 
     of(root).run('push-blob', REPO, fox, '@b').insist(0)
 
 
+# What is no file
+
+SPECIAL = [('oci-layout', ('list-aliases', 'push-blob', 'set-alias', 'gc')),
+           ('index.json', ('list-aliases', 'get-alias', 'set-alias', 'del-alias', 'gc')),
+           ('blobs', ('push-blob', 'pull-blob', 'gc')),
+           ('blobs/sha256', ('push-blob', 'pull-blob', 'gc'))]
+
+
+def fifo(path: Path) -> None:
+    """Have a FIFO in the place of something: who opens it waits for a writer."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    os.mkfifo(path)
+
+
+def link_to_fifo(path: Path) -> None:
+    """Have a link that leads to a FIFO, which stays in the folder."""
+    fifo(path)
+    path.rename(path.parent.parent / 'fifo')
+    path.symlink_to('../fifo')
+
+
+@pytest.mark.parametrize('change', [fifo, link_to_fifo])
+@pytest.mark.parametrize(('piece', 'commands'), SPECIAL)
+def test_a_fifo_in_the_place_of_a_file_is_one_line_and_no_wait(root: Path, layout: Path, fox: Path, piece: str,
+                                                               commands: tuple[str, ...], change: Callable[[Path], None]
+                                                               ) -> None:
+    change(layout / piece)
+    names = sorted(root.rglob('*'))
+    for command in commands:
+        ended = of(root).run(command, REPO, *OPERANDS.get(command, ()), cwd=fox.parent).insist(1)
+        assert len(ended.lines) == 1 and ended.out == b'', ended.lines
+        assert 'not a regular file' in ended.lines[0] or 'Not a directory' in ended.lines[0]
+    assert sorted(root.rglob('*')) == names
+
+
+def test_a_fifo_in_the_place_of_a_blob_is_not_found(root: Path, layout: Path) -> None:
+    fifo(layout / BLOB)
+    refused(of(root), 'pull-blob', REPO, DIGEST, status=2, names='404')
+    refused(of(root), 'mount-blob', 'other', REPO, DIGEST, names='did not mount')
+
+
+# Repositories within layouts
+
+INSIDE = ['blobs', 'blobs/sha256', 'blobs/x', 'index.json', 'oci-layout', 'x/blobs/y']
+
+
+@pytest.mark.parametrize('inner', INSIDE)
+@pytest.mark.parametrize('around', ['', 'fred/new', REPO], ids=['the root', 'what may become a layout', 'a layout'])
+def test_a_repository_is_not_made_in_what_is_or_may_become_a_part_of_another(root: Path, fox: Path, around: str,
+                                                                            inner: str) -> None:
+    repository = f'{around}/{inner}'.lstrip('/')
+    before = snapshot(root)
+    refused(of(root), 'push-blob', repository, fox, '@a', names='is a part of the layout in')
+    refused(of(root), 'copy', REPO, 'a', '--to', f'oci:{root}', '--to-repo', repository, names='is a part of')
+    assert snapshot(root) == before
+
+
+def test_a_repository_that_is_there_already_can_be_used_until_a_layout_is_around_it(root: Path, layout: Path,
+                                                                                   fox: Path) -> None:
+    shutil.copytree(layout, root / 'old' / 'blobs')
+    assert of(root).run('pull-blob', 'old/blobs', '@a').insist(0).out == CONTENT
+    of(root).run('push-blob', 'old/blobs', fox, '@b').insist(0)
+    before = snapshot(root)
+    refused(of(root), 'push-blob', 'old', fox, names='holds another repository')
+    assert snapshot(root) == before
+    shutil.copy(layout / 'oci-layout', root / 'old')
+    refused(of(root), 'pull-blob', 'old/blobs', '@a', names='is a part of the layout in')
+
+
 # What may not be read or written
 
 @pytest.mark.parametrize(('piece', 'commands'), [

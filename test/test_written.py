@@ -301,7 +301,7 @@ def fill_index(layout: Path, monkeypatch: pytest.MonkeyPatch) -> Limit:
     client.set_alias('second', hash_bytes(EMPTY_CONTENT))
     limit = Limit(before.stat().st_size, len(kept))
     before.write_bytes(kept)
-    monkeypatch.setattr('dxf.layout.LONGEST_INDEX', limit.most)
+    monkeypatch.setattr('dxf.layout_index.LONGEST', limit.most)
     return limit
 
 
