@@ -19,12 +19,13 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking',
-         'sinks', 'special_files', 'files', 'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
-         'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
-         'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
-         'streaming', 'jobs', 'verification', 'download', 'pulling', 'delivery', 'journal', 'listing', 'registry',
-         'remote_file', 'referrers', 'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
-         'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
+         'sinks', 'special_files', 'files', 'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage',
+         'certificates', 'proxies', 'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth',
+         'credential_helpers', 'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session',
+         'manners', 'upload', 'streaming', 'jobs', 'verification', 'download', 'pulling', 'delivery', 'journal',
+         'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', 'inspection', 'artifacts',
+         '__init__', 'settings', 'console', 'progress', 'job', 'operands', 'commands', 'copy_commands',
+         'file_commands', 'login_commands', 'usage', 'completion', 'faults',
          'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
