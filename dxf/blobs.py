@@ -264,8 +264,8 @@ class BlobStore(DXFBase):
         last chunk of each blob when it is verified.
 
         :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
-        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is an
-            error
+        :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
+            an error
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob; what it
             raises comes out as it is, and what had arrived is kept
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left

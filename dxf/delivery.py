@@ -29,7 +29,7 @@ FetchRest = Callable[[str, int, int, Any], Iterator[bytes]]
 
 
 class Reporter:
-    """Calls a caller's progress function, and remembers what it raised: an error neither of the network nor of the disk.
+    """Calls a caller's progress function, and remembers what it raised: no error of the network or of the disk.
 
     :param progress: called with a blob's digest, each piece of it and its size
     """

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from http import HTTPStatus
-from typing import Any
 
 from requests import Response
 from requests.exceptions import HTTPError, RequestException

@@ -1,7 +1,7 @@
 """Sinks: streams that take bytes or text, of whatever kind, so that all of it arrives or an error is raised.
 
 A raw file may take less than it is given: a pipe whose writer was stopped and continued, a disk that is nearly full.
-Python's standard output is one with ``PYTHONUNBUFFERED=1``. A file that does not wait (``O_NONBLOCK``) may take nothing.
+With ``PYTHONUNBUFFERED=1`` standard output is a raw file. One that does not wait (``O_NONBLOCK``) may take nothing.
 """
 
 import errno
@@ -33,8 +33,8 @@ def _write(stream: Any, content: Any) -> int:
         count = stream.write(content)
     except BlockingIOError as error:  # from a buffer that is full, over a file that does not wait
         return int(getattr(error, 'characters_written', 0))
-    if count is None and isinstance(stream, io.RawIOBase):  # https://docs.python.org/3/library/io.html#io.RawIOBase.write
-        return 0
+    if count is None and isinstance(stream, io.RawIOBase):
+        return 0  # it would have to wait: https://docs.python.org/3/library/io.html#io.RawIOBase.write
     return count if isinstance(count, int) else len(content)
 
 

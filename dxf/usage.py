@@ -105,7 +105,8 @@ COMMANDS = (
             'dxf pull-blob fred/datalogger @may15-readings', PULL,
             ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
             (Option(('-o', '--output'), 'write to a file, which appears when all of it is there and verified;\n'
-                    'go on with one that broke off', 'FILE'), _PROGRESS)),
+                    'go on with one that broke off; - is standard output, pipes and devices are written to', 'FILE'),
+             _PROGRESS)),
     Command('blob-size', commands.blob_size, _BLOBS, 1, None,
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
             'dxf blob-size fred/datalogger @may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),

@@ -775,6 +775,20 @@ def test_a_client_class_that_is_put_in_place_of_ours_is_used(open_shell: Shell, 
     assert [args[:2] for args in made] == [(open_shell.place.host, repo)]
 
 
+def test_a_pull_asks_a_class_in_place_of_ours_what_an_alias_names(open_shell: Shell, repo: str,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, _ = open_shell.push(repo, READINGS, b'other')
+
+    class Other(dxf.DXF):
+        """A client that decides what aliases name."""
+
+        def get_alias(self, *_: Any, **_options: Any) -> list[str]:
+            return [digest]
+
+    monkeypatch.setattr(dxf, 'DXF', Other)
+    assert open_shell('pull-blob', repo, '@anything') == READINGS
+
+
 def test_a_base_class_that_is_put_in_place_of_ours_is_used(open_shell: Shell,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(dxf.DXFBase):

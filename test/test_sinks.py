@@ -53,7 +53,8 @@ PRINTED = {
     'pull-blob': ([hash_bytes(BLOB)], BLOB),
     'get-manifest': (['long'], MANIFEST),
     'get-alias': (['long'], f'{hash_bytes(BLOB)}\n'.encode() * 4000),
-    'list-aliases': (['--sort', '--prefix=alias-'], ''.join(f'alias-{number:07}\n' for number in range(20_000)).encode()),
+    'list-aliases': (['--sort', '--prefix=alias-'],
+                     ''.join(f'alias-{number:07}\n' for number in range(20_000)).encode()),
 }
 COMMANDS = pytest.mark.parametrize('command', PRINTED)
 

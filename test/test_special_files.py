@@ -1,4 +1,4 @@
-"""Pulls to what is no regular file: standard output by any of its names, pipes and devices are written straight through."""
+"""Pulls to special files: standard output by any of its names, pipes and devices are written straight through."""
 
 import os
 import subprocess
@@ -83,7 +83,8 @@ def test_a_file_that_standard_output_is_gets_more_at_its_end(server: ScriptedReg
 
 
 @NAMES
-def test_of_a_wrong_blob_less_than_all_reaches_standard_output(wrong: ScriptedRegistry, folder: Path, name: str) -> None:
+def test_of_a_wrong_blob_less_than_all_reaches_standard_output(wrong: ScriptedRegistry, folder: Path, name: str
+                                                               ) -> None:
     (folder / 'link').symlink_to('/dev/stdout')
     ended = runner(wrong).run('pull-blob', '-o', name, REPO, *DIGESTS, cwd=folder).insist(1)
     assert ended.out.startswith(FIRST) and len(ended.out) < len(FIRST + BLOB)
