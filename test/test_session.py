@@ -193,7 +193,8 @@ def test_an_address_whose_host_is_none_is_one_error_wherever_it_is_sent(server: 
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(st.sampled_from(
     ['http://', 'https://', '//', '/', 'localhost', 'a.example', ':', '1', '65536', '[', ']', '::1', '.', '..', '@',
-     '?', '#', '%', '%2e', '%zz', '\\', ' ', '\t', 'xn--', 'a' * 64, '-', '_', '\xe9', '\xad', '*', ';', '"', "'", '{', '|']) |
+     '?', '#', '%', '%2e', '%zz', '\\', ' ', '\t', 'xn--', 'a' * 64, '-', '_', '\xe9', '\xad', '*', ';', '"', "'",
+     '{', '|']) |
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0xff, exclude_categories=['Cc']), max_size=3),
     max_size=8).map(''.join))
 @example(text='http://a..b/')
@@ -228,7 +229,8 @@ def forget_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize('url', ['http://my_registry:5000/a', 'http://a.example./b', 'http://a.example:/b',
-                                 'http://1.2.3.4', 'http://[2001:db8::1]:5000/', f'http://{"a" * 63}.example/', 'HTTP://A.EXAMPLE/'])
+                                 'http://1.2.3.4', 'http://[2001:db8::1]:5000/', f'http://{"a" * 63}.example/',
+                                 'HTTP://A.EXAMPLE/'])
 def test_hosts_that_real_registries_name_are_taken(url: str) -> None:
     response = requests.Response()
     response.url = 'http://registry.example/v2/'
