@@ -194,6 +194,12 @@ class ScriptedRegistry:
         """The number of connections that are open now."""
         return len(self._server.numbers)
 
+    @property
+    def stalls(self) -> bool:
+        """Whether an answer in the table stalls."""
+        return any(isinstance(answer, Answer) and answer.stall is not None
+                   for answers in self._table.values() for answer in answers)
+
     def script(self, method: str, path: str, answers: Iterable[Answer | Hook]) -> None:
         """Answer the next requests of a path like this, one after another; the query does not matter."""
         self._table[method, path].extend(answers)

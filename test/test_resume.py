@@ -53,9 +53,7 @@ def pull(server: ScriptedRegistry, digest: str = DIGEST, chunk_size: int = 1000,
     """Return the bytes that pulling a blob yields, and the error that ends them, if one does."""
     limits = Limits(retries=retries, backoff=0.01, stall_seconds=1, stall_bytes=stall_bytes)
     got = b''
-    is_silent = any(isinstance(answer, Answer) and answer.stall is not None
-                    for answers in server._table.values() for answer in answers)
-    idle = 1 if is_silent else 60  # a busy machine is no silent server
+    idle = 1 if server.stalls else 60  # a busy machine is no silent server
     with DXF(server.host, REPO, insecure=True, timeout=(60, idle), limits=limits) as client:
         try:
             for chunk in client.pull_blob(digest, chunk_size=chunk_size):

@@ -257,14 +257,14 @@ def test_the_deepest_and_the_longest_path_come_back_and_more_is_not_sent(
     monkeypatch.chdir(tmp_path / 'work')
     top, *parts = ['d' * length] * count
     Path(top, *parts[:-1]).mkdir(parents=True)
-    Path(top, *parts).write_text('15')
+    Path(top, *parts).write_bytes(b'15')
     client = limited(server)
     artifacts.push_files(client, 'folder', [top])
     artifacts.push_files(client, 'file', [str(Path(top, *parts))])
     for alias in 'folder', 'file':
         assert artifacts.pull_files(client, alias, str(tmp_path / alias)).names
         monkeypatch.chdir(tmp_path / alias)
-        assert Path(top, *parts).read_text() == '15'
+        assert Path(top, *parts).read_bytes() == b'15'
     monkeypatch.chdir(tmp_path / 'work')
     server.requests.clear()
     Path(top, *parts).unlink()
