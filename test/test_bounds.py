@@ -226,7 +226,7 @@ def generated(server: ScriptedRegistry, count: int) -> dict[str, int]:
 
 def test_a_copy_of_many_large_manifests_takes_little_memory(server: ScriptedRegistry, certificates: Certificates,
                                                             tmp_path: Path) -> None:
-    numbers = generated(server, 60)
+    numbers = generated(server, 25)
     target = f'oci:{tmp_path / "target"}'
     ran = Dxf(tmp_path, of(server, certificates), 'copy', REPO, 'a', '--to', target, '--to-repo', '')
     assert ran.status == 0 and ran.lines == [] and ran.peak < 100, (ran.lines, ran.peak)
@@ -237,7 +237,7 @@ def test_a_copy_of_many_large_manifests_takes_little_memory(server: ScriptedRegi
 def test_an_index_of_many_large_manifests_is_one_line_in_little_memory(server: ScriptedRegistry,
                                                                        certificates: Certificates, tmp_path: Path
                                                                        ) -> None:
-    generated(server, 60)
+    generated(server, 25)
     for command in ('get-manifest', 'get-alias', 'get-digest'):
         ran = Dxf(tmp_path, of(server, certificates), command, REPO, 'a')
         assert ran.failed() and 'choose one platform' in ran.lines[0], (ran.lines, ran.peak)
