@@ -401,7 +401,7 @@ def test_a_manifest_that_a_referrer_names_as_its_subject_keeps_its_file(root: Pa
     assert digest in blobs(layout)
 
 
-def test_a_manifest_keeps_its_file_where_it_is_not_known_what_leads_to_it(root: Path, layout: Path, client: DXF
+def test_a_manifest_keeps_its_file_where_it_is_not_known_what_leads_to_it(layout: Path, client: DXF
                                                                          ) -> None:
     digest = entries(layout)[0]['digest']
     enter(layout, descriptor(hash_bytes(b'missing'), OCI_INDEX, annotations={NAME: 'broken'}))

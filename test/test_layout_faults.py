@@ -299,7 +299,10 @@ SPECIAL = [('oci-layout', ('list-aliases', 'push-blob', 'set-alias', 'gc')),
 
 def fifo(path: Path) -> None:
     """Have a FIFO in the place of something: who opens it waits for a writer."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
     os.mkfifo(path)
 
 

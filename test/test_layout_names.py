@@ -63,16 +63,17 @@ def run(store: Place, *args: str, status: int = 0, **variables: str) -> Ended:
     return Runner({**store.environ(), **variables}).run(*args).insist(status)
 
 
-def platforms_of_one_name(layout: Path, name: str, *platforms: str | None) -> list[Image]:
+def platforms_of_one_name(layout: Path, name: str, *platforms: str | None) -> tuple[Image, ...]:
     """Give one name to several images, as some tools do in place of an index."""
-    found, added = [], []
+    found: tuple[Image, ...] = ()
+    added = []
     for number, platform in enumerate(platforms):
         image = write_layout(layout, (f'layer {number} {platform}'.encode(),), platform=platform or 'linux/amd64')
         entry = {**entries(layout)[0], 'annotations': {NAME: name}}
         system, _, architecture = (platform or '').partition('/')
         added.append(entry if platform is None else {
             **entry, 'platform': {'os': system, 'architecture': architecture}})
-        found.append(image)
+        found += (image,)
     (layout / 'index.json').write_text('{"schemaVersion": 2, "manifests": []}', encoding='utf-8')
     enter(layout, *added)
     return found
@@ -320,7 +321,7 @@ def test_a_full_reference_is_not_copied_to_a_registry_without_a_name_there(clien
 def test_many_names_are_listed_page_by_page(client: DXF, layout: Path) -> None:
     digest = client.push_blob(data=b'content')
     client.set_alias('a', digest)
-    names = [f'{number:05}-' + 'x' * 120 for number in range(30_000)]
+    names = [f'{number:05}-' + 'x' * 120 for number in range(40_000)]
     template = entries(layout)[0]
     (layout / 'index.json').write_text('{"schemaVersion": 2, "manifests": []}', encoding='utf-8')
     enter(layout, *({**template, 'annotations': {NAME: name}} for name in names))
