@@ -314,15 +314,30 @@ class DXF(BlobStore):
         return manifest
 
     def del_alias(self, alias: str) -> Any:
-        """Delete an alias: the manifest behind it, with every other alias of it; its blobs stay.
+        """Delete an alias. Its blobs stay.
 
+        Its manifest is deleted too, unless something else needs it: another alias, an index, or a manifest that refers
+        to it.
+
+        :param alias: an alias, or the digest of a manifest
         :return: the digests of the blobs that it named; of a multi-platform alias, manifest digests by platform
+        :raises DXFHTTPError: the registry refused; 404 where there is no such alias
+        :raises DXFConflictError: something needs the manifest that was given by its digest, or somebody else has set
+            the alias meanwhile
+        :raises DXFProtocolError: the registry has accepted the deletion, and still has the alias
         """
-        stored = self._stored(alias)
-        named: Any = self._blobs(stored, False) if not isinstance(stored, Index) else {
-            name: entry.digest for name, entry in self.platforms(stored).items()}
-        self._request('delete', f'manifests/{stored.digest}')
-        return named
+        return self.del_aliases(alias)[alias]
+
+    def del_aliases(self, *aliases: str, with_others: bool = False) -> dict[str, Any]:
+        """Delete several aliases, as :meth:`del_alias` deletes one; the others are looked at only once.
+
+        :param aliases: aliases, or digests of manifests; all of them are read before the first is deleted
+        :param with_others: delete the manifests by their digests, whatever else needs them; other aliases of the same
+            manifests go too
+        :return: by alias, what :meth:`del_alias` returns
+        """
+        from dxf import alias_deletion
+        return dict(alias_deletion.AliasDeletion(self, aliases, with_others))
 
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the repository's aliases.
