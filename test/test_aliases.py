@@ -357,9 +357,9 @@ def test_a_manifest_whose_blob_is_missing_is_refused_by_the_registry(client: DXF
 def test_a_deleted_alias_is_gone_and_its_blobs_stay(client: DXF, blobs: list[str], traffic: Traffic) -> None:
     text = client.set_alias('alias', blobs[1], blobs[0])
     assert client.del_alias('alias') == [blobs[1], blobs[0]]
-    deletion, look = traffic.requests[-2:]
-    assert deletion.method == 'DELETE' and deletion.path.endswith('/manifests/' + hash_bytes(text.encode()))
-    assert look.method == 'HEAD' and look.path.endswith('/manifests/alias')
+    deletion, look = [request for request in traffic.requests if request.status != 401][-2:]
+    assert (deletion.method, look.method) == ('DELETE', 'HEAD') and look.path.endswith('/manifests/alias')
+    assert deletion.path.endswith('/manifests/' + hash_bytes(text.encode()))
     for reference in ('alias', hash_bytes(text.encode())):
         with pytest.raises(HTTPError) as raised:
             client.get_alias(reference)
