@@ -93,7 +93,7 @@ class AliasDeletion:
     def _target(self, reference: str) -> _Target | HTTPError:
         """Fetch what a reference leads to; return the error if there is nothing."""
         try:
-            stored = self._dxf._stored(reference)
+            stored = self._dxf.resolve(reference)
         except HTTPError as error:
             if is_not_found(error):
                 return error
@@ -117,7 +117,7 @@ class AliasDeletion:
         if not isinstance(stored, Index):
             return list(stored.blobs)
         try:
-            return {name: entry.digest for name, entry in images.entries(stored, self._dxf._stored).items()}
+            return {name: entry.digest for name, entry in images.entries(stored, self._dxf.resolve).items()}
         except UNREADABLE:
             return {}
         except HTTPError as error:
@@ -243,5 +243,5 @@ class AliasDeletion:
             entries = referrers.by_tag(self._dxf._request, subject, self._dxf._limits)
             left = [entry for entry in entries if entry['digest'] != digest]
             if len(left) < len(entries):
-                self._dxf._put_manifest(referrers.tag_of(subject), json.dumps(
-                    {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': left}, sort_keys=True), {})
+                self._dxf.set_manifest(referrers.tag_of(subject), json.dumps(
+                    {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': left}, sort_keys=True))

@@ -37,9 +37,11 @@ class Repository(Protocol):
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response: ...
 
-    def _stored(self, reference: str) -> Manifest: ...
+    def resolve(self, alias: str) -> Manifest:
+        """Fetch what an alias names, and read it."""
 
-    def _put_manifest(self, alias: str, manifest_json: str, condition: dict[str, str]) -> str: ...
+    def set_manifest(self, alias: str, manifest_json: str) -> None:
+        """Store a manifest under an alias."""
 
     def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
         """Fetch a manifest."""
@@ -129,7 +131,7 @@ def _head(dxf: Repository, alias: str) -> _Head:
         digest, response = dxf.head_manifest_and_response(alias)
         if digest is not None and digest.startswith('sha256:'):
             return _Head(digest, base_type(response.headers.get('Content-Type')) not in (*IMAGES, *SCHEMA1))
-        stored = dxf._stored(alias)
+        stored = dxf.resolve(alias)
         return _Head(stored.digest, isinstance(stored, Index))
     except REFUSALS as error:
         if isinstance(error, HTTPError) and is_not_found(error):

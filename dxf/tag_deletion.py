@@ -76,7 +76,7 @@ class TagDeletion:
         :raises DXFConflictError: it names another manifest now
         """
         try:
-            stored = self._dxf._stored(alias)
+            stored = self._dxf.resolve(alias)
         except HTTPError as error:
             if is_not_found(error):
                 return None
@@ -147,10 +147,10 @@ class TagDeletion:
             return
         if text is None:
             return
-        self._dxf._put_manifest(digest, text, {})
+        self._dxf.set_manifest(digest, text)
         for other in others:
             if self._is_missing(other):
-                self._dxf._put_manifest(other, text, {})
+                self._dxf.set_manifest(other, text)
 
     # Registries that delete no names
 
@@ -160,12 +160,18 @@ class TagDeletion:
         regclient's documentation describes this for registries that do not delete by tag. If the deletion fails, the
         alias gets its own manifest again.
 
-        :param text: the manifest of the alias; ``None`` if that cannot be read
+        :param text: the manifest of the alias; ``None`` if it was not fetched, or cannot be read
         """
-        self._check_deletions(alias)
+        if not self._needs_placeholder:
+            self._check_deletions(alias)
+            text = None  # of some time ago
+        if digest is not None and text is None:
+            text = self._text(alias, digest)
+            if text is None:
+                return
         placeholder, placeholder_digest = self._placeholder()
         try:
-            self._dxf._put_manifest(alias, placeholder, {} if digest is None else {'If-Match': f'"{digest}"'})
+            self._dxf.set_manifest(alias, placeholder)
             self._delete_by_digest(placeholder_digest)
             if not self.is_gone(alias, placeholder_digest):
                 raise still_there(self._dxf, alias)
@@ -191,17 +197,15 @@ class TagDeletion:
         return text, hash_bytes(text.encode('utf-8'))
 
     def _check_deletions(self, alias: str) -> None:
-        """Make sure, once, that the registry deletes by digest, with a manifest that has no name.
+        """Make sure that the registry deletes by digest, with a manifest that has no name.
 
         A deletion of what is not there yet comes first: a registry that refuses it is left as it is.
         """
-        if self._needs_placeholder:
-            return
         text, digest = self._placeholder()
         try:
             self._delete_by_digest(digest)
             self._dxf.push_blob(data=EMPTY)
-            self._dxf._put_manifest(digest, text, {})
+            self._dxf.set_manifest(digest, text)
             self._delete_by_digest(digest)
         except HTTPError as error:
             raise refused(self._dxf, alias, error) from None

@@ -1,7 +1,7 @@
 """Deletion of aliases on registries that refuse, lose answers, say what is not so, or are changed meanwhile."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -86,14 +86,9 @@ def is_whole(server: ScriptedRegistry, *names: str) -> bool:
 
 # An accepted deletion is looked at again
 
-def keep_tag(server: ScriptedRegistry) -> Callable[[Request], Answer]:
-    """Return what answers 202 to a deletion by digest, and keeps the tags with what they name."""
-    return lambda request: Answer(202)
-
-
 def test_a_tag_that_stays_when_its_manifest_was_deleted_is_deleted_by_name(server: ScriptedRegistry,
                                                                            client: DXF) -> None:
-    server.script('DELETE', path(DIGEST), [keep_tag(server)])
+    server.script('DELETE', path(DIGEST), [Answer(202)])
     assert client.del_alias('a') == BLOBS
     assert tags(server).keys() == {'other'}
     assert [request.path for request in server.of('DELETE')] == [path(DIGEST), path('a')]
@@ -104,7 +99,7 @@ def test_a_tag_that_stays_when_its_manifest_was_deleted_is_deleted_by_name(serve
 def test_an_alias_that_stays_after_its_deletion_is_an_error(server: ScriptedRegistry, client: DXF, answer: Answer,
                                                             capfd: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
-        server.script('DELETE', path(DIGEST), [keep_tag(server)])
+        server.script('DELETE', path(DIGEST), [Answer(202)])
         server.script('DELETE', path('a'), [answer])
     with pytest.raises(DXFProtocolError, match=f'^the registry has accepted the deletion of a of {REPO}, and still '):
         client.del_alias('a')
@@ -261,10 +256,10 @@ class Interrupted(DXF):
 
     server: ScriptedRegistry
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
+    def _request(self, method: str, *args: Any, **kwargs: Any) -> Response:
         if method == 'delete' and tags(self.server)['a'] != DIGEST:
             raise KeyboardInterrupt
-        return super()._request(method, path, **kwargs)
+        return super()._request(method, *args, **kwargs)
 
 
 def test_an_interrupt_leaves_the_alias_as_it_was(server: ScriptedRegistry) -> None:
@@ -412,7 +407,7 @@ def set_before(server: ScriptedRegistry, line: str, name: str, content: bytes | 
     """Let somebody else set or delete an alias just before a request is answered."""
     method, _, target = line.partition(' ')
 
-    def answer(request: Request) -> None:
+    def answer(_request: Request) -> None:
         if content is None:
             tags(server).pop(name, None)
         else:
@@ -501,8 +496,8 @@ def test_an_alias_that_is_missing_is_not_found_without_a_listing(server: Scripte
 class Deaf(DXF):
     """Does its own deletes, and returns nothing."""
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> Any:
-        response = super()._request(method, path, **kwargs)
+    def _request(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        response = super()._request(method, *args, **kwargs)
         return None if method == 'delete' else response
 
 
