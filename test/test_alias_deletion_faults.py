@@ -289,9 +289,12 @@ def test_a_registry_that_accepts_deletions_and_does_none_is_an_error(server: Scr
     assert is_whole(server, 'a', 'b')
 
 
-def test_a_manifest_that_goes_with_its_name_is_put_back_under_its_others(server: ScriptedRegistry,
-                                                                         client: DXF) -> None:
-    share(server)
+@pytest.mark.parametrize('by', ['name', 'index'])
+def test_a_manifest_that_goes_with_its_name_is_put_back(server: ScriptedRegistry, client: DXF, by: str) -> None:
+    if by == 'name':
+        share(server)
+    else:
+        server.memory.put_manifest(REPO, 'index', INDEX, index(DIGEST))
 
     def hook(request: Request) -> Answer | None:
         if request.line == f'DELETE {path("a")}':
@@ -299,7 +302,8 @@ def test_a_manifest_that_goes_with_its_name_is_put_back_under_its_others(server:
         return None
     server.hook = hook
     assert client.del_alias('a') == BLOBS
-    assert is_whole(server, 'b')
+    assert server.memory.manifests[REPO][DIGEST] == (OCI, IMAGE)
+    assert tags(server).keys() == {'other', 'b' if by == 'name' else 'index'}
 
 
 # What is not known is needed
