@@ -287,6 +287,7 @@ def test_a_registry_that_accepts_deletions_and_does_none_is_an_error(server: Scr
     with pytest.raises(DXFProtocolError, match='and still has it'):
         client.del_alias('a')
     assert is_whole(server, 'a', 'b')
+    assert f'PUT {path("a")}' not in server.lines()
 
 
 @pytest.mark.parametrize('by', ['name', 'index'])
