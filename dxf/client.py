@@ -24,7 +24,7 @@ from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
 from dxf.names import (check_alias, check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes,
-                       is_digest, is_folder, is_sha256)
+                       is_folder, is_sha256)
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -105,7 +105,7 @@ class DXF(BlobStore):
         response = self._request('head', f'manifests/{self._check_reference(alias)}', headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
         digest = digest_header(response)
-        if is_digest(alias) and digest not in (None, alias):
+        if is_sha256(alias) and digest not in (None, alias):
             raise DXFDigestMismatchError(digest, alias)
         return digest, response
 
@@ -285,7 +285,7 @@ class DXF(BlobStore):
         """
         self._check_reference(alias)
         stored = manifests.read(_decode(content), verify=False)
-        if is_digest(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
+        if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
         subject = manifests.subject_of(stored.text)
         headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
@@ -408,15 +408,30 @@ class DXF(BlobStore):
         return manifest
 
     def del_alias(self, alias: str) -> Any:
-        """Delete an alias: the manifest behind it, with every other alias of it; its blobs stay.
+        """Delete an alias. Its blobs stay.
 
+        Its manifest is deleted too, unless something else needs it: another alias, an index, or a manifest that refers
+        to it.
+
+        :param alias: an alias, or the digest of a manifest
         :return: the digests of the blobs that it named; of a multi-platform alias, manifest digests by platform
+        :raises DXFHTTPError: the registry refused; 404 where there is no such alias
+        :raises DXFConflictError: something needs the manifest that was given by its digest, or somebody else has set
+            the alias meanwhile
+        :raises DXFProtocolError: the registry has accepted the deletion, and still has the alias
         """
-        stored = self._stored(alias)
-        named: Any = self._blobs(stored, False) if not isinstance(stored, Index) else {
-            name: entry.digest for name, entry in self.platforms(stored).items()}
-        self._delete(f'manifests/{stored.digest}')
-        return named
+        return self.del_aliases(alias)[alias]
+
+    def del_aliases(self, *aliases: str, with_others: bool = False) -> dict[str, Any]:
+        """Delete several aliases, as :meth:`del_alias` deletes one; the others are looked at only once.
+
+        :param aliases: aliases, or digests of manifests; all of them are read before the first is deleted
+        :param with_others: delete the manifests by their digests, whatever else needs them; other aliases of the same
+            manifests go too
+        :return: by alias, what :meth:`del_alias` returns
+        """
+        from dxf import alias_deletion
+        return dict(alias_deletion.AliasDeletion(self, aliases, with_others))
 
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the repository's aliases.

@@ -200,11 +200,12 @@ def get_alias(job: Job) -> None:
 
 
 def del_alias(job: Job) -> None:
-    """Delete aliases, and print the digests that they named."""
+    """Delete aliases, and print the digests that they named, each when it is gone."""
+    from dxf import alias_deletion
     aliases = [operands.reference(operand, job.settings.host) for operand in job.operands]
     with job.registry() as repository:
-        for alias in aliases:
-            job.tell('blobs', repository.del_alias(alias), alias=alias)
+        for alias, named in alias_deletion.AliasDeletion(repository, aliases, job.options['with_others']):
+            job.tell('blobs', named, alias=alias)
 
 
 def list_aliases(job: Job) -> None:

@@ -73,6 +73,8 @@ class Command(NamedTuple):
 PULL = ('pull',)
 PUSH = ('pull', 'push')
 DELETE = ('pull', 'delete')
+REPLACE = ('pull', 'push', 'delete')
+"""What del-alias may need: some registries delete a name only by a manifest that is put under it."""
 _STDIN = '\nWithout any, a manifest is read from standard input.'
 _PROGRESS = Option(('--progress',), 'what to show on standard error: bars, a line every 10 s, JSON lines, nothing',
                    MODES)
@@ -130,8 +132,10 @@ COMMANDS = (
             'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('del-alias', commands.del_alias, '<repo> <alias>...', 2, None,
             'Delete aliases, and print the hashes of the blobs that they named.\n'
-            'The blobs stay: use del-blob for them. Other aliases of the same manifest go with it.',
-            'dxf del-alias fred/datalogger may15-readings', DELETE, (), (_JSON,)),
+            'The blobs stay: use del-blob for them. The manifest of an alias goes too, unless another alias, an index\n'
+            'or something attached needs it. Nothing is deleted if one of the aliases does not exist.' + _DIGEST,
+            'dxf del-alias fred/datalogger may15-readings', REPLACE, (),
+            (Option(('--with-others',), 'delete the manifest, whatever needs it, and all other aliases of it'), _JSON)),
     Command('get-digest', commands.get_digest, '<repo> [<alias>...]', 1, None,
             "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN,
             'dxf get-digest library/alpine latest', PULL, ('DXF_PLATFORM',), (_JSON,)),

@@ -39,6 +39,7 @@ class Registry:
     :param tokens: Bearer authentication with tokens from this server, which must be running.
     :param schema1: accept schema 1 manifests too.
     :param storage: where it keeps its data, in place of a folder of its own: several registries may share one.
+    :param deletes: allow deletions.
     :param secret: signs what it tells of an upload; those that share a storage need the same one.
 
     One that was stopped may be entered again: it then serves what it has on the port that it had.
@@ -46,7 +47,8 @@ class Registry:
 
     def __init__(self, directory: Path, *, tls: Certificates | None = None, clients: Certificates | None = None,
                  users: Mapping[str, str] | None = None, tokens: TokenServer | None = None,
-                 schema1: bool = False, storage: Path | None = None, secret: str | None = None) -> None:
+                 schema1: bool = False, storage: Path | None = None, secret: str | None = None,
+                 deletes: bool = True) -> None:
         self.directory = directory
         self.storage = storage if storage is not None else directory / 'storage'
         self.log = directory / 'registry.log'
@@ -57,6 +59,7 @@ class Registry:
         self._users = users
         self._tokens = tokens
         self._schema1 = schema1
+        self._deletes = deletes
         self._secret = secret if secret is not None else secrets.token_hex(16)
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -141,7 +144,7 @@ class Registry:
         configuration: dict[str, Any] = {
             'version': 0.1,
             'log': {'level': 'error', 'accesslog': {'disabled': True}},
-            'storage': {'filesystem': {'rootdirectory': str(self.storage)}, 'delete': {'enabled': True},
+            'storage': {'filesystem': {'rootdirectory': str(self.storage)}, 'delete': {'enabled': self._deletes},
                         'maintenance': {'uploadpurging': {'enabled': False}}},
             'http': server,
             'compatibility': {'schema1': {'enabled': self._schema1}},

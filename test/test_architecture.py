@@ -24,9 +24,10 @@ ORDER = ('version', 'exceptions', 'names', 'documents', 'limits', 'schema1', 'ma
          'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers', 'credential_files',
          'credentials', 'session', 'callbacks', 'source', 'bodies', 'upload_session', 'manners', 'upload',
          'streaming', 'jobs', 'batch', 'verification', 'download', 'blob_lookup', 'pulling', 'delivery', 'journal',
-         'links', 'listing', 'registry', 'remote_file', 'referrers', 'blobs', 'client', 'copying', 'inspection',
-         'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'operands', 'commands', 'copy_commands',
-         'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'main', '__main__')
+         'links', 'listing', 'registry', 'remote_file', 'referrers', 'remaining_aliases', 'tag_deletion',
+         'alias_deletion', 'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console',
+         'progress', 'job', 'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage',
+         'completion', 'faults', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
@@ -43,6 +44,7 @@ LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), 
         ('commands', 'files'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'layout_manifests'), ('copy_commands', 'garbage'),
         ('client', 'referrers'), ('blobs', 'remote_file'),
+        ('client', 'alias_deletion'), ('commands', 'alias_deletion'),
         ('login_commands', 'credential_files'), ('job', 'credentials'),
         ('commands', 'inspection'), ('console', 'getpass'), ('file_commands', 'artifacts'),
         ('file_commands', 'artifact_manifest'), ('file_commands', 'unpacking')}

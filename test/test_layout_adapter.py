@@ -416,7 +416,7 @@ def test_what_refers_to_a_subject_is_listed(client: DXF) -> None:
         {'mediaType': OCI_MANIFEST, 'digest': two, 'size': len(second),
          'artifactType': 'application/vnd.example.config'}]
     assert client.get_manifest_and_response(one)[0] == first
-    client.del_alias('signed')
+    client.del_aliases('signed', 'signed-too')
     assert [found['digest'] for found in referrers(client, MISSING)] == [one]
 
 

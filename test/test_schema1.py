@@ -474,7 +474,8 @@ def test_an_alias_is_deleted_by_the_digest_of_what_was_signed(client: dxf.DXF, t
     client.set_alias('x', digest, digest)
     traffic.clear()
     assert client.del_alias('x') == [digest, digest]
-    assert traffic.lines()[-1] == f'DELETE /v2/{repo}/manifests/{dxf.hash_bytes(payload.encode())} 202'
+    assert traffic.lines()[-2:] == [f'DELETE /v2/{repo}/manifests/{dxf.hash_bytes(payload.encode())} 202',
+                                    f'HEAD /v2/{repo}/manifests/x 404']
     assert client.list_aliases() == []
     assert client.blob_size(digest) == 5
     with pytest.raises(DXFHTTPError, match='^404 '):

@@ -765,7 +765,7 @@ def test_an_upload_that_is_not_opened_is_asked_for_once(server: ScriptedRegistry
 
 def test_what_is_deleted_leaves_the_connection_free(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
     def hook(request: Request) -> Answer | None:
-        return Answer(202, body=b'gone') if request.method == 'DELETE' else None
+        return replace(server.ordinary(request), body=b'gone') if request.method == 'DELETE' else None
 
     client = connect(server)
     for answers in (server.ordinary, hook):
