@@ -61,7 +61,8 @@ class Spoiling:
 KINDS = ('none', 'lost before', 'lost after', 'reset before', 'refused', 'refused after', 'redirected away',
          'redirected to http', 'redirected in circles', 'located away', 'cut', 'reset within', 'too long', 'flipped',
          'encoded', 'unlabelled', 'undelimited', 'lying digest', 'lying range', 'short of body', 'challenged', 'empty',
-         'login page', 'redirected to a login page', 'web page', 'useless digest')
+         'login page', 'redirected to a login page', 'web page', 'useless digest', '103',
+         '103 then refused')
 SPOILINGS = st.builds(Spoiling, st.sampled_from(KINDS), st.sampled_from(
     (301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 500, 502, 503, 504)),
     st.integers(0, 10 ** 6))
@@ -125,6 +126,9 @@ class Stage:
         kind = spoiling.kind
         if kind in ('lost after', 'refused after'):
             return LOST if kind == 'lost after' else error(spoiling.status, 'UNKNOWN')
+        if kind in ('103', '103 then refused'):
+            told = answer if kind == '103' else error(spoiling.status, 'UNKNOWN')
+            return replace(told, informational=(103,))
         if kind == 'located away' and 'Location' in headers:
             headers['Location'] = self.others[spoiling.at % 2].url + headers['Location']
         if kind in ('cut', 'too long') and body:
