@@ -15,7 +15,7 @@ from requests import Response
 from requests.exceptions import ConnectionError as NoConnection, HTTPError, Timeout as Timeouts
 
 from dxf import blob_lookup
-from dxf.answers import check_digest_header, expect, is_encoded, is_not_found, names_digest
+from dxf.answers import check_digest_header, close, expect, is_encoded, is_not_found, names_digest
 from dxf.batch import Batch
 from dxf.bodies import IsStored
 from dxf.callbacks import one_at_a_time, reporter, unwrapped
@@ -236,9 +236,13 @@ class BlobStore(DXFBase):
         check_digest_header(response, digest)
         actual = None if is_encoded(response) else declared_size(response)
         if actual is None:
-            # Where neither answer tells the size, the digest alone decides.
-            actual = self.blob_size(digest) if size else \
-                blob_lookup.told_size(self._request('head', f'blobs/{digest}'))
+            try:
+                # Where neither answer tells the size, the digest alone decides.
+                actual = self.blob_size(digest) if size else \
+                    blob_lookup.told_size(self._request('head', f'blobs/{digest}'))
+            except BaseException:
+                close(response)
+                raise
         rest = partial(self._stretch_of_blob, digest)
         download = Download(digest, actual, rest, self._limits, response, jobs=jobs)
         chunks = download.chunks(CHUNK_SIZE if chunk_size is None else chunk_size)
