@@ -228,9 +228,7 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        chunks, actual = self._puller.one(digest, chunk_size)
-        if size and actual is None:
-            actual = self.blob_size(digest)
+        chunks, actual = self._puller.one(digest, chunk_size, size)
         return (chunks, actual) if size else chunks
 
     @property

@@ -46,10 +46,13 @@ class Puller:
         self._limits = limits
         self._jobs = jobs
 
-    def one(self, digest: str, chunk_size: int | None) -> tuple[Iterator[bytes], int | None]:
-        """Ask for a blob; return its chunks, and its size, ``None`` where nothing tells it."""
+    def one(self, digest: str, chunk_size: int | None, sized: bool) -> tuple[Iterator[bytes], int | None]:
+        """Ask for a blob; return its chunks and its size.
+
+        :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
+        """
         _check_chunk_size(chunk_size)
-        download, size = self._begin((check_digest(digest), None), self._jobs)
+        download, size = self._begin((check_digest(digest), None), self._jobs, sized)
         return download.verified(Verifier(digest, size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
@@ -66,8 +69,8 @@ class Puller:
         download = Download(size, partial(blob_lookup.fetch_range, self._request, digest), self._limits, None, start, self._jobs)
         return download.verified(Verifier(digest, size, 0, start, sha256))
 
-    def _begin(self, blob: Blob, jobs: int) -> tuple[Download, int | None]:
-        """Ask for a blob; return what brings its bytes, and its size, ``None`` where nothing tells it.
+    def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
+        """Ask for a blob; return what brings its bytes, and its size: see :meth:`one`.
 
         :raises DXFSizeMismatchError: it has another size than the manifest gives
         """
@@ -81,18 +84,21 @@ class Puller:
             raise DXFSizeMismatchError(size, described, digest)
         if size is None:
             size = described
-        if size is None:  # where HEAD does not tell it either, the digest alone decides
-            size = blob_lookup.hinted_size(self._request, digest)
+        if size is None:
+            try:  # where HEAD does not tell it either, the digest alone decides
+                size = blob_lookup.measure(self._request, digest, self._limits) if sized else \
+                    blob_lookup.hinted_size(self._request, digest)
+            except BaseException:
+                close(response)
+                raise
         return Download(size, partial(blob_lookup.fetch_range, self._request, digest), self._limits, response, jobs=jobs), size
 
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         jobs = self._jobs if len(wanted) == 1 else 1
 
         def start(blob: Blob) -> tuple[int, Iterator[bytes]]:
-            download, size = self._begin(blob, jobs)
-            if size is None:
-                size = blob_lookup.measure(self._request, blob[0], self._limits)
-            return size, download.pieces()
+            download, size = self._begin(blob, jobs, True)
+            return size or 0, download.pieces()
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
             for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked

@@ -61,7 +61,8 @@ class Spoiling:
 KINDS = ('none', 'lost before', 'lost after', 'reset before', 'refused', 'refused after', 'redirected away',
          'redirected to http', 'redirected in circles', 'located away', 'cut', 'reset within', 'too long', 'flipped',
          'encoded', 'unlabelled', 'undelimited', 'lying digest', 'lying range', 'short of body', 'challenged', 'empty',
-         'login page', 'redirected to a login page', 'web page', 'useless digest', '103', '103 then refused')
+         'login page', 'redirected to a login page', 'web page', 'useless digest', '103',
+         '103 then refused')
 SPOILINGS = st.builds(Spoiling, st.sampled_from(KINDS), st.sampled_from(
     (301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 500, 502, 503, 504)),
     st.integers(0, 10 ** 6))

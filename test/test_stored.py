@@ -22,6 +22,7 @@ from dxf.main import doit
 
 from .places import Place
 from .scripted_registry import LOST, Answer, Request, ScriptedRegistry, error, interim
+from .waiting import eventually
 
 REPO = 'fred/datalogger'
 CONTENT = b'readings of May 15th'
@@ -209,6 +210,18 @@ def test_what_is_not_the_blob_has_no_size_and_gets_no_alias(server: ScriptedRegi
     with pytest.raises(problem):
         client.set_alias('mine', DIGEST)
     assert not server.of('PUT')
+
+
+@pytest.mark.parametrize('size', [False, True])
+def test_a_pull_whose_size_cannot_be_learned_leaves_no_answer_unread(server: ScriptedRegistry, client: DXF, size: bool
+                                                                     ) -> None:
+    server.hook = lambda request: Answer(200, {}, iter([CONTENT] * 100)) if request.method == 'GET' else \
+        error(404, 'BLOB_UNKNOWN')
+    with pytest.raises(DXFHTTPError) as raised:
+        client.pull_blob(DIGEST, size=size)
+    assert server.connections == 2
+    assert eventually(lambda: server.open == 1)  # that of the second request, which is kept
+    assert raised.traceback  # it holds the answer that is not read
 
 
 def test_a_generator_is_sent_where_a_page_answers_for_its_digest(server: ScriptedRegistry, client: DXF) -> None:
