@@ -15,6 +15,7 @@ from typing import Any
 from requests import Response
 from requests.exceptions import RequestException
 
+from dxf import forking
 from dxf.answers import close, is_encoded, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
 from dxf.jobs import Streams
@@ -95,6 +96,7 @@ class Download:
         self._received = start
         self._sha256 = sha256
         self._jobs = jobs
+        self._process = forking.generation()
 
     def chunks(self, chunk_size: int) -> Iterator[bytes]:
         """Yield the blob in chunks, the last one only when size and digest are right.
@@ -139,7 +141,7 @@ class Download:
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            for piece in pieces(response, self._limits):
+            for piece in pieces(response, self._limits, self._process):
                 while piece:
                     yield decoder.decompress(piece, READ_SIZE)
                     piece = decoder.unconsumed_tail
@@ -153,7 +155,8 @@ class Download:
         When a piece is asked for, all that were yielded before have been hashed and counted.
         """
         attempts, start = Attempts(self._limits), self._received
-        stream = self._sped_up(self._following() if self._response is None else pieces(self._response, self._limits))
+        begun = self._following() if self._response is None else pieces(self._response, self._limits, self._process)
+        stream = self._sped_up(begun)
         while True:
             broken: RequestException | None = None
             try:

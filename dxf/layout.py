@@ -16,7 +16,7 @@ from dxf.documents import Json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, make_folders, sync_folder
 from dxf.limits import READ_SIZE
-from dxf.locking import wait_for_lock
+from dxf.locking import close_locked, wait_for_lock
 from dxf.manifests import OCI_INDEX
 from dxf.names import check_alias, check_digest, check_repository, hash_file, split_digest
 
@@ -104,7 +104,7 @@ class Layout:
                 self._write_index({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []})
             yield
         finally:
-            os.close(lock)
+            close_locked(lock)
 
     def _lock(self) -> int:
         while True:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from dxf import layout_manifests, manifests
+from dxf import forking, layout_manifests, manifests
 from dxf.answers import phrase_of
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.files import Temporary
@@ -77,19 +77,24 @@ class _Stretch(io.FileIO):
 
     def __init__(self, path: str, start: int, size: int) -> None:
         super().__init__(path)
-        self.seek(start)
+        self._position = start
         self._left = size
 
     def __del__(self) -> None:
         self.close()  # an answer need not be read
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read what is left, ``size`` bytes at most; at the end the file is closed."""
-        piece = b'' if self.closed else super().read(self._left if size is None or size < 0 else min(size, self._left))
-        self._left -= len(piece or b'')
+        """Read what is left, ``size`` bytes at most; at the end the file is closed.
+
+        The position is our own: that of the file would be shared with child processes.
+        """
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        piece = b'' if self.closed else os.pread(self.fileno(), wanted, self._position)
+        self._position += len(piece)
+        self._left -= len(piece)
         if not piece:
             self.close()
-        return piece or b''
+        return piece
 
 
 class LayoutAdapter(BaseAdapter):
@@ -107,6 +112,11 @@ class LayoutAdapter(BaseAdapter):
         mark = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
         self.url = f'https://{mark}.layout.invalid/v2/'
         """What stands for the folder where a URL is needed; nobody else has it."""
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Leave the uploads of the parent process to it."""
+        self._uploads = {}
 
     def send(self, request: PreparedRequest, *_args: Any, **_kwargs: Any) -> Response:
         """Answer a request.

@@ -1,9 +1,16 @@
-"""Locks: files of which one process at a time is the owner."""
+"""Locks: files of which one process at a time is the owner.
+
+A lock belongs to the open file, which a child process would share after a fork: it would keep the lock as long as it
+lives. So the child gives up its share at once.
+"""
 
 import fcntl
 import os
 from contextlib import suppress
 from glob import escape, glob
+
+_owned: set[int] = set()
+"""Descriptors of files that this process has locked."""
 
 
 def open_locked(path: str, mode: int = 0o666) -> int | None:
@@ -24,12 +31,44 @@ def wait_for_lock(path: str, mode: int = 0o666) -> int:
     return _open(path, mode, fcntl.LOCK_EX)
 
 
+def own(file: int) -> None:
+    """Remember that this process has locked a file, so that its children do not keep the lock."""
+    _owned.add(file)
+
+
+def is_owned(file: int) -> bool:
+    """Return whether this process locked a file, and not the parent that it was forked from."""
+    return file in _owned
+
+
+def close_locked(file: int) -> None:
+    """Close a locked file, which ends the lock."""
+    _owned.discard(file)
+    os.close(file)
+
+
+def _leave_to_parent() -> None:
+    """Close this process's copies of the locked files, in a child after a fork.
+
+    The descriptors stay open, on an empty file: what closes them later must not close another file of that number.
+    """
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        while _owned:
+            os.dup2(nothing, _owned.pop(), inheritable=False)
+        os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 def _open(path: str, mode: int, how: int) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(file, how)
             if _is_at(file, path):
+                own(file)
                 return file
         except BaseException:
             os.close(file)
@@ -47,7 +86,7 @@ def remove_unlocked(start: str) -> None:
             file = open_locked(path)
             if file is not None:
                 os.unlink(path)
-                os.close(file)
+                close_locked(file)
 
 
 def _is_at(file: int, path: str) -> bool:

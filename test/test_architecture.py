@@ -18,7 +18,7 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
+ORDER = ('version', 'exceptions', 'forking', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
          'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
          'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
          'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
