@@ -19,12 +19,12 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'forking', 'names', 'documents', 'schema1', 'manifests', 'images', 'limits', 'locking', 'files',
-         'paths', 'archives', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
+         'paths', 'archives', 'hidden_folders', 'unpacking', 'artifact_manifest', 'layout', 'garbage', 'certificates', 'proxies',
          'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth', 'credential_helpers',
          'credential_files', 'credentials', 'session', 'source', 'bodies', 'upload_session', 'manners', 'upload',
          'streaming', 'jobs', 'download', 'delivery', 'journal', 'listing', 'registry', 'remote_file', 'referrers',
          'blobs', 'client', 'copying', 'inspection', 'artifacts', '__init__', 'settings', 'console', 'progress', 'job',
-         'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
+         'command_source', 'operands', 'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
          'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
@@ -38,7 +38,7 @@ TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streami
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
         ('main', 'difflib'), ('main', 'completion'),
         ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'journal'),
-        ('commands', 'files'), ('registry', 'layout_adapter'),
+        ('commands', 'files'), ('operands', 'command_source'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'garbage'), ('client', 'referrers'), ('blobs', 'remote_file'),
         ('login_commands', 'credential_files'), ('job', 'credentials'),
         ('commands', 'inspection'), ('console', 'getpass'), ('file_commands', 'artifacts'),
