@@ -3,12 +3,16 @@
 import errno
 import os
 import stat
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf import console
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.job import Job, UsageError
 from dxf.names import check_alias, check_platform, check_registry, complete_digest, repository_at
+
+if TYPE_CHECKING:
+    from dxf.command_source import CommandSource
 
 
 class Target(NamedTuple):
@@ -79,6 +83,19 @@ def file(operand: str) -> str:
     if reason:
         raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}')
     return operand
+
+
+def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':
+    """Start a command, and return its output.
+
+    :param environ: the variables of this run of dxf
+    """
+    from dxf.command_source import CommandSource
+    try:
+        return CommandSource(command, {**os.environ, **environ})
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        reason = getattr(error, 'strerror', None) or error
+        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command') from None
 
 
 def platform_of(operand: str) -> str:
