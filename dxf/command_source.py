@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -37,7 +37,9 @@ class CommandSource:
     def __init__(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
         self._name = command[0]
         self._owner = forking.generation()
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, bufsize=0)
+        self._ending = ExitStack()
+        self._process = self._ending.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, bufsize=0))
 
     def __enter__(self) -> 'CommandSource':
         return self
@@ -72,15 +74,16 @@ class CommandSource:
         """End the command if it still runs: by SIGTERM, and after a second by SIGKILL."""
         stream: Any = self._process.stdout
         stream.close()
-        if self._owner != forking.generation() or self._process.poll() is not None:
+        if self._owner != forking.generation():
             return
-        self._process.terminate()
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE)
-        finally:
-            self._process.kill()
-            self._process.wait()
+        with self._ending:
+            if self._process.poll() is None:
+                self._process.terminate()
+                try:
+                    with suppress(subprocess.TimeoutExpired):
+                        self._process.wait(GRACE)
+                finally:
+                    self._process.kill()
 
 
 def _ending(status: int) -> str:

@@ -90,9 +90,9 @@ def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource'
 
     :param environ: the variables of this run of dxf
     """
-    from dxf.command_source import CommandSource
+    from dxf import command_source
     try:
-        return CommandSource(command, {**os.environ, **environ})
+        return command_source.CommandSource(command, {**os.environ, **environ})
     except (OSError, ValueError) as error:  # ValueError: a NUL character
         reason = getattr(error, 'strerror', None) or error
         raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command') from None

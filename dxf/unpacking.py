@@ -314,9 +314,10 @@ class Intake:
         :param ours: a file that is to be removed, but not another of the same name
         """
         with suppress(OSError), self._parent(path) as found:
-            if found is not None and (ours is None or os.path.samestat(
-                    ours, os.stat(found[1], dir_fd=found[0], follow_symlinks=False))):
-                remove(found[1], dir_fd=found[0])
+            if found is not None:
+                folder, name = found
+                if ours is None or os.path.samestat(ours, os.stat(name, dir_fd=folder, follow_symlinks=False)):
+                    remove(name, dir_fd=folder)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``dxf push-blob <repo> @alias -- <command>``: the output is stored if the command ended with status 0, and else not."""
+"""``dxf push-blob <repo> @alias -- <command>`` stores the output of the command only if that ended with status 0."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from dxf.exceptions import DXFHTTPError, DXFSourceError
 
 from .places import Place
 from .processes import SECONDS, Runner
-from .scripted_registry import Answer, Request, ScriptedRegistry, error
+from .scripted_registry import ScriptedRegistry, error
 from .waiting import eventually
 
 REPO = 'fred/backup'

@@ -159,7 +159,8 @@ def test_what_a_killed_process_left_is_never_put_in_the_place_of_something_newer
     assert tree(target) == {**BEFORE, 'a': NEW, 'in/b': b'newer'}
 
 
-@pytest.mark.parametrize('name', ['../victim', '/etc/dxf-victim', 'link/victim', '', '.', 'in/../../victim', 'nothing/a'])
+@pytest.mark.parametrize('name', ['../victim', '/etc/dxf-victim', 'link/victim', '', '.', 'in/../../victim',
+                                  'nothing/a'])
 def test_what_is_put_back_does_not_leave_the_folder(target: Path, name: str) -> None:
     (target.parent / 'elsewhere').mkdir()
     (target / 'link').symlink_to('../elsewhere')
