@@ -14,6 +14,7 @@ from requests import Response
 from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error, ReadTimeoutError
 
+from dxf import forking
 from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
@@ -38,11 +39,13 @@ def is_encoded(response: Response) -> bool:
     return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
 
 
-def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
+def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
     """Yield the body of an answer as it arrives, undecoded.
 
     A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
 
+    :param process: the process that asked, by :func:`dxf.forking.generation`: what its child would read from the
+        shared connection would be missing in the parent; ``None`` for this one
     :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
     """
     if response.raw is None:  # a transport that had read it already
@@ -51,8 +54,11 @@ def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
     read = getattr(response.raw, 'read1', response.raw.read)
     outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
+    process = forking.generation() if process is None else process
     try:
         while True:
+            if process != forking.generation():
+                raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
             piece = read(READ_SIZE)
             waited += time.monotonic() - start
@@ -64,7 +70,7 @@ def pieces(response: Response, limits: Limits) -> Iterator[bytes]:
                 waited, arrived = 0.0, 0
             elif waited >= limits.stall_seconds:
                 raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
-    except ReadTimeout:
+    except (ReadTimeout, ChunkedEncodingError):
         raise
     except ReadTimeoutError as error:
         timeout = ReadTimeout(error, response=response)

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.exceptions import RequestException
 
+from dxf import forking
 from dxf.documents import is_utf_8, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
 from dxf.names import is_authority
@@ -104,6 +105,18 @@ class RegistryAuth(AuthBase):
         """Held by the one thread that asks for a token."""
         self._is_tried = False
         self.headers: dict[str, str] = {}
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held; the credential stays valid."""
+        self.lock = RLock()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse to be pickled, and with it whatever has this credential.
+
+        :raises TypeError: always
+        """
+        raise TypeError('a DXF cannot be pickled, as it holds a credential: make one in each process')
 
     def covers(self, url: str | None) -> bool:
         """Say whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
@@ -117,16 +130,17 @@ class RegistryAuth(AuthBase):
     @contextmanager
     def introduced(self) -> Iterator[None]:
         """Have the first request of several threads go alone: one is challenged then, and all have what that brings."""
-        is_first = not self._is_tried and self.authorization is None and self.lock.acquire()
+        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
+        is_first = not self._is_tried and self.authorization is None and lock.acquire()
         if is_first and self._is_tried:
-            self.lock.release()
+            lock.release()
             is_first = False
         try:
             yield
         finally:
             if is_first:
                 self._is_tried = True
-                self.lock.release()
+                lock.release()
 
     @property
     def authorization(self) -> str | None:

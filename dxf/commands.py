@@ -22,6 +22,9 @@ DIFFERENCES = 5
 
 def push_blob(job: Job) -> None:
     """Store a file or several, give them an alias, print their digests."""
+    if job.options['command'] is not None:
+        _push_output(job, job.options['command'])
+        return
     *given, last = job.operands
     if len(given) > 1 and (not last.startswith('@') or any(operand.startswith('@') for operand in given)):
         raise UsageError('too many arguments: several files are followed by one @alias that names them')
@@ -40,6 +43,27 @@ def push_blob(job: Job) -> None:
         job.tell('digest', digest)
 
 
+def _push_output(job: Job, command: list[str]) -> None:
+    """Store what a command prints if it ends with status 0, give it an alias, print its digest."""
+    if job.options['resume']:
+        raise UsageError('--resume is for a file: the output of a command cannot be read again')
+    if len(job.operands) > 1 or job.operands and not job.operands[0].startswith('@'):
+        raise UsageError('too many arguments: the output of a command is one blob: '
+                         'dxf push-blob <repo> [@alias] -- <command>...')
+    alias = operands.at_alias(job.operands[0]) if job.operands else None
+    with job.registry() as repository, operands.output_of(command, job.environ) as output:
+        with progress(job.settings.progress) as shown:
+            digest = _push_stream(repository, output, shown)
+        if alias is not None:
+            repository.set_alias(alias, digest)
+    job.tell('digest', digest)
+
+
+def _push_stream(repository: Any, stream: Any, shown: Progress | None) -> str:
+    digest: str = repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)), stream)
+    return digest
+
+
 def _total(files: list[str]) -> int | None:
     """Return the bytes of several files."""
     return sum(os.stat(file).st_size for file in files) if len(files) > 1 else None
@@ -47,8 +71,7 @@ def _total(files: list[str]) -> int | None:
 
 def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -> list[str]:
     if files == [STDIN]:
-        return [repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)),
-                                     console.binary_input())]
+        return [_push_stream(repository, console.binary_input(), shown)]
     if job.options['resume']:
         return [repository.push_blob(files[0], shown, resume=job.settings.state_folder)]
     if len(files) == 1:

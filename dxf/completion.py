@@ -48,7 +48,9 @@ _dxf_blobs() {{
   compgen -P @ -W "$({ALIASES.format('$(_dxf_repository)')})" -- "${{1#@}}"
 }}
 _dxf_files_or_alias() {{
-  if [[ $1 == @* || ${{COMP_WORDS[COMP_CWORD-1]}} == @ ]]; then _dxf_blobs "$1"
+  local before=" ${{COMP_WORDS[*]:2:COMP_CWORD-2}} "
+  if [[ ${{COMP_WORDS[1]}} == push-blob && $before == *' -- ' ]]; then compgen -c -- "$1"
+  elif [[ $1 == @* || ${{COMP_WORDS[COMP_CWORD-1]}} == @ ]]; then _dxf_blobs "$1"
   else compgen -f -- "$1"; fi
 }}
 """,
@@ -70,7 +72,8 @@ _dxf_blobs() {{
   compadd -a names
 }}
 _dxf_files_or_alias() {{
-  if [[ $PREFIX == @* ]]; then _dxf_blobs; else _files; fi
+  if [[ $service == dxf && $words[1] == push-blob && $words[CURRENT-1] == -- ]]; then _command_names -e
+  elif [[ $PREFIX == @* ]]; then _dxf_blobs; else _files; fi
 }}
 """,
     'fish': f"""
@@ -99,6 +102,11 @@ function _dxf_blobs
   printf '@%s\\n' (_dxf_aliases)
 end
 function _dxf_files_or_alias
+  set -l typed (commandline -opc)
+  if test "$typed[2] $typed[-1]" = 'push-blob --'
+    __fish_complete_command
+    return
+  end
   switch (commandline -ct)
     case '@*'
       _dxf_blobs
@@ -176,7 +184,7 @@ def make_tree(*, is_for_shells: bool = True) -> argparse.ArgumentParser:
     commands = tree.add_subparsers(title='commands', metavar='<command>', required=True)
     for command in COMMANDS:
         summary: dict[str, Any] = {'help': command.summary} if is_for_shells else {}
-        parser = commands.add_parser(command.name, usage=command.line, description=command.purpose,
+        parser = commands.add_parser(command.name, usage='\n'.join(command.lines), description=command.purpose,
                                      formatter_class=_formatter, **summary)
         for option in command.options:
             _add_option(parser, option)

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPResponse
+from queue import LifoQueue
 from ssl import SSLEOFError
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -339,6 +340,27 @@ class Adapter(HTTPAdapter):
         if proxy:
             check_proxy(proxy)
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+
+def begin_anew(adapter: Any) -> None:
+    """Give a transport empty pools, in a child after a fork; the connections of its parent stay open there.
+
+    The locks of the old pools may be held by threads that no longer exist, so none of them is used. The sockets are
+    closed without a word on them: TLS is not shut down, as the parent goes on with it.
+
+    :param adapter: an ``HTTPAdapter`` of requests, or of a subclass; it is left as if it had been pickled
+    """
+    for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+        manager.pools.lock = threading.RLock()
+        for key in manager.pools.keys():
+            waiting = manager.pools.get(key).pool
+            if waiting is not None:
+                connections = list(waiting.queue)
+                LifoQueue.__init__(waiting, waiting.maxsize)  # urllib3 empties it later, by a lock that is free then
+                for connection in filter(None, connections):
+                    connection.close()
+    adapter.__setstate__(adapter.__getstate__())
 
 
 _POOLS = {'http': _Pool, 'https': _SecurePool}

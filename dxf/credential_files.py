@@ -18,7 +18,7 @@ from dxf.credential_helpers import CredentialHelper
 from dxf.documents import Json, dump_json, is_utf_8, load_object
 from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
 from dxf.files import Temporary, make_folders
-from dxf.locking import wait_for_lock
+from dxf.locking import close_locked, wait_for_lock
 from dxf.names import is_docker_hub
 
 DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
@@ -195,7 +195,7 @@ class CredentialFile:
                 content.publish(path)
         finally:
             os.unlink(f'{path}.lock')
-            os.close(lock)
+            close_locked(lock)
 
     def _text(self) -> str:
         try:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
+from dxf import forking
 from dxf.answers import close, is_encoded, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
 from dxf.jobs import Streams
@@ -93,6 +94,7 @@ class Download:
         self._received = start
         self._jobs = jobs
         self._digest_so_far: Callable[[], str] | None = None
+        self._process = forking.generation()
 
     def pieces(self, digest_so_far: Callable[[], str] | None = None) -> Generator[bytes, None, None]:
         """Yield the blob's bytes as they arrive, unverified.
@@ -137,7 +139,7 @@ class Download:
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            for piece in pieces(response, self._limits):
+            for piece in pieces(response, self._limits, self._process):
                 while piece and not decoder.eof:
                     yield decoder.decompress(piece, READ_SIZE)
                     piece = decoder.unconsumed_tail or decoder.unused_data
@@ -153,7 +155,8 @@ class Download:
         When a piece is asked for, all that were yielded before have been counted.
         """
         attempts, start = Attempts(self._limits), self._received
-        stream = self._sped_up(self._following() if self._response is None else pieces(self._response, self._limits))
+        begun = self._following() if self._response is None else pieces(self._response, self._limits, self._process)
+        stream = self._sped_up(begun)
         while True:
             broken: RequestException | None = None
             try:

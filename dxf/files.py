@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from dxf import special_files
 from dxf.limits import READ_SIZE
-from dxf.locking import check_regular, open_locked, remove_if_unlocked, remove_unlocked
+from dxf.locking import check_regular, close_locked, is_owned, open_locked, remove_if_unlocked, remove_unlocked
 from dxf.names import digest_of
 
 LONGEST_NAME = 200
@@ -140,17 +140,17 @@ class PartFile:
         os.fsync(self._file)
         os.replace(self._path, self._final)
         sync_folder(self._folder)
-        os.close(self._file)
+        close_locked(self._file)
 
     def close(self, keep: bool) -> None:
         """Leave it, to be continued by another process.
 
         :param keep: no: remove it instead
         """
-        if not (keep and self._is_shared and os.fstat(self._file).st_size):
+        if is_owned(self._file) and not (keep and self._is_shared and os.fstat(self._file).st_size):
             with suppress(FileNotFoundError):  # it had its name already when something failed
                 os.unlink(self._path)
-        os.close(self._file)
+        close_locked(self._file)
 
 
 class Temporary:
@@ -222,7 +222,7 @@ class Temporary:
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from error
         self._is_open = False
-        os.close(self._file)
+        close_locked(self._file)
         sync_folder(os.path.dirname(path))
 
     def link(self, source: str, path: str) -> None:
@@ -236,9 +236,12 @@ class Temporary:
         if not self._is_open:
             return
         self._is_open = False
+        if not is_owned(self._file):  # but by the parent process, which goes on with it
+            close_locked(self._file)
+            return
         with suppress(FileNotFoundError):
             os.unlink(self._path)
-        os.close(self._file)
+        close_locked(self._file)
         with suppress(OSError):  # there is something else in it by now
             for folder in reversed(self._made):
                 os.rmdir(folder)

@@ -11,6 +11,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from dxf import forking
 from dxf.exceptions import DXFError
 
 Item = TypeVar('Item')
@@ -50,12 +51,21 @@ class _Crew:
         """Whether no more tasks are to be begun."""
         self.cancelled = False
         """Whether those that were begun are to end as well."""
+        self.is_left_behind = False
+        """Whether this process was forked from the one that has the threads."""
         self._threads = [Thread(target=self._run, daemon=True) for _ in range(min(jobs, count))]
 
     def start(self) -> None:
         """Begin."""
+        forking.register(self)
         for thread in self._threads:
             thread.start()
+
+    def renew_after_fork(self) -> None:
+        """Have no threads, in a child after a fork; one of them may have held the lock."""
+        self.changed = Condition()
+        self.ending = self.cancelled = self.is_left_behind = True
+        self._threads = []
 
     def _run(self) -> None:
         while True:
@@ -246,6 +256,8 @@ class Streams(Generic[Item]):
         return stream.head
 
     def _wait_for(self, is_so: Callable[[], Any]) -> None:
+        if self._crew.is_left_behind:
+            raise CancelledError('the threads of this transfer are in the parent process: begin it anew in this one')
         while not self._crew.changed.wait_for(is_so, TICK):
             pass
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from dxf.documents import dump_json, load_object
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.locking import open_locked
+from dxf.locking import close_locked, is_owned, open_locked
 from dxf.source import File
 
 LONGEST = 64 << 10
@@ -81,10 +81,10 @@ class UploadJournal:
     def close(self) -> None:
         """Leave it to other processes; one that holds nothing is removed."""
         if self._file is not None:
-            if not os.fstat(self._file).st_size:
+            if is_owned(self._file) and not os.fstat(self._file).st_size:
                 with suppress(FileNotFoundError):
                     os.unlink(self._path)
-            os.close(self._file)
+            close_locked(self._file)
             self._file = None
 
 

@@ -18,7 +18,7 @@ from dxf.files import Temporary, hash_regular, make_folders, open_regular, sync_
 from dxf.layout_index import ENTRIES, entries_in, write_index
 from dxf.layout_names import Entry, listed, select
 from dxf.limits import READ_SIZE
-from dxf.locking import wait_for_lock
+from dxf.locking import close_locked, wait_for_lock
 from dxf.manifests import OCI_INDEX
 from dxf.names import check_digest, check_repository, split_digest
 
@@ -119,7 +119,7 @@ class Layout:
                     new.publish(self.path(INDEX))
             yield
         finally:
-            os.close(lock)
+            close_locked(lock)
 
     def _check_inner(self) -> None:
         """Insist that no repository is where a new layout here would have its own files."""

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from dxf import layout_manifests, manifests, reachability
+from dxf import forking, layout_manifests, manifests, reachability
 from dxf.answers import phrase_of
 from dxf.documents import Json, dump_json
 from dxf.exceptions import DXFError, DXFInvalidNameError
@@ -82,19 +82,24 @@ class _Stretch(io.FileIO):
     def __init__(self, path: str, start: int, size: int) -> None:
         with open_regular(path) as file:
             super().__init__(os.dup(file.fileno()))
-        self.seek(start)
+        self._position = start
         self._left = size
 
     def __del__(self) -> None:
         self.close()  # an answer need not be read
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read what is left, ``size`` bytes at most; at the end the file is closed."""
-        piece = b'' if self.closed else super().read(self._left if size is None or size < 0 else min(size, self._left))
-        self._left -= len(piece or b'')
+        """Read what is left, ``size`` bytes at most; at the end the file is closed.
+
+        The position is our own: that of the file would be shared with child processes.
+        """
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        piece = b'' if self.closed else os.pread(self.fileno(), wanted, self._position)
+        self._position += len(piece)
+        self._left -= len(piece)
         if not piece:
             self.close()
-        return piece or b''
+        return piece
 
 
 class LayoutAdapter(BaseAdapter):
@@ -112,6 +117,11 @@ class LayoutAdapter(BaseAdapter):
         mark = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
         self.url = f'https://{mark}.layout.invalid/v2/'
         """What stands for the folder where a URL is needed; nobody else has it."""
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Leave the uploads of the parent process to it."""
+        self._uploads = {}
 
     def send(self, request: PreparedRequest, *_args: Any, **_kwargs: Any) -> Response:
         """Answer a request.

@@ -1,4 +1,8 @@
-"""Locks: files of which one process at a time is the owner."""
+"""Locks: files of which one process at a time is the owner.
+
+A lock belongs to the open file, which a child process would share after a fork: it would keep the lock as long as it
+lives. So the child gives up its share at once.
+"""
 
 import errno
 import fcntl
@@ -6,6 +10,9 @@ import os
 import stat
 from contextlib import suppress
 from glob import escape, glob
+
+_owned: set[int] = set()
+"""Descriptors of files that this process has locked."""
 
 
 def open_locked(path: str, mode: int = 0o666) -> int | None:
@@ -26,6 +33,37 @@ def wait_for_lock(path: str, mode: int = 0o666) -> int:
     return _open(path, mode, fcntl.LOCK_EX)
 
 
+def own(file: int) -> None:
+    """Remember that this process has locked a file, so that its children do not keep the lock."""
+    _owned.add(file)
+
+
+def is_owned(file: int) -> bool:
+    """Return whether this process locked a file, and not the parent that it was forked from."""
+    return file in _owned
+
+
+def close_locked(file: int) -> None:
+    """Close a locked file, which ends the lock."""
+    _owned.discard(file)
+    os.close(file)
+
+
+def _leave_to_parent() -> None:
+    """Close this process's copies of the locked files, in a child after a fork.
+
+    The descriptors stay open, on an empty file: what closes them later must not close another file of that number.
+    """
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        while _owned:
+            os.dup2(nothing, _owned.pop(), inheritable=False)
+        os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 def _open(path: str, mode: int, how: int) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
@@ -33,6 +71,7 @@ def _open(path: str, mode: int, how: int) -> int:
             check_regular(file, path)
             fcntl.flock(file, how)
             if _is_at(file, path):
+                own(file)
                 return file
         except BaseException:
             os.close(file)
@@ -57,7 +96,7 @@ def remove_if_unlocked(path: str) -> None:
             try:
                 os.unlink(path)
             finally:
-                os.close(file)
+                close_locked(file)
 
 
 def check_regular(file: int, path: str) -> None:

@@ -98,7 +98,8 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     summary, _, more = command.purpose.partition('\n')
     description = '\n'.join(_wrapped(' '.join(text.split())) for text in (summary, more) if text)
     parser = _Parser(prog=f'dxf {command.name}', description=description, epilog=epilog,
-                     usage='\n       '.join(textwrap.wrap(command.line, WIDTH - 7, break_on_hyphens=False)),
+                     usage='\n       '.join(wrapped for line in command.lines
+                                             for wrapped in textwrap.wrap(line, WIDTH - 7, break_on_hyphens=False)),
                      formatter_class=_Help, allow_abbrev=False)
     parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
     for option in command.options:
@@ -109,7 +110,15 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _check_count(command: Command, operands: list[str]) -> None:
+def _check_count(command: Command, operands: list[str], runs: list[str] | None) -> None:
+    """Check the number of operands.
+
+    :param runs: the command that follows ``--``, if one may
+    """
+    if runs is not None:
+        if not operands or not runs:
+            raise UsageError(f'too few arguments: dxf {command.name} {command.runs}')
+        return
     wanted = f': dxf {command.name} {command.operands}'.rstrip()
     if len(operands) < command.fewest:
         raise UsageError('too few arguments' + wanted)
@@ -137,7 +146,8 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
     for command in COMMANDS:
         if args and args[0] == command.name:
             parser = make_command_parser(command)
-            return command, parser, vars(parser.parse_intermixed_args(args[1:]))
+            own, runs = _split(args[1:]) if command.runs else (args[1:], None)
+            return command, parser, {**vars(parser.parse_intermixed_args(own)), 'command': runs}
     parser = make_parser()
     if args and not args[0].startswith('-'):
         import difflib
@@ -154,6 +164,14 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
+
+
+def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
+    """Return the arguments before the first ``--``, and the command behind it; ``None`` where there is no ``--``."""
+    if '--' not in args:
+        return args, None
+    place = list(args).index('--')
+    return args[:place], list(args[place + 1:])
 
 
 @contextmanager
@@ -204,7 +222,7 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     console.flush()  # what was printed by others before comes first
     command, parser, given = _parse(args)
     try:
-        _check_count(command, given['operands'])
+        _check_count(command, given['operands'], given['command'])
         return _run(command, _job(command, given, environ))
     except (SettingsError, UsageError) as error:
         return parser.error(str(error))
@@ -257,6 +275,7 @@ def _finish() -> int:
 def main() -> int:
     """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where the parent ignores it, no command would have a status
     try:
         return _finish()
     except BrokenPipeError:

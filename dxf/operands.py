@@ -3,13 +3,17 @@
 import errno
 import os
 import stat
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf import console
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.job import Job, UsageError
 from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+
+if TYPE_CHECKING:
+    from dxf.command_source import CommandSource
 
 
 class Target(NamedTuple):
@@ -93,6 +97,19 @@ def file(operand: str) -> str:
     if reason:
         raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}')
     return operand
+
+
+def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':
+    """Start a command, and return its output.
+
+    :param environ: the variables of this run of dxf
+    """
+    from dxf import command_source
+    try:
+        return command_source.CommandSource(command, {**os.environ, **environ})
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        reason = getattr(error, 'strerror', None) or error
+        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command') from None
 
 
 def platform_of(operand: str) -> str:

@@ -15,6 +15,7 @@ from requests import Response, Session
 from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
+from dxf import forking
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
                       check_identity_token, is_refused_by_oauth, oauth_request, read_token, token_url)
@@ -24,7 +25,8 @@ from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.proxies import Proxies
-from dxf.session import HEADERS, USER_AGENT, Attempts, RegistrySession, is_transient, rewind, send
+from dxf.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient, rewind,
+                         send)
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -70,6 +72,16 @@ class DXFBase:
             self._sessions[0].mount(self._base_url, adapter)
         self._credential = RegistryAuth(self._base_url)
         self._nesting = 0
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Share no connection with the parent process, in a child after a fork; the token stays valid.
+
+        dxf's own sessions do that themselves. This is for one that a caller has put in their place.
+        """
+        for session in self._sessions:
+            if not isinstance(session, RegistrySession):
+                begin_session_anew(session)
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -19,14 +19,17 @@ from ssl import SSLEOFError
 from typing import Any
 from urllib.parse import urljoin
 
-from requests import Response, Session
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from requests.exceptions import (ConnectionError as NoConnection, InvalidProxyURL, InvalidURL, RequestException,
                                  SSLError, Timeout)
 from urllib3.exceptions import LocationValueError
 
+from dxf import forking
 from dxf.answers import close, discard
 from dxf.auth import MALFORMED_URL, origin_of, split_url
-from dxf.connections import Adapter, status_of_proxy, verbatim
+from dxf.connections import Adapter, begin_anew, status_of_proxy, verbatim
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.redaction import causes, public_url, redact
@@ -43,6 +46,8 @@ A blob is its bytes: a compressed transfer would have to be undone before they c
 REDIRECTS = (301, 302, 303, 307, 308)
 KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
+
+SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
 
 _log = logging.getLogger('dxf')
 
@@ -63,9 +68,23 @@ class RegistrySession(Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ('http://', 'https://'):
             self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Share no connection and no lock with the parent process."""
+        begin_session_anew(self)
 
     def get_redirect_target(self, resp: Response) -> None:
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
+
+
+def begin_session_anew(session: Session) -> None:
+    """Give a session, a caller's own too, no connection and no lock of the process that this one was forked from."""
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            begin_anew(adapter)
+    if isinstance(session.cookies, RequestsCookieJar):
+        session.cookies = session.cookies.copy()  # with a lock of its own
 
 
 WayTo = Callable[[str], Mapping[str, Any]]
@@ -92,6 +111,7 @@ def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo,
             response = _follow(session, method, url, limits, way_to, **kwargs)
         except RequestException as error:
             redact(error, outer)
+            _forget_secrets(error.request)
             if not (isinstance(error, (NoConnection, Timeout)) and repeatable and is_transient(error) and
                     attempts.again()):
                 raise
@@ -111,6 +131,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
     while True:
         begun = time.monotonic()
         response = _request(session, method, url, {**way_to(url), **kwargs})
+        _forget_secrets(response.request)
         response.url = response.url or url  # a transport need not say
         _note(method, response, kwargs.get('data'), begun)
         location = response.headers.get('Location')
@@ -230,6 +251,18 @@ def retry_after(value: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError, OSError, TypeError):
         return None
+
+
+def _forget_secrets(request: Any) -> None:
+    """Remove the credential from a request that was sent.
+
+    Responses and errors keep their request, and whoever pickles one (``multiprocessing`` does with errors) or stores it
+    would store the credential too. The body of a request for a token may be one as well.
+    """
+    if isinstance(request, PreparedRequest):
+        request.body = None
+        for name in SECRET_HEADERS:
+            request.headers.pop(name, None)
 
 
 def is_transient(error: BaseException) -> bool:

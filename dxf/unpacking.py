@@ -1,25 +1,20 @@
 """Unpacking: files on their way into a folder, where all of them appear, or none.
 
 Whatever their names are, nothing outside the folder is touched: no symbolic link in it is followed, on no part of a
-path. Until all files are there they are in a hidden folder in it, which nobody else owns. Where they come from is not
-known here.
+path. Until all files are there they are in a hidden folder in it, which nobody else owns; where another file system is
+mounted within, in one there. Where they come from is not known here.
 """
 
 import errno
-import fcntl
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from glob import escape, glob
-from typing import Any
+from typing import Any, NamedTuple
 
 from dxf.files import make_folders
-from dxf.paths import HIDDEN
-
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from dxf.hidden_folders import FOLDER, HiddenFolder, mount_of
 
 
 def check_folder(folder: str) -> None:
@@ -35,6 +30,14 @@ def check_folder(folder: str) -> None:
         raise OSError(reason, os.strerror(reason), folder)
 
 
+class _Staged(NamedTuple):
+    """A file that waits for its name."""
+
+    hidden: HiddenFolder
+    name: str
+    path: str
+
+
 class Intake:
     """Files on their way into a folder, which is made where it is missing.
 
@@ -47,19 +50,19 @@ class Intake:
     def __init__(self, folder: str, overwrite: bool = False) -> None:
         self._folder = os.path.realpath(folder)
         self._overwrite = overwrite
-        self._staged: list[tuple[str, str]] = []
+        self._staged: list[_Staged] = []
         self._folders: list[str] = []
         self._is_published = False
         self._close = self._undo = ExitStack()
         with ExitStack() as undo:
             self._made = make_folders(self._folder)
             undo.callback(self._remove_made)
-            self._root = _open(self._folder)
+            self._root = os.open(self._folder, FOLDER)
             undo.callback(os.close, self._root)
-            _remove_hidden(self._folder)
-            self._hidden, self._owned = _make_hidden(self._folder)
-            undo.callback(os.close, self._owned)
-            undo.callback(shutil.rmtree, self._hidden, ignore_errors=True)
+            self._close = undo
+            self._mount = mount_of(self._root)
+            self._hidden = {self._mount: self._make_hidden(self._root, self._folder)}
+            self._mounts: dict[str, tuple[int, int] | None] = {}
             self._close = undo.pop_all()
 
     def __enter__(self) -> 'Intake':
@@ -67,6 +70,18 @@ class Intake:
 
     def __exit__(self, *_: object) -> None:
         self._close.close()
+
+    def _make_hidden(self, parent: int, path: str) -> HiddenFolder:
+        hidden = HiddenFolder(parent, path)
+        self._close.callback(self._close_hidden, hidden)
+        return hidden
+
+    @staticmethod
+    def _close_hidden(hidden: HiddenFolder) -> None:
+        left = hidden.close()
+        if left is not None:
+            raise OSError(errno.EIO, 'a file that was to be replaced could not be put back; it is kept in this folder',
+                          left)
 
     def _remove_made(self) -> None:
         if not self._is_published:
@@ -96,11 +111,10 @@ class Intake:
         folder = os.dup(self._root)
         try:
             for count, part in enumerate(parts, 1):
-                with suppress(FileExistsError):
-                    if make:
-                        os.mkdir(part, dir_fd=folder)
-                        self._undo.callback(self._remove, '/'.join(parts[:count]), os.rmdir)
-                inner = self._step(folder, part, '/'.join(parts[:count]))
+                path = '/'.join(parts[:count])
+                if make and self._make_folder(folder, part, path):
+                    self._undo.callback(self._remove, path, os.rmdir)
+                inner = self._step(folder, part, path)
                 if inner is None:
                     os.close(folder)
                     return None
@@ -112,6 +126,17 @@ class Intake:
         return folder
 
     @staticmethod
+    def _make_folder(folder: int, name: str, path: str) -> bool:
+        """Make a folder where it is missing; return whether it was."""
+        try:
+            os.mkdir(name, dir_fd=folder)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
+        return True
+
+    @staticmethod
     def _step(folder: int, part: str, path: str) -> int | None:
         try:
             return os.open(part, FOLDER, dir_fd=folder)
@@ -119,7 +144,7 @@ class Intake:
             return None
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise
+                raise OSError(error.errno, error.strerror, path) from error
             raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
 
     @contextmanager
@@ -165,7 +190,16 @@ class Intake:
 
     def nameless(self) -> Any:
         """Return a file without a name, for what is to be unpacked; nothing of it is left at the end."""
-        return self._close.enter_context(tempfile.TemporaryFile(dir=self._hidden, buffering=0))
+        hidden = os.path.join(self._folder, self._first.name)
+        try:
+            return self._close.enter_context(tempfile.TemporaryFile(dir=hidden, buffering=0))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._folder) from error
+
+    @property
+    def _first(self) -> HiddenFolder:
+        """The hidden folder in which files are until all of them are there."""
+        return self._hidden[self._mount]
 
     def add_folder(self, path: str) -> None:
         """Take in a folder.
@@ -180,14 +214,14 @@ class Intake:
         :param path: what it is to be called
         :raises OSError: the disk is full, or the like
         """
-        staged = str(len(self._staged))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(staged, flags, 0o777 if is_executable else 0o666, dir_fd=self._owned), 'wb',
-                  buffering=0) as file:
+        with _named(path):
+            name, staged = self._first.new_file(0o777 if is_executable else 0o666)
+        with open(staged, 'wb', buffering=0) as file:
             for piece in pieces:
                 write(file, piece, path)
-            os.fsync(file.fileno())
-        self._staged.append((staged, path))
+            with _named(path):
+                os.fsync(file.fileno())
+        self._staged.append(_Staged(self._first, name, path))
 
     # The end
 
@@ -201,47 +235,103 @@ class Intake:
                 folder = self._descend(path.split('/'), make=True)
                 if folder is not None:
                     os.close(folder)
-            for staged, path in self._staged:
-                with self._parent(path, make=True) as found:
+            self._staged = [self._brought_near(staged) for staged in self._staged]
+            for staged in self._staged:
+                with self._parent(staged.path) as found, _named(staged.path):
                     if found is not None:
-                        self._appear(staged, *found, path)
+                        self._appear(staged, *found)
             self._is_published = True
+            for hidden in self._hidden.values():
+                hidden.forget()
             self._undo.pop_all()
-        folders = {*self._folders, *(os.path.dirname(path) for _, path in self._staged)}
+        folders = {*self._folders, *(os.path.dirname(staged.path) for staged in self._staged)}
         for path in folders:
             folder = self._descend(path.split('/') if path else [])
             if folder is not None:
                 os.fsync(folder)
                 os.close(folder)
 
-    def _appear(self, staged: str, folder: int, name: str, path: str) -> None:
+    def _brought_near(self, staged: _Staged) -> _Staged:
+        """Move a file to a hidden folder on the file system of its name, from where it can get that by a rename.
+
+        It is copied there before any file appears: the copy may fail, as there may be no space.
+        """
+        folder = os.path.dirname(staged.path)
+        if folder not in self._mounts:
+            with self._parent(staged.path, make=True) as found:
+                self._mounts[folder] = None if found is None else mount_of(found[0])
+        mount = self._mounts[folder]
+        if mount is None or mount == self._mount:
+            return staged
+        with _named(staged.path):
+            if mount not in self._hidden:
+                self._hidden[mount] = self._hidden_of(mount, staged.path)
+            hidden = self._hidden[mount]
+            return _Staged(hidden, hidden.adopt(staged.hidden, staged.name), staged.path)
+
+    def _hidden_of(self, mount: tuple[int, int], path: str) -> HiddenFolder:
+        """Make a hidden folder in the uppermost folder of a mount, of which ``path`` is in one."""
+        parts = path.split('/')[:-1]
+        for count in range(1, len(parts) + 1):
+            folder = self._descend(parts[:count])
+            if folder is None:
+                break
+            try:
+                if mount_of(folder) == mount:
+                    return self._make_hidden(folder, os.path.join(self._folder, *parts[:count]))
+            finally:
+                os.close(folder)
+        raise OSError(errno.EXDEV, 'another file system was mounted there meanwhile', path)
+
+    def _appear(self, staged: _Staged, folder: int, name: str) -> None:
         """Move a file to its name, which it gets all at once."""
-        if self._check_name(folder, name, path):
-            kept = f'{staged}.old'
-            with suppress(OSError):  # a file system without hard links: what is replaced cannot be brought back
-                os.link(name, kept, src_dir_fd=folder, dst_dir_fd=self._owned, follow_symlinks=False)
-                self._undo.callback(self._bring_back, kept, path)
-            os.replace(staged, name, src_dir_fd=self._owned, dst_dir_fd=folder)
+        hidden = staged.hidden
+        if self._check_name(folder, name, staged.path):
+            within = os.path.relpath(os.path.join(self._folder, staged.path), hidden.parent_path)
+            kept = hidden.keep(folder, name, within)
+            self._undo.callback(self._bring_back, hidden, kept, staged.path)
+            os.replace(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
             return
+        ours = os.stat(staged.name, dir_fd=hidden.folder)
+        self._undo.callback(self._remove, staged.path, os.unlink, ours)
         try:  # never in place of a file that another process has just made
-            os.link(staged, name, src_dir_fd=self._owned, dst_dir_fd=folder, follow_symlinks=False)
+            os.link(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder, follow_symlinks=False)
         except FileExistsError:
-            raise FileExistsError(errno.EEXIST, 'it is there already', path) from None
+            raise FileExistsError(errno.EEXIST, 'it is there already', staged.path) from None
         except OSError:
-            os.rename(staged, name, src_dir_fd=self._owned, dst_dir_fd=folder)
+            os.rename(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
         else:
-            os.unlink(staged, dir_fd=self._owned)
-        self._undo.callback(self._remove, path, os.unlink)
+            os.unlink(staged.name, dir_fd=hidden.folder)
 
-    def _bring_back(self, kept: str, path: str) -> None:
+    def _bring_back(self, hidden: HiddenFolder, kept: str, path: str) -> None:
         with suppress(OSError), self._parent(path) as found:
             if found is not None:
-                os.replace(kept, found[1], src_dir_fd=self._owned, dst_dir_fd=found[0])
+                hidden.put_back(kept, *found)
 
-    def _remove(self, path: str, remove: Any) -> None:
+    def _remove(self, path: str, remove: Any, ours: os.stat_result | None = None) -> None:
+        """Remove what has appeared.
+
+        :param ours: a file that is to be removed, but not another of the same name
+        """
         with suppress(OSError), self._parent(path) as found:
             if found is not None:
-                remove(found[1], dir_fd=found[0])
+                folder, name = found
+                if ours is None or os.path.samestat(ours, os.stat(name, dir_fd=folder, follow_symlinks=False)):
+                    remove(name, dir_fd=folder)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Make errors name the file of the user, and not the hidden one, nor a part of a path.
+
+    :raises OSError: what was raised within
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename == path:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def write(file: Any, piece: bytes, path: str) -> None:
@@ -251,46 +341,6 @@ def write(file: Any, piece: bytes, path: str) -> None:
     :raises OSError: the disk is full, or the like
     """
     view = memoryview(piece)
-    try:
+    with _named(path):
         while view:
             view = view[file.write(view):]
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
-
-
-def _open(folder: str) -> int:
-    return os.open(folder, FOLDER)
-
-
-def _owned(path: str) -> int | None:
-    """Open a folder and own it, until it is closed; ``None`` where another process does."""
-    folder = _open(path)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(folder)):
-            return folder
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(folder)
-        raise
-    os.close(folder)
-    return None
-
-
-def _make_hidden(folder: str) -> tuple[str, int]:
-    while True:
-        path = tempfile.mkdtemp(prefix=HIDDEN, dir=folder)
-        with suppress(FileNotFoundError):  # another process has just taken it for one that nobody owns
-            owned = _owned(path)
-            if owned is not None:
-                return path, owned
-
-
-def _remove_hidden(folder: str) -> None:
-    for path in glob(os.path.join(escape(folder), f'{HIDDEN}*')):
-        with suppress(OSError):
-            owned = _owned(path)
-            if owned is not None:
-                shutil.rmtree(path)
-                os.close(owned)

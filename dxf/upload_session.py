@@ -13,6 +13,7 @@ from urllib.parse import quote
 from requests import Response
 from requests.exceptions import RequestException
 
+from dxf import forking
 from dxf.answers import check_digest_header, discard, expect, names_digest
 from dxf.exceptions import DXFError, DXFProtocolError
 from dxf.limits import Limits
@@ -43,6 +44,7 @@ class UploadSession:
         self._cancel = cancel
         self._limits = limits
         self.url = ''
+        self._process = forking.generation()
         self.shortest_part = 0
         """The fewest bytes that the registry wants in a part that is not the last."""
 
@@ -100,8 +102,9 @@ class UploadSession:
         return names_digest(response, digest)
 
     def cancel(self) -> None:
-        """Have the registry forget it."""
-        self._cancel(self.url)
+        """Have the registry forget it, unless it belongs to the process that this one was forked from."""
+        if self._process == forking.generation():
+            self._cancel(self.url)
 
 
 def stored_bytes(response: Response) -> int | None:

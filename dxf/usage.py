@@ -53,11 +53,21 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     asks: bool = False
     """Whether it can do without a password for DXF_USERNAME."""
+    runs: str = ''
+    """Where it may run a command of the user's: the operands then, up to ``--`` and that command."""
 
     @property
     def line(self) -> str:
         """How it is written, with its options."""
-        return ' '.join(['dxf', self.name, *(option.line for option in self.options), self.operands]).rstrip()
+        return self._line(self.operands)
+
+    def _line(self, operands: str) -> str:
+        return ' '.join(['dxf', self.name, *(option.line for option in self.options), operands]).rstrip()
+
+    @property
+    def lines(self) -> list[str]:
+        """All ways in which it is written: a second one where it may run a command of the user's."""
+        return [self.line, *([f'dxf {self.name} {self.runs}'] if self.runs else [])]
 
     @property
     def summary(self) -> str:
@@ -94,12 +104,15 @@ COMMANDS = (
     Command('push-blob', commands.push_blob, '<repo> <file>... [@alias]', 2, None,
             'Store a file as a blob, optionally give it a name (alias), and print its hash.\n'
             'A blob that the registry has already is not sent again. - is standard input.\n'
-            'Several files may be given before an alias, which names all of them then.',
+            'Several files may be given before an alias, which names all of them then.\n'
+            'What follows -- is a command: its output is stored, but only if it ends with status 0.\n'
+            'In a pipe dxf cannot know that, and would store what a failed command has printed.\n'
+            'A file whose name begins with - is written ./-name.',
             'dxf push-blob fred/datalogger logger.dat @may15-readings\n'
-            '  tar c . | dxf push-blob fred/backup - @nightly',
+            '  dxf push-blob fred/backup @nightly -- tar c photos',
             PUSH, ('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
             (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'), _PROGRESS,
-             _JSON)),
+             _JSON), runs='<repo> [@alias] -- <command>...'),
     Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
             'Write blobs, given by their hash or by an alias, to standard output.\n'
             'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'

@@ -79,6 +79,8 @@ ASKED = [
     ('dxf pull-files --overwrite --to copy fred/datalogger may', ['may15', 'may16'], 'aliases after a value'),
     ('dxf get-alias fred/nothing m', [], 'a repository that there is not'),
     ('dxf push-blob fred/datalogger mo', ['monday.dat'], 'files'),
+    ('dxf push-blob fred/datalogger @new -- dx', ['dxf'], 'the command that follows two dashes'),
+    ('dxf push-blob fred/datalogger @new -- cat mo', ['monday.dat'], 'the files of that command'),
     ('dxf set-alias fred/datalogger new mond', ['monday.dat'], 'files after an alias'),
     ('dxf list-aliases $(touch${IFS}made) m', [], 'what a shell would run'),
 ]

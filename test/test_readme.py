@@ -165,7 +165,7 @@ def test_the_shell_examples_of_the_readme_work_as_they_stand(token_registry: Pla
 
 
 def test_the_other_shell_examples_of_the_readme_work(token_registry: Place, workplace: Path) -> None:
-    script = 'mkdir photos; echo sunset > photos/1\n' + block('so pipes work').replace('tar x', 'tar x -C copy')
+    script = 'mkdir photos; echo sunset > photos/1\n' + block('before the command').replace('tar x', 'tar x -C copy')
     run_shell(workplace, token_registry, 'mkdir copy\n' + script)
     assert (workplace / 'copy' / 'photos' / '1').read_text() == 'sunset\n'
     run_shell(workplace, token_registry, 'echo 1 > monday.dat; echo 2 > tuesday.dat\n' + block('Several files may get'))

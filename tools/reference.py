@@ -38,8 +38,9 @@ def option(one: Option) -> str:
 
 def command(one: Command) -> str:
     """Return the section of a command."""
+    usage = '\n\n'.join(f'``{line}``' for line in one.lines)
     parts = [f'.. _dxf-{one.name}:\n', f'{one.name}\n{"~" * len(one.name)}\n', f'.. program:: dxf {one.name}\n',
-             f'``{one.line}``\n', f'{escaped(one.purpose)}\n', *map(option, one.options)]
+             f'{usage}\n', f'{escaped(one.purpose)}\n', *map(option, one.options)]
     if one.variables:
         parts.append(f'Reads {", ".join(map(variable, one.variables))}, and what all commands read.\n')
     examples = [line.strip() for line in one.example.splitlines()]
