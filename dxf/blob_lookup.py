@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -21,6 +21,11 @@ from dxf.limits import READ_SIZE, Limits
 from dxf.verification import Verifier
 
 FIRST_BYTE = {'Range': 'bytes=0-0'}
+PROOF = {'Want-Repr-Digest': 'sha-256=1'}
+"""Asks a folder to hash the file, whose name alone proves nothing; registries ignore it.
+
+https://www.rfc-editor.org/rfc/rfc9530#section-4
+"""
 
 _FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
@@ -68,7 +73,7 @@ def measure(request: Request, digest: str, limits: Limits) -> int:
     :raises DXFDigestMismatchError: the answer is not the blob
     :raises DXFProtocolError: the answer does not tell the size
     """
-    response = _head(request, digest)
+    response = _head(request, digest, PROOF)
     check_digest_header(response, digest)
     told = told_size(response)
     if told is not None and names_digest(response, digest):
@@ -88,8 +93,8 @@ def hinted_size(request: Request, digest: str) -> int | None:
     return None
 
 
-def _head(request: Request, digest: str) -> Response:
-    response = request('head', f'blobs/{digest}')
+def _head(request: Request, digest: str, headers: Mapping[str, str] | None = None) -> Response:
+    response = request('head', f'blobs/{digest}', headers=dict(headers or {}))
     expect(response, HTTPStatus.OK)
     return response
 

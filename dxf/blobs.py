@@ -228,7 +228,7 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        chunks, actual = self._puller.one(digest, chunk_size, size)
+        chunks, actual = self._puller.one((check_digest(digest), None), chunk_size, size)
         return (chunks, actual) if size else chunks
 
     @property
@@ -290,8 +290,15 @@ class BlobStore(DXFBase):
             raise wrong from error
 
     def _sizes_of(self, wanted: list[Blob]) -> list[int]:
-        """Return the size of each blob: the one that a manifest gives, else the one that the registry tells."""
-        asked = self._each_once(self._remembered_size, [digest for digest, size in wanted if size is None])
+        """Return the size of each blob: the one that a manifest gives, else the one that the registry tells.
+
+        It need not be proven: what arrives is counted.
+        """
+        def told(digest: str) -> int:
+            hint = self._sizes.get(digest)
+            hint = blob_lookup.hinted_size(self._request, digest) if hint is None else hint
+            return self.blob_size(digest) if hint is None else hint
+        asked = self._each_once(told, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
     def _wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
@@ -373,7 +380,7 @@ class BlobStore(DXFBase):
             size = None if sizes is None else sizes.get(digest)
             if not (check_exists and self._stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
-                self._relay(source, digest, report, check)
+                self._relay(source, digest, size, report, check)
         all_of(copy, list(dict.fromkeys(map(check_digest, digests))), self._jobs)
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
@@ -385,10 +392,15 @@ class BlobStore(DXFBase):
             return True
         return False
 
-    def _relay(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None,
+    def _relay(self, source: 'BlobStore', digest: str, described: int | None, progress: Callable[..., Any] | None,
                check: Callable[[], None]) -> None:
+        """Stream a blob from another repository.
+
+        :param described: the size that a manifest gives for it, if there is one
+        """
         from dxf import remote_file
-        stream, size = source.pull_blob(digest, size=True, chunk_size=0)
+        stream, actual = source._puller.one((digest, described), 0, True)
+        size = actual or 0
         rest = partial(source._stretch_of_blob, digest, end=None)
 
         def relay() -> None:

@@ -34,6 +34,9 @@ TRIALS = 4
 GAIN = 1.2
 """How much faster more connections must be."""
 
+MOST_EMPTY = 1 << 20
+"""Compressed bytes in a row that may decode to nothing."""
+
 REFILL = 1 << 20
 """Bytes of progress after which a download may break as often again."""
 
@@ -133,16 +136,23 @@ class Download:
     def _decoded(self, response: Response) -> Iterator[bytes]:
         """Yield a body that was compressed although that was not asked for; it cannot be resumed.
 
-        What follows the end of the compressed data is an error: zlib would collect it in memory without bound.
+        What follows the end of the compressed data is an error: zlib would collect it in memory without bound. So are
+        endless blocks that hold nothing: they would never end.
         """
         if response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        fruitless = 0
         try:
             for piece in pieces(response, self._limits, self._process):
+                fruitless += len(piece)
                 while piece and not decoder.eof:
-                    yield decoder.decompress(piece, READ_SIZE)
+                    decoded = decoder.decompress(piece, READ_SIZE)
+                    fruitless = 0 if decoded else fruitless
+                    yield decoded
                     piece = decoder.unconsumed_tail or decoder.unused_data
+                if fruitless > MOST_EMPTY:
+                    raise DXFProtocolError(f'the registry sent {MOST_EMPTY} bytes of a gzip encoding that hold nothing')
                 if piece:
                     raise DXFProtocolError('the registry sent data behind the end of a gzip encoding')
             yield decoder.flush()

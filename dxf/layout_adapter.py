@@ -22,7 +22,7 @@ from dxf import forking, layout_manifests, manifests, reachability
 from dxf.answers import phrase_of
 from dxf.documents import Json, dump_json
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.files import Temporary, open_regular
+from dxf.files import Temporary, hash_regular, open_regular
 from dxf.layout import Layout, digest_of, repositories
 from dxf.layout_names import name_of, raise_ambiguous
 from dxf.limits import READ_SIZE, Limits
@@ -204,9 +204,11 @@ class LayoutAdapter(BaseAdapter):
         size = asked.layout.blob_size(asked.name)
         if size is None:
             raise _blob_unknown()
+        headers = {'Content-Type': OCTET_STREAM}
+        if 'Want-Repr-Digest' in asked.request.headers:
+            headers['Docker-Content-Digest'] = _hashed(asked)
         start, end = 0, size
         wanted = _RANGE.fullmatch(asked.request.headers.get('Range', ''))
-        headers = {'Content-Type': OCTET_STREAM, 'Docker-Content-Digest': asked.name}
         if wanted is not None:
             start, end = int(wanted[1]), min(int(wanted[2]) + 1, size) if wanted[2] else size
             if not start < end:
@@ -348,6 +350,17 @@ def _response(status: int, body: bytes | io.FileIO = b'', headers: Mapping[str, 
     response.headers.update(headers or {})
     response.raw = io.BytesIO(body) if isinstance(body, bytes) else body
     return response
+
+
+def _hashed(asked: _Asked) -> str:
+    """Return the digest of a blob if its file has it; the name of a file that a copy left behind proves nothing."""
+    try:
+        actual = hash_regular(asked.layout.blob_path(asked.name))
+    except FileNotFoundError:  # another process has just removed it
+        raise _blob_unknown() from None
+    if actual != asked.name:
+        raise _RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the file of the blob is damaged')
+    return actual
 
 
 def _blob_unknown() -> _RefusedError:

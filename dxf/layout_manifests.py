@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dxf import manifests
 from dxf.documents import Json, dump_json
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.files import open_regular
 from dxf.images import Manifest
 from dxf.layout import Layout, digest_of, is_usable
@@ -248,12 +248,19 @@ def _parts(manifest: Manifest) -> Iterable[str]:
 
 
 def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
-    """Return the descriptors of the manifests that refer to another; what cannot be read does not."""
+    """Return the descriptors of the manifests that refer to another; a document of another kind does not.
+
+    :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
+    """
     found = {}
     for entry in [*layout.entries(), *_listed(layout, digest)]:
         content = read_manifest(layout, entry['digest'])
+        if content is None:
+            raise DXFInvalidDocumentError(
+                f'{layout.blob_path(entry["digest"])}: missing or damaged: it is not known what it refers to; copy it '
+                'again, or delete what names it by dxf del-alias')
         with suppress(DXFError, UnicodeDecodeError):
-            if content is not None and manifests.subject_of(content.decode('utf-8')) == digest:
+            if manifests.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
     return list(found.values())
 

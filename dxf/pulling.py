@@ -46,14 +46,15 @@ class Puller:
         self._limits = limits
         self._jobs = jobs
 
-    def one(self, digest: str, chunk_size: int | None, sized: bool) -> tuple[Iterator[bytes], int | None]:
+    def one(self, blob: Blob, chunk_size: int | None, sized: bool) -> tuple[Iterator[bytes], int | None]:
         """Ask for a blob; return its chunks and its size.
 
+        :param blob: its digest, which is valid, and the size that a manifest gives for it
         :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
         """
         _check_chunk_size(chunk_size)
-        download, size = self._begin((check_digest(digest), None), self._jobs, sized)
-        return download.verified(Verifier(digest, size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
+        download, size = self._begin(blob, self._jobs, sized)
+        return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""

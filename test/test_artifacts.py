@@ -19,7 +19,8 @@ import pytest
 import dxf
 from dxf import DXF, artifacts
 from dxf.artifact_manifest import EMPTY, EMPTY_CONTENT
-from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSizeMismatchError, DXFUnsupportedSchemaType
+from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
+                            DXFUnsupportedSchemaType)
 from dxf.main import doit
 
 from .images import write_index, write_layout
@@ -499,6 +500,19 @@ def test_a_referrer_with_an_odd_type_hides_no_other(client: DXF, folder: Place, 
     assert sorted(kinds) == ['text/x', 'weird type\\x1b']
     kinds = [json.loads(line)['type'] for line in run(capfd, folder, 'referrers', repo, 'a', '--json').splitlines()]
     assert sorted(kinds) == ['text/x', 'weird type\x1b']
+
+
+@pytest.mark.parametrize('damage', [Path.unlink, lambda path: path.write_bytes(b'{}')])
+def test_a_manifest_that_cannot_be_read_may_refer_to_another(client: DXF, folder: Place, repo: str,
+                                                             damage: Callable[[Path], object]) -> None:
+    set_artifact(client, 'a', [blob(b'1', 'one')], [b'1'])
+    subject = {'mediaType': MANIFEST, 'digest': client.manifest_digest('a'), 'size': 1}
+    set_artifact(client, 'b', [], [], subject=subject)
+    digest = client.manifest_digest('b')
+    assert [entry['digest'] for entry in client.list_referrers(client.manifest_digest('a'))] == [digest]
+    damage(folder.file_of(repo, digest))
+    with pytest.raises(DXFInvalidDocumentError, match='missing or damaged'):
+        client.list_referrers(client.manifest_digest('a'))
 
 
 @pytest.mark.usefixtures('work')

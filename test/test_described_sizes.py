@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dxf import DXF, Limits, artifacts, hash_bytes, schema1
-from dxf.exceptions import DXFSizeMismatchError
+from dxf import DXF, Limits, artifacts, copy, hash_bytes, schema1
+from dxf.exceptions import DXFHTTPError, DXFSizeMismatchError
 
 from .processes import Runner, files
 from .scripted_registry import Answer, Request, ScriptedRegistry
@@ -156,3 +156,15 @@ def test_a_pull_by_a_schema_1_alias_asks_for_no_sizes(server: ScriptedRegistry) 
     server.hook = lambda request: answer if request.path.endswith('/manifests/old') else None
     assert runner(server).run('pull-blob', REPO, '@old').insist(0).out == BLOB
     assert server.lines() == [f'GET /v2/{REPO}/manifests/old', f'GET /v2/{REPO}/blobs/{DIGEST}']
+
+
+@pytest.mark.parametrize('size', [0, 999, 1001, 1 << 62])
+def test_a_blob_of_another_size_than_its_manifest_says_is_not_copied(server: ScriptedRegistry, client: DXF,
+                                                                     tmp_path: Path, size: int) -> None:
+    described(server, size)
+    target = DXF(f'oci:{tmp_path}', REPO)
+    with pytest.raises(DXFSizeMismatchError) as raised:
+        copy(client, target, 'a')
+    assert (raised.value.got, raised.value.expected) == (len(BLOB), size)
+    with pytest.raises(DXFHTTPError, match='404'):
+        target.resolve('a')

@@ -241,6 +241,18 @@ def test_a_damaged_blob_in_a_folder_is_sent_again(folder: Place, repo: str, size
     assert b''.join(client.pull_blob(DIGEST)) == path.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize('content', [CONTENT[:7], bytes(len(CONTENT))])
+def test_a_damaged_blob_in_a_folder_gets_no_alias_by_its_digest(folder: Place, repo: str, content: bytes) -> None:
+    folder.dxf(repo).push_blob(data=CONTENT)
+    path = Path(folder.host.removeprefix('oci:')) / repo / 'blobs' / 'sha256' / DIGEST.removeprefix('sha256:')
+    path.write_bytes(content)
+    client = folder.dxf(repo)
+    for ask in (client.blob_size, lambda digest: client.set_alias('mine', digest)):
+        with pytest.raises(DXFHTTPError, match='404'):
+            ask(DIGEST)
+    assert client.list_aliases() == []
+
+
 def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, client: DXF, folder: Place, repo: str
                                                       ) -> None:
     client.set_alias('mine', client.push_blob(data=CONTENT))

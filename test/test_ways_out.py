@@ -8,6 +8,7 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -93,14 +94,15 @@ def by_command(pull: Pull) -> Got:
     reading, writing = os.pipe()
     problem: Exception | None = None
     before = sys.stdout
-    with io.TextIOWrapper(io.FileIO(writing, 'w'), write_through=True) as sys.stdout:
-        try:
-            pull.run('pull-blob', REPO, '@a')
-        except (DXFError, RequestException) as error:
-            problem = error
-    sys.stdout = before
-    with open(reading, 'rb') as pipe:
-        yield pipe.read()
+    with open(reading, 'rb') as pipe, ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read)  # meanwhile: a pipe holds less than the largest blob
+        with io.TextIOWrapper(io.FileIO(writing, 'w'), write_through=True) as sys.stdout:
+            try:
+                pull.run('pull-blob', REPO, '@a')
+            except (DXFError, RequestException) as error:
+                problem = error
+        sys.stdout = before
+        yield read.result()
     if problem is not None:
         raise problem
 
@@ -223,6 +225,23 @@ def test_what_follows_a_compressed_blob_is_an_error_at_once(server: ScriptedRegi
     assert len(got) < len(HELLO)
     assert sent < 32
     assert peak < 16 * MIB
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_compressed_blocks_that_hold_nothing_end(server: ScriptedRegistry, way: Callable[[Pull], Got]) -> None:
+    sent = 0
+    empty = b'\x00\x00\x00\xff\xff'  # https://www.rfc-editor.org/rfc/rfc1951#page-11
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield gzip.compress(HELLO)[:10]
+        for _ in range(64):
+            sent += 1
+            yield empty * (MIB // len(empty))
+    got, problem = pulled(server, way, HELLO, Answer(200, {'Content-Encoding': 'gzip'}, endless()))
+    assert isinstance(problem, DXFProtocolError)
+    assert got == b''
+    assert sent < 32
 
 
 @pytest.mark.parametrize('way', WAYS)
