@@ -117,7 +117,8 @@ class AliasDeletion:
         if not isinstance(stored, Index):
             return list(stored.blobs)
         try:
-            return {name: entry.digest for name, entry in images.entries(stored, self._dxf.resolve, self._dxf._limits).items()}
+            named = images.entries(stored, self._dxf.resolve, self._dxf._limits)
+            return {name: entry.digest for name, entry in named.items()}
         except UNREADABLE:
             return {}
         except HTTPError as error:

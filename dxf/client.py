@@ -351,10 +351,12 @@ class DXF(BlobStore):
     def _list_under_tag(self, subject: str, entries: list[dict[str, Any]]) -> None:
         """Add descriptors to the index under the referrers tag of their subject."""
         from dxf import referrers
-        subject_tag = referrers.tag_of(subject)
-        referrers.ReferrersTag(
-            subject, partial(referrers.by_tag, self._request, subject, self._limits),
-            lambda text, condition: self._put_manifest(subject_tag, encoded(text), condition), self._limits).add(entries)
+        tag = referrers.tag_of(subject)
+
+        def write(text: str, condition: dict[str, str]) -> None:
+            self._put_manifest(tag, encoded(text), condition)
+        read = partial(referrers.by_tag, self._request, subject, self._limits)
+        referrers.ReferrersTag(subject, read, write, self._limits).add(entries)
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.

@@ -124,7 +124,8 @@ class HiddenFolder:
 def mount_of(folder: int) -> tuple[int, int]:
     """Return what differs between two mount points: no file can be moved from one to another.
 
-    The device alone does not tell: one may be mounted twice (https://man7.org/linux/man-pages/man2/rename.2.html, EXDEV).
+    The device alone does not tell: one may be mounted twice.
+    https://man7.org/linux/man-pages/man2/rename.2.html (EXDEV)
     """
     number = 0
     with suppress(OSError, ValueError):
@@ -188,7 +189,7 @@ def _remove(parent: int, name: str, folder: int) -> None:
 
 
 def _put_all_back(parent: int, folder: int) -> bool:
-    """Put back the files that were moved away from their names, where nothing has the name; return whether none is left.
+    """Put back the files that were moved away, where nothing has their name; return whether none is left.
 
     Where something has the name, the file was replaced, as was wanted.
     """

@@ -9,7 +9,6 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from requests.adapters import BaseAdapter
 from dxf import forking, layout_manifests, manifests, reachability
 from dxf.answers import phrase_of
 from dxf.documents import Json, dump_json
-from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.files import Temporary, hash_regular, open_regular
 from dxf.layout import Layout, digest_of, repositories
 from dxf.layout_names import name_of, raise_ambiguous
@@ -368,10 +367,17 @@ def _blob_unknown() -> _RefusedError:
 
 
 def _manifest_unknown(asked: _Asked) -> _RefusedError:
-    """Return the error for a manifest that is not there; it tells whether only its file is missing or damaged."""
+    """Return the error for a manifest that is not there; it tells whether only its file is missing.
+
+    :raises DXFInvalidDocumentError: its file is damaged
+    """
     message = 'the repository does not have the manifest'
     if not is_sha256(asked.name) and (entries := asked.layout.select(unquote(asked.name))):
-        message = f'the file of the manifest is missing or damaged: {entries[0]["digest"]}'
+        digest = entries[0]['digest']
+        if asked.layout.blob_size(digest) is not None:
+            raise DXFInvalidDocumentError(f'{asked.layout.blob_path(digest)}: damaged; copy it again, or delete what '
+                                          'names it by dxf del-alias')
+        message = f'the file of the manifest is missing: {digest}'
     return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
 
 

@@ -17,6 +17,7 @@ LONGEST = 64 << 20
 """Maximum size of an index, in bytes, for reading and for writing."""
 
 MOST_ENTRIES = 250_000
+NEXT_STEP = '; delete aliases, or use another repository'
 """Maximum number of its entries: their names are kept in memory, about 100 bytes each."""
 
 LONGEST_VALUE = 512 << 10
@@ -183,7 +184,7 @@ def write_index(write: Callable[[bytes], None], fields: Mapping[str, str], entri
 def _flush(write: Callable[[bytes], None], text: str, size: int) -> int:
     content = text.encode('utf-8')
     if size + len(content) > LONGEST:
-        raise DXFInvalidDocumentError(f'the index would be larger than {LONGEST} bytes')
+        raise DXFInvalidDocumentError(f'the index would be larger than {LONGEST} bytes{NEXT_STEP}')
     write(content)
     return len(content)
 
@@ -199,7 +200,7 @@ def _pieces(fields: Mapping[str, str], entries: Iterable[str]) -> Iterator[str]:
         opening = '['
         for number, entry in enumerate(entries):
             if number == MOST_ENTRIES:
-                raise DXFInvalidDocumentError(f'the index would have more than {MOST_ENTRIES} entries')
+                raise DXFInvalidDocumentError(f'the index would have more than {MOST_ENTRIES} entries{NEXT_STEP}')
             if len(entry) > LONGEST_VALUE:
                 raise DXFInvalidDocumentError(f'an entry of the index would be larger than {LONGEST_VALUE} bytes')
             yield f'{opening}\n  {entry}'

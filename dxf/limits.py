@@ -19,8 +19,8 @@ class Limits(NamedTuple):
     less than ``fast`` bytes a second.
 
     ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
-    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to a
-    manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again.
+    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
+    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again.
     """
 
     retries: int = 4

@@ -3,11 +3,13 @@
 Authentication is not known here: a puller is handed what makes its requests.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+
+from requests import Response
 
 from dxf import blob_lookup
 from dxf.answers import check_digest_header, close, expect, is_encoded
@@ -67,7 +69,7 @@ class Puller:
         :param start: how many are there already
         :param sha256: their hash
         """
-        download = Download(size, partial(blob_lookup.fetch_range, self._request, digest), self._limits, None, start, self._jobs)
+        download = Download(size, self._rest_of(digest), self._limits, None, start, self._jobs)
         return download.verified(Verifier(digest, size, 0, start, sha256))
 
     def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
@@ -92,7 +94,11 @@ class Puller:
             except BaseException:
                 close(response)
                 raise
-        return Download(size, partial(blob_lookup.fetch_range, self._request, digest), self._limits, response, jobs=jobs), size
+        return Download(size, self._rest_of(digest), self._limits, response, jobs=jobs), size
+
+    def _rest_of(self, digest: str) -> Callable[[int, int | None], Response]:
+        """Return what asks for a part of a blob."""
+        return partial(blob_lookup.fetch_range, self._request, digest)
 
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         jobs = self._jobs if len(wanted) == 1 else 1

@@ -138,8 +138,8 @@ def _check_is_nothing(found: _Found) -> None:
     """Insist that a manifest has no digest by another algorithm: it would name blobs, too."""
     digest = found.descriptor.get('digest')
     if found.is_manifest and isinstance(digest, str) and _OTHER_DIGEST.fullmatch(digest) is not None:
-        raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no other '
-                                      f'algorithm than sha256; {found.root} leads to it')
+        raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no '
+                                      f'other algorithm than sha256; {found.root} leads to it')
 
 
 def _inner(document: Json) -> Iterator[tuple[Any, bool, bool]]:

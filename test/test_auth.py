@@ -389,7 +389,6 @@ def test_a_token_that_is_not_utf_8_is_refused(client: Callable[..., DXF]) -> Non
     (b'{"token": "t", "expires_in": -1}', 't', None),
     (b'{"token": "t", "expires_in": "300"}', 't', None),
     (b'{"token": "t", "expires_in": true}', 't', None),
-    (b'{"token": "t", "expires_in": 1e999}', 't', None),
     (b'{"token": "t", "expires_in": 99999999999999999999}', 't', None),
 ])
 def test_a_token_is_read(answer: bytes, token: str, seconds: float | None) -> None:
@@ -401,7 +400,7 @@ def test_a_token_is_read(answer: bytes, token: str, seconds: float | None) -> No
     b'{"token": ["a"]}', b'{"token": {"a": "b"}}', b'{"token": "a b"}', b'{"token": "a\\r\\nX: y"}',
     b'{"token": "a\\u0000"}', '{"token": "пароль"}'.encode(), b'{"token": "a", "token": "b"}', b'\xff',
     b'{"token": "a"', b'{"expires_in": NaN, "token": "a"}', b'[' * 100_000,
-    b'{"x": ' + b'9' * 5000 + b', "token": "a"}',
+    b'{"x": ' + b'9' * 5000 + b', "token": "a"}', b'{"token": "t", "expires_in": 1e999}',
 ])
 def test_an_answer_without_a_fit_token_is_refused(answer: bytes) -> None:
     with pytest.raises(DXFProtocolError, match='token'):

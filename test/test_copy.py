@@ -228,7 +228,7 @@ def test_a_target_that_names_no_digest_is_read(open_registry: Place, repo: str) 
         assert registry.memory.tags[repo] == {'a': digest}
 
 
-@pytest.mark.parametrize('names', [('@a', None), ('a', 'b c'), ('', None), ('a', ''), (hash_bytes(b'x'), 'a')])
+@pytest.mark.parametrize('names', [('@a', None), ('a', 'b c'), ('', None), ('a', ''), (hash_bytes(b'x'), None)])
 def test_names_that_are_none_are_refused_before_a_request(open_registry: Place, repo: str, traffic: Traffic,
                                                           names: tuple[str, str | None]) -> None:
     with pytest.raises(DXFInvalidNameError):

