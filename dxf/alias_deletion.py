@@ -18,7 +18,7 @@ from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalid
 from dxf.images import Manifest
 from dxf.jobs import all_of
 from dxf.manifests import ImageManifest, Index
-from dxf.names import check_reference_at, is_sha256
+from dxf.names import check_reference_at, is_folder, is_sha256
 from dxf.remaining_aliases import REFUSALS, Needs, Repository, find_needs
 from dxf.tag_deletion import DELETED, UNSUPPORTED, TagDeletion, refused, still_there
 
@@ -65,7 +65,7 @@ class AliasDeletion:
         self._staying: set[str] = set()
         if not with_others and any(target.digest is not None for target in self._targets):
             self._find_staying()
-        self._tags = TagDeletion(dxf)
+        self._tags = TagDeletion(dxf, is_folder(dxf._host))
         self._deleted: set[str] = set()
         self._unseen: set[str] = set()
         """Digests that a subclass has deleted in its own way; they are not looked at again."""
@@ -134,6 +134,9 @@ class AliasDeletion:
         :raises DXFConflictError: one of them was given by its digest, or it is not known whether it is needed
         """
         digests = {target.digest for target in self._targets if target.digest is not None}
+        if is_folder(self._dxf._host) and all(target.is_alias for target in self._targets):
+            self._staying = digests  # there a name goes by itself, and takes along what nothing else leads to
+            return
         given = [target.reference for target in self._targets if not target.is_alias]
         ignored = {(referrers.tag_of(target.subject), target.digest) for target in self._targets
                    if target.subject is not None and target.digest is not None}

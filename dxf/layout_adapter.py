@@ -305,17 +305,16 @@ class LayoutAdapter(BaseAdapter):
                                                    **({'OCI-Subject': subject} if subject else {})})
 
     def _delete_manifest(self, asked: _Asked) -> Response:
-        """Delete what was named: an alias alone, or a manifest with all its aliases.
+        """Delete what was named: one alias, or a manifest with all its aliases.
 
-        The file of a manifest stays while something else leads to it.
+        The file of the manifest goes if nothing else leads to it.
         """
         asked.check('MANIFEST_UNKNOWN')
         reference = _reference(asked)
         with asked.layout.locked():
-            digest, unwanted = _deleted(asked, reference)
+            digests, unwanted = _deleted(asked, reference)
             asked.layout.change_index(lambda entry: not unwanted(entry))
-        if digest is not None:
-            reachability.remove_manifest(asked.layout, digest)
+        reachability.remove_manifests(asked.layout, digests)
         return _response(HTTPStatus.ACCEPTED)
 
     def _referrers(self, asked: _Asked) -> Response:
@@ -386,8 +385,8 @@ def _reference(asked: _Asked) -> str:
     return check_reference_at(FOLDER, unquote(asked.name))
 
 
-def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json], bool]]:
-    """Return the digest of a manifest that is to be deleted, if it is one, and what tells which entries go.
+def _deleted(asked: _Asked, reference: str) -> tuple[set[str], Callable[[Json], bool]]:
+    """Return the digests of the manifests that a reference names, and what tells which entries go.
 
     :raises DXFAmbiguousAliasError: an alias is the tag of several full references
     """
@@ -402,7 +401,7 @@ def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json]
             if not digests and layout_manifests.find(layout, reference) is None:
                 raise _manifest_unknown(asked)
             digest = next(iter(digests), reference)
-            return digest, lambda entry: digest_of(entry) == digest
+            return {digest}, lambda entry: digest_of(entry) == digest
         alias = of_index
     entries = layout.select(alias)
     if not entries:
@@ -411,7 +410,8 @@ def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json]
     if len(names) > 1:
         raise_ambiguous(alias, entries)
     layout_manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
-    return None, lambda entry: entry in entries if names == {None} else name_of(entry) in names
+    return {entry['digest'] for entry in entries}, \
+        lambda entry: entry in entries if names == {None} else name_of(entry) in names
 
 
 def _fitting(names: list[str]) -> int:

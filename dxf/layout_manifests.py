@@ -214,17 +214,19 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
 
     What the manifests of an index need counts too, as far as dxf can read them.
     """
-    pending: list[Manifest] = [manifest]
+    pending: list[str] = []
     seen: set[str] = set()
-    while pending:
-        one = pending.pop()
-        for digest in _parts(one):
+    one: 'Manifest | None' = manifest
+    while True:
+        for digest in () if one is None else _parts(one):
             if layout.blob_size(digest) is None:
                 return digest
             if isinstance(one, Index) and digest not in seen:
                 seen.add(digest)
-                pending += _read(layout, digest)
-    return None
+                pending.append(digest)
+        if not pending:
+            return None
+        one = _read(layout, pending.pop())  # one at a time, as each may have 4 MiB
 
 
 def missing_part(layout: Layout, manifest: Manifest) -> str | None:
@@ -232,11 +234,11 @@ def missing_part(layout: Layout, manifest: Manifest) -> str | None:
     return next((digest for digest in _parts(manifest) if layout.blob_size(digest) is None), None)
 
 
-def _read(layout: Layout, digest: str) -> list[Manifest]:
-    """Return the manifest of a digest, nothing where dxf cannot read it."""
+def _read(layout: Layout, digest: str) -> 'Manifest | None':
+    """Return the manifest of a digest, ``None`` where dxf cannot read it."""
     with suppress(DXFError, UnicodeDecodeError):
-        return [manifests.read((read_manifest(layout, digest) or b'').decode('utf-8'), verify=False)]
-    return []
+        return manifests.read((read_manifest(layout, digest) or b'').decode('utf-8'), verify=False)
+    return None
 
 
 def _parts(manifest: Manifest) -> Iterable[str]:

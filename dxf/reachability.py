@@ -168,12 +168,13 @@ def _digest(value: Json) -> str | None:
         return None
 
 
-def remove_manifest(layout: Layout, digest: str) -> None:
-    """Remove the file of a manifest that no entry of the index leads to; keep it where that is not known."""
+def remove_manifests(layout: Layout, digests: Iterable[str]) -> None:
+    """Remove the files of those manifests that no entry of the index leads to; keep them where that is not known."""
     with layout.locked():
         try:
-            is_needed = digest in reachable(layout, layout.all_entries())
+            needed = reachable(layout, layout.all_entries())
         except DXFInvalidDocumentError:
-            is_needed = True
-        if not is_needed:
-            layout.remove_blob(digest)
+            return
+        for digest in digests:
+            if digest not in needed:
+                layout.remove_blob(digest)

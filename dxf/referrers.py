@@ -16,7 +16,8 @@ from requests.exceptions import HTTPError
 from dxf import manifests
 from dxf.answers import expect, is_not_found, read_body
 from dxf.documents import Json, dump_json, load_object, member
-from dxf.exceptions import DXFConflictError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
+                            DXFProtocolError)
 from dxf.limits import Limits
 from dxf.listing import pages
 from dxf.manifests import ACCEPT, OCI_INDEX, Index
@@ -170,6 +171,8 @@ class ReferrersTag:
                     latest = hash_bytes(text.encode('utf-8'))
                 except DXFConflictError:  # another writer was faster
                     refused = tagged
+                except (DXFDigestMismatchError, DXFProtocolError):  # it was read back, and is another or gone by now
+                    pass
             self._wait(number, time.monotonic() - begun)
         raise DXFProtocolError(f'the manifest is stored, but the tag {tag_of(self._subject)} does not list it: ' + (
             'the registry takes the tag for the digest' if tagged.is_subject else

@@ -43,11 +43,13 @@ class TagDeletion:
     """Deletes names of one repository.
 
     A registry that deletes no names gets a unique small manifest under the name, which is then deleted by its digest.
+
+    :param keeps_manifests: whether it is known that a manifest stays when its name is deleted
     """
 
-    def __init__(self, dxf: Repository) -> None:
+    def __init__(self, dxf: Repository, keeps_manifests: bool = False) -> None:
         self._dxf = dxf
-        self._keeps_manifests = False
+        self._keeps_manifests = keeps_manifests
         """Whether a manifest has been seen to stay when its name was deleted."""
         self._needs_placeholder = False
         """Whether the registry deletes by digest, and not by name."""

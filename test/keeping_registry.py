@@ -106,8 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
         registry.lines.append(f'{self.command} {path} {self.headers.get("Content-Range", "")}'.rstrip())
         upload = re.fullmatch(r'(.*)/blobs/uploads/([^/]*)', path)
         if upload is None:
-            self._read(bytearray())
-            self._answer_other(path)
+            manifest = bytearray()
+            self._read(manifest)
+            self._answer_other(path, bytes(manifest))
             return
         name, session = upload[1], upload[2]
         if self.command == 'POST':
@@ -144,11 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(piece)
             self.server.registry.count(len(piece))
 
-    def _answer_other(self, path: str) -> None:
-        """Answer a request for a blob or a manifest."""
+    def _answer_other(self, path: str, content: bytes) -> None:
+        """Answer a request for a blob, or that which stores a manifest."""
         known = self.server.registry.blobs.get(path.rpartition('/')[2])
         status = 201 if self.command == 'PUT' else 404 if known is None else 200
         self.send_response_only(status)
+        if self.command == 'PUT' or known is not None:
+            digest = hashlib.sha256(content if known is None else known).hexdigest()
+            self.send_header('Docker-Content-Digest', f'sha256:{digest}')
         self.send_header('Content-Length', str(len(known or b'')))
         self.end_headers()
 

@@ -369,7 +369,9 @@ def test_a_deleted_alias_is_gone_and_its_blobs_stay(client: DXF, blobs: list[str
     deletion, look = [request for request in traffic.requests
                       if '/manifests/' in request.path and request.status != 401][-2:]
     assert (deletion.method, look.method) == ('DELETE', 'HEAD') and look.path.endswith('/manifests/alias')
-    assert deletion.path.endswith('/manifests/' + hash_bytes(text.encode()))
+    # A folder takes the manifest along with its last name.
+    name = 'alias' if client._host.startswith('oci:') else hash_bytes(text.encode())
+    assert deletion.path.endswith(f'/manifests/{name}')
     for reference in ('alias', hash_bytes(text.encode())):
         with pytest.raises(HTTPError) as raised:
             client.get_alias(reference)

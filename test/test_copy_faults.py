@@ -13,7 +13,7 @@ from requests.exceptions import ConnectionError as NoConnection
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFSourceError,
+from dxf.exceptions import (DXFDigestMismatchError, DXFSizeMismatchError, DXFError, DXFHTTPError, DXFSourceError,
                             DXFUnsupportedSchemaType)
 from dxf.faults import line_of
 
@@ -137,7 +137,7 @@ def test_a_source_that_sends_less_or_more_than_the_blob_is_an_error(place: Place
         digest, = write(source, b'0123456789')
         registry.hook = lambda request: Answer(200, {}, bytes(size)) \
             if request.line == f'GET /v2/{repo}/blobs/{digest}' else None
-        with pytest.raises(DXFDigestMismatchError):
+        with pytest.raises(DXFSizeMismatchError, match='has 10 bytes, and it has'):
             dxf.copy(source, place.dxf(repo), 'a')
     assert lacks(place.dxf(repo), 'a')
     assert not place.is_folder or place.uploads(repo) == []

@@ -81,7 +81,8 @@ def test_pages_name_no_command_and_no_option_that_there_is_not(name: str, text: 
     for used, rest in re.findall(rf'\bdxf ([a-z]+(?:-[a-z]+)+|{single})\b([^`\n]*)', text):
         assert used in commands, name
         flags = {flag for option in commands[used].options for flag in option.flags} | {'--help'}
-        assert set(re.findall(r'(?<= )--[a-z-]+|(?<= )-[a-z]\b', re.split(r' \| | -- ', rest)[0])) <= flags, f'{name}: {rest}'
+        found = set(re.findall(r'(?<= )--[a-z-]+|(?<= )-[a-z]\b', re.split(r' \| | -- ', rest)[0]))
+        assert found <= flags, f'{name}: {rest}'
     assert set(re.findall(r'\bDXF_[A-Z_]+\b', text)) <= set(VARIABLES), name
 
 

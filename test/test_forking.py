@@ -296,7 +296,7 @@ def test_a_lock_on_a_folder_ends_with_its_parent_and_not_with_the_child(folder: 
         digest = client.push_blob(data=b'a')
         layout = client._adapter._layout(repo)
         asked, answer = os.pipe()
-        with layout.changing():
+        with layout.locked():
             child = os.fork()
             if child == 0:
                 os.close(answer)

@@ -388,7 +388,7 @@ def test_an_image_that_an_index_lists_stays_whole_when_its_alias_is_deleted(root
         assert client.get_alias('latest', platform='linux/arm64') == list(image.layers)
         assert b''.join(client.pull_blob(image.layers[0])) == images.layer(b'b')
         client._request('delete', 'manifests/latest')
-    assert garbage(root, repo='other') == before
+    assert garbage(root, repo='other') == before - {index.digest}  # which went with its name
 
 
 def test_a_manifest_that_a_referrer_names_as_its_subject_keeps_its_file(root: Path, layout: Path, client: DXF) -> None:

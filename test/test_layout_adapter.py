@@ -307,14 +307,15 @@ def test_a_manifest_is_answered_with_its_type_and_digest(client: DXF) -> None:
         assert response.headers['Content-Length'] == str(len(manifest))
 
 
-def test_a_tag_that_is_deleted_leaves_its_manifest(client: DXF, layout: Path) -> None:
+def test_a_tag_that_is_deleted_leaves_a_manifest_that_has_another(client: DXF, layout: Path) -> None:
     manifest = str(client.get_manifest('a'))
     client.set_manifest('b', manifest)
     ask(client, 'delete', f'{REPO}/manifests/a', 202)
     assert client.list_aliases() == ['b']
+    assert client.get_manifest(hash_bytes(manifest.encode())) == manifest
     ask(client, 'delete', f'{REPO}/manifests/b', 202)
     assert entries(layout) == []
-    assert client.get_manifest(hash_bytes(manifest.encode())) == manifest
+    ask(client, 'get', f'{REPO}/manifests/{hash_bytes(manifest.encode())}', 404)
 
 
 def test_a_manifest_that_is_deleted_takes_its_tags_with_it(client: DXF, layout: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError
 
 from .scripted_registry import LOST, Answer, Request, ScriptedRegistry, error
 

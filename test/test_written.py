@@ -24,7 +24,7 @@ from dxf.paths import LONGEST_PART, MOST_PARTS
 from dxf.source import open_source
 
 from .keychain import Keychain
-from .layouts import NAME, REPO, entries, snapshot
+from .layouts import REPO, snapshot
 from .places import Folder, Place
 from .scripted_registry import ScriptedRegistry
 
@@ -245,7 +245,7 @@ def test_a_file_gets_no_name_that_pull_files_would_refuse(server: ScriptedRegist
                                                           monkeypatch: pytest.MonkeyPatch, file: artifacts.File
                                                           ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path('data').write_text('15')
+    Path('data').write_text('15', encoding='ascii')
     Path('folder').mkdir()
     with pytest.raises(DXFInvalidNameError):
         artifacts.push_files(limited(server), 'a', ['data', file])
