@@ -712,6 +712,7 @@ def test_what_is_not_there_is_exit_2_and_not_found(shell: Shell, repo: str, args
     assert (outcome.status, outcome.out) == (errno.ENOENT, b'')
     assert outcome.err.startswith('dxf: ') and outcome.err.count('\n') == 1
     assert 'Not Found' in outcome.err
+    assert outcome.err.endswith(f'; dxf list-aliases {repo} prints its aliases\n') == (args[-1] != MISSING)
 
 
 def test_a_repository_that_is_not_there_is_exit_2(shell: Shell, repo: str) -> None:
