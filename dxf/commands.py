@@ -16,6 +16,9 @@ from dxf.progress import Progress, progress
 
 STDIN = STDOUT = '-'
 
+OUTPUT_OF = 'dxf push-blob <repo> [@alias] -- <command>...'
+"""How the output of a command is stored."""
+
 DIFFERENCES = 5
 """How many are told."""
 
@@ -26,10 +29,10 @@ def push_blob(job: Job) -> None:
         _push_output(job, job.options['command'])
         return
     *given, last = job.operands
-    if len(given) > 1 and (not last.startswith('@') or any(operand.startswith('@') for operand in given)):
-        raise UsageError('too many arguments: several files are followed by one @alias that names them')
+    _check_order(given, last)
     alias = operands.at_alias(last) if given else None
-    files = [operand if operand == STDIN else operands.file(operand) for operand in given or [last]]
+    files = [operand if operand == STDIN else operands.file(operand, '; dxf push-files stores folders')
+             for operand in given or [last]]
     if len(files) > 1 and STDIN in files or job.options['resume'] and (len(files) > 1 or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     with job.registry() as repository:
@@ -43,13 +46,26 @@ def push_blob(job: Job) -> None:
         job.tell('digest', digest)
 
 
+def _check_order(given: list[str], last: str) -> None:
+    """Check that an alias follows what it names; a file may have a name like one."""
+    if not given and last.startswith('@') and not os.path.lexists(last):
+        raise UsageError('too few arguments: a file stands before the @alias; a command follows --: ' + OUTPUT_OF)
+    is_named = any(operand.startswith('@') for operand in given)
+    if is_named and not last.startswith('@'):
+        raise UsageError('the @alias comes last, after the files; a command follows --: ' + OUTPUT_OF)
+    if len(given) > 1 and (is_named or not last.startswith('@')):
+        raise UsageError('too many arguments: several files are followed by one @alias that names them')
+    if given and not last.startswith('@') and os.path.lexists(last):
+        raise UsageError(f'invalid alias {last!r}: it is written with an @; several files are followed by one @alias')
+
+
 def _push_output(job: Job, command: list[str]) -> None:
     """Store what a command prints if it ends with status 0, give it an alias, print its digest."""
     if job.options['resume']:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
-    if len(job.operands) > 1 or job.operands and not job.operands[0].startswith('@'):
-        raise UsageError('too many arguments: the output of a command is one blob: '
-                         'dxf push-blob <repo> [@alias] -- <command>...')
+    if len(job.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
+                                    for operand in job.operands):
+        raise UsageError('too many arguments: the output of a command is one blob: ' + OUTPUT_OF)
     alias = operands.at_alias(job.operands[0]) if job.operands else None
     with job.registry() as repository, operands.output_of(command, job.environ) as output:
         with progress(job.settings.progress) as shown:
@@ -195,6 +211,10 @@ def del_blob(job: Job) -> None:
 def set_alias(job: Job) -> None:
     """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
     alias = operands.alias(job.operands[0])
+    for operand in job.operands[1:]:
+        if operand.startswith('@') and os.sep not in operand and not os.path.lexists(operand):
+            raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
+                             'dxf get-alias prints the hashes of its blobs')
     blobs = [operands.file(operand) if os.sep in operand else operands.digest(operand, f'./{operand}', 'a file')
              for operand in job.operands[1:]]
     if_match = None if job.options['if_match'] is None else operands.digest(job.options['if_match'])

@@ -102,9 +102,12 @@ def read() -> str:
     """Read standard input, as UTF-8 in every locale."""
     content = binary_input().read()
     try:
-        return content.decode('utf-8') if isinstance(content, bytes) else str(content)
+        text = content.decode('utf-8') if isinstance(content, bytes) else str(content)
     except UnicodeDecodeError:
         raise DXFInvalidDocumentError('standard input holds no manifest: it is not UTF-8') from None
+    if not text.strip():
+        raise DXFInvalidDocumentError('standard input holds no manifest: it is empty; no hash or alias was given')
+    return text
 
 
 def binary_input() -> Any:

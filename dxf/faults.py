@@ -98,7 +98,8 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLError) and getattr(cause, 'reason', None) in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
-        return f'cannot find {host}: {cause.strerror}'
+        hint = '' if '.' in host or ':' in host else f'; a folder is written oci:./{host}'
+        return f'cannot find {host}: {cause.strerror}{hint}'
     if isinstance(cause, ConnectionRefusedError):
         return f'cannot connect to {host}: connection refused; is a registry running there?'
     return None

@@ -204,10 +204,18 @@ def _run(command: Command, job: Job) -> int:
         status = status_of(error)
         if status == FAILED:
             raise
-        used = f'; {job.credential}' if status == errno.EACCES else ''
+        used = f'; {job.credential}' if status == errno.EACCES else _where_aliases_are(job, line_of(error))
         console.complain(line_of(error) + printable(used))
         return status
     return 0
+
+
+def _where_aliases_are(job: Job, line: str) -> str:
+    """Return which command tells of the aliases that there are, where the one is missing that was named."""
+    named = [operand.removeprefix('@') for operand in job.operands if job.repository]
+    is_missing = 'sha256:' not in line and \
+        line.endswith(tuple(f'({job.repository}/manifests/{alias})' for alias in named))
+    return f'; dxf list-aliases {job.repository} prints its aliases' if is_missing else ''
 
 
 def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -118,7 +118,7 @@ def check_repository(repository: str) -> str:
     """
     if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
         raise DXFInvalidNameError(f'invalid repository {_shown(repository)}: '
-                                  'want lower-case components joined by /')
+                                  'want lower-case letters and digits, with . _ - or / between them')
     return repository
 
 
@@ -147,7 +147,8 @@ def check_alias(alias: str) -> str:
     :raises DXFInvalidNameError: it is not
     """
     if _TAG.fullmatch(alias) is None:
-        hint = ' (write it without the @)' if alias.startswith('@') else ''
+        hint = ' (write it without the @)' if alias.startswith('@') else \
+            ': want up to 128 letters, digits, _, . and -, the first no . or -'
         raise DXFInvalidNameError(f'invalid alias {_shown(alias)}{hint}')
     return alias
 

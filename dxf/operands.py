@@ -85,8 +85,11 @@ def repository(operand: str, host: str) -> str:
         raise UsageError(str(error)) from None
 
 
-def file(operand: str) -> str:
-    """Return the path of a file that can be read; it is not opened, as it may be a pipe."""
+def file(operand: str, folders: str = '') -> str:
+    """Return the path of a file that can be read; it is not opened, as it may be a pipe.
+
+    :param folders: how the message for a folder ends
+    """
     try:
         reason = errno.EISDIR if stat.S_ISDIR(os.stat(operand).st_mode) else \
             errno.EACCES if not os.access(operand, os.R_OK) else 0
@@ -95,7 +98,7 @@ def file(operand: str) -> str:
     except ValueError:  # a NUL character
         reason = errno.EINVAL
     if reason:
-        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}')
+        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{folders if reason == errno.EISDIR else ""}')
     return operand
 
 
@@ -109,7 +112,8 @@ def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource'
         return command_source.CommandSource(command, {**os.environ, **environ})
     except (OSError, ValueError) as error:  # ValueError: a NUL character
         reason = getattr(error, 'strerror', None) or error
-        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command') from None
+        quoted = ', whose words are not quoted as one' if len(command) == 1 and ' ' in command[0] else ''
+        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command{quoted}') from None
 
 
 def platform_of(operand: str) -> str:

@@ -62,7 +62,7 @@ MOST_JOBS = 64
 LAST_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
 
-_EXAMPLE = 'such as registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
+_EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
 
 class SettingsError(Exception):
@@ -197,11 +197,11 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
 
 def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:
     if value is None:
-        raise SettingsError(f'{name} is not set: name the registry, {_EXAMPLE}')
+        raise SettingsError(f'{name} is not set: name the registry, such as {_EXAMPLES}')
     try:
         check(value)
     except DXFInvalidNameError as error:
-        raise SettingsError(f'{name}: {error}; {_EXAMPLE}') from None
+        raise SettingsError(f'{name}: {error}; examples: {_EXAMPLES}') from None
     return value
 
 

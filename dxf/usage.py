@@ -85,7 +85,8 @@ PUSH = ('pull', 'push')
 DELETE = ('pull', 'delete')
 REPLACE = ('pull', 'push', 'delete')
 """What del-alias may need: some registries delete a name only by a manifest that is put under it."""
-_STDIN = '\nWithout any, a manifest is read from standard input.'
+_STDIN = '\nWithout hash or alias, a manifest is read from standard input.'
+_STDIN_ALIAS = '\nWithout an alias, a manifest is read from standard input.'
 _PROGRESS = Option(('--progress',), 'what to show on standard error: bars, a line every 10 s, JSON lines, nothing',
                    MODES)
 _DIGEST = '\nIn place of the alias the digest of a manifest will do.'
@@ -106,7 +107,8 @@ COMMANDS = (
             'A blob that the registry has already is not sent again. - is standard input.\n'
             'Several files may be given before an alias, which names all of them then.\n'
             'What follows -- is a command: its output is stored, but only if it ends with status 0.\n'
-            'In a pipe dxf cannot know that, and would store what a failed command has printed.\n'
+            'In a pipe dxf cannot know that, and would store what a failed command has printed. For a pipe within\n'
+            "the command, write -- bash -o pipefail -c 'tar c photos | gzip'.\n"
             'A file whose name begins with - is written ./-name.',
             'dxf push-blob fred/datalogger logger.dat @may15-readings\n'
             '  dxf push-blob fred/backup @nightly -- tar c photos',
@@ -119,8 +121,9 @@ COMMANDS = (
             'Of a multi-platform alias the digests are printed, unless DXF_PLATFORM chooses.' + _STDIN,
             'dxf pull-blob fred/datalogger @may15-readings', PULL,
             ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
-            (Option(('-o', '--output'), 'write to a file, which appears when all of it is there and verified;\n'
-                    'go on with one that broke off; - is standard output, pipes and devices are written to', 'FILE'),
+            (Option(('-o', '--output'), 'write to a file, which appears, or is replaced, when all of it is there\n'
+                    'and verified; go on with one that broke off; - is standard output, pipes and devices\n'
+                    'are written to', 'FILE'),
              _PROGRESS)),
     Command('blob-size', commands.blob_size, _BLOBS, 1, None,
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,
@@ -132,7 +135,8 @@ COMMANDS = (
     Command('del-blob', commands.del_blob, _BLOBS, 1, None,
             'Delete blobs, given by their hash or by an alias.\n'
             'Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
-            "The space is free after the registry's next garbage collection." + _STDIN,
+            'Other aliases that name the same blobs lose them too.\n'
+            "The space is free after the registry's next garbage collection; in a folder, at once." + _STDIN,
             'dxf del-blob fred/datalogger sha256:...', DELETE, ('DXF_PLATFORM',)),
     Command('set-alias', commands.set_alias, '<repo> <alias> <hash>|<file>...', 3, None,
             'Give a name (alias) to a set of blobs that the registry has, and print the manifest.\n'
@@ -141,16 +145,17 @@ COMMANDS = (
             (Option(('--if-absent',), 'only where there is no such alias; sure on folders and registries that heed it'),
              Option(('--if-match',), 'only where the alias names the manifest of this digest', 'DIGEST'), _JSON)),
     Command('get-alias', commands.get_alias, '<repo> [<alias>...]', 1, None,
-            'Print the hashes of the blobs that aliases name, one a line.' + _STDIN,
+            'Print the hashes of the blobs that aliases name, one a line.' + _STDIN_ALIAS,
             'dxf get-alias fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('del-alias', commands.del_alias, '<repo> <alias>...', 2, None,
             'Delete aliases, and print the hashes of the blobs that they named.\n'
-            'The blobs stay: use del-blob for them. The manifest of an alias goes too, unless another alias, an index\n'
-            'or something attached needs it. Nothing is deleted if one of the aliases does not exist.' + _DIGEST,
+            'The blobs stay until the registry collects its garbage; in a folder, until dxf gc --delete.\n'
+            'The manifest of an alias goes too, unless another alias, an index or something attached needs it.\n'
+            'Nothing is deleted if one of the aliases does not exist.' + _DIGEST,
             'dxf del-alias fred/datalogger may15-readings', REPLACE, (),
             (Option(('--with-others',), 'delete the manifest, whatever needs it, and all other aliases of it'), _JSON)),
     Command('get-digest', commands.get_digest, '<repo> [<alias>...]', 1, None,
-            "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN,
+            "Print the digest of the configuration of aliases: for a Docker image, the image's id." + _STDIN_ALIAS,
             'dxf get-digest library/alpine latest', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('get-manifest', commands.get_manifest, '<repo> <alias>...', 2, None,
             'Print the manifests of aliases, exactly as they are stored.',

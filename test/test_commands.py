@@ -351,7 +351,7 @@ def test_a_signed_manifest_is_read_from_standard_input(schema1_shell: Shell, rep
 def test_something_else_on_standard_input_is_an_error_of_ours(open_shell: Shell, repo: str, text: str,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, 'stdin', Reader(text))
-    with pytest.raises(DXFError):
+    with pytest.raises(DXFError, match=None if text else 'it is empty; no hash or alias was given'):
         open_shell.run('get-alias', repo)
 
 
@@ -712,6 +712,7 @@ def test_what_is_not_there_is_exit_2_and_not_found(shell: Shell, repo: str, args
     assert (outcome.status, outcome.out) == (errno.ENOENT, b'')
     assert outcome.err.startswith('dxf: ') and outcome.err.count('\n') == 1
     assert 'Not Found' in outcome.err
+    assert outcome.err.endswith(f'; dxf list-aliases {repo} prints its aliases\n') == (args[-1] != MISSING)
 
 
 def test_a_repository_that_is_not_there_is_exit_2(shell: Shell, repo: str) -> None:
