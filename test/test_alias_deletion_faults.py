@@ -327,6 +327,18 @@ def test_without_a_listing_the_name_goes_alone(server: ScriptedRegistry, client:
     assert DIGEST in server.memory.manifests[REPO]
 
 
+@pytest.mark.parametrize('names', ['null', '[]', '["other"]'])
+def test_where_the_listing_leaves_out_the_alias_the_name_goes_alone(server: ScriptedRegistry, client: DXF, names: str
+                                                                    ) -> None:
+    share(server)
+    server.hook = lambda request: Answer(body=f'{{"tags": {names}}}'.encode()) if request.path == TAGS else None
+    assert deletes_name_alone(server, client)
+    assert tags(server)['b'] == DIGEST
+    with pytest.raises(DXFConflictError, match='leaves out b'):
+        client.del_aliases('b', DIGEST)
+    assert tags(server)['b'] == DIGEST
+
+
 @pytest.mark.parametrize('answer', [error(403, 'DENIED'), error(401, 'UNAUTHORIZED'), error(400, 'X'),
                                     error(404, 'MANIFEST_UNKNOWN')])
 def test_an_alias_that_cannot_be_looked_at_may_need_the_manifest(server: ScriptedRegistry, client: DXF,
@@ -357,6 +369,18 @@ def test_indexes_nested_without_end_may_need_the_manifest(server: ScriptedRegist
     server.memory.put_manifest(REPO, 'deep', INDEX, content)
     assert deletes_name_alone(server, client)
     assert len(server.requests) < 25
+
+
+@pytest.mark.parametrize('media_type', [None, 'application/octet-stream', 'application/vnd.example.list+json'])
+def test_an_index_within_an_index_is_read_whatever_its_entry_says(server: ScriptedRegistry, client: DXF,
+                                                                  media_type: str | None) -> None:
+    inner = index(DIGEST)
+    entry = {'digest': server.memory.put_manifest(REPO, 'inner', INDEX, inner), 'size': len(inner)}
+    outer = {'schemaVersion': 2, 'mediaType': INDEX, 'manifests': [entry if media_type is None else
+                                                                   {**entry, 'mediaType': media_type}]}
+    server.memory.put_manifest(REPO, 'outer', INDEX, json.dumps(outer).encode())
+    del tags(server)['inner']
+    assert deletes_name_alone(server, client)
 
 
 def test_each_index_is_read_once(server: ScriptedRegistry, client: DXF) -> None:
