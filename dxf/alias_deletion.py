@@ -240,8 +240,6 @@ class AliasDeletion:
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
         """
         with suppress(*REFUSALS):  # the specification only recommends it
-            entries = referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries
-            left = [entry for entry in entries if entry['digest'] != digest]
-            if len(left) < len(entries):
-                text = referrers.index_of(left, self._dxf._limits.manifest)
-                self._dxf.set_manifest(referrers.tag_of(subject), text)
+            if any(entry['digest'] == digest for entry in
+                   referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries):
+                self._dxf._list_under_tag(subject, [], [digest])

@@ -63,6 +63,9 @@ class Repository(Protocol):
     def push_blob(self, filename: str | None = None, progress: None = None, data: Any = None) -> str:
         """Store a blob."""
 
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+        """Change the index under the referrers tag of a manifest."""
+
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another."""
 
@@ -117,7 +120,7 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         names = list(dict.fromkeys(dxf.list_aliases(iterate=True)))
     except REFUSALS as error:
         return Needs({}, {}, f'the aliases cannot be listed: {error}')
-    left_out = next((alias for alias in going if not is_sha256(alias) and alias not in set(names)), None)
+    incomplete = _left_out(names, going)
     names = [name for name in names if name not in going]
     heads = dict(zip(names, all_of(lambda name, check: _head(dxf, name), names, dxf._jobs), strict=True))
     named: dict[str, list[str]] = {}
@@ -128,11 +131,15 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         if head.digest is not None and head.may_be_index:
             indexes.setdefault(head.digest, []).append(name)
     listed, unread = _walk(dxf, digests, indexes, ignored)
-    unknown = next((head.unknown for head in heads.values() if head.unknown is not None), None)
+    unknown = incomplete or next((head.unknown for head in heads.values() if head.unknown is not None), None)
     missing = [name for name, head in heads.items() if head == _Head()]
-    if left_out is not None:
-        unknown = f'the listing of the aliases leaves out {left_out}'
     return Needs(named, listed, unknown or unread or _still_listed(dxf, missing))
+
+
+def _left_out(names: Collection[str], there: Collection[str]) -> str | None:
+    """Return why a listing is not complete: it lacks an alias that is there; ``None`` if it has all of these."""
+    missing = {alias for alias in there if not is_sha256(alias)}.difference(names)
+    return f'the listing of the aliases leaves out {min(missing)}' if missing else None
 
 
 def _head(dxf: Repository, alias: str) -> _Head:
