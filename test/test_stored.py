@@ -161,6 +161,23 @@ def test_an_empty_blob_is_there_only_by_its_digest(server: ScriptedRegistry, cli
     assert server.memory.blobs[REPO] == {EMPTY: b''}
 
 
+@pytest.mark.parametrize('data', [b'', iter([])])
+@pytest.mark.parametrize('status', [400, 404, 409, 412, 500])
+def test_an_empty_blob_that_was_refused_is_not_there_as_anything_is(server: ScriptedRegistry, client: DXF, status: int,
+                                                                    data: Any) -> None:
+    server.hook = lambda request: Answer(200) if request.method == 'HEAD' else \
+        error(status, 'UNSUPPORTED') if request.method == 'PUT' else None
+    with pytest.raises(DXFHTTPError, match=f'^{status} '):
+        client.push_blob(data=data)
+
+
+@pytest.mark.parametrize('digest', USELESS)
+def test_an_empty_blob_that_was_taken_needs_no_digest(server: ScriptedRegistry, client: DXF, digest: str | None) -> None:
+    renaming(server, digest, 'HEAD', 'PUT')
+    assert client.push_blob(data=b'') == EMPTY
+    assert server.memory.blobs[REPO] == {EMPTY: b''}
+
+
 @pytest.mark.parametrize('digest', USELESS)
 def test_a_blob_whose_digest_is_not_confirmed_is_measured_by_its_first_byte(server: ScriptedRegistry, client: DXF,
                                                                             digest: str | None) -> None:
