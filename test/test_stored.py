@@ -172,7 +172,8 @@ def test_an_empty_blob_that_was_refused_is_not_there_as_anything_is(server: Scri
 
 
 @pytest.mark.parametrize('digest', USELESS)
-def test_an_empty_blob_that_was_taken_needs_no_digest(server: ScriptedRegistry, client: DXF, digest: str | None) -> None:
+def test_an_empty_blob_that_was_taken_needs_no_digest(server: ScriptedRegistry, client: DXF, digest: str | None
+                                                      ) -> None:
     renaming(server, digest, 'HEAD', 'PUT')
     assert client.push_blob(data=b'') == EMPTY
     assert server.memory.blobs[REPO] == {EMPTY: b''}
