@@ -132,8 +132,8 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
             indexes.setdefault(head.digest, []).append(name)
     listed, unread = _walk(dxf, digests, indexes, ignored)
     unknown = incomplete or next((head.unknown for head in heads.values() if head.unknown is not None), None)
-    missing = [name for name, head in heads.items() if head == _Head()]
-    return Needs(named, listed, unknown or unread or _still_listed(dxf, missing))
+    return Needs(named, listed, unknown or unread or _still_listed(
+        dxf, [name for name, head in heads.items() if head == _Head()]))
 
 
 def _left_out(names: Collection[str], there: Collection[str]) -> str | None:

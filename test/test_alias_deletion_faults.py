@@ -109,6 +109,47 @@ def test_an_alias_that_stays_after_its_deletion_is_an_error(server: ScriptedRegi
     assert is_whole(server, 'a')
 
 
+def failing_in_the_middle(server: ScriptedRegistry, deletes_names: bool, times: int = 1) -> Hook:
+    """Return a hook that deletes a manifest, fails, and keeps its tags; as distribution, whose tags go afterwards."""
+    left = times
+
+    def hook(request: Request) -> Answer | None:
+        nonlocal left
+        if request.method != 'DELETE':
+            return None
+        if ':' not in request.path:
+            return server.ordinary(request) if deletes_names else error(405, 'UNSUPPORTED')
+        digest = request.path.rpartition('/')[2]
+        if left and digest in tags(server).values() and digest in server.memory.manifests[REPO]:
+            left -= 1
+            del server.memory.manifests[REPO][digest]
+            return error(500, 'UNKNOWN')
+        return None
+    return hook
+
+
+@pytest.mark.parametrize('deletes_names', [True, False])
+@pytest.mark.parametrize('shared', [True, False])
+def test_an_alias_whose_deletion_failed_in_the_middle_is_not_listed_any_more(server: ScriptedRegistry, client: DXF,
+                                                                             shared: bool, deletes_names: bool) -> None:
+    if shared:
+        share(server)
+    server.hook = failing_in_the_middle(server, deletes_names)
+    assert client.del_alias('a') == BLOBS
+    assert set(client.list_aliases()) == ({'other', 'b'} if shared else {'other'})
+
+
+@pytest.mark.parametrize('shared', [True, False])
+def test_an_alias_that_stays_listed_after_each_deletion_is_an_error(server: ScriptedRegistry, client: DXF, shared: bool
+                                                                    ) -> None:
+    if shared:
+        share(server)
+    server.hook = failing_in_the_middle(server, False, times=9)
+    with pytest.raises(DXFProtocolError, match='still has it'):
+        client.del_alias('a')
+    assert 'a' in client.list_aliases()
+
+
 def test_a_web_page_deletes_nothing(server: ScriptedRegistry, client: DXF) -> None:
     page = Answer(200, {'Content-Type': 'text/html'}, b'<html>Welcome</html>')
     server.hook = lambda request: page
