@@ -203,6 +203,21 @@ class AliasDeletion:
             else:
                 self._delete_manifest(target, target.digest)
             yield target.reference, target.named
+        self._delete_listed()
+
+    def _delete_listed(self) -> None:
+        """Delete aliases that are listed still, although they name nothing any more.
+
+        A deletion that fails in the middle leaves such a tag in distribution: the manifest goes before its tags. HEAD
+        does not find it, and the listing has it.
+
+        :raises DXFProtocolError: the registry lists one of them still
+        """
+        dangling = self._tags.dangling()
+        for alias in dangling:
+            self._tags.delete(alias, None, [])
+        for alias in self._tags.dangling() if dangling else []:
+            raise still_there(self._dxf, alias)
 
     def _delete_manifest(self, target: _Target, digest: str) -> None:
         """Delete a manifest by its digest, and look whether the reference is gone."""
@@ -210,6 +225,8 @@ class AliasDeletion:
         if digest in self._unseen:
             return
         if target.is_alias:
+            if error is not None:
+                self._tags.doubtful.append(target.reference)
             # Some registries keep the tag of a manifest that was deleted: https://github.com/getnora-io/nora/issues/658
             is_gone = self._tags.is_gone(target.reference, digest) or \
                 self._tags.delete_by_name(target.reference, digest)
@@ -244,8 +261,6 @@ class AliasDeletion:
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
         """
         with suppress(*REFUSALS):  # the specification only recommends it
-            entries = referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries
-            left = [entry for entry in entries if entry['digest'] != digest]
-            if len(left) < len(entries):
-                text = referrers.index_of(left, self._dxf._limits.manifest)
-                self._dxf.set_manifest(referrers.tag_of(subject), text)
+            if any(entry['digest'] == digest for entry in
+                   referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries):
+                self._dxf._list_under_tag(subject, [], [digest])

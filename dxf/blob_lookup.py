@@ -18,6 +18,7 @@ from dxf.answers import check_digest_header, contradicts, discard, expect, is_en
 from dxf.download import Download, declared_size
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE, Limits
+from dxf.manifests import OCTET_STREAM, base_type
 from dxf.verification import Verifier
 
 FIRST_BYTE = {'Range': 'bytes=0-0'}
@@ -26,6 +27,9 @@ PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 
 https://www.rfc-editor.org/rfc/rfc9530#section-4
 """
+
+BYTES = (OCTET_STREAM, 'binary/octet-stream')
+"""Content types of any bytes; the second is S3's."""
 
 _FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
@@ -102,7 +106,8 @@ def _head(request: Request, digest: str, headers: Mapping[str, str] | None = Non
 def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
     """Return the size that the answer to a range tells, or the length of a whole answer with the right hash.
 
-    Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges.
+    Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges. So does a web server that
+    sends one page for every path: ranges of another type than a blob's prove nothing.
     """
     path = f'blobs/{digest}'
     try:
@@ -117,11 +122,20 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
         discard(response, limits)
         if match is None:
             raise DXFProtocolError('the registry does not say how large the blob is')
-        return int(match[1])
+        if names_digest(response, digest) or _has_type_of_blob(response):
+            return int(match[1])
+        response = request('get', path)
+        check_digest_header(response, digest)
     expect(response, HTTPStatus.OK)
     size = told_size(response)
     download = Download(size, partial(fetch_range, request, digest), limits, response)
     return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
+
+
+def _has_type_of_blob(response: Response) -> bool:
+    """Return whether an answer has a Content-Type that registries and storage give to blobs, and to no page."""
+    media_type = base_type(response.headers.get('Content-Type'))
+    return media_type in BYTES or media_type.startswith('application/vnd.')
 
 
 def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:

@@ -187,7 +187,10 @@ class BlobStore(DXFBase):
     def _how_to_upload(self, on_piece: OnPiece | None
                        ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
         steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
-        return steps, self._is_stored, self._base_url, self._limits, on_piece
+
+        def is_stored(digest: str, size: int) -> bool:
+            return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
+        return steps, is_stored, self._base_url, self._limits, on_piece
 
     def _stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
@@ -198,10 +201,6 @@ class BlobStore(DXFBase):
         if found is not None:
             self._sizes[digest] = found
         return found
-
-    def _is_stored(self, digest: str, size: int) -> bool:
-        """Return whether the registry has a blob of which it took the bytes."""
-        return self._stored_size(digest, size, acknowledged=True) is not None
 
     def _begin_upload(self, **kwargs: Any) -> Response:
         return self._request('post', 'blobs/uploads/', data=b'', **kwargs)

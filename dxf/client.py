@@ -3,7 +3,7 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,7 @@ from dxf.documents import encoded, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFProtocolError)
 from dxf.images import Image, Manifest
+from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
@@ -348,15 +349,31 @@ class DXF(BlobStore):
         if found != digest:
             raise DXFDigestMismatchError(found, digest)
 
-    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]]) -> None:
-        """Add descriptors to the index under the referrers tag of their subject."""
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+        """Add descriptors to the index under the referrers tag of their subject.
+
+        :param gone: digests of manifests that were deleted: their descriptors are removed
+        """
         from dxf import referrers
         tag = referrers.tag_of(subject)
 
         def write(text: str, condition: dict[str, str]) -> None:
             self._put_manifest(tag, encoded(text), condition)
         read = partial(referrers.by_tag, self._request, subject, self._limits)
-        referrers.ReferrersTag(subject, read, write, self._limits).add(entries)
+        referrers.ReferrersTag(subject, read, write, self._missing_manifests, self._limits).change(entries, gone)
+
+    def _missing_manifests(self, digests: Sequence[str]) -> set[str]:
+        """Return those of some digests of which the registry has no manifest, of any type."""
+        def is_missing(digest: str, _check: Callable[[], None]) -> bool:
+            try:
+                self._request('head', f'manifests/{check_digest(digest)}', headers={'Accept': f'{ACCEPT}, */*'})
+            except HTTPError as error:
+                if is_not_found(error):
+                    return True
+                raise
+            return False
+        found = all_of(is_missing, digests, self._jobs)
+        return {digest for digest, missing in zip(digests, found, strict=True) if missing}
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.

@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf import manifests
-from dxf.answers import expect, is_not_found, read_body
+from dxf.answers import error_codes, expect, is_not_found, read_body
 from dxf.documents import Json, dump_json, load_object, member
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
                             DXFProtocolError)
@@ -130,27 +130,34 @@ class ReferrersTag:
     :param read: returns what the tag names now
     :param write: stores the text of an index under the tag, with the headers of a condition;
         raises :class:`DXFConflictError` where the condition does not hold
+    :param missing: returns those of some digests of which the registry has no manifest
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
     """
 
     def __init__(self, subject: str, read: Callable[[], Tagged], write: Callable[[str, dict[str, str]], object],
-                 limits: Limits) -> None:
+                 missing: Callable[[Sequence[str]], set[str]], limits: Limits) -> None:
         self._subject = subject
         self._read = read
         self._write = write
+        self._missing = missing
         self._limits = limits
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Add entries, and keep those that are there.
+    def change(self, entries: Sequence[Entry], gone: Collection[str] = ()) -> None:
+        """Add entries, remove those of manifests that are gone, and keep all others.
 
         Most registries ignore conditions, so that two writers who have read the same index replace each other's.
         Each therefore reads it back, after a wait that is longer than reading and writing takes, and writes again
-        where its entries are missing. It is done when they are there and the index has not changed while it waited:
-        as long as it changes, one who had read an older index may be about to write.
+        where the index is not as it should be. It is done when the index has not changed while it waited: as long as
+        it changes, one who had read an older index may be about to write.
 
+        distribution refuses an index that lists what it does not have. Entries of manifests that are missing are
+        removed then.
+
+        :param gone: digests of manifests that were deleted
         :raises DXFProtocolError: the entries do not stay there
         """
+        removed = set(gone)
         refused: Tagged | None = None
         latest: str | None = None
         for number in range(LOOKS):
@@ -158,13 +165,15 @@ class ReferrersTag:
             tagged = self._read()
             present = {entry['digest'] for entry in tagged.entries}
             missing = [entry for entry in entries if entry['digest'] not in present]
-            if not missing and (number in (0, LOOKS - 1) or tagged.digest == latest):
+            kept = [entry for entry in tagged.entries if entry['digest'] not in removed]
+            is_right = not missing and len(kept) == len(tagged.entries)
+            if is_right and (number in (0, LOOKS - 1) or tagged.digest == latest):
                 return
             if number == LOOKS - 1 or number and tagged.is_subject:
                 break
             latest = tagged.digest
-            if missing:
-                text = index_of([*tagged.entries, *missing], self._limits.manifest)
+            if not is_right:
+                text = index_of([*kept, *missing], self._limits.manifest)
                 try:
                     # A server that refuses the same index twice means something else by conditions.
                     self._write(text, {} if refused == tagged else _condition(tagged))
@@ -173,10 +182,26 @@ class ReferrersTag:
                     refused = tagged
                 except (DXFDigestMismatchError, DXFProtocolError):  # it was read back, and is another or gone by now
                     pass
+                except HTTPError as error:
+                    removed |= self._absent(error, kept, missing)
+                    continue
             self._wait(number, time.monotonic() - begun)
         raise DXFProtocolError(f'the manifest is stored, but the tag {tag_of(self._subject)} does not list it: ' + (
             'the registry takes the tag for the digest' if tagged.is_subject else
             'others write it at the same time; try again'))
+
+    def _absent(self, error: HTTPError, entries: Sequence[Entry], own: Sequence[Entry]) -> set[str]:
+        """Return the digests in entries of which the registry has no manifest, if it refused the index for that.
+
+        :param own: entries of manifests that were just stored; without one of these the registry tells nothing
+        :raises HTTPError: it refused for another reason
+        """
+        absent: set[str] = set()
+        if error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response):
+            absent = self._missing([str(entry['digest']) for entry in (*entries, *own)])
+        if not absent or any(entry['digest'] in absent for entry in own):
+            raise error
+        return absent
 
     def _wait(self, number: int, window: float) -> None:
         """Sleep until others who had read the index have written theirs; longer each time, and by chance.

@@ -15,13 +15,17 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.images import Manifest
 from dxf.jobs import all_of
 from dxf.limits import Limits
-from dxf.manifests import IMAGES, INDEXES, SCHEMA1, Index, base_type
+from dxf.manifests import IMAGES, SCHEMA1, Index, base_type
+from dxf.names import is_sha256
 
 DEPTH = 8
 """How deep indexes may be nested."""
 
 MOST_INDEXES = 10_000
 """How many indexes are read."""
+
+NO_INDEXES = (*IMAGES, *SCHEMA1)
+"""Types of entries that are no indexes. What has another type, or none, may be one."""
 
 REFUSALS = (DXFError, HTTPError)
 """What a registry says or sends that leaves a question open; a broken network is an error of its own."""
@@ -58,6 +62,9 @@ class Repository(Protocol):
 
     def push_blob(self, filename: str | None = None, progress: None = None, data: Any = None) -> str:
         """Store a blob."""
+
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+        """Change the index under the referrers tag of a manifest."""
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
         """Return the descriptors of the manifests that refer to another."""
@@ -102,16 +109,19 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
                ignored: Collection[tuple[str, str]] = ()) -> Needs:
     """Find out which of some manifests are needed by the aliases of a repository that are not deleted.
 
-    The aliases are listed once. A HEAD asks for each, several at once. Only indexes are fetched, each once.
+    The aliases are listed once. A HEAD asks for each, several at once. Only indexes are fetched, each once. A listing
+    that lacks an alias which is there is not complete.
 
     :param digests: of the manifests
-    :param going: the aliases that are deleted
+    :param going: the aliases that are deleted, which are there; and digests
     :param ignored: pairs of an alias and a digest that its index may list without needing it
     """
     try:
-        names = [name for name in dxf.list_aliases(iterate=True) if name not in going]
+        names = list(dict.fromkeys(dxf.list_aliases(iterate=True)))
     except REFUSALS as error:
         return Needs({}, {}, f'the aliases cannot be listed: {error}')
+    incomplete = _left_out(names, going)
+    names = [name for name in names if name not in going]
     heads = dict(zip(names, all_of(lambda name, check: _head(dxf, name), names, dxf._jobs), strict=True))
     named: dict[str, list[str]] = {}
     indexes: dict[str, list[str]] = {}
@@ -121,9 +131,15 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         if head.digest is not None and head.may_be_index:
             indexes.setdefault(head.digest, []).append(name)
     listed, unread = _walk(dxf, digests, indexes, ignored)
-    unknown = next((head.unknown for head in heads.values() if head.unknown is not None), None)
-    missing = [name for name, head in heads.items() if head == _Head()]
-    return Needs(named, listed, unknown or unread or _still_listed(dxf, missing))
+    unknown = incomplete or next((head.unknown for head in heads.values() if head.unknown is not None), None)
+    return Needs(named, listed, unknown or unread or _still_listed(
+        dxf, [name for name, head in heads.items() if head == _Head()]))
+
+
+def _left_out(names: Collection[str], there: Collection[str]) -> str | None:
+    """Return why a listing is not complete: it lacks an alias that is there; ``None`` if it has all of these."""
+    missing = {alias for alias in there if not is_sha256(alias)}.difference(names)
+    return f'the listing of the aliases leaves out {min(missing)}' if missing else None
 
 
 def _head(dxf: Repository, alias: str) -> _Head:
@@ -131,7 +147,7 @@ def _head(dxf: Repository, alias: str) -> _Head:
     try:
         digest, response = dxf.head_manifest_and_response(alias)
         if digest is not None and digest.startswith('sha256:'):
-            return _Head(digest, base_type(response.headers.get('Content-Type')) not in (*IMAGES, *SCHEMA1))
+            return _Head(digest, base_type(response.headers.get('Content-Type')) not in NO_INDEXES)
         stored = dxf.resolve(alias)
         return _Head(stored.digest, isinstance(stored, Index))
     except REFUSALS as error:
@@ -191,6 +207,6 @@ def _read_index(dxf: Repository, digest: str, digests: Collection[str]) -> _List
             raise DXFInvalidDocumentError('invalid index: manifests is no list of descriptors')
         entries = [entry for entry in entries if isinstance(entry.get('digest'), str)]
         return _Listed(tuple(entry['digest'] for entry in entries if entry['digest'] in digests),
-                       tuple(entry['digest'] for entry in entries if entry.get('mediaType') in INDEXES))
+                       tuple(entry['digest'] for entry in entries if entry.get('mediaType') not in NO_INDEXES))
     except REFUSALS as error:
         return _Listed(unknown=f'the index {digest} cannot be read: {error}')

@@ -85,9 +85,12 @@ class Source:
 
     def _read_on(self, size: int) -> bytes:
         try:
-            return bytes(self._stream.read(size))
+            content = self._stream.read(size)
         except OSError as error:  # else it would pass for a failure of the network
             raise self._unreadable(error) from error
+        if content is None:
+            raise DXFSourceError(f'cannot read {self.name}: it is non-blocking, and has no bytes yet')
+        return bytes(content)
 
     def _unreadable(self, error: OSError) -> DXFSourceError:
         return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')

@@ -51,6 +51,8 @@ class TagDeletion:
         self._dxf = dxf
         self._keeps_manifests = keeps_manifests
         """Whether a manifest has been seen to stay when its name was deleted."""
+        self.doubtful: list[str] = []
+        """Aliases whose manifests did not go by an answer that says so: their tags may be left."""
         self._needs_placeholder = False
         """Whether the registry deletes by digest, and not by name."""
 
@@ -140,6 +142,14 @@ class TagDeletion:
             return alias in self._dxf.list_aliases(iterate=True)
         return False
 
+    def dangling(self) -> list[str]:
+        """Return the doubtful aliases that are listed, as far as the registry lists any, and name nothing."""
+        if self.doubtful:
+            with suppress(*REFUSALS):
+                names = set(self._dxf.list_aliases(iterate=True))
+                return [alias for alias in self.doubtful if alias in names and self._is_missing(alias)]
+        return []
+
     # Registries that delete the manifest with its name, as zot once did: https://github.com/project-zot/zot/issues/67
 
     def _check_manifest(self, digest: str, text: str | None, others: list[str]) -> None:
@@ -174,7 +184,8 @@ class TagDeletion:
         placeholder, placeholder_digest = self._placeholder()
         try:
             self._dxf.set_manifest(alias, placeholder)
-            self._delete_by_digest(placeholder_digest)
+            if not self._delete_by_digest(placeholder_digest):
+                self.doubtful.append(alias)
             if not self.is_gone(alias, placeholder_digest):
                 raise still_there(self._dxf, alias)
         except BaseException as error:
@@ -215,16 +226,20 @@ class TagDeletion:
             raise still_there(self._dxf, alias)
         self._needs_placeholder = True
 
-    def _delete_by_digest(self, digest: str) -> None:
-        """Delete a manifest; one that is not there is deleted: the answer to a first attempt may have been lost."""
+    def _delete_by_digest(self, digest: str) -> bool:
+        """Delete a manifest; return whether it was there.
+
+        One that is not there is deleted: the answer to a first attempt may have been lost.
+        """
         try:
             response: Response | None = self._dxf._request('delete', f'manifests/{digest}')
         except HTTPError as error:
             if not is_not_found(error):
                 raise
-        else:
-            if response is not None:
-                expect(response, *DELETED)
+            return False
+        if response is not None:
+            expect(response, *DELETED)
+        return True
 
     def _restore(self, alias: str, text: str, placeholder: str, error: BaseException) -> None:
         """Give an alias its own manifest again, if it names the placeholder.

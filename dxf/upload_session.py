@@ -44,12 +44,15 @@ class UploadSession:
         self._cancel = cancel
         self._limits = limits
         self.url = ''
+        self.is_accepted = False
+        """Whether the registry has said that the blob is complete."""
         self._process = forking.generation()
         self.shortest_part = 0
         """The fewest bytes that the registry wants in a part that is not the last."""
 
     def open(self) -> None:
         """Have the registry open one."""
+        self.is_accepted = False
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
@@ -99,6 +102,7 @@ class UploadSession:
         response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
+        self.is_accepted = True
         return names_digest(response, digest)
 
     def cancel(self) -> None:

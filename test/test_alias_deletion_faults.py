@@ -109,6 +109,47 @@ def test_an_alias_that_stays_after_its_deletion_is_an_error(server: ScriptedRegi
     assert is_whole(server, 'a')
 
 
+def failing_in_the_middle(server: ScriptedRegistry, deletes_names: bool, times: int = 1) -> Hook:
+    """Return a hook that deletes a manifest, fails, and keeps its tags; as distribution, whose tags go afterwards."""
+    left = times
+
+    def hook(request: Request) -> Answer | None:
+        nonlocal left
+        if request.method != 'DELETE':
+            return None
+        if ':' not in request.path:
+            return server.ordinary(request) if deletes_names else error(405, 'UNSUPPORTED')
+        digest = request.path.rpartition('/')[2]
+        if left and digest in tags(server).values() and digest in server.memory.manifests[REPO]:
+            left -= 1
+            del server.memory.manifests[REPO][digest]
+            return error(500, 'UNKNOWN')
+        return None
+    return hook
+
+
+@pytest.mark.parametrize('deletes_names', [True, False])
+@pytest.mark.parametrize('shared', [True, False])
+def test_an_alias_whose_deletion_failed_in_the_middle_is_not_listed_any_more(server: ScriptedRegistry, client: DXF,
+                                                                             shared: bool, deletes_names: bool) -> None:
+    if shared:
+        share(server)
+    server.hook = failing_in_the_middle(server, deletes_names)
+    assert client.del_alias('a') == BLOBS
+    assert set(client.list_aliases()) == ({'other', 'b'} if shared else {'other'})
+
+
+@pytest.mark.parametrize('shared', [True, False])
+def test_an_alias_that_stays_listed_after_each_deletion_is_an_error(server: ScriptedRegistry, client: DXF, shared: bool
+                                                                    ) -> None:
+    if shared:
+        share(server)
+    server.hook = failing_in_the_middle(server, False, times=9)
+    with pytest.raises(DXFProtocolError, match='still has it'):
+        client.del_alias('a')
+    assert 'a' in client.list_aliases()
+
+
 def test_a_web_page_deletes_nothing(server: ScriptedRegistry, client: DXF) -> None:
     page = Answer(200, {'Content-Type': 'text/html'}, b'<html>Welcome</html>')
     server.hook = lambda request: page
@@ -327,6 +368,18 @@ def test_without_a_listing_the_name_goes_alone(server: ScriptedRegistry, client:
     assert DIGEST in server.memory.manifests[REPO]
 
 
+@pytest.mark.parametrize('names', ['null', '[]', '["other"]'])
+def test_where_the_listing_leaves_out_the_alias_the_name_goes_alone(server: ScriptedRegistry, client: DXF, names: str
+                                                                    ) -> None:
+    share(server)
+    server.hook = lambda request: Answer(body=f'{{"tags": {names}}}'.encode()) if request.path == TAGS else None
+    assert deletes_name_alone(server, client)
+    assert tags(server)['b'] == DIGEST
+    with pytest.raises(DXFConflictError, match='leaves out b'):
+        client.del_aliases('b', DIGEST)
+    assert tags(server)['b'] == DIGEST
+
+
 @pytest.mark.parametrize('answer', [error(403, 'DENIED'), error(401, 'UNAUTHORIZED'), error(400, 'X'),
                                     error(404, 'MANIFEST_UNKNOWN')])
 def test_an_alias_that_cannot_be_looked_at_may_need_the_manifest(server: ScriptedRegistry, client: DXF,
@@ -357,6 +410,18 @@ def test_indexes_nested_without_end_may_need_the_manifest(server: ScriptedRegist
     server.memory.put_manifest(REPO, 'deep', INDEX, content)
     assert deletes_name_alone(server, client)
     assert len(server.requests) < 25
+
+
+@pytest.mark.parametrize('media_type', [None, 'application/octet-stream', 'application/vnd.example.list+json'])
+def test_an_index_within_an_index_is_read_whatever_its_entry_says(server: ScriptedRegistry, client: DXF,
+                                                                  media_type: str | None) -> None:
+    inner = index(DIGEST)
+    entry = {'digest': server.memory.put_manifest(REPO, 'inner', INDEX, inner), 'size': len(inner)}
+    outer = {'schemaVersion': 2, 'mediaType': INDEX, 'manifests': [entry if media_type is None else
+                                                                   {**entry, 'mediaType': media_type}]}
+    server.memory.put_manifest(REPO, 'outer', INDEX, json.dumps(outer).encode())
+    del tags(server)['inner']
+    assert deletes_name_alone(server, client)
 
 
 def test_each_index_is_read_once(server: ScriptedRegistry, client: DXF) -> None:

@@ -229,7 +229,90 @@ def test_a_registry_that_names_another_subject_does_not_list_the_manifest(server
     assert listed(client, subject) == {signature}
 
 
+# What is listed and missing
+
+def refusing_what_is_missing(server: ScriptedRegistry) -> Callable[[Request], Answer | None]:
+    """Return a hook that refuses an index of what is not there, as distribution does."""
+    def hook(request: Request) -> Answer | None:
+        if request.method != 'PUT' or '/manifests/' not in request.path:
+            return None
+        there = server.memory.manifests[REPO]
+        entries = json.loads(request.body).get('manifests', [])
+        return None if all(one['digest'] in there for one in entries) else error(400, 'MANIFEST_BLOB_UNKNOWN')
+    return hook
+
+
+def test_what_is_listed_and_missing_does_not_keep_others_from_being_attached(server: ScriptedRegistry, client: DXF
+                                                                             ) -> None:
+    subject = subject_of(client)
+    there = refer(client, subject, 'application/x-there')
+    content = document([entry(b'gone'), entry(b'x', digest=there), entry(b'lost')])
+    server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)
+    server.hook = refusing_what_is_missing(server)
+    signature = refer(client, subject, 'application/x-signature')
+    assert listed(client, subject) == {there, signature}
+
+
+def test_no_entry_is_removed_where_the_registry_denies_what_was_just_stored(server: ScriptedRegistry, client: DXF
+                                                                            ) -> None:
+    subject = subject_of(client)
+    content = document([entry(b'other')])
+    server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)
+    path = f'/v2/{REPO}/manifests/'
+
+    def hook(request: Request) -> Answer | None:
+        if request.line == f'PUT {path}{tag_of(subject)}':
+            return error(400, 'MANIFEST_BLOB_UNKNOWN')
+        is_digest = request.method == 'HEAD' and request.path.startswith(f'{path}sha256:')
+        return error(404, 'MANIFEST_UNKNOWN') if is_digest else None
+    server.hook = hook
+    with pytest.raises(DXFError, match='MANIFEST_BLOB_UNKNOWN'):
+        refer(client, subject, 'application/x-signature')
+    assert len([request for request in server.of('PUT') if request.path == f'{path}{tag_of(subject)}']) == 1
+
+
 # Several writers
+
+def test_what_was_deleted_is_not_listed_although_another_writer_puts_it_back(server: ScriptedRegistry, client: DXF
+                                                                             ) -> None:
+    subject = subject_of(client)
+    signature = refer(client, subject, 'application/x-signature')
+    path = f'/v2/{REPO}/manifests/{tag_of(subject)}'
+    content = document([entry(b'x', digest=signature), entry(b'other')])
+    lost = 2
+
+    def hook(request: Request) -> Answer | None:
+        nonlocal lost
+        if request.line != f'PUT {path}' or not lost:
+            return None
+        answer = server.ordinary(request)
+        lost -= 1
+        server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)  # who had read the index before
+        return answer
+    server.hook = hook
+    client.del_alias(signature)
+    assert listed(client, subject) == {hash_bytes(b'other')}
+    assert lost == 0
+
+
+def test_what_is_attached_and_deleted_at_once_is_listed_as_it_is(open_registry: Place, repo: str, tmp_path: Path
+                                                                 ) -> None:
+    client = open_registry.dxf(repo)
+    subject = subject_of(client)
+    client.push_blob(data=b'{}')
+    file = tmp_path / 'file'
+    runner = Runner({**open_registry.environ(), 'DXF_RETRIES': '4'})
+    attached: set[str] = set()
+    for number in range(2):
+        going = [refer(client, subject, f'application/x-{number}{one}') for one in range(3)]
+        with contextlib.ExitStack() as stack:
+            deleting = [stack.enter_context(runner.start('del-alias', repo, one)) for one in going]
+            file.write_bytes(b'%d' % number)
+            attaching = stack.enter_context(runner.start('attach', repo, 'a', '--type', 'application/x-sum', str(file)))
+            attached.add(end(attaching).insist(0).out.decode().strip())
+            for process in deleting:
+                end(process).insist(0)
+        assert listed(client, subject) == attached
 
 def test_an_entry_that_another_writer_replaced_is_written_again(server: ScriptedRegistry, client: DXF) -> None:
     subject, other = subject_of(client), entry(b'other')

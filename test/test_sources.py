@@ -112,6 +112,17 @@ def test_a_pipe_can_be_read_once() -> None:
         assert b''.join(source.read()) == CONTENT
 
 
+@pytest.mark.parametrize('buffering', [0, -1])
+def test_a_pipe_that_does_not_block_and_has_no_bytes_yet_is_an_error(buffering: int) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with open(reader, 'rb', buffering) as pipe, open(writer, 'wb', 0) as end:
+        end.write(CONTENT[:3])
+        source = open_source(None, pipe)
+        with pytest.raises(DXFSourceError, match='^cannot read data: it is non-blocking'):
+            list(source.read())
+
+
 def test_a_path_may_be_that_of_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / 'pipe'
     os.mkfifo(path)

@@ -161,6 +161,24 @@ def test_an_empty_blob_is_there_only_by_its_digest(server: ScriptedRegistry, cli
     assert server.memory.blobs[REPO] == {EMPTY: b''}
 
 
+@pytest.mark.parametrize('data', [b'', iter([])])
+@pytest.mark.parametrize('status', [400, 404, 409, 412, 500])
+def test_an_empty_blob_that_was_refused_is_not_there_as_anything_is(server: ScriptedRegistry, client: DXF, status: int,
+                                                                    data: Any) -> None:
+    server.hook = lambda request: Answer(200) if request.method == 'HEAD' else \
+        error(status, 'UNSUPPORTED') if request.method == 'PUT' else None
+    with pytest.raises(DXFHTTPError, match=f'^{status} '):
+        client.push_blob(data=data)
+
+
+@pytest.mark.parametrize('digest', USELESS)
+def test_an_empty_blob_that_was_taken_needs_no_digest(server: ScriptedRegistry, client: DXF, digest: str | None
+                                                      ) -> None:
+    renaming(server, digest, 'HEAD', 'PUT')
+    assert client.push_blob(data=b'') == EMPTY
+    assert server.memory.blobs[REPO] == {EMPTY: b''}
+
+
 @pytest.mark.parametrize('digest', USELESS)
 def test_a_blob_whose_digest_is_not_confirmed_is_measured_by_its_first_byte(server: ScriptedRegistry, client: DXF,
                                                                             digest: str | None) -> None:
@@ -210,6 +228,39 @@ def test_what_is_not_the_blob_has_no_size_and_gets_no_alias(server: ScriptedRegi
     with pytest.raises(problem):
         client.set_alias('mine', DIGEST)
     assert not server.of('PUT')
+
+
+@pytest.mark.parametrize('media_type', ['text/html', 'text/html; charset=utf-8', 'application/json', ''])
+def test_a_page_that_knows_ranges_is_not_the_blob(server: ScriptedRegistry, client: DXF, media_type: str) -> None:
+    def page(request: Request) -> Answer | None:
+        if request.method not in ('HEAD', 'GET') or not request.path.startswith(f'{BLOBS}/sha256:'):
+            return Answer(201) if request.parameter('mount') else None
+        headers = {'Content-Type': media_type}
+        if request.headers.get('Range') != 'bytes=0-0':
+            return Answer(200, headers, PAGE)
+        return Answer(206, {**headers, 'Content-Range': f'bytes 0-0/{len(PAGE)}'}, PAGE[:1])
+    server.hook = page
+    for ask in (client.blob_size, lambda digest: client.set_alias('mine', digest)):
+        with pytest.raises(DXFDigestMismatchError):
+            ask(DIGEST)
+    with pytest.raises(DXFMountFailed):
+        client.mount_blob('fred/other', DIGEST)
+    assert not server.of('PUT')
+    assert client.push_blob(data=iter([CONTENT]), digest=DIGEST) == DIGEST  # which is sent
+    assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
+
+
+@pytest.mark.parametrize('media_type', ['text/plain', 'application/json'])
+def test_a_blob_of_an_unusual_type_is_measured_by_its_content(server: ScriptedRegistry, client: DXF, media_type: str
+                                                              ) -> None:
+    server.memory.put(REPO, CONTENT)
+
+    def typed(request: Request) -> Answer:
+        answer = named(server.ordinary(request), None)
+        return replace(answer, headers={**answer.headers, 'Content-Type': media_type})
+    server.hook = typed
+    assert client.blob_size(DIGEST) == len(CONTENT)
+    assert [request.headers.get('Range') for request in server.of('GET')] == ['bytes=0-0', None]
 
 
 def test_a_pull_whose_size_cannot_be_learned_leaves_no_answer_unread(server: ScriptedRegistry, client: DXF) -> None:
