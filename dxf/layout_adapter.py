@@ -9,7 +9,6 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -370,7 +369,7 @@ def _blob_unknown() -> _RefusedError:
 def _manifest_unknown(asked: _Asked) -> _RefusedError:
     """Return the error for a manifest that is not there; it tells whether only its file is missing or damaged."""
     message = 'the repository does not have the manifest'
-    if not is_sha256(asked.name) and (entries := asked.layout.select(unquote(asked.name))):
+    if not is_sha256(asked.name) and (entries := layout_manifests.entries_named(asked.layout, unquote(asked.name))):
         message = f'the file of the manifest is missing or damaged: {entries[0]["digest"]}'
     return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
 
@@ -398,7 +397,7 @@ def _deleted(asked: _Asked, reference: str) -> tuple[str | None, Callable[[Json]
             digest = next(iter(digests), reference)
             return digest, lambda entry: digest_of(entry) == digest
         alias = of_index
-    entries = layout.select(alias)
+    entries = layout_manifests.entries_named(layout, alias)
     if not entries:
         raise _manifest_unknown(asked)
     names = {name_of(entry) for entry in entries}

@@ -267,6 +267,21 @@ def test_what_is_attached_is_no_alias_also_where_nothing_else_is_left(store: Pla
     assert run(store, 'list-aliases', REPO).out == b''
 
 
+def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_attached_to_it(
+        store: Place, client: DXF, write: Callable[..., Image], tmp_path: Path) -> None:
+    image = write(None, b'content')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'latest', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    assert run(store, 'list-aliases', REPO).out == b'latest\n'
+    assert client.get_alias('latest') == list(image.layers)
+    assert run(store, 'referrers', REPO, 'latest').out.endswith(b' application/vnd.example\n')
+    target = Place(Folder(tmp_path / 'target'))
+    run(store, 'copy', REPO, '--all', '--referrers', '--to', target.host)
+    assert target.dxf(REPO).list_referrers(image.digest) == client.list_referrers(image.digest) != []
+    run(store, 'del-alias', REPO, 'latest')
+    assert run(store, 'list-aliases', REPO).out == b''
+
+
 # What copy --all leaves out
 
 def test_copy_all_tells_what_a_registry_has_no_alias_for_and_copies_the_rest(
