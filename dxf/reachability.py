@@ -89,7 +89,8 @@ def _behind(layout: Layout, found: _Found, digest: str, named: set[str]) -> Iter
 def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -> Json:
     """Return the JSON behind a digest, ``None`` for what is undamaged and no JSON.
 
-    The digests in a document that is larger than a manifest are added to ``named``, without parsing it.
+    Whatever in its text looks like a digest is added to ``named``: it may be a key, or a part of a reference. A
+    document that is larger than a manifest is not parsed.
 
     :raises FileNotFoundError: it is not there
     :raises DXFInvalidDocumentError: it is damaged, or no manifest and should be one
@@ -115,6 +116,7 @@ def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -
         document = None
     if hash_bytes(content) != digest:
         raise DXFInvalidDocumentError('damaged')
+    named.update(_digests_in_text(content))
     return document
 
 
@@ -124,8 +126,11 @@ def _digests_in(path: str) -> Iterator[str]:
         text = b''
         while piece := file.read(READ_SIZE):
             text = text[1 - _DIGEST_LENGTH:] + piece
-            for match in _ANY_DIGEST.findall(text):
-                yield match.decode('ascii')
+            yield from _digests_in_text(text)
+
+
+def _digests_in_text(text: bytes) -> Iterator[str]:
+    return (match.decode('ascii') for match in _ANY_DIGEST.findall(text))
 
 
 def _unknown(layout: Layout, found: _Found, digest: str, reason: str) -> DXFInvalidDocumentError:
@@ -138,8 +143,8 @@ def _check_is_nothing(found: _Found) -> None:
     """Insist that a manifest has no digest by another algorithm: it would name blobs, too."""
     digest = found.descriptor.get('digest')
     if found.is_manifest and isinstance(digest, str) and _OTHER_DIGEST.fullmatch(digest) is not None:
-        raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no other '
-                                      f'algorithm than sha256; {found.root} leads to it')
+        raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no '
+                                      f'other algorithm than sha256; {found.root} leads to it')
 
 
 def _inner(document: Json) -> Iterator[tuple[Any, bool, bool]]:
