@@ -139,6 +139,12 @@ def aliases(layout: Layout) -> list[str]:
     return names
 
 
+def unreadable(layout: Layout) -> list[str]:
+    """Return the names of entries that other tools wrote and dxf cannot read, sorted."""
+    return sorted({name for entry in layout.all_entries()
+                   if (name := name_of(entry)) is not None and not is_usable(entry)})
+
+
 def without_alias(layout: Layout, known: set[str]) -> list[str]:
     """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
 

@@ -186,6 +186,16 @@ def test_a_name_that_breaks_the_grammar_is_a_line_after_the_others(store: Place,
     assert len(ended.lines) == 1 and 'invalid alias' in ended.lines[0] and '\x1b' not in ended.lines[0]
 
 
+def test_an_alias_of_another_algorithm_is_told_where_aliases_are_listed(store: Place, layout: Path, client: DXF
+                                                                        ) -> None:
+    client.set_alias('mine', client.push_blob(data=b'content'))
+    enter(layout, {**entries(layout)[0], 'digest': put(layout, b'long', 'sha512'), 'annotations': {NAME: 'long'}})
+    ended = run(store, 'list-aliases', REPO, status=1)
+    assert ended.out == b'mine\n'
+    assert len(ended.lines) == 1 and "left out: 'long'" in ended.lines[0]
+    assert run(store, 'list-aliases', REPO, '--prefix=m').out == b'mine\n'
+
+
 # Platforms
 
 def test_entries_of_one_name_that_differ_by_platform_are_read_as_an_index(store: Place, client: DXF, layout: Path
