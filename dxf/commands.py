@@ -251,16 +251,6 @@ def del_alias(job: Job) -> None:
             job.tell('blobs', named, alias=alias)
 
 
-def list_aliases(job: Job) -> None:
-    """Print the repository's aliases as the registry gives them out, or sorted."""
-    prefix = job.options['prefix'] or ''
-    with job.registry() as repository:
-        names = sorted(repository.list_aliases()) if job.options['sort'] else repository.list_aliases(iterate=True)
-        for name in names:
-            if name.startswith(prefix):
-                job.tell('alias', name)
-
-
 def list_repos(job: Job) -> None:
     """Print the registry's repositories as it gives them out."""
     with job.registry() as registry:

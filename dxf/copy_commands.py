@@ -12,6 +12,29 @@ from dxf.progress import progress
 from dxf.settings import OTHER, read_other_settings, uses_own
 
 
+def list_aliases(job: Job) -> None:
+    """Print the repository's aliases as the registry gives them out, or sorted.
+
+    :raises DXFError: in a folder some cannot be read, as other tools wrote them
+    """
+    prefix = job.options['prefix'] or ''
+    with job.registry() as repository:
+        names = sorted(repository.list_aliases()) if job.options['sort'] else repository.list_aliases(iterate=True)
+        for name in names:
+            if name.startswith(prefix):
+                job.tell('alias', name)
+    if is_folder(job.settings.host):
+        from dxf import layout_manifests
+        left_out = [f'{name!r}' for name in layout_manifests.unreadable(_layout(job)) if name.startswith(prefix)]
+        if left_out:
+            raise DXFError(f'left out: {", ".join(left_out)}: of a digest that is no sha256, or of another kind')
+
+
+def _layout(job: Job) -> Any:
+    from dxf import layout
+    return layout.Layout(check_registry(job.settings.host).removeprefix(FOLDER), job.repository or '')
+
+
 def copy(job: Job) -> None:
     """Copy aliases, and all that they lead to, to another registry; print the digests of their manifests."""
     options = job.options
@@ -91,9 +114,8 @@ def _tell_left_out(job: Job, left_out: list[str], copied: set[str]) -> None:
     :param copied: the digests of the manifests that were copied
     """
     if is_folder(job.settings.host):
-        from dxf import layout, layout_manifests
-        folder = check_registry(job.settings.host).removeprefix(FOLDER)
-        left_out += layout_manifests.without_alias(layout.Layout(folder, job.repository or ''), copied)
+        from dxf import layout_manifests
+        left_out += layout_manifests.without_alias(_layout(job), copied)
     if left_out:
         raise DXFError(f'left out: {"; ".join(left_out)}')
 
@@ -109,11 +131,10 @@ def _tell_plan(job: Job, outcome: Any, seen: dict[str, int]) -> None:
 
 def gc(job: Job) -> None:
     """Print, or remove, the blobs of a layout in a folder that nothing leads to."""
-    from dxf import garbage, layout
-    folder = check_registry(job.settings.host)
-    if not is_folder(folder):
+    from dxf import garbage
+    if not is_folder(check_registry(job.settings.host)):
         raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
-    repository = layout.Layout(folder.removeprefix(FOLDER), job.repository or '')
+    repository = _layout(job)
     if not repository.exists():
         raise UsageError(f'there is no layout in {repository.folder}')
     for digest, size in garbage.collect(repository, job.options['delete']):

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from dxf.client import DXF
 from dxf.documents import encoded
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
+                            DXFUnsupportedSchemaType)
 from dxf.images import Manifest
 from dxf.jobs import all_of
-from dxf.manifests import ImageManifest, Index, is_foreign
+from dxf.manifests import OCI_INDEX, ImageManifest, Index, is_foreign, media_type_of
 from dxf.names import check_alias_at, check_digest, check_reference_at
+from dxf.referrers import by_tag, descriptors, subject_of_tag
 
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
@@ -34,6 +36,8 @@ BATCH = 1 << 20
 
 class Copied(NamedTuple):
     """What was copied, or would be: the digest that the alias names on both sides, and the blobs, with their bytes.
+
+    Where a list of referrers was added to the target's own, the digest is that of the target.
 
     ``moved`` are those that the target did not have: within one registry they are mounted, if it does that.
     """
@@ -110,7 +114,7 @@ class Copying:
         self._texts: dict[str, str] = {}
         self._kept = self._bytes = self._entries = 0
         self._blobs: dict[str, int] = {}
-        self._optional: set[str] = set()
+        self._required: set[str] = set()
         top = source.resolve(check_reference_at(source._host, alias), platform)
         self._top = top.digest, top.text
         self._discover(self._read(top))
@@ -171,7 +175,7 @@ class Copying:
         """Take note of a manifest."""
         self._children[found.digest] = found.children
         self._blobs.update(found.blobs)
-        self._optional |= found.optional
+        self._required |= found.blobs.keys() - found.optional
         self._count(len(found.children), len(found.text))
         if self._kept + len(found.text) <= KEPT:
             self._kept += len(found.text)
@@ -192,7 +196,7 @@ class Copying:
         for digest, size in self._blobs.items():
             if stored[digest] is not None:
                 found[digest] = size
-            elif digest not in self._optional or self._source._stored_size(digest, size) is not None:
+            elif digest in self._required or self._source._stored_size(digest, size) is not None:
                 moved[digest] = size
         return Copied(self._top[0], moved, found)
 
@@ -212,10 +216,31 @@ class Copying:
                     self._list(unlisted)
                     size = 0
         self._list(unlisted)
+        if self._adds_to_list(text):
+            self.outcome = self.outcome._replace(digest=self._target.manifest_digest(self._alias))
+            return
         self._target.set_manifest(self._alias, text)
         digest = self._target.manifest_digest(self._alias)
         if digest != top:
             raise DXFDigestMismatchError(digest, top)
+
+    def _adds_to_list(self, text: str) -> bool:
+        """Add to the target's list of referrers, if the alias is the tag of one that lists others; say whether it is.
+
+        To replace that list would lose what was attached in the target.
+        """
+        subject = subject_of_tag(self._alias)
+        if subject is None or media_type_of(text) != OCI_INDEX:
+            return False
+        entries = descriptors(encoded(text), exact=True)
+        try:
+            listed = by_tag(self._target._request, subject, self._target._limits).entries
+        except (DXFInvalidDocumentError, DXFUnsupportedSchemaType):  # it is no list, and is replaced as any alias is
+            return False
+        if {entry['digest'] for entry in listed} <= {entry['digest'] for entry in entries}:
+            return False
+        self._target._list_under_tag(subject, entries)
+        return True
 
     def _order(self) -> Iterator[str]:
         """Yield the digests of the manifests: what an index names before it, what refers to one after it."""

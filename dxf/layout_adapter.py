@@ -371,7 +371,7 @@ def _manifest_unknown(asked: _Asked) -> _RefusedError:
     :raises DXFInvalidDocumentError: its file is damaged
     """
     message = 'the repository does not have the manifest'
-    if not is_sha256(asked.name) and (entries := asked.layout.select(unquote(asked.name))):
+    if not is_sha256(asked.name) and (entries := layout_manifests.entries_named(asked.layout, unquote(asked.name))):
         digest = entries[0]['digest']
         if asked.layout.blob_size(digest) is not None:
             raise DXFInvalidDocumentError(f'{asked.layout.blob_path(digest)}: damaged; copy it again, or delete what '
@@ -403,7 +403,7 @@ def _deleted(asked: _Asked, reference: str) -> tuple[set[str], Callable[[Json], 
             digest = next(iter(digests), reference)
             return {digest}, lambda entry: digest_of(entry) == digest
         alias = of_index
-    entries = layout.select(alias)
+    entries = layout_manifests.entries_named(layout, alias)
     if not entries:
         raise _manifest_unknown(asked)
     names = {name_of(entry) for entry in entries}

@@ -64,7 +64,7 @@ def digest_for(layout: Layout, alias: str) -> str | None:
 
     :raises DXFAmbiguousAliasError: the alias could mean several manifests
     """
-    entries = _distinct(layout.select(alias))
+    entries = _distinct(entries_named(layout, alias))
     if len(entries) > 1:
         return hash_bytes(_index_of(layout, alias, entries))
     return known_as(entries[0]) if entries else None
@@ -79,7 +79,7 @@ def find(layout: Layout, reference: str) -> Found | None:
     """
     if is_sha256(reference):
         return _by_digest(layout, reference)
-    entries = _distinct(layout.select(reference))
+    entries = _distinct(entries_named(layout, reference))
     if len(entries) > 1:
         content = _index_of(layout, reference, entries)
         return Found(content, hash_bytes(content), OCI_INDEX)
@@ -109,13 +109,40 @@ def _distinct(entries: list[Entry]) -> list[Entry]:
     return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
 
 
+def entries_named(layout: Layout, alias: str) -> list[Entry]:
+    """Return the entries that an alias names.
+
+    A manifest without a name stays the latest when others are attached to it.
+    """
+    entries = layout.select(alias)
+    return _sole(layout) if alias == SOLE and all(name_of(entry) is None for entry in entries) else entries
+
+
+def _sole(layout: Layout) -> list[Entry]:
+    """Return the only entry that refers to no other manifest, if no entry of the layout has a name."""
+    found: list[Entry] = []
+    for entry in layout.entries():
+        if name_of(entry) is not None:
+            return []
+        if not _has_subject(layout, entry['digest']):
+            if found:
+                return []
+            found.append(entry)
+    return found
+
+
 def aliases(layout: Layout) -> list[str]:
     """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
     names = layout.names()
-    for entry in layout.select(SOLE) if names == [SOLE] else []:
-        if name_of(entry) is None and _has_subject(layout, entry['digest']):
-            return []
+    if names in ([], [SOLE]):
+        return [SOLE] if entries_named(layout, SOLE) else []
     return names
+
+
+def unreadable(layout: Layout) -> list[str]:
+    """Return the names of entries that other tools wrote and dxf cannot read, sorted."""
+    return sorted({name for entry in layout.all_entries()
+                   if (name := name_of(entry)) is not None and not is_usable(entry)})
 
 
 def without_alias(layout: Layout, known: set[str]) -> list[str]:
@@ -255,7 +282,9 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
     """
     found = {}
-    for entry in [*layout.entries(), *_listed(layout, digest)]:
+    pending = [*layout.entries(), *_listed(layout, digest)]
+    seen = {entry['digest'] for entry in pending}
+    for entry in pending:
         content = read_manifest(layout, entry['digest'])
         if content is None:
             raise DXFInvalidDocumentError(
@@ -264,7 +293,25 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
         with suppress(DXFError, UnicodeDecodeError):
             if manifests.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = manifests.referrer(content.decode('utf-8'), entry.get('mediaType'))
+        for inner in _inner(layout, content):
+            if inner['digest'] not in seen:
+                seen.add(inner['digest'])
+                pending.append(inner)
     return list(found.values())
+
+
+def _inner(layout: Layout, content: bytes) -> list[Entry]:
+    """Return the manifests that an index lists, of those that are there. They have no entries of their own."""
+    with suppress(DXFError, UnicodeDecodeError):
+        index = manifests.read(content.decode('utf-8'), verify=False)
+        if isinstance(index, Index):
+            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests
+                    if _may_be_manifest(layout.blob_size(entry.digest))]
+    return []
+
+
+def _may_be_manifest(size: int | None) -> bool:
+    return size is not None and size <= Limits().manifest
 
 
 def _listed(layout: Layout, digest: str) -> list[Entry]:

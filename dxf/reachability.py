@@ -89,7 +89,8 @@ def _behind(layout: Layout, found: _Found, digest: str, named: set[str]) -> Iter
 def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -> Json:
     """Return the JSON behind a digest, ``None`` for what is undamaged and no JSON.
 
-    The digests in a document that is larger than a manifest are added to ``named``, without parsing it.
+    Whatever in its text looks like a digest is added to ``named``: it may be a key, or a part of a reference. A
+    document that is larger than a manifest is not parsed.
 
     :raises FileNotFoundError: it is not there
     :raises DXFInvalidDocumentError: it is damaged, or no manifest and should be one
@@ -115,6 +116,7 @@ def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -
         document = None
     if hash_bytes(content) != digest:
         raise DXFInvalidDocumentError('damaged')
+    named.update(_digests_in_text(content))
     return document
 
 
@@ -124,8 +126,11 @@ def _digests_in(path: str) -> Iterator[str]:
         text = b''
         while piece := file.read(READ_SIZE):
             text = text[1 - _DIGEST_LENGTH:] + piece
-            for match in _ANY_DIGEST.findall(text):
-                yield match.decode('ascii')
+            yield from _digests_in_text(text)
+
+
+def _digests_in_text(text: bytes) -> Iterator[str]:
+    return (match.decode('ascii') for match in _ANY_DIGEST.findall(text))
 
 
 def _unknown(layout: Layout, found: _Found, digest: str, reason: str) -> DXFInvalidDocumentError:

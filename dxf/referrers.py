@@ -16,7 +16,7 @@ from requests.exceptions import HTTPError
 from dxf import manifests
 from dxf.answers import error_codes, expect, is_not_found, read_body
 from dxf.documents import Json, dump_json, load_object, member
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFProtocolError)
 from dxf.limits import Limits
 from dxf.listing import pages
@@ -46,6 +46,14 @@ class Tagged(NamedTuple):
 def tag_of(digest: str) -> str:
     """Return the tag of the index that lists the referrers of a manifest, where the registry does not."""
     return check_digest(digest).replace(':', '-')
+
+
+def subject_of_tag(tag: str) -> str | None:
+    """Return the digest whose referrers an index under a tag lists; ``None`` where it is no such tag."""
+    try:
+        return check_digest(tag.replace('-', ':', 1))
+    except DXFError:
+        return None
 
 
 def listed(request: Callable[..., Response], base_request: Callable[..., Response], digest: str, limits: Limits

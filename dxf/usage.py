@@ -171,7 +171,7 @@ COMMANDS = (
             'Compare files with the blobs that an alias names, in their order.\n'
             'Nothing is fetched but the manifest. Status 0 means that they are the same, 1 that they are not.',
             'dxf verify fred/datalogger logger.dat may15-readings', PULL, ('DXF_PLATFORM',)),
-    Command('list-aliases', commands.list_aliases, '<repo>', 1, 1,
+    Command('list-aliases', copy_commands.list_aliases, '<repo>', 1, 1,
             'Print the aliases of a repository, one a line.\n'
             'In a folder, a manifest that another tool named docker.io/library/mysql:8.0 has the alias 8.0, or the\n'
             'full reference where its tag is not enough to tell it from another.',

@@ -5,6 +5,7 @@ How copies break, and who sees which credential, have files of their own.
 
 import json
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocu
 from .copies import CONTENTS, OCI_INDEX, OCI_MANIFEST, lacks, parts, refer, set_document, write
 from .images import write_index
 from .layouts import snapshot
-from .places import Place
+from .places import Folder, Place
 from .programs import skopeo
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
 from .traffic import Exchange, Traffic
@@ -202,6 +203,25 @@ def test_a_layer_that_registries_do_not_distribute_need_not_be_there(folder: Pla
         assert target.get_manifest('a') == source.get_manifest('a')
 
 
+def test_a_layer_that_one_of_two_manifests_calls_foreign_has_to_be_there_for_the_other(repo: str) -> None:
+    content = f'foreign of {repo}'.encode()
+    foreign = {'mediaType': 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+               'digest': hash_bytes(content), 'size': len(content)}
+    with ScriptedRegistry() as registry, ScriptedRegistry() as other:
+        config = {'mediaType': 'application/octet-stream', 'digest': registry.memory.put(repo, b'{}'), 'size': 2}
+        source, target = (DXF(one.host, repo, insecure=True) for one in (registry, other))
+        images = [json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': config, 'layers': [layer]})
+                  for layer in ({**foreign, 'mediaType': 'application/octet-stream'}, foreign)]
+        for text in images:
+            source.set_manifest(hash_bytes(text.encode()), text)
+        set_document(source, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+            {'mediaType': OCI_MANIFEST, 'digest': hash_bytes(text.encode()), 'size': len(text)} for text in images]},
+                     'a')
+        with pytest.raises(DXFHTTPError, match='^404 '):
+            dxf.copy(source, target, 'a')
+        assert lacks(target, 'a')
+
+
 def test_a_target_that_has_something_else_in_the_end_is_an_error(open_registry: Place, repo: str) -> None:
     source = open_registry.dxf(repo)
     write(source, b'first')
@@ -368,6 +388,12 @@ def each_keeper(request: pytest.FixtureRequest, repo: str) -> DXF:
     return place.dxf(repo)
 
 
+@pytest.fixture(name='other_folder')
+def make_other_folder(tmp_path: Path, repo: str) -> DXF:
+    """A repository of another folder."""
+    return Place(Folder(tmp_path / 'other')).dxf(repo)
+
+
 @pytest.fixture(name='other')
 def find_other(keeper: DXF, request: pytest.FixtureRequest, repo: str) -> DXF:
     """A repository in the place of the other kind."""
@@ -444,6 +470,43 @@ def test_referrers_and_theirs_are_copied_where_they_are_wanted(keeper: DXF, othe
     for digest in (signature, report, countersign):
         assert parts(other, digest) == parts(keeper, digest)
     assert dxf.copy(keeper, other, 'a', referrers=True).moved == {}
+
+
+def test_a_referrer_that_an_index_lists_too_is_listed_and_copied(folder: Place, other_folder: DXF, repo: str) -> None:
+    client = folder.dxf(repo)
+    subject = named(client)
+    signature = refer(client, subject, 'application/x-signature')
+    listed = client.list_referrers(subject)
+    set_document(client, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': listed}, 'inner')
+    inner = str(client.get_manifest_and_response('inner')[0]).encode()
+    set_document(client, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_INDEX, 'digest': hash_bytes(inner), 'size': len(inner)}]}, 'inner')
+    assert client.list_referrers(subject) == listed
+    dxf.copy(client, other_folder, 'a', referrers=True)
+    assert [entry['digest'] for entry in other_folder.list_referrers(subject)] == [signature]
+
+
+def test_a_copy_of_a_list_of_referrers_keeps_what_is_attached_in_the_target(
+        open_registry: Place, basic_registry: Place, repo: str) -> None:
+    source, target = open_registry.dxf(repo), basic_registry.dxf(repo)
+    subject = named(source)
+    assert named(target) == subject
+    theirs, ours = refer(source, subject, 'application/x-theirs'), refer(target, subject, 'application/x-ours')
+    for _ in range(2):
+        copied = dxf.copy(source, target, tag_of(subject))
+        assert {entry['digest'] for entry in target.list_referrers(subject)} == {theirs, ours}
+        assert copied.digest == target.manifest_digest(tag_of(subject))
+    assert parts(target, theirs) == parts(source, theirs)
+
+
+def test_a_list_of_referrers_that_the_target_does_not_have_arrives_byte_for_byte(
+        open_registry: Place, target: DXF, repo: str) -> None:
+    source = open_registry.dxf(repo)
+    subject = named(source)
+    for kind in ('application/x-one', 'application/x-two'):
+        refer(source, subject, kind)
+        dxf.copy(source, target, tag_of(subject))
+        assert parts(target, tag_of(subject)) == parts(source, tag_of(subject))
 
 
 def test_a_referrer_of_one_platform_is_copied(pushed: DXF, target: DXF) -> None:

@@ -166,6 +166,13 @@ def _bare(layout: Path, client: DXF) -> None:
                              'application/x+json'))
 
 
+def _keys(layout: Path, client: DXF) -> None:
+    del client
+    enter(layout, descriptor(put(layout, {'files': {put(layout, b'part'): 'part.bin'},
+                                          'base': f'registry.example.com/fred@{put(layout, b"base")}'}),
+                             'application/x+json'))
+
+
 def _referrer(layout: Path, client: DXF) -> None:
     subject = put(layout, manifest_of(put(layout, b'subject')))  # it has no entry of its own
     content = json.dumps(manifest_of(put(layout, b'signature'), subject=descriptor(subject, OCI_MANIFEST)))
@@ -212,6 +219,7 @@ def _long_digest_in_an_index(layout: Path, client: DXF) -> None:
     pytest.param(_schema1, id='a manifest of schema 1'),
     pytest.param(_unknown, id='a manifest of a kind that dxf does not know'),
     pytest.param(_bare, id='a manifest that names digests alone'),
+    pytest.param(_keys, id='a manifest that names digests as keys and within references'),
     pytest.param(_referrer, id='what refers to another, and its subject'),
     pytest.param(_configuration, id='a configuration that is no JSON'),
     pytest.param(_base, id='an image on which another is built, which names it before'),

@@ -186,6 +186,16 @@ def test_a_name_that_breaks_the_grammar_is_a_line_after_the_others(store: Place,
     assert len(ended.lines) == 1 and 'invalid alias' in ended.lines[0] and '\x1b' not in ended.lines[0]
 
 
+def test_an_alias_of_another_algorithm_is_told_where_aliases_are_listed(store: Place, layout: Path, client: DXF
+                                                                        ) -> None:
+    client.set_alias('mine', client.push_blob(data=b'content'))
+    enter(layout, {**entries(layout)[0], 'digest': put(layout, b'long', 'sha512'), 'annotations': {NAME: 'long'}})
+    ended = run(store, 'list-aliases', REPO, status=1)
+    assert ended.out == b'mine\n'
+    assert len(ended.lines) == 1 and "left out: 'long'" in ended.lines[0]
+    assert run(store, 'list-aliases', REPO, '--prefix=m').out == b'mine\n'
+
+
 # Platforms
 
 def test_entries_of_one_name_that_differ_by_platform_are_read_as_an_index(store: Place, client: DXF, layout: Path
@@ -264,6 +274,21 @@ def test_what_is_attached_is_no_alias_also_where_nothing_else_is_left(store: Pla
     (tmp_path / 'signature').write_bytes(b'signature')
     run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
     client._request('delete', 'manifests/a')
+    assert run(store, 'list-aliases', REPO).out == b''
+
+
+def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_attached_to_it(
+        store: Place, client: DXF, write: Callable[..., Image], tmp_path: Path) -> None:
+    image = write(None, b'content')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'latest', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    assert run(store, 'list-aliases', REPO).out == b'latest\n'
+    assert client.get_alias('latest') == list(image.layers)
+    assert run(store, 'referrers', REPO, 'latest').out.endswith(b' application/vnd.example\n')
+    target = Place(Folder(tmp_path / 'target'))
+    run(store, 'copy', REPO, '--all', '--referrers', '--to', target.host)
+    assert target.dxf(REPO).list_referrers(image.digest) == client.list_referrers(image.digest) != []
+    run(store, 'del-alias', REPO, 'latest')
     assert run(store, 'list-aliases', REPO).out == b''
 
 
