@@ -56,6 +56,22 @@ def flush() -> None:
         sinks.flush(sys.stdout)
 
 
+def finish() -> None:
+    """Flush standard output, and insist that the system has taken all that was written.
+
+    Some file systems, NFS among them, tell of a full disk or quota only when a file is closed. Closing a copy of the
+    descriptor is enough: https://man7.org/linux/man-pages/man2/close.2.html
+
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    flush()
+    try:
+        copy = os.dup(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # closed, or an object without a descriptor
+        return
+    os.close(copy)
+
+
 def write(text: str) -> None:
     """Write text of our own to standard output."""
     _write_text(_output(), text)

@@ -216,6 +216,8 @@ def printable(text: str) -> str:
     Control characters (DEL and C1 too), bidirectional and other format characters, line and paragraph
     separators, lone surrogates.
     """
+    if text.isprintable():  # has none of them, and is much faster
+        return text
     return ''.join(c.encode('unicode_escape').decode('ascii') if unicodedata.category(c) in _UNSAFE else c
                    for c in text)
 

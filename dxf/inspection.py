@@ -82,13 +82,20 @@ def _title(layer: Json) -> dict[str, Json]:
 def differences(repository: DXF, alias: str, files: Sequence[str], platform: str | None = None) -> list[str]:
     """Return in what local files differ from the blobs that an alias names, in their order: a sentence each.
 
+    A blob that the repository does not have, or that has another size than the manifest says, is such a difference.
+
     :param files: their paths
     :raises OSError: a file cannot be read
     """
-    blobs = repository.get_alias(alias, platform=platform)
+    blobs = repository.get_alias(alias, platform=platform, sizes=True)
     if isinstance(blobs, dict):
         return [f'the alias has several platforms: choose one of {", ".join(sorted(blobs))}']
-    found = [f'{file} is not {blob}' for file, blob in zip(files, blobs, strict=False) if hash_file(file) != blob]
+    found = [f'{file} is not {digest}' for file, (digest, _) in zip(files, blobs, strict=False)
+             if hash_file(file) != digest]
     if len(files) != len(blobs):
         found.append(f'the alias names {len(blobs)} blobs, and {len(files)} files were given')
-    return found
+    if found:
+        return found
+    stored = repository._each_once(repository._stored_size, [digest for digest, _ in blobs])
+    return [f'the repository does not have {digest}, or not its {size} bytes'
+            for digest, size in dict.fromkeys(blobs) if stored[digest] != size]

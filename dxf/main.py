@@ -268,7 +268,7 @@ def _finish() -> int:
             status = doit(sys.argv[1:], os.environ)
         except SystemExit as ended:  # help, or wrong usage
             status = int(ended.code or 0)
-        console.flush()  # a full disk, or a reader who has gone, is told here and not after the end
+        console.finish()  # a full disk, or a reader who has gone, is told here and not after the end
         return status
     except BrokenPipeError:
         raise

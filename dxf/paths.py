@@ -11,6 +11,11 @@ from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 MOST_FILES = 100_000
 """Files and folders that one alias may bring."""
 
+MOST_BYTES = 16 << 20
+"""Bytes that their paths may have together, with those of the folders that they are in: 167 for each, if there are as
+many as there may be. A compressed archive of 300 KB could hold 300 MB of them.
+"""
+
 LONGEST_PART = 255
 LONGEST_PATH = 3000
 MOST_PARTS = 64
@@ -66,7 +71,9 @@ class Paths:
     """Paths that are to be in one folder, no two of them the same file, on whatever file system."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, bool]] = {}
+        self._known: dict[bytes, tuple[bytes, bool]] = {}
+        self._folders: set[bytes] = set()
+        self._bytes = 0
 
     def add(self, path: str, is_folder: bool = False) -> None:
         """Take note of a path, and of the folders that it is in.
@@ -74,21 +81,34 @@ class Paths:
         :raises DXFInvalidNameError: it is unsafe, or is there already, by the same spelling or by upper and lower case
         :raises DXFInvalidDocumentError: there are too many
         """
-        parts = check_path(path).split('/')
-        for count in range(1, len(parts)):
-            self._note('/'.join(parts[:count]), True)
-        self._note(path, is_folder)
+        parts = check_path(path).encode('utf-8').split(b'/')
+        for count in range(self._count_known(parts) + 1, len(parts)):
+            self._note(b'/'.join(parts[:count]), True)
+        self._note(b'/'.join(parts), is_folder)
 
-    def _note(self, path: str, is_folder: bool) -> None:
-        key = _key(path)
+    def _count_known(self, parts: list[bytes]) -> int:
+        """Return how many parts lead to a folder that is known; usually that is the one which the path is in."""
+        return next((count for count in range(len(parts) - 1, 0, -1) if b'/'.join(parts[:count]) in self._folders), 0)
+
+    def _note(self, path: bytes, is_folder: bool) -> None:
+        key = _key(path.decode('utf-8')).encode('utf-8')
         if key not in self._known:
-            self._known[key] = (path, is_folder)
-            if len(self._known) > MOST_FILES:
-                raise DXFInvalidDocumentError(f'there are more than {MOST_FILES} files')
+            self._remember(path, path if key == path else key, is_folder)
             return
         known, was_folder = self._known[key]
+        start = f'unsafe file name {path.decode("utf-8")[:LONGEST_PART]!r}: '
         if known != path:
-            raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: by upper and lower case alone it '
-                                      f'differs from {known[:LONGEST_PART]!r}')
+            raise DXFInvalidNameError(f'{start}by upper and lower case alone it differs from '
+                                      f'{known.decode("utf-8")[:LONGEST_PART]!r}')
         if not (is_folder and was_folder):
-            raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: it is there twice')
+            raise DXFInvalidNameError(f'{start}it is there twice')
+
+    def _remember(self, path: bytes, key: bytes, is_folder: bool) -> None:
+        self._known[key] = (path, is_folder)
+        if is_folder:
+            self._folders.add(path)
+        self._bytes += len(path)
+        if len(self._known) > MOST_FILES:
+            raise DXFInvalidDocumentError(f'there are more than {MOST_FILES} files')
+        if self._bytes > MOST_BYTES:
+            raise DXFInvalidDocumentError(f'the names of the files have more than {MOST_BYTES} bytes')

@@ -147,7 +147,7 @@ def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | 
     """
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     mode = mode or ('bar' if on_terminal else 'none')
-    if mode == 'none':
+    if mode == 'none' or sys.stderr is None:
         yield None
         return
     shown: Progress

@@ -169,7 +169,8 @@ COMMANDS = (
             'dxf inspect fred/datalogger may15-readings', PULL, ('DXF_PLATFORM',), (_JSON,)),
     Command('verify', commands.verify, '<repo> <file>... <alias>', 3, None,
             'Compare files with the blobs that an alias names, in their order.\n'
-            'Nothing is fetched but the manifest. Status 0 means that they are the same, 1 that they are not.',
+            'No blob is fetched, but the registry is asked for each. Status 0 means that it has them, and that they\n'
+            'are the same; 1 that they are not.',
             'dxf verify fred/datalogger logger.dat may15-readings', PULL, ('DXF_PLATFORM',)),
     Command('list-aliases', copy_commands.list_aliases, '<repo>', 1, 1,
             'Print the aliases of a repository, one a line.\n'

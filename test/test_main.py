@@ -333,6 +333,15 @@ def test_a_closed_standard_error_changes_no_status(open_registry: Place, repo: s
     assert done.stdout == (b'' if status else f'{len(CONTENT)}\n'.encode())
 
 
+@pytest.mark.parametrize('mode', ['bar', 'lines', 'json', 'none'])
+def test_progress_with_a_closed_standard_error_changes_no_status(open_registry: Place, repo: str, mode: str) -> None:
+    digest = open_registry.dxf(repo).push_blob(data=CONTENT)
+    done = subprocess.run(['sh', '-c', 'exec "$0" -m dxf "$@" 2>&-', sys.executable, 'pull-blob', repo, digest,
+                           f'--progress={mode}'], env=environ_of(open_registry), stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=90, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, CONTENT, b'')
+
+
 @pytest.mark.parametrize('given', [b'', b'\xff\xfe', b'{', b'[' * 100_000, b'{"schemaVersion": 1}'],
                          ids=['empty', 'no UTF-8', 'no JSON', 'nested deep', 'unsigned schema 1'])
 def test_nonsense_on_standard_input_is_one_line(open_registry: Place, repo: str, given: bytes) -> None:

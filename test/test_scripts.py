@@ -13,7 +13,7 @@ import pytest
 
 import dxf
 from dxf import DXF
-from dxf.exceptions import DXFConflictError
+from dxf.exceptions import DXFConflictError, DXFError
 from dxf.main import doit
 
 from . import images
@@ -103,6 +103,36 @@ def test_an_inspection_tells_what_an_alias_names(ask: Ask, place: Place, repo: s
         f'blob {digest} 5']
 
 
+@pytest.mark.parametrize('spoil', ['remove', 'cut', 'change'])
+def test_verify_fails_where_a_blob_of_the_alias_is_not_there_or_damaged(folder: Place, repo: str, tmp_path: Path,
+                                                                      spoil: str) -> None:
+    (tmp_path / 'file').write_bytes(b'content')
+    client = folder.dxf(repo)
+    digest = client.push_blob(str(tmp_path / 'file'))
+    client.set_alias('a', digest)
+    assert doit(['verify', repo, str(tmp_path / 'file'), 'a'], folder.environ()) == 0
+    stored = folder.file_of(repo, digest)
+    stored.chmod(0o644)
+    stored.unlink()
+    if spoil != 'remove':
+        stored.write_bytes({'cut': b'conten', 'change': b'CONTENT'}[spoil])
+    with pytest.raises(DXFError, match=f'the repository does not have {digest}, or not its 7 bytes'):
+        doit(['verify', repo, str(tmp_path / 'file'), 'a'], folder.environ())
+
+
+def test_verify_fails_where_the_registry_does_not_have_a_blob_of_the_alias(open_registry: Place, repo: str,
+                                                                           tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ('one', 'two')]
+    for file in files:
+        file.write_text(file.name)
+    client = open_registry.dxf(repo)
+    digests = client.push_blobs(map(str, files))
+    client.set_alias('a', *digests)
+    client.del_blob(digests[1])
+    with pytest.raises(DXFError, match=f'^the repository does not have {digests[1]}, or not its 3 bytes$'):
+        doit(['verify', repo, *map(str, files), 'a'], open_registry.environ())
+
+
 def test_files_are_compared_with_an_alias_without_a_download(place: Place, repo: str, tmp_path: Path, traffic: Any
                                                              ) -> None:
     files = [tmp_path / name for name in ('one', 'two')]
@@ -114,7 +144,7 @@ def test_files_are_compared_with_an_alias_without_a_download(place: Place, repo:
     given = list(map(str, files))
     assert doit(['verify', repo, *given, 'a'], place.environ()) == 0
     assert doit(['verify', repo, *given, '@a'], place.environ()) == 0
-    assert not [request for request in traffic.requests if '/blobs/' in request.path]
+    assert {request.method for request in traffic.requests if '/blobs/' in request.path} == {'HEAD'}
     for wrong in (given[:1], [*given, given[0]], given[::-1]):
         with pytest.raises(dxf.exceptions.DXFError):
             doit(['verify', repo, *wrong, 'a'], place.environ())

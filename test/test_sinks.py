@@ -144,6 +144,33 @@ def test_a_disk_that_fills_up_in_the_last_piece_is_a_failure(server: ScriptedReg
     assert (tmp_path / 'out').stat().st_size == blocks * 512
 
 
+QUOTA = """
+import errno, os, sys
+import dxf.main
+def close(number, really=os.close):
+    is_output = os.path.samestat(os.fstat(number), os.fstat(1))
+    really(number)
+    if is_output:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+os.close = close
+sys.exit(dxf.main.main())
+"""
+"""Runs dxf as on NFS with a quota: the system says only when the output is closed that it was not stored."""
+
+
+@pytest.mark.parametrize('command', ['pull-blob', 'get-manifest', 'get-alias', '--help'])
+@UNBUFFERED
+def test_output_that_a_file_system_refuses_at_its_close_is_a_failure(server: ScriptedRegistry, tmp_path: Path,
+                                                                     command: str, unbuffered: str) -> None:
+    operands = [] if command == '--help' else [REPO, *PRINTED[command][0]]
+    with (tmp_path / 'out').open('wb') as out:
+        done = subprocess.run([sys.executable, '-c', QUOTA, command, *operands], stdout=out, stderr=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, check=False, timeout=90, env={
+                                  **os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_PROGRESS': '0',
+                                  'PYTHONUNBUFFERED': unbuffered})
+    assert (done.returncode, done.stderr) == (1, b'dxf: Disk quota exceeded\n')
+
+
 @pytest.mark.parametrize('second', [
     pytest.param(error(404, 'BLOB_UNKNOWN'), id='is missing'),
     pytest.param(Answer(200, {}, b'x' * 5), id='is wrong'),

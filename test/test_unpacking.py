@@ -242,6 +242,24 @@ def test_the_number_of_files_is_bounded() -> None:
         paths.add('one more')
 
 
+@pytest.mark.parametrize('start', [
+    pytest.param('/'.join(['d'] + 60 * [44 * 'a']), id='in one deep folder'),
+    pytest.param('/'.join(['d'] + 11 * [250 * 'a']), id='in one folder'),
+    pytest.param('/'.join(['d'] + 60 * [22 * 'ä']), id='not in ASCII'),
+])
+def test_long_names_of_many_files_take_neither_all_the_memory_nor_all_the_time(start: str) -> None:
+    paths = Paths()
+    began = time.process_time()
+    tracemalloc.start()
+    with pytest.raises(DXFInvalidDocumentError, match='the names of the files have more than 16777216 bytes'):
+        for number in range(MOST_FILES):
+            paths.add(f'{start}/\U0001f600{number}')
+            assert time.process_time() - began < 30
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
+
+
 def test_of_a_mode_nothing_but_executable_is_kept(client: DXF, target: Path) -> None:
     zipped = gzip.compress(tar_of(member('d', tarfile.DIRTYPE, mode=0o7777), member('d/a', mode=0o7777, uid=1),
                                   member('d/b', mode=0o6066), member('d/c', mode=0o000)))
