@@ -25,7 +25,6 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolE
                             DXFUnauthorizedError)
 from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
-from dxf.manifests import ACCEPT
 from dxf.names import check_digest, repository_at
 from dxf.pulling import Blob, Puller, Wanted, checked
 from dxf.registry import Auth, DXFBase, Timeout
@@ -414,35 +413,25 @@ class BlobStore(DXFBase):
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.
 
-        :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-        """
-        self._sizes.pop(check_digest(digest), None)
-        self._delete(f'blobs/{digest}')
-
-    def _delete(self, path: str) -> None:
-        """Delete a blob or a manifest, and check that the answer is a registry's.
-
-        A 200, and an answer with a body, may be a web page: then the registry must answer 404 to a HEAD.
+        It is looked for again: a web page may have answered.
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
 
-        :param path: below the repository, such as ``blobs/<digest>`` or ``manifests/<tag>``
+        :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFUnexpectedStatusCodeError: the answer is not one to a deletion
-        :raises DXFProtocolError: what was deleted is still there
+        :raises DXFProtocolError: the registry still has the blob
         """
-        response: Response | None = self._request('delete', path)
+        self._sizes.pop(check_digest(digest), None)
+        response: Response | None = self._request('delete', f'blobs/{digest}')
         if response is None:  # a subclass may answer deletions itself, and return nothing
             return
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        if response.status_code == HTTPStatus.NO_CONTENT or \
-                response.status_code == HTTPStatus.ACCEPTED and response.headers.get('Content-Length') == '0':
-            return
         try:
-            self._request('head', path, headers={'Accept': ACCEPT} if path.startswith('manifests/') else {})
+            self._request('head', f'blobs/{digest}')
         except HTTPError as error:
             if is_not_found(error):
                 return
             raise
-        raise DXFProtocolError(f'the registry accepted the deletion, but still has {path.rpartition("/")[2]}')
+        raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
 
     def _each_once(self, size_of: Callable[[str], Size], digests: Iterable[str]) -> dict[str, Size]:
         """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""

@@ -85,6 +85,8 @@ def pull_files(job: Job) -> None:
             console.say_json({'name': name})
         else:
             console.write_exactly(f'{name}\n')
+    if pulled.skipped:
+        raise DXFError(f'{len(pulled.skipped)} blobs were left out: dxf pull-blob fetches them by their hashes')
 
 
 def referrers(job: Job) -> None:

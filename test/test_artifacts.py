@@ -354,7 +354,8 @@ def test_what_has_no_name_is_left_out_and_that_is_said(client: DXF, folder: Plac
                                                        capfd: pytest.CaptureFixture[str]) -> None:
     set_artifact(client, 'a', [blob(b'hello', 'hi.txt'), blob(b'more', None, 'x/\x1b[2J'), blob(b'x', colour='red')],
                  [b'hello', b'more', b'x'])
-    assert doit(['pull-files', client._repo, 'a', '--to', str(tmp_path / 'c')], folder.environ()) == 0
+    with pytest.raises(DXFError, match='2 blobs were left out: dxf pull-blob fetches them'):
+        doit(['pull-files', client._repo, 'a', '--to', str(tmp_path / 'c')], folder.environ())
     out, err = capfd.readouterr()
     assert out == 'hi.txt\n'
     assert [dxf.hash_bytes(content) in line for content, line in
