@@ -210,7 +210,7 @@ COMMANDS = (
     Command('pull-files', file_commands.pull_files, '<repo> <alias> [<name>...]', 2, None,
             'Fetch files that dxf push-files or oras push stored, or those of these names; print their names.\n'
             'They appear when all of them are there and verified, or none does. Names that lead out of the folder,\n'
-            'links and the like are refused. What has no name is left out: standard error names it, and the status is 1.'
+            'links and the like are refused. What has no name is left out and named on standard error, status 1.'
             + _DIGEST,
             'dxf pull-files fred/datalogger may15 --to readings logger.dat', PULL,
             ('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
