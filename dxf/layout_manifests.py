@@ -245,8 +245,8 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
     seen: set[str] = set()
     one: 'Manifest | None' = manifest
     while True:
-        for digest, size in () if one is None else _parts(one):
-            if not _has(layout, digest, size):
+        for digest in () if one is None else _parts(one):
+            if layout.blob_size(digest) is None:
                 return digest
             if isinstance(one, Index) and digest not in seen:
                 seen.add(digest)
@@ -258,16 +258,7 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
 
 def missing_part(layout: Layout, manifest: Manifest) -> str | None:
     """Return the digest of something that a manifest itself names and the layout lacks."""
-    return next((digest for digest, size in _parts(manifest) if not _has(layout, digest, size)), None)
-
-
-def _has(layout: Layout, digest: str, size: int | None) -> bool:
-    """Return whether a blob is there; one of another length was cut short by an interrupted copy.
-
-    :param size: the blob's, ``None`` where the manifest does not tell
-    """
-    actual = layout.blob_size(digest)
-    return actual is not None and size in (None, actual)
+    return next((digest for digest in _parts(manifest) if layout.blob_size(digest) is None), None)
 
 
 def _read(layout: Layout, digest: str) -> 'Manifest | None':
@@ -277,14 +268,12 @@ def _read(layout: Layout, digest: str) -> 'Manifest | None':
     return None
 
 
-def _parts(manifest: Manifest) -> Iterable[tuple[str, int | None]]:
-    """Return the digests of what a manifest names, and the sizes of blobs; an index may be wrong about sizes."""
+def _parts(manifest: Manifest) -> Iterable[str]:
     if isinstance(manifest, Index):
-        return [(entry.digest, None) for entry in manifest.manifests]
+        return [entry.digest for entry in manifest.manifests]
     if isinstance(manifest, ImageManifest):
-        blobs = (manifest.config, *manifest.layers)
-        return [(blob.digest, blob.size) for blob in blobs if not manifests.is_foreign(blob)]
-    return [(digest, None) for digest in manifest.blobs]
+        return [blob.digest for blob in (manifest.config, *manifest.layers) if not manifests.is_foreign(blob)]
+    return manifest.blobs
 
 
 def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
