@@ -87,7 +87,7 @@ def pull(paced: Paced, limits: Limits = LIMITS, jobs: int = 4) -> bytes:
 
 
 def test_a_slow_connection_is_helped_by_others() -> None:
-    paced = Paced(each=0.02)
+    paced = Paced(each=0.04)
     assert pull(paced) == BLOB
     assert 2 <= paced.most <= 5  # the first one may still be ending
     assert paced.ranges[0][1] - paced.ranges[0][0] == 1  # asked for, to see what comes
@@ -170,14 +170,14 @@ def later(spoil: Callable[[Answer], Answer]) -> Callable[[Request, Answer], Answ
     lambda answer: Answer(404),
 ], ids=['unavailable', 'whole', 'reset', 'cut', 'short', 'unauthorised', 'gone'])
 def test_what_breaks_by_several_goes_on_by_one(spoil: Callable[[Answer], Answer]) -> None:
-    assert pull(Paced(each=0.01, spoil=later(spoil))) == BLOB
+    assert pull(Paced(each=0.04, spoil=later(spoil))) == BLOB
 
 
 def test_wrong_bytes_of_a_segment_are_never_taken_for_the_blob() -> None:
     def wrong(answer: Answer) -> Answer:
         return replace(answer, body=bytes(answer.declared or 0))
     got = b''
-    paced = Paced(each=0.01, spoil=later(wrong))
+    paced = Paced(each=0.04, spoil=later(wrong))
     with ScriptedRegistry() as server:
         server.hook = paced
         with DXF(server.host, REPO, None, True, limits=LIMITS) as client, pytest.raises(DXFDigestMismatchError):
@@ -190,13 +190,13 @@ def test_a_registry_that_goes_away_is_an_error() -> None:
     def gone(request: Request, answer: Answer) -> Answer:
         return replace(answer, reset=PIECE) if 'Range' in request.headers else answer
     with pytest.raises(RequestException):
-        pull(Paced(each=0.01, spoil=gone))
+        pull(Paced(each=0.04, spoil=gone))
 
 
 def test_a_reader_that_goes_away_ends_the_threads() -> None:
     before = threading.active_count()
     with ScriptedRegistry() as server:
-        paced = server.hook = Paced(each=0.02)
+        paced = server.hook = Paced(each=0.04)
         with DXF(server.host, REPO, None, True, limits=LIMITS) as client:
             chunks = client.pull_blob(DIGEST, chunk_size=PIECE)
             sha256 = hashlib.sha256()
