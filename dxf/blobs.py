@@ -398,7 +398,7 @@ class BlobStore(DXFBase):
         """
         from dxf import remote_file
         stream, actual = source._puller.one((digest, described), 0, True)
-        size = actual or 0
+        size = actual or 0  # never None: it was asked for
         rest = partial(source._stretch_of_blob, digest, end=None)
 
         def relay() -> None:
@@ -438,16 +438,12 @@ class BlobStore(DXFBase):
         distinct = list(dict.fromkeys(digests))
         return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
 
-    def _remembered_size(self, digest: str) -> int:
-        """Return the size of a blob; the registry is asked once."""
-        if digest not in self._sizes:
-            self._sizes[digest] = self.blob_size(digest)
-        return self._sizes[digest]
-
     def _known_size(self, digest: str) -> int:
         """Return the size of a blob that a manifest is to name; the registry is asked once."""
         try:
-            return self._remembered_size(digest)
+            if digest not in self._sizes:
+                self._sizes[digest] = self.blob_size(digest)
+            return self._sizes[digest]
         except HTTPError as error:
             if not is_not_found(error):
                 raise

@@ -105,7 +105,7 @@ class Puller:
 
         def start(blob: Blob) -> tuple[int, Iterator[bytes]]:
             download, size = self._begin(blob, jobs, True)
-            return size or 0, download.pieces()
+            return size or 0, download.pieces()  # never None: it was asked for
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
             for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
