@@ -10,7 +10,6 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any, NoReturn
 
 from requests.exceptions import HTTPError
@@ -20,6 +19,7 @@ from dxf import console
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
+from dxf.interruption import TerminatedError, signals_raised
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, repository_at
 from dxf.settings import VARIABLES, SettingsError, read_settings
@@ -236,14 +236,6 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
         return parser.error(str(error))
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
-def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
-
-
 def _die(signum: signal.Signals) -> int:
     """End as a program does that leaves a signal to the system, so that the shell sees which it was."""
     _abandon_output()
@@ -282,13 +274,13 @@ def _finish() -> int:
 
 def main() -> int:
     """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
-    signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where the parent ignores it, no command would have a status
     try:
-        return _finish()
+        with signals_raised():
+            return _finish()
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:
         return _die(signal.SIGINT)
-    except _Terminated:
+    except TerminatedError:
         return _die(signal.SIGTERM)

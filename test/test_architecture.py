@@ -27,7 +27,8 @@ ORDER = ('version', 'exceptions', 'forking', 'names', 'documents', 'limits', 'sc
          'blob_lookup', 'pulling', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file', 'referrers',
          'remaining_aliases', 'tag_deletion', 'alias_deletion', 'blobs', 'client', 'copying', 'inspection',
          'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'command_source', 'operands', 'commands',
-         'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'main', '__main__')
+         'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'interruption', 'main',
+         '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',

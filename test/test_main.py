@@ -519,6 +519,31 @@ def test_a_signal_ends_the_wait_between_two_attempts(number: signal.Signals, rep
             assert read() == ''
 
 
+TAKEN_BY_A_THREAD = """
+import signal, sys, threading
+from dxf import main
+def take(number):
+    sys.stdin.buffer.read(1)
+    signal.pthread_kill(threading.get_ident(), number)  # interrupts no system call of the main thread
+threading.Thread(target=take, args=(int(sys.argv.pop(1)),), daemon=True).start()
+sys.exit(main.main())
+"""
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_a_signal_that_interrupts_no_system_call_ends_the_wait_for_an_answer(number: signal.Signals, repo: str) -> None:
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        environ = environ_of(None, {'DXF_HOST': f'localhost:{server.getsockname()[1]}', 'DXF_INSECURE': '1'})
+        with subprocess.Popen([sys.executable, '-c', TAKEN_BY_A_THREAD, str(int(number)), 'pull-blob', repo, DIGEST],
+                              env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            with server.accept()[0] as connection:
+                assert connection.recv(65536).startswith(b'GET ')
+                assert process.stdin is not None
+                process.stdin.write(b'x')
+                process.stdin.flush()
+                assert process.wait(30) == -number  # the answer, or its absence, would take a minute
+
+
 # Secrets
 
 

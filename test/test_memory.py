@@ -154,7 +154,8 @@ class _Zeros(BaseHTTPRequestHandler):
             self._answer(201)
         else:
             self._answer(200, len(self.manifests[path]), Content_Type=json.loads(self.manifests[path])['mediaType'])
-            self.wfile.write(self.manifests[path])
+            if self.command == 'GET':
+                self.wfile.write(self.manifests[path])
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""
