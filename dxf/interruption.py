@@ -47,7 +47,7 @@ class _Resender:
         self._thread.join()
         os.close(self._reader)
 
-    def raise_for(self, signum: int, frame: FrameType | None) -> NoReturn:
+    def raise_for(self, signum: int, _: FrameType | None) -> NoReturn:
         """Handle a signal: raise what ends the command.
 
         :raises KeyboardInterrupt: it is SIGINT
