@@ -246,6 +246,8 @@ class DXF(BlobStore):
         A folder, and registries that heed ``If-Match``, keep others out; with all others (distribution is one) two who
         do this at the same moment may both be told that it went well.
 
+        An alias that must not change (immutable tags) and names this manifest already is no error.
+
         :param manifest_json: its text, stored as it is; its own media type is sent with it
         :param if_absent: only where there is no such alias yet
         :param if_match: only where the alias names the manifest of this digest

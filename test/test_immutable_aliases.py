@@ -75,7 +75,7 @@ def test_the_same_command_once_more_succeeds(server: ScriptedRegistry, tmp_path:
     doit(['push-blob', REPO, str(file)], environ(server))
     server.hook = immutable(server, refusal)
     assert [doit(COMMANDS[command](str(file)), environ(server)) for _ in range(2)] == [0, 0]
-    assert [request.path for request in server.of('PUT') if request.path.startswith(MANIFESTS)] == [f'{MANIFESTS}v1'] * 2
+    assert server.lines().count(f'PUT {MANIFESTS}v1') == 2
 
 
 @pytest.mark.parametrize('refusal', REFUSALS.values(), ids=REFUSALS)

@@ -11,6 +11,7 @@ import pytest
 from dxf import DXF, Limits, hash_bytes
 from dxf.credentials import StoredCredentials
 from dxf.exceptions import DXFHTTPError
+from dxf.faults import status_of
 from dxf.main import doit
 
 from .certificates import Certificates
@@ -80,6 +81,14 @@ def test_its_text_is_shown_where_it_stays(server: ScriptedRegistry, client: DXF)
         client.list_aliases()
     assert str(caught.value) == f'403 Forbidden: {MESSAGE} ({REPO}/tags/list)'
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize('answer', [GITHUB, QUOTED])
+def test_it_is_no_matter_of_a_credential(server: ScriptedRegistry, client: DXF, answer: Answer) -> None:
+    server.hook = lambda request: answer
+    with pytest.raises(DXFHTTPError) as caught:
+        client.list_aliases()
+    assert status_of(caught.value) == 1     # and not 13
 
 
 def test_a_listing_that_is_limited_is_not_taken_for_one_that_there_is_not(server: ScriptedRegistry, client: DXF
