@@ -98,6 +98,14 @@ def test_a_listing_that_is_limited_is_not_taken_for_one_that_there_is_not(server
         client.list_repos()
 
 
+@pytest.mark.parametrize('status', [404, 405])
+def test_a_message_with_another_status_is_no_rate_limit(server: ScriptedRegistry, client: DXF, status: int) -> None:
+    server.hook = lambda request: Answer(status, body=GITHUB.body)
+    with pytest.raises(DXFHTTPError, match=f'the registry does not list its repositories .{status} '):
+        client.list_repos()
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize('answer', [
     error(403, 'DENIED', 'requested access to the resource is denied'),
     Answer(403),
