@@ -24,6 +24,9 @@ from dxf.redaction import public_host, public_url, redact
 
 MESSAGE_LENGTH = 200
 
+RATE_LIMIT = 'rate limit'
+"""What GitHub's text says, in lower case, whatever kind of limit was reached."""
+
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
 """What is in nginx's page where it demands a client certificate and got none, and where it got another."""
 
@@ -118,8 +121,8 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     """Raise the error that a refusing answer stands for.
 
     :raises DXFUnauthorizedError: 401
-    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, and
-        what was asked for, without the query: that may hold a secret
+    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, or
+        its ``message`` alone, and what was asked for, without the query: that may hold a secret
     """
     status = response.status_code
     if status < 400:
@@ -127,7 +130,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     body = discard(response, limits)
     message = _message(body) or _about_certificate(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
-        raise DXFUnauthorizedError()
+        raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     raise DXFHTTPError(text, response=response)
@@ -151,6 +154,23 @@ def error_codes(response: Response) -> tuple[str, ...]:
     return tuple(str(entry.get('code')) for entry in _errors(response.content))
 
 
+def effective_status(response: Response, body: bytes) -> int:
+    """Return the status of a refusal; 429 for a rate limit for which the registry answers 403.
+
+    GitHub's secondary rate limit is such a 403: its JSON has a ``message`` and no ``errors``. docker shows the same
+    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After.
+    https://github.com/virtualcell/vcell/issues/1888
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+
+    :param body: of the refusal
+    """
+    if response.status_code == HTTPStatus.FORBIDDEN and (
+            'Retry-After' in response.headers or _message_alone(body) or
+            any(RATE_LIMIT in str(entry.get('message')).lower() for entry in _errors(body))):
+        return HTTPStatus.TOO_MANY_REQUESTS
+    return response.status_code
+
+
 def _errors(body: bytes) -> list[dict[str, Any]]:
     """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes"""
     try:
@@ -160,9 +180,20 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
     return [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
 
 
+def _message_alone(body: bytes) -> str:
+    """Return the ``message`` of a refusal that has no ``errors``: of GitHub's, and of many gateways'."""
+    try:
+        document = load_object(body)
+    except DXFError:
+        return ''
+    message = document.get('message')
+    return message if isinstance(message, str) and not document.get('errors') else ''
+
+
 def _message(body: bytes) -> str:
     messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
-    return printable('; '.join(messages)[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
+    text = '; '.join(messages) or _message_alone(body)
+    return printable(text[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
 
 
 def _about_certificate(response: Response, body: bytes) -> str:

@@ -30,6 +30,10 @@ from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
 
+TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
+         HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
+"""How registries refuse a manifest for an alias that must not change."""
+
 
 class DXF(BlobStore):
     """A repository in a registry.
@@ -242,6 +246,8 @@ class DXF(BlobStore):
         A folder, and registries that heed ``If-Match``, keep others out; with all others (distribution is one) two who
         do this at the same moment may both be told that it went well.
 
+        An alias that must not change (immutable tags) and names this manifest already is no error.
+
         :param manifest_json: its text, stored as it is; its own media type is sent with it
         :param if_absent: only where there is no such alias yet
         :param if_match: only where the alias names the manifest of this digest
@@ -263,9 +269,18 @@ class DXF(BlobStore):
         if current != if_match:
             raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
                                    f'the alias {alias} of {self._repo} names {current}')
-        digest = self._put_manifest(alias, content, condition)
+        try:
+            digest = self._put_manifest(alias, content, condition)
+        except HTTPError as error:
+            # Harbor answers 412 for an immutable tag, too. Another manifest under the alias proves a conflict.
+            if not _is_failed_precondition(error) or self._current(alias) == if_match:
+                raise
+            raise self._set_meanwhile(alias) from None
         if self._current(alias) != digest:
-            raise DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
+            raise self._set_meanwhile(alias)
+
+    def _set_meanwhile(self, alias: str) -> DXFConflictError:
+        return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
 
     def _current(self, alias: str) -> str | None:
         """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
@@ -295,9 +310,11 @@ class DXF(BlobStore):
         try:
             response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
         except HTTPError as error:
-            # The first of two requests may have done it, whose answer was lost; an immutable tag is refused then, too.
+            # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
+            # second request whose condition the first, whose answer was lost, has made untrue.
             if not (_is_taken(error) and self._names(alias, digest)):
-                raise self._refusal(alias, error) from None
+                raise self._refusal(error) from None
+            is_listed = subject is not None and self._lists_referrer(subject, digest)
         else:
             expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
             self._confirm(alias, digest, response)
@@ -312,10 +329,8 @@ class DXF(BlobStore):
                 unlisted.setdefault(subject, []).append(entry)
         return digest
 
-    def _refusal(self, alias: str, error: HTTPError) -> Exception:
+    def _refusal(self, error: HTTPError) -> Exception:
         """Return the error to raise where the registry refused a manifest."""
-        if error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED:
-            return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
         if _lacks_blob(error):
             return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
                                 response=error.response)
@@ -325,6 +340,13 @@ class DXF(BlobStore):
         """Return whether an alias names a manifest; not where the registry does not tell."""
         try:
             return self.manifest_digest(reference) == digest
+        except (DXFError, RequestException):
+            return False
+
+    def _lists_referrer(self, subject: str, digest: str) -> bool:
+        """Return whether the registry lists a manifest among the referrers of another; not where it does not tell."""
+        try:
+            return any(entry['digest'] == digest for entry in self.list_referrers(subject))
         except (DXFError, RequestException):
             return False
 
@@ -358,7 +380,12 @@ class DXF(BlobStore):
         tag = referrers.tag_of(subject)
 
         def write(text: str, condition: dict[str, str]) -> None:
-            self._put_manifest(tag, encoded(text), condition)
+            try:
+                self._put_manifest(tag, encoded(text), condition)
+            except HTTPError as error:
+                if condition and _is_failed_precondition(error):
+                    raise self._set_meanwhile(tag) from None
+                raise
         read = partial(referrers.by_tag, self._request, subject, self._limits)
         referrers.ReferrersTag(subject, read, write, self._missing_manifests, self._limits).change(entries, gone)
 
@@ -493,10 +520,14 @@ def _lacks_blob(error: HTTPError) -> bool:
 def _is_taken(error: HTTPError) -> bool:
     """Return whether a registry may refuse a manifest so because it has it.
 
-    Harbor, Nexus and Artifactory do, where tags are immutable.
+    Where tags are immutable Nexus answers 400, Docker Hub and Artifactory 403, Harbor 412.
+    https://github.com/getporter/porter/issues/2468 https://github.com/docker/hub-feedback/issues/2466
     """
-    return error.response is not None and not _lacks_blob(error) and error.response.status_code in (
-        HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
+    return error.response is not None and not _lacks_blob(error) and error.response.status_code in TAKEN
+
+
+def _is_failed_precondition(error: HTTPError) -> bool:
+    return error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED
 
 
 def _refuses_schema(error: HTTPError) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from requests import Response
 from requests.exceptions import HTTPError
 
+from dxf.answers import effective_status
 from dxf.auth import challenge_of
 from dxf.credential_files import Credential, find
 from dxf.exceptions import DXFAuthInsecureError, DXFUnauthorizedError
@@ -81,7 +82,8 @@ def _authenticate(dxf: Any, response: Response | None, credential: Credential | 
 
 def _is_refusal(error: Exception) -> bool:
     answer = getattr(error, 'response', None)
-    return isinstance(error, DXFUnauthorizedError) or answer is not None and answer.status_code in _REFUSALS
+    return isinstance(error, DXFUnauthorizedError) or \
+        answer is not None and effective_status(answer, answer.content) in _REFUSALS
 
 
 def _is_read(response: Response, actions: Sequence[str] | None) -> bool:

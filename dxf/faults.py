@@ -9,7 +9,7 @@ from requests.exceptions import HTTPError, ProxyError, RequestException, SSLErro
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
-from dxf.answers import error_codes, phrase_of
+from dxf.answers import effective_status, error_codes, phrase_of
 from dxf.connections import status_of_proxy
 from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
@@ -46,7 +46,7 @@ def status_of(error: Exception) -> int:
     if isinstance(error, HTTPError) and error.response is not None:
         if error.response.status_code == 404:
             return errno.ENOENT
-        if error.response.status_code == 403 and 'DENIED' in error_codes(error.response):
+        if effective_status(error.response, error.response.content) == 403 and 'DENIED' in error_codes(error.response):
             return errno.EACCES
     return FAILED
 

@@ -9,27 +9,40 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf import manifests
-from dxf.answers import error_codes, expect, is_not_found, read_body
+from dxf.answers import close, effective_status, error_codes, expect, is_not_found, read_body
 from dxf.documents import Json, dump_json, load_object, member
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
-                            DXFProtocolError)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError,
+                            DXFInvalidDocumentError, DXFProtocolError, DXFUnauthorizedError)
 from dxf.limits import Limits
 from dxf.listing import pages
 from dxf.manifests import ACCEPT, OCI_INDEX, Index
 from dxf.names import check_digest, hash_bytes
+from dxf.session import RETRIED
 
 Entry = dict[str, Json]
+
+NO_API = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_ACCEPTABLE,
+          HTTPStatus.NOT_IMPLEMENTED)
+"""How registries without the referrers API answer; the specification wants 404.
+
+https://github.com/google/go-containerregistry/issues/1962 https://github.com/sigstore/sigstore-js/pull/1187
+"""
 
 LOOKS = 20
 """How often the index is read, at most, until an entry of ours stays in it."""
 
 WINDOWS = 4
 """How long to wait before the index is read back, in times of what reading and writing it took."""
+
+
+class _NoListError(Exception):
+    """The registry does not list referrers. Clients do, under the referrers tag."""
 
 
 class Tagged(NamedTuple):
@@ -60,6 +73,9 @@ def listed(request: Callable[..., Response], base_request: Callable[..., Respons
            ) -> list[Entry]:
     """Return the descriptors of the manifests that refer to another.
 
+    Where the registry has no referrers API, they are those under the referrers tag. A registry without it may answer
+    with any page or redirect. A JSON object that is no index is an error: it may be what is left of a list.
+
     :param request: makes a request of the repository, ``base_request`` one of a whole URL
     :param digest: the other's
     :raises DXFHTTPError: the registry refused
@@ -69,23 +85,52 @@ def listed(request: Callable[..., Response], base_request: Callable[..., Respons
     first = f'referrers/{check_digest(digest)}'
 
     def fetch(page: str) -> Response:
-        response = (request if page == first else base_request)('get', page, headers={'Accept': OCI_INDEX})
+        if page == first:
+            return _first_page(request, page)
+        response = base_request('get', page, headers={'Accept': OCI_INDEX})
         expect(response, HTTPStatus.OK)
         return response
     found: list[Entry] = []
     size = 0
     try:
         for body in pages(fetch, first, limits):
+            if size == 0 and not body.lstrip().startswith(b'{'):
+                raise _NoListError
             found += descriptors(body)
             size += len(body)
             if len(found) > limits.documents or size > limits.referrers:
                 raise DXFProtocolError(f'the registry lists more than {limits.documents} referrers of {digest}, '
                                        f'or more than {limits.referrers} bytes of them')
-    except HTTPError as error:
-        if size or not is_not_found(error):
-            raise
+    except _NoListError:
         return by_tag(request, digest, limits).entries
     return found
+
+
+def _first_page(request: Callable[..., Response], path: str) -> Response:
+    """Ask the referrers API, and return its response.
+
+    :raises _NoListError: the registry has no such API: it refuses the request, or sends it elsewhere
+    """
+    try:
+        response = request('get', path, headers={'Accept': OCI_INDEX})
+    except (HTTPError, DXFUnauthorizedError) as error:
+        if error.response is not None and _is_no_api(error.response, path):
+            raise _NoListError from None
+        raise
+    except DXFProtocolError:  # a redirect that dxf does not follow; all else that is wrong meets the tag, too
+        raise _NoListError from None
+    if response.status_code == HTTPStatus.NO_CONTENT or 300 <= response.status_code < 400:
+        close(response)
+        raise _NoListError
+    expect(response, HTTPStatus.OK)
+    return response
+
+
+def _is_no_api(response: Response, path: str) -> bool:
+    """Return whether a refusal means that there is no referrers API, and not that something is wrong with it."""
+    status = effective_status(response, response.content)
+    was_sent_elsewhere = not urlsplit(response.url).path.endswith(f'/{path}')  # to a login page, say
+    return status in NO_API or was_sent_elsewhere and 400 <= status < 500 and status not in RETRIED
 
 
 def by_tag(request: Callable[..., Response], subject: str, limits: Limits) -> Tagged:
@@ -202,13 +247,14 @@ class ReferrersTag:
         """Return the digests in entries of which the registry has no manifest, if it refused the index for that.
 
         :param own: entries of manifests that were just stored; without one of these the registry tells nothing
-        :raises HTTPError: it refused for another reason
+        :raises DXFHTTPError: it refused for another reason, such as that tags are immutable
         """
         absent: set[str] = set()
         if error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response):
             absent = self._missing([str(entry['digest']) for entry in (*entries, *own)])
         if not absent or any(entry['digest'] in absent for entry in own):
-            raise error
+            raise DXFHTTPError(f'the manifest is stored, but the tag {tag_of(self._subject)} does not list it: {error}',
+                               response=error.response) from None
         return absent
 
     def _wait(self, number: int, window: float) -> None:

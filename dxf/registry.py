@@ -16,7 +16,7 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
-from dxf.answers import discard, expect, raise_for_status, read_body
+from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
                       check_identity_token, is_refused_by_oauth, oauth_request, read_token, token_url)
 from dxf.certificates import Cert, check_certificate
@@ -275,7 +275,8 @@ class DXFBase:
         except DXFUnauthorizedError:
             raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user') from None
         except HTTPError as error:
-            if error.response is None or error.response.status_code not in (403, 404, 405):
+            response = error.response
+            if response is None or effective_status(response, response.content) not in (403, 404, 405):
                 raise
             raise DXFHTTPError(f'{sentence} ({error})', response=error.response) from None
 

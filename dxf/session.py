@@ -27,7 +27,7 @@ from requests.exceptions import (ConnectionError as NoConnection, InvalidProxyUR
 from urllib3.exceptions import LocationValueError
 
 from dxf import forking
-from dxf.answers import close, discard
+from dxf.answers import close, discard, effective_status
 from dxf.auth import MALFORMED_URL, origin_of, split_url
 from dxf.connections import Adapter, begin_anew, status_of_proxy, verbatim
 from dxf.exceptions import DXFProtocolError, DXFSourceError
@@ -116,9 +116,16 @@ def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo,
                     attempts.again()):
                 raise
         else:
-            if response.status_code not in RETRIED or not repeatable or not attempts.again(response):
+            if not (repeatable and _asks_for_another(response, limits) and attempts.again(response)):
                 return response
             discard(response, limits)
+
+
+def _asks_for_another(response: Response, limits: Limits) -> bool:
+    """Return whether another attempt may help; the body of a 403 is read for that, and stays readable."""
+    if response.status_code != HTTPStatus.FORBIDDEN:
+        return response.status_code in RETRIED
+    return effective_status(response, discard(response, limits)) in RETRIED
 
 
 def _follow(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.answers import error_codes
+from dxf.answers import effective_status, error_codes
 from dxf.bodies import Body, IsStored, Lookout
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
@@ -368,7 +368,7 @@ def _answer(error: Exception) -> Response | None:
 
 def _status_of(error: Exception) -> int | None:
     answer = _answer(error)
-    return None if answer is None else answer.status_code
+    return None if answer is None else effective_status(answer, answer.content)
 
 
 def _codes_of(error: Exception) -> tuple[str, ...]:

@@ -595,6 +595,10 @@ def body_of(*errors: Any) -> bytes:
     (400, body_of('text', None, 7), '400 Bad Request'),
     (400, b'{"errors": {"code": "A"}}', '400 Bad Request'),
     (400, b'{"errors": null}', '400 Bad Request'),
+    (400, b'{"message": "no such thing"}', '400 Bad Request: no such thing'),   # gateways, and GitHub
+    (400, b'{"errors": [], "message": "no such thing"}', '400 Bad Request: no such thing'),
+    (400, b'{"errors": [{"code": "A"}], "message": "no such thing"}', '400 Bad Request: A ('),
+    (400, b'{"message": {"a": "b"}}', '400 Bad Request ('),
     (400, b'<html>404 page not found</html>', '400 Bad Request'),
     (400, b'404 page not found\n', '400 Bad Request'),
     (400, b'\xff\xfe', '400 Bad Request'),
@@ -616,8 +620,10 @@ def test_a_long_message_is_shortened(server: ScriptedRegistry, connect: Callable
 
 def test_a_message_that_would_drive_the_terminal_is_shown_escaped(server: ScriptedRegistry,
                                                                   connect: Callable[..., DXF]) -> None:
-    line = line_of(refused(server, connect, Answer(400, body=body_of({'code': '\x1b[2J\n\u202e', 'message': '\x9b'}))))
-    assert line.isprintable() and line.isascii()
+    for body in (body_of({'code': '\x1b[2J\n\u202e', 'message': '\x9b'}),
+                 json.dumps({'message': '\x1b[2J\n\u202e\x9b'}).encode()):
+        line = line_of(refused(server, connect, Answer(400, body=body)))
+        assert line.isprintable() and line.isascii()
 
 
 @pytest.mark.parametrize('answer', [
