@@ -57,6 +57,7 @@ def newcomer(clone: Path) -> dict[str, str]:
 
     The packages that dxf needs are taken from this venv: a test asks no package index.
     """
+    # pip takes 0 here for --no-build-isolation: https://github.com/pypa/pip/issues/5735
     packages = os.pathsep.join(path for path in site.getsitepackages() if path.startswith(sys.prefix))
     return {'HOME': str(clone.parent), 'PATH': f'{clone.parent / "bin"}:/usr/bin:/bin', 'PYTHONPATH': packages,
             'PIP_NO_INDEX': '1', 'PIP_NO_BUILD_ISOLATION': '0', 'PIP_DISABLE_PIP_VERSION_CHECK': '1',
