@@ -5,6 +5,8 @@ export PYTHON PYTEST_ARGS
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+NOT_INSTALLED := { echo 'pip could not install that. It needs the package index: look at the network, HTTPS_PROXY,\
+ PIP_INDEX_URL. Then type the same again.' >&2; exit 1; }
 PACKAGING := setup.py pyproject.toml dxf/version.py
 CODE := dxf test tools bench setup.py
 
@@ -75,22 +77,22 @@ clean:  ## Delete what make has made
 
 .venv/run: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf into .venv'
-	@$(PIP) install -e .
+	@$(PIP) install -e . || $(NOT_INSTALLED)
 	@touch $@
 
 .venv/dev: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its tests into .venv'
-	@$(PIP) install -e '.[test,lint,bench]'
+	@$(PIP) install -e '.[test,lint,bench]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run .venv/docs
 
 .venv/docs: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its documentation into .venv'
-	@$(PIP) install -e '.[docs]'
+	@$(PIP) install -e '.[docs]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run
 
 .venv/dist: $(PACKAGING) | .venv/made
 	@echo 'Installing the tools of dist into .venv'
-	@$(PIP) install -e '.[dist]'
+	@$(PIP) install -e '.[dist]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run
 
 # Programs that only the distribution has.

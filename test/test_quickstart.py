@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,19 @@ def test_make_lists_its_targets_and_the_first_steps_come_first() -> None:
     phony = re.search(r'^\.PHONY: (.*)$', (ROOT / 'Makefile').read_text('utf-8'), re.MULTILINE)
     assert phony is not None and set(listed) == set(phony[1].split()) - {'registry', 'programs'}
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_make_names_the_network_where_pip_cannot_install(tmp_path: Path) -> None:
+    programs = tmp_path / '.venv' / 'bin'
+    programs.mkdir(parents=True)
+    (tmp_path / '.venv' / 'made').touch()
+    (programs / 'python').write_text('#!/bin/sh\necho "no matching distribution" >&2\nexit 1\n')
+    (programs / 'python').chmod(0o755)
+    (tmp_path / 'dxf').mkdir()
+    for name in ('Makefile', 'setup.py', 'pyproject.toml', 'dxf/version.py'):
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(['make', 'quickstart'], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+                          env={**os.environ, 'MAKEFLAGS': '', 'MAKELEVEL': ''})
+    assert done.returncode == 2
+    assert done.stderr.startswith('no matching distribution\npip could not install that. It needs the package index: ')
+    assert not (tmp_path / '.venv' / 'run').exists()

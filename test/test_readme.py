@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from dxf import hash_file
+
 from . import console
 from .console import Typed
 from .places import PASSWORD, USERNAME, Place
@@ -97,19 +99,20 @@ def test_all_blocks_of_the_readme_are_typed() -> None:
 
 def test_the_login_of_the_readme_asks_for_name_and_password(token_registry: Place, clone: Path) -> None:
     login = LOGIN.replace('registry.example.com', token_registry.host)
-    script = login + 'dxf list-aliases demo/missing || echo "was $?"'
+    script = login + 'dxf push-blob fred/datalogger LICENCE'
     environ = {**os.environ, 'HOME': str(clone.parent), 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
-               'PATH': f'{clone.parent / "installed"}:/usr/bin:/bin', 'DOCKER_CONFIG': str(clone.parent / 'docker')}
+               'PATH': f'{clone.parent / "installed"}:/usr/bin:/bin', 'DOCKER_CONFIG': str(clone.parent / 'docker'),
+               'DXF_PROGRESS': '0'}
     master, slave = pty.openpty()
     with subprocess.Popen(['setsid', '--ctty', 'bash', '-ec', script], stdin=slave, stdout=slave, stderr=slave,
-                          env=environ) as process:
+                          cwd=clone, env=environ) as process:
         try:
             read_until(master, 'User name: ')
             os.write(master, f'{USERNAME}\n'.encode())
             read_until(master, 'Password: ')
             wait_for_no_echo(master)
             os.write(master, f'{PASSWORD}\n'.encode())
-            assert 'stored in' in read_until(master, 'was 2')
+            assert 'stored in' in read_until(master, hash_file(str(ROOT / 'LICENCE')))
         finally:
             process.kill()
             os.close(slave)
@@ -121,7 +124,7 @@ def read_until(master: int, text: str) -> str:
     shown = ''
     while text not in shown:
         assert select.select([master], [], [], 120)[0], shown
-        shown += os.read(master, 4096).decode()
+        shown += os.read(master, 4096).decode(errors='replace')
     return shown
 
 
