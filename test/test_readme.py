@@ -99,7 +99,7 @@ def test_all_blocks_of_the_readme_are_typed() -> None:
 
 def test_the_login_of_the_readme_asks_for_name_and_password(token_registry: Place, clone: Path) -> None:
     login = LOGIN.replace('registry.example.com', token_registry.host)
-    script = login + 'dxf push-blob fred/datalogger LICENCE'
+    script = login + 'dxf push-blob fred/readme LICENCE'
     environ = {**os.environ, 'HOME': str(clone.parent), 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
                'PATH': f'{clone.parent / "installed"}:/usr/bin:/bin', 'DOCKER_CONFIG': str(clone.parent / 'docker'),
                'DXF_PROGRESS': '0'}
