@@ -1,10 +1,12 @@
-# The only door. Every target works on a fresh clone, with Python 3.10+ and nothing prepared.
+# Every target works in a new clone, with Python 3.10+ and nothing prepared.
 PYTHON ?= python3
 PYTEST_ARGS ?=
 export PYTHON PYTEST_ARGS
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+NOT_INSTALLED := { echo 'pip could not install that. It needs the package index: look at the network, HTTPS_PROXY,\
+ PIP_INDEX_URL. Then type the same again.' >&2; exit 1; }
 PACKAGING := setup.py pyproject.toml dxf/version.py
 CODE := dxf test tools bench setup.py
 
@@ -13,41 +15,44 @@ CODE := dxf test tools bench setup.py
 .NOTPARALLEL:  # all targets share one .venv
 .PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs manual dist clean registry programs
 
-help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' Makefile
+##@ Begin here
+help:  ## Print this list
+	@awk -F ':.*## ' '/^##@ / {printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
 
-quickstart: .venv/run  ## See dxf at work, in a folder that lives as long as the demonstration
+quickstart: .venv/run  ## Show dxf at work, in a folder that is deleted again
 	@$(BIN)/python tools/quickstart.py
 
-quickstart-registry: .venv/run registry  ## The same on a real registry, which it installs on Debian
+quickstart-registry: .venv/run registry  ## The same with a real registry (on Debian)
 	@$(BIN)/python tools/quickstart.py --registry
 
-test: .venv/dev registry programs  ## Run the tests (PYTEST_ARGS='-k alias -x' is passed on)
+test: .venv/dev registry programs  ## Run all tests, or some: PYTEST_ARGS='-k alias'
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-all: registry programs  ## Run the tests on every CPython 3.10+ on PATH or in pyenv
+##@ For developers
+test-all: registry programs  ## Run the tests on each CPython 3.10+ of this machine
 	@$(PYTHON) tools/every_python.py
 
-lint: .venv/dev  ## Run pylint
+lint: .venv/dev  ## Check the code with pylint
 	$(BIN)/python -m pylint $(CODE)
 
-typecheck: .venv/dev  ## Run mypy, strict
+typecheck: .venv/dev  ## Check the types with mypy, strict
 	$(BIN)/python -m mypy --strict dxf test tools bench
 
-coverage: .venv/dev registry programs  ## Run the tests and measure branches: 95 % or it fails
+coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
-bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, BENCH_RUNS, BENCH_ONLY), for docs/benchmarks.rst
+bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, _RUNS, _ONLY)
 	$(BIN)/python -m bench
 
-docs: .venv/docs  ## Build the documentation in docs/_build; a warning is an error
+docs: .venv/docs  ## Build the documentation as HTML in docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs docs/_build
 	@echo 'docs/_build/index.html'
 
-manual: .venv/docs  ## Write the manual page anew, after a change of commands or variables
+manual: .venv/docs  ## Write the manual page from the help
 	@PYTHONPATH=. $(BIN)/python tools/manual.py
 
-dist: .venv/dist  ## Build sdist and wheel, check both and install each into a clean venv
+dist: .venv/dist  ## Build sdist and wheel; check and install both
 	@rm -rf build dist
 	@$(BIN)/python -m build . >.venv/build.log 2>&1 || { cat .venv/build.log; exit 1; }
 	@$(BIN)/python -m twine --no-color check --strict dist/*
@@ -58,7 +63,7 @@ dist: .venv/dist  ## Build sdist and wheel, check both and install each into a c
 	  echo "$$made: dxf --version: $$(.venvs/clean/bin/dxf --version)"; \
 	done; rm -rf .venvs/clean
 
-clean:  ## Remove all that make made
+clean:  ## Delete what make has made
 	rm -rf .venv .venvs build dist docs/_build *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -72,22 +77,22 @@ clean:  ## Remove all that make made
 
 .venv/run: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf into .venv'
-	@$(PIP) install -e .
+	@$(PIP) install -e . || $(NOT_INSTALLED)
 	@touch $@
 
 .venv/dev: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its tests into .venv'
-	@$(PIP) install -e '.[test,lint,bench]'
+	@$(PIP) install -e '.[test,lint,bench]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run .venv/docs
 
 .venv/docs: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its documentation into .venv'
-	@$(PIP) install -e '.[docs]'
+	@$(PIP) install -e '.[docs]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run
 
 .venv/dist: $(PACKAGING) | .venv/made
 	@echo 'Installing the tools of dist into .venv'
-	@$(PIP) install -e '.[dist]'
+	@$(PIP) install -e '.[dist]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run
 
 # Programs that only the distribution has.

@@ -21,17 +21,27 @@ class Typed(NamedTuple):
     printed: str
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """Return the code blocks of a page, dedented, in their order."""
-    pattern = rf'^( *)\.\. code-block:: {language}\n\n((?:\1 +\S.*\n|\n)+)'
-    return [textwrap.dedent(found[2]).strip('\n') + '\n'
+def all_blocks(page: str) -> list[tuple[str, str]]:
+    """Return language and text, dedented, of all code blocks of a page, in their order."""
+    pattern = r'^( *)\.\. code-block:: (\w+)\n\n((?:\1 +\S.*\n|\n)+)'
+    return [(found[2], textwrap.dedent(found[3]).strip('\n') + '\n')
             for found in re.finditer(pattern, (DOCS / page).read_text('utf-8') + '\n', re.MULTILINE)]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the code blocks of a page in one language, dedented, in their order."""
+    return [text for found, text in all_blocks(page) if found == language]
 
 
 def session(page: str) -> list[Typed]:
     """Return all that is typed on a page, with what it prints: ``$`` begins a command, ``>`` goes on with it."""
+    return parse_session(''.join(blocks(page, 'console')))
+
+
+def parse_session(text: str) -> list[Typed]:
+    """Return the commands of a console block, each with what it prints."""
     typed: list[Typed] = []
-    for line in ''.join(blocks(page, 'console')).splitlines():
+    for line in text.splitlines():
         if line.startswith('$ '):
             typed.append(Typed(line[2:] + '\n', ''))
         elif line.startswith('>') and not typed[-1].printed:
@@ -43,7 +53,7 @@ def session(page: str) -> list[Typed]:
 
 def run(script: str, folder: Path, environ: dict[str, str]) -> str:
     """Run a script by one bash; return what it wrote to standard output and error, in the order of a terminal."""
-    done = subprocess.run(['bash', '-c', script], cwd=folder, env={**os.environ, **environ}, check=False, timeout=300,
+    done = subprocess.run(['bash', '-c', script], cwd=folder, env={**os.environ, **environ}, check=False, timeout=900,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.stdout.decode()
 

@@ -1,224 +1,173 @@
-"""The examples of the seed and of the README, run as they are written, on the token registry over TLS."""
+"""The README: all that it shows is typed, from top to bottom, in a copy of what a clone holds."""
+
+from __future__ import annotations
 
 import os
+import pty
 import re
+import select
+import shutil
+import site
 import subprocess
 import sys
-import textwrap
+import termios
+import time
 from pathlib import Path
 
 import pytest
 
-import dxf
+from dxf import hash_file
 
+from . import console
+from .console import Typed
 from .places import PASSWORD, USERNAME, Place
 
-README = Path(__file__).parent.parent / 'README.rst'
-READINGS = b'21.5\n21.7\n' * 1000
+ROOT = Path(__file__).parent.parent
+README = '../README.rst'
+TEXT = (ROOT / 'README.rst').read_text('utf-8')
+CLONED = ('.gitignore', 'CHANGELOG.rst', 'LICENCE', 'MANIFEST.in', 'Makefile', 'README.rst', 'docs', 'dxf',
+          'pyproject.toml', 'setup.py', 'share', 'tools')
+"""What a clone holds, without the tests and the benchmarks."""
 
-SEED_SHELL = '''
-dxf push-blob fred/datalogger logger.dat @may15-readings
-dxf pull-blob fred/datalogger @may15-readings
-'''
+ANYTHING = '...\n'
+"""Stands below a command whose output is not shown."""
 
-SEED_SHELL_AGAIN = '''
-dxf set-alias fred/datalogger may15-readings $(dxf push-blob fred/datalogger logger.dat)
-dxf pull-blob fred/datalogger $(dxf get-alias fred/datalogger may15-readings)
-'''
-
-SEED_PYTHON = '''
-from dxf import DXF
-
-def auth(dxf, response):
-    dxf.authenticate('fred', 'somepassword', response=response)
-
-dxf = DXF('', 'fred/datalogger', auth)
-
-dgst = dxf.push_blob('logger.dat')
-dxf.set_alias('may15-readings', dgst)
-
-assert dxf.get_alias('may15-readings') == [dgst]
-
-for chunk in dxf.pull_blob(dgst):
-'''
-"""The seed breaks off at the body of the loop."""
+PYTHON_EXAMPLE = '21.5\n21.7\n'
+LOGIN = 'export DXF_HOST=registry.example.com\ndxf login\n'
 
 
-@pytest.fixture(name='workplace')
-def make_workplace(tmp_path: Path) -> Path:
-    """A directory with the examples' file, and a ``dxf`` for the shell in ``bin``."""
-    (tmp_path / 'logger.dat').write_bytes(READINGS)
-    script = tmp_path / 'bin' / 'dxf'
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
-    script.chmod(0o755)
-    return tmp_path
+@pytest.fixture(name='clone')
+def make_clone(tmp_path: Path) -> Path:
+    """A copy of the project, beside a ``python3`` for the shell and a home."""
+    clone = tmp_path / 'clone'
+    for name in CLONED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns('__pycache__', '_build'))
+        elif (ROOT / name).exists():  # a source distribution has no .gitignore
+            clone.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, clone)
+    for name, arguments in (('dxf', '-m dxf '), ('python3', '')):
+        script = tmp_path / ('bin' if name == 'python3' else 'installed') / name
+        script.parent.mkdir()
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
+        script.chmod(0o755)
+    return clone
 
 
-@pytest.fixture(name='fresh', autouse=True)
-def forget_datalogger(token_registry: Place) -> None:
-    """Take the examples' blob and alias out of the registry, if they are there."""
-    client = token_registry.dxf('fred/datalogger')
-    try:
-        for alias in list(client.list_aliases()):
-            for digest in client.del_alias(alias):
-                client.del_blob(digest)
-    except dxf.exceptions.DXFHTTPError as error:
-        assert error.response is not None and error.response.status_code == 404
+def newcomer(clone: Path) -> dict[str, str]:
+    """Return the environment of a new user: no dxf, no registry.
+
+    The packages that dxf needs are taken from this venv: a test asks no package index.
+    """
+    # pip takes 0 here for --no-build-isolation: https://github.com/pypa/pip/issues/5735
+    packages = os.pathsep.join(path for path in site.getsitepackages() if path.startswith(sys.prefix))
+    return {'HOME': str(clone.parent), 'PATH': f'{clone.parent / "bin"}:/usr/bin:/bin', 'PYTHONPATH': packages,
+            'PIP_NO_INDEX': '1', 'PIP_NO_BUILD_ISOLATION': '0', 'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+            'VIRTUAL_ENV': '', 'PYTHON': 'python3', 'MAKEFLAGS': '', 'MAKELEVEL': '', 'DXF_HOST': ''}
 
 
-def run(workplace: Path, place: Place, command: list[str], **variables: str) -> bytes:
-    """Run a program in the workplace, where it must succeed without a word on stderr; return what it printed."""
-    environ = {**os.environ, **variables, 'REQUESTS_CA_BUNDLE': str(place.ca),
-               'PATH': f'{workplace / "bin"}:{os.environ["PATH"]}'}
-    done = subprocess.run(command, cwd=workplace, env=environ, stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, b'')
-    return done.stdout
+def steps() -> list[Typed]:
+    """Return all that the README has one type, from top to bottom, up to the login at a registry."""
+    typed: list[Typed] = []
+    for language, text in console.all_blocks(README):
+        if language == 'console':
+            typed += console.parse_session(text)
+        elif language == 'python':
+            typed.append(Typed(f"python3 - <<'END'\n{text}END\n", PYTHON_EXAMPLE))
+        elif text != LOGIN:
+            typed += [Typed(f'{line}\n', ANYTHING) for line in text.splitlines()]
+    return typed
 
 
-def run_shell(workplace: Path, place: Place, script: str) -> bytes:
-    """Run lines of a shell script that name no host and no credentials."""
-    return run(workplace, place, ['bash', '-euo', 'pipefail', '-c', script], **place.environ())
+def test_all_of_the_readme_works_as_it_is_typed_from_top_to_bottom(clone: Path) -> None:
+    typed = steps()
+    assert [one.command.strip() for one in typed[:2]] == ['make quickstart', 'make test']
+    # The tests do not run themselves: make tells what it would run.
+    typed[1] = typed[1]._replace(command='make --dry-run test\n')
+    printed = console.retype([Typed('set -eo pipefail\n', ''), *typed], clone, newcomer(clone))[1:]
+    assert 'pytest' in printed[1].printed and 'quickstart' not in printed[1].printed
+    assert [(one, text.printed) for one, text in zip(typed, printed, strict=True)
+            if one.printed != ANYTHING and not console.is_as_said(one.printed, text.printed)] == []
 
 
-def run_python(workplace: Path, place: Place, code: str, host: str) -> bytes:
-    """Run an example with the host and the password put in place of its own."""
-    for written, meant in ((f"DXF('{host}', ", f"DXF('{place.host}', "),
-                           ("'fred', 'somepassword'", f'{USERNAME!r}, {PASSWORD!r}')):
-        assert code.count(written) == 1
-        code = code.replace(written, meant)
-    example = workplace / 'example.py'
-    example.write_text(code)
-    return run(workplace, place, [sys.executable, str(example)])
+def test_all_blocks_of_the_readme_are_typed() -> None:
+    languages = [language for language, _ in console.all_blocks(README)]
+    assert len(languages) == TEXT.count('code-block::') and '::\n' not in TEXT
+    assert set(languages) == {'shell', 'console', 'python'}
+    assert ('shell', LOGIN) in console.all_blocks(README)
 
 
-def block(after: str) -> str:
-    """Return the first literal block of the README after a text."""
-    _, found, rest = README.read_text().partition(after)
-    assert found
-    lines = rest.partition('::\n\n')[2].splitlines(keepends=True)
-    taken = []
-    for line in lines:
-        if line.strip() and not line.startswith('    '):
-            break
-        taken.append(line)
-    return textwrap.dedent(''.join(taken)).strip() + '\n'
+def test_the_login_of_the_readme_asks_for_name_and_password(token_registry: Place, clone: Path) -> None:
+    login = LOGIN.replace('registry.example.com', token_registry.host)
+    script = login + 'dxf push-blob fred/readme LICENCE'
+    environ = {**os.environ, 'HOME': str(clone.parent), 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
+               'PATH': f'{clone.parent / "installed"}:/usr/bin:/bin', 'DOCKER_CONFIG': str(clone.parent / 'docker'),
+               'DXF_PROGRESS': '0'}
+    master, slave = pty.openpty()
+    with subprocess.Popen(['setsid', '--ctty', 'bash', '-ec', script], stdin=slave, stdout=slave, stderr=slave,
+                          cwd=clone, env=environ) as process:
+        try:
+            read_until(master, 'User name: ')
+            os.write(master, f'{USERNAME}\n'.encode())
+            read_until(master, 'Password: ')
+            wait_for_no_echo(master)
+            os.write(master, f'{PASSWORD}\n'.encode())
+            assert 'stored in' in read_until(master, hash_file(str(ROOT / 'LICENCE')))
+        finally:
+            process.kill()
+            os.close(slave)
+            os.close(master)
 
 
-def test_the_shell_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
-    digest = dxf.hash_bytes(READINGS)
-    assert run_shell(workplace, token_registry, SEED_SHELL) == f'{digest}\n'.encode() + READINGS
-    assert token_registry.dxf('fred/datalogger').get_alias('may15-readings') == [digest]
+def read_until(master: int, text: str) -> str:
+    """Read what a terminal shows until a text has come; return all of it."""
+    shown = ''
+    while text not in shown:
+        assert select.select([master], [], [], 120)[0], shown
+        shown += os.read(master, 4096).decode(errors='replace')
+    return shown
 
 
-def test_the_other_shell_example_of_the_seed_is_the_same(token_registry: Place, workplace: Path) -> None:
-    manifest = token_registry.dxf('fred/datalogger').make_manifest
-    printed = run_shell(workplace, token_registry, SEED_SHELL_AGAIN)
-    assert printed == manifest(dxf.hash_bytes(READINGS)).encode() + READINGS
+def wait_for_no_echo(master: int) -> None:
+    """Wait until a terminal does not show what is typed."""
+    deadline = time.monotonic() + 120
+    while termios.tcgetattr(master)[3] & termios.ECHO:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
-def test_the_token_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
-    script = SEED_SHELL + ('DXF_TOKEN=$(dxf auth fred/datalogger pull)\nexport DXF_TOKEN\n'
-                           'unset DXF_USERNAME DXF_PASSWORD\n'
-                           'dxf pull-blob fred/datalogger @may15-readings | cmp - logger.dat')
-    assert run_shell(workplace, token_registry, script).startswith(b'sha256:')
+def test_the_files_that_the_readme_links_are_there() -> None:
+    targets = re.findall(r'<([^<>]+)>`_', TEXT) + re.findall(r'(?:image::|:target:) (\S+)', TEXT)
+    assert 'docs/benchmarks.svg' in targets and len(targets) > 15
+    assert [target for target in targets if '://' in target or not (ROOT / target).is_file()] == []
 
 
-def test_the_module_example_of_the_seed_works(token_registry: Place, workplace: Path) -> None:
-    code = 'import sys\n' + SEED_PYTHON + '    sys.stdout.buffer.write(chunk)\n'
-    assert run_python(workplace, token_registry, code, '') == READINGS
+def test_every_page_of_the_documentation_is_linked_from_the_readme() -> None:
+    generated = {'index', 'api', 'changes'}  # they show something only when Sphinx has built them
+    pages = {str(file.relative_to(ROOT)) for file in (ROOT / 'docs').rglob('*.rst')
+             if '_build' not in file.parts and file.stem not in generated}
+    assert pages - set(re.findall(r'<([^<>]+)>`_', TEXT)) == set()
 
 
-def test_the_readme_has_the_examples_of_the_seed() -> None:
-    text = re.sub(r'(?m)^ +', '', README.read_text())
-    for line in (SEED_SHELL + SEED_SHELL_AGAIN).strip().splitlines():
-        assert line in text
-    python = block('From Python\n')
-    for line in SEED_PYTHON.strip().splitlines():
-        assert line.strip() in python or line == "dxf = DXF('', 'fred/datalogger', auth)"
+def test_the_first_screen_of_the_readme_holds_the_two_commands_and_the_session() -> None:
+    screen = '\n'.join(TEXT.splitlines()[:40])
+    wanted = ('make quickstart', 'make test', 'pip install .', 'export DXF_HOST=oci:./blobs',
+              'echo hello | dxf push-blob demo/first - @hi', 'dxf pull-blob demo/first @hi')
+    assert [line for line in wanted if line not in screen] == []
 
 
-def test_the_module_example_of_the_readme_works_as_it_stands(token_registry: Place, workplace: Path) -> None:
-    assert run_python(workplace, token_registry, block('From Python\n'), 'registry.example.com') == b''
-    assert (workplace / 'copy.dat').read_bytes() == READINGS
-
-
-def test_the_example_of_several_blobs_works_after_it(token_registry: Place, workplace: Path) -> None:
-    for day in ('monday', 'tuesday'):
-        (workplace / f'{day}.dat').write_text(day)
-    code = block('From Python\n') + block('Several blobs move at once')
-    printed = run_python(workplace, token_registry, code, 'registry.example.com')
-    assert printed.decode().split()[1::3] == printed.decode().split()[2::3] == ['6', '7']
-    assert (workplace / 'week-20.dat').read_text() == 'mondaytuesday'
-
-
-def test_the_shell_examples_of_the_readme_work_as_they_stand(token_registry: Place, workplace: Path) -> None:
-    first = block('From the shell\n')
-    host = 'export DXF_HOST=registry.example.com\n'
-    assert first.startswith(host)
-    digest = dxf.hash_bytes(READINGS)
-    printed = run_shell(workplace, token_registry, first.removeprefix(host))
-    assert printed == f'{digest}\n'.encode() + READINGS
-    printed = run_shell(workplace, token_registry, block('which is the same as'))
-    assert printed.endswith(b'}' + READINGS)
-
-
-def test_the_other_shell_examples_of_the_readme_work(token_registry: Place, workplace: Path) -> None:
-    script = 'mkdir photos; echo sunset > photos/1\n' + block('before the command').replace('tar x', 'tar x -C copy')
-    run_shell(workplace, token_registry, 'mkdir copy\n' + script)
-    assert (workplace / 'copy' / 'photos' / '1').read_text() == 'sunset\n'
-    run_shell(workplace, token_registry, 'echo 1 > monday.dat; echo 2 > tuesday.dat\n' + block('Several files may get'))
-    assert (workplace / 'week-20.dat').read_text() == '1\n2\n'
-    token = block('can be given a token instead')
-    assert token == 'DXF_TOKEN=$(dxf auth fred/datalogger pull)\n'
-    run_shell(workplace, token_registry, token + 'test -n "$DXF_TOKEN"')
-
-
-def test_the_names_that_the_readme_gives_exist() -> None:
-    names = re.findall(r'``(?:dxf\.)?(?:DXF\.)?([a-z]+_[a-z_0-9]+)``', README.read_text())
-    assert names
-    assert [name for name in names if not hasattr(dxf.DXF, name)] == []
-    assert issubclass(dxf.exceptions.DXFHTTPError, dxf.exceptions.DXFError)
+@pytest.mark.parametrize('page', sorted(str(file.relative_to(ROOT)) for file in
+                                        [ROOT / 'README.rst', *(ROOT / 'docs').rglob('*.rst')]))
+def test_no_page_installs_the_package_that_another_project_has_on_the_index(page: str) -> None:
+    text = (ROOT / page).read_text('utf-8')
+    told = 'It is not on the package index yet: there, ``pip install python-dxf`` still gives version 12.'
+    assert 'pip install python-dxf' not in text.replace(told, '')
 
 
 def test_the_readme_is_ready_for_a_package_index() -> None:
     """No tab, no trailing space, no line beyond 120 columns; each title as long as its rule."""
-    lines = README.read_text().splitlines()
+    lines = TEXT.splitlines()
     assert [line for line in lines if '\t' in line or line != line.rstrip() or len(line) > 120] == []
     for above, line in zip(lines, lines[1:], strict=False):
         if re.fullmatch(r'=+|-+|~+', line) and above:
             assert len(above) == len(line), above
-
-
-def test_the_example_without_a_registry_works_and_so_do_copies_of_it(token_registry: Place, workplace: Path) -> None:
-    folder = block('Without a registry\n')
-    copies, onward = block('Copies\n'), block('copy from\nthere')
-    digest = dxf.hash_bytes(READINGS)
-    script = 'unset DXF_USERNAME DXF_PASSWORD\n' + folder + copies + onward
-    printed = run_shell(workplace, token_registry, script).decode().splitlines()
-    assert printed[:2] == [digest, 'may15-readings']
-    assert printed[3:5] == [f'skip {digest} {len(READINGS)}', 'total 0']
-    assert printed[2] == printed[5] and len(printed) == 6
-    archived = dxf.DXF(f'oci:{workplace / "archive"}', 'old/readings')
-    assert b''.join(archived.pull_blob(*archived.get_alias('may15-readings'))) == READINGS
-
-
-def test_the_examples_of_files_with_their_names_work(token_registry: Place, workplace: Path) -> None:
-    (workplace / 'charts').mkdir()
-    (workplace / 'charts' / 'may').write_text('15')
-    printed = run_shell(workplace, token_registry, block('Files with their names\n') + block('is attached to it'))
-    lines = printed.decode().splitlines()
-    assert lines[1:4] == ['logger.dat', 'charts', 'logger.dat']
-    assert lines[4].endswith(' application/vnd.example.report') and lines[5:] == ['report.txt']
-    assert (workplace / 'copy' / 'charts' / 'may').read_text() == '15'
-    assert (workplace / 'reports' / 'report.txt').read_text() == 'checked\n'
-    code = block('module of their own').replace("'copy')", "'again')")
-    (workplace / 'example.py').write_text(code)
-    assert run(workplace, token_registry, [sys.executable, 'example.py']) == b"['logger.dat', 'charts']\n"
-
-
-def test_the_first_try_works_with_python_alone(token_registry: Place, workplace: Path) -> None:
-    install, push = block('and try it, without a registry').splitlines()
-    assert install == 'pip install python-dxf'
-    assert run_shell(workplace, token_registry, push) == f'{dxf.hash_bytes(READINGS)}\n'.encode()

@@ -1,4 +1,4 @@
-"""Wrong usage is told before anything is on the wire; help and README say what there is."""
+"""Wrong usage is told before anything is on the wire; help and reference say what there is."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from dxf.version import VERSION
 
 from .traffic import Traffic
 
-README = Path(__file__).parent.parent / 'README.rst'
+REFERENCE = Path(__file__).parent.parent / 'docs' / 'reference.rst'
 REPO = 'fred/datalogger'
 DIGEST = 'sha256:' + 'a' * 64
 HEX = 'a' * 64
@@ -336,7 +336,7 @@ def test_the_version_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     assert shown(capfd, '--version') == f'dxf {VERSION}\n'
 
 
-# The README and the command line agree
+# The page of commands and variables, and the command line, agree
 
 
 def first_cells(text: str) -> list[str]:
@@ -351,44 +351,44 @@ def first_cells(text: str) -> list[str]:
     return cells
 
 
-def test_the_readme_has_a_row_for_each_command_with_its_operands() -> None:
-    rows = [cell for cell in first_cells(README.read_text()) if cell.startswith('dxf ')]
+def test_the_reference_has_a_row_for_each_command_with_its_operands() -> None:
+    rows = [cell for cell in first_cells(REFERENCE.read_text()) if cell.startswith('dxf ')]
     assert rows == [cell.rstrip() for cell in rows]
     assert sorted(rows) == sorted(f'dxf {command.name} {command.operands}'.strip() for command in usage.COMMANDS)
 
 
-def test_the_readme_names_no_other_command() -> None:
+def test_the_reference_names_no_other_command() -> None:
     names = {command.name for command in usage.COMMANDS}
-    named = re.findall(r'\bdxf ([a-z]+-[a-z]+(?:-[a-z]+)*)', README.read_text())
+    named = re.findall(r'\bdxf ([a-z]+-[a-z]+(?:-[a-z]+)*)', REFERENCE.read_text())
     assert set(named) <= names
 
 
-def test_the_readme_has_a_row_for_each_variable() -> None:
-    rows = [cell for cell in first_cells(README.read_text()) if re.fullmatch('[A-Z_]+', cell)]
+def test_the_reference_has_a_row_for_each_variable() -> None:
+    rows = [cell for cell in first_cells(REFERENCE.read_text()) if re.fullmatch('[A-Z_]+', cell)]
     assert sorted(rows) == sorted(settings.VARIABLES)
 
 
-def test_readme_help_and_settings_name_the_same_variables(capfd: pytest.CaptureFixture[str]) -> None:
+def test_reference_help_and_settings_name_the_same_variables(capfd: pytest.CaptureFixture[str]) -> None:
     def named(text: str) -> set[str]:
         return set(re.findall(r'\b(?:DXF_[A-Z_]+|REQUESTS_CA_BUNDLE|XDG_STATE_HOME|DOCKER_CONFIG|REGISTRY_AUTH_FILE|'
                               r'[A-Z]+_PROXY|SOURCE_DATE_EPOCH)\b', text))
 
-    assert named(README.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
+    assert named(REFERENCE.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
     for command in usage.COMMANDS:
         assert set(command.variables) <= set(settings.VARIABLES)
     assert set(usage.COMMON).union(*(command.variables for command in usage.COMMANDS)) == set(settings.VARIABLES)
 
 
-def test_readme_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:
+def test_reference_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)*)\b', shown(capfd, '--help'), re.MULTILINE)
-    rows = [cell.split()[1] for cell in first_cells(README.read_text()) if cell.startswith('dxf ')]
+    rows = [cell.split()[1] for cell in first_cells(REFERENCE.read_text()) if cell.startswith('dxf ')]
     assert set(rows) == {command.name for command in usage.COMMANDS} <= set(listed)
 
 
-def test_the_tables_of_the_readme_are_whole() -> None:
+def test_the_tables_of_the_reference_are_whole() -> None:
     """A simple table of RST: each text of a column begins under its rule, and rules come in twos or threes."""
     rules: list[str] = []
-    for line in README.read_text().splitlines():
+    for line in REFERENCE.read_text().splitlines():
         if re.fullmatch(r'=+( =+)+', line):
             rules.append(line)
         elif len(rules) % 2 and line.strip():
@@ -396,9 +396,3 @@ def test_the_tables_of_the_readme_are_whole() -> None:
             assert len(line) <= WIDEST, line
     assert len(rules) % 2 == 0
     assert rules[::2] == rules[1::2]
-
-
-def test_the_first_screen_of_the_readme_holds_the_two_commands() -> None:
-    screen = '\n'.join(README.read_text().splitlines()[:40])
-    assert f'dxf push-blob {REPO} logger.dat @may15-readings' in screen
-    assert f'dxf pull-blob {REPO} @may15-readings' in screen

@@ -1,12 +1,12 @@
 """Show dxf at work on a folder (make quickstart), or on a real registry (make quickstart-registry).
 
-Every dxf command is printed as it is run. The folder, or the registry with its data and its log, is gone at the end,
-whatever the end is.
+Every line behind a ``$`` is run by a shell as it is printed, and what it prints follows. The folder, or the registry
+with its data and its log, is deleted at the end, also after an error.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from http.client import HTTPConnection, HTTPException
 import os
 from pathlib import Path
@@ -18,12 +18,11 @@ import sys
 from tempfile import TemporaryDirectory
 import time
 
-ROOT = Path(__file__).resolve().parent.parent
 # The command beside the Python that runs this: the dxf of the same venv, not another one on PATH.
-DXF = Path(sys.executable).parent / 'dxf'
+PROGRAMS = Path(sys.executable).parent
 REAL = '--registry'
-START_SECONDS = 20
-COMMAND_SECONDS = 60
+START_SECONDS = 60
+COMMAND_SECONDS = 120
 
 CONFIG = """\
 version: 0.1
@@ -32,13 +31,23 @@ storage: {{filesystem: {{rootdirectory: '{folder}/data'}}, delete: {{enabled: tr
 http: {{addr: '127.0.0.1:{port}'}}
 """
 
+NEXT = """
+That was dxf. The folder with all of it is deleted now. To try dxf yourself, type:
+
+    . {activate}
+    export DXF_HOST=oci:./blobs
+    echo hello | dxf push-blob demo/first - @hi
+    dxf pull-blob demo/first @hi
+
+Then read docs/tutorial.rst, and see all commands with: dxf --help"""
+
 
 class Failed(Exception):
     """Something went wrong; the text is the one line that the reader sees."""
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a port of this machine on which no server listens."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return int(listener.getsockname()[1])
@@ -50,7 +59,7 @@ def without(*prefixes: str) -> dict[str, str]:
 
 
 def answers(port: int) -> bool:
-    """Say whether a registry answers on the port."""
+    """Return whether a registry answers on the port."""
     connection = HTTPConnection('127.0.0.1', port, timeout=2)
     try:
         connection.request('GET', '/v2/')
@@ -72,12 +81,12 @@ def wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 @contextmanager
-def registry(folder: str) -> Iterator[dict[str, str]]:
+def registry(folder: Path) -> Iterator[dict[str, str]]:
     """Run a registry on a free port over plain http, and yield the variables that lead to it.
 
     :param folder: for all that it writes
     """
-    port, config, log = free_port(), Path(folder, 'config.yml'), Path(folder, 'log')
+    port, config, log = free_port(), folder / 'config.yml', folder / 'log'
     config.write_text(CONFIG.format(folder=folder, port=port), encoding='utf-8')
     with log.open('wb') as sink:
         try:
@@ -95,65 +104,144 @@ def registry(folder: str) -> Iterator[dict[str, str]]:
 
 
 class Shell:
-    """Prints a dxf command as one would type it, runs it, and prints what it answers."""
+    """Prints a line as one would type it, runs it by ``sh``, and prints what comes out.
 
-    def __init__(self, settings: dict[str, str]) -> None:
+    :param folder: where the lines are run
+    :param settings: the variables that they need; printed first
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        if not (PROGRAMS / 'dxf').exists():
+            raise Failed(f'{PROGRAMS / "dxf"} is missing: run this by make quickstart')
         # A proxy of the reader's must not be asked for what is on this machine.
-        self._environment = without('DXF_') | settings | {'NO_PROXY': 'localhost', 'no_proxy': 'localhost'}
-        self._say('$ export ' + ' '.join(f'{name}={value}' for name, value in settings.items()))
+        self._environment = without('DXF_') | settings | {
+            'NO_PROXY': 'localhost', 'no_proxy': 'localhost',
+            'PATH': f'{PROGRAMS}{os.pathsep}{os.environ.get("PATH", os.defpath)}'}
+        self.folder = folder
+        self.type('export ' + ' '.join(f'{name}={value}' for name, value in settings.items()))
+
+    def say(self, comment: str) -> None:
+        """Print a comment, after an empty line."""
+        self._print('\n' + '\n'.join(f'# {line}' for line in comment.splitlines()))
+
+    def type(self, line: str, expected: str = '') -> None:
+        """Run a line, and fail unless it ends with status 0 and prints what is expected.
+
+        :param expected: a part of what it prints
+        """
+        self._print(f'$ {line}')
+        with self.start(line, subprocess.STDOUT) as running:
+            try:
+                output = running.communicate(timeout=COMMAND_SECONDS)[0].decode(errors='replace').rstrip('\n')
+            except BaseException as error:
+                kill(running)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise Failed(f'{line}: took more than {COMMAND_SECONDS} s') from error
+                raise
+        if output:
+            self._print(output)
+        if running.returncode:
+            raise Failed(f'{line}: ended with status {running.returncode}')
+        if expected not in output:
+            raise Failed(f'{line}: should have printed {expected}')
+
+    def start(self, line: str, stderr: int) -> subprocess.Popen[bytes]:
+        """Start a line, in a process group of its own."""
+        return subprocess.Popen(['sh', '-c', line], env=self._environment, cwd=self.folder, start_new_session=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+
+    def type_and_kill(self, line: str, part: str) -> None:
+        """Run a download, and kill it when its first blob has arrived.
+
+        It reports its progress to a pipe that is full. So it stops after the first blob, however fast it is.
+
+        :param part: pattern of the file that holds what has arrived
+        """
+        self._print(f'$ {line}')
+        reader, writer = os.pipe()
+        try:
+            fill(writer)
+            with self.start(f'exec {line} --progress=json', writer) as running:
+                try:
+                    self._wait_for_part(running, line, part)
+                finally:
+                    kill(running)
+        finally:
+            os.close(reader)
+            os.close(writer)
+        self._print('Killed')
+
+    def _wait_for_part(self, running: subprocess.Popen[bytes], line: str, part: str) -> None:
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while not any(file.stat().st_size for file in self.folder.glob(part)):
+            if running.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f'{line}: left no {part}')
+            time.sleep(0.01)
 
     @staticmethod
-    def _say(line: str) -> None:
-        print(line, flush=True)
-
-    def _run(self, arguments: tuple[str, ...]) -> bytes:
-        try:
-            done = subprocess.run(
-                [DXF, *arguments], env=self._environment, cwd=ROOT, stdin=subprocess.DEVNULL,
-                capture_output=True, timeout=COMMAND_SECONDS, check=False)
-        except FileNotFoundError as missing:
-            raise Failed(f'{DXF} is missing: run this by make quickstart') from missing
-        except subprocess.TimeoutExpired as slow:
-            raise Failed(f'dxf {arguments[0]} took more than {COMMAND_SECONDS} s') from slow
-        if done.returncode != 0:
-            reason = done.stderr.decode(errors='replace').strip().splitlines()[-1:]
-            raise Failed(f'dxf {arguments[0]} ended with status {done.returncode}: {"".join(reason)}')
-        return done.stdout
-
-    def dxf(self, *arguments: str) -> str:
-        """Run a command that prints text; return that without the last newline."""
-        self._say('$ dxf ' + shlex.join(arguments))
-        text = self._run(arguments).decode().rstrip('\n')
-        self._say(text)
-        return text
-
-    def compare(self, file: str, *arguments: str) -> None:
-        """Run a command that writes a blob, and compare that with the file, as cmp would."""
-        self._say(f'$ dxf {shlex.join(arguments)} | cmp - {file}')
-        if self._run(arguments) != (ROOT / file).read_bytes():
-            raise Failed(f'dxf {arguments[0]} gave other bytes than those of {file}')
+    def _print(text: str) -> None:
+        print(text, flush=True)
 
 
-def show(shell: Shell, folder: str) -> None:
-    """Push, pull, list and copy; fail where what comes back is not what was sent.
+def kill(running: subprocess.Popen[bytes]) -> None:
+    """Kill all processes of a line."""
+    with suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
 
-    :param folder: where the copy goes
-    """
-    digest = shell.dxf('push-blob', 'demo/readme', 'README.rst', '@latest')
-    shell.compare('README.rst', 'pull-blob', 'demo/readme', digest)
-    shell.compare('README.rst', 'pull-blob', 'demo/readme', '@latest')
-    size = (ROOT / 'README.rst').stat().st_size
-    for expected, arguments in [
-            (digest, ['get-alias', 'demo/readme', 'latest']),
-            (str(size), ['blob-size', 'demo/readme', '@latest']),
-            ('latest', ['list-aliases', 'demo/readme']),
-            ('demo/readme', ['list-repos'])]:
-        answer = shell.dxf(*arguments)
-        if answer != expected:
-            raise Failed(f'dxf {arguments[0]} should have printed {expected}')
-    copied = shell.dxf('copy', 'demo/readme', 'latest', '--to', f'oci:{folder}/copies')
-    if not list(Path(folder, 'copies').rglob(copied.partition(':')[2])):
-        raise Failed('dxf copy left no manifest')
+
+def fill(writer: int) -> None:
+    """Write to a pipe until it is full."""
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b'\n' * 4096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(writer, True)
+
+
+def show(shell: Shell) -> None:
+    """Show the main job, and what README says that is shown; fail where what comes back is not what was stored."""
+    shell.say('Store a file under a name, @monday. The hash of its content is printed.')
+    shell.type('echo 21.5 > monday.dat')
+    shell.type('dxf push-blob demo/readings monday.dat @monday', 'sha256:')
+    shell.say('Get it back.')
+    shell.type('dxf pull-blob demo/readings @monday', '21.5')
+
+    shell.say('Pipes: "-" is standard input.')
+    shell.type('echo hello | dxf push-blob demo/first - @hi', 'sha256:')
+    shell.type('dxf pull-blob demo/first @hi | tr a-z A-Z', 'HELLO')
+    shell.say('Or store what a command prints. If the command fails, nothing is stored.')
+    shell.type('dxf push-blob demo/backup @nightly -- tar c monday.dat', 'sha256:')
+    shell.type('dxf pull-blob demo/backup @nightly | tar t', 'monday.dat')
+
+    shell.say('Several files under one name. Monday is stored already, and is not sent again.')
+    shell.type('echo 20.9 > tuesday.dat')
+    shell.type('dxf push-blob demo/readings monday.dat tuesday.dat @week', 'sha256:')
+    show_resume(shell)
+
+    shell.say('Copy it to another place: here a folder, as on a USB disk. Another registry works the same.')
+    shell.type('dxf copy demo/readings week --to oci:./usb', 'sha256:')
+    shell.type('DXF_HOST=oci:./usb dxf pull-blob demo/readings @week | cmp - week.dat')
+    shell.say('What is stored?')
+    shell.type('dxf list-repos', 'demo/readings')
+    shell.type('dxf list-aliases demo/readings', 'week')
+
+
+def show_resume(shell: Shell) -> None:
+    """Show a download to a file that is killed, and continues."""
+    download = 'dxf pull-blob demo/readings @week -o week.dat'
+    part = '.week.dat.*.part'
+    shell.say('Get both into a file, with -o. We kill the command in the middle, as a power cut would.\n'
+              'There is no week.dat then, but a hidden file with what has arrived.')
+    shell.type_and_kill(download, part)
+    shell.type('ls -A', '.week.dat.')
+    shell.say('Type the same command again: it continues. week.dat appears when it is complete and correct.')
+    shell.type(download)
+    if list(shell.folder.glob(part)):
+        raise Failed(f'{download}: left its {part}')
+    shell.type('cat monday.dat tuesday.dat | cmp - week.dat')
+    shell.type('cat week.dat', '21.5\n20.9')
 
 
 def end(signum: int, _frame: object) -> None:
@@ -166,10 +254,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     try:
-        with TemporaryDirectory(prefix='dxf-quickstart-') as folder, \
-                registry(folder) if REAL in sys.argv else nullcontext({'DXF_HOST': f'oci:{folder}/blobs'}) as settings:
-            show(Shell(settings), folder)
-        print(f'README.rst came back the same, by hash and by alias. {folder} is gone again.')
+        with TemporaryDirectory(prefix='dxf-quickstart-') as temporary:
+            folder, work = Path(temporary), Path(temporary, 'work')
+            work.mkdir()
+            with registry(folder) if REAL in sys.argv else nullcontext({'DXF_HOST': 'oci:./blobs'}) as settings:
+                print('# dxf keeps your data in a Docker registry.' if REAL in sys.argv else
+                      '# dxf keeps your data in a Docker registry. Here a folder takes its place.', flush=True)
+                show(Shell(work, settings))
+        print(NEXT.format(activate=shlex.quote(os.path.relpath(PROGRAMS / 'activate'))), flush=True)
     except KeyboardInterrupt:
         return 130
     except (Failed, OSError) as reason:
