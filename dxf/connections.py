@@ -19,7 +19,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPResponse
+from http.client import BadStatusLine, HTTPResponse
 from queue import LifoQueue
 from ssl import SSLEOFError
 from typing import Any, NoReturn
@@ -60,6 +60,9 @@ FRAMING_CREDIT = 8
 
 MOST_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
+
+TLS_ALERT = '\x15\x03'
+"""How a server that expects TLS begins its answer to anything else: https://www.rfc-editor.org/rfc/rfc8446#section-5.1."""
 
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
@@ -191,7 +194,12 @@ class _Answer(HTTPResponse):
         """
         read_status = getattr(super(), '_read_status')
         for _ in range(MOST_INTERIM + 1):
-            line: tuple[str, int, str] = read_status()
+            try:
+                line: tuple[str, int, str] = read_status()
+            except BadStatusLine as error:
+                if str(error).startswith(TLS_ALERT):
+                    raise DXFProtocolError('the server speaks TLS: unset DXF_INSECURE') from None
+                raise
             if line[1] >= HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
                 return line
             while self.fp.readline(LINE) not in (b'\r\n', b'\n', b''):
@@ -336,9 +344,11 @@ class Adapter(HTTPAdapter):
 
         :raises DXFInvalidNameError: the proxy's address is none; requests' own error would show its password
         """
-        proxy = select_proxy(str(request.url), proxies)
+        url = str(request.url)
+        proxy = select_proxy(url, proxies)
         if proxy:
-            check_proxy(proxy)
+            # urllib3 takes the name in name:3128 for a scheme.
+            proxies = {url.partition(':')[0]: check_proxy(proxy)}
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
 

@@ -104,6 +104,9 @@ class DXFHTTPError(DXFError, HTTPError):
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401."""
 
+    host: str | None = None
+    """The registry's, where a request of it ended so."""
+
     def __init__(self, text: str = 'unauthorized') -> None:
         super().__init__(text)
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, Timeout
 
 from dxf.bodies import IsStored
-from dxf.exceptions import DXFProtocolError, DXFSourceError
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
+from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.manners import manners_of
 from dxf.names import digest_of
@@ -21,6 +22,9 @@ from dxf.session import Attempts
 from dxf.upload_session import UploadSession
 from dxf.source import OnPiece, Source, spooled
 from dxf.upload import Upload, as_expected, is_raced, is_refusal, may_help
+
+AGAIN = 'run the pipeline again'
+"""What to do where the upload of a pipe failed by the network."""
 
 MOST_IN_MEMORY = 4
 """How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
@@ -128,8 +132,8 @@ class StreamUpload:
                     raise
                 stored = self._session.stored(start, end)
                 if stored is None:
-                    raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
-                                         'time; push it from a file') from error
+                    raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
+                                         f'read a second time: {AGAIN}, or push from a file') from error
                 if not attempts.again(error.response):
                     raise
                 start = stored
@@ -141,6 +145,8 @@ class StreamUpload:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
             if not (may_help(error) or is_raced(error)) or not self._is_stored(digest, size):
+                if may_help(error):
+                    add_hint(error, AGAIN)
                 raise
             return
         if not confirmed and not self._is_stored(digest, size):
@@ -155,6 +161,12 @@ class StreamUpload:
             upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
             upload.send(digest)
         return digest, size
+
+
+def _cause(error: RequestException) -> str:
+    """Return why an upload broke off; the text of an error of requests is for programs."""
+    return str(error) if isinstance(error, DXFError) else \
+        'no answer in time' if isinstance(error, Timeout) else 'the connection broke'
 
 
 def _cut(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:

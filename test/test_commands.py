@@ -347,11 +347,11 @@ def test_a_signed_manifest_is_read_from_standard_input(schema1_shell: Shell, rep
     assert schema1_shell('pull-blob', repo) == b'12345678'
 
 
-@pytest.mark.parametrize('text', ['', '{}', 'no JSON', '[1]', '{"schemaVersion": 2, "manifests": 7}'])
+@pytest.mark.parametrize('text', ['{}', 'no JSON', '[1]', '{"schemaVersion": 2, "manifests": 7}'])
 def test_something_else_on_standard_input_is_an_error_of_ours(open_shell: Shell, repo: str, text: str,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, 'stdin', Reader(text))
-    with pytest.raises(DXFError, match=None if text else 'it is empty; no hash or alias was given'):
+    with pytest.raises(DXFError):
         open_shell.run('get-alias', repo)
 
 
