@@ -174,8 +174,10 @@ def _about_tls(response: Response, body: bytes) -> str:
     if response.status_code != HTTPStatus.BAD_REQUEST:
         return ''
     host = public_host(response.url)
-    if response.url.startswith('http:') and any(text in body for text in WANT_TLS):
-        return f'{host} speaks TLS: unset DXF_INSECURE'
+    if response.url.startswith('http:'):
+        is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose answer has no page
+        return f'{host} speaks TLS: unset DXF_INSECURE' if any(text in body for text in WANT_TLS) else \
+            f'if {host} speaks TLS, unset DXF_INSECURE' if is_head else ''
     none, other = (text in body for text in NGINX_WANTS)
     if not (none or other):
         return ''

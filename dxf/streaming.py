@@ -59,6 +59,14 @@ class StreamUpload:
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: it would have to be read again
         """
+        try:
+            return self._send(expected)
+        except RequestException as error:
+            if may_help(error):
+                add_hint(error, AGAIN)
+            raise
+
+    def _send(self, expected: str | None) -> tuple[str, int]:
         parts = _cut(self._source.read(), self._limits.small_part)
         first, is_last = next(parts)
         if is_last:
@@ -145,8 +153,6 @@ class StreamUpload:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
             if not (may_help(error) or is_raced(error)) or not self._is_stored(digest, size):
-                if may_help(error):
-                    add_hint(error, AGAIN)
                 raise
             return
         if not confirmed and not self._is_stored(digest, size):
