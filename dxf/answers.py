@@ -170,7 +170,7 @@ def _message(body: bytes) -> str:
 
 
 def _about_tls(response: Response, body: bytes) -> str:
-    """Return what the page means by which a server asks for TLS, or nginx for a client certificate once it is spoken."""
+    """Return what the page means by which a server asks for TLS, or nginx for a client certificate after that."""
     if response.status_code != HTTPStatus.BAD_REQUEST:
         return ''
     host = public_host(response.url)

@@ -62,7 +62,7 @@ MOST_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
 
 TLS_ALERT = '\x15\x03'
-"""How a server that expects TLS begins its answer to anything else: https://www.rfc-editor.org/rfc/rfc8446#section-5.1."""
+"""How an answer begins that is an alert of TLS: https://www.rfc-editor.org/rfc/rfc8446#section-5.1."""
 
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
@@ -230,17 +231,20 @@ def _run(command: Command, job: Job) -> int:
     except Exception as error:
         if job.is_about_target(error):
             mark_as_target(error)
-        status = status_of(error)
-        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status == FAILED:
+        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status_of(error) == FAILED:
             raise
-        line = line_of(error)
-        if status == errno.EACCES:
-            line += printable(f'; {job.credential_for(error)}')
-        elif isinstance(error, HTTPError) and error.response is not None:
-            line = not_found.explained(job, error.response, line)
-        console.complain(line)
-        return status
+        console.complain(_refusal(job, error))
+        return status_of(error)
     return 0
+
+
+def _refusal(job: Job, error: DXFUnauthorizedError | HTTPError) -> str:
+    """Return the line for what the registry does not allow or does not have."""
+    line = line_of(error)
+    if status_of(error) == errno.EACCES:
+        return line + printable(f'; {job.credential_for(error)}')
+    response: Response | None = getattr(error, 'response', None)
+    return line if response is None else not_found.explained(job, response, line)
 
 
 def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:

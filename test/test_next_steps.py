@@ -129,8 +129,8 @@ def test_a_setting_that_is_0_or_empty_is_off(value: str, tmp_path: Path) -> None
     place = Place(Folder(tmp_path / 'blobs'))
     repository = place.dxf(REPO)
     digest = repository.push_blob(data=b'hello')
-    names = ('DXF_INSECURE', 'DXF_SKIPTLSVERIFY', 'DXF_BLOB_INFO', 'DXF_DEBUG', 'DXF_TO_INSECURE')
-    runner = Runner({**place.environ(), **dict.fromkeys(names, value)})
+    flags = ('DXF_INSECURE', 'DXF_SKIPTLSVERIFY', 'DXF_BLOB_INFO', 'DXF_DEBUG', 'DXF_TO_INSECURE')
+    runner = Runner({**place.environ(), **dict.fromkeys(flags, value)})
     assert runner.run('pull-blob', REPO, digest).insist(0).out == b'hello'
 
 
@@ -231,7 +231,7 @@ def port_that_refuses() -> Iterator[int]:
 
 
 @contextmanager
-def names(monkeypatch: pytest.MonkeyPatch, resolve: Callable[[str, Any], Any]) -> Iterator[None]:
+def resolving(monkeypatch: pytest.MonkeyPatch, resolve: Callable[[str, Any], Any]) -> Iterator[None]:
     """Have names be looked up as a test wants: ``resolve`` returns the port in place of that which is asked for."""
     look_up = socket.getaddrinfo
 
@@ -247,17 +247,17 @@ def unknown(_host: str, _port: Any) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
 
 
-def unreached(client: DXFBase) -> NoConnection:
+def unreached(registry: DXFBase) -> NoConnection:
     """Return the error where a registry cannot be reached."""
     with pytest.raises(NoConnection) as caught:
-        client.api_version_check()
+        registry.api_version_check()
     return caught.value
 
 
 @pytest.mark.parametrize(('insecure', 'port'), [(False, 443), (True, 80)])
 def test_a_port_that_was_forgotten_is_told_with_the_one_that_was_tried(insecure: bool, port: int,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    with port_that_refuses() as closed, names(monkeypatch, lambda host, asked: {port: closed}[asked]):
+    with port_that_refuses() as closed, resolving(monkeypatch, lambda host, asked: {port: closed}[asked]):
         failed = unreached(DXFBase('localhost', insecure=insecure, limits=FAST))
     assert line_of(failed) == f'cannot connect to localhost:{port}: connection refused; no port was given: is one ' \
         'missing, as in localhost:5000?'
@@ -277,7 +277,7 @@ def test_a_port_that_was_given_is_not_called_missing() -> None:
 ])
 def test_a_name_without_dots_and_port_that_is_not_found_may_be_a_folder(host: str, said: str, status: int,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    with names(monkeypatch, unknown):
+    with resolving(monkeypatch, unknown):
         failed = unreached(DXFBase(host, limits=FAST))
     assert line_of(failed) == f'cannot find {host}: Name or service not known{said}'
     assert status_of(failed) == status
@@ -296,7 +296,7 @@ def test_a_token_server_that_is_not_found_is_told_with_its_variable(
 
         def resolve(name: str, port: Any) -> Any:
             return port if name == 'localhost' else unknown(name, port)
-        with names(monkeypatch, resolve), pytest.raises(NoConnection) as caught:
+        with resolving(monkeypatch, resolve), pytest.raises(NoConnection) as caught:
             DXFBase(server.host, auth_host=auth_host, tlsverify=certificates.ca, limits=FAST).authenticate('u', 'p')
     assert line_of(caught.value) == f'cannot find {host}: Name or service not known; {said}'
 
@@ -326,7 +326,8 @@ def test_http_on_a_port_for_tls_is_told_where_the_first_answer_has_no_body(basic
     file = tmp_path / 'hello'
     file.write_bytes(b'hello')
     assert answered({'DXF_HOST': basic_registry.host, **INSECURE}, 1, 'push-blob', REPO, str(file)) == \
-        f'400 Bad Request: if {basic_registry.host} speaks TLS, unset DXF_INSECURE ({REPO}/blobs/{hash_bytes(b"hello")})'
+        f'400 Bad Request: if {basic_registry.host} speaks TLS, unset DXF_INSECURE ' \
+        f'({REPO}/blobs/{hash_bytes(b"hello")})'
 
 
 def test_http_on_a_port_for_tls_of_nginx_is_told_with_what_to_unset(tmp_path: Path, certificates: Certificates
@@ -356,7 +357,8 @@ def test_a_target_of_copy_that_speaks_http_is_told_with_its_own_variable(shelf: 
     place, repo = shelf
     with ScriptedRegistry() as target:
         line = answered(place.environ(), 1, 'copy', repo, 'a', '--to', target.host)
-        assert line == f'{target.host} does not speak TLS; set DXF_TO_INSECURE=1 only if it is meant to be used without'
+        assert line == f'{target.host} does not speak TLS; set DXF_TO_INSECURE=1 only if it is meant to be used ' \
+            'without'
         Runner({**place.environ(), 'DXF_TO_INSECURE': '1'}).run('copy', repo, 'a', '--to', target.host).insist(0)
 
 
@@ -430,11 +432,12 @@ def pushed(variables: dict[str, str], repo: str, content: bytes) -> str:
 # Python
 
 
-def client() -> DXF:
+def client() -> Any:
     """Return a client of a registry that nobody runs."""
     return DXF(NOBODY, REPO, insecure=True, limits=FAST)
 
 
+PAIR: Any = [('fred', 'SECRET')]
 AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
 CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -462,8 +465,8 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
         'not a tuple: write make_unsigned_manifest(alias, *[...])'),
     'a list of aliases to delete': (lambda _: client().del_aliases(['a']),
                                     'del_aliases takes texts one by one, and not a list: write del_aliases(*[...])'),
-    'user and password': (lambda _: DXF(NOBODY, REPO, ('fred', 'SECRET')), AUTH),
-    'user and password of a registry': (lambda _: DXFBase(NOBODY, ('fred', 'SECRET')), AUTH),
+    'user and password': (lambda _: DXF(NOBODY, REPO, *PAIR), AUTH),
+    'user and password of a registry': (lambda _: DXFBase(NOBODY, *PAIR), AUTH),
 }
 
 
