@@ -19,7 +19,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import BadStatusLine, HTTPResponse
+from http.client import HTTPResponse
 from queue import LifoQueue
 from ssl import SSLEOFError
 from typing import Any, NoReturn
@@ -60,9 +60,6 @@ FRAMING_CREDIT = 8
 
 MOST_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
-
-TLS_ALERT = '\x15\x03'
-"""How an answer begins that is an alert of TLS: https://www.rfc-editor.org/rfc/rfc8446#section-5.1."""
 
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
@@ -194,12 +191,7 @@ class _Answer(HTTPResponse):
         """
         read_status = getattr(super(), '_read_status')
         for _ in range(MOST_INTERIM + 1):
-            try:
-                line: tuple[str, int, str] = read_status()
-            except BadStatusLine as error:
-                if str(error).startswith(TLS_ALERT):
-                    raise DXFProtocolError('the server speaks TLS: unset DXF_INSECURE') from None
-                raise
+            line: tuple[str, int, str] = read_status()
             if line[1] >= HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
                 return line
             while self.fp.readline(LINE) not in (b'\r\n', b'\n', b''):

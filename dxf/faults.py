@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 from http import HTTPStatus
-from http.client import RemoteDisconnected
+from http.client import BadStatusLine
 
 from requests.exceptions import ConnectTimeout, HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
@@ -129,11 +129,11 @@ def _missing_port(url: str) -> str:
 
 
 def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
-    """Return whether a server hung up on a first request by http: one that expects TLS may do that."""
+    """Return whether a server did not answer a request by http in HTTP: one that expects TLS hangs up, or alerts."""
     request = error.request
     is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
-    hung_up = any(isinstance(cause, (RemoteDisconnected, ConnectionResetError)) for cause in found)
-    return is_first and hung_up and _url_of(error).startswith('http:')
+    is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
+    return is_first and is_unanswered and _url_of(error).startswith('http:')
 
 
 def _known(cause: BaseException, host: str, url: str) -> str | None:
@@ -151,7 +151,8 @@ def _known(cause: BaseException, host: str, url: str) -> str | None:
         return f'cannot connect to {_with_port(url) if hint else host}: connection refused' + (
             hint or '; is a registry running there?')
     if isinstance(cause, OSError) and cause.errno in UNREACHABLE:
-        return f'cannot connect to {host}: {str(cause.strerror).lower()}{_missing_port(url)}'
+        hint = _missing_port(url)
+        return f'cannot connect to {_with_port(url) if hint else host}: {str(cause.strerror).lower()}{hint}'
     return None
 
 

@@ -161,8 +161,19 @@ def check_repository(repository: str) -> str:
     """
     if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
         raise DXFInvalidNameError(f'invalid repository {_shown(repository)}: '
-                                  'want lower-case letters and digits, with . _ - or / between them')
+                                  'want lower-case letters and digits, with . _ - or / between them'
+                                  + _superfluous_in(repository))
     return repository
+
+
+def _superfluous_in(repository: str) -> str:
+    """Return what to tell of a repository that is written as for docker: with the registry, the alias or both."""
+    first, _, rest = repository.partition('/')
+    has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
+    name, _, alias = (rest if has_registry else repository).rpartition(':')
+    has_alias = _REPOSITORY.fullmatch(name) is not None and _TAG.fullmatch(alias) is not None
+    return ('; the registry is given by DXF_HOST' if has_registry else '') + (
+        f'; the alias {alias} is given after the repository' if has_alias else '')
 
 
 def repository_at(host: str, repository: str) -> str:

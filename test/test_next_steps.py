@@ -1,5 +1,6 @@
 """Messages that name the next step: what is typed by mistake, and the whole line that answers it."""
 
+import errno
 import io
 import os
 import pty
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from requests.exceptions import ConnectionError as NoConnection
+from requests import Request
+from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException
 
 from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.faults import line_of, status_of
@@ -29,6 +31,7 @@ NOBODY = 'localhost:1'
 FAST = Limits(retries=0)
 EXAMPLES = 'examples: registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 WANT_ALIAS = 'want up to 128 letters, digits, _, . and -, the first no . or -'
+WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between them'
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
 
@@ -84,6 +87,13 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a folder as a URL of three slashes': (
         'list-repos', {'DXF_HOST': 'oci:///srv/blobs'},
         f"DXF_HOST: invalid folder 'oci:///srv/blobs': write oci:/srv/blobs; {EXAMPLES}"),
+    'a repository with an alias': (f'pull-blob {REPO}:nightly', {}, f"invalid repository '{REPO}:nightly': "
+                                   f'{WANT_REPOSITORY}; the alias nightly is given after the repository'),
+    'a repository with a registry': (f'list-aliases localhost:5000/{REPO}', {}, "invalid repository "
+                                     f"'localhost:5000/{REPO}': {WANT_REPOSITORY}; the registry is given by DXF_HOST"),
+    'a repository with both': (f'get-alias localhost:5000/{REPO}:a', {}, "invalid repository "
+                               f"'localhost:5000/{REPO}:a': {WANT_REPOSITORY}; the registry is given by DXF_HOST; "
+                               'the alias a is given after the repository'),
     'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
                              f"invalid alias 'feature/login': {WANT_ALIAS}"),
     'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},
@@ -264,6 +274,19 @@ def test_a_port_that_was_forgotten_is_told_with_the_one_that_was_tried(insecure:
     assert status_of(failed) == 1
 
 
+@pytest.mark.parametrize(('host', 'port'), [('registry.example.com', '443'), ('registry.example.com:8443', '8443')])
+@pytest.mark.parametrize(('failure', 'said', 'rest'), [
+    (ConnectTimeout(), 'no answer from {}:{} in time{}', '; DXF_TIMEOUT sets the seconds to wait'),
+    (NoConnection(OSError(errno.EHOSTUNREACH, 'No route to host')), 'cannot connect to {}:{}: no route to host{}', ''),
+], ids=['in time', 'no route'])
+def test_a_port_that_was_forgotten_is_told_where_nobody_answers(host: str, port: str, failure: RequestException,
+                                                                said: str, rest: str) -> None:
+    failure.request = Request('GET', f'https://{host}/v2/_catalog').prepare()
+    name = host.partition(':')[0]
+    hint = '' if name != host else f'; no port was given: is one missing, as in {name}:5000?'
+    assert line_of(failure) == said.format(name, port, hint) + rest
+
+
 def test_a_port_that_was_given_is_not_called_missing() -> None:
     with port_that_refuses() as port:
         assert answered({'DXF_HOST': f'localhost:{port}'}, 1, 'list-repos') == \
@@ -341,7 +364,7 @@ def test_http_on_a_port_for_tls_that_answers_with_an_alert_is_told_with_what_to_
     with ScriptedRegistry() as server:
         server.hook = lambda request: Answer(before=[b'\x15\x03\x01\x00\x02\x02\x0a'], head=False)
         assert answered({'DXF_HOST': server.host, **INSECURE}, 1, 'list-repos') == \
-            'the server speaks TLS: unset DXF_INSECURE'
+            f'the connection to {server.host} broke; if it speaks TLS, unset DXF_INSECURE'
 
 
 def test_http_on_a_port_for_tls_that_hangs_up_is_told_with_what_to_unset(certificates: Certificates) -> None:
