@@ -406,12 +406,13 @@ def test_of_two_registries_the_one_that_refused_is_named(refuses: str, refusal: 
                                                          ) -> None:
     with ScriptedRegistry(certificates) as source, ScriptedRegistry(certificates) as target:
         sides = {'source': source, 'target': target}
-        ca = {'REQUESTS_CA_BUNDLE': certificates.ca}
         with DXF(source.host, REPO, tlsverify=certificates.ca) as repository:
             repository.set_alias('a', repository.push_blob(data=b'hello'))
-        sides[refuses].hook = lambda request: None if request.method == 'HEAD' else refusal  # 403 DENIED needs a body
-        line = answered({'DXF_HOST': source.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw',
-                         'DXF_TO_USERNAME': 'ann', 'DXF_TO_PASSWORD': 'pw', **ca}, 13, 'copy', REPO, 'a', '--to', target.host)
+        # Only a body tells that a 403 means DENIED, and an answer to HEAD has none.
+        sides[refuses].hook = lambda request: None if request.method == 'HEAD' else refusal
+        variables = {'DXF_HOST': source.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw',
+                     'DXF_TO_USERNAME': 'ann', 'DXF_TO_PASSWORD': 'pw', 'REQUESTS_CA_BUNDLE': certificates.ca}
+        line = answered(variables, 13, 'copy', REPO, 'a', '--to', target.host)
     used = {'source': 'DXF_PASSWORD of user fred', 'target': 'DXF_TO_PASSWORD of user ann'}[refuses]
     assert line.endswith(f'; for {sides[refuses].host}, the credential used is {used}')
     assert sides['target' if refuses == 'source' else 'source'].host not in line
