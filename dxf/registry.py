@@ -27,6 +27,7 @@ from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.proxies import Proxies
+from dxf.redaction import public_host
 from dxf.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient, rewind,
                          send)
 
@@ -263,14 +264,23 @@ class DXFBase:
         try:
             return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
         except RequestException as error:
-            if origin_of(url) != origin_of(self._base_url):
-                add_hint(error, 'DXF_AUTH_HOST names this token server' if self._auth_host is not None else
-                         'the registry names it as its token server, DXF_AUTH_HOST names another')
+            self._name_token_server(error, url)
             raise
+
+    def _name_token_server(self, error: RequestException, url: str) -> None:
+        """Have the message of an error tell that the server is not the registry, and which variable is for it."""
+        if origin_of(url) != origin_of(self._base_url):
+            host = public_host(url)
+            add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
+                     f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
 
     def _take_token(self, response: Response, again: Callable[[], str]) -> str:
         """Use the token in an answer from now on, and get another by ``again`` before it expires."""
-        raise_for_status(response, self._limits)
+        try:
+            raise_for_status(response, self._limits)
+        except DXFHTTPError as error:
+            self._name_token_server(error, response.url)
+            raise
         expect(response, HTTPStatus.OK)
         token, seconds = read_token(read_body(response, self._limits.token, self._limits))
         self.token = token

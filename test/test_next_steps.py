@@ -307,8 +307,10 @@ def test_a_name_without_dots_and_port_that_is_not_found_may_be_a_folder(host: st
 
 
 @pytest.mark.parametrize(('auth_host', 'host', 'said'), [
-    (None, 'auth.nowhere.example', 'the registry names it as its token server, DXF_AUTH_HOST names another'),
-    ('tokens.nowhere.example', 'tokens.nowhere.example', 'DXF_AUTH_HOST names this token server'),
+    (None, 'auth.nowhere.example',
+     'the registry names auth.nowhere.example as its token server, DXF_AUTH_HOST names another'),
+    ('tokens.nowhere.example', 'tokens.nowhere.example',
+     'DXF_AUTH_HOST names tokens.nowhere.example as the token server'),
 ])
 def test_a_token_server_that_is_not_found_is_told_with_its_variable(
         auth_host: str | None, host: str, said: str, certificates: Certificates,
@@ -322,6 +324,17 @@ def test_a_token_server_that_is_not_found_is_told_with_its_variable(
         with resolving(monkeypatch, resolve), pytest.raises(NoConnection) as caught:
             DXFBase(server.host, auth_host=auth_host, tlsverify=certificates.ca, limits=FAST).authenticate('u', 'p')
     assert line_of(caught.value) == f'cannot find {host}: Name or service not known; {said}'
+
+
+def test_a_token_server_that_has_no_tokens_is_told_with_its_variable(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, ScriptedRegistry(certificates) as elsewhere:
+        challenge = {'WWW-Authenticate': f'Bearer realm="{elsewhere.url}/nothing",service="x"'}
+        server.hook = lambda request: error(401, 'UNAUTHORIZED', headers=challenge)
+        elsewhere.hook = lambda request: Answer(404)
+        variables = {'DXF_HOST': server.host, 'DXF_USERNAME': 'u', 'DXF_PASSWORD': 'p',
+                     'REQUESTS_CA_BUNDLE': certificates.ca}
+        assert answered(variables, 2, 'list-aliases', REPO) == \
+            f'404 Not Found; the registry names {elsewhere.host} as its token server, DXF_AUTH_HOST names another'
 
 
 @pytest.mark.parametrize('value', ['localhost:{}', 'http://localhost:{}', 'fred:pw@localhost:{}'])
