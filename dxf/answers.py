@@ -27,6 +27,10 @@ MESSAGE_LENGTH = 200
 RATE_LIMIT = 'rate limit'
 """What GitHub's text says, in lower case, whatever kind of limit was reached."""
 
+WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP request was sent to HTTPS port',
+            b"speaking plain HTTP to an SSL-enabled server port")
+"""What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
+
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
 """What is in nginx's page where it demands a client certificate and got none, and where it got another."""
 
@@ -128,7 +132,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     if status < 400:
         return
     body = discard(response, limits)
-    message = _message(body) or _about_certificate(response, body)
+    message = _message(body) or _about_tls(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
@@ -196,12 +200,18 @@ def _message(body: bytes) -> str:
     return printable(text[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
 
 
-def _about_certificate(response: Response, body: bytes) -> str:
-    """Return what nginx's page means, which is all that tells of a client certificate once TLS is spoken."""
-    none, other = (text in body for text in NGINX_WANTS)
-    if response.status_code != HTTPStatus.BAD_REQUEST or not (none or other):
+def _about_tls(response: Response, body: bytes) -> str:
+    """Return what the page means by which a server asks for TLS, or nginx for a client certificate after that."""
+    if response.status_code != HTTPStatus.BAD_REQUEST:
         return ''
     host = public_host(response.url)
+    if response.url.startswith('http:'):
+        is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose answer has no page
+        return f'{host} speaks TLS: unset DXF_INSECURE' if any(text in body for text in WANT_TLS) else \
+            f'if {host} speaks TLS, unset DXF_INSECURE' if is_head else ''
+    none, other = (text in body for text in NGINX_WANTS)
+    if not (none or other):
+        return ''
     return f'{host} demands a client certificate: set DXF_CERT' if none else \
         f'{host} refuses the client certificate: see DXF_CERT'
 

@@ -17,6 +17,7 @@ from requests.exceptions import ConnectionError as NoConnection, HTTPError, Requ
 
 from dxf import blob_lookup
 from dxf.answers import check_digest_header, expect, is_not_found, names_digest
+from dxf.arguments import several
 from dxf.batch import Batch
 from dxf.bodies import IsStored
 from dxf.callbacks import one_at_a_time, reporter, unwrapped
@@ -124,7 +125,7 @@ class BlobStore(DXFBase):
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
         report = None if progress is None else one_at_a_time(progress)
-        given = list(sources)
+        given = several(sources, 'push_blobs')
         batch = Batch(given)
 
         def push(source: Any, check: Callable[[], None]) -> str:
@@ -247,7 +248,7 @@ class BlobStore(DXFBase):
         :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
         :raises DXFSizeMismatchError: a blob has another size than was given, before its first chunk
         """
-        return self._puller.several(digests, chunk_size)
+        return self._puller.several(several(digests, 'pull_blobs'), chunk_size)
 
     def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
                      progress: Callable[..., Any] | None = None) -> None:
@@ -379,7 +380,8 @@ class BlobStore(DXFBase):
             if not (check_exists and self._stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
                 self._relay(source, digest, size, report, check)
-        all_of(copy, list(dict.fromkeys(map(check_digest, digests))), self._jobs)
+        wanted = several(digests, 'copy_blobs')
+        all_of(copy, list(dict.fromkeys(map(check_digest, wanted))), self._jobs)
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""

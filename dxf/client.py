@@ -14,6 +14,7 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf import images, manifests
 from dxf.answers import check_digest_header, digest_header, error_codes, expect, is_not_found, names_digest
+from dxf.arguments import check_each
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
 from dxf.documents import encoded, load_object
@@ -214,6 +215,7 @@ class DXF(BlobStore):
 
         :raises DXFInvalidDocumentError: there are no blobs, or too many for a manifest that can be read back
         """
+        check_each(digests, 'make_manifest')
         for digest in digests:
             check_digest(digest)
         self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
@@ -236,6 +238,7 @@ class DXF(BlobStore):
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
         from dxf import schema1
+        check_each(digests, 'make_unsigned_manifest', 'alias, ')
         return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_digest, digests)))
 
     def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
@@ -425,6 +428,7 @@ class DXF(BlobStore):
         :raises DXFConflictError: the condition does not hold
         """
         check_alias(alias)
+        check_each(digests, 'set_alias', 'alias, ')
         # Passed on only where there is one: subclasses override set_manifest without them.
         condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} \
             if if_absent or if_match is not None else {}
@@ -477,6 +481,7 @@ class DXF(BlobStore):
         :return: by alias, what :meth:`del_alias` returns
         """
         from dxf import alias_deletion
+        check_each(aliases, 'del_aliases')
         return dict(alias_deletion.AliasDeletion(self, aliases, with_others))
 
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:

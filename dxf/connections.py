@@ -336,9 +336,11 @@ class Adapter(HTTPAdapter):
 
         :raises DXFInvalidNameError: the proxy's address is none; requests' own error would show its password
         """
-        proxy = select_proxy(str(request.url), proxies)
+        url = str(request.url)
+        proxy = select_proxy(url, proxies)
         if proxy:
-            check_proxy(proxy)
+            # urllib3 takes the name in name:3128 for a scheme.
+            proxies = {url.partition(':')[0]: check_proxy(proxy)}
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
 

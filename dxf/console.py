@@ -121,8 +121,6 @@ def read() -> str:
         text = content.decode('utf-8') if isinstance(content, bytes) else str(content)
     except UnicodeDecodeError:
         raise DXFInvalidDocumentError('standard input holds no manifest: it is not UTF-8') from None
-    if not text.strip():
-        raise DXFInvalidDocumentError('standard input holds no manifest: it is empty; no hash or alias was given')
     return text
 
 
@@ -131,6 +129,11 @@ def binary_input() -> Any:
     if sys.stdin is None:
         raise OSError(errno.EBADF, 'standard input is closed')
     return getattr(sys.stdin, 'buffer', sys.stdin)
+
+
+def is_typed() -> bool:
+    """Return whether what is read from standard input is what somebody types."""
+    return sys.stdin is not None and getattr(sys.stdin, 'isatty', bool)()
 
 
 def is_person() -> bool:
@@ -155,7 +158,7 @@ def ask_secretly(question: str) -> str:
 
 
 def complain(line: str) -> None:
-    """Write a line about what went wrong to standard error, if there is one.
+    """Write a line about what went wrong, or is waited for, to standard error, if there is one.
 
     If it cannot be written the exit status tells all the same.
     """

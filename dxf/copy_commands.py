@@ -136,6 +136,6 @@ def gc(job: Job) -> None:
         raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
     repository = _layout(job)
     if not repository.exists():
-        raise UsageError(f'there is no layout in {repository.folder}')
+        raise UsageError(f'there is no layout in {repository.folder}; dxf list-repos prints the repositories')
     for digest, size in garbage.collect(repository, job.options['delete']):
         job.tell('digest', digest if job.options['json'] else f'{digest} {size}', size=size)

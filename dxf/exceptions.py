@@ -108,6 +108,9 @@ class DXFUnauthorizedError(DXFError):
     :param response: the answer, if there is one to tell of
     """
 
+    host: str | None = None
+    """The registry's, where a request of it ended so."""
+
     def __init__(self, text: str = 'unauthorized', response: Response | None = None) -> None:
         super().__init__(text)
         self.response = response

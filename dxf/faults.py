@@ -1,11 +1,13 @@
 """Faults: one line for every error, and the exit status that it stands for."""
 
 import errno
+import re
 import socket
 import ssl
 from http import HTTPStatus
+from http.client import BadStatusLine
 
-from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
+from requests.exceptions import ConnectTimeout, HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
@@ -13,9 +15,11 @@ from dxf.answers import effective_status, error_codes, phrase_of
 from dxf.connections import status_of_proxy
 from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
+from dxf.hints import hint_of
 from dxf.redaction import causes, public_host
 
 FAILED = 1
+WRONG_USAGE = 2
 LINE_LENGTH = 4000
 """Characters of an error that are shown: a server may write 64 KiB into a header."""
 
@@ -31,6 +35,9 @@ NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
 
 
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_PORT = re.compile(r':[0-9]+\Z', re.ASCII)
+
 NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
 OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
                      'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
@@ -38,11 +45,13 @@ OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE',
 
 
 def status_of(error: Exception) -> int:
-    """Return the exit status: 13 unauthorised, 2 not found, else 1."""
+    """Return the exit status: 13 unauthorised, 2 not found or a host that is a folder's name, else 1."""
     if isinstance(error, DXFUnauthorizedError):
         return errno.EACCES
     if isinstance(error, NOT_FOUND):
         return errno.ENOENT
+    if isinstance(error, RequestException) and _unknown_name(error):
+        return WRONG_USAGE
     if isinstance(error, HTTPError) and error.response is not None:
         if error.response.status_code == 404:
             return errno.ENOENT
@@ -67,11 +76,12 @@ def line_of(error: BaseException) -> str:
         text = f'{type(error).__name__}: a text is not UTF-8'
     else:
         text = f'{type(error).__name__}: {error}'
-    return shortened(text, LINE_LENGTH)
+    hint = hint_of(error)
+    return shortened(f'{text}; {hint}' if hint else text, LINE_LENGTH)
 
 
 def _network(error: RequestException) -> str:
-    url = error.request.url if error.request is not None else None
+    url = _url_of(error)
     host = public_host(url) if url else 'the registry'
     if isinstance(error, ProxyError):
         return _proxy(error, host)
@@ -79,18 +89,54 @@ def _network(error: RequestException) -> str:
     for cause in found:
         if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
             return _alert(reason, host, getattr(_pool(found), 'cert_file', None) is not None)
-        known = _known(cause, host)
+        known = _known(cause, host, url)
         if known is not None:
             return known
     if isinstance(error, SSLError):
         return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or DXF_TLSVERIFY is set, does it name a file of ' \
                'certificates?'
     if isinstance(error, Timeout):
-        return f'no answer from {host} in time; DXF_TIMEOUT sets the seconds to wait'
-    return f'the connection to {host} broke'
+        hint = _missing_port(url) if isinstance(error, ConnectTimeout) else ''
+        return f'no answer from {_with_port(url) if hint else host} in time{hint}; DXF_TIMEOUT sets the seconds to wait'
+    return f'the connection to {host} broke' + (
+        '; if it speaks TLS, unset DXF_INSECURE' if _may_want_tls(error, found) else '')
 
 
-def _known(cause: BaseException, host: str) -> str | None:
+def _url_of(error: RequestException) -> str:
+    request = error.request
+    return str(request.url or '') if request is not None else ''
+
+
+def _unknown_name(error: RequestException) -> str:
+    """Return the host that cannot be found and whose name may be meant as a folder's; empty if it is none such."""
+    host = public_host(_url_of(error))
+    is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(error))
+    is_proxy = isinstance(error, ProxyError)
+    return host if is_unknown and not is_proxy and not set('.:') & set(host) else ''
+
+
+def _with_port(url: str) -> str:
+    """Return host and port of a URL, also where it has the usual port."""
+    host, default = public_host(url), 80 if url.startswith('http:') else 443
+    return host if _PORT.search(host) else f'{host}:{default}'
+
+
+def _missing_port(url: str) -> str:
+    """Return what to tell of a registry that was given without a port."""
+    host = public_host(url)
+    is_registry = url.partition('//')[2].partition('/')[2].startswith('v2/')
+    return '' if _PORT.search(host) or not is_registry else f'; no port was given: is one missing, as in {host}:5000?'
+
+
+def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
+    """Return whether a server did not answer a request by http in HTTP: one that expects TLS hangs up, or alerts."""
+    request = error.request
+    is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
+    is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
+    return is_first and is_unanswered and _url_of(error).startswith('http:')
+
+
+def _known(cause: BaseException, host: str, url: str) -> str | None:
     """Return what one of the causes of a failure means, if it alone tells."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
@@ -98,10 +144,15 @@ def _known(cause: BaseException, host: str) -> str | None:
     if isinstance(cause, ssl.SSLError) and getattr(cause, 'reason', None) in NO_TLS:
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
-        hint = '' if '.' in host or ':' in host else f'; a folder is written oci:./{host}'
+        hint = '' if set('.:') & set(host) else f'; a folder is written oci:./{host}'
         return f'cannot find {host}: {cause.strerror}{hint}'
     if isinstance(cause, ConnectionRefusedError):
-        return f'cannot connect to {host}: connection refused; is a registry running there?'
+        hint = _missing_port(url)
+        return f'cannot connect to {_with_port(url) if hint else host}: connection refused' + (
+            hint or '; is a registry running there?')
+    if isinstance(cause, OSError) and cause.errno in UNREACHABLE:
+        hint = _missing_port(url)
+        return f'cannot connect to {_with_port(url) if hint else host}: {str(cause.strerror).lower()}{hint}'
     return None
 
 

@@ -7,15 +7,33 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from requests.exceptions import RequestException
+
 import dxf
 from dxf import console
-from dxf.exceptions import DXFAuthInsecureError
-from dxf.names import is_folder
+from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError, DXFUnauthorizedError
+from dxf.names import check_registry, is_folder
+from dxf.redaction import public_host
 from dxf.settings import OTHER, Settings, read_other_settings, uses_own
 
 
 class UsageError(Exception):
     """Operands that cannot be right."""
+
+
+def _is_about(error: Exception, host: str, other: str) -> bool:
+    """Return whether an error came from one of two registries, and not from the other."""
+    source: str | None = None
+    if isinstance(error, DXFUnauthorizedError):
+        source = error.host
+    elif isinstance(error, RequestException):
+        about = error.request if error.response is None else error.response
+        source = None if about is None else public_host(str(about.url))
+    try:
+        first, second = check_registry(host).lower(), check_registry(other).lower()
+    except DXFInvalidNameError:
+        return False
+    return source is not None and source.lower() == first != second
 
 
 class Job(NamedTuple):
@@ -45,15 +63,29 @@ class Job(NamedTuple):
         named['platforms' if isinstance(result, dict) else key] = result
         console.say_json(named)
 
-    @property
-    def credential(self) -> str:
-        """Say which credential was used, without its value."""
-        host = self.options['to'] if 'to_repo' in self.options else None
+    def credential_for(self, error: Exception) -> str:
+        """Return which credential was refused, without its value; of two registries each, if the error tells neither.
+        """
+        host = self._other_host
         own = self._credential(self.settings, self.prefix)
-        if host is None or uses_own(self.environ, host):
+        if host is None:
             return own
         other = self._credential(read_other_settings(self.environ, host), OTHER).replace('DXF_', OTHER)
-        return f'for {self.settings.host}, {own}; for {host}, {other}'
+        own, other = f'for {self.settings.host}, {own}', f'for {host}, {other}'
+        if self.is_about_target(error):
+            return other
+        return own if _is_about(error, self.settings.host, host) else f'{own}; {other}'
+
+    @property
+    def _other_host(self) -> str | None:
+        """The registry to copy to, where it has settings of its own."""
+        host: str | None = self.options['to'] if 'to_repo' in self.options else None
+        return None if host is None or uses_own(self.environ, host) else host
+
+    def is_about_target(self, error: Exception) -> bool:
+        """Return whether an error came from the registry to copy to, and that has settings of its own."""
+        host = self._other_host
+        return host is not None and _is_about(error, host, self.settings.host)
 
     def _credential(self, settings: Settings, prefix: str) -> str:
         return self.used.get(prefix + settings.host, lambda: None)() or settings.credential

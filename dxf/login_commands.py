@@ -8,15 +8,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from dxf import console
-from dxf.documents import is_utf_8
+from dxf.documents import is_utf_8, printable
 from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, is_folder
 
 
+ACTIONS = ('pull', 'push', 'delete', '*')
+"""The actions on a repository: https://distribution.github.io/distribution/spec/auth/scope/#resource-actions."""
+
+
 def auth(job: Job) -> None:
     """Print a token, where the registry gives any; over http none does."""
     settings = job.settings
+    for action in job.operands:
+        if action not in ACTIONS:  # some registries have more, such as metadata_read of Azure's
+            console.complain(printable(f'{action!r} is an action that few registries know: '
+                                       f'usual are {", ".join(ACTIONS[:-1])} and {ACTIONS[-1]}'))
     with job.registry() as repository:
         if settings.insecure or is_folder(settings.host):
             token = None
@@ -96,6 +104,8 @@ def _given_credential(job: Job) -> tuple[str, str]:
         password = _typed_password()
     else:
         raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
+    if is_piped and not password:
+        raise UsageError('no password was given, and standard input is empty')
     if not username or not password or ':' in username:
         raise UsageError('a user name, without a colon, and a password are needed')
     if not is_utf_8(username, password):

@@ -4,6 +4,7 @@ import argparse
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -12,23 +13,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf import console
+from dxf import console, not_found
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
+from dxf.hints import is_of_target, mark_as_target
 from dxf.interruption import TerminatedError, signals_raised
 from dxf.job import Job, UsageError
 from dxf.names import check_registry, repository_at
-from dxf.settings import VARIABLES, SettingsError, read_settings
+from dxf.settings import VARIABLES, SettingsError, read_settings, with_other_names
 from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
 
 USAGE_ERROR = 2
+CREDENTIALS = '; a user name and a password are given by --username=USER and --password-stdin'
 WIDTH = 79
 """Of help, whatever the terminal's is: it fits 80 columns."""
+
+
+_EXPLICIT = re.compile(r'ignored explicit argument .*', re.DOTALL)
+"""What argparse says of --password-stdin=SECRET."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -42,6 +50,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        message = _EXPLICIT.sub('it takes no value', message)
         console.complain(printable(f'{message} (see {self.prog} --help)'))
         sys.exit(USAGE_ERROR)
 
@@ -147,7 +156,12 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
         if args and args[0] == command.name:
             parser = make_command_parser(command)
             own, runs = _split(args[1:]) if command.runs else (args[1:], None)
-            return command, parser, {**vars(parser.parse_intermixed_args(own)), 'command': runs}
+            given, unknown = parser.parse_known_intermixed_args(own)
+            if unknown:
+                is_login = command.name == 'login'
+                flags = [] if is_login else [flag for option in command.options for flag in option.flags]
+                parser.error(_about_unknown(unknown, flags) + (CREDENTIALS if is_login else ''))
+            return command, parser, {**vars(given), 'command': runs}
     parser = make_parser()
     if args and not args[0].startswith('-'):
         import difflib
@@ -155,8 +169,22 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
         parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
     if not args:
         parser.print_help()
-    parser.parse_args(args)
+    _, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(_about_unknown(unknown[:1], ()) + '; options follow the command')
     parser.error('too few arguments: a command is needed')
+
+
+def _about_unknown(arguments: Sequence[str], flags: Sequence[str]) -> str:
+    """Return what is wrong with options that do not exist. Their values are left out: one may be a password.
+
+    :param flags: the options that exist
+    """
+    import difflib
+    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
+             for argument in arguments if argument.startswith('-')]
+    near = difflib.get_close_matches(names[0], flags, 1) if names else []
+    return f'unrecognized arguments: {" ".join(names)}' + (f'; did you mean {near[0]}?' if near else '')
 
 
 class _OneLine(logging.Formatter):
@@ -200,22 +228,23 @@ def _run(command: Command, job: Job) -> int:
             if job.settings.tlsverify is False:  # as the user wants it: no need to be told so at each request
                 warnings.simplefilter('ignore', InsecureRequestWarning)
             command.run(job)
-    except (DXFUnauthorizedError, HTTPError) as error:
-        status = status_of(error)
-        if status == FAILED:
+    except Exception as error:
+        if job.is_about_target(error):
+            mark_as_target(error)
+        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status_of(error) == FAILED:
             raise
-        used = f'; {job.credential}' if status == errno.EACCES else _where_aliases_are(job, line_of(error))
-        console.complain(line_of(error) + printable(used))
-        return status
+        console.complain(_refusal(job, error))
+        return status_of(error)
     return 0
 
 
-def _where_aliases_are(job: Job, line: str) -> str:
-    """Return which command tells of the aliases that there are, where the one is missing that was named."""
-    named = [operand.removeprefix('@') for operand in job.operands if job.repository]
-    is_missing = 'sha256:' not in line and \
-        line.endswith(tuple(f'({job.repository}/manifests/{alias})' for alias in named))
-    return f'; dxf list-aliases {job.repository} prints its aliases' if is_missing else ''
+def _refusal(job: Job, error: DXFUnauthorizedError | HTTPError) -> str:
+    """Return the line for what the registry does not allow or does not have."""
+    line = line_of(error)
+    if status_of(error) == errno.EACCES:
+        return line + printable(f'; {job.credential_for(error)}')
+    response: Response | None = getattr(error, 'response', None)
+    return line if response is None else not_found.explained(job, response, line)
 
 
 def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -267,7 +296,8 @@ def _finish() -> int:
     except Exception as error:
         with suppress(OSError, ValueError):  # perhaps the same error; what was printed before another one leaves
             console.flush()
-        console.complain(line_of(error))
+        line = line_of(error)
+        console.complain(with_other_names(line) if is_of_target(error) else line)
         _abandon_output()
         return status_of(error)
 

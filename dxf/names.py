@@ -31,6 +31,9 @@ _TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
 _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*)*', re.ASCII)
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
+_URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
+_FOLDERS = ('', '.', '..', '~')
+"""How paths begin, up to the first slash."""
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
 
 HOST_LENGTH = 253
@@ -41,6 +44,11 @@ REFERENCE_LENGTH = 1024
 def _shown(name: str) -> str:
     """Return a name as a message shows it: quoted, and no longer than a name can be."""
     return repr(name[:NAME_LENGTH])
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is typed, with escapes for what cannot be printed, and no longer than a name can be."""
+    return _shown(name)[1:-1]
 
 
 def check_host(host: str) -> str:
@@ -55,7 +63,7 @@ def check_host(host: str) -> str:
     match = _HOST.fullmatch(host) if len(host) <= HOST_LENGTH + len(':65535') else None
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
-        raise DXFInvalidNameError(f'invalid host {_shown(host)}: want name[:port]')
+        raise DXFInvalidNameError(f'invalid host {_shown(host)}: {_wanted_in_place_of(host)}')
     if match['v6'] is not None and not _is_v6(match['v6']):
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: not an IPv6 address')
     port = match['port']
@@ -64,6 +72,24 @@ def check_host(host: str) -> str:
     if name.lower() in _DOCKER_HUB_NAMES:
         name = DOCKER_HUB
     return name if port is None else f'{name}:{port}'
+
+
+def _wanted_in_place_of(host: str) -> str:
+    """Return what to write in place of a host that is an address or a path."""
+    match = _URL.match(host)
+    scheme, name, path = match.groups('') if match is not None else ('', '', '')
+    if scheme.lower() == 'file://' or not scheme and name in _FOLDERS and host:
+        meant = host.removeprefix(scheme)
+        return f'a folder is written {_plain(FOLDER + meant.replace("~", "$HOME", int(name == "~")))}'
+    superfluous = [scheme] if scheme else []
+    if path:
+        superfluous.append('the /' if path == '/' else 'the path')
+    if not superfluous:
+        return 'want name[:port]'
+    hint = '; DXF_INSECURE=1 is for http' if scheme.lower() == 'http://' else ''
+    if path.strip('/') not in ('', 'v1', 'v2'):
+        hint += '; the repository is given to the command'
+    return f'leave out {" and ".join(superfluous)}{hint}'
 
 
 def is_authority(authority: str) -> bool:
@@ -95,9 +121,26 @@ def check_registry(registry: str) -> str:
     if not is_folder(registry):
         return check_host(registry)
     path = registry.removeprefix(FOLDER)
-    if not path or '\0' in path:
-        raise DXFInvalidNameError(f'invalid folder {_shown(registry)}: want oci: and a path')
+    wanted = _wanted_in_place_of_folder(path)
+    if wanted:
+        raise DXFInvalidNameError(f'invalid folder {_shown(registry)}: {wanted}')
     return FOLDER + os.path.abspath(path)
+
+
+def _wanted_in_place_of_folder(path: str) -> str:
+    """Return what to write in place of the path of a folder; empty where the path is right."""
+    if not path or '\0' in path:
+        return 'want oci: and a path'
+    meant = _plain(path.lstrip('/'))
+    if path.startswith('///'):  # file:///srv/blobs
+        return f'write oci:/{meant}'
+    if path.startswith('//'):
+        return f'write oci:./{meant}, or oci:/{meant} if the path begins at the root'
+    if path == '~' or path.startswith('~/'):  # a shell replaces it at the beginning of a word alone
+        return f'~ is not replaced here: write oci:$HOME{meant[1:]}, or oci:./{meant} for a folder named ~'
+    if path.startswith('~'):
+        return f'~ is not replaced here: write the whole path, or oci:./{meant}'
+    return ''
 
 
 def is_folder(registry: str) -> bool:
@@ -118,8 +161,19 @@ def check_repository(repository: str) -> str:
     """
     if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
         raise DXFInvalidNameError(f'invalid repository {_shown(repository)}: '
-                                  'want lower-case letters and digits, with . _ - or / between them')
+                                  'want lower-case letters and digits, with . _ - or / between them'
+                                  + _superfluous_in(repository))
     return repository
+
+
+def _superfluous_in(repository: str) -> str:
+    """Return what to tell of a repository that is written as for docker: with the registry, the alias or both."""
+    first, _, rest = repository.partition('/')
+    has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
+    name, _, alias = (rest if has_registry else repository).rpartition(':')
+    has_alias = _REPOSITORY.fullmatch(name) is not None and _TAG.fullmatch(alias) is not None
+    return ('; the registry is given by DXF_HOST' if has_registry else '') + (
+        f'; the alias {alias} is given after the repository' if has_alias else '')
 
 
 def repository_at(host: str, repository: str) -> str:

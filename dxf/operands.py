@@ -124,16 +124,36 @@ def platform_of(operand: str) -> str:
         raise UsageError(str(error)) from None
 
 
+def _manifest(operand: str) -> str:
+    """Return the manifest on standard input, which is read where no operand was given.
+
+    :param operand: what the operand would be
+    """
+    if console.is_typed():
+        console.complain(f'no {operand} was given: type a manifest, and Ctrl-D to end it')
+    text = console.read()
+    if not text.strip():
+        raise UsageError(f'no {operand} was given, and standard input is empty')
+    return text
+
+
 def targets(job: Job) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not job.operands:
-        return [Target(manifest=console.read())]
+        return [Target(manifest=_manifest('hash or alias'))]
     return [Target(alias=named(operand[1:], job.settings.host)) if operand.startswith('@') else
-            Target(digest=digest(operand, f'@{operand}', 'an alias')) for operand in job.operands]
+            Target(digest=_digest_to_read(job, operand)) for operand in job.operands]
+
+
+def _digest_to_read(job: Job, operand: str) -> str:
+    """Return the digest that an operand is; the name of a file to write is answered with its option."""
+    is_file = 'output' in job.options and job.options['output'] is None and operand != job.operands[0]
+    return digest(operand, f'@{operand}', f'a file to write to is given by -o {operand}, an alias' if is_file else
+                  'an alias')
 
 
 def aliases(job: Job) -> list[Target]:
     """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
     if not job.operands:
-        return [Target(manifest=console.read())]
+        return [Target(manifest=_manifest('alias'))]
     return [Target(alias=named(operand, job.settings.host)) for operand in job.operands]

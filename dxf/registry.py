@@ -17,14 +17,17 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
 from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
+from dxf.arguments import check_auth
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                      check_identity_token, is_refused_by_oauth, oauth_request, read_token, token_url)
+                      check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, token_url)
 from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
+from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.proxies import Proxies
+from dxf.redaction import public_host
 from dxf.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient, rewind,
                          send)
 
@@ -47,12 +50,14 @@ class DXFBase:
         certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
     :raises DXFCertificateError: the files of ``cert`` cannot be used
+    :raises TypeError: ``auth`` is no function
     """
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
                  cert: Cert | None = None) -> None:
         self._host = check_registry(host)
+        check_auth(auth)
         self._auth = auth
         self._insecure = insecure
         self._auth_host = check_host(auth_host) if auth_host else None
@@ -141,7 +146,13 @@ class DXFBase:
         :raises DXFUnauthorizedError: the registry answered 401 all the same
         :raises DXFHTTPError: it refused otherwise
         """
-        url = urljoin(self._base_url, path)
+        try:
+            return self._authenticated(method, urljoin(self._base_url, path), **kwargs)
+        except DXFUnauthorizedError as error:
+            error.host = error.host or self._host
+            raise
+
+    def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
         with self._credential.introduced() if self._auth is not None else nullcontext():
             self._credential.renew_if_due()
             sent = dict(self._headers)
@@ -233,26 +244,43 @@ class DXFBase:
 
     def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        limits = self._limits._replace(redirects=0)
-        response = self._send('get', url, limits, auth=TokenRequestAuth(authorization),
-                              headers={'User-Agent': user_agent})
+        response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
+                                       headers={'User-Agent': user_agent})
         return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
 
     def _get_token_by_oauth(self, url: str, identity_token: str, username: str, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
-        limits = self._limits._replace(redirects=0)
         address, form = oauth_request(url, identity_token)
-        response = self._send('post', address, limits, auth=TokenRequestAuth(None), data=form, headers={
+        response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
             'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
         if response.status_code in OAUTH_REFUSALS:
-            if is_refused_by_oauth(response.status_code, discard(response, limits)):
+            if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
                 raise DXFUnauthorizedError()
             return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
         return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
 
+    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request to a token server, and follow no redirect of it."""
+        try:
+            return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
+        except RequestException as error:
+            self._name_token_server(error, url)
+            raise
+
+    def _name_token_server(self, error: RequestException, url: str) -> None:
+        """Have the message of an error tell that the server is not the registry, and which variable is for it."""
+        if origin_of(url) != origin_of(self._base_url):
+            host = public_host(url)
+            add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
+                     f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
+
     def _take_token(self, response: Response, again: Callable[[], str]) -> str:
         """Use the token in an answer from now on, and get another by ``again`` before it expires."""
-        raise_for_status(response, self._limits)
+        try:
+            raise_for_status(response, self._limits)
+        except DXFHTTPError as error:
+            self._name_token_server(error, response.url)
+            raise
         expect(response, HTTPStatus.OK)
         token, seconds = read_token(read_body(response, self._limits.token, self._limits))
         self.token = token

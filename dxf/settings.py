@@ -1,6 +1,7 @@
 """Settings: the DXF_* variables, turned into typed values once."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -138,10 +139,12 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     try:
         return read_settings({**given, 'DXF_HOST': host})
     except SettingsError as error:
-        text = str(error)
-        for name in OTHERS:
-            text = text.replace(f'DXF_{name}', OTHER + name)
-        raise SettingsError(text.replace('DXF_HOST', '--to')) from None
+        raise SettingsError(with_other_names(str(error)).replace('DXF_HOST', '--to')) from None
+
+
+def with_other_names(text: str) -> str:
+    """Return a message in which each variable has its name for the registry to which is copied."""
+    return re.sub(rf'\bDXF_({"|".join(OTHERS)})\b', rf'{OTHER}\1', text)
 
 
 def uses_own(environ: Mapping[str, str], host: str) -> bool:
@@ -173,7 +176,7 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
             raise SettingsError(f'{name} is not UTF-8: set it in a UTF-8 terminal or file')
     return Settings(
         host=_host('DXF_HOST', text('DXF_HOST'), check_registry),
-        insecure=text('DXF_INSECURE') == '1',
+        insecure=_flag('DXF_INSECURE', environ),
         username=username if password is not None else None,
         password=password if username is not None else None,
         authorization=_credential('DXF_AUTHORIZATION', text('DXF_AUTHORIZATION')),
@@ -181,7 +184,7 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
         auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST'), check_host) if text('DXF_AUTH_HOST') else None,
         tlsverify=_tlsverify(environ),
         progress={'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}.get(text('DXF_PROGRESS') or ''),
-        blob_info=text('DXF_BLOB_INFO') == '1',
+        blob_info=_flag('DXF_BLOB_INFO', environ),
         chunk_size=_chunk_size(text('DXF_CHUNK_SIZE')),
         platform=text('DXF_PLATFORM'),
         timeout=_timeout(text('DXF_TIMEOUT')),
@@ -189,10 +192,21 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
         schema=_schema(text('DXF_SCHEMA')),
         jobs=_jobs(text('DXF_JOBS')),
         state_folder=_state_folder(environ),
-        debug=text('DXF_DEBUG') == '1',
+        debug=_flag('DXF_DEBUG', environ),
         cert=_cert(text('DXF_CERT'), text('DXF_KEY')),
         proxies=_proxies(environ),
     )
+
+
+def _flag(name: str, environ: Mapping[str, str]) -> bool:
+    """Return whether a variable is 1; 0 and empty are no.
+
+    :raises SettingsError: it is something else, which may be meant as yes or as no
+    """
+    value = environ.get(name) or '0'
+    if value not in ('0', '1'):
+        raise SettingsError(f'{name}: want 0 or 1')
+    return value == '1'
 
 
 def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:
@@ -213,7 +227,7 @@ def _credential(name: str, value: str | None) -> str | None:
 
 
 def _tlsverify(environ: Mapping[str, str]) -> bool | str:
-    if environ.get('DXF_SKIPTLSVERIFY') == '1':
+    if _flag('DXF_SKIPTLSVERIFY', environ):
         return False
     for name in ('DXF_TLSVERIFY', 'REQUESTS_CA_BUNDLE'):
         path = environ.get(name)

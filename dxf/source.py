@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
+from dxf.arguments import check_filename
 from dxf.callbacks import CallerError
 from dxf.exceptions import DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
@@ -179,9 +180,10 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     :param filename: path of a file; wins over ``data``
     :param data: bytes, an open binary file, or an iterable of bytes
     :raises OSError: the file cannot be read
-    :raises TypeError: neither was given
+    :raises TypeError: neither was given, or the path is none
     """
     if filename is not None:
+        check_filename(filename)
         return File(os.fspath(filename), io.FileIO(filename))
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, Timeout
 
 from dxf.bodies import IsStored
-from dxf.exceptions import DXFProtocolError, DXFSourceError
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
+from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.manners import manners_of
 from dxf.names import digest_of
@@ -21,6 +22,9 @@ from dxf.session import Attempts
 from dxf.upload_session import UploadSession
 from dxf.source import OnPiece, Source, spooled
 from dxf.upload import Upload, as_expected, is_raced, is_refusal, may_help
+
+AGAIN = 'run the pipeline again'
+"""What to do where the upload of a pipe failed by the network."""
 
 MOST_IN_MEMORY = 4
 """How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
@@ -55,6 +59,14 @@ class StreamUpload:
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: it would have to be read again
         """
+        try:
+            return self._send(expected)
+        except RequestException as error:
+            if may_help(error):
+                add_hint(error, AGAIN)
+            raise
+
+    def _send(self, expected: str | None) -> tuple[str, int]:
         parts = _cut(self._source.read(), self._limits.small_part)
         first, is_last = next(parts)
         if is_last:
@@ -128,8 +140,8 @@ class StreamUpload:
                     raise
                 stored = self._session.stored(start, end)
                 if stored is None:
-                    raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
-                                         'time; push it from a file') from error
+                    raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
+                                         f'read a second time: {AGAIN}, or push from a file') from error
                 if not attempts.again(error.response):
                     raise
                 start = stored
@@ -155,6 +167,12 @@ class StreamUpload:
             upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
             upload.send(digest)
         return digest, size
+
+
+def _cause(error: RequestException) -> str:
+    """Return why an upload broke off; the text of an error of requests is for programs."""
+    return str(error) if isinstance(error, DXFError) else \
+        'no answer in time' if isinstance(error, Timeout) else 'the connection broke'
 
 
 def _cut(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:

@@ -18,7 +18,8 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'forking', 'names', 'documents', 'limits', 'schema1', 'manifests', 'images',
+ORDER = ('version', 'exceptions', 'hints', 'arguments',
+         'forking', 'names', 'documents', 'limits', 'schema1', 'manifests', 'images',
          'locking', 'sinks', 'special_files', 'files', 'paths', 'archives', 'hidden_folders', 'unpacking',
          'artifact_manifest', 'layout_index', 'layout_names', 'layout', 'reachability', 'garbage', 'certificates',
          'proxies', 'redaction', 'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth',
@@ -27,8 +28,8 @@ ORDER = ('version', 'exceptions', 'forking', 'names', 'documents', 'limits', 'sc
          'blob_lookup', 'pulling', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file', 'referrers',
          'remaining_aliases', 'tag_deletion', 'alias_deletion', 'blobs', 'client', 'copying', 'inspection',
          'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'command_source', 'operands', 'commands',
-         'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'interruption', 'main',
-         '__main__')
+         'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'interruption', 'not_found',
+         'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',

@@ -313,7 +313,8 @@ def test_a_copy_gives_a_registry_without_a_credential_none(home: Home, other: Pl
     write_file(home.config, {home.place.host: (USERNAME, PASSWORD)})
     traffic.clear()
     ended = home.run('copy', repo, 'a', '--to', other.host).insist(errno.EACCES)
-    assert str(home.config) in ended.lines[0] and f'for {other.host}, no credential is set' in ended.lines[0]
+    assert ended.lines == [f'dxf: unauthorized; for {other.host}, no credential is set: see DXF_TO_USERNAME and '
+                           'DXF_TO_PASSWORD, or dxf login']
     assert not [one for one in traffic.requests if one.url.startswith(other.url) and one.headers.get('Authorization')]
 
 

@@ -403,7 +403,7 @@ def test_after_the_last_attempt_the_network_s_failure_is_the_error(server: Scrip
     server.hook = lambda request: RESET
     with pytest.raises(NoConnection) as caught:
         connect(server).list_aliases()
-    assert line_of(caught.value) == f'the connection to {server.host} broke'
+    assert line_of(caught.value) == f'the connection to {server.host} broke; if it speaks TLS, unset DXF_INSECURE'
     assert len(server.requests) == 3
 
 

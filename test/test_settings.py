@@ -21,7 +21,6 @@ READ = [
     ('DXF_HOST', '192.0.2.1:5000', 'host', '192.0.2.1:5000', 'IPv4'),
     ('DXF_INSECURE', '1', 'insecure', True, 'http'),
     ('DXF_INSECURE', '0', 'insecure', False, 'the seed: set this to 1'),
-    ('DXF_INSECURE', 'true', 'insecure', False, 'the seed: set this to 1, nothing else'),
     ('DXF_AUTHORIZATION', 'Basic Zm9v', 'authorization', 'Basic Zm9v', 'verbatim'),
     ('DXF_TOKEN', 'abc.def', 'token', 'abc.def', 'verbatim'),
     ('DXF_AUTH_HOST', 'auth.example.com', 'auth_host', 'auth.example.com', 'a name'),
@@ -49,9 +48,9 @@ READ = [
     ('DXF_SCHEMA', 'oci', 'schema', 'oci', 'OCI'),
     ('DXF_SCHEMA', 'v1', 'schema', 'v1', 'signed schema 1'),
     ('DXF_DEBUG', '1', 'debug', True, 'each request is told'),
+    ('DXF_DEBUG', '0', 'debug', False, 'as empty'),
     ('DXF_SKIPTLSVERIFY', '1', 'tlsverify', False, 'off'),
     ('DXF_SKIPTLSVERIFY', '0', 'tlsverify', True, 'only 1 turns it off'),
-    ('DXF_SKIPTLSVERIFY', 'yes', 'tlsverify', True, 'only 1 turns it off'),
     ('DXF_TLSVERIFY', CA, 'tlsverify', CA, 'a file'),
     ('REQUESTS_CA_BUNDLE', CA, 'tlsverify', CA, 'a file'),
     ('HTTPS_PROXY', 'http://proxy', 'proxies', Proxies('', 'http://proxy'), 'for https alone'),
@@ -97,6 +96,9 @@ MALFORMED = [
     ('HTTPS_PROXY', 'ftp://proxy', 'no kind of proxy'),
     ('HTTPS_PROXY', 'http://fred:secret#@proxy', 'a character that ends the address'),
     ('ALL_PROXY', 'socks5h://proxy', 'SOCKS'),
+    *((name, value, 'neither 0 nor 1')
+      for name in ('DXF_INSECURE', 'DXF_SKIPTLSVERIFY', 'DXF_BLOB_INFO', 'DXF_DEBUG')
+      for value in ('true', 'yes', 'no', '2', '01', ' 1', '-1')),
 ]
 
 

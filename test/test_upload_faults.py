@@ -523,7 +523,7 @@ def test_a_real_registry_has_all_or_nothing(open_registry: Place, repo: str, tra
             if outcome is None:
                 assert client.push_blob(data=data) == hash_bytes(LARGE)
             else:
-                with pytest.raises(outcome, match='data cannot be read a second time; push it from a file'):
+                with pytest.raises(outcome, match='data cannot be read a second time: run the pipeline again'):
                     client.push_blob(data=data)
     assert ' '.join(exchange.method for exchange in traffic.requests) == expected
     with open_registry.dxf(repo) as direct:

@@ -1,0 +1,515 @@
+"""Messages that name the next step: what is typed by mistake, and the whole line that answers it."""
+
+import errno
+import io
+import os
+import pty
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests import Request
+from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException
+
+from dxf import DXF, DXFBase, Limits, hash_bytes
+from dxf.faults import line_of, status_of
+
+from .certificates import Certificates
+from .fault_proxy import Fault, FaultProxy
+from .nginx import Nginx
+from .places import Folder, Place
+from .processes import SECONDS, Runner
+from .scripted_registry import Answer, ScriptedRegistry, error
+
+REPO = 'fred/x'
+DIGEST = 'sha256:' + 'a' * 64
+NOBODY = 'localhost:1'
+FAST = Limits(retries=0)
+EXAMPLES = 'examples: registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
+WANT_ALIAS = 'want up to 128 letters, digits, _, . and -, the first no . or -'
+WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between them'
+BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
+INSECURE = {'DXF_INSECURE': '1'}
+
+
+def answered(variables: Mapping[str, str], status: int, *args: str, **options: Any) -> str:
+    """Run a command that ends with a status and one line; return the line."""
+    line, = Runner({'DXF_HOST': NOBODY, **variables}).run(*args, **options).insist(status).lines
+    return line.removeprefix('dxf: ')
+
+
+# Wrong usage
+
+USAGE: dict[str, tuple[str, dict[str, str], str]] = {
+    'http by a word': ('list-repos', {'DXF_INSECURE': 'true'}, 'DXF_INSECURE: want 0 or 1'),
+    'no verification by a word': ('list-repos', {'DXF_SKIPTLSVERIFY': 'yes'}, 'DXF_SKIPTLSVERIFY: want 0 or 1'),
+    'sizes by a word': (f'pull-blob {REPO} @a', {'DXF_BLOB_INFO': 'on'}, 'DXF_BLOB_INFO: want 0 or 1'),
+    'a log by a number': ('list-repos', {'DXF_DEBUG': '2'}, 'DXF_DEBUG: want 0 or 1'),
+    'http by a word, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_INSECURE': 'true'},
+                                   'DXF_TO_INSECURE: want 0 or 1'),
+    'a URL': ('list-repos', {'DXF_HOST': 'https://host/'},
+              f"DXF_HOST: invalid host 'https://host/': leave out https:// and the /; {EXAMPLES}"),
+    'a URL of http': ('list-repos', {'DXF_HOST': 'http://host:5000'}, "DXF_HOST: invalid host 'http://host:5000': "
+                      f'leave out http://; DXF_INSECURE=1 is for http; {EXAMPLES}'),
+    'a URL in upper case': ('list-repos', {'DXF_HOST': 'HTTPS://host'},
+                            f"DXF_HOST: invalid host 'HTTPS://host': leave out HTTPS://; {EXAMPLES}"),
+    'a URL with the version': ('list-repos', {'DXF_HOST': 'https://host/v2/'}, "DXF_HOST: invalid host "
+                               f"'https://host/v2/': leave out https:// and the path; {EXAMPLES}"),
+    'a URL with the repository': ('list-repos', {'DXF_HOST': 'docker://host/fred/x'}, "DXF_HOST: invalid host "
+                                  "'docker://host/fred/x': leave out docker:// and the path; the repository is given "
+                                  f'to the command; {EXAMPLES}'),
+    'a slash at the end': ('list-repos', {'DXF_HOST': 'host:5000/'},
+                           f"DXF_HOST: invalid host 'host:5000/': leave out the /; {EXAMPLES}"),
+    'a URL of tokens': ('list-repos', {'DXF_AUTH_HOST': 'https://auth/token'}, "DXF_AUTH_HOST: invalid host "
+                        "'https://auth/token': leave out https:// and the path; the repository is given to the "
+                        f'command; {EXAMPLES}'),
+    'a path': ('list-repos', {'DXF_HOST': './blobs'},
+               f"DXF_HOST: invalid host './blobs': a folder is written oci:./blobs; {EXAMPLES}"),
+    'a whole path': ('list-repos', {'DXF_HOST': '/srv/blobs'},
+                     f"DXF_HOST: invalid host '/srv/blobs': a folder is written oci:/srv/blobs; {EXAMPLES}"),
+    'a path below home': ('list-repos', {'DXF_HOST': '~/usb'},
+                          f"DXF_HOST: invalid host '~/usb': a folder is written oci:$HOME/usb; {EXAMPLES}"),
+    'a URL of a file': ('list-repos', {'DXF_HOST': 'file:///srv/blobs'}, "DXF_HOST: invalid host "
+                        f"'file:///srv/blobs': a folder is written oci:/srv/blobs; {EXAMPLES}"),
+    'a folder below home, to copy to': (
+        f'copy {REPO} a --to oci:~/usb', {}, "--to: invalid folder 'oci:~/usb': ~ is not replaced here: write "
+        f'oci:$HOME/usb, or oci:./~/usb for a folder named ~; {EXAMPLES}'),
+    "a folder in another's home": (
+        'list-repos', {'DXF_HOST': 'oci:~fred/usb'}, "DXF_HOST: invalid folder 'oci:~fred/usb': ~ is not replaced "
+        f'here: write the whole path, or oci:./~fred/usb; {EXAMPLES}'),
+    'a folder as a URL, to copy to': (
+        f'copy {REPO} a --to oci://blobs', {}, "--to: invalid folder 'oci://blobs': write oci:./blobs, or oci:/blobs "
+        f'if the path begins at the root; {EXAMPLES}'),
+    'a folder as a URL of three slashes': (
+        'list-repos', {'DXF_HOST': 'oci:///srv/blobs'},
+        f"DXF_HOST: invalid folder 'oci:///srv/blobs': write oci:/srv/blobs; {EXAMPLES}"),
+    'a repository with an alias': (f'pull-blob {REPO}:nightly', {}, f"invalid repository '{REPO}:nightly': "
+                                   f'{WANT_REPOSITORY}; the alias nightly is given after the repository'),
+    'a repository with a registry': (f'list-aliases localhost:5000/{REPO}', {}, "invalid repository "
+                                     f"'localhost:5000/{REPO}': {WANT_REPOSITORY}; the registry is given by DXF_HOST"),
+    'a repository with both': (f'get-alias localhost:5000/{REPO}:a', {}, "invalid repository "
+                               f"'localhost:5000/{REPO}:a': {WANT_REPOSITORY}; the registry is given by DXF_HOST; "
+                               'the alias a is given after the repository'),
+    'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
+                             f"invalid alias 'feature/login': {WANT_ALIAS}"),
+    'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},
+                                         f"invalid alias 'feature/login': {WANT_ALIAS}"),
+    'nothing in a pipe': (f'pull-blob {REPO}', {}, 'no hash or alias was given, and standard input is empty'),
+    'nothing in a pipe for a size': (f'blob-size {REPO}', {},
+                                     'no hash or alias was given, and standard input is empty'),
+    'nothing in a pipe for an alias': (f'get-alias {REPO}', {}, 'no alias was given, and standard input is empty'),
+    'a file to write to without -o': (
+        f'pull-blob {REPO} @nightly x.tar', {}, "invalid digest 'x.tar': want sha256: and 64 hexadecimal digits; "
+        'a file to write to is given by -o x.tar, an alias is written @x.tar'),
+    'an alias without its @': (f'pull-blob {REPO} nightly', {}, "invalid digest 'nightly': want sha256: and 64 "
+                               'hexadecimal digits; an alias is written @nightly'),
+    'an option misspelt': (f'pull-blob {REPO} @a --outptu=x', {},
+                           'unrecognized arguments: --outptu; did you mean --output?'),
+    "docker's way to log in": ('login -u fred -p SECRET', {}, f'unrecognized arguments: -u -p; {BY_OPTIONS}'),
+    'a password joined to its option': ('login -pSECRET', {}, f'unrecognized arguments: -p; {BY_OPTIONS}'),
+    'a password behind =': ('login --username=fred --password=SECRET', {},
+                            f'unrecognized arguments: --password; {BY_OPTIONS}'),
+    'a password as a word': ('login --username fred --password SECRET', {},
+                             f'unrecognized arguments: --password; {BY_OPTIONS}'),
+    'a password where it is to be read': ('login --password-stdin=SECRET', {},
+                                          'argument --password-stdin: it takes no value'),
+    'a password without an option': ('login fred SECRET', {}, 'too many arguments: dxf login'),
+    'no password in a pipe': ('login --username fred --password-stdin', {},
+                              'no password was given, and standard input is empty'),
+}
+
+
+@pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
+def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
+    command = typed.partition(' ')[0]
+    assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'
+
+
+def test_options_before_the_command_are_named_without_their_values() -> None:
+    assert answered({}, 2, '-u', 'fred', '-p', 'SECRET', 'login') == \
+        'unrecognized arguments: -u; options follow the command (see dxf --help)'
+
+
+@pytest.mark.parametrize('value', ['', '0'])
+def test_a_setting_that_is_0_or_empty_is_off(value: str, tmp_path: Path) -> None:
+    place = Place(Folder(tmp_path / 'blobs'))
+    repository = place.dxf(REPO)
+    digest = repository.push_blob(data=b'hello')
+    flags = ('DXF_INSECURE', 'DXF_SKIPTLSVERIFY', 'DXF_BLOB_INFO', 'DXF_DEBUG', 'DXF_TO_INSECURE')
+    runner = Runner({**place.environ(), **dict.fromkeys(flags, value)})
+    assert runner.run('pull-blob', REPO, digest).insist(0).out == b'hello'
+
+
+def test_on_a_terminal_it_is_told_that_a_manifest_is_read_there() -> None:
+    master, slave = pty.openpty()
+    try:
+        os.write(master, b'\x04')  # Ctrl-D
+        ended = Runner({'DXF_HOST': NOBODY}).run('pull-blob', REPO, stdin=slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (ended.status, ended.lines) == (2, [
+        'dxf: no hash or alias was given: type a manifest, and Ctrl-D to end it',
+        'dxf: no hash or alias was given, and standard input is empty (see dxf pull-blob --help)'])
+
+
+@pytest.mark.parametrize('action', ['read', 'Pull'])
+def test_an_action_that_is_not_usual_is_answered_with_those_that_are(action: str, tmp_path: Path) -> None:
+    ended = Runner({'DXF_HOST': f'oci:{tmp_path}'}).run('auth', REPO, 'pull', action)
+    assert (ended.status, ended.out, ended.lines) == (0, b'', [
+        f"dxf: '{action}' is an action that few registries know: usual are pull, push, delete and *"])
+
+
+def test_the_usual_actions_are_not_commented(tmp_path: Path) -> None:
+    Runner({'DXF_HOST': f'oci:{tmp_path}'}).run('auth', REPO, 'pull', 'push', 'delete', '*').insist(0)
+
+
+# What is not there
+
+
+@pytest.fixture(name='shelf', params=['open_registry', 'folder'])
+def stocked(request: pytest.FixtureRequest, repo: str) -> tuple[Place, str]:
+    """A registry, and a folder, with a repository that has an alias."""
+    place: Place = request.getfixturevalue(request.param)
+    with place.dxf(repo) as repository:
+        repository.set_alias('a', repository.push_blob(data=b'hello'))
+    return place, repo
+
+
+@pytest.mark.parametrize('typed', ['get-alias {} nope', 'get-manifest {} nope', 'get-manifest-digest {} nope',
+                                   'pull-blob {} @nope', 'del-alias {} nope', 'inspect {} nope',
+                                   'copy {} nope --to oci:./other'])
+def test_an_alias_that_is_not_there_is_answered_with_the_command_that_lists_them(
+        shelf: tuple[Place, str], typed: str, tmp_path: Path) -> None:
+    place, repo = shelf
+    assert answered(place.environ(), 2, *typed.format(repo).split(), cwd=tmp_path) == \
+        f'404 Not Found: {repo} has no alias nope; dxf list-aliases {repo} prints its aliases'
+
+
+@pytest.mark.parametrize(('typed', 'what'), [('pull-blob {} {}', 'blob'), ('blob-size {} {}', 'blob'),
+                                             ('get-manifest {} {}', 'manifest')])
+def test_a_digest_that_is_not_there_is_named(shelf: tuple[Place, str], typed: str, what: str) -> None:
+    place, repo = shelf
+    assert answered(place.environ(), 2, *typed.format(repo, DIGEST).split()) == \
+        f'404 Not Found: {repo} has no {what} {DIGEST}'
+
+
+@pytest.mark.parametrize('typed', ['list-aliases {}', 'get-alias {} a', 'pull-blob {} @a', 'gc {}'])
+def test_a_repository_that_a_folder_lacks_is_answered_with_the_command_that_lists_them(typed: str, folder: Place,
+                                                                                       repo: str) -> None:
+    root = str(folder.host).removeprefix('oci:')
+    line = answered(folder.environ(), 2, *typed.format(repo).split())
+    said = f'there is no layout in {root}/{repo}; dxf list-repos prints the repositories'
+    assert line == (f'{said} (see dxf gc --help)' if typed.startswith('gc') else f'404 Not Found: {said}')
+
+
+def test_an_alias_that_a_layout_by_itself_lacks_is_named_with_the_folder(tmp_path: Path) -> None:
+    place = Place(Folder(tmp_path))
+    with place.dxf('') as layout:
+        layout.set_alias('a', layout.push_blob(data=b'hello'))
+    assert answered(place.environ(), 2, 'get-alias', '', 'nope') == \
+        f"404 Not Found: {place.host} has no alias nope; dxf list-aliases '' prints its aliases"
+
+
+def test_a_repository_that_a_registry_lacks_is_answered_with_the_command_that_lists_them(open_registry: Place,
+                                                                                         repo: str) -> None:
+    line = answered(open_registry.environ(), 2, 'list-aliases', repo)
+    assert line == '404 Not Found: NAME_UNKNOWN: repository name not known to registry ' \
+        f'({repo}/tags/list); dxf list-repos prints the repositories'
+
+
+def test_a_page_with_404_of_what_may_be_no_registry_is_told_as_it_is() -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: Answer(404, {'Content-Type': 'text/html'}, b'<html>nothing here</html>')
+        line = answered({'DXF_HOST': server.host, **INSECURE}, 2, 'get-alias', REPO, 'nope')
+    assert line == f'404 Not Found ({REPO}/manifests/nope)'
+
+
+# The way to the registry
+
+
+@contextmanager
+def port_that_refuses() -> Iterator[int]:
+    """Yield a port at which nobody listens, and that nobody else gets meanwhile."""
+    with socket.socket() as closed:
+        closed.bind(('127.0.0.1', 0))
+        yield closed.getsockname()[1]
+
+
+@contextmanager
+def resolving(monkeypatch: pytest.MonkeyPatch, resolve: Callable[[str, Any], Any]) -> Iterator[None]:
+    """Have names be looked up as a test wants: ``resolve`` returns the port in place of that which is asked for."""
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        return look_up('127.0.0.1', resolve(str(host), port), *args, **kwargs)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, 'getaddrinfo', getaddrinfo)
+        yield
+
+
+def unknown(_host: str, _port: Any) -> Any:
+    """Answer as a name server does that has never heard of a host."""
+    raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
+
+
+def unreached(registry: DXFBase) -> NoConnection:
+    """Return the error where a registry cannot be reached."""
+    with pytest.raises(NoConnection) as caught:
+        registry.api_version_check()
+    return caught.value
+
+
+@pytest.mark.parametrize(('insecure', 'port'), [(False, 443), (True, 80)])
+def test_a_port_that_was_forgotten_is_told_with_the_one_that_was_tried(insecure: bool, port: int,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    with port_that_refuses() as closed, resolving(monkeypatch, lambda host, asked: {port: closed}[asked]):
+        failed = unreached(DXFBase('localhost', insecure=insecure, limits=FAST))
+    assert line_of(failed) == f'cannot connect to localhost:{port}: connection refused; no port was given: is one ' \
+        'missing, as in localhost:5000?'
+    assert status_of(failed) == 1
+
+
+@pytest.mark.parametrize(('host', 'port'), [('registry.example.com', '443'), ('registry.example.com:8443', '8443')])
+@pytest.mark.parametrize(('failure', 'said', 'rest'), [
+    (ConnectTimeout(), 'no answer from {}:{} in time{}', '; DXF_TIMEOUT sets the seconds to wait'),
+    (NoConnection(OSError(errno.EHOSTUNREACH, 'No route to host')), 'cannot connect to {}:{}: no route to host{}', ''),
+], ids=['in time', 'no route'])
+def test_a_port_that_was_forgotten_is_told_where_nobody_answers(host: str, port: str, failure: RequestException,
+                                                                said: str, rest: str) -> None:
+    failure.request = Request('GET', f'https://{host}/v2/_catalog').prepare()
+    name = host.partition(':')[0]
+    hint = '' if name != host else f'; no port was given: is one missing, as in {name}:5000?'
+    assert line_of(failure) == said.format(name, port, hint) + rest
+
+
+def test_a_port_that_was_given_is_not_called_missing() -> None:
+    with port_that_refuses() as port:
+        assert answered({'DXF_HOST': f'localhost:{port}'}, 1, 'list-repos') == \
+            f'cannot connect to localhost:{port}: connection refused; is a registry running there?'
+
+
+@pytest.mark.parametrize(('host', 'said', 'status'), [
+    ('blobs', '; a folder is written oci:./blobs', 2),
+    ('blobs.example', '', 1),
+    ('blobs:5000', '', 1),
+])
+def test_a_name_without_dots_and_port_that_is_not_found_may_be_a_folder(host: str, said: str, status: int,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    with resolving(monkeypatch, unknown):
+        failed = unreached(DXFBase(host, limits=FAST))
+    assert line_of(failed) == f'cannot find {host}: Name or service not known{said}'
+    assert status_of(failed) == status
+
+
+@pytest.mark.parametrize(('auth_host', 'host', 'said'), [
+    (None, 'auth.nowhere.example',
+     'the registry names auth.nowhere.example as its token server, DXF_AUTH_HOST names another'),
+    ('tokens.nowhere.example', 'tokens.nowhere.example',
+     'DXF_AUTH_HOST names tokens.nowhere.example as the token server'),
+])
+def test_a_token_server_that_is_not_found_is_told_with_its_variable(
+        auth_host: str | None, host: str, said: str, certificates: Certificates,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    challenge = {'WWW-Authenticate': 'Bearer realm="https://auth.nowhere.example/token",service="x"'}
+    with ScriptedRegistry(certificates) as server:
+        server.hook = lambda request: error(401, 'UNAUTHORIZED', headers=challenge)
+
+        def resolve(name: str, port: Any) -> Any:
+            return port if name == 'localhost' else unknown(name, port)
+        with resolving(monkeypatch, resolve), pytest.raises(NoConnection) as caught:
+            DXFBase(server.host, auth_host=auth_host, tlsverify=certificates.ca, limits=FAST).authenticate('u', 'p')
+    assert line_of(caught.value) == f'cannot find {host}: Name or service not known; {said}'
+
+
+def test_a_token_server_that_has_no_tokens_is_told_with_its_variable(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, ScriptedRegistry(certificates) as elsewhere:
+        challenge = {'WWW-Authenticate': f'Bearer realm="{elsewhere.url}/nothing",service="x"'}
+        server.hook = lambda request: error(401, 'UNAUTHORIZED', headers=challenge)
+        elsewhere.hook = lambda request: Answer(404)
+        variables = {'DXF_HOST': server.host, 'DXF_USERNAME': 'u', 'DXF_PASSWORD': 'p',
+                     'REQUESTS_CA_BUNDLE': certificates.ca}
+        assert answered(variables, 2, 'list-aliases', REPO) == \
+            f'404 Not Found; the registry names {elsewhere.host} as its token server, DXF_AUTH_HOST names another'
+
+
+@pytest.mark.parametrize('value', ['localhost:{}', 'http://localhost:{}', 'fred:pw@localhost:{}'])
+def test_a_dead_proxy_is_named_with_its_scheme(value: str) -> None:
+    with port_that_refuses() as port:
+        line = answered({'HTTPS_PROXY': value.format(port)}, 1, 'list-repos')
+    assert line == f'cannot connect to the proxy http://localhost:{port}: connection refused; HTTPS_PROXY names it, ' \
+        'NO_PROXY what goes without'
+
+
+@contextmanager
+def nginx(directory: Path, certificates: Certificates) -> Iterator[str]:
+    """Run nginx with TLS; yield its host."""
+    with Nginx(directory, [NOBODY], tls=certificates) as server:
+        yield server.host
+
+
+def test_http_on_a_port_for_tls_of_a_real_registry_is_told_with_what_to_unset(basic_registry: Place) -> None:
+    assert answered({'DXF_HOST': basic_registry.host, **INSECURE}, 1, 'list-repos') == \
+        f'400 Bad Request: {basic_registry.host} speaks TLS: unset DXF_INSECURE (_catalog)'
+
+
+def test_http_on_a_port_for_tls_is_told_where_the_first_answer_has_no_body(basic_registry: Place, tmp_path: Path
+                                                                           ) -> None:
+    file = tmp_path / 'hello'
+    file.write_bytes(b'hello')
+    assert answered({'DXF_HOST': basic_registry.host, **INSECURE}, 1, 'push-blob', REPO, str(file)) == \
+        f'400 Bad Request: if {basic_registry.host} speaks TLS, unset DXF_INSECURE ' \
+        f'({REPO}/blobs/{hash_bytes(b"hello")})'
+
+
+def test_http_on_a_port_for_tls_of_nginx_is_told_with_what_to_unset(tmp_path: Path, certificates: Certificates
+                                                                    ) -> None:
+    with nginx(tmp_path, certificates) as host:
+        assert answered({'DXF_HOST': host, **INSECURE}, 1, 'list-aliases', REPO) == \
+            f'400 Bad Request: {host} speaks TLS: unset DXF_INSECURE ({REPO}/tags/list)'
+
+
+def test_http_on_a_port_for_tls_that_answers_with_an_alert_is_told_with_what_to_unset() -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: Answer(before=[b'\x15\x03\x01\x00\x02\x02\x0a'], head=False)
+        assert answered({'DXF_HOST': server.host, **INSECURE}, 1, 'list-repos') == \
+            f'the connection to {server.host} broke; if it speaks TLS, unset DXF_INSECURE'
+
+
+def test_http_on_a_port_for_tls_that_hangs_up_is_told_with_what_to_unset(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server:
+        assert answered({'DXF_HOST': server.host, **INSECURE}, 1, 'list-repos') == \
+            f'the connection to {server.host} broke; if it speaks TLS, unset DXF_INSECURE'
+
+
+# Two registries
+
+
+def test_a_target_of_copy_that_speaks_http_is_told_with_its_own_variable(shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    with ScriptedRegistry() as target:
+        line = answered(place.environ(), 1, 'copy', repo, 'a', '--to', target.host)
+        assert line == f'{target.host} does not speak TLS; set DXF_TO_INSECURE=1 only if it is meant to be used ' \
+            'without'
+        Runner({**place.environ(), 'DXF_TO_INSECURE': '1'}).run('copy', repo, 'a', '--to', target.host).insist(0)
+
+
+def test_a_source_of_copy_that_speaks_http_is_told_with_its_own_variable(open_registry: Place, tmp_path: Path) -> None:
+    assert answered({'DXF_HOST': open_registry.host}, 1, 'copy', REPO, 'a', '--to', f'oci:{tmp_path}') == \
+        f'{open_registry.host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
+
+
+def test_a_target_of_copy_that_speaks_tls_is_told_with_its_own_variable(shelf: tuple[Place, str],
+                                                                        basic_registry: Place) -> None:
+    place, repo = shelf
+    line = answered({**place.environ(), 'DXF_TO_INSECURE': '1'}, 1, 'copy', repo, 'a', '--to', basic_registry.host)
+    digest = line.rpartition('/')[2].rstrip(')')
+    assert line == f'400 Bad Request: if {basic_registry.host} speaks TLS, unset DXF_TO_INSECURE ' \
+        f'({repo}/blobs/{digest})'
+
+
+@pytest.mark.parametrize('refusal', [error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': 'Basic realm="x"'}),
+                                     error(403, 'DENIED', 'no')], ids=['401', '403'])
+@pytest.mark.parametrize('refuses', ['source', 'target'])
+def test_of_two_registries_the_one_that_refused_is_named(refuses: str, refusal: Answer, certificates: Certificates
+                                                         ) -> None:
+    with ScriptedRegistry(certificates) as source, ScriptedRegistry(certificates) as target:
+        sides = {'source': source, 'target': target}
+        with DXF(source.host, REPO, tlsverify=certificates.ca) as repository:
+            repository.set_alias('a', repository.push_blob(data=b'hello'))
+        # Only a body tells that a 403 means DENIED, and an answer to HEAD has none.
+        sides[refuses].hook = lambda request: None if request.method == 'HEAD' else refusal
+        variables = {'DXF_HOST': source.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw',
+                     'DXF_TO_USERNAME': 'ann', 'DXF_TO_PASSWORD': 'pw', 'REQUESTS_CA_BUNDLE': certificates.ca}
+        line = answered(variables, 13, 'copy', REPO, 'a', '--to', target.host)
+    used = {'source': 'DXF_PASSWORD of user fred', 'target': 'DXF_TO_PASSWORD of user ann'}[refuses]
+    assert line.endswith(f'; for {sides[refuses].host}, the credential used is {used}')
+    assert sides['target' if refuses == 'source' else 'source'].host not in line
+
+
+# A pipe
+
+
+def test_a_pipe_whose_upload_breaks_on_a_real_registry_is_to_be_run_again(open_registry: Place, repo: str) -> None:
+    with FaultProxy(open_registry.host, lambda number: Fault(up=100_000) if number == 1 else Fault()) as proxy:
+        said = pushed({'DXF_HOST': proxy.host, 'DXF_RETRIES': '2', **INSECURE}, repo, os.urandom(9 << 20))
+    assert said == 'the upload broke off (the connection broke), and data cannot be read a second time: ' \
+        'run the pipeline again, or push from a file'
+
+
+@pytest.mark.parametrize('size', [5, 9 << 20])
+@pytest.mark.parametrize('method', ['POST', 'PUT'])
+def test_a_pipe_that_the_registry_has_no_time_for_is_to_be_run_again(size: int, method: str) -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: error(503, 'UNAVAILABLE', 'later') if request.method == method else None
+        said = pushed({'DXF_HOST': server.host, **INSECURE}, REPO, bytes(size))
+        path = server.of(method)[-1].path.removeprefix('/v2/')
+    assert said == f'503 Service Unavailable: UNAVAILABLE: later ({path}); run the pipeline again'
+
+
+def test_a_pipe_that_the_registry_refuses_is_not_to_be_run_again() -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: error(400, 'UNSUPPORTED', 'never') if request.method == 'POST' else None
+        said = pushed({'DXF_HOST': server.host, **INSECURE}, REPO, b'hello')
+    assert said == f'400 Bad Request: UNSUPPORTED: never ({REPO}/blobs/uploads/)'
+
+
+def pushed(variables: dict[str, str], repo: str, content: bytes) -> str:
+    """Push the content of a pipe, which fails; return the line."""
+    with Runner(variables).start('push-blob', repo, '-', '@a', stdin=subprocess.PIPE) as process:
+        out, problems = process.communicate(content, timeout=SECONDS)
+    assert (process.returncode, out, problems.count(b'\n')) == (1, b'', 1)
+    return problems.decode().removeprefix('dxf: ').removesuffix('\n')
+
+
+# Python
+
+
+def client() -> Any:
+    """Return a client of a registry that nobody runs."""
+    return DXF(NOBODY, REPO, insecure=True, limits=FAST)
+
+
+PAIR: Any = [('fred', 'SECRET')]
+AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
+PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
+CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
+    'bytes to push': (lambda _: client().push_blob(b'SECRET'), PATH.format('bytes')),
+    'a file to push': (lambda _: client().push_blob(io.BytesIO(b'SECRET')), PATH.format('a BytesIO')),
+    'a number to push': (lambda _: client().push_blob(3), PATH.format('an int')),
+    'one path to push': (lambda _: client().push_blobs('f'),
+                         'push_blobs takes a list, and not a str: write push_blobs([...])'),
+    'one text of bytes to push': (lambda _: client().push_blobs(b'SECRET'),
+                                  'push_blobs takes a list, and not bytes: write push_blobs([...])'),
+    'one file to push': (lambda _: client().push_blobs(io.BytesIO(b'SECRET')),
+                         'push_blobs takes a list, and not a BytesIO: write push_blobs([...])'),
+    'one path as an object': (lambda path: client().push_blobs(path),
+                              'push_blobs takes a list, and not a PosixPath: write push_blobs([...])'),
+    'one digest to pull': (lambda _: client().pull_blobs(DIGEST),
+                           'pull_blobs takes a list, and not a str: write pull_blobs([...])'),
+    'one digest to copy': (lambda _: client().copy_blobs(client(), DIGEST),
+                           'copy_blobs takes a list, and not a str: write copy_blobs([...])'),
+    'a list of digests to name': (lambda _: client().set_alias('a', [DIGEST]), 'set_alias takes texts one by one, and '
+                                  'not a list: write set_alias(alias, *[...])'),
+    'a list for a manifest': (lambda _: client().make_manifest([DIGEST]),
+                              'make_manifest takes texts one by one, and not a list: write make_manifest(*[...])'),
+    'a list for an unsigned manifest': (
+        lambda _: client().make_unsigned_manifest('a', (DIGEST,)), 'make_unsigned_manifest takes texts one by one, and '
+        'not a tuple: write make_unsigned_manifest(alias, *[...])'),
+    'a list of aliases to delete': (lambda _: client().del_aliases(['a']),
+                                    'del_aliases takes texts one by one, and not a list: write del_aliases(*[...])'),
+    'user and password': (lambda _: DXF(NOBODY, REPO, *PAIR), AUTH),
+    'user and password of a registry': (lambda _: DXFBase(NOBODY, *PAIR), AUTH),
+}
+
+
+@pytest.mark.parametrize(('call', 'said'), CALLS.values(), ids=CALLS)
+def test_an_argument_of_a_wrong_type_is_a_type_error_that_says_what_to_write(call: Callable[[Any], object], said: str,
+                                                                             tmp_path: Path) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(tmp_path)
+    assert str(caught.value) == said
