@@ -243,9 +243,9 @@ COMMANDS = (
     Command('logout', login_commands.logout, '', 0, 0,
             'Forget the user name and the password that are stored for DXF_HOST.',
             'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'), (), True),
-    Command('auth', login_commands.auth, '<repo> <action>...', 2, None,
+    Command('auth', login_commands.auth, '<repo> [<action>...]', 1, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
-            'An action is pull, push, delete or *.\n'
+            "An action is pull, push, delete or *. Without one, the registry's challenge decides.\n"
             'Registries that give no tokens print none; a wrong password is an error all the same.',
             'DXF_TOKEN=$(dxf auth fred/datalogger pull)', (), (), (_JSON,)),
 )

@@ -249,7 +249,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
           'copy': (1, None), 'gc': (1, 1), 'get-manifest-digest': (2, None), 'inspect': (2, 2),
           'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
-          'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
+          'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (1, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
