@@ -73,6 +73,17 @@ def client(place: Place, repo: str, folder: Path, **options: Any) -> DXF:
     pytest.param({'auth': encoded('fred', 'a:b:c')}, {'username': 'fred', 'password': 'a:b:c'}, id='colons'),
     pytest.param({'auth': encoded('fred', 'pässwörd')}, {'username': 'fred', 'password': 'pässwörd'}, id='UTF-8'),
     pytest.param({'auth': encoded('fred', SECRET + '\0')}, {'username': 'fred', 'password': SECRET}, id='NUL'),
+    pytest.param({'auth': encoded('fred', SECRET).rstrip('=')}, {'username': 'fred', 'password': SECRET},
+                 id='no padding'),
+    pytest.param({'auth': encoded('fred', 'x' * 4).rstrip('=')}, {'username': 'fred', 'password': 'x' * 4},
+                 id='no padding of two'),
+    pytest.param({'auth': encoded('fred', SECRET) + '\n'}, {'username': 'fred', 'password': SECRET}, id='a line end'),
+    pytest.param({'auth': encoded('fred', SECRET) + '\r\n'}, {'username': 'fred', 'password': SECRET},
+                 id='a line end of Windows'),
+    pytest.param({'auth': base64.encodebytes(b'fred:' + b'x' * 200).decode()}, {'username': 'fred', 'password': 'x' * 200},
+                 id='wrapped'),
+    pytest.param({'auth': '\n', 'username': 'fred', 'password': SECRET}, {'username': 'fred', 'password': SECRET},
+                 id='nothing but a line end'),
     pytest.param({'username': 'fred', 'password': SECRET}, {'username': 'fred', 'password': SECRET}, id='apart'),
     pytest.param({'auth': encoded('fred', SECRET), 'username': 'wilma', 'password': 'x'},
                  {'username': 'fred', 'password': SECRET}, id='auth wins'),
@@ -139,8 +150,53 @@ def test_the_key_of_another_is_not_used(config: Path, tmp_path: Path, key: str) 
     assert found(tmp_path, repository='team/repo') is None
 
 
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+def test_a_byte_order_mark_is_skipped(config: Path, tmp_path: Path, mark: str) -> None:
+    write_file(config, {HOST: ('fred', SECRET)})
+    config.write_text(mark + config.read_text(), 'utf-8')
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+    config.write_text(mark, 'utf-8')
+    assert found(tmp_path) is None
+
+
+def test_a_file_with_a_byte_order_mark_is_changed_by_a_login_and_read_again(config: Path, tmp_path: Path) -> None:
+    write_file(config, {'other.example.com': ('wilma', SECRET)}, HttpHeaders={'X': 'y'})
+    config.write_text('\ufeff' + config.read_text(), 'utf-8')
+    CredentialFile(str(config), {}).store(HOST, 'fred', SECRET)
+    document = json.loads(config.read_text('utf-8'))
+    assert (document['auths'].keys(), document['HttpHeaders']) == ({'other.example.com', HOST}, {'X': 'y'})
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+
+
+def test_of_several_addresses_that_of_the_registry_comes_first(config: Path, tmp_path: Path) -> None:
+    write_file(config, {f'https://{HOST}/a/path': ('wilma', SECRET), f'https://{HOST}/v2/': ('fred', SECRET)})
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+
+
+def test_a_login_leaves_what_is_stored_under_a_deeper_address_and_a_logout_erases_it(config: Path, tmp_path: Path
+                                                                                     ) -> None:
+    tokens = ['https://index.docker.io/v1/access-token', 'https://index.docker.io/v1/refresh-token']
+    for host, deep in ((HOST, [f'https://{HOST}/a/path']), (HUB, tokens)):
+        write_file(config, {key: ('wilma', SECRET) for key in (*deep, f'https://{HOST}/v1/')})
+        file = CredentialFile(str(config), {})
+        file.store(host, 'fred', SECRET)
+        assert found(tmp_path, host) == Credential(str(config), 'fred', SECRET)
+        assert set(deep) < set(json.loads(config.read_text())['auths'])
+        assert file.erase(host)
+        assert found(tmp_path, host) is None
+        assert not set(deep) & set(json.loads(config.read_text())['auths'])
+
+
+@pytest.mark.parametrize('key', ['team/', 'team/repo/', 'TEAM/repo/'])
+def test_a_key_of_a_repository_may_end_in_a_slash(config: Path, tmp_path: Path, key: str) -> None:
+    write_file(config, {f'{HOST}/{key}': ('fred', SECRET), HOST: ('wilma', SECRET)})
+    assert found(tmp_path, repository='team/repo') == Credential(str(config), 'fred', SECRET)
+    assert found(tmp_path, repository='teams/repo') == Credential(str(config), 'wilma', SECRET)
+
+
 @pytest.mark.parametrize('key', ['https://{}', 'https://{}/', 'https://{}/v1/', 'https://{}/v2/', 'https://{}/v1',
-                                 'https://{}/v2', 'http://{}', 'http://{}/v1/'])
+                                 'https://{}/v2', 'http://{}', 'http://{}/v1/', '{}/', 'https://{}/team/repo',
+                                 'https://{}/v2/team', 'http://{}/any/path/'])
 def test_a_key_may_be_an_address(config: Path, tmp_path: Path, key: str) -> None:
     write_file(config, {key.format(HOST): ('fred', SECRET)})
     assert found(tmp_path) == Credential(str(config), 'fred', SECRET)

@@ -234,6 +234,16 @@ def test_a_file_that_makes_no_sense_is_one_line_of_a_command(home: Home, repo: s
     assert str(home.config) in ended.lines[0] and WRONG not in ended.lines[0] and ended.out == b''
 
 
+@pytest.mark.parametrize('key', ['{}/', 'https://{}/any/path'])
+def test_a_file_that_was_written_by_hand_opens_a_registry(each_home: Home, repo: str, readings: str, key: str) -> None:
+    auth = encoded(USERNAME, PASSWORD).rstrip('=')
+    write_file(each_home.config, {key.format(each_home.place.host): {'auth': f'{auth[:7]}\n{auth[7:]}\n'}})
+    each_home.config.write_text('\ufeff' + each_home.config.read_text(), 'utf-8')
+    assert each_home.run('push-blob', repo, readings).insist(0).out.decode() == f'{DIGEST}\n'
+    each_home.run('logout').insist(0)
+    assert each_home.document == {'auths': {}}
+
+
 # What is stored is refused
 
 
