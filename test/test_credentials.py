@@ -19,7 +19,8 @@ import dxf
 from dxf import DXF, Limits
 from dxf.credential_files import Credential, CredentialFile, find
 from dxf.credentials import StoredCredentials, from_docker_config
-from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFUnauthorizedError
+from dxf.exceptions import (DXFAuthInsecureError, DXFCredentialHelperError, DXFCredentialsError,
+                            DXFUnauthorizedError)
 from dxf.names import check_host, repository_at
 from dxf.redaction import causes
 
@@ -470,6 +471,32 @@ def test_a_credential_that_is_refused_is_an_error_for_writing(
         repository.push_blob(data=CONTENT, check_exists=False)
     assert auth.place == str(config)
     assert not [request for request in tokens.requests if request.authorization is None and request.method == 'GET']
+
+
+def test_where_a_helper_fails_a_program_reads_with_a_warning_and_does_not_write(
+        token_registry: Place, config: Path, tmp_path: Path, repo: str) -> None:
+    digest = token_registry.dxf(repo).push_blob(data=CONTENT)
+    write_file(config, credHelpers={token_registry.host: 'bad'})
+    repository = client(token_registry, repo, tmp_path)
+    with pytest.warns(UserWarning, match='^docker-credential-bad is not installed.*; reading without a credential$'):
+        assert b''.join(repository.pull_blob(digest)) == CONTENT
+    with pytest.raises(DXFCredentialHelperError, match='docker-credential-bad'):
+        repository.push_blob(data=CONTENT * 2, check_exists=False)
+
+
+def test_a_helper_that_works_again_is_asked_again(token_registry: Place, config: Path, tmp_path: Path, repo: str
+                                                  ) -> None:
+    write_file(config, credsStore='ring')
+    keychain = Keychain(tmp_path)
+    keychain.keep(token_registry.host, USERNAME, PASSWORD)
+    program = tmp_path / keychain.program
+    program.chmod(0)
+    auth = from_docker_config({'HOME': str(tmp_path), 'PATH': keychain.path})
+    repository = DXF(token_registry.host, repo, auth, tlsverify=str(token_registry.ca))
+    with pytest.raises(DXFCredentialHelperError):
+        repository.push_blob(data=CONTENT, check_exists=False)
+    program.chmod(0o755)
+    assert repository.push_blob(data=CONTENT, check_exists=False) == dxf.hash_bytes(CONTENT)
 
 
 def test_without_a_credential_reading_is_anonymous_and_no_warning(token_registry: Place, tmp_path: Path,
