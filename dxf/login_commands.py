@@ -95,7 +95,8 @@ def _given_credential(job: Job) -> tuple[str, str]:
     elif console.is_person():
         password = _typed_password()
     else:
-        raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
+        empty = '; DXF_PASSWORD is empty' if job.environ.get('DXF_PASSWORD') == '' else ''
+        raise UsageError(f'too few arguments: --password-stdin is needed where nobody can be asked{empty}')
     if not username or not password or ':' in username:
         raise UsageError('a user name, without a colon, and a password are needed')
     if not is_utf_8(username, password):

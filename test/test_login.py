@@ -476,6 +476,8 @@ def test_where_nobody_can_be_asked_that_is_wrong_usage(home: Home, monkeypatch: 
         assert '--username' in home.run('login').insist(2).lines[0]
         assert '--username' in home.run('login', '--password-stdin').insist(2).lines[0]
         assert '--password-stdin' in home.run('login', '--username', USERNAME).insist(2).lines[0]
+        ended = home.run('login', DXF_USERNAME=USERNAME, DXF_PASSWORD='').insist(2)
+        assert '--password-stdin' in ended.lines[0] and 'DXF_PASSWORD is empty' in ended.lines[0]
     assert not home.config.exists()
 
 

@@ -233,6 +233,14 @@ def test_a_variable_that_is_malformed_is_rejected_by_its_name(name: str, value: 
     assert name.upper() in rejected(capfd, traffic, 'list-aliases', REPO, **{name: value})
 
 
+@pytest.mark.parametrize('variables', [{'DXF_USERNAME': 'fred', 'DXF_PASSWORD': ''}, {'DXF_PASSWORD': 's3cr3t'}])
+@pytest.mark.parametrize('insecure', ['', '1'])
+def test_an_empty_password_and_one_without_a_user_name_are_named(
+        variables: dict[str, str], insecure: str, capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
+    line = rejected(capfd, traffic, 'list-aliases', REPO, DXF_INSECURE=insecure, **variables)
+    assert 'DXF_PASSWORD' in line and 'DXF_USERNAME' in line and 's3cr3t' not in line
+
+
 @pytest.mark.parametrize('command', usage.COMMANDS, ids=lambda command: command.name)
 def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
