@@ -302,7 +302,7 @@ HELPERS = {'missing': None, 'fails': f'echo {WRONG}; echo {WRONG} >&2; exit 1', 
            'no text': """echo '{"Username": "u", "Secret": "a\\ud800b"}'"""}
 
 
-@pytest.fixture(name='bad_home', params=HELPERS.values(), ids=HELPERS)
+@pytest.fixture(name='bad_home', params=list(HELPERS.values()), ids=list(HELPERS))
 def make_bad_home(request: pytest.FixtureRequest, home: Home) -> Home:
     """A home with a credential helper that does not work."""
     write_file(home.config, {home.place.host: {}}, credsStore='bad')
