@@ -84,8 +84,8 @@ def test_names_that_are_unsafe_are_refused_before_anything_is_fetched(client: DX
 
 @pytest.mark.parametrize('titles', TITLES.values(), ids=TITLES)
 @pytest.mark.parametrize('vendor', MODEL_KEYS)
-def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched(client: DXF, target: Path,
-                                                                                 titles: list[str], vendor: str) -> None:
+def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched(
+        client: DXF, target: Path, titles: list[str], vendor: str) -> None:
     layers = [model_layer(vendor, b'evil', title, 'weight.v1.raw', **{TITLE: 'good'}) for title in titles]
     set_artifact(client, 'a', layers, [b'evil'])
     client.del_blob(dxf.hash_bytes(b'evil'))
@@ -239,7 +239,8 @@ ROOT_ARCHIVES = {
     'a hard link': tar_of(member('a'), member('b', tarfile.LNKTYPE, link='a')),
     'twice': tar_of(member('a'), member('a')), 'twice, once after a dot': tar_of(member('a'), member('./a')),
     'by case alone': tar_of(member('a'), member('A')), 'a file of another layer': tar_of(member('d/other')),
-    'a folder where another layer has a file': tar_of(member('first/a')), 'our own': tar_of(member('.dxf-files.a/keep')),
+    'a folder where another layer has a file': tar_of(member('first/a')),
+    'our own': tar_of(member('.dxf-files.a/keep')),
     'no name': tar_of(member('', tarfile.DIRTYPE)), 'a slash': tar_of(member('/', tarfile.DIRTYPE)),
     'an escape sequence': tar_of(member('\x1b[2J')), 'a backslash': tar_of(member('..\\secret')),
     'a device': tar_of(member('a', tarfile.CHRTYPE, devmajor=1, devminor=3)), 'not a tar': b'readings\n' * 100,
