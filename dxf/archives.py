@@ -184,10 +184,11 @@ class _Content:
     """The tar in an archive, read forward, hashed on its way, in bounded memory whatever it says of itself.
 
     :param most: bytes that it may have
+    :param is_compressed: by gzip
     """
 
-    def __init__(self, file: Any, most: int) -> None:
-        self._file = gzip.GzipFile(fileobj=file)
+    def __init__(self, file: Any, most: int, is_compressed: bool) -> None:
+        self._file = gzip.GzipFile(fileobj=file) if is_compressed else file
         self._most = most
         self._sha256 = hashlib.sha256()
         self._position = 0
@@ -244,19 +245,22 @@ class _Content:
         return digest_of(self._sha256)
 
 
-def members(file: Any, name: str, most: int, digest: str | None = None) -> Iterator[tuple[Member, Iterator[bytes]]]:
+def members(file: Any, name: str, most: int, digest: str | None = None, is_compressed: bool = True
+            ) -> Iterator[tuple[Member, Iterator[bytes]]]:
     """Read an archive of a folder, and yield what is in it with its bytes; these are to be read before the next.
 
     :param file: an open binary file, at its beginning
-    :param name: what the folder is called; all that is in the archive must be in that
+    :param name: what the folder is called; all that is in the archive must be in that, or be a file of that name;
+        empty for an archive whose files are in no folder
     :param most: bytes that it may unpack to
     :param digest: of the tar before compression, if that is known
+    :param is_compressed: by gzip
     :raises DXFInvalidDocumentError: it is no such archive, or has links, devices or the like in it
     :raises DXFInvalidNameError: a name in it is unsafe
     :raises DXFDigestMismatchError: at the end: it is another
     :raises OSError: it has too many bytes, or ``file`` cannot be read
     """
-    content: Any = _Content(file, most)
+    content: Any = _Content(file, most, is_compressed)
     tar: Any
     try:
         with tarfile.TarFile(None, 'r', content) as tar:
@@ -284,11 +288,19 @@ def _member(info: tarfile.TarInfo, name: str) -> Member:
     size = 0 if info.isdir() else info.size
     if size < 0:
         raise DXFInvalidDocumentError('invalid archive: a negative size')
-    return Member(_path(info.name, name), info.isdir(), bool(info.mode & stat.S_IXUSR), size)
+    path = _path(info.name, name)
+    if not path and not info.isdir():
+        raise DXFInvalidDocumentError(f'unsafe archive: {info.name[:255]!r} is no folder')
+    return Member(path, info.isdir(), bool(info.mode & stat.S_IXUSR), size)
 
 
 def _path(found: str, name: str) -> str:
-    """Return where a file is to be; some tools write the whole name of the folder before it, some the last part."""
+    """Return where a file is to be; some tools write the whole name of the folder before it, some the last part.
+
+    In an archive whose files are in no folder, ``.`` is the folder of the pull itself, and its path is empty.
+    """
+    if not name:
+        return '' if found == '.' else check_path(found.removeprefix('./'))
     check_path(found.removeprefix('./'))
     for top in (name, name.rpartition('/')[2]):
         if f'{found.removeprefix("./")}/'.startswith(f'{top}/'):

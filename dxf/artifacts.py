@@ -14,13 +14,14 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from dxf import archives
-from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
-                                   descriptor_of, make, read)
+from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, ROOT, TAR, TAR_GZIP, UNKNOWN_TYPE, Layer,
+                                   check_media_type, descriptor_of, make, read)
 from dxf.client import DXF
-from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFSourceError
+from dxf.exceptions import (DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError,
+                            DXFSourceError)
 from dxf.manifests import ANY_DIGEST, Descriptor
 from dxf.names import check_alias, hash_bytes
-from dxf.paths import MOST_FILES, Paths, check_path
+from dxf.paths import LONGEST_PART, MOST_FILES, Paths, check_path
 from dxf.unpacking import Intake, write
 
 Report = Callable[..., Any]
@@ -233,7 +234,8 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
     :raises DXFFileNotFoundError: it has no file of one of ``names``
     :raises DXFInvalidNameError: a name is unsafe, or there twice
-    :raises DXFInvalidDocumentError: the manifest, or an archive of a folder, is not what it should be
+    :raises DXFInvalidDocumentError: the manifest, or an archive, is not what it should be
+    :raises DXFError: a file is packed in a way that dxf does not unpack
     :raises DXFDigestMismatchError: the registry sent something else
     :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already, or cannot be written
@@ -243,7 +245,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     paths = _paths(wanted)
     with Intake(folder, overwrite) as intake:
         for layer, name in wanted:
-            intake.check(name, layer.is_folder)
+            _check_name(layer, name, intake)
         _check_space(repository, wanted, intake)
         folders = _fetched(repository, wanted, intake, progress or (lambda *_: None))
         for found in folders:
@@ -271,14 +273,41 @@ def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]
     for name in names:
         if name not in titles:
             raise DXFFileNotFoundError(name, sorted(titles))
-    return [(layer, title) for layer, title in found if not names or title in names]
+    wanted = [(layer, title) for layer, title in found if not names or title in names]
+    for layer, title in wanted:
+        if layer.packing not in ('', TAR, TAR_GZIP):
+            raise DXFError(f'{title[:LONGEST_PART]!r} is packed as {layer.packing}, which dxf does not unpack: '
+                           f'dxf pull-blob fetches it as {layer.blob.digest}')
+    return wanted
 
 
 def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
+    """Return the checked names. What a tar of ModelPack brings is known when it is there: a file or a folder."""
     paths = Paths()
     for layer, name in wanted:
-        paths.add(name, layer.is_folder)
+        if layer.is_folder and not layer.is_root or not layer.packing:
+            paths.add(name, layer.is_folder)
+        elif not layer.is_root:
+            check_path(name)
+    if sum(layer.is_root for layer, _ in wanted) > 1:
+        raise DXFInvalidNameError(f'unsafe file name {ROOT!r}: it is there twice')
     return paths
+
+
+def _check_name(layer: Layer, name: str, intake: Intake) -> None:
+    """Check that a layer may get its name, as far as is known before it is fetched.
+
+    :raises OSError: it may not
+    """
+    if layer.is_root:
+        return
+    if layer.is_folder or not layer.packing:
+        intake.check(name, layer.is_folder)
+        return
+    try:
+        intake.check(name, True)
+    except NotADirectoryError:  # then it must be a file that a file may replace
+        intake.check(name)
 
 
 def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake) -> None:
@@ -298,12 +327,12 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intak
 
 def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake, report: Report
              ) -> list[tuple[Layer, str, Any]]:
-    """Take in all files; return the archives of folders, which are closed with the intake."""
+    """Take in all files; return the archives, which are closed with the intake."""
     archived = []
     blobs = repository.pull_blobs([(layer.blob.digest, layer.blob.size) for layer, _ in wanted], chunk_size=0)
     for (layer, name), (_, chunks, _) in zip(wanted, blobs, strict=True):
         pieces = _reported(layer.blob, chunks, report)
-        if not layer.is_folder:
+        if not layer.packing:
             intake.add(name, pieces)
             continue
         archive = intake.nameless()
@@ -321,26 +350,36 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Report) -> Iter
 
 
 def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: Intake) -> None:
-    """Look through the whole archive of a folder, before any of it is written."""
-    size = 0
+    """Look through a whole archive, before any of it is written.
+
+    :raises DXFInvalidDocumentError: it does not bring what the manifest names
+    """
+    size, is_there = 0, layer.is_folder
     for member, _ in _members(layer, name, archive, intake):
+        is_there = True
         size += member.size
-        if member.path != name or not member.is_folder:
+        if not member.path:
+            continue
+        if not layer.is_folder or member.path != name or not member.is_folder:
             paths.add(member.path, member.is_folder)
         intake.check(member.path, member.is_folder)
+    if not is_there:
+        raise DXFInvalidDocumentError(f'invalid archive: {name[:LONGEST_PART]!r} is not in it')
     intake.check_space(size)
 
 
 def _unpack(layer: Layer, name: str, archive: Any, intake: Intake) -> None:
-    intake.add_folder(name)
+    if layer.is_folder and not layer.is_root:
+        intake.add_folder(name)
     for member, pieces in _members(layer, name, archive, intake):
-        if member.is_folder:
+        if member.is_folder and member.path:
             intake.add_folder(member.path)
-        else:
+        elif not member.is_folder:
             intake.add(member.path, pieces, member.is_executable)
 
 
 def _members(layer: Layer, name: str, archive: Any, intake: Intake
              ) -> Iterator[tuple[archives.Member, Iterator[bytes]]]:
     archive.seek(0)
-    return archives.members(archive, name, intake.space + HEADERS, layer.content)
+    return archives.members(archive, '' if layer.is_root else name, intake.space + HEADERS, layer.content,
+                            layer.packing == TAR_GZIP)

@@ -142,6 +142,11 @@ class RegistryAuth(AuthBase):
                 self._is_tried = True
                 lock.release()
 
+    def replace_headers(self, headers: dict[str, str]) -> None:
+        """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
+        self._renewal = None
+        self.headers = headers
+
     @property
     def authorization(self) -> str | None:
         """The value of the Authorization header, if there is one."""

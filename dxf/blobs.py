@@ -100,7 +100,8 @@ class BlobStore(DXFBase):
         :param progress: called as ``progress(digest, chunk, size)`` for a file, first with an empty chunk, as
             ``progress(digest, chunk)`` for ``data``, with every chunk of bytes sent; not at all for a blob that
             the registry has already; its errors come out as they are, and end the upload
-        :param data: what to store: bytes, an open binary file (from where it stands), or an iterable of bytes
+        :param data: what to store: bytes, a str (stored as UTF-8), an open binary file (from where it stands), or an
+            iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing

@@ -5,12 +5,12 @@ https://docs.docker.com/reference/cli/docker/login/#credential-stores,
 https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
 """
 
-import binascii
+import codecs
 import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from dxf.auth import IDENTITY
@@ -27,6 +27,9 @@ DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
 DOCKER_HUB_KEYS = (DOCKER_HUB_KEY, 'index.docker.io', 'docker.io', 'registry-1.docker.io')
 LONGEST_FILE = 4 << 20
 """Bytes of a file of credentials, read or written."""
+
+_REGISTRY_ADDRESS = re.compile(r'https?://[^/]+(/v[12])?/?', re.IGNORECASE)
+"""An address that older versions of docker stored for a whole registry."""
 
 
 class Credential(NamedTuple):
@@ -56,6 +59,7 @@ class CredentialFile:
         try:
             with open(self.path, 'rb') as file:
                 content = file.read(LONGEST_FILE + 1)
+            content = content.removeprefix(codecs.BOM_UTF8)  # editors on Windows write one
             return load_object(content, LONGEST_FILE, exact=True) if content.strip() else {}
         except (FileNotFoundError, NotADirectoryError):
             return {}
@@ -87,8 +91,9 @@ class CredentialFile:
         return None
 
     def _keys_at(self, key: str) -> list[str]:
-        """Return the keys under which the file may hold what a key stands for: itself first, then as an address."""
-        return [key, *(stored for stored in self._member('auths') if stored != key and _is_at(stored, key))]
+        """Return the keys under which the file may hold what a key stands for: itself, addresses, then deeper ones."""
+        others = [stored for stored in self._member('auths') if stored != key and _is_at(stored, key)]
+        return [key, *sorted(others, key=_is_deep)]
 
     def _helper(self, key: str, host: str) -> CredentialHelper | None:
         """Return the helper that keeps the credential of a key; ``None`` where the file itself does.
@@ -104,8 +109,9 @@ class CredentialFile:
         if not isinstance(entry, dict):
             return None
         username, password = entry.get('username'), entry.get('password')
-        if entry.get('auth'):
-            username, password = self._decoded(entry['auth'], key)
+        auth = entry.get('auth')
+        if auth and not (isinstance(auth, str) and auth.isspace()):
+            username, password = self._decoded(auth, key)
         for name, value in (('registry_token', entry.get('registrytoken')),
                             ('identity_token', entry.get('identitytoken'))):
             if isinstance(value, str) and value:
@@ -115,10 +121,16 @@ class CredentialFile:
         return None
 
     def _decoded(self, auth: Json, key: str) -> tuple[str, str]:
-        try:
-            username, colon, password = b64decode(auth, validate=True).decode('utf-8').partition(':')
-        except (TypeError, ValueError, binascii.Error):
-            colon = ''
+        """Return user name and password from ``auth``.
+
+        Files are written by hand too: ``base64`` wraps long lines and ends with a line end, both of which Docker
+        skips; some tools leave out the padding.
+        """
+        colon = ''
+        with suppress(ValueError):  # binascii.Error and UnicodeError are such
+            text = ''.join(auth.split()).rstrip('=') if isinstance(auth, str) else ''
+            content = b64decode(text + '=' * (-len(text) % 4), validate=True)
+            username, colon, password = content.decode('utf-8').partition(':')
         if not colon:
             raise DXFCredentialsError(f'{self.path}: what it stores for {key} is no credential')
         return username, password.rstrip('\0')
@@ -140,7 +152,7 @@ class CredentialFile:
         with self._changing() as document:
             if not isinstance(document.get('auths'), dict):
                 document['auths'] = {}
-            self._drop(host)
+            self._drop(host, False)
             document['auths'][key] = {} if helper is not None else {'auth': auth}
             if helper is None and self._stored(key) != _credential(self.path, username, password):
                 raise DXFCredentialsError(f'{self.path} cannot keep this password: another one would be read from it')
@@ -155,7 +167,7 @@ class CredentialFile:
         found = self._has(host)
         if found:
             with self._changing():
-                self._drop(host)
+                self._drop(host, True)
         for key in keys_of(host, None):  # the file first, as a helper may fail
             helper = self._helper(key, host)
             if helper is not None and helper.get(key) is not None:
@@ -166,11 +178,15 @@ class CredentialFile:
     def _has(self, host: str) -> bool:
         return any(stored in self._member('auths') for key in keys_of(host, None) for stored in self._keys_at(key))
 
-    def _drop(self, host: str) -> None:
-        """Have the document hold nothing for a registry, under whichever of its names."""
+    def _drop(self, host: str, deep: bool) -> None:
+        """Remove from the document what it holds for a registry, under all of its names.
+
+        :param deep: also what is stored under a deeper address, such as the tokens of Docker Desktop
+        """
         for key in keys_of(host, None):
             for stored in self._keys_at(key):
-                self._member('auths').pop(stored, None)
+                if deep or stored == key or not _is_deep(stored):
+                    self._member('auths').pop(stored, None)
 
     def special_keys(self, host: str) -> list[str]:
         """Return the keys of those credentials that are for a part of a registry alone."""
@@ -233,10 +249,21 @@ def keys_of(host: str, repository: str | None) -> Iterator[str]:
 
 
 def _is_at(stored: str, key: str) -> bool:
-    """Say whether a key that was stored in another case, or as an address, as docker did once, is of a registry."""
-    scheme, found, address = stored.lower().partition('://')
-    return scheme == key.lower() or bool(found) and scheme in ('http', 'https') and '/' not in key and \
-        re.fullmatch(rf'{re.escape(key.lower())}(/v[12])?/?', address) is not None
+    """Return whether a stored key is of the registry or repository that ``key`` names.
+
+    It may be in another case, end in a slash, or be an address. Docker and podman ignore the path of an address, as
+    it was that of their API once: https://index.docker.io/v1/.
+    """
+    stored, key = stored.lower(), key.lower()
+    scheme, found, address = stored.partition('://')
+    if found and scheme in ('http', 'https') and '/' not in key:
+        return address.partition('/')[0] == key
+    return key in (stored, stored.removesuffix('/'))
+
+
+def _is_deep(stored: str) -> bool:
+    """Return whether a stored key is an address with a path: https://HOST/path."""
+    return '://' in stored and _REGISTRY_ADDRESS.fullmatch(stored) is None
 
 
 def files_of(environ: Mapping[str, str]) -> list[str]:

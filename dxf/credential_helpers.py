@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from dxf.documents import dump_json, load_object, member
-from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
+from dxf.documents import dump_json, is_utf_8, load_object, member
+from dxf.exceptions import DXFCredentialHelperError, DXFInvalidDocumentError
 
 PREFIX = 'docker-credential-'
 SECONDS = 30.0
@@ -32,12 +32,12 @@ class CredentialHelper:
     :param name: what follows ``docker-credential-`` in the program's name
     :param environ: the environment to find it, and to run it, in
     :param seconds: that it may take
-    :raises DXFCredentialsError: no program can have that name
+    :raises DXFCredentialHelperError: no program can have that name
     """
 
     def __init__(self, name: str, environ: Mapping[str, str], seconds: float = SECONDS) -> None:
         if _NAME.fullmatch(name) is None:
-            raise DXFCredentialsError(f'{PREFIX}{name[:50]!r} is no name of a credential helper')
+            raise DXFCredentialHelperError(f'{PREFIX}{name[:50]!r} is no name of a credential helper')
         self.program = PREFIX + name
         self._environ = environ
         self._seconds = seconds
@@ -45,7 +45,7 @@ class CredentialHelper:
     def get(self, server: str) -> tuple[str, str] | None:
         """Return the user name and the secret that are kept for a server; ``None`` where there are none.
 
-        :raises DXFCredentialsError: the helper is missing, fails, takes too long or answers nonsense
+        :raises DXFCredentialHelperError: the helper is missing, fails, takes too long or answers nonsense
         """
         status, answer = self._run('get', server)
         if status != 0 and answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
@@ -55,25 +55,27 @@ class CredentialHelper:
             document = load_object(answer)
             username, secret = member(document, 'Username', str), member(document, 'Secret', str)
         except DXFInvalidDocumentError:
-            raise DXFCredentialsError(f'{self.program} answered something else than a credential') from None
+            raise DXFCredentialHelperError(f'{self.program} answered something else than a credential') from None
+        if not is_utf_8(username, secret):
+            raise DXFCredentialHelperError(f'{self.program} holds a credential that is no text')
         return (username, secret) if secret else None
 
     def store(self, server: str, username: str, secret: str) -> None:
         """Have a credential be kept.
 
-        :raises DXFCredentialsError: the helper is missing, fails or takes too long, or the credential is too long
+        :raises DXFCredentialHelperError: the helper is missing, fails or takes too long, or the credential is too long
         """
         try:
             given = dump_json({'ServerURL': server, 'Username': username, 'Secret': secret}, LONGEST_ANSWER)
         except DXFInvalidDocumentError:
-            raise DXFCredentialsError(f'the credential is too long: it could not be read from {self.program} again'
+            raise DXFCredentialHelperError(f'the credential is too long: it could not be read from {self.program} again'
                                       ) from None
         self._check(self._run('store', given)[0])
 
     def erase(self, server: str) -> None:
         """Have the credential for a server be kept no longer; it is no error where there is none.
 
-        :raises DXFCredentialsError: the helper is missing, fails or takes too long
+        :raises DXFCredentialHelperError: the helper is missing, fails or takes too long
         """
         status, answer = self._run('erase', server)
         if not answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
@@ -81,23 +83,23 @@ class CredentialHelper:
 
     def _check(self, status: int) -> None:
         if status != 0:  # what it printed may be, or hold, a secret
-            raise DXFCredentialsError(f'{self.program} failed with status {status}')
+            raise DXFCredentialHelperError(f'{self.program} failed with status {status}')
 
     def _run(self, action: str, given: str) -> tuple[int, bytes]:
         """Run it; return its exit status, and what it printed."""
         program = shutil.which(self.program, path=self._environ.get('PATH'))
         if program is None:
-            raise DXFCredentialsError(f'{self.program} is not installed, or not on PATH')
+            raise DXFCredentialHelperError(f'{self.program} is not installed, or not on PATH')
         try:
             process = subprocess.Popen([program, action], env=dict(self._environ), stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         except OSError as error:
-            raise DXFCredentialsError(f'cannot run {self.program}: {error.strerror}') from None
+            raise DXFCredentialHelperError(f'cannot run {self.program}: {error.strerror}') from None
         with process:
             try:
                 return self._talk(process, given, time.monotonic() + self._seconds)
             except subprocess.TimeoutExpired:
-                raise DXFCredentialsError(f'{self.program} took more than {self._seconds:g} s') from None
+                raise DXFCredentialHelperError(f'{self.program} took more than {self._seconds:g} s') from None
             finally:
                 if process.poll() is None:  # whoever asked it has given up
                     _kill(process)
@@ -119,7 +121,7 @@ class CredentialHelper:
                 if not piece:
                     return process.wait(deadline - time.monotonic()), answer
                 if len(answer) > LONGEST_ANSWER:
-                    raise DXFCredentialsError(f'{self.program} answered something else than a credential')
+                    raise DXFCredentialHelperError(f'{self.program} answered something else than a credential')
             elif has_ended:
                 return process.returncode, answer
             elif time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from requests.exceptions import HTTPError
 from dxf.answers import effective_status
 from dxf.auth import challenge_of
 from dxf.credential_files import Credential, find
-from dxf.exceptions import DXFAuthInsecureError, DXFUnauthorizedError
+from dxf.exceptions import DXFCredentialHelperError, DXFUnauthorizedError
 
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 """How token servers refuse a credential; OAuth's answer to a token that has expired is the first."""
@@ -34,19 +34,34 @@ class StoredCredentials:
         self._found: dict[tuple[str, str | None], Credential | None] = {}
         self.place: str | None = None
         """Where the credential that was used last is stored."""
+        self._helper_error: DXFCredentialHelperError | None = None
+
+    @property
+    def used(self) -> str | None:
+        """Which credential was used last, without its value; ``None`` if none is stored."""
+        if self._helper_error is not None:
+            return f'no credential was used: {self._helper_error}'
+        return self.place and f'the credential used is that in {self.place}'
 
     def __call__(self, dxf: Any, response: Response | None) -> str | None:
         """Authenticate.
 
-        A credential that is refused is left away where only reading is asked for: the repository may be public.
+        Reads go on without a credential that is refused, or whose helper fails: the repository may be public.
 
         :raises DXFCredentialsError: it cannot be had
         :raises DXFUnauthorizedError: it was refused
         """
-        if dxf._insecure:
-            raise DXFAuthInsecureError()
-        credential = self._find(dxf._host, getattr(dxf, '_repo', None))
+        if dxf._insecure:  # nothing is looked for: a challenge over http is an error, an open registry needs nothing
+            return _authenticate(dxf, response, None, None)
         actions, self._actions = self._actions, None
+        self._helper_error = None
+        try:
+            credential = self._find(dxf._host, getattr(dxf, '_repo', None))
+        except DXFCredentialHelperError as error:
+            if response is None or not _is_read(response, actions):
+                raise
+            self._helper_error, credential = error.with_traceback(None), None
+            self._say(f'{error}; reading without a credential')
         self.place = None if credential is None else credential.place
         try:
             return _authenticate(dxf, response, credential, actions)
@@ -57,7 +72,7 @@ class StoredCredentials:
         return _authenticate(dxf, response, None, actions)
 
     def _find(self, host: str, repository: str | None) -> Credential | None:
-        """Return what is stored; it is looked for once."""
+        """Return what is stored; it is looked for once, but again after an error: the user may unlock a keychain."""
         if (host, repository) not in self._found:
             self._found[host, repository] = find(host, repository, self._environ)
         return self._found[host, repository]
@@ -87,10 +102,12 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _is_read(response: Response, actions: Sequence[str] | None) -> bool:
-    """Say whether a token is asked for that reads, and no more."""
+    """Return whether a token is asked for that reads, and no more; a Basic challenge asks for none."""
+    challenge = challenge_of(response)
+    if challenge is None or challenge.scheme == 'basic':
+        return False
     if actions is None:
-        challenge = challenge_of(response)
-        actions = [] if challenge is None else [scope.rpartition(':')[2] for scope in challenge.scopes]
+        actions = [scope.rpartition(':')[2] for scope in challenge.scopes]
     return bool(actions) and set(actions) == {'pull'}
 
 

@@ -21,6 +21,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFAmbiguousAliasError              an alias could mean several manifests of a folder
     +-- DXFConflictError                    an alias is not what the caller took it for
     +-- DXFCredentialsError                 a stored credential cannot be had
+    |   +-- DXFCredentialHelperError        the program that keeps it is missing, or failed
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
     +-- DXFPlatformDataNotFound
@@ -181,6 +182,10 @@ class DXFConflictError(DXFError):
 
 class DXFCredentialsError(DXFError):
     """What was stored as a credential cannot be read, or the program that keeps it failed."""
+
+
+class DXFCredentialHelperError(DXFCredentialsError):
+    """A credential helper (``docker-credential-*``) is missing, or failed."""
 
 
 class DXFMountFailed(DXFError):

@@ -6,7 +6,7 @@ How a manifest is read is not known here.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dxf.artifact_manifest import TITLE
+from dxf.artifact_manifest import name_of
 from dxf.client import DXF
 from dxf.documents import Json, load_object
 from dxf.manifests import ImageManifest, Index, media_type_of
@@ -75,7 +75,7 @@ def inspect(repository: DXF, alias: str, platform: str | None = None) -> Inspect
 def _title(layer: Json) -> dict[str, Json]:
     """Return the name that a layer has, if it has one."""
     annotations = layer.get('annotations')
-    title = annotations.get(TITLE) if isinstance(annotations, dict) else None
+    title = name_of(annotations) if isinstance(annotations, dict) else None
     return {'title': title} if isinstance(title, str) else {}
 
 

@@ -137,6 +137,5 @@ class Job(NamedTuple):
         """
         from dxf import credentials
         stored = credentials.StoredCredentials({**os.environ, **self.environ}, actions or None, console.complain)
-        self.used[self.prefix + self.settings.host] = \
-            lambda: stored.place and f'the credential used is that in {stored.place}'
+        self.used[self.prefix + self.settings.host] = lambda: stored.used
         return stored

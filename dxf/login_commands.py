@@ -103,7 +103,8 @@ def _given_credential(job: Job) -> tuple[str, str]:
     elif console.is_person():
         password = _typed_password()
     else:
-        raise UsageError('too few arguments: --password-stdin is needed where nobody can be asked')
+        empty = '; DXF_PASSWORD is empty' if job.environ.get('DXF_PASSWORD') == '' else ''
+        raise UsageError(f'too few arguments: --password-stdin is needed where nobody can be asked{empty}')
     if is_piped and not password:
         raise UsageError('no password was given, and standard input is empty')
     if not username or not password or ':' in username:

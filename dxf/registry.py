@@ -95,7 +95,7 @@ class DXFBase:
 
     @_headers.setter
     def _headers(self, headers: dict[str, str]) -> None:
-        self._credential.headers = headers
+        self._credential.replace_headers(headers)
 
     @property
     def token(self) -> str | None:
@@ -209,14 +209,12 @@ class DXFBase:
         :param user_agent: sent to the token server
         :param identity_token: what some registries give out in place of a password, to get tokens with
         :return: the token; ``None`` where the registry wants none (no authentication, or Basic)
-        :raises DXFAuthInsecureError: the registry is spoken to by http; nothing was sent
+        :raises DXFAuthInsecureError: the registry asks for a credential over http; none was sent
         :raises DXFInvalidNameError: a credential that no header can carry, or is not UTF-8; nothing was sent
         :raises DXFUnauthorizedError: the token server refused the credential
         :raises DXFUnexpectedStatusCodeError: the registry's answer is neither 200 nor 401
         :raises DXFProtocolError: the challenge cannot be answered, or the token server's answer not be read
         """
-        if self._insecure:
-            raise DXFAuthInsecureError()
         value = authorization_value(username, password, authorization)
         check_identity_token(identity_token)
         if response is None:
@@ -227,6 +225,8 @@ class DXFBase:
         if response.status_code == HTTPStatus.OK:
             return None
         expect(response, HTTPStatus.UNAUTHORIZED)
+        if self._insecure:
+            raise DXFAuthInsecureError()
         challenge = challenge_of(response)
         if challenge is None:
             raise DXFUnauthorizedError()

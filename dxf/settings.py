@@ -133,7 +133,8 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     if not uses_own(environ, host):
         kept = {name: value for name, value in environ.items()
                 if name.removeprefix('DXF_') not in (*OTHERS, *OWN_ALONE)}
-        given = {**kept, **given}
+        empty = {f'DXF_{name}': '' for name in ('USERNAME', 'PASSWORD') if environ.get(OTHER + name) == ''}
+        given = {**kept, **empty, **given}
     else:
         given = {**environ, **given}
     try:
@@ -168,9 +169,9 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     def text(name: str) -> str | None:
         return environ.get(name) or None
 
-    username, password = text('DXF_USERNAME'), environ.get('DXF_PASSWORD')
-    if password is None and username is not None and not (asks or text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
-        raise SettingsError('DXF_USERNAME is set, but DXF_PASSWORD is not')
+    username, password = text('DXF_USERNAME'), text('DXF_PASSWORD')
+    if not (asks or text('DXF_TOKEN') or text('DXF_AUTHORIZATION')):
+        _check_complete(environ)
     for name, value in (('DXF_USERNAME', username), ('DXF_PASSWORD', password)):
         if not is_utf_8(value):
             raise SettingsError(f'{name} is not UTF-8: set it in a UTF-8 terminal or file')
@@ -207,6 +208,18 @@ def _flag(name: str, environ: Mapping[str, str]) -> bool:
     if value not in ('0', '1'):
         raise SettingsError(f'{name}: want 0 or 1')
     return value == '1'
+
+
+def _check_complete(environ: Mapping[str, str]) -> None:
+    """Check that user name and password are both set, or neither.
+
+    CI systems set a variable to nothing where a secret is missing.
+    """
+    username, password = environ.get('DXF_USERNAME'), environ.get('DXF_PASSWORD')
+    if username and not password:
+        raise SettingsError(f'DXF_USERNAME is set, but DXF_PASSWORD is {"not" if password is None else "empty"}')
+    if password and not username:
+        raise SettingsError(f'DXF_PASSWORD is set, but DXF_USERNAME is {"not" if username is None else "empty"}')
 
 
 def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:

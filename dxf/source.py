@@ -178,20 +178,30 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     """Return the source that a caller of ``push_blob`` gave.
 
     :param filename: path of a file; wins over ``data``
-    :param data: bytes, an open binary file, or an iterable of bytes
+    :param data: bytes, a str (its UTF-8), an open binary file, or an iterable of bytes
     :raises OSError: the file cannot be read
     :raises TypeError: neither was given, or the path is none
+    :raises DXFSourceError: a str that UTF-8 cannot encode
     """
     if filename is not None:
         check_filename(filename)
         return File(os.fspath(filename), io.FileIO(filename))
+    if isinstance(data, str):
+        data = _utf_8(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     if hasattr(data, 'read'):
         return Source('data', data, _size_left(data))
-    if data is None or isinstance(data, str):
-        raise TypeError('push_blob needs a filename, or data: bytes, a binary file or an iterable of bytes')
+    if data is None:
+        raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
     return Source('data', _Pieces(data), None)
+
+
+def _utf_8(text: str) -> bytes:
+    try:
+        return text.encode('utf-8')
+    except UnicodeEncodeError as error:  # a lone surrogate; the error's own text would quote the data
+        raise DXFSourceError(f'data: the character at {error.start} has no UTF-8 encoding') from None
 
 
 def spooled(name: str, pieces: Iterable[bytes]) -> Source:

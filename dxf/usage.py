@@ -209,7 +209,8 @@ COMMANDS = (
             PUSH, _FILES, (_artifact_type(False), _ANNOTATION, _PROGRESS, _JSON)),
     Command('pull-files', file_commands.pull_files, '<repo> <alias> [<name>...]', 2, None,
             'Fetch files that dxf push-files or oras push stored, or those of these names; print their names.\n'
-            'They appear when all of them are there and verified, or none does. Names that lead out of the folder,\n'
+            'ModelPack artifacts (modctl) work too.\n'
+            'Files appear when all of them are there and verified, or none does. Names that lead out of the folder,\n'
             'links and the like are refused. What has no name is left out and named on standard error, status 1.'
             + _DIGEST,
             'dxf pull-files fred/datalogger may15 --to readings logger.dat', PULL,
@@ -243,9 +244,9 @@ COMMANDS = (
     Command('logout', login_commands.logout, '', 0, 0,
             'Forget the user name and the password that are stored for DXF_HOST.',
             'dxf logout', (), ('DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'), (), True),
-    Command('auth', login_commands.auth, '<repo> <action>...', 2, None,
+    Command('auth', login_commands.auth, '<repo> [<action>...]', 1, None,
             'Authenticate, and print the token, for DXF_TOKEN.\n'
-            'An action is pull, push, delete or *.\n'
+            "An action is pull, push, delete or *. Without one, the registry's challenge decides.\n"
             'Registries that give no tokens print none; a wrong password is an error all the same.',
             'DXF_TOKEN=$(dxf auth fred/datalogger pull)', (), (), (_JSON,)),
 )

@@ -350,6 +350,152 @@ def test_a_folder_is_unpacked_whatever_part_of_its_name_stands_before_its_files(
     assert tree(tmp_path / title) == {'in': None, 'in/a.txt': b'a', 'b.txt': b'b'}, reason
 
 
+ROOT = oras_folder(('.', None), ('a.txt', b'a'), ('in', None), ('in/b.txt', b'b'), ('in/empty', None))
+"""What ``oras push ... .`` packs: the names are those within the folder."""
+
+
+@pytest.mark.parametrize('content', [
+    pytest.param(ROOT, id='oras'),
+    pytest.param(oras_folder(('./', None), ('./a.txt', b'a'), ('./in/', None), ('./in/b.txt', b'b'),
+                             ('./in/empty/', None)), id='tar of a dot'),
+    pytest.param(oras_folder(('in/b.txt', b'b'), ('in/empty', None), ('a.txt', b'a')), id='without the folders'),
+])
+def test_a_folder_called_dot_is_unpacked_into_the_folder_of_the_pull(
+        folder: Place, open_registry: Place, repo: str, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+        content: bytes) -> None:
+    zipped = gzip.compress(content)
+    layers = [blob(zipped, '.', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true',
+                                             'io.deis.oras.content.digest': dxf.hash_bytes(content)}),
+              blob(b'beside', 'in/beside')]
+    target = tmp_path / 'target'
+    (target / 'in').mkdir(parents=True)
+    (target / 'mine').write_bytes(OLD)
+    for place in (folder, open_registry):
+        set_artifact(place.dxf(repo), 'a', layers, [zipped, b'beside'])
+        assert run(capfd, place, 'pull-files', repo, 'a', '--to', str(target), '--overwrite') == '.\nin/beside\n'
+        assert tree(target) == {'mine': OLD, 'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None,
+                                'in/beside': b'beside'}
+    assert run(capfd, folder, 'pull-files', repo, 'a', '.', '--to', str(tmp_path / 'new')) == '.\n'
+    assert tree(tmp_path / 'new') == {'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None}
+
+
+def test_a_folder_called_dot_replaces_a_file_only_if_that_is_wanted(client: DXF, tmp_path: Path) -> None:
+    zipped = gzip.compress(ROOT)
+    set_artifact(client, 'a', [blob(zipped, '.', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})], [zipped])
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'b.txt').write_bytes(OLD)
+    with pytest.raises(FileExistsError, match='in/b.txt'):
+        artifacts.pull_files(client, 'a', str(tmp_path))
+    assert tree(tmp_path) == {'in': None, 'in/b.txt': OLD}
+    artifacts.pull_files(client, 'a', str(tmp_path), overwrite=True)
+    assert tree(tmp_path) == {'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None}
+
+
+# ModelPack: https://github.com/modelpack/model-spec/blob/main/docs/annotations.md
+
+
+MODEL_KEYS = {'cncf': 'org.cncf.model.filepath', 'cnai': 'org.cnai.model.filepath'}
+
+
+def model_layer(vendor: str, content: bytes, path: str, kind: str, **annotations: str) -> dict[str, Any]:
+    """Return a descriptor as modctl writes it."""
+    media_type = kind if '/' in kind else f'application/vnd.{vendor}.model.{kind}'
+    return blob(content, None, media_type, **{MODEL_KEYS[vendor]: path, **annotations})
+
+
+def packed(content: bytes, kind: str) -> bytes:
+    """Return a tar as a media type says that it is."""
+    return gzip.compress(content) if kind.endswith('gzip') else content
+
+
+@pytest.mark.parametrize('vendor', MODEL_KEYS)
+def test_a_model_of_raw_files_is_pulled(open_registry: Place, repo: str, tmp_path: Path, vendor: str,
+                                        capfd: pytest.CaptureFixture[str]) -> None:
+    set_artifact(open_registry.dxf(repo), 'a', [
+        model_layer(vendor, b'weights', 'model.gguf', 'weight.v1.raw'),
+        model_layer(vendor, b'part', 'unet/model.safetensors', 'weight.v1.safetensors'),
+        model_layer(vendor, b'{}', 'unet/config.json', 'weight.config.v1.raw'),
+        model_layer(vendor, b'MIT', 'LICENSE', 'doc.v1.raw', **{TITLE: 'LICENSE'}),
+        model_layer(vendor, b'other', 'code.py', 'application/octet-stream'),
+    ], [b'weights', b'part', b'{}', b'MIT', b'other'], artifactType=f'application/vnd.{vendor}.model.manifest.v1+json',
+        config=blob(EMPTY_CONTENT, None, f'application/vnd.{vendor}.model.config.v1+json'))
+    out = run(capfd, open_registry, 'pull-files', repo, 'a', '--to', str(tmp_path / 'copy'))
+    assert out == 'model.gguf\nunet/model.safetensors\nunet/config.json\nLICENSE\ncode.py\n'
+    assert tree(tmp_path / 'copy') == {
+        'model.gguf': b'weights', 'unet': None, 'unet/model.safetensors': b'part', 'unet/config.json': b'{}',
+        'LICENSE': b'MIT', 'code.py': b'other'}
+    run(capfd, open_registry, 'pull-files', repo, 'a', 'LICENSE', '--to', str(tmp_path / 'one'))
+    assert tree(tmp_path / 'one') == {'LICENSE': b'MIT'}
+    lines = run(capfd, open_registry, 'inspect', repo, 'a').splitlines()
+    assert f'blob {dxf.hash_bytes(b"weights")} 7 model.gguf' in lines
+
+
+@pytest.mark.parametrize(('vendor', 'kind'), [
+    ('cncf', 'weight.v1.tar'), ('cncf', 'weight.v1.tar+gzip'), ('cnai', 'weight.v1.tar'), ('cnai', 'doc.v1.tar+gzip'),
+    ('cnai', 'application/vnd.oci.image.layer.v1.tar'), ('cnai', 'application/vnd.oci.image.layer.v1.tar+gzip'),
+    ('cncf', 'application/vnd.cncf.model.weight.v1.TAR+GZIP; version=1')])
+@pytest.mark.parametrize(('path', 'content', 'files'), [
+    pytest.param('README', oras_folder(('README', b'hi')), {'README': b'hi'}, id='a file'),
+    pytest.param('README', oras_folder(('./README', b'hi')), {'README': b'hi'}, id='a file after a dot'),
+    pytest.param('in/a.bin', oras_folder(('in/a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}, id='by its path'),
+    pytest.param('in/a.bin', oras_folder(('a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}, id='by its last part'),
+    pytest.param('data', FOLDER, {'data': None, 'data/in': None, 'data/in/a.txt': b'a', 'data/b.txt': b'b'},
+                 id='a folder'),
+    pytest.param('data', oras_folder(('data/in/a.txt', b'a')), {'data': None, 'data/in': None, 'data/in/a.txt': b'a'},
+                 id='a folder that is not in it itself'),
+    pytest.param('data', oras_folder(('data', None)), {'data': None}, id='an empty folder'),
+    pytest.param('.', ROOT, {'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None}, id='a dot'),
+])
+def test_a_tar_of_a_model_is_unpacked(client: DXF, tmp_path: Path, vendor: str, kind: str, path: str, content: bytes,
+                                      files: dict[str, bytes | None]) -> None:
+    layer = packed(content, kind.partition(';')[0].lower())
+    set_artifact(client, 'a', [model_layer(vendor, layer, path, kind, **{TITLE: 'title'}),
+                               model_layer(vendor, b'x', 'beside', 'doc.v1.raw')], [layer, b'x'])
+    assert artifacts.pull_files(client, 'a', str(tmp_path / 'copy')) == ([path, 'beside'], [])
+    assert tree(tmp_path / 'copy') == {**files, 'beside': b'x'}
+
+
+def test_a_tar_with_nothing_but_a_title_stays_a_file_as_oras_pulls_it(client: DXF, tmp_path: Path) -> None:
+    set_artifact(client, 'a', [blob(FOLDER, 'data.tar', 'application/vnd.cncf.model.weight.v1.tar')], [FOLDER])
+    artifacts.pull_files(client, 'a', str(tmp_path))
+    assert tree(tmp_path) == {'data.tar': FOLDER}
+
+
+@pytest.mark.parametrize('packing', ['tar+zstd', 'tar+xz'])
+def test_a_tar_that_cannot_be_unpacked_is_named_before_anything_is_fetched(client: DXF, tmp_path: Path, packing: str
+                                                                           ) -> None:
+    set_artifact(client, 'a', [model_layer('cncf', b'raw', 'a', 'doc.v1.raw'),
+                               model_layer('cncf', b'zstd', 'b', f'weight.v1.{packing}')], [b'raw', b'zstd'])
+    with pytest.raises(DXFError) as raised:
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert str(raised.value) == (f"'b' is packed as {packing}, which dxf does not unpack: dxf pull-blob fetches it as "
+                                 f'{dxf.hash_bytes(b"zstd")}')
+    assert not (tmp_path / 'copy').exists()
+    assert artifacts.pull_files(client, 'a', str(tmp_path / 'copy'), names=['a']).names == ['a']
+
+
+def test_a_tar_of_a_model_that_is_empty_is_refused(client: DXF, tmp_path: Path) -> None:
+    empty = oras_folder()
+    set_artifact(client, 'a', [model_layer('cncf', empty, 'data', 'weight.v1.tar')], [empty])
+    with pytest.raises(DXFInvalidDocumentError, match="'data' is not in it"):
+        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    assert not (tmp_path / 'copy').exists()
+
+
+@pytest.mark.parametrize('kind', ['weight.v1.raw', 'weight.v1.tar'])
+def test_a_file_of_a_model_that_is_there_is_told_before_anything_is_fetched(client: DXF, tmp_path: Path, kind: str
+                                                                            ) -> None:
+    content = b'new' if kind.endswith('raw') else oras_folder(('README', b'new'))
+    set_artifact(client, 'a', [model_layer('cncf', content, 'README', kind)], [content])
+    (tmp_path / 'README').write_bytes(OLD)
+    client.del_blob(dxf.hash_bytes(content))
+    with pytest.raises(FileExistsError, match='--overwrite'):
+        artifacts.pull_files(client, 'a', str(tmp_path))
+    client.push_blob(data=content)
+    artifacts.pull_files(client, 'a', str(tmp_path), overwrite=True)
+    assert tree(tmp_path) == {'README': b'new'}
+
+
 def test_what_has_no_name_is_left_out_and_that_is_said(client: DXF, folder: Place, tmp_path: Path,
                                                        capfd: pytest.CaptureFixture[str]) -> None:
     set_artifact(client, 'a', [blob(b'hello', 'hi.txt'), blob(b'more', None, 'x/\x1b[2J'), blob(b'x', colour='red')],

@@ -417,13 +417,37 @@ def test_authenticate_at_a_registry_without_authentication_returns_none(secure: 
     assert [request.authorization for request in secure.requests] == [None]
 
 
-def test_authenticate_over_http_is_refused_before_anything_is_sent(open_registry: Place, repo: str,
-                                                                   traffic: Traffic) -> None:
+HTTP_CREDENTIALS = ((USERNAME, PASSWORD, None), (None, None, BASIC), (None, None, None))
+
+
+def test_authenticate_at_an_open_http_registry_returns_none_and_sends_no_credential(open_registry: Place, repo: str,
+                                                                                    traffic: Traffic) -> None:
     for dxf in (open_registry.base(), open_registry.dxf(repo)):
-        for username, password, authorization in ((USERNAME, PASSWORD, None), (None, None, BASIC), (None, None, None)):
+        for username, password, authorization in HTTP_CREDENTIALS:
+            assert dxf.authenticate(username, password, authorization=authorization) is None
+            assert dxf.token is None and not dxf._headers
+    assert {(request.method, request.path, request.headers.get('Authorization')) for request in traffic.requests} == {
+        ('GET', '/v2/', None)}
+
+
+@pytest.mark.parametrize('challenge', ['Basic realm="x"', 'Bearer realm="https://localhost:1/token",service="x"'])
+def test_authenticate_answers_no_challenge_over_http(challenge: str) -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': challenge})
+        dxf = DXF(server.host, 'fred/a', insecure=True, limits=Limits(retries=0))
+        for username, password, authorization in HTTP_CREDENTIALS:
             with pytest.raises(DXFAuthInsecureError, match='^Auth requires HTTPS$'):
                 dxf.authenticate(username, password, authorization=authorization)
-    assert not traffic.connections
+        assert {(request.line, request.authorization) for request in server.requests} == {('GET /v2/', None)}
+        assert dxf.token is None and not dxf._headers
+
+
+def test_authenticate_over_http_names_an_unexpected_status() -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: error(403, 'DENIED')
+        with pytest.raises(DXFUnexpectedStatusCodeError) as raised:
+            DXF(server.host, 'fred/a', insecure=True, limits=Limits(retries=0)).authenticate(USERNAME, PASSWORD)
+        assert (raised.value.got, raised.value.expected) == (403, 401)
 
 
 def test_basic_authentication_is_remembered_and_returns_none(basic_registry: Place, repo: str,

@@ -13,7 +13,8 @@ import pytest
 from requests.exceptions import HTTPError
 
 from dxf import DXF, hash_bytes
-from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFMountFailed
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFMountFailed,
+                            DXFSourceError)
 
 from .places import Place
 from .traffic import Traffic
@@ -133,7 +134,6 @@ def test_an_open_file_is_read_from_where_it_stands_and_stays_open(client: DXF, p
 
 
 @pytest.mark.parametrize('make', [
-    pytest.param(lambda: 'text', id='text'),
     pytest.param(lambda: io.StringIO('text'), id='text-file'),
     pytest.param(lambda: None, id='nothing'),
     pytest.param(lambda: 7, id='number'),
@@ -142,6 +142,21 @@ def test_what_is_no_bytes_is_refused_before_anything_is_sent(client: DXF, traffi
                                                              make: Callable[[], Any]) -> None:
     with pytest.raises(TypeError):
         client.push_blob(data=make())
+    assert traffic.lines() == []
+
+
+@pytest.mark.parametrize('text', ['', 'readings\n', 'größe \U0001f321'])
+def test_a_str_is_stored_as_utf_8(client: DXF, text: str) -> None:
+    calls: list[tuple[str, bytes]] = []
+    digest = client.push_blob(data=text, progress=lambda digest, chunk: calls.append((digest, chunk)))
+    assert digest == hash_bytes(text.encode())
+    assert pulled(client, digest) == text.encode()
+    assert b''.join(chunk for _, chunk in calls) == text.encode()
+
+
+def test_a_str_that_utf_8_cannot_encode_is_refused_before_anything_is_sent(client: DXF, traffic: Traffic) -> None:
+    with pytest.raises(DXFSourceError, match='^data: the character at 6 has no UTF-8 encoding$'):
+        client.push_blob(data='s3cr3t\ud800')
     assert traffic.lines() == []
 
 

@@ -19,7 +19,9 @@ import dxf
 from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFMountFailed, DXFPlatformDataNotFound
 from dxf.main import doit
 
+from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Place
+from .scripted_registry import Answer, ScriptedRegistry, error
 from .token_server import TokenServer
 from .traffic import Traffic
 
@@ -587,8 +589,33 @@ def test_auth_asks_for_the_actions_that_are_named(token_shell: Shell, repo: str,
     assert [request.scopes for request in tokens.requests] == [(f'repository:{repo}:{",".join(actions)}',)]
 
 
-@pytest.mark.parametrize('args', [('auth', 'pull'), ('list-aliases',), ('get-alias', 'a')],
-                         ids=lambda args: str(args[0]))
+def test_auth_without_an_action_asks_for_what_the_challenge_asks(token_shell: Shell, repo: str, tokens: TokenServer
+                                                                 ) -> None:
+    token = token_shell.text('auth', repo)
+    assert token.endswith('\n') and len(token.split()) == 1
+    assert [request.scopes for request in tokens.requests] == [()]  # distribution names no scope at /v2/
+
+
+def test_auth_without_an_action_asks_for_the_scope_of_the_challenge(
+        capfd: pytest.CaptureFixture[str], certificates: Certificates, repo: str) -> None:
+    scope = f'repository:{repo}:pull'
+    with ScriptedRegistry(certificates) as server:
+        realm = f'Bearer realm="{server.url}/token",service="x",scope="{scope}"'
+        server.hook = lambda request: Answer(body=b'{"token": "abc"}') if request.path == '/token' else error(
+            401, 'UNAUTHORIZED', headers={'WWW-Authenticate': realm})
+        assert doit(['auth', repo], {'DXF_HOST': server.host, 'REQUESTS_CA_BUNDLE': certificates.ca,
+                                     'DXF_USERNAME': USERNAME, 'DXF_PASSWORD': PASSWORD}) == 0
+        assert capfd.readouterr() == ('abc\n', '')
+        assert [request.parameter('scope') for request in server.requests if request.path == '/token'] == [scope]
+
+
+def test_auth_without_an_action_prints_nothing_where_there_are_no_tokens(
+        open_shell: Shell, basic_shell: Shell, repo: str) -> None:
+    assert open_shell('auth', repo) == basic_shell('auth', repo) == b''
+
+
+@pytest.mark.parametrize('args', [('auth', 'pull'), ('auth',), ('list-aliases',), ('get-alias', 'a')],
+                         ids=' '.join)
 @pytest.mark.parametrize('kind', ['basic_shell', 'token_shell'])
 def test_a_wrong_password_is_exit_13(request: pytest.FixtureRequest, kind: str, args: tuple[str, ...],
                                      repo: str) -> None:

@@ -330,14 +330,15 @@ def test_docker_hub_is_asked_for_by_the_name_that_docker_uses(keychain: Keychain
 
 @pytest.mark.parametrize('text, status', [
     (f'echo {SECRET}; echo {SECRET} >&2; exit 1', 1), (f'echo {SECRET}', 1), (None, 1)])
-def test_a_broken_helper_is_one_line_of_a_command(token_registry: Place, tmp_path: Path, text: str | None,
+def test_a_broken_helper_is_one_line_of_a_command_that_writes(token_registry: Place, tmp_path: Path, text: str | None,
                                                   status: int) -> None:
     if text is not None:
         write_program(tmp_path, 'bad', text)
     write_file(tmp_path / '.docker' / 'config.json', credHelpers={token_registry.host: 'bad'})
     runner = Runner({'DXF_HOST': token_registry.host, 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
                      **environ_of(tmp_path)})
-    ended = runner.run('list-aliases', 'fred/a').insist(status)
+    (tmp_path / 'readings').write_bytes(b'21.5')
+    ended = runner.run('push-blob', 'fred/a', tmp_path / 'readings').insist(status)
     assert 'docker-credential-bad' in ended.lines[0] and SECRET not in ended.lines[0]
     assert ended.out == b'' and sys.executable not in ended.lines[0]
 

@@ -19,7 +19,8 @@ import dxf
 from dxf import DXF, Limits
 from dxf.credential_files import Credential, CredentialFile, find
 from dxf.credentials import StoredCredentials, from_docker_config
-from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFUnauthorizedError
+from dxf.exceptions import (DXFAuthInsecureError, DXFCredentialHelperError, DXFCredentialsError,
+                            DXFUnauthorizedError)
 from dxf.names import check_host, repository_at
 from dxf.redaction import causes
 
@@ -73,6 +74,17 @@ def client(place: Place, repo: str, folder: Path, **options: Any) -> DXF:
     pytest.param({'auth': encoded('fred', 'a:b:c')}, {'username': 'fred', 'password': 'a:b:c'}, id='colons'),
     pytest.param({'auth': encoded('fred', 'pässwörd')}, {'username': 'fred', 'password': 'pässwörd'}, id='UTF-8'),
     pytest.param({'auth': encoded('fred', SECRET + '\0')}, {'username': 'fred', 'password': SECRET}, id='NUL'),
+    pytest.param({'auth': encoded('fred', SECRET).rstrip('=')}, {'username': 'fred', 'password': SECRET},
+                 id='no padding'),
+    pytest.param({'auth': encoded('fred', 'xyz').rstrip('=')}, {'username': 'fred', 'password': 'xyz'},
+                 id='no padding, of one character'),
+    pytest.param({'auth': encoded('fred', SECRET) + '\n'}, {'username': 'fred', 'password': SECRET}, id='a line end'),
+    pytest.param({'auth': encoded('fred', SECRET) + '\r\n'}, {'username': 'fred', 'password': SECRET},
+                 id='a line end of Windows'),
+    pytest.param({'auth': base64.encodebytes(b'fred:' + b'x' * 200).decode()},
+                 {'username': 'fred', 'password': 'x' * 200}, id='wrapped'),
+    pytest.param({'auth': '\n', 'username': 'fred', 'password': SECRET}, {'username': 'fred', 'password': SECRET},
+                 id='nothing but a line end'),
     pytest.param({'username': 'fred', 'password': SECRET}, {'username': 'fred', 'password': SECRET}, id='apart'),
     pytest.param({'auth': encoded('fred', SECRET), 'username': 'wilma', 'password': 'x'},
                  {'username': 'fred', 'password': SECRET}, id='auth wins'),
@@ -139,8 +151,53 @@ def test_the_key_of_another_is_not_used(config: Path, tmp_path: Path, key: str) 
     assert found(tmp_path, repository='team/repo') is None
 
 
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+def test_a_byte_order_mark_is_skipped(config: Path, tmp_path: Path, mark: str) -> None:
+    write_file(config, {HOST: ('fred', SECRET)})
+    config.write_text(mark + config.read_text(), 'utf-8')
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+    config.write_text(mark, 'utf-8')
+    assert found(tmp_path) is None
+
+
+def test_a_file_with_a_byte_order_mark_is_changed_by_a_login_and_read_again(config: Path, tmp_path: Path) -> None:
+    write_file(config, {'other.example.com': ('wilma', SECRET)}, HttpHeaders={'X': 'y'})
+    config.write_text('\ufeff' + config.read_text(), 'utf-8')
+    CredentialFile(str(config), {}).store(HOST, 'fred', SECRET)
+    document = json.loads(config.read_text('utf-8'))
+    assert (document['auths'].keys(), document['HttpHeaders']) == ({'other.example.com', HOST}, {'X': 'y'})
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+
+
+def test_of_several_addresses_that_of_the_registry_comes_first(config: Path, tmp_path: Path) -> None:
+    write_file(config, {f'https://{HOST}/a/path': ('wilma', SECRET), f'https://{HOST}/v2/': ('fred', SECRET)})
+    assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
+
+
+def test_a_login_leaves_what_is_stored_under_a_deeper_address_and_a_logout_erases_it(config: Path, tmp_path: Path
+                                                                                     ) -> None:
+    tokens = ['https://index.docker.io/v1/access-token', 'https://index.docker.io/v1/refresh-token']
+    for host, deep in ((HOST, [f'https://{HOST}/a/path']), (HUB, tokens)):
+        write_file(config, {key: ('wilma', SECRET) for key in (*deep, f'https://{HOST}/v1/')})
+        file = CredentialFile(str(config), {})
+        file.store(host, 'fred', SECRET)
+        assert found(tmp_path, host) == Credential(str(config), 'fred', SECRET)
+        assert set(deep) < set(json.loads(config.read_text())['auths'])
+        assert file.erase(host)
+        assert found(tmp_path, host) is None
+        assert not set(deep) & set(json.loads(config.read_text())['auths'])
+
+
+@pytest.mark.parametrize('key', ['team/', 'team/repo/', 'TEAM/repo/'])
+def test_a_key_of_a_repository_may_end_in_a_slash(config: Path, tmp_path: Path, key: str) -> None:
+    write_file(config, {f'{HOST}/{key}': ('fred', SECRET), HOST: ('wilma', SECRET)})
+    assert found(tmp_path, repository='team/repo') == Credential(str(config), 'fred', SECRET)
+    assert found(tmp_path, repository='teams/repo') == Credential(str(config), 'wilma', SECRET)
+
+
 @pytest.mark.parametrize('key', ['https://{}', 'https://{}/', 'https://{}/v1/', 'https://{}/v2/', 'https://{}/v1',
-                                 'https://{}/v2', 'http://{}', 'http://{}/v1/'])
+                                 'https://{}/v2', 'http://{}', 'http://{}/v1/', '{}/', 'https://{}/team/repo',
+                                 'https://{}/v2/team', 'http://{}/any/path/'])
 def test_a_key_may_be_an_address(config: Path, tmp_path: Path, key: str) -> None:
     write_file(config, {key.format(HOST): ('fred', SECRET)})
     assert found(tmp_path) == Credential(str(config), 'fred', SECRET)
@@ -414,6 +471,32 @@ def test_a_credential_that_is_refused_is_an_error_for_writing(
         repository.push_blob(data=CONTENT, check_exists=False)
     assert auth.place == str(config)
     assert not [request for request in tokens.requests if request.authorization is None and request.method == 'GET']
+
+
+def test_where_a_helper_fails_a_program_reads_with_a_warning_and_does_not_write(
+        token_registry: Place, config: Path, tmp_path: Path, repo: str) -> None:
+    digest = token_registry.dxf(repo).push_blob(data=CONTENT)
+    write_file(config, credHelpers={token_registry.host: 'bad'})
+    repository = client(token_registry, repo, tmp_path)
+    with pytest.warns(UserWarning, match='^docker-credential-bad is not installed.*; reading without a credential$'):
+        assert b''.join(repository.pull_blob(digest)) == CONTENT
+    with pytest.raises(DXFCredentialHelperError, match='docker-credential-bad'):
+        repository.push_blob(data=CONTENT * 2, check_exists=False)
+
+
+def test_a_helper_that_works_again_is_asked_again(token_registry: Place, config: Path, tmp_path: Path, repo: str
+                                                  ) -> None:
+    write_file(config, credsStore='ring')
+    keychain = Keychain(tmp_path)
+    keychain.keep(token_registry.host, USERNAME, PASSWORD)
+    program = tmp_path / keychain.program
+    program.chmod(0)
+    auth = from_docker_config({'HOME': str(tmp_path), 'PATH': keychain.path})
+    repository = DXF(token_registry.host, repo, auth, tlsverify=str(token_registry.ca))
+    with pytest.raises(DXFCredentialHelperError):
+        repository.push_blob(data=CONTENT, check_exists=False)
+    program.chmod(0o755)
+    assert repository.push_blob(data=CONTENT, check_exists=False) == dxf.hash_bytes(CONTENT)
 
 
 def test_without_a_credential_reading_is_anonymous_and_no_warning(token_registry: Place, tmp_path: Path,

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -403,6 +404,37 @@ def test_text_becomes_bytes() -> None:
     to_bytes = getattr(dxf, '_to_bytes_2and3')
     assert to_bytes('é') == b'\xc3\xa9'
     assert to_bytes(b'\xff') == b'\xff'
+
+
+def test_the_media_types_have_the_names_that_programs_use() -> None:
+    assert {name: getattr(dxf, f'_{name}_mimetype') for name in (
+        'schema1', 'schema2', 'schema2_list', 'ociv1_manifest', 'ociv1_index')} == {
+            'schema1': 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+            'schema2': 'application/vnd.docker.distribution.manifest.v2+json',
+            'schema2_list': 'application/vnd.docker.distribution.manifest.list.v2+json',
+            'ociv1_manifest': 'application/vnd.oci.image.manifest.v1+json',
+            'ociv1_index': 'application/vnd.oci.image.index.v1+json'}
+
+
+def test_a_media_type_of_a_response_equals_its_name(open_registry: Place, repo: str) -> None:
+    client = open_registry.dxf(repo)
+    client.set_alias('alias', client.push_blob(data=CONTENT))
+    _, response = client.get_manifest_and_response('alias')
+    assert response.headers['Content-Type'] == getattr(dxf, '_schema2_mimetype')
+
+
+def test_headers_that_were_assigned_are_not_replaced_by_the_renewal_of_an_older_token(
+        token_registry: Place, repo: str, tokens: TokenServer) -> None:
+    tokens.lifetime = 1
+    client = token_registry.dxf(repo)
+    client.push_blob(data=CONTENT)
+    tokens.lifetime = 300
+    assigned = 'Bearer ' + tokens.token(USERNAME, f'repository:{repo}:pull,push')
+    client._headers = {'Authorization': assigned}
+    tokens.requests.clear()
+    time.sleep(1)  # the older token is due by now
+    client.blob_size(DIGEST)
+    assert (client._headers, tokens.requests) == ({'Authorization': assigned}, [])
 
 
 def test_the_headers_may_be_assigned(open_registry: Place, repo: str, traffic: Traffic) -> None:

@@ -234,6 +234,16 @@ def test_a_file_that_makes_no_sense_is_one_line_of_a_command(home: Home, repo: s
     assert str(home.config) in ended.lines[0] and WRONG not in ended.lines[0] and ended.out == b''
 
 
+@pytest.mark.parametrize('key', ['{}/', 'https://{}/any/path'])
+def test_a_file_that_was_written_by_hand_opens_a_registry(each_home: Home, repo: str, readings: str, key: str) -> None:
+    auth = encoded(USERNAME, PASSWORD).rstrip('=')
+    write_file(each_home.config, {key.format(each_home.place.host): {'auth': f'{auth[:7]}\n{auth[7:]}\n'}})
+    each_home.config.write_text('\ufeff' + each_home.config.read_text(), 'utf-8')
+    assert each_home.run('push-blob', repo, readings).insist(0).out.decode() == f'{DIGEST}\n'
+    each_home.run('logout').insist(0)
+    assert each_home.document == {'auths': {}}
+
+
 # What is stored is refused
 
 
@@ -284,6 +294,63 @@ def test_a_private_repository_is_13_where_what_is_stored_is_refused(home: Home, 
     ended = home.run('pull-blob', repo, '@a')
     assert ended.status == errno.EACCES and ended.out == b''
     assert str(home.config) in ended.lines[-1]
+
+
+# The helper fails
+
+HELPERS = {'missing': None, 'fails': f'echo {WRONG}; echo {WRONG} >&2; exit 1', 'nonsense': f'echo {WRONG}',
+           'no text': """echo '{"Username": "u", "Secret": "a\\ud800b"}'"""}
+
+
+@pytest.fixture(name='bad_home', params=list(HELPERS.values()), ids=list(HELPERS))
+def make_bad_home(request: pytest.FixtureRequest, home: Home) -> Home:
+    """A home with a credential helper that does not work."""
+    write_file(home.config, {home.place.host: {}}, credsStore='bad')
+    if request.param is not None:
+        write_program(home.folder / 'bin', 'bad', request.param)
+    return home
+
+
+def test_where_the_helper_fails_commands_read_anonymously_and_say_so(bad_home: Home, repo: str, tokens: TokenServer
+                                                                     ) -> None:
+    bad_home.place.dxf(repo).set_alias('a', bad_home.place.dxf(repo).push_blob(data=CONTENT))
+    tokens.requests.clear()
+    for args, out in ((('pull-blob', repo, '@a'), CONTENT), (('list-aliases', repo), b'a\n')):
+        ended = bad_home.run(*args)
+        assert (ended.status, ended.out, len(ended.lines)) == (0, out, 1)
+        assert ended.lines[0].startswith('dxf: docker-credential-bad ') and ended.lines[0].isprintable()
+        assert ended.lines[0].endswith('; reading without a credential')
+    assert {request.authorization for request in tokens.requests} == {None}
+
+
+def test_where_the_helper_fails_a_private_repository_is_13_and_the_helper_is_named(bad_home: Home, repo: str,
+                                                                                   tokens: TokenServer) -> None:
+    bad_home.place.dxf(repo).set_alias('a', bad_home.place.dxf(repo).push_blob(data=CONTENT))
+    tokens.anonymous = set()
+    ended = bad_home.run('pull-blob', repo, '@a')
+    assert (ended.status, ended.out, len(ended.lines)) == (errno.EACCES, b'', 2)
+    assert 'unauthorized' in ended.lines[1] and 'no credential was used: docker-credential-bad ' in ended.lines[1]
+
+
+def test_where_the_helper_fails_nothing_is_written(bad_home: Home, repo: str, readings: str, traffic: Traffic,
+                                                   tokens: TokenServer) -> None:
+    bad_home.place.dxf(repo).set_alias('a', bad_home.place.dxf(repo).push_blob(data=CONTENT))
+    tokens.requests.clear()
+    traffic.clear()
+    for args in (('push-blob', repo, readings, '@b'), ('set-alias', repo, 'b', DIGEST), ('del-alias', repo, 'a'),
+                 ('del-blob', repo, DIGEST), ('auth', repo, 'pull'), ('list-repos',)):
+        ended = bad_home.run(*args).insist(1)
+        assert ended.lines[0].startswith('dxf: docker-credential-bad ') and ended.out == b''
+    assert tokens.requests == [] and {request.method for request in traffic.requests} <= {'GET', 'HEAD', 'DELETE'}
+    assert bad_home.place.dxf(repo).list_aliases() == ['a']
+
+
+def test_where_the_helper_fails_a_basic_registry_is_the_helper_s_error(
+        basic_registry: Place, tmp_path: Path, repo: str, capfd: pytest.CaptureFixture[str]) -> None:
+    home = home_of(tmp_path, basic_registry, capfd)
+    write_file(home.config, credsStore='bad')
+    ended = home.run('list-aliases', repo).insist(1)
+    assert ended.lines[0].startswith('dxf: docker-credential-bad is not installed')
 
 
 # Two registries
@@ -410,6 +477,8 @@ def test_where_nobody_can_be_asked_that_is_wrong_usage(home: Home, monkeypatch: 
         assert '--username' in home.run('login').insist(2).lines[0]
         assert '--username' in home.run('login', '--password-stdin').insist(2).lines[0]
         assert '--password-stdin' in home.run('login', '--username', USERNAME).insist(2).lines[0]
+        ended = home.run('login', DXF_USERNAME=USERNAME, DXF_PASSWORD='').insist(2)
+        assert '--password-stdin' in ended.lines[0] and 'DXF_PASSWORD is empty' in ended.lines[0]
     assert not home.config.exists()
 
 

@@ -135,16 +135,36 @@ def test_a_variable_that_is_malformed_is_refused_by_its_name(name: str, value: s
 
 @pytest.mark.parametrize(('variables', 'credentials', 'reason'), [
     ({'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw'}, ('fred', 'pw'), 'both'),
-    ({'DXF_USERNAME': 'fred', 'DXF_PASSWORD': ''}, ('fred', ''), 'an empty password is one'),
     ({'DXF_USERNAME': 'fréd', 'DXF_PASSWORD': 'pä:ss'}, ('fréd', 'pä:ss'), 'of any characters'),
-    ({'DXF_PASSWORD': 'pw'}, (None, None), 'a password that is left over is nobody\'s'),
-    ({'DXF_USERNAME': '', 'DXF_PASSWORD': 'pw'}, (None, None), 'an empty user name is not set'),
+    ({'DXF_USERNAME': '', 'DXF_PASSWORD': ''}, (None, None), 'empty ones are not set'),
+    ({'DXF_USERNAME': 'fred', 'DXF_PASSWORD': '', 'DXF_TOKEN': 'x'}, (None, None), 'a token needs neither'),
+    ({'DXF_PASSWORD': 'pw', 'DXF_TOKEN': 'x'}, (None, None), 'a token needs neither'),
+    ({'DXF_PASSWORD': 'pw', 'DXF_AUTHORIZATION': 'x'}, (None, None), 'nor does what stands in for them'),
     ({}, (None, None), 'neither'),
 ])
 def test_user_name_and_password_go_together(variables: dict[str, str], credentials: tuple[str | None, str | None],
                                             reason: str) -> None:
     settings = read_settings({'DXF_HOST': HOST, **variables})
     assert (settings.username, settings.password) == credentials, reason
+
+
+HALVES = [
+    ({'USERNAME': 'fred'}, 'DXF_USERNAME is set, but DXF_PASSWORD is not'),
+    ({'USERNAME': 'fred', 'PASSWORD': ''}, 'DXF_USERNAME is set, but DXF_PASSWORD is empty'),
+    ({'PASSWORD': 's3cr3t'}, 'DXF_PASSWORD is set, but DXF_USERNAME is not'),
+    ({'USERNAME': '', 'PASSWORD': 's3cr3t'}, 'DXF_PASSWORD is set, but DXF_USERNAME is empty'),
+]
+
+
+@pytest.mark.parametrize(('variables', 'said'), HALVES)
+@pytest.mark.parametrize('prefix', ['DXF_', OTHER])
+def test_one_of_user_name_and_password_is_refused_by_the_name_of_the_other(variables: dict[str, str], said: str,
+                                                                           prefix: str) -> None:
+    environ = {'DXF_HOST': HOST, **{prefix + name: value for name, value in variables.items()}}
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environ)
+        read_other_settings(environ, 'other.example.com')
+    assert str(raised.value) == said.replace('DXF_', prefix)
 
 
 @pytest.mark.parametrize(('variables', 'tlsverify', 'reason'), [

@@ -27,7 +27,7 @@ from dxf.paths import MOST_FILES, Paths, check_path
 from dxf.unpacking import Intake
 
 from .places import Place
-from .test_artifacts import TAR_GZIP, UNPACK, blob, set_artifact, tree
+from .test_artifacts import MODEL_KEYS, TAR_GZIP, TITLE, UNPACK, blob, model_layer, packed, set_artifact, tree
 
 MARK = b'not to be touched'
 
@@ -82,6 +82,29 @@ def test_names_that_are_unsafe_are_refused_before_anything_is_fetched(client: DX
     check_untouched(target)
 
 
+@pytest.mark.parametrize('titles', TITLES.values(), ids=TITLES)
+@pytest.mark.parametrize('vendor', MODEL_KEYS)
+def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched(
+        client: DXF, target: Path, titles: list[str], vendor: str) -> None:
+    layers = [model_layer(vendor, b'evil', title, 'weight.v1.raw', **{TITLE: 'good'}) for title in titles]
+    set_artifact(client, 'a', layers, [b'evil'])
+    client.del_blob(dxf.hash_bytes(b'evil'))
+    with pytest.raises(DXFInvalidNameError, match='unsafe file name'):
+        artifacts.pull_files(client, 'a', str(target))
+    check_untouched(target)
+
+
+@pytest.mark.parametrize('title', [titles[0] for titles in TITLES.values() if len(titles) == 1 and titles != ['.']])
+@pytest.mark.parametrize('kind', ['weight.v1.tar', 'weight.v1.tar+gzip'])
+def test_names_of_a_packed_model_that_are_unsafe_are_refused_before_anything_is_fetched(
+        client: DXF, target: Path, title: str, kind: str) -> None:
+    set_artifact(client, 'a', [model_layer('cncf', b'evil', title, kind)], [b'evil'])
+    client.del_blob(dxf.hash_bytes(b'evil'))
+    with pytest.raises(DXFInvalidNameError, match='unsafe file name'):
+        artifacts.pull_files(client, 'a', str(target))
+    check_untouched(target)
+
+
 @pytest.mark.parametrize('path', ['a', '.hidden', '...', 'a..b', '-rf', 'a b', 'é', '日本語/ü', 'a:b', '~', 'con',
                                   'a' * 255, 'a/' * 63 + 'a', '\u0645\u06cc\u200c\u0634\u0648\u062f',
                                   '\U0001f469\u200d\U0001f4bb'])
@@ -94,6 +117,9 @@ def test_other_names_are_fine(path: str) -> None:
 @pytest.mark.parametrize('annotations', [
     pytest.param({'org.opencontainers.image.title': 1}, id='a number'),
     pytest.param({'org.opencontainers.image.title': None}, id='null'),
+    pytest.param({'org.cncf.model.filepath': 1}, id='a number as a path'),
+    pytest.param({'org.cnai.model.filepath': None}, id='null as a path'),
+    pytest.param({'org.cncf.model.filepath': ['a']}, id='a list as a path'),
     pytest.param([], id='a list'),
     pytest.param('a', id='a string'),
     pytest.param({'org.opencontainers.image.title': 'a', 'io.deis.oras.content.unpack': True}, id='no string'),
@@ -189,6 +215,72 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
         artifacts.pull_files(client, 'a', str(target))
     assert time.monotonic() - start < 20
     check_untouched(target)
+
+
+@pytest.mark.parametrize('content', ARCHIVES.values(), ids=ARCHIVES)
+@pytest.mark.parametrize('kind', ['weight.v1.tar', 'weight.v1.tar+gzip'])
+def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_is_written(
+        client: DXF, target: Path, content: bytes, kind: str) -> None:
+    layer = packed(content, kind)
+    set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'),
+                               model_layer('cncf', layer, 'd', kind)], [b'other', b'first', layer])
+    with pytest.raises((DXFInvalidDocumentError, DXFInvalidNameError)):
+        artifacts.pull_files(client, 'a', str(target))
+    check_untouched(target)
+
+
+ROOT_ARCHIVES = {
+    'absolute': tar_of(member('a'), member('/etc/passwd')), 'upwards': tar_of(member('../secret')),
+    'upwards in the middle': tar_of(member('a/../../secret')), 'upwards after a dot': tar_of(member('./../secret')),
+    'two dots': tar_of(member('..', tarfile.DIRTYPE)), 'a dot in the middle': tar_of(member('a/./b')),
+    'a dot behind a dot': tar_of(member('././a')), 'its folder is a file': tar_of(member('.', content=b'x')),
+    'its folder is a link': tar_of(member('.', tarfile.SYMTYPE, link='../victim'), member('a')),
+    'a symbolic link': tar_of(member('a', tarfile.SYMTYPE, link='../victim'), member('a/b')),
+    'a hard link': tar_of(member('a'), member('b', tarfile.LNKTYPE, link='a')),
+    'twice': tar_of(member('a'), member('a')), 'twice, once after a dot': tar_of(member('a'), member('./a')),
+    'by case alone': tar_of(member('a'), member('A')), 'a file of another layer': tar_of(member('d/other')),
+    'a folder where another layer has a file': tar_of(member('first/a')),
+    'our own': tar_of(member('.dxf-files.a/keep')),
+    'no name': tar_of(member('', tarfile.DIRTYPE)), 'a slash': tar_of(member('/', tarfile.DIRTYPE)),
+    'an escape sequence': tar_of(member('\x1b[2J')), 'a backslash': tar_of(member('..\\secret')),
+    'a device': tar_of(member('a', tarfile.CHRTYPE, devmajor=1, devminor=3)), 'not a tar': b'readings\n' * 100,
+}
+
+
+@pytest.mark.parametrize('content', ROOT_ARCHIVES.values(), ids=ROOT_ARCHIVES)
+@pytest.mark.parametrize('is_model', [False, True])
+def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_is_written(
+        client: DXF, target: Path, content: bytes, is_model: bool) -> None:
+    zipped = gzip.compress(content)
+    layer = model_layer('cncf', zipped, '.', 'weight.v1.tar+gzip') if is_model else \
+        blob(zipped, '.', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})
+    set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'), layer],
+                 [b'other', b'first', zipped])
+    with pytest.raises((DXFInvalidDocumentError, DXFInvalidNameError)):
+        artifacts.pull_files(client, 'a', str(target), overwrite=True)
+    check_untouched(target)
+
+
+def test_two_folders_called_dot_are_refused_before_anything_is_fetched(client: DXF, target: Path) -> None:
+    zipped = gzip.compress(tar_of(member('a')))
+    layer = blob(zipped, '.', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})
+    set_artifact(client, 'a', [layer, model_layer('cncf', zipped, '.', 'weight.v1.tar+gzip')], [zipped])
+    client.del_blob(dxf.hash_bytes(zipped))
+    with pytest.raises(DXFInvalidNameError, match="unsafe file name '.': it is there twice"):
+        artifacts.pull_files(client, 'a', str(target))
+    check_untouched(target)
+
+
+@pytest.mark.parametrize('kind', ['.', 'a tar of a model'])
+def test_a_link_in_the_way_of_an_archive_s_files_is_not_followed(client: DXF, target: Path, kind: str) -> None:
+    zipped = gzip.compress(tar_of(member('d/good', content=b'good')))
+    layer = blob(zipped, '.', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'}) if kind == '.' else \
+        model_layer('cncf', zipped, 'd', 'weight.v1.tar+gzip')
+    set_artifact(client, 'a', [layer], [zipped])
+    (target / 'd').symlink_to('../victim')
+    with pytest.raises((NotADirectoryError, FileExistsError), match='in the way'):
+        artifacts.pull_files(client, 'a', str(target), overwrite=True)
+    check_untouched(target, 'd')
 
 
 @pytest.mark.parametrize('zipped', [

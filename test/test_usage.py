@@ -233,6 +233,14 @@ def test_a_variable_that_is_malformed_is_rejected_by_its_name(name: str, value: 
     assert name.upper() in rejected(capfd, traffic, 'list-aliases', REPO, **{name: value})
 
 
+@pytest.mark.parametrize('variables', [{'DXF_USERNAME': 'fred', 'DXF_PASSWORD': ''}, {'DXF_PASSWORD': 's3cr3t'}])
+@pytest.mark.parametrize('insecure', ['', '1'])
+def test_an_empty_password_and_one_without_a_user_name_are_named(
+        variables: dict[str, str], insecure: str, capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
+    line = rejected(capfd, traffic, 'list-aliases', REPO, DXF_INSECURE=insecure, **variables)
+    assert 'DXF_PASSWORD' in line and 'DXF_USERNAME' in line and 's3cr3t' not in line
+
+
 @pytest.mark.parametrize('command', usage.COMMANDS, ids=lambda command: command.name)
 def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
@@ -249,7 +257,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
           'copy': (1, None), 'gc': (1, 1), 'get-manifest-digest': (2, None), 'inspect': (2, 2),
           'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
-          'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (2, None)}
+          'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (1, None)}
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
