@@ -19,7 +19,7 @@ from dxf import blob_lookup
 from dxf.answers import check_digest_header, expect, is_not_found, names_digest
 from dxf.batch import Batch
 from dxf.bodies import IsStored
-from dxf.callbacks import one_at_a_time, reporter, unwrapped
+from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
 from dxf.certificates import Cert
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
                             DXFUnauthorizedError)
@@ -123,14 +123,18 @@ class BlobStore(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else one_at_a_time(progress)
+        report = None if progress is None else OneAtATime(progress)
         given = list(sources)
         batch = Batch(given)
 
         def push(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
-            return self._push(source if is_file else None, None if is_file else source, report, None,
-                              check_exists, check, batch=batch)
+            watch = None if report is None else Watch(report)
+            digest = self._push(source if is_file else None, None if is_file else source, watch, None,
+                                check_exists, check, batch=batch)
+            if report is not None and watch is not None and not watch.is_called:
+                report.found(self._sizes.get(digest))
+            return digest
         return all_of(push, given, self._jobs)
 
     def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
@@ -372,13 +376,15 @@ class BlobStore(DXFBase):
         :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else one_at_a_time(progress)
+        report = None if progress is None else OneAtATime(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
             size = None if sizes is None else sizes.get(digest)
             if not (check_exists and self._stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
                 self._relay(source, digest, size, report, check)
+            elif report is not None:
+                report.found(size)
         all_of(copy, list(dict.fromkeys(map(check_digest, digests))), self._jobs)
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:

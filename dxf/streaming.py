@@ -130,7 +130,7 @@ class StreamUpload:
                 if stored is None:
                     raise DXFSourceError(f'the upload broke off, and {self._source.name} cannot be read a second '
                                          'time; push it from a file') from error
-                if not attempts.again(error.response):
+                if not attempts.again(error.response, error):
                     raise
                 start = stored
             else:
