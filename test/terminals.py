@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 COLUMNS = 100
 SECONDS = 120
+OnOutput = Callable[[subprocess.Popen[bytes], str], None]
 _CONTROL = re.compile(r'\x1b\[([0-9]*)([A-Za-z])|(.)', re.DOTALL)
 
 
@@ -33,13 +34,13 @@ class Shown:
 
 
 def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEVNULL, stdout: bool = True,
-                columns: int = COLUMNS, on_output: Callable[[str], None] | None = None,
+                columns: int = COLUMNS, on_output: OnOutput | None = None,
                 program: tuple[str, ...] = (sys.executable, '-m', 'dxf')) -> Shown:
     """Run a command with standard error on a terminal.
 
     :param stdout: whether standard output is on the same terminal; else it is a pipe
     :param columns: of the terminal; 0 if it does not know its size
-    :param on_output: called with all that the terminal has shown, whenever there is more
+    :param on_output: called with the process and all that the terminal has shown, whenever there is more
     :param program: the beginning of the command: dxf
     """
     master, slave = pty.openpty()
@@ -48,12 +49,13 @@ def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEV
         with subprocess.Popen([*program, *args], stdin=stdin, stderr=slave,
                               stdout=slave if stdout else subprocess.PIPE, env={**os.environ, **environ}) as process:
             os.close(slave)
+
+            def show(written: bytes) -> None:
+                if on_output is not None:
+                    on_output(process, written.decode('utf-8', 'replace'))
             try:
-                if stdout:
-                    written, out = _read(master, on_output), b''
-                else:
-                    out = process.communicate(timeout=SECONDS)[0]
-                    written = _read(master, on_output)
+                out = b'' if stdout else process.communicate(timeout=SECONDS)[0]
+                written = _read(master, show)
                 process.wait(SECONDS)
             finally:
                 process.kill()
@@ -62,7 +64,7 @@ def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEV
         os.close(master)
 
 
-def _read(master: int, on_output: Callable[[str], None] | None) -> str:
+def _read(master: int, on_output: Callable[[bytes], None]) -> str:
     """Return all that is written to a terminal, until no process has it open any more."""
     shown = b''
     while True:
@@ -73,8 +75,7 @@ def _read(master: int, on_output: Callable[[str], None] | None) -> str:
         if not piece:
             return shown.decode('utf-8', 'replace')
         shown += piece
-        if on_output is not None:
-            on_output(shown.decode('utf-8', 'replace'))
+        on_output(shown)
 
 
 class _Screen:

@@ -15,6 +15,7 @@ import pytest
 from dxf import DXF, hash_bytes
 
 from .places import Place
+from .processes import Runner
 from .scripted_registry import Answer, ScriptedRegistry
 from .terminals import Shown, on_terminal, screen_of
 
@@ -151,26 +152,15 @@ def test_an_unsized_pipe_shows_its_bytes_and_their_rate(server: ScriptedRegistry
 # What is no speed
 
 
-class LeaveError(Exception):
-    """Ends a pull before its end."""
-
-
 @pytest.fixture(name='broken')
 def pull_most(server: ScriptedRegistry, tmp_path: Path) -> str:
     """The digest of a blob of which nearly all was pulled to a file before the pull broke off."""
     blob = bytes(KEPT + REST)
     digest = hash_bytes(blob)
     server.memory.put(REPO, blob)
-    with DXF(server.host, REPO, insecure=True) as client:
-        moved = 0
-
-        def leave(_digest: str, chunk: bytes, _size: int) -> None:
-            nonlocal moved
-            moved += len(chunk)
-            if moved >= SIZE:
-                raise LeaveError
-        with pytest.raises(LeaveError):
-            client.pull_to_file(tmp_path / 'out', digest, progress=leave)
+    server.hook = lambda request: Answer(200, {}, blob, reset=SIZE) if request.method == 'GET' else None
+    Runner(environ_of(server)).run('pull-blob', REPO, digest, '-o', tmp_path / 'out').insist(1)
+    server.hook = lambda request: None
     part, = tmp_path.glob('.out*')
     os.truncate(part, KEPT)  # of zeros, as the blob is
     return digest
