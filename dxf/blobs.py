@@ -118,7 +118,8 @@ class BlobStore(DXFBase):
         """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
 
         :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
-        :param progress: as for ``push_blob``; called by several threads, though never by two at once
+        :param progress: as for ``push_blob``; called by several threads, though never by two at once; its method
+            ``found``, if it has one, is called with the size of each blob that the registry has already
         :param check_exists: ask whether the registry has a blob, and then do not send it
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
@@ -267,7 +268,8 @@ class BlobStore(DXFBase):
         :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
             an error
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob; what it
-            raises comes out as it is, and what had arrived is kept
+            raises comes out as it is, and what had arrived is kept; its method ``kept``, if it has one, is called as
+            ``kept(digest, count, size)`` for bytes that were there already
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
         :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def _read(master: int, on_output: Callable[[bytes], None]) -> str:
     """Return all that is written to a terminal, until no process has it open any more."""
     shown = b''
     while True:
+        assert select.select([master], [], [], SECONDS)[0], 'nothing more is written, and the command goes on'
         try:
             piece = os.read(master, 65536)
         except OSError:  # EIO, by which Linux says so

@@ -170,9 +170,9 @@ def test_bytes_that_a_pull_had_before_are_no_speed_of_a_bar(server: ScriptedRegi
                                                             tmp_path: Path) -> None:
     shown = on_terminal(environ_of(server), 'pull-blob', REPO, broken, '-o', str(tmp_path / 'out'))
     assert shown.status == 0
-    bar, = shown.screen
-    assert f' {KEPT + REST}/{KEPT + REST} ' in bar
-    assert re.search(r' [0-9.]+k?B/s\]$', bar), bar  # a thousand bytes, after a millisecond at least
+    line, = shown.screen
+    assert f' {KEPT + REST}/{KEPT + REST} ' in line
+    assert re.search(r' [0-9.]+k?B/s\]$', line), line  # a thousand bytes, after a millisecond at least
     assert (tmp_path / 'out').stat().st_size == KEPT + REST
 
 
