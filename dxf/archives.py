@@ -30,6 +30,16 @@ LONGEST_HEADER = 16 << 10
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 EXECUTABLE, PLAIN = 0o755, 0o644
 
+EXTENSIONS = {
+    'S': 'a sparse file, as GNU tar --sparse stores it',
+    'D': 'the list of a folder, as GNU tar --listed-incremental stores it',
+    'M': 'the rest of a file from another volume, as GNU tar --multi-volume stores it',
+    'V': 'the label of a volume, as GNU tar --label stores it',
+}
+"""Types of entries beyond POSIX: https://www.gnu.org/software/tar/manual/html_node/Standard.html"""
+
+UNKNOWN = 'an entry of a type that dxf does not know'
+
 
 class Entry(NamedTuple):
     """A file, or a folder, that is to be packed."""
@@ -282,9 +292,13 @@ def _broken(error: Exception) -> DXFInvalidDocumentError:
 
 
 def _member(info: tarfile.TarInfo, name: str) -> Member:
-    if not info.isdir() and (info.type not in FILES or info.issparse()):
-        kind = 'a link' if info.issym() or info.islnk() else 'a device or the like'
+    if info.issym() or info.islnk() or info.isdev():
+        kind = 'a device or the like' if info.isdev() else 'a link'
         raise DXFInvalidDocumentError(f'unsafe archive: {info.name[:255]!r} is {kind}')
+    if not info.isdir() and (info.type not in FILES or info.issparse()):
+        kind = EXTENSIONS['S'] if info.issparse() else EXTENSIONS.get(info.type.decode('latin-1'), UNKNOWN)
+        raise DXFInvalidDocumentError(f'unsupported archive: {info.name[:255]!r} is {kind}; dxf pull-blob fetches the '
+                                      'archive for other tools')
     size = 0 if info.isdir() else info.size
     if size < 0:
         raise DXFInvalidDocumentError('invalid archive: a negative size')

@@ -20,7 +20,7 @@ from dxf.answers import check_digest_header, expect, is_not_found, names_digest
 from dxf.arguments import several
 from dxf.batch import Batch
 from dxf.bodies import IsStored
-from dxf.callbacks import one_at_a_time, reporter, unwrapped
+from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
 from dxf.certificates import Cert
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
                             DXFUnauthorizedError)
@@ -120,19 +120,24 @@ class BlobStore(DXFBase):
         """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
 
         :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
-        :param progress: as for ``push_blob``; called by several threads, though never by two at once
+        :param progress: as for ``push_blob``; called by several threads, though never by two at once; its method
+            ``found``, if it has one, is called with the size of each blob that the registry has already
         :param check_exists: ask whether the registry has a blob, and then do not send it
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else one_at_a_time(progress)
+        report = None if progress is None else OneAtATime(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
 
         def push(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
-            return self._push(source if is_file else None, None if is_file else source, report, None,
-                              check_exists, check, batch=batch)
+            watch = None if report is None else Watch(report)
+            digest = self._push(source if is_file else None, None if is_file else source, watch, None,
+                                check_exists, check, batch=batch)
+            if report is not None and watch is not None and not watch.is_called:
+                report.found(self._sizes.get(digest))
+            return digest
         return all_of(push, given, self._jobs)
 
     def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
@@ -265,7 +270,8 @@ class BlobStore(DXFBase):
         :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
             an error
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob; what it
-            raises comes out as it is, and what had arrived is kept
+            raises comes out as it is, and what had arrived is kept; its method ``kept``, if it has one, is called as
+            ``kept(digest, count, size)`` for bytes that were there already
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
         :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written
@@ -374,13 +380,15 @@ class BlobStore(DXFBase):
         :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
-        report = None if progress is None else one_at_a_time(progress)
+        report = None if progress is None else OneAtATime(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
             size = None if sizes is None else sizes.get(digest)
             if not (check_exists and self._stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
                 self._relay(source, digest, size, report, check)
+            elif report is not None:
+                report.found(size)
         wanted = several(digests, 'copy_blobs')
         all_of(copy, list(dict.fromkeys(map(check_digest, wanted))), self._jobs)
 

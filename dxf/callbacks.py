@@ -42,14 +42,38 @@ def unwrapped(work: Callable[[], Result]) -> Result:
     raise error  # outside of the handler: the error gets no context that the caller did not give it
 
 
-def one_at_a_time(progress: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what calls ``progress`` for several threads, never twice at once."""
-    lock = Lock()
+class OneAtATime:
+    """Calls ``progress`` for several threads, never twice at once.
 
-    def locked(*args: Any) -> None:
-        with lock:
-            progress(*args)
-    return locked
+    One with a method ``found`` is told by it of each blob that was there already, with its size.
+    """
+
+    def __init__(self, progress: Callable[..., Any]) -> None:
+        self._progress = progress
+        self._found = getattr(progress, 'found', None)
+        self._lock = Lock()
+
+    def __call__(self, *args: Any) -> None:
+        with self._lock:
+            self._progress(*args)
+
+    def found(self, size: int | None) -> None:
+        """Tell that a blob of this size was there already."""
+        if self._found is not None and size is not None:
+            with self._lock:
+                self._found(size)
+
+
+class Watch:
+    """Calls ``progress`` for one blob, and remembers whether that was done."""
+
+    def __init__(self, progress: Callable[..., Any]) -> None:
+        self._progress = progress
+        self.is_called = False
+
+    def __call__(self, *args: Any) -> None:
+        self.is_called = True
+        self._progress(*args)
 
 
 def reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None

@@ -4,20 +4,25 @@ A function checks all its operands before the first request, and prints its resu
 """
 
 import os
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-from dxf import console, operands, pulling
+from dxf import console, operands, pulling, terminal
 from dxf.documents import load_object, printable
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.job import Job, UsageError
-from dxf.names import hash_file
+from dxf.names import FOLDER, check_registry, hash_file, is_folder
 from dxf.progress import Progress, progress
 
 STDIN = STDOUT = '-'
 
 OUTPUT_OF = 'dxf push-blob <repo> [@alias] -- <command>...'
 """How the output of a command is stored."""
+
+LOOKED_AT = 2000
+"""Bytes at the start of a blob among which a NUL means binary: curl looks at as many before it writes to a terminal."""
 
 DIFFERENCES = 5
 """How many are told."""
@@ -144,21 +149,39 @@ def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
 def _pull(job: Job, repository: Any, blobs: list[Any]) -> None:
     if not blobs:
         return
-    with progress(job.settings.progress) as shown:
+    is_seen = terminal.is_terminal(sys.stdout)
+    is_text_only = is_seen and job.options['output'] is None
+    mode = job.settings.progress or ('none' if is_seen else None)  # the content itself shows how far it is
+    with progress(mode) as shown:
         for digest, chunks, size in _fetched(repository, blobs, job.settings.chunk_size or 0):
+            content = _text(chunks, digest) if is_text_only else chunks
             out = console.binary_output()
             if job.settings.blob_info:
                 out.write(f'{digest} {size}\n'.encode('ascii'))
             start = out.written
             if shown is not None:
                 shown(digest, b'', size)
-            for chunk in chunks:
+            for chunk in content:
                 out.write(chunk)
                 if shown is not None:
                     shown(digest, chunk, size)
             if out.written - start != size:
                 raise DXFSizeMismatchError(out.written - start, size)
             out.flush()
+
+
+def _text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
+    """Return the chunks of a blob that a terminal can show.
+
+    :raises UsageError: it is binary; nothing of it was written
+    """
+    start: list[bytes] = []
+    while sum(map(len, start)) < LOOKED_AT and (chunk := next(chunks, None)) is not None:
+        start.append(chunk)
+    if any(b'\0' in chunk for chunk in start):
+        raise UsageError(f'{digest} is binary, and standard output is a terminal: -o FILE writes it to a file, '
+                         '-o - to the terminal all the same')
+    return chain(start, chunks)
 
 
 def _fetched(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
@@ -252,10 +275,29 @@ def del_alias(job: Job) -> None:
 
 
 def list_repos(job: Job) -> None:
-    """Print the registry's repositories as it gives them out."""
+    """Print the registry's repositories as it gives them out.
+
+    :raises DXFError: of a folder, some folders in it cannot be read
+    """
+    if is_folder(job.settings.host):
+        _list_folder(job)
+        return
     with job.registry() as registry:
         for name in registry.list_repos(iterate=True):
             job.tell('repository', name)
+
+
+def _list_folder(job: Job) -> None:
+    """Print the repositories in a folder, and name the folders in it that cannot be read."""
+    from dxf import layout
+    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
+    os.stat(root)
+    left_out: list[str] = []
+    for name in sorted(layout.repositories(root, left_out)):
+        job.tell('repository', name)
+    if left_out:
+        more = f' and {len(left_out) - DIFFERENCES} more' if len(left_out) > DIFFERENCES else ''
+        raise DXFError(f'left out: {", ".join(left_out[:DIFFERENCES])}{more}: they cannot be read')
 
 
 def get_digest(job: Job) -> None:

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from dxf import sinks
+from dxf import sinks, terminal
 from dxf.documents import dump_json
 from dxf.exceptions import DXFInvalidDocumentError
 
@@ -44,7 +44,7 @@ def binary_output() -> BinaryOutput:
     """Return what takes the bytes of blobs; what was written as text before has left when it is returned."""
     output = _output()
     sinks.flush(output)
-    return BinaryOutput(getattr(output, 'buffer', output))
+    return BinaryOutput(terminal.shared(getattr(output, 'buffer', output)))
 
 
 def flush() -> None:
@@ -74,7 +74,8 @@ def finish() -> None:
 
 def write(text: str) -> None:
     """Write text of our own to standard output."""
-    _write_text(_output(), text)
+    with terminal.paused():
+        _write_text(_output(), text)
 
 
 def _write_text(stream: Any, text: str, encoding: str | None = None) -> None:
@@ -86,11 +87,21 @@ def _write_text(stream: Any, text: str, encoding: str | None = None) -> None:
     if buffer is None:
         sinks.write_all(stream, text)
         return
-    errors = getattr(stream, 'errors', None) if encoding is None else None
-    encoding = encoding or getattr(stream, 'encoding', None) or 'utf-8'
-    sinks.write_all(buffer, text.encode(encoding, errors or 'strict'))
+    if encoding is None:
+        content = _encoded(text, getattr(stream, 'encoding', None) or 'utf-8', getattr(stream, 'errors', None))
+    else:
+        content = text.encode(encoding)
+    sinks.write_all(buffer, content)
     if getattr(stream, 'line_buffering', False):
         sinks.flush(buffer)
+
+
+def _encoded(text: str, encoding: str, errors: str | None) -> bytes:
+    """Return a text in the encoding of a stream; characters that it does not have are escaped."""
+    try:
+        return text.encode(encoding, errors or 'strict')
+    except UnicodeEncodeError:
+        return text.encode(encoding, 'backslashreplace')
 
 
 def say(result: Any) -> None:
@@ -111,7 +122,8 @@ def say_json(document: dict[str, Any]) -> None:
 
 def write_exactly(text: str) -> None:
     """Write text as the bytes that it is stored as, in every locale."""
-    _write_text(_output(), text, 'utf-8')
+    with terminal.paused():
+        _write_text(_output(), text, 'utf-8')
 
 
 def read() -> str:
@@ -163,14 +175,6 @@ def complain(line: str) -> None:
     If it cannot be written the exit status tells all the same.
     """
     if sys.stderr is not None:
-        with suppress(OSError):
+        with suppress(OSError), terminal.paused():
             _write_text(sys.stderr, f'dxf: {line}\n')
             sinks.flush(sys.stderr)
-
-
-def shape() -> dict[str, Any]:
-    """Return the columns and rows to assume of a terminal on standard error that does not know its own."""
-    with suppress(OSError, ValueError, AttributeError):
-        if 0 in os.get_terminal_size(sys.stderr.fileno()):
-            return {'ncols': 80, 'nrows': 24}
-    return {}

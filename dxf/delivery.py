@@ -39,8 +39,19 @@ class Reporter:
         self.error: BaseException | None = None
 
     def __call__(self, digest: str, chunk: bytes, size: int) -> None:
+        self._call(self._progress, digest, chunk, size)
+
+    def kept(self, digest: str, chunk: bytes, size: int) -> None:
+        """Tell of a piece that was there already: by the method ``kept`` of a progress that has one."""
+        kept = getattr(self._progress, 'kept', None)
+        if kept is None:
+            self(digest, chunk, size)
+        else:
+            self._call(kept, digest, len(chunk), size)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
         try:
-            self._progress(digest, chunk, size)
+            function(*args)
         except BaseException as error:
             self.error = error
             raise
@@ -87,7 +98,7 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
     sha256 = hashlib.sha256()
     for piece in part.kept(size):
         sha256.update(piece)
-        report(digest, piece, size)
+        report.kept(digest, piece, size)
     kept = part.position - start
     try:
         if kept and kept < size:

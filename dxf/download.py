@@ -178,8 +178,9 @@ class Download:
                 return
             if self._received - start >= REFILL:
                 attempts, start = Attempts(self._limits), self._received
-            if broken is not None and not is_transient(broken) or not attempts.again():
-                raise broken or DXFSizeMismatchError(self._received, self._size)
+            failure = broken or DXFSizeMismatchError(self._received, self._size)
+            if broken is not None and not is_transient(broken) or not attempts.again(error=failure):
+                raise failure
             stream = self._continued(was_whole=broken is None)
 
     def _sped_up(self, stream: Iterator[bytes]) -> Iterator[bytes]:

@@ -347,12 +347,19 @@ def _dumped(entry: Entry) -> str:
     return dump_json(entry, sort_keys=False)
 
 
-def repositories(root: str) -> Iterator[str]:
+def repositories(root: str, left_out: list[str] | None = None) -> Iterator[str]:
     """Yield the names of the layouts in a folder.
 
+    :param left_out: where to add the folders in it that cannot be read; ``None`` to raise an error for the first
     :raises OSError: a folder cannot be read
     """
-    for folder, inner, files in os.walk(root, onerror=_raise):
+    def note(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
+            return
+        if left_out is None or error.filename == root:
+            raise error
+        left_out.append(str(error.filename))
+    for folder, inner, files in os.walk(root, onerror=note):
         is_layout = MARKER in files
         inner[:] = sorted(name for name in inner
                           if _passes(check_repository, name) and not (is_layout and name == 'blobs'))
@@ -368,11 +375,6 @@ def _passes(check: Callable[[str], str], name: str) -> bool:
     except DXFInvalidNameError:
         return False
     return True
-
-
-def _raise(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
-        raise error
 
 
 def digest_of(entry: Json) -> str | None:

@@ -2,22 +2,21 @@
 
 import argparse
 import errno
-import logging
 import os
 import re
 import signal
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf import console, not_found
+from dxf import console, not_found, request_log
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
@@ -187,13 +186,6 @@ def _about_unknown(arguments: Sequence[str], flags: Sequence[str]) -> str:
     return f'unrecognized arguments: {" ".join(names)}' + (f'; did you mean {near[0]}?' if near else '')
 
 
-class _OneLine(logging.Formatter):
-    """Formats a log record as one line, safe to show."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
     """Return the arguments before the first ``--``, and the command behind it; ``None`` where there is no ``--``."""
     if '--' not in args:
@@ -202,29 +194,10 @@ def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
     return args[:place], list(args[place + 1:])
 
 
-@contextmanager
-def _requests_told(wanted: bool) -> Iterator[None]:
-    """Log each request to standard error, if that is wanted."""
-    if not wanted:
-        yield
-        return
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine('dxf: %(message)s'))
-    log = logging.getLogger('dxf')
-    before = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
-
-
 def _run(command: Command, job: Job) -> int:
     """Run a command; where the registry says that it may not, or that it has not, return what that stands for."""
     try:
-        with warnings.catch_warnings(), _requests_told(job.settings.debug):
+        with warnings.catch_warnings(), request_log.on_standard_error(job.settings.debug):
             if job.settings.tlsverify is False:  # as the user wants it: no need to be told so at each request
                 warnings.simplefilter('ignore', InsecureRequestWarning)
             command.run(job)

@@ -6,19 +6,25 @@ tqdm is imported when a bar is shown. Standard output carries data alone.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from dxf.console import shape
+from dxf import terminal
 from dxf.documents import dump_json
 
 MODES = ('bar', 'lines', 'json', 'none')
 INTERVALS = {'lines': 10.0, 'json': 1.0}
 """Seconds between two lines about one blob."""
 
-ON_TERMINAL = {'unit': 'B', 'unit_scale': True, 'unit_divisor': 1024,
-               'bar_format': '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'}
+ON_TERMINAL = {'unit': 'B', 'unit_scale': True, 'unit_divisor': 1024}
 """For people, the rate in units that they read; elsewhere bars are tqdm's own."""
+
+SIZED = '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'
+UNSIZED = '{desc}: {n} bytes [{elapsed}, {rate_fmt}]'
+"""What a line for people shows, and where only the end will tell the size."""
+
+NOT_MOVED = ('n', 'initial', 'last_print_n')
+"""Attributes of a bar by which tqdm tells bytes that were there from those that moved in its time."""
 
 
 class Progress(Protocol):
@@ -26,6 +32,12 @@ class Progress(Protocol):
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
         """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+
+    def found(self, count: int) -> None:
+        """Show that a whole blob of so many bytes was there already."""
 
     def close(self) -> None:
         """Show no more."""
@@ -45,25 +57,58 @@ class Bars:
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
         """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
-        shown = self._bars.get(digest)
-        if shown is None:
-            shown = self._bars[digest] = self._bar(digest[0:8] if digest else 'blob', size)
-        shown.update(len(chunk))
+        with terminal.drawing():
+            self._of(digest, size).update(len(chunk))
+            self._close_if_done(digest)
+            if self._total is not None:
+                self._total.update(len(chunk))
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+        with terminal.drawing():
+            _advance(self._of(digest, size), count)
+            self._close_if_done(digest)
+        self.found(count)
+
+    def found(self, count: int) -> None:
+        """Show that a whole blob of so many bytes was there already: it has no bar."""
+        with terminal.drawing():
+            if self._total is not None:
+                _advance(self._total, count)
+
+    def _of(self, digest: str, size: int | None) -> Any:
+        """Return the bar of a blob."""
+        if digest not in self._bars:
+            self._bars[digest] = self._bar(digest[0:8] if digest else 'blob', size)
+        return self._bars[digest]
+
+    def _close_if_done(self, digest: str) -> None:
+        shown = self._bars[digest]
         if shown.total is not None and shown.n >= shown.total:
             self._bars.pop(digest).close()
-        if self._total is not None:
-            self._total.update(len(chunk))
 
     def _bar(self, name: str, size: int | None) -> Any:
         import tqdm
-        return tqdm.tqdm(desc=name, total=size, **self._options, **shape())
+        options = self._options
+        if options:
+            options = {**options, 'bar_format': UNSIZED if size is None else SIZED}
+        return tqdm.tqdm(desc=name, total=size, **options)
 
     def close(self) -> None:
         """Leave the bars as they are and end their lines."""
-        for shown in [*self._bars.values(), *([] if self._total is None else [self._total])]:
-            shown.close()
-        self._bars.clear()
-        self._total = None
+        with terminal.drawing():
+            for shown in [*self._bars.values(), *([] if self._total is None else [self._total])]:
+                shown.close()
+            self._bars.clear()
+            self._total = None
+
+
+def _advance(shown: Any, count: int) -> None:
+    """Move a bar on by bytes that were there already, so that they are no part of the rate."""
+    for name in NOT_MOVED:
+        if hasattr(shown, name):  # a stand-in for tqdm has the first alone
+            setattr(shown, name, getattr(shown, name) + count)
+    shown.update(0)
 
 
 class _Transfer:
@@ -72,7 +117,7 @@ class _Transfer:
     def __init__(self, digest: str, size: int | None) -> None:
         self.digest = digest
         self.size = size
-        self.moved = 0
+        self.moved = self.kept = 0
         self.start = self.told = time.monotonic()
 
     @property
@@ -83,7 +128,13 @@ class _Transfer:
     @property
     def rate(self) -> float:
         """Bytes a second, so far."""
-        return self.moved / max(time.monotonic() - self.start, 0.001)
+        return (self.moved - self.kept) / max(time.monotonic() - self.start, 0.001)
+
+    def keep(self, count: int) -> None:
+        """Take note of bytes that were there already: time counts from now on."""
+        self.moved += count
+        self.kept += count
+        self.start = time.monotonic()
 
     @property
     def left(self) -> float | None:
@@ -107,11 +158,23 @@ class Reports:
         """Take note that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
         transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
         transfer.moved += len(chunk)
+        self._report(transfer)
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Take note that so many bytes of a blob were there already, from a transfer that broke off."""
+        transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
+        transfer.keep(count)
+        self._report(transfer)
+
+    def found(self, count: int) -> None:
+        """Report nothing of a blob that was there already."""
+
+    def _report(self, transfer: _Transfer) -> None:
         if transfer.is_done or time.monotonic() - transfer.told >= self._interval:
             transfer.told = time.monotonic()
             self._tell(transfer)
         if transfer.is_done:
-            del self._transfers[digest]
+            del self._transfers[transfer.digest]
 
     def _tell(self, transfer: _Transfer) -> None:
         if sys.stderr is not None:
@@ -145,19 +208,19 @@ def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | 
     :param mode: one of :data:`MODES`; ``None`` for bars on a terminal, and nothing elsewhere
     :param total: bytes of all blobs, where there are several
     """
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    on_terminal = terminal.is_terminal(sys.stderr)
     mode = mode or ('bar' if on_terminal else 'none')
     if mode == 'none' or sys.stderr is None:
         yield None
         return
-    shown: Progress
-    if mode != 'bar':
-        shown = Reports({'lines': _line, 'json': _json}[mode], INTERVALS[mode])
-    elif on_terminal:
-        shown = Bars(total, ON_TERMINAL)
-    else:
-        shown = Bars(None, {})
-    try:
+    with ExitStack() as open_until_the_end:
+        shown: Progress
+        if mode != 'bar':
+            shown = Reports({'lines': _line, 'json': _json}[mode], INTERVALS[mode])
+        elif on_terminal:
+            stream = open_until_the_end.enter_context(terminal.bars())
+            shown = Bars(total, {**ON_TERMINAL, 'file': stream, **terminal.shape()})
+        else:
+            shown = Bars(None, {})
+        open_until_the_end.callback(shown.close)
         yield shown
-    finally:
-        shown.close()

@@ -182,7 +182,7 @@ class DXFBase:
             try:
                 return read_body(response, limit, self._limits), response
             except RequestException as error:
-                if not is_transient(error) or not attempts.again():
+                if not is_transient(error) or not attempts.again(error=error):
                     raise
 
     def _response_needs_auth(self, response: Response) -> bool:

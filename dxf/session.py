@@ -27,12 +27,12 @@ from requests.exceptions import (ConnectionError as NoConnection, InvalidProxyUR
 from urllib3.exceptions import LocationValueError
 
 from dxf import forking
-from dxf.answers import close, discard, effective_status
+from dxf.answers import close, discard, effective_status, phrase_of
 from dxf.auth import MALFORMED_URL, origin_of, split_url
 from dxf.connections import Adapter, begin_anew, status_of_proxy, verbatim
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.redaction import causes, public_url, redact
+from dxf.redaction import causes, public_host, public_url, redact
 from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
@@ -113,7 +113,7 @@ def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo,
             redact(error, outer)
             _forget_secrets(error.request)
             if not (isinstance(error, (NoConnection, Timeout)) and repeatable and is_transient(error) and
-                    attempts.again()):
+                    attempts.again(error=error)):
                 raise
         else:
             if not (repeatable and _asks_for_another(response, limits) and attempts.again(response)):
@@ -225,10 +225,11 @@ class Attempts:
         self._attempts = 0
         self._waited = 0.0
 
-    def again(self, response: Response | None = None) -> bool:
+    def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
         """Sleep before another attempt; say no where there is none left.
 
         :param response: an answer that may ask for a pause by Retry-After
+        :param error: why there is none
         """
         limits = self._limits
         if self._attempts >= limits.retries:
@@ -239,10 +240,22 @@ class Attempts:
             pause = max(pause, min(asked or 0, limits.longest_retry_after))
         if self._waited + pause > limits.longest_waiting:
             return False
+        if not self._attempts:
+            _note_retry(response, error)
         self._attempts += 1
         self._waited += pause
         time.sleep(pause)
         return True
+
+
+def _note_retry(response: Response | None, error: Exception | None) -> None:
+    """Log that a request is sent again; the record has the error, whose text may carry the query of a URL."""
+    if _log.isEnabledFor(logging.INFO):
+        if response is None:
+            _log.info('%s; trying again', type(error).__name__, extra={'error': error})
+        else:
+            _log.info('%s answers %s %s; trying again', public_host(response.url), response.status_code,
+                      phrase_of(response.status_code))
 
 
 def retry_after(value: str | None) -> float | None:

@@ -142,7 +142,7 @@ class StreamUpload:
                 if stored is None:
                     raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
                                          f'read a second time: {AGAIN}, or push from a file') from error
-                if not attempts.again(error.response):
+                if not attempts.again(error.response, error):
                     raise
                 start = stored
             else:

@@ -163,7 +163,7 @@ class Upload:
                     self._manners.learn(*self._last_body)
                     ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
                 elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
-                        not self._attempts.again(_answer(error)):
+                        not self._attempts.again(_answer(error), error):
                     if self._is_stored_meanwhile(error):
                         return
                     raise
@@ -252,7 +252,7 @@ class Upload:
                     if not may_help(error) or self._refuses(error):
                         raise
                 stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
-                if stored is None or not self._attempts.again(_answer(error)):
+                if stored is None or not self._attempts.again(_answer(error), error):
                     raise
                 sha256, start = self._hashed(sha256, start, stored), stored
             else:

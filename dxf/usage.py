@@ -122,8 +122,8 @@ COMMANDS = (
             'dxf pull-blob fred/datalogger @may15-readings', PULL,
             ('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS'),
             (Option(('-o', '--output'), 'write to a file, which appears, or is replaced, when all of it is there\n'
-                    'and verified; go on with one that broke off; - is standard output, pipes and devices\n'
-                    'are written to', 'FILE'),
+                    'and verified; go on with one that broke off; pipes and devices are written to;\n'
+                    '- is standard output, also a terminal, where binary content is refused without it', 'FILE'),
              _PROGRESS)),
     Command('blob-size', commands.blob_size, _BLOBS, 1, None,
             'Print the size of blobs in bytes; of an alias, the sum of the blobs that it names.' + _STDIN,

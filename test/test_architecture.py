@@ -27,9 +27,9 @@ ORDER = ('version', 'exceptions', 'hints', 'arguments',
          'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'batch', 'verification', 'download',
          'blob_lookup', 'pulling', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file', 'referrers',
          'remaining_aliases', 'tag_deletion', 'alias_deletion', 'blobs', 'client', 'copying', 'inspection',
-         'artifacts', '__init__', 'settings', 'console', 'progress', 'job', 'command_source', 'operands', 'commands',
-         'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults', 'interruption', 'not_found',
-         'main', '__main__')
+         'artifacts', '__init__', 'settings', 'terminal', 'console', 'progress', 'job', 'command_source', 'operands',
+         'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
+         'interruption', 'not_found', 'request_log', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
@@ -43,7 +43,7 @@ TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streami
 LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
         ('main', 'difflib'), ('main', 'completion'),
         ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'special_files'), ('blobs', 'journal'),
-        ('commands', 'files'), ('operands', 'command_source'), ('registry', 'layout_adapter'),
+        ('commands', 'files'), ('commands', 'layout'), ('operands', 'command_source'), ('registry', 'layout_adapter'),
         ('copy_commands', 'layout'), ('copy_commands', 'layout_manifests'), ('copy_commands', 'garbage'),
         ('client', 'referrers'), ('blobs', 'remote_file'),
         ('client', 'alias_deletion'), ('commands', 'alias_deletion'),

@@ -1,0 +1,72 @@
+"""Folders that cannot be read, in a folder that stands for a registry: they are in the way of nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dxf import hash_bytes
+from dxf.names import check_repository
+
+from .layouts import bound
+from .processes import Ended, Runner
+
+BLOB = os.urandom(1000)
+
+
+@pytest.fixture(name='root')
+def make_root(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which two folders cannot be read."""
+    root = tmp_path / 'root'
+    for closed in (root / 'b' / 'closed', root / 'lost+found'):
+        closed.mkdir(parents=True)
+        closed.chmod(0)
+    (tmp_path / 'blob').write_bytes(BLOB)
+    yield root
+    for folder, inner, _ in os.walk(root):
+        for name in inner:
+            os.chmod(os.path.join(folder, name), 0o700)
+
+
+def run(root: str, *args: str | Path) -> Ended:
+    """Run dxf with a folder as the registry, by a user whom permissions bind."""
+    return bound(Runner({'DXF_HOST': f'oci:{root}'})).run(*args)
+
+
+def test_the_repositories_beside_a_folder_that_cannot_be_read_are_listed(root: Path, tmp_path: Path) -> None:
+    for repo in ('b/x', 'a', 'c'):
+        run(str(root), 'push-blob', repo, tmp_path / 'blob', '@a').insist(0)
+    listed = run(str(root), 'list-repos').insist(1)
+    assert listed.out == b'a\nb/x\nc\n'
+    assert listed.lines == [f'dxf: left out: {root}/b/closed: they cannot be read']  # + is in no repository's name
+
+
+def test_a_folder_that_can_be_read_is_listed_with_status_0(root: Path, tmp_path: Path) -> None:
+    run(str(root / 'b' / 'inner'), 'push-blob', 'x', tmp_path / 'blob', '@a').insist(0)
+    assert run(str(root / 'b' / 'inner'), 'list-repos').insist(0).out == b'x\n'
+
+
+def test_many_folders_that_cannot_be_read_are_counted(root: Path) -> None:
+    for number in range(9):
+        (root / f'f{number}').mkdir(mode=0)
+    line, = run(str(root), 'list-repos').insist(1).lines
+    assert line.endswith(f'{root}/f3 and 5 more: they cannot be read')
+
+
+@pytest.mark.parametrize('folder', ['b/closed', 'missing'])
+def test_a_registry_that_cannot_be_read_itself_is_an_error(root: Path, folder: str) -> None:
+    ended = run(str(root / folder), 'list-repos')
+    assert ended.status in (1, 2) and ended.out == b''
+    assert len(ended.lines) == 1 and f'{root / folder}: ' in ended.lines[0]
+
+
+def test_the_root_of_the_file_system_is_a_registry(tmp_path: Path) -> None:
+    repo = check_repository(str(tmp_path / 'x').lower().lstrip('/'))
+    (tmp_path / 'blob').write_bytes(BLOB)
+    assert run('/', 'push-blob', repo, tmp_path / 'blob', '@a').insist(0).out.decode().strip() == hash_bytes(BLOB)
+    assert run('/', 'pull-blob', repo, '@a').insist(0).out == BLOB
+    assert run('/', 'list-aliases', repo).insist(0).out == b'a\n'
+    run('/', 'del-alias', repo, 'a').insist(0)
