@@ -47,7 +47,7 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
     try:
         if size is None:
             return measure(request, digest, limits)
-        response = _head(request, digest)
+        response = _head(request, digest, PROOF)
     except HTTPError as error:
         if is_not_found(error):
             return None

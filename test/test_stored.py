@@ -280,12 +280,16 @@ def test_a_generator_is_sent_where_a_page_answers_for_its_digest(server: Scripte
     assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
 
 
-@pytest.mark.parametrize('size', [0, 7, len(CONTENT) + 1])
-def test_a_damaged_blob_in_a_folder_is_sent_again(folder: Place, repo: str, size: int) -> None:
+SPOILT = [b'', CONTENT[:7], CONTENT + b'x', bytes(len(CONTENT)), CONTENT[::-1]]
+"""Content of a damaged file: of another length, or of the blob's, as a crash leaves it that came before the bytes."""
+
+
+@pytest.mark.parametrize('content', SPOILT)
+def test_a_damaged_blob_in_a_folder_is_sent_again(folder: Place, repo: str, content: bytes) -> None:
     client = folder.dxf(repo)
     client.push_blob(data=CONTENT)
     path = Path(folder.host.removeprefix('oci:')) / repo / 'blobs' / 'sha256' / DIGEST.removeprefix('sha256:')
-    path.write_bytes((CONTENT + b'x')[:size])
+    path.write_bytes(content)
     assert client.push_blob(data=CONTENT) == DIGEST
     assert b''.join(client.pull_blob(DIGEST)) == path.read_bytes() == CONTENT
 
@@ -302,13 +306,14 @@ def test_a_damaged_blob_in_a_folder_gets_no_alias_by_its_digest(folder: Place, r
     assert client.list_aliases() == []
 
 
-def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, client: DXF, folder: Place, repo: str
-                                                      ) -> None:
+@pytest.mark.parametrize('content', SPOILT)
+def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, client: DXF, folder: Place, repo: str,
+                                                      content: bytes) -> None:
     client.set_alias('mine', client.push_blob(data=CONTENT))
     target = folder.dxf(repo)
     path = Path(folder.host.removeprefix('oci:')) / repo / 'blobs' / 'sha256' / DIGEST.removeprefix('sha256:')
     target.push_blob(data=CONTENT)
-    path.write_bytes(CONTENT[:7])
+    path.write_bytes(content)
     assert dxf.copy(client, target, 'mine').moved == {DIGEST: len(CONTENT)}
     assert path.read_bytes() == CONTENT
     assert server.of('GET')
