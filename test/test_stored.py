@@ -319,6 +319,59 @@ def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, 
     assert server.of('GET')
 
 
+def keeping(server: ScriptedRegistry, content: bytes) -> None:
+    """Have a registry keep a damaged blob, and say that it stored what it is sent, as distribution does."""
+    server.memory.put(REPO, CONTENT)
+    server.memory.blobs[REPO][DIGEST] = content
+    server.hook = lambda request: named(Answer(201), DIGEST) \
+        if request.method == 'PUT' and request.parameter('digest') == DIGEST else None
+
+
+@pytest.mark.parametrize('content', [b'', CONTENT[:7], CONTENT + b'x'])
+@pytest.mark.parametrize('store', [
+    lambda client, path: client.push_blob(str(path)),
+    lambda client, path: client.push_blob(data=CONTENT),
+    lambda client, path: client.push_blob(str(path), resume=str(path.parent / 'state')),
+    lambda client, path: client.push_blobs([str(path), b'other']),
+], ids=['file', 'bytes', 'resume', 'several'])
+def test_a_registry_that_keeps_a_damaged_blob_has_not_stored_it(
+        server: ScriptedRegistry, client: DXF, tmp_path: Path, content: bytes, store: Callable[[DXF, Path], Any]
+        ) -> None:
+    keeping(server, content)
+    path = tmp_path / 'file'
+    path.write_bytes(CONTENT)
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        store(client, path)
+
+
+def test_a_registry_that_keeps_a_damaged_blob_gets_no_copy(server: ScriptedRegistry, client: DXF, folder: Place,
+                                                           repo: str) -> None:
+    source = folder.dxf(repo)
+    source.set_alias('mine', source.push_blob(data=CONTENT))
+    keeping(server, CONTENT[:7])
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        dxf.copy(source, client, 'mine')
+    assert not server.memory.tags[REPO]
+
+
+def test_a_damaged_blob_that_a_real_registry_keeps_is_a_failure(open_registry: Place, repo: str) -> None:
+    client = open_registry.dxf(repo)
+    digest = client.push_blob(data=repo.encode())
+    open_registry.file_of(repo, digest).write_bytes(b'cut')
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        client.push_blob(data=repo.encode())
+
+
+def test_a_blob_of_which_head_tells_another_length_is_stored_if_it_can_be_fetched(server: ScriptedRegistry,
+                                                                                 client: DXF) -> None:
+    # Harbor tells the length of what it would compress.
+    server.memory.put(REPO, CONTENT)
+    server.hook = lambda request: named(server.ordinary(request), DIGEST, declared=7) \
+        if request.method == 'HEAD' else None
+    assert client.push_blob(data=CONTENT) == DIGEST
+    assert [request.method for request in server.requests] == ['HEAD', 'POST', 'PUT', 'HEAD', 'GET']
+
+
 # Mounts
 
 @pytest.mark.parametrize('digest', USELESS)
