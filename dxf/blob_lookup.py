@@ -37,31 +37,61 @@ Request = Callable[..., Response]
 """Makes a request of the repository, as ``DXF._request`` does."""
 
 
-def find(request: Request, digest: str, size: int | None, limits: Limits, *, acknowledged: bool = False) -> int | None:
+def find(request: Request, digest: str, size: int | None, limits: Limits, *, acknowledged: bool = False,
+         doubtful: set[str] | None = None) -> int | None:
     """Return the size of a blob that the registry is proven to have, else ``None``.
 
     :param size: the blob's, if it is known: then an answer with this length is a proof, and one with another is none
-    :param acknowledged: the registry has said before that it stored the blob
+    :param acknowledged: the registry has said before that it stored the blob: where it tells another length the whole
+        blob is fetched
+    :param doubtful: gets the digest where the registry told another length: it may have a damaged blob, and keep that
     :raises DXFHTTPError: the registry refused; not for 404
     """
     try:
         if size is None:
             return measure(request, digest, limits)
-        response = _head(request, digest)
+        response = _head(request, digest, PROOF)
     except HTTPError as error:
         if is_not_found(error):
             return None
         raise
     except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
         return None
+    if _tells_another_size(response, digest, size):
+        if doubtful is not None:
+            doubtful.add(digest)
+        return size if acknowledged and _is_whole(request, digest, size, limits) else None
     return size if _proves(response, digest, size, acknowledged) else None
+
+
+def _tells_another_size(response: Response, digest: str, size: int) -> bool:
+    """Return whether an answer is about the blob, and gives it another length.
+
+    Harbor does under compression. A damaged copy has one: distribution keeps it although it is sent again, and says
+    that it stored the blob.
+    """
+    return not contradicts(response, digest) and told_size(response) not in (None, size)
+
+
+def _is_whole(request: Request, digest: str, size: int, limits: Limits) -> bool:
+    """Fetch a blob, and return whether it is what its digest says."""
+    try:
+        response = request('get', f'blobs/{digest}')
+        check_digest_header(response, digest)
+        expect(response, HTTPStatus.OK)
+        return _whole_size(request, digest, size, limits, response) == size
+    except HTTPError as error:
+        if is_not_found(error):
+            return False
+        raise
+    except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
+        return False
 
 
 def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
     """Return whether an answer to HEAD can only be that of a blob of this size."""
     told = told_size(response)
-    if contradicts(response, digest) or told not in (None, size):
-        # Harbor tells another length under compression, and a damaged copy has one: send it.
+    if contradicts(response, digest):
         return False
     if names_digest(response, digest):
         return True
@@ -127,7 +157,16 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
         response = request('get', path)
         check_digest_header(response, digest)
     expect(response, HTTPStatus.OK)
-    size = told_size(response)
+    return _whole_size(request, digest, told_size(response), limits, response)
+
+
+def _whole_size(request: Request, digest: str, size: int | None, limits: Limits, response: Response) -> int:
+    """Read an answer that carries a blob, and return its length.
+
+    :param size: the blob's, if it is known
+    :raises DXFDigestMismatchError: it is something else
+    :raises DXFSizeMismatchError: it is longer or shorter
+    """
     download = Download(size, partial(fetch_range, request, digest), limits, response)
     return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
 

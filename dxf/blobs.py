@@ -63,6 +63,8 @@ class BlobStore(DXFBase):
             raise ValueError('jobs is a number of things to do at once, at least 1')
         self._jobs = jobs
         self._sizes: dict[str, int] = {}
+        self._doubtful: set[str] = set()
+        """Digests of blobs of which the registry told another length: that it stored them has to be seen."""
 
     @classmethod
     def from_base(cls: type[Own], base: DXFBase, repo: str) -> Own:
@@ -192,7 +194,8 @@ class BlobStore(DXFBase):
 
     def _how_to_upload(self, on_piece: OnPiece | None
                        ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
-        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits)
+        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits,
+                              self._doubtful)
 
         def is_stored(digest: str, size: int) -> bool:
             return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
@@ -203,9 +206,11 @@ class BlobStore(DXFBase):
 
         :param size: the blob's, if it is known
         """
-        found = blob_lookup.find(self._request, digest, size, self._limits, acknowledged=acknowledged)
+        found = blob_lookup.find(self._request, digest, size, self._limits, acknowledged=acknowledged,
+                                 doubtful=self._doubtful)
         if found is not None:
             self._sizes[digest] = found
+            self._doubtful.discard(digest)
         return found
 
     def _begin_upload(self, **kwargs: Any) -> Response:
@@ -352,7 +357,8 @@ class BlobStore(DXFBase):
         if response.status_code != HTTPStatus.CREATED:
             raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
         check_digest_header(response, digest)
-        if not names_digest(response, digest) and self._stored_size(digest, size, acknowledged=True) is None:
+        is_proven = names_digest(response, digest) and digest not in self._doubtful
+        if not is_proven and self._stored_size(digest, size, acknowledged=True) is None:
             raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repo}, but does not have it')
         return digest
 

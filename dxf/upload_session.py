@@ -5,7 +5,7 @@ is handed what makes its requests.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -33,16 +33,18 @@ class UploadSession:
     :param begin: asks for a session, and returns the answer that opens it
     :param request: makes a request of a whole URL, and raises where the registry refuses
     :param cancel: tells the registry to forget the session at a URL
+    :param doubtful: digests of blobs that the registry had, with another length: it may keep those, whatever it says
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
     """
 
     def __init__(self, begin: Callable[[], Response], request: Callable[..., Response], cancel: Callable[[str], None],
-                 limits: Limits) -> None:
+                 limits: Limits, doubtful: Collection[str] = ()) -> None:
         self._begin = begin
         self._request = request
         self._cancel = cancel
         self._limits = limits
+        self._doubtful = doubtful
         self.url = ''
         self.is_accepted = False
         """Whether the registry has said that the blob is complete."""
@@ -103,7 +105,7 @@ class UploadSession:
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
         self.is_accepted = True
-        return names_digest(response, digest)
+        return names_digest(response, digest) and digest not in self._doubtful
 
     def cancel(self) -> None:
         """Have the registry forget it, unless it belongs to the process that this one was forked from."""

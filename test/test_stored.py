@@ -280,12 +280,16 @@ def test_a_generator_is_sent_where_a_page_answers_for_its_digest(server: Scripte
     assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
 
 
-@pytest.mark.parametrize('size', [0, 7, len(CONTENT) + 1])
-def test_a_damaged_blob_in_a_folder_is_sent_again(folder: Place, repo: str, size: int) -> None:
+SPOILT = [b'', CONTENT[:7], CONTENT + b'x', bytes(len(CONTENT)), CONTENT[::-1]]
+"""Content of a damaged file: of another length, or of the blob's, as a crash leaves it that came before the bytes."""
+
+
+@pytest.mark.parametrize('content', SPOILT)
+def test_a_damaged_blob_in_a_folder_is_sent_again(folder: Place, repo: str, content: bytes) -> None:
     client = folder.dxf(repo)
     client.push_blob(data=CONTENT)
     path = Path(folder.host.removeprefix('oci:')) / repo / 'blobs' / 'sha256' / DIGEST.removeprefix('sha256:')
-    path.write_bytes((CONTENT + b'x')[:size])
+    path.write_bytes(content)
     assert client.push_blob(data=CONTENT) == DIGEST
     assert b''.join(client.pull_blob(DIGEST)) == path.read_bytes() == CONTENT
 
@@ -302,16 +306,70 @@ def test_a_damaged_blob_in_a_folder_gets_no_alias_by_its_digest(folder: Place, r
     assert client.list_aliases() == []
 
 
-def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, client: DXF, folder: Place, repo: str
-                                                      ) -> None:
+@pytest.mark.parametrize('content', SPOILT)
+def test_a_damaged_blob_in_the_target_is_copied_again(server: ScriptedRegistry, client: DXF, folder: Place, repo: str,
+                                                      content: bytes) -> None:
     client.set_alias('mine', client.push_blob(data=CONTENT))
     target = folder.dxf(repo)
     path = Path(folder.host.removeprefix('oci:')) / repo / 'blobs' / 'sha256' / DIGEST.removeprefix('sha256:')
     target.push_blob(data=CONTENT)
-    path.write_bytes(CONTENT[:7])
+    path.write_bytes(content)
     assert dxf.copy(client, target, 'mine').moved == {DIGEST: len(CONTENT)}
     assert path.read_bytes() == CONTENT
     assert server.of('GET')
+
+
+def keeping(server: ScriptedRegistry, content: bytes) -> None:
+    """Have a registry keep a damaged blob, and say that it stored what it is sent, as distribution does."""
+    server.memory.put(REPO, CONTENT)
+    server.memory.blobs[REPO][DIGEST] = content
+    server.hook = lambda request: named(Answer(201), DIGEST) \
+        if request.method == 'PUT' and request.parameter('digest') == DIGEST else None
+
+
+@pytest.mark.parametrize('content', [b'', CONTENT[:7], CONTENT + b'x'])
+@pytest.mark.parametrize('store', [
+    lambda client, path: client.push_blob(str(path)),
+    lambda client, path: client.push_blob(data=CONTENT),
+    lambda client, path: client.push_blob(str(path), resume=str(path.parent / 'state')),
+    lambda client, path: client.push_blobs([str(path), b'other']),
+], ids=['file', 'bytes', 'resume', 'several'])
+def test_a_registry_that_keeps_a_damaged_blob_has_not_stored_it(
+        server: ScriptedRegistry, client: DXF, tmp_path: Path, content: bytes, store: Callable[[DXF, Path], Any]
+        ) -> None:
+    keeping(server, content)
+    path = tmp_path / 'file'
+    path.write_bytes(CONTENT)
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        store(client, path)
+
+
+def test_a_registry_that_keeps_a_damaged_blob_gets_no_copy(server: ScriptedRegistry, client: DXF, folder: Place,
+                                                           repo: str) -> None:
+    source = folder.dxf(repo)
+    source.set_alias('mine', source.push_blob(data=CONTENT))
+    keeping(server, CONTENT[:7])
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        dxf.copy(source, client, 'mine')
+    assert not server.memory.tags[REPO]
+
+
+def test_a_damaged_blob_that_a_real_registry_keeps_is_a_failure(open_registry: Place, repo: str) -> None:
+    client = open_registry.dxf(repo)
+    digest = client.push_blob(data=repo.encode())
+    open_registry.file_of(repo, digest).write_bytes(b'cut')
+    with pytest.raises(DXFProtocolError, match='accepted the blob, but does not have it'):
+        client.push_blob(data=repo.encode())
+
+
+def test_a_blob_of_which_head_tells_another_length_is_stored_if_it_can_be_fetched(server: ScriptedRegistry,
+                                                                                 client: DXF) -> None:
+    # Harbor tells the length of what it would compress.
+    server.memory.put(REPO, CONTENT)
+    server.hook = lambda request: named(server.ordinary(request), DIGEST, declared=7) \
+        if request.method == 'HEAD' else None
+    assert client.push_blob(data=CONTENT) == DIGEST
+    assert [request.method for request in server.requests] == ['HEAD', 'POST', 'PUT', 'HEAD', 'GET']
 
 
 # Mounts
