@@ -1,6 +1,7 @@
 """The fixtures that all tests share: running servers, a clean environment, a record of the traffic."""
 
 import copy
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from . import programs
 from .certificates import Certificates
@@ -20,9 +22,20 @@ from .traffic import Traffic
 # A shell starts what it runs in the background with SIGINT ignored, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A test may not fail by chance, nor because the machine is busy. "--hypothesis-profile=random" draws other examples.
+settings.register_profile('random', deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile('same', settings.get_profile('random'), derandomize=True)
+settings.load_profile('same')
+
 SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
             'XDG_', 'SOURCE_DATE_EPOCH')
 """How the names of variables begin that would let the machine's own settings into a test."""
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the collection has made out of every garbage collection: that is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
