@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
 from . import programs
 from .certificates import Certificates
@@ -23,9 +23,10 @@ from .traffic import Traffic
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test may not fail by chance, nor because the machine is busy. "--hypothesis-profile=random" draws other examples.
-settings.register_profile('random', deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile('same', settings.get_profile('random'), derandomize=True)
-settings.load_profile('same')
+hypothesis.settings.register_profile('random', deadline=None, print_blob=True,
+                                     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile('same', hypothesis.settings.get_profile('random'), derandomize=True)
+hypothesis.settings.load_profile('same')
 
 SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
             'XDG_', 'SOURCE_DATE_EPOCH')

@@ -1,7 +1,7 @@
 """A server that starts dxf by a fork: its interpreter has imported dxf once, which takes ten times what a command does.
 
 Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
-It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale); :func:`can_run` knows what that is.
+It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`.
 The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
 """
 
@@ -49,36 +49,44 @@ def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout:
 
     :raises subprocess.TimeoutExpired: it took too long, and was killed
     """
-    deadline = time.monotonic() + timeout
-    request = {'args': list(map(os.fsdecode, args)), 'environ': dict(environ), 'cwd': os.path.abspath(cwd or '.')}
     with contextlib.ExitStack() as ours:
         pipes: list[int | None] = []
         connection, theirs = socket.socketpair()
-        answers = ours.enter_context(ours.enter_context(connection).makefile('rb'))
+        ours.enter_context(connection)
         with theirs, contextlib.ExitStack() as passed:
             given = [_passed(stream, passed, ours, pipes) for stream in (stdin, stdout, stderr)]
             socket.send_fds(_server(), [b'.'], [theirs.fileno(), *given])
-        connection.sendall(json.dumps(request).encode() + b'\n')
+        connection.sendall(json.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
+                                       'cwd': os.path.abspath(cwd or '.')}).encode() + b'\n')
+        status, (_, out, err) = _wait(connection, pipes, timeout)
+    return subprocess.CompletedProcess(args, status, out, err)
+
+
+def _wait(connection: socket.socket, pipes: list[int | None], timeout: float) -> tuple[int, list[bytes | None]]:
+    """Return how a command has ended, and what came out of its pipes."""
+    deadline = time.monotonic() + timeout
+    with connection.makefile('rb') as answers:
         pid = int(answers.readline())
         try:
-            _, out, err = _read(pipes, deadline)
+            read = _read(pipes, deadline)
             connection.settimeout(max(deadline - time.monotonic(), 0.01))
-            status = int(answers.readline())
+            return int(answers.readline()), read
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(str(args), timeout) from None
-    return subprocess.CompletedProcess(args, status, out, err)
+            raise subprocess.TimeoutExpired('dxf', timeout) from None
 
 
 @cache
 def _server() -> socket.socket:
     """Start the server of this process at its first command; return the socket that takes requests."""
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    running = contextlib.ExitStack()
     with theirs:
-        process = subprocess.Popen([sys.executable, '-m', __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()],
-                                   cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    atexit.register(process.wait)
-    atexit.register(control.close)  # called first: the server then ends
+        running.enter_context(subprocess.Popen(
+            [sys.executable, '-m', __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+            cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    running.enter_context(control)  # is closed first: the server then ends
+    atexit.register(running.close)
     return control
 
 
@@ -165,8 +173,9 @@ def _become(request: dict[str, Any]) -> None:
     sys.argv = ['dxf', *request['args']]
     for name, mode, fd in (('stdin', 'r', 0), ('stdout', 'w', 1), ('stderr', 'w', 2)):
         old = getattr(sys, name)
-        buffer = open(fd, f'{mode}b', closefd=False)
-        new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', line_buffering=fd == 2 or buffer.isatty())
+        raw = io.FileIO(fd, mode, closefd=False)
+        buffer = io.BufferedReader(raw) if mode == 'r' else io.BufferedWriter(raw)
+        new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', line_buffering=fd == 2 or raw.isatty())
         setattr(sys, name, new)
         setattr(sys, f'__{name}__', new)
 

