@@ -11,7 +11,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs manual dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all lint typecheck coverage bench docs manual dist clean registry programs
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ quickstart-registry: .venv/run registry  ## The same on a real registry, which i
 
 test: .venv/dev registry programs  ## Run the tests (PYTEST_ARGS='-k alias -x' is passed on)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+quick: .venv/dev registry  ## Run the tests that take less than a minute together, for each edit
+	$(BIN)/python -m pytest -m quick $(PYTEST_ARGS)
 
 test-all: registry programs  ## Run the tests on every CPython 3.10+ on PATH or in pyenv
 	@$(PYTHON) tools/every_python.py

@@ -33,6 +33,28 @@ SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CON
 """How the names of variables begin that would let the machine's own settings into a test."""
 
 
+QUICK = {
+    'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_bodies', 'test_commands', 'test_documents',
+    'test_download', 'test_exceptions', 'test_layout_adapter', 'test_links', 'test_listing', 'test_manifests',
+    'test_names', 'test_session', 'test_settings', 'test_sources', 'test_stored', 'test_streaming', 'test_upload',
+    'test_upload_session', 'test_usage',
+}
+"""The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no module that ``-m quick`` would leave out: to read all takes as long as to run those that are quick."""
+    is_left_out = collection_path.name.startswith('test_') and collection_path.stem not in QUICK
+    return True if is_left_out and config.getoption('markexpr') == 'quick' else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the quick modules."""
+    for item in items:
+        if item.path.stem in QUICK:
+            item.add_marker(pytest.mark.quick)
+
+
 def pytest_collection_finish() -> None:
     """Keep what the collection has made out of every garbage collection: that is most of what there is."""
     gc.collect()
