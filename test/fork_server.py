@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -29,8 +29,8 @@ from typing import IO, Any
 AT_START = ('PYTHON', 'LC_', 'LANG', 'LD_', 'COVERAGE_', 'TZ')
 """How the names of variables begin that count when an interpreter starts, and not later."""
 
-OPTIONS = {'stdin', 'stdout', 'stderr', 'cwd'}
-"""The options of ``subprocess`` that it knows."""
+STREAMS = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+"""The standard streams, and what they are by default."""
 
 Stream = int | IO[bytes]
 
@@ -39,14 +39,15 @@ Stream = int | IO[bytes]
 
 def can_run(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
     """Return whether a command with this environment and these options does as in an interpreter of its own."""
-    return options.keys() <= OPTIONS and _at_start(environ) == _at_start(os.environ)
+    return options.keys() <= {*STREAMS, 'cwd'} and _at_start(environ) == _at_start(os.environ)
 
 
 def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout: float, *,
-        stdin: Stream = subprocess.DEVNULL, stdout: Stream = subprocess.PIPE, stderr: Stream = subprocess.PIPE,
-        cwd: Path | str | None = None) -> subprocess.CompletedProcess[bytes]:
+        cwd: Path | str = '.', started: Callable[[int], object] = bool, **streams: Stream
+        ) -> subprocess.CompletedProcess[bytes]:
     """Run dxf to its end, as ``subprocess.run`` does.
 
+    :param started: is called with its process identifier when it has been started
     :raises subprocess.TimeoutExpired: it took too long, and was killed
     """
     with contextlib.ExitStack() as ours:
@@ -54,20 +55,22 @@ def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout:
         connection, theirs = socket.socketpair()
         ours.enter_context(connection)
         with theirs, contextlib.ExitStack() as passed:
-            given = [_passed(stream, passed, ours, pipes) for stream in (stdin, stdout, stderr)]
+            given = [_passed(stream, passed, ours, pipes) for stream in {**STREAMS, **streams}.values()]
             socket.send_fds(_server(), [b'.'], [theirs.fileno(), *given])
         connection.sendall(json.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
-                                       'cwd': os.path.abspath(cwd or '.')}).encode() + b'\n')
-        status, (_, out, err) = _wait(connection, pipes, timeout)
+                                       'cwd': os.path.abspath(cwd)}).encode() + b'\n')
+        status, (_, out, err) = _wait(connection, pipes, timeout, started)
     return subprocess.CompletedProcess(args, status, out, err)
 
 
-def _wait(connection: socket.socket, pipes: list[int | None], timeout: float) -> tuple[int, list[bytes | None]]:
+def _wait(connection: socket.socket, pipes: list[int | None], timeout: float, started: Callable[[int], object]
+          ) -> tuple[int, list[bytes | None]]:
     """Return how a command has ended, and what came out of its pipes."""
     deadline = time.monotonic() + timeout
     with connection.makefile('rb') as answers:
         pid = int(answers.readline())
         try:
+            started(pid)
             read = _read(pipes, deadline)
             connection.settimeout(max(deadline - time.monotonic(), 0.01))
             return int(answers.readline()), read

@@ -22,7 +22,7 @@ sys.exit(status)
 
 
 class Dxf:
-    """Runs dxf, measured; ``status``, ``out``, ``lines`` (of stderr), ``peak`` (MB) and ``seconds`` (of CPU) tell how it went.
+    """Runs dxf, measured: ``status``, ``out``, ``lines`` (of stderr), ``peak`` (MB) and ``seconds`` (of CPU).
 
     :param stdin: where its input comes from, nowhere by default
     :param stdout: where its output goes in place of ``out``

@@ -61,8 +61,7 @@ class Runner:
     def run(self, *args: str | bytes | Path, **options: Any) -> Ended:
         """Run a command to its end."""
         if not self.prefix:
-            done = run(args, self._environ(), **options)
-            return Ended(done.returncode, done.stdout or b'', (done.stderr or b'').decode().splitlines())
+            return _ended(run(args, self._environ(), **options))
         with self.start(*args, **options) as process:
             return end(process)
 
@@ -75,9 +74,12 @@ class Runner:
 
         :param when: is handed what sends the signal
         """
-        with self.start(*args) as process:
-            when(lambda: process.send_signal(number))
-            ended = end(process)
+        def send(process: int) -> None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+        assert not self.prefix and fork_server.can_run(self._environ(), {})
+        ended = _ended(fork_server.run(args, self._environ(), SECONDS, started=lambda process: when(
+            lambda: send(process))))
         assert ended.status == -number, ended
         assert not ended.lines, ended
 
@@ -99,7 +101,11 @@ def run(args: Sequence[str | bytes | Path], environ: dict[str, str], **options: 
 def end(process: subprocess.Popen[bytes]) -> Ended:
     """Wait for the end of a process."""
     out, problems = process.communicate(timeout=SECONDS)
-    return Ended(process.returncode, out or b'', (problems or b'').decode().splitlines())
+    return _ended(subprocess.CompletedProcess(process.args, process.returncode, out, problems))
+
+
+def _ended(done: subprocess.CompletedProcess[bytes]) -> Ended:
+    return Ended(done.returncode, done.stdout or b'', (done.stderr or b'').decode().splitlines())
 
 
 def digest_of(path: Path) -> str:
