@@ -13,7 +13,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test test-all lint typecheck coverage bench docs manual dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all lint typecheck coverage bench docs manual dist clean registry programs
 
 ##@ Begin here
 help:  ## Print this list
@@ -28,6 +28,9 @@ quickstart-registry: .venv/run registry  ## The same with a real registry (on De
 
 test: .venv/dev registry programs  ## Run all tests, or some: PYTEST_ARGS='-k alias'
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+quick: .venv/dev registry  ## Run the tests that take under a minute together
+	$(BIN)/python -m pytest -m quick $(PYTEST_ARGS)
 
 ##@ For developers
 test-all: registry programs  ## Run the tests on each CPython 3.10+ of this machine

@@ -1,6 +1,7 @@
 """The fixtures that all tests share: running servers, a clean environment, a record of the traffic."""
 
 import copy
+import gc
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from . import programs
@@ -20,9 +22,43 @@ from .traffic import Traffic
 # A shell starts what it runs in the background with SIGINT ignored, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A test may not fail by chance, nor because the machine is busy. "--hypothesis-profile=random" draws other examples.
+hypothesis.settings.register_profile('random', deadline=None, print_blob=True,
+                                     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile('same', hypothesis.settings.get_profile('random'), derandomize=True)
+hypothesis.settings.load_profile('same')
+
 SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
             'XDG_', 'SOURCE_DATE_EPOCH')
 """How the names of variables begin that would let the machine's own settings into a test."""
+
+
+QUICK = {
+    'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_bodies', 'test_commands', 'test_documents',
+    'test_download', 'test_exceptions', 'test_layout_adapter', 'test_links', 'test_listing', 'test_manifests',
+    'test_names', 'test_session', 'test_settings', 'test_sources', 'test_stored', 'test_streaming', 'test_upload',
+    'test_upload_session', 'test_usage',
+}
+"""The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no module that ``-m quick`` would leave out: to read all takes as long as to run those that are quick."""
+    is_left_out = collection_path.name.startswith('test_') and collection_path.stem not in QUICK
+    return True if is_left_out and config.getoption('markexpr') == 'quick' else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the quick modules."""
+    for item in items:
+        if item.path.stem in QUICK:
+            item.add_marker(pytest.mark.quick)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the collection has made out of every garbage collection: that is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -200,6 +200,12 @@ class ScriptedRegistry:
         return any(isinstance(answer, Answer) and answer.stall is not None
                    for answers in self._table.values() for answer in answers)
 
+    @property
+    def drips(self) -> bool:
+        """Whether an answer in the table drips."""
+        return any(isinstance(answer, Answer) and answer.drip is not None
+                   for answers in self._table.values() for answer in answers)
+
     def script(self, method: str, path: str, answers: Iterable[Answer | Hook]) -> None:
         """Answer the next requests of a path like this, one after another; the query does not matter."""
         self._table[method, path].extend(answers)

@@ -13,6 +13,7 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFInvalidDocumentError, DXF
 from dxf.layout import Layout
 
 from .places import Place
+from .tables import paired
 from .traffic import Traffic
 
 DOCKER = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -25,6 +26,9 @@ OCTET_STREAM = 'application/octet-stream'
 MISSING = hash_bytes(b'what no test ever stores')
 
 Ask = Callable[[DXF, str], Any]
+
+one_server = pytest.mark.parametrize('place', ['open', 'oci'], indirect=True)
+"""For what is refused before any request, and for what is not about the ways in: one server, and a folder."""
 
 
 @pytest.fixture(name='client')
@@ -232,10 +236,16 @@ FULL_REFERENCES = ('a/b', 'a' * 129)
 """Names that only a folder may know: other tools write them there."""
 
 
-@pytest.mark.parametrize('alias', ['', '@alias', *FULL_REFERENCES, '..', 'a b', 'a\n', 'a?b', 'ä'])
-@pytest.mark.parametrize('ask', [DXF.get_alias, DXF.get_manifest, DXF.get_digest, DXF.del_alias,
-                                 lambda client, alias: client.set_alias(alias, MISSING),
-                                 lambda client, alias: client.set_manifest(alias, '{}')])
+ASKS: dict[str, Ask] = {
+    'get_alias': DXF.get_alias, 'get_manifest': DXF.get_manifest, 'get_digest': DXF.get_digest,
+    'del_alias': DXF.del_alias, 'set_alias': lambda client, alias: client.set_alias(alias, MISSING),
+    'set_manifest': lambda client, alias: client.set_manifest(alias, '{}'),
+}
+
+
+@one_server
+@pytest.mark.parametrize(('alias', 'ask'), paired({repr(alias): alias for alias in (
+    '', '@alias', *FULL_REFERENCES, '..', 'a b', 'a\n', 'a?b', 'ä')}, ASKS))
 def test_what_is_no_alias_is_refused_before_anything_is_sent(client: DXF, traffic: Traffic, alias: str,
                                                              ask: Ask) -> None:
     if client._host.startswith('oci:') and alias in FULL_REFERENCES:

@@ -17,6 +17,7 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFI
                             DXFSourceError)
 
 from .places import Place
+from .tables import paired
 from .traffic import Traffic
 
 CONTENT = b'The quick brown fox jumps over the lazy dog.'
@@ -24,6 +25,9 @@ MISSING = hash_bytes(b'what no test ever stores')
 EMPTY = hash_bytes(b'')
 
 Sources = Callable[[bytes], AbstractContextManager[Any]]
+
+one_server = pytest.mark.parametrize('place', ['open', 'oci'], indirect=True)
+"""For what is refused before any request, and for what is not about the ways in: one server, and a folder."""
 
 
 @pytest.fixture(name='client')
@@ -110,6 +114,7 @@ def test_data_is_pushed_from(client: DXF, source: Sources, told: bool) -> None:
     assert pulled(client, expected) == CONTENT
 
 
+@one_server
 @pytest.mark.parametrize('source', DATA)
 def test_no_data_is_pushed_from(client: DXF, source: Sources) -> None:
     with source(b'') as data:
@@ -117,6 +122,7 @@ def test_no_data_is_pushed_from(client: DXF, source: Sources) -> None:
     assert pulled(client, EMPTY) == b''
 
 
+@one_server
 @pytest.mark.parametrize('position, expected', [
     (0, CONTENT),
     (4, CONTENT[4:]),
@@ -133,6 +139,7 @@ def test_an_open_file_is_read_from_where_it_stands_and_stays_open(client: DXF, p
     assert pulled(client, hash_bytes(expected)) == expected
 
 
+@one_server
 @pytest.mark.parametrize('make', [
     pytest.param(lambda: io.StringIO('text'), id='text-file'),
     pytest.param(lambda: None, id='nothing'),
@@ -194,6 +201,7 @@ def test_data_at_hand_with_another_digest_is_refused_before_anything_is_sent(cli
     assert traffic.lines() == []
 
 
+@one_server
 @pytest.mark.parametrize('size, ranges, last', [
     (3, [], 3),  # less than a part goes in one request
     (4, [], 4),  # and so does exactly one
@@ -298,6 +306,7 @@ def test_progress_of_an_empty_file_is_its_start(client: DXF, tmp_path: Path) -> 
     assert calls == [(EMPTY, b'', 0)]
 
 
+@one_server
 @pytest.mark.parametrize('source', DATA)
 def test_progress_of_data_has_no_size(client: DXF, source: Sources) -> None:
     calls = Calls()
@@ -328,6 +337,7 @@ def test_progress_is_not_called_for_what_the_registry_has(client: DXF, path: str
 
 # Pulling
 
+@one_server
 @pytest.mark.parametrize('size, chunk_size, lengths', [
     (20_000, None, [8192, 8192, 3616]),
     (16_384, None, [8192, 8192]),
@@ -429,6 +439,7 @@ def test_another_content_than_asked_for_is_an_error(client: DXF, monkeypatch: py
     assert str(raised.value) == f'expected digest {digest}, got sha256:{"0" * 64}'
 
 
+@one_server
 @pytest.mark.parametrize('size, before', [
     (40, 3),  # the fourth chunk is whole, and still the last
     (41, 4),
@@ -495,9 +506,10 @@ def test_an_error_carries_the_answer(client: DXF, ask: Callable[[DXF, str], Any]
     assert response.headers['Docker-Distribution-Api-Version'] == 'registry/2.0'
 
 
-@pytest.mark.parametrize('digest', ['', 'sha256:', 'md5:0', 'a' * 64, 'sha256:../' + 'a' * 61, f'{MISSING}\n',
-                                    '@alias'])
-@pytest.mark.parametrize('ask', [DXF.blob_size, DXF.pull_blob, DXF.del_blob])
+@one_server
+@pytest.mark.parametrize(('digest', 'ask'), paired({repr(digest): digest for digest in (
+    '', 'sha256:', 'md5:0', 'a' * 64, 'sha256:../' + 'a' * 61, f'{MISSING}\n', '@alias')}, {
+        'blob_size': DXF.blob_size, 'pull_blob': DXF.pull_blob, 'del_blob': DXF.del_blob}))
 def test_what_is_no_digest_is_refused_before_anything_is_sent(client: DXF, traffic: Traffic, digest: str,
                                                               ask: Callable[[DXF, str], Any]) -> None:
     with pytest.raises(DXFError):
@@ -554,6 +566,7 @@ def test_what_cannot_be_mounted_is_an_error_and_leaves_no_upload(client: DXF, pl
     assert not place.uploads(repo)
 
 
+@one_server
 @pytest.mark.parametrize('source, digest', [
     ('', MISSING),
     ('Fred', MISSING),

@@ -154,7 +154,7 @@ def test_a_copy_fetches_each_manifest_once_however_often_it_is_named(server: Scr
                                                                      folder: Place, repo: str) -> None:
     leaf = image(server, 'leaf')
     inner = index(server, leaf, image(server, 'inner'))
-    index(server, inner, *[leaf] * MANY, index(server, inner, leaf), *[inner] * MANY, alias='a')
+    index(server, inner, *[leaf] * 30, index(server, inner, leaf), *[inner] * 30, alias='a')
     dxf.copy(client, folder.dxf(repo), 'a')
     fetched = [request.line for request in server.of('GET') if '/manifests/' in request.path]
     assert len(set(fetched)) == len(fetched) == 5

@@ -115,9 +115,9 @@ def typed(place: Path, shell: list[str], line: str) -> str:
 
 def until(terminal: int, wanted: str, seen: bytes) -> bytes:
     """Read what a terminal shows until that has been seen."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while not re.search(wanted, seen.decode(errors='replace')):
-        assert time.monotonic() < deadline and select.select([terminal], [], [], 20)[0], seen
+        assert time.monotonic() < deadline and select.select([terminal], [], [], 100)[0], seen
         seen += os.read(terminal, 65536)
     return seen
 

@@ -23,8 +23,11 @@ from .waiting import eventually
 SECRET = 's3cr3t-of-fred'
 HOST = 'registry.example.com:5000'
 GOOD = json.dumps({'ServerURL': HOST, 'Username': 'fred', 'Secret': SECRET})
-SHORT = 1
-"""Seconds for a helper that hangs."""
+ENOUGH = (1, 5, 25)
+"""Seconds for a helper that hangs: the first of them in which it has begun to."""
+
+LONG = 600
+"""Seconds that no test waits for."""
 
 
 @pytest.fixture(name='keychain')
@@ -129,9 +132,9 @@ def test_a_helper_need_not_read_what_it_is_given(tmp_path: Path) -> None:
 
 def test_what_a_helper_leaves_running_behind_it_is_waited_for_only_while_it_can_answer(tmp_path: Path) -> None:
     started = time.monotonic()
-    agent = script(tmp_path, f"sleep 60 >/dev/null 2>&1 </dev/null & echo $! > {tmp_path}/pids; echo '{GOOD}'")
+    agent = script(tmp_path, f"sleep 600 >/dev/null 2>&1 </dev/null & echo $! > {tmp_path}/pids; echo '{GOOD}'", LONG)
     assert agent.get(HOST) == ('fred', SECRET)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < LONG / 2
     kill(pids_in(tmp_path / 'pids', 1))
 
 
@@ -156,9 +159,9 @@ def test_what_a_helper_leaves_running_behind_it_is_waited_for_only_while_it_can_
 def test_a_helper_that_fails_or_prints_nonsense_is_one_line_with_its_name(tmp_path: Path, text: str) -> None:
     started = time.monotonic()
     with pytest.raises(DXFCredentialsError, match='^docker-credential-bad ') as caught:
-        script(tmp_path, text).get(HOST)
+        script(tmp_path, text, LONG).get(HOST)
     told(caught)
-    assert time.monotonic() - started < 20  # the time that it may take was not waited for
+    assert time.monotonic() - started < LONG / 2  # the time that it may take was not waited for
 
 
 @pytest.mark.parametrize('action', ['store', 'erase'])
@@ -180,32 +183,40 @@ def test_a_helper_that_does_not_store_or_erase_is_one_line(tmp_path: Path, actio
     pytest.param('yes ' + SECRET + ' >&2 & echo $! $$ > {pids}; wait', id='endless errors'),
 ])
 def test_a_helper_that_hangs_is_gone_after_its_time_with_what_it_started(tmp_path: Path, text: str) -> None:
-    started = time.monotonic()
-    helper = script(tmp_path, text.replace('{pids}', str(tmp_path / 'pids')), SHORT)
-    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad took more than 1 s$') as caught:
-        helper.get(HOST)
-    told(caught)
-    assert SHORT <= time.monotonic() - started < 20
-    assert all_gone(pids_in(tmp_path / 'pids', 2))
+    pids = tmp_path / 'pids'
+    for seconds in ENOUGH:
+        started = time.monotonic()
+        helper = script(tmp_path, text.replace('{pids}', str(pids)), seconds)
+        with pytest.raises(DXFCredentialsError, match=f'^docker-credential-bad took more than {seconds} s$') as caught:
+            helper.get(HOST)
+        told(caught)
+        assert seconds <= time.monotonic() - started < LONG / 2
+        if pids.exists() and len(pids.read_text().split()) == 2:
+            break
+    assert all_gone(pids_in(pids, 2))
 
 
-@pytest.mark.parametrize('leave', ['sleep 60 &', 'setsid sleep 60 &'])
+@pytest.mark.parametrize('leave', ['sleep 600 &', 'setsid sleep 600 &'])
 def test_a_daemon_that_a_helper_has_started_is_not_waited_for(tmp_path: Path, leave: str) -> None:
     started = time.monotonic()
     leave += f' echo $! >> {tmp_path}/pids;'
-    assert script(tmp_path, f"{leave} echo '{GOOD}'").get(HOST) is not None
+    assert script(tmp_path, f"{leave} echo '{GOOD}'", LONG).get(HOST) is not None
     with pytest.raises(DXFCredentialsError, match='^docker-credential-bad failed with status 1$'):
-        script(tmp_path, f'{leave} exit 1').get(HOST)
-    assert time.monotonic() - started < 20
+        script(tmp_path, f'{leave} exit 1', LONG).get(HOST)
+    assert time.monotonic() - started < LONG / 2
     kill(pids_in(tmp_path / 'pids', 2))
 
 
 def test_a_helper_whose_daemon_is_out_of_reach_is_waited_for_no_longer_than_it_may_take(tmp_path: Path) -> None:
-    started = time.monotonic()
-    with pytest.raises(DXFCredentialsError, match='^docker-credential-bad took more than 1 s$'):
-        script(tmp_path, f'setsid sleep 60 & echo $! > {tmp_path}/pids; sleep 60', SHORT).get(HOST)
-    assert SHORT <= time.monotonic() - started < 20
-    kill(pids_in(tmp_path / 'pids', 1))
+    pids = tmp_path / 'pids'
+    for seconds in ENOUGH:
+        started = time.monotonic()
+        with pytest.raises(DXFCredentialsError, match=f'^docker-credential-bad took more than {seconds} s$'):
+            script(tmp_path, f'setsid sleep 600 & echo $! >> {pids}; sleep 600', seconds).get(HOST)
+        assert seconds <= time.monotonic() - started < LONG / 2
+        if pids.exists():
+            break
+    kill(pids_in(pids, 1))
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

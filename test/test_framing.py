@@ -34,7 +34,7 @@ HINTS = b'HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent
 CONTINUE = b'HTTP/1.1 100 Continue\r\n\r\n'
 PROCESSING = b'HTTP/1.1 102 Processing\r\n\r\n'
 CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
-SECONDS = 20
+SECONDS = 30
 """An endless response ends in far less; a slow machine may need more than a moment."""
 
 

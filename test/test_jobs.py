@@ -75,7 +75,7 @@ def outcome_of(call: Callable[[], Any]) -> Any:
             outcomes.append(error)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(WAITING / 5)
+    thread.join(WAITING)
     assert outcomes, 'it hangs'
     return outcomes[0]
 
@@ -558,7 +558,7 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(where: str) -> None:
         for _, _, stream in Streams(start, range(3), 2):
             for _ in stream:
                 pass
-        ended.wait(1)  # the signal may come late
+        threading.Event().wait(WAITING)  # the signal may come late
 
 
 def test_the_defaults_are_a_few_mib_and_less_than_the_seconds_that_an_interrupt_may_take() -> None:

@@ -31,7 +31,7 @@ from .scripted_registry import Answer, ScriptedRegistry
 
 REPO = 'fred/backup'
 MIB = 1 << 20
-LARGE = 1 << 30
+LARGE = 1 << 28
 WIDE = 72 * MIB
 MIDDLE = 40 * MIB
 SMALL = 8 * MIB
@@ -80,7 +80,7 @@ def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registr
 
 @pytest.fixture(name='large', scope='module')
 def plant_large(registry: Registry) -> str:
-    """The digest of a blob of 1 GiB."""
+    """The digest of a blob that takes long."""
     return plant(registry, blocks(LARGE))
 
 
@@ -149,10 +149,10 @@ def alone(file: Path) -> bool:
     return list(file.parent.iterdir()) == [file]
 
 
-def test_a_gibibyte_that_was_killed_in_the_middle_goes_on(proxy: CountingProxy, large: str, file: Path) -> None:
-    received = kill(proxy, file, 400 * MIB, large)
+def test_a_large_blob_that_was_killed_in_the_middle_goes_on(proxy: CountingProxy, large: str, file: Path) -> None:
+    received = kill(proxy, file, 100 * MIB, large)
     seen: list[bool] = []
-    proxy.after_down(300 * MIB, lambda: seen.append(file.exists()))
+    proxy.after_down(75 * MIB, lambda: seen.append(file.exists()))
     of(proxy.host).run('pull-blob', '-o', file, REPO, large).insist(0)
     assert seen == [False]
     assert digest_of(file) == large

@@ -22,6 +22,7 @@ import pytest
 import dxf
 from dxf.blobs import CANCEL_TIMEOUT
 
+from . import processes
 from .copies import OCI_INDEX, OCI_MANIFEST, set_document
 from .places import PASSWORD, USERNAME, Place
 from .token_server import TokenServer
@@ -46,9 +47,7 @@ def environ_of(place: Place | None, variables: Variables | None = None) -> dict[
 def run(place: Place | None, *args: str, variables: Variables | None = None,
         **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
-    options = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, **options}
-    return subprocess.run([*MODULE, *args], env=environ_of(place, variables), stderr=subprocess.PIPE, timeout=90,
-                          check=False, **options)
+    return processes.run(args, environ_of(place, variables), **options)
 
 
 def failure(done: subprocess.CompletedProcess[bytes], status: int = 1) -> str:

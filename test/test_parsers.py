@@ -33,7 +33,7 @@ LIMITS = Limits(retries=2, backoff=0, pages=3)
 LONG = 60_000
 """Characters of the long inputs: http.client takes no longer header than 64 KiB."""
 
-SECONDS = 1.0
+SECONDS = 30.0
 CONTENT = b'0123456789'
 
 

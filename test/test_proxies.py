@@ -382,7 +382,7 @@ def test_a_proxy_that_makes_no_tunnel_is_told(registry: ScriptedRegistry, certif
 def test_what_is_no_proxy_is_told(registry: ScriptedRegistry, certificates: Certificates,
                                   answer: Callable[[socket.socket], object], words: str) -> None:
     with impostor(answer) as host:
-        line = failed(registry, certificates, address(host), DXF_TIMEOUT='1' if 'in time' in words else '20')
+        line = failed(registry, certificates, address(host), DXF_TIMEOUT='1' if 'in time' in words else '60')
     assert line.startswith('dxf: ' + words.format(f'http://{host}'))
 
 

@@ -194,7 +194,7 @@ def test_a_registry_that_goes_away_is_an_error() -> None:
 
 
 def test_a_reader_that_goes_away_ends_the_threads() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with ScriptedRegistry() as server:
         paced = server.hook = Paced(each=0.04)
         with DXF(server.host, REPO, None, True, limits=LIMITS) as client:
@@ -203,4 +203,6 @@ def test_a_reader_that_goes_away_ends_the_threads() -> None:
             while len(paced.ranges) < 8:
                 sha256.update(next(chunks))
             chunks.close()
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()

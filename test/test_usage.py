@@ -9,6 +9,7 @@ from dxf import settings, usage
 from dxf.main import doit
 from dxf.version import VERSION
 
+from .tables import paired
 from .traffic import Traffic
 
 REFERENCE = Path(__file__).parent.parent / 'docs' / 'reference.rst'
@@ -72,8 +73,11 @@ DIGESTS = {
 }
 
 
-@pytest.mark.parametrize('command', [command.name for command in usage.COMMANDS if command.has_repository])
-@pytest.mark.parametrize('repository', REPOSITORIES.values(), ids=REPOSITORIES)
+COMMANDS = {command.name: command for command in usage.COMMANDS}
+OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.has_repository}
+
+
+@pytest.mark.parametrize(('command', 'repository'), paired(OF_REPOSITORIES, REPOSITORIES))
 @pytest.mark.usefixtures('files')
 def test_a_repository_that_is_none_is_rejected(command: str, repository: str, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
@@ -91,10 +95,14 @@ def test_a_repository_to_mount_from_that_is_none_is_rejected(repository: str, ca
     assert 'invalid repository' in rejected(capfd, traffic, 'mount-blob', REPO, repository, DIGEST)
 
 
-@pytest.mark.parametrize('args', [('get-alias', '{}'), ('get-alias', 'good', '{}'), ('get-digest', '{}'),
-                                  ('get-manifest', '{}'), ('del-alias', 'good', '{}'), ('set-alias', '{}', DIGEST)],
-                         ids=' '.join)
-@pytest.mark.parametrize('alias', ALIASES.values(), ids=ALIASES)
+def table(*rows: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return a table of arguments."""
+    return {' '.join(row): row for row in rows}
+
+
+@pytest.mark.parametrize(('args', 'alias'), paired(table(
+    ('get-alias', '{}'), ('get-alias', 'good', '{}'), ('get-digest', '{}'), ('get-manifest', '{}'),
+    ('del-alias', 'good', '{}'), ('set-alias', '{}', DIGEST)), ALIASES))
 def test_an_alias_that_is_none_is_rejected(args: tuple[str, ...], alias: str, capfd: pytest.CaptureFixture[str],
                                            traffic: Traffic) -> None:
     command, *operands = args
@@ -102,9 +110,9 @@ def test_an_alias_that_is_none_is_rejected(args: tuple[str, ...], alias: str, ca
     assert 'invalid alias' in rejected(capfd, traffic, command, REPO, '--', *operands)
 
 
-@pytest.mark.parametrize('args', [('push-blob', FILE), ('pull-blob',), ('pull-blob', DIGEST), ('blob-size',),
-                                  ('del-blob', DIGEST), ('mount-blob', REPO, DIGEST)], ids=' '.join)
-@pytest.mark.parametrize('alias', [*ALIASES.values(), '@a'], ids=[*ALIASES, 'two of it'])
+@pytest.mark.parametrize(('args', 'alias'), paired(table(
+    ('push-blob', FILE), ('pull-blob',), ('pull-blob', DIGEST), ('blob-size',), ('del-blob', DIGEST),
+    ('mount-blob', REPO, DIGEST)), {**ALIASES, 'two of it': '@a'}))
 @pytest.mark.usefixtures('files')
 def test_an_alias_after_an_at_that_is_none_is_rejected(args: tuple[str, ...], alias: str,
                                                        capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
@@ -112,9 +120,9 @@ def test_an_alias_after_an_at_that_is_none_is_rejected(args: tuple[str, ...], al
     assert 'invalid alias' in rejected(capfd, traffic, command, REPO, *operands, f'@{alias}')
 
 
-@pytest.mark.parametrize('args', [('pull-blob',), ('pull-blob', DIGEST), ('blob-size', '@a'), ('del-blob',),
-                                  ('set-alias', 'a'), ('set-alias', 'a', HEX), ('mount-blob', REPO)], ids=' '.join)
-@pytest.mark.parametrize('digest', DIGESTS.values(), ids=DIGESTS)
+@pytest.mark.parametrize(('args', 'digest'), paired(table(
+    ('pull-blob',), ('pull-blob', DIGEST), ('blob-size', '@a'), ('del-blob',), ('set-alias', 'a'),
+    ('set-alias', 'a', HEX), ('mount-blob', REPO)), DIGESTS))
 @pytest.mark.usefixtures('files')
 def test_a_digest_that_is_none_is_rejected(args: tuple[str, ...], digest: str, capfd: pytest.CaptureFixture[str],
                                            traffic: Traffic) -> None:
@@ -294,8 +302,7 @@ def shown(capfd: pytest.CaptureFixture[str], *args: str) -> str:
     return out
 
 
-@pytest.mark.parametrize('columns', ['', '40', '80', '300'])
-@pytest.mark.parametrize('command', usage.COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize(('command', 'columns'), paired(COMMANDS, {'unset': '', '40': '40', '80': '80', '300': '300'}))
 def test_every_command_has_its_own_help(command: usage.Command, columns: str, capfd: pytest.CaptureFixture[str],
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
