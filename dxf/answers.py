@@ -24,6 +24,10 @@ from dxf.redaction import public_host, public_url, redact
 
 MESSAGE_LENGTH = 200
 
+NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
+"""Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
+
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
 """What is in nginx's page where it demands a client certificate and got none, and where it got another."""
 
@@ -127,7 +131,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     body = discard(response, limits)
     message = _message(body) or _about_certificate(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
-        raise DXFUnauthorizedError()
+        raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     raise DXFHTTPError(text, response=response)
@@ -144,6 +148,21 @@ def phrase_of(status: int) -> str:
 def is_not_found(error: HTTPError) -> bool:
     """Say whether a refusal is a 404."""
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
+
+
+def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:
+    """Return whether a server refused HEAD in a way that says nothing about GET.
+
+    A registry redirects to storage (GitLab, Quay, Harbor or distribution with S3 or R2) by a URL that is signed for GET,
+    and a signature covers the method: https://github.com/distribution/distribution/issues/2055
+    """
+    response = error.response
+    return response is not None and response.status_code in (REFUSED_BY_STORAGE if response.history else NO_HEAD)
+
+
+def is_range_refused(error: HTTPError) -> bool:
+    """Return whether a refusal is a 416."""
+    return error.response is not None and error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def error_codes(response: Response) -> tuple[str, ...]:

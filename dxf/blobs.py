@@ -293,9 +293,8 @@ class BlobStore(DXFBase):
         It need not be proven: what arrives is counted.
         """
         def told(digest: str) -> int:
-            hint = self._sizes.get(digest)
-            hint = blob_lookup.hinted_size(self._request, digest) if hint is None else hint
-            return self.blob_size(digest) if hint is None else hint
+            known = self._sizes.get(digest)
+            return blob_lookup.any_size(self._request, digest, self._limits) if known is None else known
         asked = self._each_once(told, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
@@ -310,9 +309,6 @@ class BlobStore(DXFBase):
                 if actual != described[digest]:
                     return DXFSizeMismatchError(actual, described[digest], digest)
         return None
-
-    def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
-        return blob_lookup.fetch_range(self._request, digest, start, end)
 
     def blob_size(self, digest: str) -> int:
         """Return the size of a blob in bytes.
@@ -399,7 +395,9 @@ class BlobStore(DXFBase):
         from dxf import remote_file
         stream, actual = source._puller.one((digest, described), 0, True)
         size = actual or 0  # never None: it was asked for
-        rest = partial(source._stretch_of_blob, digest, end=None)
+
+        def rest(start: int) -> Response:
+            return blob_lookup.fetch_rest(source._request, digest, start, size)
 
         def relay() -> None:
             name = f'{digest} of {source._repo}'
@@ -425,13 +423,8 @@ class BlobStore(DXFBase):
         if response is None:  # a subclass may answer deletions itself, and return nothing
             return
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        try:
-            self._request('head', f'blobs/{digest}')
-        except HTTPError as error:
-            if is_not_found(error):
-                return
-            raise
-        raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
+        if blob_lookup.still_has(self._request, digest, self._limits):
+            raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
 
     def _each_once(self, size_of: Callable[[str], Size], digests: Iterable[str]) -> dict[str, Size]:
         """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""

@@ -30,6 +30,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFSignatureChainNotImplementedError
 """
 
+from requests import Response
 from requests.exceptions import HTTPError
 
 
@@ -102,10 +103,11 @@ class DXFHTTPError(DXFError, HTTPError):
 
 
 class DXFUnauthorizedError(DXFError):
-    """The registry, or the token server it names, answered 401."""
+    """The registry, or the token server it names, answered 401; ``.response`` is that answer, where there is one."""
 
-    def __init__(self, text: str = 'unauthorized') -> None:
+    def __init__(self, text: str = 'unauthorized', response: Response | None = None) -> None:
         super().__init__(text)
+        self.response = response
 
 
 class DXFAuthInsecureError(DXFError):
