@@ -18,7 +18,7 @@ from dxf import forking
 from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
-from dxf.limits import READ_SIZE, Limits
+from dxf.limits import RECEIVE_SIZE, Limits
 from dxf.names import check_digest
 from dxf.redaction import public_host, public_url, redact
 
@@ -64,7 +64,7 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
             if process != forking.generation():
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
-            piece = read(READ_SIZE)
+            piece = read(RECEIVE_SIZE)
             waited += time.monotonic() - start
             if not piece:
                 return
