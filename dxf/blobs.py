@@ -102,7 +102,8 @@ class BlobStore(DXFBase):
         :param data: what to store: bytes, an open binary file (from where it stands), or an iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
-        :param check_exists: ask whether the registry has the blob, and then send nothing
+        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it to a
+            registry that says so and lacks it
         :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
             call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
             a size, such as a pipe
@@ -159,7 +160,7 @@ class BlobStore(DXFBase):
             found = self._stored_size(digest) if check_exists and digest is not None else None
             if digest is not None and found is not None:
                 return digest, found
-            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest)
+            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest, check_exists)
         if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
             return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), size
         digest = as_expected(source.digest(), digest)

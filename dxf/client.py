@@ -323,7 +323,8 @@ class DXF(BlobStore):
         if error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED:
             return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
         if _lacks_blob(error):
-            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
+            # It may have said before that it has them: https://github.com/sonatype/nexus-public/issues/264
+            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>',
                                 response=error.response)
         return error
 
@@ -493,7 +494,9 @@ def _digest_of(manifest: Manifest) -> str:
 
 
 def _lacks_blob(error: HTTPError) -> bool:
-    return error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response)
+    # Cloudflare's: https://github.com/cloudflare/serverless-registry/issues/59
+    codes = () if error.response is None else error_codes(error.response)
+    return 'MANIFEST_BLOB_UNKNOWN' in codes or 'BLOB_UNKNOWN' in codes
 
 
 def _is_taken(error: HTTPError) -> bool:

@@ -1,10 +1,12 @@
 """Faults: one line for every error, and the exit status that it stands for."""
 
 import errno
+import re
 import socket
 import ssl
 from http import HTTPStatus
 
+from requests import PreparedRequest, Request
 from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
@@ -71,8 +73,7 @@ def line_of(error: BaseException) -> str:
 
 
 def _network(error: RequestException) -> str:
-    url = error.request.url if error.request is not None else None
-    host = public_host(url) if url else 'the registry'
+    host = _server(error.request)
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
@@ -88,6 +89,21 @@ def _network(error: RequestException) -> str:
     if isinstance(error, Timeout):
         return f'no answer from {host} in time; DXF_TIMEOUT sets the seconds to wait'
     return f'the connection to {host} broke'
+
+
+def _server(request: Request | PreparedRequest | None) -> str:
+    """Return what a message calls the server of a request: by its host, in an upload by the address of that.
+
+    The registry gives the address, and where a proxy before it drops its port, gives a wrong one:
+    https://github.com/distribution/distribution/issues/2862
+    """
+    if request is None or not request.url:
+        return 'the registry'
+    host = public_host(request.url)
+    if request.method not in ('PATCH', 'PUT') or '/manifests/' in request.url:
+        return host
+    port = '' if re.search(r':[0-9]+$', host, re.ASCII) else ', without a port'
+    return f'{request.url.partition(":")[0]}://{host} (the address that the registry gave for the upload{port})'
 
 
 def _known(cause: BaseException, host: str) -> str | None:
