@@ -29,7 +29,8 @@ class Limits(NamedTuple):
 
     ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
     entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
-    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again.
+    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
+    is the wait before a token that was refused although it is new is tried once more.
     """
 
     retries: int = 4
@@ -55,3 +56,4 @@ class Limits(NamedTuple):
     small_part: int = 4 << 20
     ranges: int = 64 << 20
     fast: float = 100 << 20
+    fresh_token: float = 1.0

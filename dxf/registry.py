@@ -3,6 +3,7 @@
 What is in one of its repositories belongs to the client.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +19,7 @@ from requests.exceptions import HTTPError, RequestException
 from dxf import forking
 from dxf.answers import discard, expect, raise_for_status, read_body
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                      check_identity_token, is_refused_by_oauth, oauth_request, read_token, token_url)
+                      check_identity_token, is_refused_by_oauth, oauth_request, read_token, refuses_token, token_url)
 from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
@@ -152,11 +153,27 @@ class DXFBase:
                     if self._headers == sent:  # else another thread has just got a new one
                         self._auth(self, response)
                 if self._headers != sent:
-                    rewind(kwargs.get('data'))
-                    response = self._send(method, url, **kwargs)
+                    response = self._send_with_new_credential(method, url, **kwargs)
         raise_for_status(response, self._limits)
         if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
             discard(response, self._limits)
+        return response
+
+    def _send_with_new_credential(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request again; where a token that has just been given out is refused, once more after a pause.
+
+        It may be valid from now on by the clock of the token server, and the registry's clock be behind:
+        https://github.com/moby/moby/issues/22158
+        """
+        limits: Limits = kwargs.get('limits') or self._limits
+        rewind(kwargs.get('data'))
+        response = self._send(method, url, **kwargs)
+        if limits.retries and self._response_needs_auth(response) and self._credential.token is not None \
+                and refuses_token(response):
+            discard(response, self._limits)
+            time.sleep(limits.fresh_token)
+            rewind(kwargs.get('data'))
+            response = self._send(method, url, **kwargs)
         return response
 
     def _whole(self, request: Callable[[], Response], limit: int) -> tuple[bytes, Response]:
