@@ -153,7 +153,7 @@ def is_not_found(error: HTTPError) -> bool:
 def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:
     """Return whether a server refused HEAD in a way that says nothing about GET.
 
-    A registry redirects to storage (GitLab, Quay, Harbor or distribution with S3 or R2) by a URL that is signed for GET,
+    A registry redirects to storage (GitLab, Quay, Harbor, distribution with S3 or R2) by a URL that is signed for GET,
     and a signature covers the method: https://github.com/distribution/distribution/issues/2055
     """
     response = error.response

@@ -139,7 +139,8 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
             response.history = history or response.history
             return response
         discard(response, limits)
-        if len(history) == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+        if len(history) == limits.redirects or \
+                method.lower() not in ('get', 'head') and response.status_code not in KEPT:
             raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
         seen |= {url, response.url}  # requests writes some characters in another way
         url = resolve(response, location)
