@@ -214,9 +214,8 @@ def fetch_range(request: Request, digest: str, start: int, end: int | None) -> R
 def fetch_rest(request: Request, digest: str, start: int, size: int) -> Response:
     """Return the answer that carries a blob's bytes from ``start`` on; all of it where ranges are refused (416)."""
     try:
-        if start:
-            return fetch_range(request, digest, start, size)
+        return fetch_range(request, digest, start, size)
     except HTTPError as error:
         if not is_range_refused(error):
             raise
-    return fetch_range(request, digest, 0, None)
+        return fetch_range(request, digest, 0, None)

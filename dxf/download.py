@@ -277,7 +277,7 @@ class Download:
         :raises DXFSizeMismatchError: the blob has another size: the one in a manifest may be wrong, and then there may
             be no such range (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17)
         """
-        if self._received and self._takes_ranges:
+        if self._takes_ranges and (self._received or self._size):
             try:
                 return self._rest(self._received, self._size)
             except HTTPError as error:

@@ -6,7 +6,6 @@ import socket
 import ssl
 from http import HTTPStatus
 
-from requests import PreparedRequest, Request
 from requests.exceptions import HTTPError, ProxyError, RequestException, SSLError, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
@@ -16,6 +15,7 @@ from dxf.connections import status_of_proxy
 from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
 from dxf.redaction import causes, public_host
+from dxf.upload_session import UPLOAD_ADDRESS
 
 FAILED = 1
 LINE_LENGTH = 4000
@@ -73,7 +73,7 @@ def line_of(error: BaseException) -> str:
 
 
 def _network(error: RequestException) -> str:
-    host = _server(error.request)
+    host = _server(error)
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
@@ -91,19 +91,18 @@ def _network(error: RequestException) -> str:
     return f'the connection to {host} broke'
 
 
-def _server(request: Request | PreparedRequest | None) -> str:
-    """Return what a message calls the server of a request: by its host, in an upload by the address of that.
+def _server(error: RequestException) -> str:
+    """Return what a message calls the server that was asked: by its host; in an upload elsewhere, by the address of that.
 
-    The registry gives the address, and where a proxy before it drops its port, gives a wrong one:
+    The registry gives the address, and where a proxy before it drops the port, a wrong one:
     https://github.com/distribution/distribution/issues/2862
     """
-    if request is None or not request.url:
-        return 'the registry'
-    host = public_host(request.url)
-    if request.method not in ('PATCH', 'PUT') or '/manifests/' in request.url:
-        return host
-    port = '' if re.search(r':[0-9]+$', host, re.ASCII) else ', without a port'
-    return f'{request.url.partition(":")[0]}://{host} (the address that the registry gave for the upload{port})'
+    url = error.request.url if error.request is not None else None
+    address = getattr(error, UPLOAD_ADDRESS, None)
+    if address is None:
+        return public_host(url) if url else 'the registry'
+    port = '' if re.search(r':[0-9]+$', address, re.ASCII) else ', without a port'
+    return f'{address} (the address that the registry gave for the upload{port})'
 
 
 def _known(cause: BaseException, host: str) -> str | None:

@@ -25,6 +25,10 @@ from dxf.session import resolve
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
 
+UPLOAD_ADDRESS = 'upload_address'
+"""An attribute of errors of requests that an upload to another server than the registry ended in."""
+
+
 class MiscountError(DXFProtocolError):
     """The registry counts more bytes of an upload than were sent: it has some of them twice."""
 
@@ -83,11 +87,15 @@ class UploadSession:
         """
         try:
             return self._request(method, url, data=body, headers={'Content-Type': OCTET_STREAM, **headers})
-        except DXFHTTPError as error:
+        except RequestException as error:
             if self._origin in (None, origin_of(url)):
                 raise
-            raise DXFHTTPError(f'{error}; the registry sent the upload to {url.partition(":")[0]}://{public_host(url)}',
-                               response=error.response) from None
+            address = f'{url.partition(":")[0]}://{public_host(url)}'
+            if isinstance(error, DXFHTTPError):
+                raise DXFHTTPError(f'{error}; the registry sent the upload to {address}', response=error.response
+                                   ) from None
+            setattr(error, UPLOAD_ADDRESS, address)
+            raise
 
     def stored(self, start: int, end: int) -> int | None:
         """Ask how many bytes of the blob the registry has.
