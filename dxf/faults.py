@@ -92,7 +92,7 @@ def _network(error: RequestException) -> str:
 
 
 def _server(error: RequestException) -> str:
-    """Return what a message calls the server that was asked: by its host; in an upload elsewhere, by the address of that.
+    """Return what a message calls the server that was asked: its host; of an upload elsewhere, the address.
 
     The registry gives the address, and where a proxy before it drops the port, a wrong one:
     https://github.com/distribution/distribution/issues/2862
