@@ -24,6 +24,7 @@ PAGE, PICTURE = 'benchmarks.rst', 'benchmarks.svg'
 
 PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
     'pull': throughput.pull,
+    'pull-tls': throughput.pull_over_tls,
     'push': throughput.push,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,

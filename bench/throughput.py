@@ -1,10 +1,11 @@
-"""Throughput: one large blob of random bytes, over plain http, between whole processes and a registry beside them."""
+"""Throughput: one large blob of random bytes, over http and TLS, between whole processes and a registry beside them."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from test.certificates import Certificates
 from test.registry import Registry
 from bench import contenders
 from bench.contenders import Dxf
@@ -98,6 +99,27 @@ def _pull_to_file(workspace: Workspace, runs: int, writers: list[Contender]) -> 
         'Pull to a file', 'The same blob, to a file of the file system that the registry uses. ``curl`` verifies '
         'nothing; ``skopeo`` copies an image that has the blob as its one layer.', measures, '``curl -o``',
         [peak_at_most(measures, TO_FILE, 64)])
+
+
+def pull_over_tls(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section]:
+    """Pull a blob over TLS, to /dev/null."""
+    with workspace.room('tls') as room:
+        certificates = Certificates(room)
+        with Registry(room, tls=certificates) as registry:
+            blob = write_random(room / 'blob', workspace.size)
+            digest = digest_of(blob)
+            environ = {'DXF_HOST': registry.host, 'REQUESTS_CA_BUNDLE': certificates.ca}
+            run(Contender('the first push', always(ours.command('push-blob', REPO, str(blob))), environ), workspace)
+            url = f'{registry.url}/v2/{REPO}/blobs/{digest}'
+            measures = alternate([
+                Contender(CURL, always(contenders.curl('--cacert', certificates.ca, '-o', '/dev/null', url))),
+                Contender(PULL, always(ours.command('pull-blob', REPO, digest)), environ),
+                Contender(_of(peer, 'pull-blob'), always(peer.command('pull-blob', REPO, digest)), environ),
+            ], runs, workspace)
+    prefix = 'TLS: '
+    return [timed(
+        'Pull over TLS', f'A blob of {workspace.size // MIB} MiB, written to /dev/null. All but {CURL} verify it.',
+        measures, CURL, [at_most(measures, PULL, 1.45, CURL, prefix), peak_at_most(measures, PULL, 64, prefix)])]
 
 
 class _Store:

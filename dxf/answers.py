@@ -18,7 +18,7 @@ from dxf import forking
 from dxf.documents import load_object, printable
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
-from dxf.limits import READ_SIZE, Limits
+from dxf.limits import RECEIVE_SIZE, Limits
 from dxf.names import check_digest
 from dxf.redaction import public_host, public_url, redact
 
@@ -30,6 +30,10 @@ RATE_LIMIT = 'rate limit'
 WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP request was sent to HTTPS port',
             b"speaking plain HTTP to an SSL-enabled server port")
 """What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
+
+NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
+"""Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
 
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
 """What is in nginx's page where it demands a client certificate and got none, and where it got another."""
@@ -67,7 +71,7 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
             if process != forking.generation():
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
-            piece = read(READ_SIZE)
+            piece = read(RECEIVE_SIZE)
             waited += time.monotonic() - start
             if not piece:
                 return
@@ -151,6 +155,21 @@ def phrase_of(status: int) -> str:
 def is_not_found(error: HTTPError) -> bool:
     """Say whether a refusal is a 404."""
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
+
+
+def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:
+    """Return whether a server refused HEAD in a way that says nothing about GET.
+
+    A registry redirects to storage (GitLab, Quay, Harbor, distribution with S3 or R2) by a URL that is signed for GET,
+    and a signature covers the method: https://github.com/distribution/distribution/issues/2055
+    """
+    response = error.response
+    return response is not None and response.status_code in (REFUSED_BY_STORAGE if response.history else NO_HEAD)
+
+
+def is_range_refused(error: HTTPError) -> bool:
+    """Return whether a refusal is a 416."""
+    return error.response is not None and error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def error_codes(response: Response) -> tuple[str, ...]:

@@ -255,6 +255,15 @@ def challenge_of(response: Response) -> Challenge | None:
     return Challenge('basic') if 'basic' in schemes else None
 
 
+def refuses_token(response: Response) -> bool:
+    """Return whether a 401 answer refuses a token itself, rather than what it allows.
+
+    https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+    """
+    header = response.headers.get('WWW-Authenticate', '')
+    return 'bearer' in header.lower() and 'insufficient_scope' not in header
+
+
 def _quoted(match: re.Match[str]) -> str:
     value = match[2] if match[2] is not None else match[3]
     return f'{match[1]}="{value or " "}"'

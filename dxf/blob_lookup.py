@@ -14,11 +14,12 @@ from http import HTTPStatus
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf.answers import check_digest_header, contradicts, discard, expect, is_encoded, is_not_found, names_digest
+from dxf.answers import (check_digest_header, close, contradicts, discard, expect, is_encoded, is_head_refused,
+                         is_not_found, is_range_refused, names_digest)
 from dxf.download import Download, declared_size
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError
+from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError, DXFUnauthorizedError
 from dxf.limits import READ_SIZE, Limits
-from dxf.manifests import OCTET_STREAM, base_type
+from dxf.manifests import BYTES, base_type
 from dxf.verification import Verifier
 
 FIRST_BYTE = {'Range': 'bytes=0-0'}
@@ -27,9 +28,6 @@ PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 
 https://www.rfc-editor.org/rfc/rfc9530#section-4
 """
-
-BYTES = (OCTET_STREAM, 'binary/octet-stream')
-"""Content types of any bytes; the second is S3's."""
 
 _FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
@@ -51,6 +49,8 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
         if size is None:
             return measure(request, digest, limits)
         response = _head(request, digest, PROOF)
+        if response is None or told_size(response) is None and _is_silent(response, digest):
+            response = _first_byte(request, digest, limits)
     except HTTPError as error:
         if is_not_found(error):
             return None
@@ -88,8 +88,13 @@ def _is_whole(request: Request, digest: str, size: int, limits: Limits) -> bool:
         return False
 
 
+def _is_silent(response: Response, digest: str) -> bool:
+    """Return whether an answer neither confirms nor contradicts a digest."""
+    return not names_digest(response, digest) and not contradicts(response, digest)
+
+
 def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
-    """Return whether an answer to HEAD can only be that of a blob of this size."""
+    """Return whether an answer to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
     told = told_size(response)
     if contradicts(response, digest):
         return False
@@ -108,28 +113,90 @@ def measure(request: Request, digest: str, limits: Limits) -> int:
     :raises DXFProtocolError: the answer does not tell the size
     """
     response = _head(request, digest, PROOF)
-    check_digest_header(response, digest)
-    told = told_size(response)
-    if told is not None and names_digest(response, digest):
-        return told
+    if response is not None:
+        check_digest_header(response, digest)
+        told = told_size(response)
+        if told is not None and names_digest(response, digest):
+            return told
     return _fetched_size(request, digest, limits)
 
 
 def told_size(response: Response) -> int | None:
     """Return the size of the blob that an answer tells; ``None`` where it is missing, or of a compressed body."""
-    return None if is_encoded(response) else declared_size(response)
+    if is_encoded(response):
+        return None
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        return None if match is None else int(match[1])
+    return declared_size(response)
 
 
 def hinted_size(request: Request, digest: str) -> int | None:
     """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
-    with suppress(HTTPError, DXFProtocolError):  # storage behind a redirect refuses a HEAD of what was signed for GET
-        return told_size(_head(request, digest))
+    with suppress(HTTPError, DXFProtocolError):
+        response = _head(request, digest)
+        return None if response is None else told_size(response)
     return None
 
 
-def _head(request: Request, digest: str, headers: Mapping[str, str] | None = None) -> Response:
-    response = request('head', f'blobs/{digest}', headers=dict(headers or {}))
+def any_size(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size of a blob as the first answer tells it that does: to HEAD, or to a GET. It need not be true.
+
+    :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+    :raises DXFProtocolError: no answer tells the size
+    """
+    told = hinted_size(request, digest)
+    if told is None:
+        told = told_size(_first_byte(request, digest, limits))
+    return _fetched_size(request, digest, limits) if told is None else told
+
+
+def still_has(request: Request, digest: str, limits: Limits) -> bool:
+    """Return whether the registry answers for a blob as if it had it.
+
+    :raises DXFHTTPError: the registry refused; not for 404
+    """
+    try:
+        if _head(request, digest) is None:
+            _first_byte(request, digest, limits)
+    except HTTPError as error:
+        if not is_not_found(error):
+            raise
+        return False
+    return True
+
+
+def _head(request: Request, digest: str, headers: Mapping[str, str] | None = None) -> Response | None:
+    """Return the answer to HEAD; ``None`` where HEAD is refused, and a GET may not be."""
+    try:
+        response = request('head', f'blobs/{digest}', headers=dict(headers or {}))
+    except (HTTPError, DXFUnauthorizedError) as error:
+        if not is_head_refused(error):
+            raise
+        return None
     expect(response, HTTPStatus.OK)
+    return response
+
+
+def _get_first_byte(request: Request, digest: str) -> Response:
+    """Ask for the first byte of a blob, or for all of it where it has none; the body is not read yet."""
+    try:
+        response = request('get', f'blobs/{digest}', headers=FIRST_BYTE)
+    except HTTPError as error:
+        if not is_range_refused(error):
+            raise
+        response = request('get', f'blobs/{digest}')
+    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return response
+
+
+def _first_byte(request: Request, digest: str, limits: Limits) -> Response:
+    """Return the answer to a GET of the first byte; its body is not kept."""
+    response = _get_first_byte(request, digest)
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        discard(response, limits)
+    else:
+        close(response)
     return response
 
 
@@ -139,22 +206,16 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
     Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges. So does a web server that
     sends one page for every path: ranges of another type than a blob's prove nothing.
     """
-    path = f'blobs/{digest}'
-    try:
-        response = request('get', path, headers=FIRST_BYTE)
-    except HTTPError as error:
-        if error.response is None or error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise
-        response = request('get', path)  # an empty blob has no first byte
+    response = _get_first_byte(request, digest)
     check_digest_header(response, digest)
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        told = told_size(response)
         discard(response, limits)
-        if match is None:
+        if told is None and not is_encoded(response):
             raise DXFProtocolError('the registry does not say how large the blob is')
-        if names_digest(response, digest) or _has_type_of_blob(response):
-            return int(match[1])
-        response = request('get', path)
+        if told is not None and (names_digest(response, digest) or _has_type_of_blob(response)):
+            return told
+        response = request('get', f'blobs/{digest}')
         check_digest_header(response, digest)
     expect(response, HTTPStatus.OK)
     return _whole_size(request, digest, told_size(response), limits, response)
@@ -183,6 +244,17 @@ def fetch_range(request: Request, digest: str, start: int, end: int | None) -> R
     :param end: the byte after the last; ``None`` for the blob's end
     """
     last = '' if end is None else end - 1
-    response = request('get', f'blobs/{digest}', headers={'Range': f'bytes={start}-{last}'})
+    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
+    response = request('get', f'blobs/{digest}', headers=headers)
     expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
     return response
+
+
+def fetch_rest(request: Request, digest: str, start: int, size: int) -> Response:
+    """Return the answer that carries a blob's bytes from ``start`` on; all of it where ranges are refused (416)."""
+    try:
+        return fetch_range(request, digest, start, size)
+    except HTTPError as error:
+        if not is_range_refused(error):
+            raise
+        return fetch_range(request, digest, 0, None)

@@ -106,7 +106,8 @@ class BlobStore(DXFBase):
             iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
-        :param check_exists: ask whether the registry has the blob, and then send nothing
+        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it to a
+            registry that says so and lacks it
         :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
             call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
             a size, such as a pipe
@@ -168,7 +169,7 @@ class BlobStore(DXFBase):
             found = self._stored_size(digest) if check_exists and digest is not None else None
             if digest is not None and found is not None:
                 return digest, found
-            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest)
+            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest, check_exists)
         if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
             return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), size
         digest = as_expected(source.digest(), digest)
@@ -306,9 +307,8 @@ class BlobStore(DXFBase):
         It need not be proven: what arrives is counted.
         """
         def told(digest: str) -> int:
-            hint = self._sizes.get(digest)
-            hint = blob_lookup.hinted_size(self._request, digest) if hint is None else hint
-            return self.blob_size(digest) if hint is None else hint
+            known = self._sizes.get(digest)
+            return blob_lookup.any_size(self._request, digest, self._limits) if known is None else known
         asked = self._each_once(told, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
@@ -323,9 +323,6 @@ class BlobStore(DXFBase):
                 if actual != described[digest]:
                     return DXFSizeMismatchError(actual, described[digest], digest)
         return None
-
-    def _stretch_of_blob(self, digest: str, start: int, end: int | None) -> Response:
-        return blob_lookup.fetch_range(self._request, digest, start, end)
 
     def blob_size(self, digest: str) -> int:
         """Return the size of a blob in bytes.
@@ -416,7 +413,9 @@ class BlobStore(DXFBase):
         from dxf import remote_file
         stream, actual = source._puller.one((digest, described), 0, True)
         size = actual or 0  # never None: it was asked for
-        rest = partial(source._stretch_of_blob, digest, end=None)
+
+        def rest(start: int) -> Response:
+            return blob_lookup.fetch_rest(source._request, digest, start, size)
 
         def relay() -> None:
             name = f'{digest} of {source._repo}'
@@ -442,13 +441,8 @@ class BlobStore(DXFBase):
         if response is None:  # a subclass may answer deletions itself, and return nothing
             return
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        try:
-            self._request('head', f'blobs/{digest}')
-        except HTTPError as error:
-            if is_not_found(error):
-                return
-            raise
-        raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
+        if blob_lookup.still_has(self._request, digest, self._limits):
+            raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
 
     def _each_once(self, size_of: Callable[[str], Size], digests: Iterable[str]) -> dict[str, Size]:
         """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""

@@ -13,13 +13,14 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import images, manifests
-from dxf.answers import check_digest_header, digest_header, error_codes, expect, is_not_found, names_digest
+from dxf.answers import (check_digest_header, digest_header, error_codes, expect, is_head_refused, is_not_found,
+                         names_digest)
 from dxf.arguments import check_each
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
 from dxf.documents import encoded, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFProtocolError)
+                            DXFProtocolError, DXFUnauthorizedError)
 from dxf.images import Image, Manifest
 from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
@@ -120,7 +121,12 @@ class DXF(BlobStore):
 
         :raises DXFHTTPError: the registry refused; 404 where there is no such alias
         """
-        digest, _ = self.head_manifest_and_response(alias)
+        try:
+            digest, _ = self.head_manifest_and_response(alias)
+        except (HTTPError, DXFUnauthorizedError) as error:  # GitLab's proxies redirect manifests to storage, too:
+            if not is_head_refused(error):                  # https://github.com/moby/moby/issues/50065
+                raise
+            digest = None
         # The specification lets a registry leave the header out, or use another algorithm.
         return self._stored(alias).digest if digest is None else digest
 
@@ -335,7 +341,8 @@ class DXF(BlobStore):
     def _refusal(self, error: HTTPError) -> Exception:
         """Return the error to raise where the registry refused a manifest."""
         if _lacks_blob(error):
-            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob {self._repo} <file>',
+            # It may have said before that it has them: https://github.com/sonatype/nexus-public/issues/264
+            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>',
                                 response=error.response)
         return error
 
@@ -519,7 +526,9 @@ def _digest_of(manifest: Manifest) -> str:
 
 
 def _lacks_blob(error: HTTPError) -> bool:
-    return error.response is not None and 'MANIFEST_BLOB_UNKNOWN' in error_codes(error.response)
+    # Cloudflare's: https://github.com/cloudflare/serverless-registry/issues/59
+    codes = () if error.response is None else error_codes(error.response)
+    return 'MANIFEST_BLOB_UNKNOWN' in codes or 'BLOB_UNKNOWN' in codes
 
 
 def _is_taken(error: HTTPError) -> bool:

@@ -44,7 +44,8 @@ def push_blob(job: Job) -> None:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
         with progress(job.settings.progress, _total(files)) as shown:
-            digests = _push(job, repository, files, shown)
+            digests = _push(repository, files, shown, not job.options['force'],
+                            job.settings.state_folder if job.options['resume'] else None)
         if alias is not None:
             repository.set_alias(alias, *digests)
     for digest in digests:
@@ -74,14 +75,15 @@ def _push_output(job: Job, command: list[str]) -> None:
     alias = operands.at_alias(job.operands[0]) if job.operands else None
     with job.registry() as repository, operands.output_of(command, job.environ) as output:
         with progress(job.settings.progress) as shown:
-            digest = _push_stream(repository, output, shown)
+            digest = _push_stream(repository, output, shown, not job.options['force'])
         if alias is not None:
             repository.set_alias(alias, digest)
     job.tell('digest', digest)
 
 
-def _push_stream(repository: Any, stream: Any, shown: Progress | None) -> str:
-    digest: str = repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)), stream)
+def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exists: bool) -> str:
+    digest: str = repository.push_blob(None, shown and (lambda digest, chunk: shown(digest, chunk, None)), stream,
+                                       check_exists=check_exists)
     return digest
 
 
@@ -90,14 +92,15 @@ def _total(files: list[str]) -> int | None:
     return sum(os.stat(file).st_size for file in files) if len(files) > 1 else None
 
 
-def _push(job: Job, repository: Any, files: list[str], shown: Progress | None) -> list[str]:
+def _push(repository: Any, files: list[str], shown: Progress | None, check_exists: bool, resume: str | None
+          ) -> list[str]:
     if files == [STDIN]:
-        return [_push_stream(repository, console.binary_input(), shown)]
-    if job.options['resume']:
-        return [repository.push_blob(files[0], shown, resume=job.settings.state_folder)]
+        return [_push_stream(repository, console.binary_input(), shown, check_exists)]
+    if resume is not None:
+        return [repository.push_blob(files[0], shown, check_exists=check_exists, resume=resume)]
     if len(files) == 1:
-        return [repository.push_blob(files[0], shown)]
-    return list(repository.push_blobs(files, shown))
+        return [repository.push_blob(files[0], shown, check_exists=check_exists)]
+    return list(repository.push_blobs(files, shown, check_exists))
 
 
 def pull_blob(job: Job) -> None:

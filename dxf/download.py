@@ -16,7 +16,7 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
-from dxf.answers import close, is_encoded, pieces
+from dxf.answers import close, is_encoded, is_range_refused, pieces
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
 from dxf.jobs import Streams
 from dxf.limits import READ_SIZE, Limits
@@ -82,7 +82,8 @@ class Download:
     """One blob on its way.
 
     :param size: the blob's, in bytes; ``None`` where the registry does not tell
-    :param rest: asks for a stretch of the blob: called with 5 and ``None``, sends ``Range: bytes=5-``
+    :param rest: asks for a stretch of the blob: called with 5 and 9, sends ``Range: bytes=5-8``; with 5 and ``None``,
+        ``Range: bytes=5-``; with 0 and ``None``, no Range
     :param response: the answer that carries the blob from its beginning, if it was asked for
     :param start: bytes that are there already
     :param jobs: connections to use at most
@@ -96,6 +97,7 @@ class Download:
         self._response = response
         self._received = start
         self._jobs = jobs
+        self._takes_ranges = True
         self._digest_so_far: Callable[[], str] | None = None
         self._process = forking.generation()
 
@@ -181,7 +183,7 @@ class Download:
             failure = broken or DXFSizeMismatchError(self._received, self._size)
             if broken is not None and not is_transient(broken) or not attempts.again(error=failure):
                 raise failure
-            stream = self._continued(was_whole=broken is None)
+            stream = self._following()
 
     def _sped_up(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Yield a stream; where it is a slow one of a large blob, what several connections bring in its place."""
@@ -253,25 +255,11 @@ class Download:
         finally:
             close(response)
 
-    def _continued(self, was_whole: bool) -> Iterator[bytes]:
-        """Return what follows the bytes that have been received.
-
-        :param was_whole: the body before had an end, which was too early: the size may be wrong, as the one in a
-            manifest. Then there is no such range (416): https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
-        """
-        try:
-            return self._following()
-        except HTTPError as error:
-            if was_whole and error.response is not None and \
-                    error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise DXFSizeMismatchError(self._received, self._size) from None
-            raise
-
     def _following(self) -> Iterator[bytes]:
         """Return what follows the bytes that have been received."""
         if self._response is not None:
             close(self._response)
-        self._response = response = self._rest(self._received, None)
+        self._response = response = self._rest_or_whole()
         if is_encoded(response):
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         stream = pieces(response, self._limits)
@@ -280,6 +268,29 @@ class Download:
         elif self._received:
             stream = _without_start(stream, self._received, self._digest_so_far and self._digest_so_far())
         return stream
+
+    def _rest_or_whole(self) -> Response:
+        """Ask for what follows; where the registry refuses the range (416), for the whole blob.
+
+        The range has an end where the size is known: the registry of go-containerregistry (``crane registry serve``)
+        answers 416 to one without. https://github.com/anchore/stereoscope/pull/695
+
+        :raises DXFSizeMismatchError: the blob has another size: the one in a manifest may be wrong, and then there may
+            be no such range (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17)
+        """
+        if self._takes_ranges and (self._received or self._size):
+            try:
+                return self._rest(self._received, self._size)
+            except HTTPError as error:
+                if not is_range_refused(error):
+                    raise
+                self._takes_ranges = False
+        response = self._rest(0, None)
+        told = None if is_encoded(response) else declared_size(response)
+        if None not in (self._size, told) and told != self._size:
+            close(response)
+            raise DXFSizeMismatchError(told, self._size)
+        return response
 
 
 def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:

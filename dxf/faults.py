@@ -17,6 +17,7 @@ from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
 from dxf.hints import hint_of
 from dxf.redaction import causes, public_host
+from dxf.upload_session import UPLOAD_ADDRESS
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -82,7 +83,7 @@ def line_of(error: BaseException) -> str:
 
 def _network(error: RequestException) -> str:
     url = _url_of(error)
-    host = public_host(url) if url else 'the registry'
+    host = _server(error)
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
@@ -134,6 +135,20 @@ def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
     is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
     is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
     return is_first and is_unanswered and _url_of(error).startswith('http:')
+
+
+def _server(error: RequestException) -> str:
+    """Return what a message calls the server that was asked: its host; of an upload elsewhere, the address.
+
+    The registry gives the address, and where a proxy before it drops the port, a wrong one:
+    https://github.com/distribution/distribution/issues/2862
+    """
+    url = _url_of(error)
+    address = getattr(error, UPLOAD_ADDRESS, None)
+    if address is None:
+        return public_host(url) if url else 'the registry'
+    port = '' if re.search(r':[0-9]+$', address, re.ASCII) else ', without a port'
+    return f'{address} (the address that the registry gave for the upload{port})'
 
 
 def _known(cause: BaseException, host: str, url: str) -> str | None:

@@ -9,6 +9,15 @@ READ_SIZE = 512 << 10
 """Bytes to read at a time: more gains nothing, and has the memory for it asked of the system anew each time."""
 
 
+RECEIVE_SIZE = 64 << 10
+"""Bytes to read at a time from a connection.
+
+A read over TLS brings a record of at most 16 KiB, however much is asked for, and memory is allocated for all that is
+asked for. To pull 300 MiB over TLS took 0.94 s of the processor (0.13 s in the kernel) with 64 KiB, and 1.63 s (0.50 s)
+with 512 KiB. Over http it made no difference (0.65 s and 0.61 s).
+"""
+
+
 class Limits(NamedTuple):
     """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
 
@@ -20,7 +29,8 @@ class Limits(NamedTuple):
 
     ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
     entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
-    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again.
+    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
+    is the wait before a token that was refused although it is new is tried once more.
     """
 
     retries: int = 4
@@ -46,3 +56,4 @@ class Limits(NamedTuple):
     small_part: int = 4 << 20
     ranges: int = 64 << 20
     fast: float = 100 << 20
+    fresh_token: float = 1.0

@@ -32,7 +32,12 @@ READABLE = (*IMAGES, *INDEXES, *SCHEMA1)
 ACCEPT = ', '.join(READABLE)
 """Every type that dxf reads; registries convert or refuse what a client does not accept."""
 
-_VAGUE = ('', 'application/json', 'application/octet-stream', 'text/plain')
+BYTES = (OCTET_STREAM, 'binary/octet-stream')
+"""Content types of any bytes. S3 gives the second to objects that were stored without a type:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html#API_PutObject_RequestSyntax
+"""
+
+_VAGUE = ('', 'application/json', 'text/plain', *BYTES)
 """Content types that say nothing about a manifest; some registries send no better."""
 
 

@@ -3,6 +3,7 @@
 What is in one of its repositories belongs to the client.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -19,7 +20,8 @@ from dxf import forking
 from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
 from dxf.arguments import check_auth
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                      check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, token_url)
+                      check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
+                      token_url)
 from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.hints import add_hint
@@ -159,23 +161,38 @@ class DXFBase:
         with self._credential.introduced() if self._auth is not None else nullcontext():
             self._credential.renew_if_due()
             ours: dict[str, str] | None = None
+            is_second_attempt = False
             for _ in range(TURNS):
                 sent = dict(self._headers)
                 response = self._send(method, url, **kwargs)
-                if not self._response_needs_auth(response) or self._auth is None or ours == sent == self._headers:
+                if not self._response_needs_auth(response) or self._auth is None:
                     break
-                discard(response, self._limits)
-                with self._credential.lock:
-                    if self._headers == sent:  # else another thread has just got a new one, for this request or another
-                        self._auth(self, response)
-                        ours = dict(self._headers)
-                if self._headers == sent:
-                    break
+                if ours == sent == self._headers:
+                    if is_second_attempt or not self._may_be_too_new(response, kwargs.get('limits') or self._limits):
+                        break
+                    is_second_attempt = True
+                    discard(response, self._limits)
+                    time.sleep(self._limits.fresh_token)
+                else:
+                    discard(response, self._limits)
+                    with self._credential.lock:
+                        if self._headers == sent:  # else another thread has just got a new one, for this or another
+                            self._auth(self, response)
+                            ours = dict(self._headers)
+                    if self._headers == sent:
+                        break
                 rewind(kwargs.get('data'))
         raise_for_status(response, self._limits)
         if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
             discard(response, self._limits)
         return response
+
+    def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
+        """Return whether a token that was just given out is refused because the registry's clock is behind.
+
+        It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
+        """
+        return bool(limits.retries) and self._credential.token is not None and refuses_token(response)
 
     def _whole(self, request: Callable[[], Response], limit: int) -> tuple[bytes, Response]:
         """Make a request whose answer fits into memory, again where that breaks off; return its body, and the answer.

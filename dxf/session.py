@@ -134,7 +134,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
     A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
     """
     seen: set[str] = set()
-    followed = 0
+    history: list[Response] = []
     while True:
         begun = time.monotonic()
         response = _request(session, method, url, {**way_to(url), **kwargs})
@@ -143,9 +143,11 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
         _note(method, response, kwargs.get('data'), begun)
         location = response.headers.get('Location')
         if response.status_code not in REDIRECTS or location is None:
+            response.history = history or response.history
             return response
         discard(response, limits)
-        if followed == limits.redirects or method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+        if len(history) == limits.redirects or \
+                method.lower() not in ('get', 'head') and response.status_code not in KEPT:
             raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
         seen |= {url, response.url}  # requests writes some characters in another way
         url = resolve(response, location)
@@ -153,7 +155,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
             raise DXFProtocolError('the registry redirects in circles')
         rewind(kwargs.get('data'))
         kwargs.pop('params', None)
-        followed += 1
+        history.append(response)
 
 
 def _request(session: Session, method: str, url: str, options: Mapping[str, Any]) -> Response:

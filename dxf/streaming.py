@@ -50,15 +50,18 @@ class StreamUpload:
         self._manners = manners_of(registry)
         self._limits = limits
         self._on_piece = on_piece
+        self._check_exists = True
 
-    def send(self, expected: str | None) -> tuple[str, int]:
+    def send(self, expected: str | None, check_exists: bool = True) -> tuple[str, int]:
         """Send the source.
 
         :param expected: what its digest should be, ``None`` for any
+        :param check_exists: where a copy of the source tells the digest before anything is sent, ask for the blob
         :return: digest and size
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: it would have to be read again
         """
+        self._check_exists = check_exists
         try:
             return self._send(expected)
         except RequestException as error:
@@ -163,7 +166,7 @@ class StreamUpload:
         source.on_read = self._source.on_read
         digest = as_expected(source.digest(), expected)
         size = source.size or 0
-        if size <= self._limits.small_part or not self._is_stored(digest, size):
+        if size <= self._limits.small_part or not (self._check_exists and self._is_stored(digest, size)):
             upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
             upload.send(digest)
         return digest, size

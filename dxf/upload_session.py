@@ -15,12 +15,18 @@ from requests.exceptions import RequestException
 
 from dxf import forking
 from dxf.answers import check_digest_header, discard, expect, names_digest
-from dxf.exceptions import DXFError, DXFProtocolError
+from dxf.auth import origin_of
+from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.manifests import OCTET_STREAM
+from dxf.redaction import public_host
 from dxf.session import resolve
 
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
+
+
+UPLOAD_ADDRESS = 'upload_address'
+"""An attribute of errors of requests that an upload to another server than the registry ended in."""
 
 
 class MiscountError(DXFProtocolError):
@@ -46,6 +52,8 @@ class UploadSession:
         self._limits = limits
         self._doubtful = doubtful
         self.url = ''
+        self._origin: tuple[str, str, int] | None = None
+        """That of the registry, where it has just opened the session."""
         self.is_accepted = False
         """Whether the registry has said that the blob is complete."""
         self._process = forking.generation()
@@ -58,6 +66,7 @@ class UploadSession:
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
+        self._origin = origin_of(opened.url)
         shortest = opened.headers.get('OCI-Chunk-Min-Length', '')
         self.shortest_part = int(shortest) if shortest.isascii() and shortest.isdigit() and len(shortest) < 19 else 0
 
@@ -67,12 +76,28 @@ class UploadSession:
         :param body: bytes ``start`` to ``end`` of the blob
         :raises MiscountError: the registry has some twice, and the session is of no use any more
         """
-        response = self._request('patch', self.url, data=body, headers={
-            'Content-Type': OCTET_STREAM, 'Content-Range': f'{start}-{end - 1}'})
+        response = self._send('patch', self.url, body, {'Content-Range': f'{start}-{end - 1}'})
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         self.url = next_url(response)
         if (stored_bytes(response) or 0) > end:
             raise MiscountError('the registry counts more bytes of the upload than were sent')
+
+    def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> Response:
+        """Send bytes of the blob.
+
+        :raises DXFHTTPError: it is refused; where another server than the registry did that, its address is named
+        """
+        try:
+            return self._request(method, url, data=body, headers={'Content-Type': OCTET_STREAM, **headers})
+        except RequestException as error:
+            if self._origin in (None, origin_of(url)):
+                raise
+            address = f'{url.partition(":")[0]}://{public_host(url)}'
+            if isinstance(error, DXFHTTPError):
+                raise DXFHTTPError(f'{error}; the registry sent the upload to {address}', response=error.response
+                                   ) from None
+            setattr(error, UPLOAD_ADDRESS, address)
+            raise
 
     def stored(self, start: int, end: int) -> int | None:
         """Ask how many bytes of the blob the registry has.
@@ -101,7 +126,7 @@ class UploadSession:
         """
         # The URL is extended textually: registries sign its query.
         url = f'{self.url}{"&" if "?" in self.url else "?"}digest={quote(digest, safe="")}'
-        response = self._request('put', url, data=body, headers={'Content-Type': OCTET_STREAM})
+        response = self._send('put', url, body, {})
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
         self.is_accepted = True

@@ -113,8 +113,9 @@ COMMANDS = (
             'dxf push-blob fred/datalogger logger.dat @may15-readings\n'
             '  dxf push-blob fred/backup @nightly -- tar c photos',
             PUSH, ('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
-            (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'), _PROGRESS,
-             _JSON), runs='<repo> [@alias] -- <command>...'),
+            (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'),
+             Option(('--force',), 'send it even if the registry says that it has it'), _PROGRESS, _JSON),
+            runs='<repo> [@alias] -- <command>...'),
     Command('pull-blob', commands.pull_blob, _BLOBS, 1, None,
             'Write blobs, given by their hash or by an alias, to standard output.\n'
             'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'

@@ -62,6 +62,7 @@ def read(document: Any, content_type: str | None = None) -> Any:
     pytest.param(OCI, 'application/json; charset=utf-8', OCI, id='vague, with a parameter'),
     pytest.param(V2, 'application/octet-stream', V2, id='vague: bytes'),
     pytest.param(OCI, 'text/plain', OCI, id='vague: text'),
+    pytest.param(V2, 'binary/octet-stream', V2, id='vague: what S3 calls an object without a type'),
     pytest.param(None, 'text/plain; charset=utf-8', OCI, id='vague, and no mediaType'),
 ])
 def test_an_image_manifest_is_read(declared: str | None, content_type: str | None, media_type: str) -> None:
@@ -77,6 +78,7 @@ def test_an_image_manifest_is_read(declared: str | None, content_type: str | Non
     pytest.param(None, OCI_INDEX, OCI_INDEX, id='OCI without mediaType'),
     pytest.param(None, None, OCI_INDEX, id='OCI without mediaType, from a file'),
     pytest.param(None, 'application/json', OCI_INDEX, id='OCI without mediaType under a vague header'),
+    pytest.param(DOCKER_LIST, 'binary/octet-stream', DOCKER_LIST, id='vague: what S3 calls an object without a type'),
 ])
 def test_an_index_is_read(declared: str | None, content_type: str | None, media_type: str) -> None:
     text = json.dumps(index(declared))

@@ -159,7 +159,8 @@ def later(spoil: Callable[[Answer], Answer]) -> Callable[[Request, Answer], Answ
     """Return what spoils the answers for some of the segments, and no others."""
     def spoiled(request: Request, answer: Answer) -> Answer:
         match = re.fullmatch(r'bytes=(\d+)-(\d+)', request.headers.get('Range', ''))
-        return spoil(answer) if match and int(match[1]) > 300 * KIB else answer
+        is_segment = match and int(match[2]) - int(match[1]) < 32 * KIB
+        return spoil(answer) if match and is_segment and int(match[1]) > 300 * KIB else answer
     return spoiled
 
 

@@ -114,7 +114,11 @@ def assert_outcome(got: bytes, problem: Exception | None, outcome: type[Exceptio
     ([CUT, encoded(BLOB)], [HALF], DXFProtocolError),
     ([CUT, Answer(206, {'Content-Encoding': 'gzip', 'Content-Range': f'bytes {HALF}-{SIZE - 1}/{SIZE}'},
                   BLOB[HALF:])], [HALF], DXFProtocolError),
-    ([CUT, error(416, 'RANGE_INVALID')], [HALF], DXFHTTPError),
+    ([CUT, error(416, 'RANGE_INVALID')], [HALF, None], None),  # no such ranges: anew, and the beginning is skipped
+    ([CUT, error(416, 'RANGE_INVALID'), Answer(200, {}, BLOB[:-9], declared=SIZE)], [HALF, None, None], None),
+    ([CUT, error(416, 'RANGE_INVALID'), Answer(200, {}, WRONG_START)], [HALF, None], DXFDigestMismatchError),
+    ([CUT, error(416, 'RANGE_INVALID'), Answer(200, {}, BLOB[:-1])], [HALF, None], DXFSizeMismatchError),
+    ([CUT, error(416, 'RANGE_INVALID'), error(416, 'RANGE_INVALID')], [HALF, None], DXFHTTPError),
     ([CUT, error(404, 'BLOB_UNKNOWN')], [HALF], DXFHTTPError),
     ([CUT, error(401, 'UNAUTHORIZED')], [HALF], DXFUnauthorizedError),
     ([CUT, Answer(202)], [HALF], DXFUnexpectedStatusCodeError),
@@ -130,7 +134,7 @@ def test_a_download_asks_for_what_it_lacks_and_fails_with_less_than_the_blob(
         answers: list[Answer], ranges: list[int | None], outcome: type[Exception] | None) -> None:
     with serving(answers) as server:
         got, problem = pull(server)
-    assert starts(server) == [None, *(None if start is None else f'bytes={start}-' for start in ranges)]
+    assert starts(server) == [None, *(None if start is None else f'bytes={start}-{SIZE - 1}' for start in ranges)]
     assert server.lines() == [f'GET {PATH}'] * (1 + len(ranges))
     assert_outcome(got, problem, outcome)
 
@@ -191,7 +195,7 @@ def test_a_reset_connection_is_resumed_where_it_broke(after: int) -> None:
     first, *others = starts(server)
     assert first is None
     assert len(others) == 1  # from where bytes arrived, of which a reset may destroy some
-    assert others[0] is None or int(others[0].removeprefix('bytes=').removesuffix('-')) <= after
+    assert others[0] is None or int(others[0].removeprefix('bytes=').removesuffix(f'-{SIZE - 1}')) <= after
 
 
 @pytest.mark.parametrize('retries, gets, outcome', [(1, 2, None), (0, 1, Timeout)])
@@ -253,7 +257,7 @@ def test_progress_of_a_mebibyte_refills_the_attempts(step: int, retries: int, ge
     blob = random.Random(8).randbytes(7 << 19)
 
     def cut(request: Request) -> Answer:
-        start = int(request.headers.get('Range', 'bytes=0-')[6:-1])
+        start = int(request.headers.get('Range', 'bytes=0-')[6:].partition('-')[0])
         headers = {'Content-Range': f'bytes {start}-{len(blob) - 1}/{len(blob)}'}
         return Answer(206 if start else 200, headers, blob[start:start + step], declared=len(blob) - start)
     with serving([], blob) as server:

@@ -4,6 +4,7 @@ import os
 import ssl
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -309,3 +310,19 @@ def test_a_bundle_that_cannot_be_read_is_told_as_one(server: ScriptedRegistry, t
     assert 'DXF_INSECURE' not in line, 'to go without TLS is no advice here'
     assert 'certificate' in line or str(bundle) in line
     assert not server.requests
+
+
+def test_a_read_over_tls_allocates_no_more_than_a_few_records(basic_registry: Place, repo: str) -> None:
+    client = basic_registry.dxf(repo)
+    digest = client.push_blob(data=os.urandom(4 << 20))
+    for _ in client.pull_blob(digest, chunk_size=0):  # what is made once is made now
+        pass
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in client.pull_blob(digest, chunk_size=0):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 400 << 10

@@ -1,0 +1,93 @@
+"""A registry that says that it has a blob, and refuses a manifest that names it: ``push-blob --force`` sends it."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dxf import DXF, Limits, hash_bytes
+from dxf.exceptions import DXFHTTPError
+
+from .processes import Runner
+from .scripted_registry import Answer, Request, ScriptedRegistry, error
+
+REPO = 'fred/datalogger'
+CONTENTS = b'readings of May 15th', b'readings of May 16th'
+DIGESTS = [hash_bytes(content) for content in CONTENTS]
+LACKS = 'MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN'
+
+
+def liar(server: ScriptedRegistry, code: str = 'MANIFEST_BLOB_UNKNOWN') -> Callable[[Request], Answer | None]:
+    """Return a hook of a registry that answers HEAD for each blob, and knows at a manifest which it has."""
+    told = dict(zip(DIGESTS, CONTENTS, strict=True))
+
+    def hook(request: Request) -> Answer | None:
+        digest = request.path.rpartition('/')[2]
+        if request.method == 'HEAD' and digest in told:
+            return Answer(200, {'Docker-Content-Digest': digest}, told[digest])
+        named = re.findall(r'sha256:[a-f0-9]{64}', request.body.decode('latin-1'))
+        is_manifest = request.method == 'PUT' and '/manifests/' in request.path
+        return error(400, code) if is_manifest and not set(named) <= set(server.memory.blobs[REPO]) else None
+    return hook
+
+
+@pytest.fixture(name='server')
+def start_server() -> Iterator[ScriptedRegistry]:
+    """A registry that says that it has all blobs, and has none."""
+    with ScriptedRegistry() as server:
+        server.hook = liar(server)
+        yield server
+
+
+@pytest.fixture(name='files')
+def write_files(tmp_path: Path) -> list[str]:
+    """Files of the blobs."""
+    for number, content in enumerate(CONTENTS):
+        (tmp_path / str(number)).write_bytes(content)
+    return [str(tmp_path / str(number)) for number in range(len(CONTENTS))]
+
+
+def runner(server: ScriptedRegistry, tmp_path: Path) -> Runner:
+    """Return what runs dxf."""
+    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'XDG_STATE_HOME': str(tmp_path / 'state')})
+
+
+@pytest.mark.parametrize('code', LACKS)
+def test_the_hint_of_a_refused_manifest_helps(server: ScriptedRegistry, tmp_path: Path, files: list[str], code: str
+                                              ) -> None:
+    server.hook = liar(server, code)
+    dxf = runner(server, tmp_path)
+    line, = dxf.run('push-blob', REPO, files[0], '@a').insist(1).lines
+    assert f'{code}' in line and f'dxf push-blob --force {REPO} <file>' in line
+    dxf.run('push-blob', '--force', REPO, files[0]).insist(0)
+    dxf.run('push-blob', REPO, files[0], '@a').insist(0)
+    assert server.memory.blobs[REPO] == {DIGESTS[0]: CONTENTS[0]}
+
+
+@pytest.mark.parametrize('command', ['REPO FILE @a', '--resume REPO FILE @a', 'REPO FILE OTHER @a', 'REPO - @a',
+                                     'REPO @a -- cat FILE'])
+def test_force_sends_in_any_case(server: ScriptedRegistry, tmp_path: Path, files: list[str], command: str) -> None:
+    places = {'REPO': REPO, 'FILE': files[0], 'OTHER': files[1]}
+    words = [places.get(word, word) for word in command.split()]
+    with open(files[0], 'rb') as stdin:
+        ended = runner(server, tmp_path).run('push-blob', '--force', *words, stdin=stdin).insist(0)
+    sent = DIGESTS if 'OTHER' in command else DIGESTS[:1]
+    assert ended.out.decode().split() == sent
+    assert sorted(server.memory.blobs[REPO]) == sorted(sent)
+    assert not server.of('HEAD')
+
+
+def test_a_stream_that_goes_by_way_of_a_copy_is_sent_all_the_same(server: ScriptedRegistry) -> None:
+    lying = liar(server)
+    server.hook = lambda request: error(405, 'UNSUPPORTED') if request.method == 'PATCH' else lying(request)
+    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0, small_part=8))
+    assert client.push_blob(data=iter([CONTENTS[0]]), check_exists=False) == DIGESTS[0]
+    assert server.memory.blobs[REPO] == {DIGESTS[0]: CONTENTS[0]}
+
+
+def test_without_force_nothing_is_sent_to_such_a_registry(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    with pytest.raises(DXFHTTPError, match='--force'):
+        client.set_alias('a', client.push_blob(data=CONTENTS[0]))
+    assert not server.of('POST')
