@@ -134,7 +134,7 @@ def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
     request = error.request
     is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
     is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
-    return is_first and is_unanswered and _url_of(error).startswith('http:')
+    return is_first and is_unanswered and error.response is None and _url_of(error).startswith('http:')
 
 
 def _server(error: RequestException) -> str:
