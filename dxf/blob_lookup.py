@@ -70,7 +70,9 @@ def _tells_another_size(response: Response, digest: str, size: int) -> bool:
     Harbor does under compression. A damaged copy has one: distribution keeps it although it is sent again, and says
     that it stored the blob.
     """
-    return not contradicts(response, digest) and told_size(response) not in (None, size)
+    is_about_blob = names_digest(response, digest) or \
+        _has_type_of_blob(response) and not contradicts(response, digest)
+    return is_about_blob and told_size(response) not in (None, size)
 
 
 def _is_whole(request: Request, digest: str, size: int, limits: Limits) -> bool:
@@ -96,7 +98,7 @@ def _is_silent(response: Response, digest: str) -> bool:
 def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
     """Return whether an answer to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
     told = told_size(response)
-    if contradicts(response, digest):
+    if contradicts(response, digest) or told not in (None, size):
         return False
     if names_digest(response, digest):
         return True

@@ -516,7 +516,8 @@ def test_a_signal_ends_the_wait_between_two_attempts(number: signal.Signals, rep
             for _ in range(2):
                 server.accept()[0].close()
             end_by(process, number)
-            assert read() == ''
+            shown = read()
+    assert shown.endswith('; trying again\r\n') and shown.count('\n') == 1
 
 
 TAKEN_BY_A_THREAD = """

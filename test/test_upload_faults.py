@@ -214,7 +214,9 @@ def test_a_file_that_is_refused_in_every_way_is_not_sent_for_ever(path: Path, st
 
 
 @pytest.mark.parametrize('head, expected', [
-    ([well, gives(Answer(200, {}, CONTENT[1:]))], ONCE + AGAIN + ' HEAD'),  # another length: it may be kept
+    ([well, gives(Answer(200, {'Content-Type': 'application/octet-stream'}, CONTENT[1:]))],
+     ONCE + AGAIN + ' HEAD'),  # a blob of another length: it may be kept
+    ([well, gives(Answer(200, {'Content-Type': 'text/html'}, CONTENT[1:]))], ONCE + AGAIN),  # a page is no blob
     ([well, lost], ONCE + ' HEAD HEAD'),
     ([lost], 'HEAD ' + ONCE + ' HEAD'),
 ])
