@@ -131,6 +131,25 @@ def _sole(layout: Layout) -> list[Entry]:
     return found
 
 
+def nameless_latest(layout: Layout, added: Entry, manifest: Manifest) -> Entry | None:
+    """Return the entry without a name that is the latest, if it is the latest no more when another is added.
+
+    :param added: the entry for ``manifest``
+    """
+    name = name_of(added)
+    if name == SOLE or name is None and manifests.subject_of(manifest.text) is not None or \
+            any(name_of(entry) is not None for entry in layout.entries()):
+        return None
+    found = _sole(layout)
+    return found[0] if found and (name is not None or found[0]['digest'] != added['digest']) else None
+
+
+def called_latest(entry: Entry) -> Entry:
+    """Return an entry with the name by which it was reached without one."""
+    annotations = entry.get('annotations')
+    return {**entry, 'annotations': {**(annotations if isinstance(annotations, dict) else {}), NAME: SOLE}}
+
+
 def aliases(layout: Layout) -> list[str]:
     """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
     names = layout.names()

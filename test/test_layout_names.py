@@ -277,6 +277,32 @@ def test_what_is_attached_is_no_alias_also_where_nothing_else_is_left(store: Pla
     assert run(store, 'list-aliases', REPO).out == b''
 
 
+def set_by_digest(client: DXF) -> None:
+    """Store a manifest without a name."""
+    manifest = client.make_manifest(client.push_blob(data=b'other'))
+    client.set_manifest(hash_bytes(manifest.encode()), manifest)
+
+
+def set_index(client: DXF) -> None:
+    """Store an index of what is the latest."""
+    latest = client.resolve('latest')
+    entry = {'mediaType': OCI_MANIFEST, 'digest': latest.digest, 'size': len(latest.text)}
+    client.set_manifest('v2', json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [entry]}))
+
+
+@pytest.mark.parametrize('add', [
+    lambda client: client.set_alias('v2', client.push_blob(data=b'other')),
+    lambda client: client.set_manifest('v2', client.get_manifest('latest')), set_by_digest, set_index,
+], ids=['another alias', 'an alias of the same', 'a manifest without a name', 'an index that lists it'])
+def test_the_only_manifest_without_a_name_stays_the_latest_when_another_is_stored(
+        client: DXF, write: Callable[..., Image], add: Callable[[DXF], Any]) -> None:
+    image = write(None, b'content')
+    for _ in range(2):
+        add(client)
+        assert 'latest' in client.list_aliases()
+        assert client.get_alias('latest') == list(image.layers)
+
+
 def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_attached_to_it(
         store: Place, client: DXF, write: Callable[..., Image], tmp_path: Path) -> None:
     image = write(None, b'content')
