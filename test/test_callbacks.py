@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFSourceError
 
-from .scripted_registry import ScriptedRegistry
+from .scripted_registry import Request, ScriptedRegistry
 
 REPO = 'fred/datalogger'
 CONTENT = bytes(range(250)) * 80
@@ -178,4 +179,24 @@ def test_push_blob_ends_when_nobody_reads_its_progress(server: ScriptedRegistry,
                                env=environ, stderr=stderr, timeout=SECONDS, check=False)
     assert ended.returncode == -signal.SIGPIPE
     assert len(server.of('PUT')) <= 1
+    assert not server.memory.blobs[REPO] and not server.memory.uploads
+
+
+def test_push_blob_ends_when_the_reader_of_its_progress_leaves_in_the_middle(server: ScriptedRegistry, path: Path
+                                                                             ) -> None:
+    left = threading.Event()
+
+    def wait(request: Request) -> None:
+        if request.method == 'POST':  # the first line has been written, and the bytes are not on their way yet
+            left.wait(SECONDS)
+    server.hook = wait
+    environ = {**os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
+    with subprocess.Popen([sys.executable, '-c', TOLD_OFTEN, 'push-blob', '--progress=json', REPO, str(path)],
+                          env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b'{')
+        process.stderr.close()  # as head -1 does
+        left.set()
+        assert process.wait(SECONDS) == -signal.SIGPIPE
+    assert len(server.of('PUT')) == 1
     assert not server.memory.blobs[REPO] and not server.memory.uploads
