@@ -214,7 +214,7 @@ def test_a_file_that_is_refused_in_every_way_is_not_sent_for_ever(path: Path, st
 
 
 @pytest.mark.parametrize('head, expected', [
-    ([well, gives(Answer(200, {}, CONTENT[1:]))], ONCE + AGAIN + ' HEAD'),  # another length is not the blob, and may be kept
+    ([well, gives(Answer(200, {}, CONTENT[1:]))], ONCE + AGAIN + ' HEAD'),  # another length: it may be kept
     ([well, lost], ONCE + ' HEAD HEAD'),
     ([lost], 'HEAD ' + ONCE + ' HEAD'),
 ])
