@@ -302,8 +302,8 @@ class LayoutAdapter(BaseAdapter):
             stays = layout_manifests.stays_beside(entry, manifest)
             latest = layout_manifests.nameless_latest(asked.layout, entry, manifest)
             named = [] if latest is None else [layout_manifests.called_latest(latest)]
-            asked.layout.change_index(lambda other: other != latest and stays(other), [*named, entry],
-                                      lambda: asked.layout.add_blob(temporary))
+            asked.layout.change_index(lambda other: (latest is None or other != latest) and stays(other),
+                                      [*named, entry], lambda: asked.layout.add_blob(temporary))
         return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                                    **({'OCI-Subject': subject} if subject else {})})
 
