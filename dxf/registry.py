@@ -31,6 +31,9 @@ from dxf.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_s
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
 
+TURNS = 16
+"""How often a request is sent where the tokens that other threads get, for what they do, take its place."""
+
 
 class DXFBase:
     """A registry.
@@ -144,16 +147,20 @@ class DXFBase:
         url = urljoin(self._base_url, path)
         with self._credential.introduced() if self._auth is not None else nullcontext():
             self._credential.renew_if_due()
-            sent = dict(self._headers)
-            response = self._send(method, url, **kwargs)
-            if self._response_needs_auth(response) and self._auth is not None:
+            ours: dict[str, str] | None = None
+            for _ in range(TURNS):
+                sent = dict(self._headers)
+                response = self._send(method, url, **kwargs)
+                if not self._response_needs_auth(response) or self._auth is None or ours == sent == self._headers:
+                    break
                 discard(response, self._limits)
                 with self._credential.lock:
-                    if self._headers == sent:  # else another thread has just got a new one
+                    if self._headers == sent:  # else another thread has just got a new one, for this request or another
                         self._auth(self, response)
-                if self._headers != sent:
-                    rewind(kwargs.get('data'))
-                    response = self._send(method, url, **kwargs)
+                        ours = dict(self._headers)
+                if self._headers == sent:
+                    break
+                rewind(kwargs.get('data'))
         raise_for_status(response, self._limits)
         if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
             discard(response, self._limits)

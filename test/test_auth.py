@@ -7,6 +7,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -892,3 +893,16 @@ def test_a_token_that_does_not_fit_in_a_header_is_not_shown(secure: ScriptedRegi
     assert 's3cret' not in line_of(caught.value)
     assert 's3cret' not in str(caught.value)
     assert not secure.requests
+
+
+def test_threads_whose_requests_need_different_tokens_are_not_refused(token_registry: Place, repo: str) -> None:
+    client = token_registry.dxf(repo)
+
+    def change(number: int) -> None:
+        for turn in range(4):
+            digest = client.push_blob(data=f'{number} {turn}'.encode())
+            client.set_alias(f'a{number}', digest)
+            assert client.get_alias(f'a{number}') == [digest]
+            client.del_alias(f'a{number}')
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(change, range(6))) == [None] * 6
