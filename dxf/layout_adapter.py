@@ -299,8 +299,11 @@ class LayoutAdapter(BaseAdapter):
             _check_condition(asked, reference)
             temporary.write(content)
             entry = layout_manifests.entry_of(manifest, reference)
-            asked.layout.change_index(layout_manifests.stays_beside(entry, manifest), [entry],
-                                      lambda: asked.layout.add_blob(temporary))
+            stays = layout_manifests.stays_beside(entry, manifest)
+            latest = layout_manifests.nameless_latest(asked.layout, entry, manifest)
+            named = [] if latest is None else [layout_manifests.called_latest(latest)]
+            asked.layout.change_index(lambda other: (latest is None or other != latest) and stays(other),
+                                      [*named, entry], lambda: asked.layout.add_blob(temporary))
         return _response(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                                    **({'OCI-Subject': subject} if subject else {})})
 

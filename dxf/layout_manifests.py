@@ -3,7 +3,7 @@
 ``layout_names`` decides which entries an alias names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -118,17 +118,39 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
     return _sole(layout) if alias == SOLE and all(name_of(entry) is None for entry in entries) else entries
 
 
-def _sole(layout: Layout) -> list[Entry]:
-    """Return the only entry that refers to no other manifest, if no entry of the layout has a name."""
+def _sole(layout: Layout, inner: Collection[str] = ()) -> list[Entry]:
+    """Return the only entry that refers to no other manifest, if no entry of the layout has a name.
+
+    :param inner: digests that do not count
+    """
     found: list[Entry] = []
     for entry in layout.entries():
         if name_of(entry) is not None:
             return []
-        if not _has_subject(layout, entry['digest']):
+        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
             if found:
                 return []
             found.append(entry)
     return found
+
+
+def nameless_latest(layout: Layout, added: Entry, manifest: Manifest) -> Entry | None:
+    """Return the entry without a name that is the latest, if it is the latest no more when one with a name is added.
+
+    What an index leads to may have been stored for it a moment ago, and is no alias.
+
+    :param added: the entry for ``manifest``
+    """
+    if name_of(added) in (None, SOLE) or any(name_of(entry) is not None for entry in layout.entries()):
+        return None
+    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
+    return next(iter(_sole(layout, inner)), None)
+
+
+def called_latest(entry: Entry) -> Entry:
+    """Return an entry with the name by which it was reached without one."""
+    annotations = entry.get('annotations')
+    return {**entry, 'annotations': {**(annotations if isinstance(annotations, dict) else {}), NAME: SOLE}}
 
 
 def aliases(layout: Layout) -> list[str]:

@@ -277,6 +277,38 @@ def test_what_is_attached_is_no_alias_also_where_nothing_else_is_left(store: Pla
     assert run(store, 'list-aliases', REPO).out == b''
 
 
+@pytest.mark.parametrize('add', [
+    lambda client: client.set_alias('v2', client.push_blob(data=b'other')),
+    lambda client: client.set_manifest('v2', client.get_manifest('latest')),
+], ids=['another', 'the same'])
+def test_the_only_manifest_without_a_name_stays_the_latest_when_another_gets_an_alias(
+        client: DXF, write: Callable[..., Image], add: Callable[[DXF], Any]) -> None:
+    image = write(None, b'content')
+    for _ in range(2):
+        add(client)
+        assert client.list_aliases() == ['latest', 'v2']
+        assert client.get_alias('latest') == list(image.layers)
+
+
+@pytest.mark.parametrize('platforms', [['linux/amd64'], ['linux/amd64', 'linux/arm64']])
+@pytest.mark.parametrize('has_latest', [False, True])
+def test_what_is_stored_for_an_index_is_nobody_s_latest(store: Place, client: DXF, write: Callable[..., Image],
+                                                        platforms: list[str], has_latest: bool) -> None:
+    if has_latest:
+        write(None, b'content')
+    with store.dxf('source') as source:
+        children = []
+        for platform in platforms:
+            manifest = source.make_manifest(source.push_blob(data=platform.encode()))
+            source.set_manifest(hash_bytes(manifest.encode()), manifest)
+            system, _, architecture = platform.partition('/')
+            children.append({'mediaType': OCI_MANIFEST, 'digest': hash_bytes(manifest.encode()), 'size': len(manifest),
+                             'platform': {'os': system, 'architecture': architecture}})
+        source.set_manifest('v2', json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': children}))
+        copy(source, client, 'v2')
+    assert client.list_aliases() == ['latest'] * has_latest + ['v2']
+
+
 def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_attached_to_it(
         store: Place, client: DXF, write: Callable[..., Image], tmp_path: Path) -> None:
     image = write(None, b'content')
