@@ -26,8 +26,8 @@ from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
-from dxf.names import (check_alias, check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes,
-                       is_folder, is_sha256)
+from dxf.names import (check_alias, check_alias_at, check_blob, check_digest, check_platform, check_reference_at,
+                       hash_bytes, is_folder, is_sha256)
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -223,7 +223,7 @@ class DXF(BlobStore):
         """
         check_each(digests, 'make_manifest')
         for digest in digests:
-            check_digest(digest)
+            check_blob(digest)
         self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
         sizes = self._each_once(self._known_size, digests)
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
@@ -245,7 +245,7 @@ class DXF(BlobStore):
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
         from dxf import schema1
         check_each(digests, 'make_unsigned_manifest', 'alias, ')
-        return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_digest, digests)))
+        return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_blob, digests)))
 
     def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
                      if_match: str | None = None) -> None:

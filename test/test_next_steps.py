@@ -16,6 +16,7 @@ from requests import Request
 from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException
 
 from dxf import DXF, DXFBase, Limits, hash_bytes
+from dxf.exceptions import DXFInvalidNameError
 from dxf.faults import line_of, status_of
 
 from .certificates import Certificates
@@ -477,6 +478,7 @@ def client() -> Any:
 PAIR: Any = [('fred', 'SECRET')]
 AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
+FILE = 'pull_to_file takes each digest, or (digest, size), by itself, and not {}: write pull_to_file(filename, *[...])'
 CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
     'bytes to push': (lambda _: client().push_blob(b'SECRET'), PATH.format('bytes')),
     'a file to push': (lambda _: client().push_blob(io.BytesIO(b'SECRET')), PATH.format('a BytesIO')),
@@ -492,7 +494,32 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
     'one digest to pull': (lambda _: client().pull_blobs(DIGEST),
                            'pull_blobs takes a list, and not a str: write pull_blobs([...])'),
     'one digest to copy': (lambda _: client().copy_blobs(client(), DIGEST),
-                           'copy_blobs takes a list, and not a str: write copy_blobs([...])'),
+                           'copy_blobs takes a list, and not a str: write copy_blobs(source, [...])'),
+    'a number of blobs to pull': (lambda _: client().pull_blobs(3),
+                                  'pull_blobs takes a list, and not an int: write pull_blobs([...])'),
+    'several digests to pull': (lambda _: client().pull_blob([DIGEST]),
+                                'pull_blob takes one digest, a str, and not a list: write pull_blobs([...])'),
+    'no digest to pull': (lambda _: client().pull_blob(None), 'pull_blob takes one digest, a str, and not None'),
+    'bytes as a digest': (lambda _: client().pull_blob(b'SECRET'), 'pull_blob takes one digest, a str, and not bytes'),
+    'several digests to measure': (lambda _: client().blob_size([DIGEST]), 'blob_size takes one digest, a str, and not '
+                                   'a list: write for digest in [...]: blob_size(digest)'),
+    'several digests to delete': (lambda _: client().del_blob((DIGEST, DIGEST)), 'del_blob takes one digest, a str, '
+                                  'and not a tuple: write for digest in [...]: del_blob(digest)'),
+    'several digests to mount': (lambda _: client().mount_blob('fred/y', [DIGEST]), 'mount_blob takes one digest, a '
+                                 'str, and not a list: write for digest in [...]: mount_blob(repo, digest)'),
+    'several digests to copy by one': (lambda _: client().copy_blob(client(), [DIGEST]), 'copy_blob takes one digest, '
+                                       'a str, and not a list: write copy_blobs(source, [...])'),
+    'a list in a list to copy': (lambda _: client().copy_blobs(client(), [[DIGEST]]), 'copy_blobs takes one digest, '
+                                 'a str, and not a list: write copy_blobs(source, [digest, ...])'),
+    'a list in a list to pull': (lambda _: client().pull_blobs([[DIGEST]]), 'pull_blobs takes each digest, or '
+                                 '(digest, size), by itself, and not a list: write pull_blobs([digest, ...])'),
+    'a list of digests into a file': (lambda path: client().pull_to_file(path / 'f', [DIGEST]), FILE.format('a list')),
+    'a list of sizes into a file': (lambda path: client().pull_to_file(path / 'f', [(DIGEST, 1)]),
+                                    FILE.format('a list')),
+    'a pair of digests into a file': (lambda path: client().pull_to_file(path / 'f', (DIGEST, DIGEST)),
+                                      FILE.format('a tuple')),
+    'platforms into a file': (lambda path: client().pull_to_file(path / 'f', {'linux/amd64': [DIGEST]}),
+                              FILE.format('a dict')),
     'a list of digests to name': (lambda _: client().set_alias('a', [DIGEST]), 'set_alias takes texts one by one, and '
                                   'not a list: write set_alias(alias, *[...])'),
     'a list for a manifest': (lambda _: client().make_manifest([DIGEST]),
@@ -513,3 +540,32 @@ def test_an_argument_of_a_wrong_type_is_a_type_error_that_says_what_to_write(cal
     with pytest.raises(TypeError) as caught:
         call(tmp_path)
     assert str(caught.value) == said
+
+
+WANT_DIGEST = 'want sha256: and 64 hexadecimal digits'
+DIGESTS: dict[str, tuple[str, str]] = {
+    'an alias': ('monday', "an alias is resolved by get_alias('monday')"),
+    'an alias with its @': ('@monday', "an alias is resolved by get_alias('monday')"),
+    'a full reference': ('@docker.io/mysql:8', "an alias is resolved by get_alias('docker.io/mysql:8')"),
+    'a hash by itself': ('a' * 64, 'write it with sha256: before it'),
+}
+TAKERS: dict[str, Callable[[str, Path], object]] = {
+    'pull_blob': lambda name, _: client().pull_blob(name),
+    'pull_blobs': lambda name, _: client().pull_blobs([name]),
+    'pull_to_file': lambda name, path: client().pull_to_file(path / 'f', name),
+    'blob_size': lambda name, _: client().blob_size(name),
+    'del_blob': lambda name, _: client().del_blob(name),
+    'mount_blob': lambda name, _: client().mount_blob('fred/y', name),
+    'copy_blob': lambda name, _: client().copy_blob(client(), name),
+    'set_alias': lambda name, _: client().set_alias('a', name),
+    'make_unsigned_manifest': lambda name, _: client().make_unsigned_manifest('a', name),
+}
+
+
+@pytest.mark.parametrize('take', TAKERS.values(), ids=TAKERS)
+@pytest.mark.parametrize(('name', 'hint'), DIGESTS.values(), ids=DIGESTS)
+def test_what_is_no_digest_is_answered_with_what_makes_one_of_it(name: str, hint: str, tmp_path: Path,
+                                                                 take: Callable[[str, Path], object]) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        take(name, tmp_path)
+    assert str(caught.value) == f'invalid digest {name!r}: {WANT_DIGEST}; {hint}'
