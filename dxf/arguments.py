@@ -9,6 +9,9 @@ from typing import Any
 
 _BYTES = (bytes, bytearray, memoryview)
 
+AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
+"""How what answers challenges is written."""
+
 
 def check_auth(auth: Any) -> None:
     """Check that what is to answer challenges can be called; requests itself takes a pair of user and password.
@@ -16,8 +19,7 @@ def check_auth(auth: Any) -> None:
     :raises TypeError: it cannot
     """
     if auth is not None and not callable(auth):
-        raise TypeError('auth is a function: auth=lambda dxf, response: '
-                        'dxf.authenticate(USERNAME, PASSWORD, response=response)')
+        raise TypeError(f'auth is a function: {AUTH}')
 
 
 def check_filename(filename: Any) -> None:

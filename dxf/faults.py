@@ -69,6 +69,8 @@ def line_of(error: BaseException) -> str:
     if isinstance(error, RequestException) and not isinstance(error, DXFError):
         answer = error.response if isinstance(error, HTTPError) else None
         text = _network(error) if answer is None else f'{answer.status_code} {phrase_of(answer.status_code)}'
+    elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs: a command names its own credential
+        text = error.text
     elif isinstance(error, DXFError):
         text = str(error)
     elif isinstance(error, OSError):

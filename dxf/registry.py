@@ -18,7 +18,7 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
 from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
-from dxf.arguments import check_auth
+from dxf.arguments import AUTH, check_auth
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
                       check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
                       token_url)
@@ -155,7 +155,19 @@ class DXFBase:
             return self._authenticated(method, urljoin(self._base_url, path), **kwargs)
         except DXFUnauthorizedError as error:
             error.host = error.host or self._host
+            error.reason = error.reason or self._why_unauthorized(error.response)
             raise
+
+    def _why_unauthorized(self, response: Response | None) -> str:
+        """Return which credential the registry refused, or what to do where it was sent none."""
+        if response is None or not self._credential.covers(response.url):
+            return ''
+        if self._credential.token is not None:
+            return 'the registry refused the token'
+        if self._headers:
+            return 'the registry refused the credential, such as a wrong password'
+        return f'no auth was given: pass {AUTH}' if self._auth is None else \
+            f'auth has set no credential: {AUTH} does'
 
     def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
         with self._credential.introduced() if self._auth is not None else nullcontext():
@@ -253,7 +265,7 @@ class DXFBase:
             raise DXFAuthInsecureError()
         challenge = challenge_of(response)
         if challenge is None:
-            raise DXFUnauthorizedError()
+            raise DXFUnauthorizedError(reason='the registry asks for neither Basic nor Bearer authentication')
         if challenge.scheme == 'basic':
             self._credential.authorization = value
             return None
@@ -279,7 +291,7 @@ class DXFBase:
             'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
         if response.status_code in OAUTH_REFUSALS:
             if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
-                raise DXFUnauthorizedError()
+                raise DXFUnauthorizedError(reason='the token server refused the identity token')
             return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
         return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
 
@@ -305,6 +317,9 @@ class DXFBase:
         except DXFHTTPError as error:
             self._name_token_server(error, response.url)
             raise
+        except DXFUnauthorizedError as error:
+            error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
+            raise
         expect(response, HTTPStatus.OK)
         token, seconds = read_token(read_body(response, self._limits.token, self._limits))
         self.token = token
@@ -324,8 +339,8 @@ class DXFBase:
         sentence = 'the registry does not list its repositories'
         try:
             return self._page(path, self._base_request)
-        except DXFUnauthorizedError:
-            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user') from None
+        except DXFUnauthorizedError as error:
+            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user', reason=error.reason) from None
         except HTTPError as error:
             response = error.response
             if response is None or effective_status(response, response.content) not in (403, 404, 405):
