@@ -3,6 +3,7 @@
 What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
 """
 
+import io
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -20,6 +21,103 @@ def check_auth(auth: Any) -> None:
     """
     if auth is not None and not callable(auth):
         raise TypeError(f'auth is a function: {AUTH}')
+
+
+def check_text(value: Any, name: str, written: str = '') -> None:
+    """Check that a name is a text.
+
+    :param name: the argument's
+    :param written: what to write
+    :raises TypeError: it is not
+    """
+    if not isinstance(value, str):
+        raise TypeError(f'{name} is a str, and not {_kind(value)}' + (f': write {written}' if written else ''))
+
+
+def check_progress(progress: Any) -> None:
+    """Check that what is to be told of progress can be called.
+
+    :raises TypeError: it cannot
+    """
+    if progress is not None and not callable(progress):
+        hint = '; set_alias(alias, digest) sets an alias' if isinstance(progress, str) else ''
+        raise TypeError(f'progress is a function, and not {_kind(progress)}{hint}')
+
+
+def check_client(client: Any, name: str, method: str) -> None:
+    """Check that a repository was given by its client.
+
+    :param name: the argument's
+    :param method: one that it must have
+    :raises TypeError: it is the name of a registry, or the like
+    """
+    if not hasattr(client, method):
+        raise TypeError(f'{name} is a DXF, and not {_kind(client)}: write DXF(host, repo)')
+
+
+def check_jobs(jobs: Any) -> None:
+    """Check how many things are to be done at once.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 1
+    """
+    if not hasattr(jobs, '__index__'):
+        raise TypeError(f'jobs is an int, and not {_kind(jobs)}')
+    if jobs < 1:
+        raise ValueError('jobs is a number of things to do at once, at least 1')
+
+
+def check_timeout(timeout: Any) -> None:
+    """Check that seconds are a number, or a pair of numbers; urllib3 would refuse others at the first request.
+
+    :raises TypeError: they are not
+    """
+    parts = timeout if isinstance(timeout, (tuple, list)) else (timeout,)
+    wrong = [part for part in parts if isinstance(part, (str, *_BYTES, tuple, list))]
+    if wrong or isinstance(timeout, list) or isinstance(timeout, tuple) and len(timeout) != 2:
+        raise TypeError(f'timeout is a number of seconds, or a pair of two, and not {_kind((*wrong, timeout)[0])}')
+
+
+def batch_size_of(value: Any) -> int:
+    """Return how many names are to be asked for at a time.
+
+    :raises TypeError: it is no number: the name of a repository, say
+    """
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise TypeError(f'batch_size is an int, and not {_kind(value)}: the repository is given by DXF(host, repo)'
+                        ) from None
+
+
+def check_data(data: Any) -> None:
+    """Check what ``push_blob`` is to store, as far as that can be seen before it is read.
+
+    :raises TypeError: it is a path, a file of text, or nothing that can be read
+    """
+    if data is None:
+        raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
+    if isinstance(data, os.PathLike):
+        raise TypeError(f'data is what to store, and not {_kind(data)}: write push_blob(filename)')
+    if isinstance(data, io.StringIO):
+        raise TypeError('data is a StringIO, whose text is not bytes: write push_blob(data=....getvalue())')
+    if isinstance(getattr(data, 'file', data), io.TextIOBase):
+        raise TypeError("data is a file of text: open it with 'rb'")
+    if not hasattr(data, 'read') and not hasattr(data, '__iter__') and not hasattr(data, '__getitem__') \
+            and not isinstance(data, _BYTES):
+        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {_kind(data)}')
+
+
+def as_bytes(piece: Any) -> bytes:
+    """Return a piece of what ``push_blob`` is to store, as it was read.
+
+    :raises TypeError: it is a text, or a number, of which bytes() would make that many zeros
+    """
+    try:
+        return piece if isinstance(piece, bytes) else memoryview(piece).tobytes()
+    except TypeError:
+        hint = ": write text.encode(), or open a file with 'rb'" if isinstance(piece, str) else ''
+        raise TypeError(f'data consists of bytes, and not of {_kind(piece)}{hint}') from None
 
 
 def check_filename(filename: Any) -> None:

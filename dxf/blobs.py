@@ -17,7 +17,7 @@ from requests.exceptions import ConnectionError as NoConnection, HTTPError, Requ
 
 from dxf import blob_lookup
 from dxf.answers import check_digest_header, expect, is_not_found, names_digest
-from dxf.arguments import check_blobs, check_one, several
+from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
 from dxf.batch import Batch
 from dxf.bodies import IsStored
 from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
@@ -58,9 +58,9 @@ class BlobStore(DXFBase):
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
                  limits: Limits = Limits(), cert: Cert | None = None, jobs: int = JOBS) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert)
+        check_text(repo, 'repo', 'DXF(host, repo)')
         self._repo = repository_at(self._host, repo)
-        if jobs < 1:
-            raise ValueError('jobs is a number of things to do at once, at least 1')
+        check_jobs(jobs)
         self._jobs = jobs
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
@@ -74,6 +74,7 @@ class BlobStore(DXFBase):
 
         :raises DXFInvalidNameError: ``repo`` is none
         """
+        check_client(base, 'base', '_base_request')
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
         dxf._limits, dxf._cert, dxf._proxies = base._limits, base._cert, base._proxies
         dxf._jobs = getattr(base, '_jobs', dxf._jobs)
@@ -129,6 +130,7 @@ class BlobStore(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
+        check_progress(progress)
         report = None if progress is None else OneAtATime(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
@@ -151,6 +153,9 @@ class BlobStore(DXFBase):
         :param check: called for each piece that is read; raises where the blob is not wanted any more
         :param batch: what else the call stores
         """
+        check_progress(progress)
+        if digest is not None:
+            check_one(digest, 'push_blob')
         expected = None if digest is None else check_digest(digest)
 
         def push() -> tuple[str, int]:
@@ -286,6 +291,7 @@ class BlobStore(DXFBase):
         :raises OSError: the disk has too little space, or the file cannot be written
         """
         from dxf import delivery, special_files
+        check_progress(progress)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = checked(blobs)
         report = delivery.Reporter(progress or (lambda *_: None))
@@ -345,6 +351,7 @@ class BlobStore(DXFBase):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
+        check_text(repo, 'repo', 'mount_blob(repo, digest)')
         check_one(digest, 'mount_blob', 'for digest in [...]: mount_blob(repo, digest)')
         return self._mount(repo, check_blob(digest), None)
 
@@ -390,6 +397,8 @@ class BlobStore(DXFBase):
         :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
+        check_client(source, 'source', 'pull_blobs')
+        check_progress(progress)
         report = None if progress is None else OneAtATime(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:

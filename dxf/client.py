@@ -15,7 +15,7 @@ from requests.exceptions import HTTPError, RequestException
 from dxf import images, manifests
 from dxf.answers import (check_digest_header, digest_header, error_codes, expect, is_head_refused, is_not_found,
                          names_digest)
-from dxf.arguments import check_each
+from dxf.arguments import check_each, check_text
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
 from dxf.documents import encoded, load_object
@@ -83,6 +83,7 @@ class DXF(BlobStore):
         return super()._request(method, path, **kwargs)
 
     def _check_reference(self, reference: str) -> str:
+        check_text(reference, 'alias')
         return check_reference_at(self._host, reference)
 
     def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
@@ -434,6 +435,7 @@ class DXF(BlobStore):
         :return: the manifest that was stored
         :raises DXFConflictError: the condition does not hold
         """
+        check_text(alias, 'alias', 'set_alias(alias, *[...])')
         check_alias(alias)
         check_each(digests, 'set_alias', 'alias, ')
         # Passed on only where there is one: subclasses override set_manifest without them.

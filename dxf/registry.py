@@ -18,7 +18,7 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
 from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
-from dxf.arguments import AUTH, check_auth
+from dxf.arguments import AUTH, batch_size_of, check_auth, check_text, check_timeout
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
                       check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
                       token_url)
@@ -55,14 +55,18 @@ class DXFBase:
         certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
     :raises DXFCertificateError: the files of ``cert`` cannot be used
-    :raises TypeError: ``auth`` is no function
+    :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
                  cert: Cert | None = None) -> None:
+        check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
         self._host = check_registry(host)
         check_auth(auth)
+        check_timeout(timeout)
+        if auth_host is not None:
+            check_text(auth_host, 'auth_host')
         self._auth = auth
         self._insecure = insecure
         self._auth_host = check_host(auth_host) if auth_host else None
@@ -356,7 +360,7 @@ class DXFBase:
     def _list(self, path: str, key: str, check: Callable[[str], str], batch_size: int | None, iterate: bool,
               fetch: Callable[[str], Response]) -> list[str] | PaginatingResponse:
         if batch_size is not None:
-            path = f'{path}?n={int(batch_size)}'
+            path = f'{path}?n={batch_size_of(batch_size)}'
         names = PaginatingResponse(fetch, path, key, check, self._limits)
         return names if iterate else names.all()
 
