@@ -290,7 +290,7 @@ class BlobStore(DXFBase):
         :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written
         """
-        from dxf import delivery, special_files
+        from dxf import delivery, files, special_files
         check_progress(progress)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = checked(blobs)
@@ -302,6 +302,7 @@ class BlobStore(DXFBase):
             with stream:
                 delivery.deliver_to_stream(stream, name, fetch(blobs), report)
             return
+        files.check_target(name)
         sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
         try:
             delivery.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from requests import Request
-from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException
+from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException, SSLError
 
 from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
 from dxf.exceptions import DXFInvalidNameError
@@ -678,3 +678,46 @@ def test_an_alias_with_its_at_sign_to_copy_is_answered_without_an_option_of_the_
     with pytest.raises(DXFInvalidNameError) as caught:
         copy(client(), client(), '@monday')
     assert str(caught.value) == "invalid alias '@monday' (write it without the @)"
+
+
+def test_a_registry_that_speaks_http_is_told_to_programs_with_the_argument_that_is_for_it() -> None:
+    with ScriptedRegistry() as server, pytest.raises(SSLError) as caught:
+        DXF(server.host, REPO, limits=FAST).list_aliases()
+    assert str(caught.value).endswith('; the server does not speak TLS: insecure=True is for http')
+
+
+def test_a_wrong_certificate_is_not_told_so(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, pytest.raises(SSLError) as caught:
+        DXF(server.host, REPO, limits=FAST).list_aliases()
+    assert 'insecure' not in str(caught.value)
+
+
+@pytest.mark.parametrize(('name', 'kind'), [('', IsADirectoryError), ('missing/f', FileNotFoundError),
+                                            ('missing/', IsADirectoryError)])
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given_before_anything_is_asked_for(
+        name: str, kind: type[OSError], tmp_path: Path) -> None:
+    target = str(tmp_path / name) + '/' * name.endswith('/')
+    with pytest.raises(kind) as caught:
+        client().pull_to_file(target, DIGEST)
+    assert (caught.value.filename, caught.value.filename2) == (target, None)
+
+
+def test_a_folder_that_takes_no_files_is_told_with_the_name_that_was_given() -> None:
+    with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository:
+        digest = repository.push_blob(data=b'hello')
+        with pytest.raises(OSError) as caught:
+            repository.pull_to_file('/proc/f', digest)
+    assert caught.value.filename == '/proc/f'
+
+
+def test_a_folder_that_took_the_place_of_the_file_is_named_as_the_file_was_given(tmp_path: Path) -> None:
+    target = tmp_path / 'f'
+
+    def progress(_digest: str, chunk: bytes, _size: int) -> None:
+        if chunk:
+            target.mkdir()
+    with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository:
+        digest = repository.push_blob(data=b'hello')
+        with pytest.raises(IsADirectoryError) as caught:
+            repository.pull_to_file(target, digest, progress=progress)
+    assert (caught.value.filename, caught.value.filename2) == (str(target), None)
