@@ -241,6 +241,6 @@ def _size_left(file: BinaryIO) -> int | None:
         if end <= start and file.read(1):
             file.seek(start)
             return None
-    except (AttributeError, OSError, TypeError, ValueError):  # TypeError: codecs.open's seek returns nothing
+    except (AttributeError, OSError, TypeError, ValueError):  # TypeError: seek of codecs' readers returns nothing
         return None
     return max(end - start, 0)

@@ -663,8 +663,8 @@ def test_data_that_does_not_consist_of_bytes_says_what_to_write_and_stores_nothi
 def test_a_file_of_text_that_does_not_look_like_one_says_what_to_write(tmp_path: Path) -> None:
     (tmp_path / 'f').write_text('SECRET')
     with ScriptedRegistry() as server:
-        with codecs.open(str(tmp_path / 'f'), encoding='utf-8') as file, pytest.raises(TypeError) as caught:
-            DXF(server.host, REPO, insecure=True).push_blob(data=file)
+        with open(tmp_path / 'f', 'rb') as file, pytest.raises(TypeError) as caught:
+            DXF(server.host, REPO, insecure=True).push_blob(data=codecs.getreader('utf-8')(file))
         assert not server.of('PUT')
     assert str(caught.value).endswith("and not of a str: write text.encode(), or open a file with 'rb'")
 
