@@ -3,9 +3,15 @@
 What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
 """
 
+import io
 import os
 from collections.abc import Iterable
 from typing import Any
+
+_BYTES = (bytes, bytearray, memoryview)
+
+AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
+"""How what answers challenges is written."""
 
 
 def check_auth(auth: Any) -> None:
@@ -14,8 +20,104 @@ def check_auth(auth: Any) -> None:
     :raises TypeError: it cannot
     """
     if auth is not None and not callable(auth):
-        raise TypeError('auth is a function: auth=lambda dxf, response: '
-                        'dxf.authenticate(USERNAME, PASSWORD, response=response)')
+        raise TypeError(f'auth is a function: {AUTH}')
+
+
+def check_text(value: Any, name: str, written: str = '') -> None:
+    """Check that a name is a text.
+
+    :param name: the argument's
+    :param written: what to write
+    :raises TypeError: it is not
+    """
+    if not isinstance(value, str):
+        raise TypeError(f'{name} is a str, and not {_kind(value)}' + (f': write {written}' if written else ''))
+
+
+def check_progress(progress: Any) -> None:
+    """Check that what is to be told of progress can be called.
+
+    :raises TypeError: it cannot
+    """
+    if progress is not None and not callable(progress):
+        hint = '; set_alias(alias, digest) sets an alias' if isinstance(progress, str) else ''
+        raise TypeError(f'progress is a function, and not {_kind(progress)}{hint}')
+
+
+def check_client(client: Any, name: str, method: str) -> None:
+    """Check that a repository was given by its client.
+
+    :param name: the argument's
+    :param method: one that it must have
+    :raises TypeError: it is the name of a registry, or the like
+    """
+    if not hasattr(client, method):
+        raise TypeError(f'{name} is a DXF, and not {_kind(client)}: write DXF(host, repo)')
+
+
+def check_jobs(jobs: Any) -> None:
+    """Check how many things are to be done at once.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 1
+    """
+    if not hasattr(jobs, '__index__'):
+        raise TypeError(f'jobs is an int, and not {_kind(jobs)}')
+    if jobs < 1:
+        raise ValueError('jobs is a number of things to do at once, at least 1')
+
+
+def check_timeout(timeout: Any) -> None:
+    """Check that seconds are a number, or a pair of numbers; urllib3 would refuse others at the first request.
+
+    :raises TypeError: they are not
+    """
+    parts = timeout if isinstance(timeout, (tuple, list)) else (timeout,)
+    wrong = [part for part in parts if isinstance(part, (str, *_BYTES, tuple, list))]
+    if wrong or isinstance(timeout, list) or isinstance(timeout, tuple) and len(timeout) != 2:
+        raise TypeError(f'timeout is a number of seconds, or a pair of two, and not {_kind((*wrong, timeout)[0])}')
+
+
+def batch_size_of(value: Any) -> int:
+    """Return how many names are to be asked for at a time.
+
+    :raises TypeError: it is no number: the name of a repository, say
+    """
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise TypeError(f'batch_size is an int, and not {_kind(value)}: the repository is given by DXF(host, repo)'
+                        ) from None
+
+
+def check_data(data: Any) -> None:
+    """Check what ``push_blob`` is to store, as far as that can be seen before it is read.
+
+    :raises TypeError: it is a path, a file of text, or nothing that can be read
+    """
+    if data is None:
+        raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
+    if isinstance(data, os.PathLike):
+        raise TypeError(f'data is what to store, and not {_kind(data)}: write push_blob(filename)')
+    if isinstance(data, io.StringIO):
+        raise TypeError('data is a StringIO, whose text is not bytes: write push_blob(data=....getvalue())')
+    if isinstance(getattr(data, 'file', data), io.TextIOBase):
+        raise TypeError("data is a file of text: open it with 'rb'")
+    if not hasattr(data, 'read') and not hasattr(data, '__iter__') and not hasattr(data, '__getitem__') \
+            and not isinstance(data, _BYTES):
+        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {_kind(data)}')
+
+
+def as_bytes(piece: Any) -> bytes:
+    """Return a piece of what ``push_blob`` is to store, as it was read.
+
+    :raises TypeError: it is a text, or a number, of which bytes() would make that many zeros
+    """
+    try:
+        return piece if isinstance(piece, bytes) else memoryview(piece).tobytes()
+    except TypeError:
+        hint = ": write text.encode(), or open a file with 'rb'" if isinstance(piece, str) else ''
+        raise TypeError(f'data consists of bytes, and not of {_kind(piece)}{hint}') from None
 
 
 def check_filename(filename: Any) -> None:
@@ -28,15 +130,50 @@ def check_filename(filename: Any) -> None:
                         'write push_blob(data=...) for what to store')
 
 
-def several(values: Iterable[Any], name: str) -> list[Any]:
+def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
     """Return the items of an argument that takes several.
 
     :param name: the method's
-    :raises TypeError: it is one item, of which each character, byte or line would be taken for one
+    :param first: its arguments before them, as they are written
+    :raises TypeError: it is one item, of which each character, byte or line would be taken for one; or nothing
     """
-    if isinstance(values, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(values, 'read'):
-        raise TypeError(f'{name} takes a list, and not {_kind(values)}: write {name}([...])')
+    if isinstance(values, (str, *_BYTES, os.PathLike)) or not hasattr(values, '__iter__') \
+            or hasattr(values, 'read'):
+        raise TypeError(f'{name} takes a list, and not {_kind(values)}: write {name}({first}[...])')
     return list(values)
+
+
+def check_one(digest: Any, name: str, several_by: str = '') -> None:
+    """Check that the digest of one blob was given.
+
+    :param name: the method's
+    :param several_by: what to write for several; by default a loop
+    :raises TypeError: it is a list, or the like
+    """
+    if isinstance(digest, str):
+        return
+    several_by = several_by or f'for digest in [...]: {name}(digest)'
+    hint = '' if digest is None or not hasattr(digest, '__iter__') or isinstance(digest, _BYTES) else \
+        f': write {several_by}'
+    raise TypeError(f'{name} takes one digest, a str, and not {_kind(digest)}{hint}')
+
+
+def check_blobs(values: Iterable[Any], name: str, written: str) -> None:
+    """Check that blobs were given one by one: each by its digest, or with its size.
+
+    :param name: the method's
+    :param written: how it is called
+    :raises TypeError: one of them is a list of several, or the like
+    """
+    for value in values:
+        if not isinstance(value, str) and not _is_sized(value):
+            raise TypeError(f'{name} takes each digest, or (digest, size), by itself, and not {_kind(value)}: '
+                            f'write {written}')
+
+
+def _is_sized(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str) \
+        and (value[1] is None or isinstance(value[1], int))
 
 
 def check_each(values: Iterable[Any], name: str, first: str = '') -> None:
@@ -52,5 +189,7 @@ def check_each(values: Iterable[Any], name: str, first: str = '') -> None:
 
 
 def _kind(value: Any) -> str:
+    if value is None:
+        return 'None'
     kind = type(value).__name__
     return f'{"an" if kind[0].lower() in "aeiou" else "a"} {kind}' if kind != 'bytes' else kind

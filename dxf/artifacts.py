@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from dxf import archives
+from dxf.arguments import check_client, check_progress, check_text, several
 from dxf.artifact_manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, ROOT, TAR, TAR_GZIP, UNKNOWN_TYPE, Layer,
                                    check_media_type, descriptor_of, make, read)
 from dxf.client import DXF
@@ -122,8 +123,13 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     :raises DXFSourceError: a file changed on its way, or is none
     :raises OSError: a file cannot be read
     """
+    check_client(repository, 'repository', 'push_blobs')
+    check_text(alias, 'alias', 'push_files(repository, alias, [...])')
+    check_progress(progress)
     check_alias(alias)
-    chosen = _chosen(files)
+    chosen = _chosen(several(files, 'push_files', 'repository, alias, '))
+    if not chosen:
+        raise ValueError('push_files needs at least one file or folder')
 
     def manifest(layers: list[Layer]) -> str:
         return make(artifact_type, layers, annotations or {}, created, limit=repository._limits.manifest)
@@ -142,7 +148,9 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
 
     The other parameters, and the errors, are those of :func:`push_files`.
     """
-    chosen = _chosen(files)
+    check_client(repository, 'repository', 'push_blobs')
+    check_progress(progress)
+    chosen = _chosen(several(files, 'attach', 'repository, reference, '))
     check_media_type(artifact_type)
     subject = _subject(repository, reference)
 
@@ -162,12 +170,13 @@ def referrers(repository: DXF, reference: str, artifact_type: str | None = None)
     :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
         there are any
     """
+    check_client(repository, 'repository', 'list_referrers')
     found = repository.list_referrers(_subject(repository, reference).digest)
     return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
 
 
 def _chosen(files: Sequence[File | str]) -> list[File]:
-    return _checked([_file(file) if isinstance(file, str) else file for file in files])
+    return _checked([file if isinstance(file, File) else _file(os.fspath(file)) for file in files])
 
 
 def _subject(repository: DXF, reference: str) -> Descriptor:
@@ -240,6 +249,9 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already, or cannot be written
     """
+    check_client(repository, 'repository', 'pull_blobs')
+    check_progress(progress)
+    names = several(names, 'pull_files', 'repository, reference, folder, names=')
     layers = _layers(repository, reference, platform)
     wanted = _wanted(layers, names)
     paths = _paths(wanted)

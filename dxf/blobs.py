@@ -17,7 +17,7 @@ from requests.exceptions import ConnectionError as NoConnection, HTTPError, Requ
 
 from dxf import blob_lookup
 from dxf.answers import check_digest_header, expect, is_not_found, names_digest
-from dxf.arguments import several
+from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
 from dxf.batch import Batch
 from dxf.bodies import IsStored
 from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
@@ -26,7 +26,7 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolE
                             DXFUnauthorizedError)
 from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_digest, repository_at
+from dxf.names import check_blob, check_digest, repository_at
 from dxf.pulling import Blob, Puller, Wanted, checked
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.source import File, OnPiece, Source, open_source
@@ -58,9 +58,9 @@ class BlobStore(DXFBase):
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
                  limits: Limits = Limits(), cert: Cert | None = None, jobs: int = JOBS) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert)
+        check_text(repo, 'repo', 'DXF(host, repo)')
         self._repo = repository_at(self._host, repo)
-        if jobs < 1:
-            raise ValueError('jobs is a number of things to do at once, at least 1')
+        check_jobs(jobs)
         self._jobs = jobs
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
@@ -74,6 +74,7 @@ class BlobStore(DXFBase):
 
         :raises DXFInvalidNameError: ``repo`` is none
         """
+        check_client(base, 'base', '_base_request')
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
         dxf._limits, dxf._cert, dxf._proxies = base._limits, base._cert, base._proxies
         dxf._jobs = getattr(base, '_jobs', dxf._jobs)
@@ -129,6 +130,7 @@ class BlobStore(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
+        check_progress(progress)
         report = None if progress is None else OneAtATime(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
@@ -151,6 +153,9 @@ class BlobStore(DXFBase):
         :param check: called for each piece that is read; raises where the blob is not wanted any more
         :param batch: what else the call stores
         """
+        check_progress(progress)
+        if digest is not None:
+            check_one(digest, 'push_blob')
         expected = None if digest is None else check_digest(digest)
 
         def push() -> tuple[str, int]:
@@ -239,7 +244,8 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        chunks, actual = self._puller.one((check_digest(digest), None), chunk_size, size)
+        check_one(digest, 'pull_blob', 'pull_blobs([...])')
+        chunks, actual = self._puller.one((check_blob(digest), None), chunk_size, size)
         return (chunks, actual) if size else chunks
 
     @property
@@ -260,7 +266,9 @@ class BlobStore(DXFBase):
         :raises Exception: what :meth:`pull_blob` raises, when the turn of the blob that failed has come
         :raises DXFSizeMismatchError: a blob has another size than was given, before its first chunk
         """
-        return self._puller.several(several(digests, 'pull_blobs'), chunk_size)
+        wanted = several(digests, 'pull_blobs')
+        check_blobs(wanted, 'pull_blobs', 'pull_blobs([digest, ...])')
+        return self._puller.several(wanted, chunk_size)
 
     def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
                      progress: Callable[..., Any] | None = None) -> None:
@@ -282,7 +290,9 @@ class BlobStore(DXFBase):
         :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written
         """
-        from dxf import delivery, special_files
+        from dxf import delivery, files, special_files
+        check_progress(progress)
+        check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = checked(blobs)
         report = delivery.Reporter(progress or (lambda *_: None))
         fetch = partial(self.pull_blobs, chunk_size=0)
@@ -292,6 +302,7 @@ class BlobStore(DXFBase):
             with stream:
                 delivery.deliver_to_stream(stream, name, fetch(blobs), report)
             return
+        files.check_target(name)
         sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
         try:
             delivery.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
@@ -331,7 +342,8 @@ class BlobStore(DXFBase):
         :raises DXFDigestMismatchError: the answer is not the blob
         :raises DXFProtocolError: the answer does not tell the size
         """
-        return blob_lookup.measure(self._request, check_digest(digest), self._limits)
+        check_one(digest, 'blob_size')
+        return blob_lookup.measure(self._request, check_blob(digest), self._limits)
 
     def mount_blob(self, repo: str, digest: str) -> str:
         """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
@@ -340,7 +352,9 @@ class BlobStore(DXFBase):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
-        return self._mount(repo, digest, None)
+        check_text(repo, 'repo', 'mount_blob(repo, digest)')
+        check_one(digest, 'mount_blob', 'for digest in [...]: mount_blob(repo, digest)')
+        return self._mount(repo, check_blob(digest), None)
 
     def _mount(self, repo: str, digest: str, size: int | None) -> str:
         """Mount a blob: :meth:`mount_blob`.
@@ -373,6 +387,7 @@ class BlobStore(DXFBase):
         :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
         :raises DXFSourceError: it broke off on the other's side
         """
+        check_one(digest, 'copy_blob', 'copy_blobs(source, [...])')
         self.copy_blobs(source, [digest], progress, check_exists)
 
     def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
@@ -383,6 +398,8 @@ class BlobStore(DXFBase):
         :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
+        check_client(source, 'source', 'pull_blobs')
+        check_progress(progress)
         report = None if progress is None else OneAtATime(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
@@ -392,8 +409,10 @@ class BlobStore(DXFBase):
                 self._relay(source, digest, size, report, check)
             elif report is not None:
                 report.found(size)
-        wanted = several(digests, 'copy_blobs')
-        all_of(copy, list(dict.fromkeys(map(check_digest, wanted))), self._jobs)
+        wanted = several(digests, 'copy_blobs', 'source, ')
+        for digest in wanted:
+            check_one(digest, 'copy_blobs', 'copy_blobs(source, [digest, ...])')
+        all_of(copy, list(dict.fromkeys(map(check_blob, wanted))), self._jobs)
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""
@@ -436,7 +455,8 @@ class BlobStore(DXFBase):
         :raises DXFUnexpectedStatusCodeError: the answer is not one to a deletion
         :raises DXFProtocolError: the registry still has the blob
         """
-        self._sizes.pop(check_digest(digest), None)
+        check_one(digest, 'del_blob')
+        self._sizes.pop(check_blob(digest), None)
         response: Response | None = self._request('delete', f'blobs/{digest}')
         if response is None:  # a subclass may answer deletions itself, and return nothing
             return

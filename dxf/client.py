@@ -15,7 +15,7 @@ from requests.exceptions import HTTPError, RequestException
 from dxf import images, manifests
 from dxf.answers import (check_digest_header, digest_header, error_codes, expect, is_head_refused, is_not_found,
                          names_digest)
-from dxf.arguments import check_each
+from dxf.arguments import check_each, check_text
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
 from dxf.documents import encoded, load_object
@@ -26,8 +26,8 @@ from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
 from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
-from dxf.names import (check_alias, check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes,
-                       is_folder, is_sha256)
+from dxf.names import (check_alias, check_alias_at, check_blob, check_digest, check_platform, check_reference_at,
+                       hash_bytes, is_folder, is_sha256)
 from dxf.registry import Auth, DXFBase, Timeout
 
 SCHEMAS = ('v2', 'oci', 'v1')
@@ -83,6 +83,7 @@ class DXF(BlobStore):
         return super()._request(method, path, **kwargs)
 
     def _check_reference(self, reference: str) -> str:
+        check_text(reference, 'alias')
         return check_reference_at(self._host, reference)
 
     def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
@@ -223,7 +224,7 @@ class DXF(BlobStore):
         """
         check_each(digests, 'make_manifest')
         for digest in digests:
-            check_digest(digest)
+            check_blob(digest)
         self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
         sizes = self._each_once(self._known_size, digests)
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
@@ -245,7 +246,7 @@ class DXF(BlobStore):
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
         from dxf import schema1
         check_each(digests, 'make_unsigned_manifest', 'alias, ')
-        return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_digest, digests)))
+        return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_blob, digests)))
 
     def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
                      if_match: str | None = None) -> None:
@@ -434,6 +435,7 @@ class DXF(BlobStore):
         :return: the manifest that was stored
         :raises DXFConflictError: the condition does not hold
         """
+        check_text(alias, 'alias', 'set_alias(alias, *[...])')
         check_alias(alias)
         check_each(digests, 'set_alias', 'alias, ')
         # Passed on only where there is one: subclasses override set_manifest without them.

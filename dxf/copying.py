@@ -6,6 +6,7 @@ How a blob or a manifest is moved is not known here.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from dxf.arguments import check_client, check_progress, check_text
 from dxf.client import DXF
 from dxf.documents import encoded
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
@@ -66,6 +67,7 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     :raises DXFDigestMismatchError: a registry sent something else than was asked for, or has something else now
     :raises DXFHTTPError: a registry refused
     """
+    check_progress(progress)
     copying = Copying(source, target, alias, to_alias, platform, referrers)
     if not dry_run:
         copying.carry_out(progress)
@@ -92,7 +94,8 @@ def _alias_in(target: DXF, alias: str, to_alias: str | None) -> str:
     try:
         return check_alias_at(target._host, alias)
     except DXFInvalidNameError as error:
-        raise DXFInvalidNameError(f'{error}: name it in the target (--to-alias)') from None
+        hint = '' if alias.startswith('@') else '; to_alias names it in the target'
+        raise DXFInvalidNameError(f'{error}{hint}') from None
 
 
 class Copying:
@@ -105,6 +108,9 @@ class Copying:
 
     def __init__(self, source: DXF, target: DXF, alias: str, to_alias: str | None = None,
                  platform: str | None = None, referrers: bool = False) -> None:
+        check_client(source, 'source', 'resolve')
+        check_client(target, 'target', 'set_manifest')
+        check_text(alias, 'alias')
         self._source = source
         self._target = target
         self._alias = _alias_in(target, alias, to_alias)

@@ -107,14 +107,21 @@ class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 
     :param response: the answer, if there is one to tell of
+    :param reason: which credential was refused, or what to do where there was none
     """
 
     host: str | None = None
     """The registry's, where a request of it ended so."""
 
-    def __init__(self, text: str = 'unauthorized', response: Response | None = None) -> None:
+    def __init__(self, text: str = 'unauthorized', response: Response | None = None, reason: str = '') -> None:
         super().__init__(text)
+        self.text = text
         self.response = response
+        self.reason = reason
+
+    def __str__(self) -> str:
+        separator = '; ' if ':' in self.text else ': '
+        return f'{self.text}{separator}{self.reason}' if self.reason else self.text
 
 
 class DXFAuthInsecureError(DXFError):

@@ -16,7 +16,7 @@ from dxf.connections import status_of_proxy
 from dxf.documents import shortened
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
 from dxf.hints import hint_of
-from dxf.redaction import causes, public_host
+from dxf.redaction import causes, lacks_tls, public_host
 from dxf.upload_session import UPLOAD_ADDRESS
 
 FAILED = 1
@@ -29,9 +29,6 @@ NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
-
-NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
-"""What OpenSSL says, by its release, of an answer that is no TLS at all."""
 
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
 
@@ -69,6 +66,8 @@ def line_of(error: BaseException) -> str:
     if isinstance(error, RequestException) and not isinstance(error, DXFError):
         answer = error.response if isinstance(error, HTTPError) else None
         text = _network(error) if answer is None else f'{answer.status_code} {phrase_of(answer.status_code)}'
+    elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs: a command names its own credential
+        text = error.text
     elif isinstance(error, DXFError):
         text = str(error)
     elif isinstance(error, OSError):
@@ -156,7 +155,7 @@ def _known(cause: BaseException, host: str, url: str) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
-    if isinstance(cause, ssl.SSLError) and getattr(cause, 'reason', None) in NO_TLS:
+    if lacks_tls(cause):
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         hint = '' if set('.:') & set(host) else f'; a folder is written oci:./{host}'

@@ -27,6 +27,9 @@ PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
 """How the names of part files end: a mark of the blobs, and a number where another process was at it."""
 
 ATTEMPTS = 100
+OF_FOLDER = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""Why a folder takes no new file, whatever its name."""
+
 TEMPORARY = '.dxf.'
 """How the names of temporary files begin."""
 
@@ -69,16 +72,17 @@ class PartFile:
     """
 
     def __init__(self, filename: str, digests: Sequence[str], size: int) -> None:
+        self._filename = filename
         self._final = os.path.realpath(filename)
         self._folder, name = os.path.split(self._final)
         mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
         short = os.fsdecode(os.fsencode(name)[:LONGEST_NAME])
         self._path = os.path.join(self._folder, f'.{short}.{mark}.part')
-        file = open_locked(self._path)
+        file = self._open()
         self._is_shared = file is not None
         if file is None:  # another process is at it: this one cannot continue, nor be continued
             self._path = f'{self._path}.{time.time_ns()}'
-            file = open_locked(self._path)
+            file = self._open()
             if file is None:
                 raise OSError(errno.EBUSY, 'another thread is writing the same', filename)
             os.ftruncate(file, 0)
@@ -93,6 +97,14 @@ class PartFile:
         except BaseException:
             self.close(keep=True)
             raise
+
+    def _open(self) -> int | None:
+        try:
+            return open_locked(self._path)
+        except OSError as error:
+            if error.errno not in OF_FOLDER:  # something stands in the place of the part file, which is to be named
+                raise
+            raise OSError(error.errno, error.strerror, self._filename) from error
 
     def _remove_others(self, start: str) -> None:
         """Remove the parts of other blobs that were to have the same name: the alias has moved since.
@@ -138,7 +150,10 @@ class PartFile:
         """Give the file its name: it has all its bytes, and they are on the disk."""
         os.ftruncate(self._file, self._position)
         os.fsync(self._file)
-        os.replace(self._path, self._final)
+        try:
+            os.replace(self._path, self._final)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._filename) from error
         sync_folder(self._folder)
         close_locked(self._file)
 

@@ -234,6 +234,22 @@ def check_digest(digest: str) -> str:
     return digest
 
 
+def check_blob(digest: str) -> str:
+    """Return what a caller gave as the digest of a blob, if it is one; the message for an alias names ``get_alias``.
+
+    :raises DXFInvalidNameError: it is no digest
+    :raises DXFUnexpectedDigestMethodError: another method than sha256
+    """
+    hint = ''
+    if _SHA256.fullmatch(digest) is not None:
+        hint = 'write it with sha256: before it'
+    elif digest.startswith('@') or _TAG.fullmatch(digest) is not None:
+        hint = f'an alias is resolved by get_alias({_shown(digest.removeprefix("@"))})'
+    if hint:
+        raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits; {hint}')
+    return check_digest(digest)
+
+
 def complete_digest(text: str) -> str:
     """Return the digest that ``text`` writes, with its ``sha256:`` or as the bare 64 digits."""
     return check_digest(f'sha256:{text}' if _SHA256.fullmatch(text) is not None else text)

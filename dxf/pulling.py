@@ -17,7 +17,7 @@ from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.jobs import Streams
 from dxf.limits import Limits
-from dxf.names import check_digest
+from dxf.names import check_blob
 from dxf.verification import Verifier
 
 Wanted = str | tuple[str, int]
@@ -33,7 +33,7 @@ def checked(wanted: Iterable[Wanted]) -> list[Blob]:
     :raises DXFInvalidNameError: a digest is not valid
     """
     given = [(blob, None) if isinstance(blob, str) else blob for blob in wanted]
-    return [(check_digest(digest), size) for digest, size in given]
+    return [(check_blob(digest), size) for digest, size in given]
 
 
 class Puller:

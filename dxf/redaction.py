@@ -6,6 +6,7 @@ look like anything.
 """
 
 import re
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ URL_LENGTH = 500
 
 _AUTHORITY = re.compile(r'(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?', re.ASCII)
 _SCHEME = re.compile(r'(?:[A-Za-z][A-Za-z0-9+.-]*:)?', re.ASCII)
+_NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
+"""What OpenSSL says, by its release, of an answer that is no TLS at all."""
+
 _QUOTING = ('requests', 'urllib3', 'http')
 """The packages whose errors quote URLs, headers and what a server sent."""
 
@@ -77,9 +81,15 @@ def redact(error: BaseException, outer: BaseException | None = None) -> None:
     found = list(causes(error, outer))
     reasons = [cause.strerror for cause in found if isinstance(cause, OSError) and not _quotes(cause)]
     reason = next(filter(None, reasons), None)
+    hint = '; the server does not speak TLS: insecure=True is for http' if any(map(lacks_tls, found)) else ''
     for cause in found:
         if _quotes(cause):
-            _replace(cause, f'{type(cause).__name__}: {place}' + (f' ({reason})' if reason else ''))
+            _replace(cause, f'{type(cause).__name__}: {place}' + (f' ({reason})' if reason else '') + hint)
+
+
+def lacks_tls(error: BaseException) -> bool:
+    """Return whether an error of OpenSSL means that a server answered in something else than TLS."""
+    return isinstance(error, ssl.SSLError) and getattr(error, 'reason', None) in _NO_TLS
 
 
 def _quotes(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
 from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
-from dxf.arguments import check_auth
+from dxf.arguments import AUTH, batch_size_of, check_auth, check_text, check_timeout
 from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
                       check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
                       token_url)
@@ -55,14 +55,18 @@ class DXFBase:
         certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
     :raises DXFCertificateError: the files of ``cert`` cannot be used
-    :raises TypeError: ``auth`` is no function
+    :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
                  cert: Cert | None = None) -> None:
+        check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
         self._host = check_registry(host)
         check_auth(auth)
+        check_timeout(timeout)
+        if auth_host is not None:
+            check_text(auth_host, 'auth_host')
         self._auth = auth
         self._insecure = insecure
         self._auth_host = check_host(auth_host) if auth_host else None
@@ -155,7 +159,19 @@ class DXFBase:
             return self._authenticated(method, urljoin(self._base_url, path), **kwargs)
         except DXFUnauthorizedError as error:
             error.host = error.host or self._host
+            error.reason = error.reason or self._why_unauthorized(error.response)
             raise
+
+    def _why_unauthorized(self, response: Response | None) -> str:
+        """Return which credential the registry refused, or what to do where it was sent none."""
+        if response is None or not self._credential.covers(response.url):
+            return ''
+        if self._credential.token is not None:
+            return 'the registry refused the token'
+        if self._headers:
+            return 'the registry refused the credential, such as a wrong password'
+        return f'no auth was given: pass {AUTH}' if self._auth is None else \
+            f'auth has set no credential: {AUTH} does'
 
     def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
         with self._credential.introduced() if self._auth is not None else nullcontext():
@@ -253,7 +269,7 @@ class DXFBase:
             raise DXFAuthInsecureError()
         challenge = challenge_of(response)
         if challenge is None:
-            raise DXFUnauthorizedError()
+            raise DXFUnauthorizedError(reason='the registry asks for neither Basic nor Bearer authentication')
         if challenge.scheme == 'basic':
             self._credential.authorization = value
             return None
@@ -279,7 +295,7 @@ class DXFBase:
             'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
         if response.status_code in OAUTH_REFUSALS:
             if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
-                raise DXFUnauthorizedError()
+                raise DXFUnauthorizedError(reason='the token server refused the identity token')
             return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
         return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
 
@@ -305,6 +321,9 @@ class DXFBase:
         except DXFHTTPError as error:
             self._name_token_server(error, response.url)
             raise
+        except DXFUnauthorizedError as error:
+            error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
+            raise
         expect(response, HTTPStatus.OK)
         token, seconds = read_token(read_body(response, self._limits.token, self._limits))
         self.token = token
@@ -324,8 +343,8 @@ class DXFBase:
         sentence = 'the registry does not list its repositories'
         try:
             return self._page(path, self._base_request)
-        except DXFUnauthorizedError:
-            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user') from None
+        except DXFUnauthorizedError as error:
+            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user', reason=error.reason) from None
         except HTTPError as error:
             response = error.response
             if response is None or effective_status(response, response.content) not in (403, 404, 405):
@@ -341,7 +360,7 @@ class DXFBase:
     def _list(self, path: str, key: str, check: Callable[[str], str], batch_size: int | None, iterate: bool,
               fetch: Callable[[str], Response]) -> list[str] | PaginatingResponse:
         if batch_size is not None:
-            path = f'{path}?n={int(batch_size)}'
+            path = f'{path}?n={batch_size_of(batch_size)}'
         names = PaginatingResponse(fetch, path, key, check, self._limits)
         return names if iterate else names.all()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from dxf.arguments import check_filename
+from dxf.arguments import as_bytes, check_data, check_filename
 from dxf.callbacks import CallerError
 from dxf.exceptions import DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
@@ -91,7 +91,7 @@ class Source:
             raise self._unreadable(error) from error
         if content is None:
             raise DXFSourceError(f'cannot read {self.name}: it is non-blocking, and has no bytes yet')
-        return bytes(content)
+        return as_bytes(content)
 
     def _unreadable(self, error: OSError) -> DXFSourceError:
         return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')
@@ -168,7 +168,7 @@ class _Pieces(io.RawIOBase):
     def read(self, _size: int = -1, /) -> bytes:
         """Return the next piece that is not empty, however large."""
         for piece in self._iterator:
-            content = memoryview(piece).tobytes()  # refuses numbers, of which bytes() would make that many zeros
+            content = as_bytes(piece)
             if content:
                 return content
         return b''
@@ -180,20 +180,19 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     :param filename: path of a file; wins over ``data``
     :param data: bytes, a str (its UTF-8), an open binary file, or an iterable of bytes
     :raises OSError: the file cannot be read
-    :raises TypeError: neither was given, or the path is none
+    :raises TypeError: neither was given, or one of a wrong type
     :raises DXFSourceError: a str that UTF-8 cannot encode
     """
     if filename is not None:
         check_filename(filename)
         return File(os.fspath(filename), io.FileIO(filename))
+    check_data(data)
     if isinstance(data, str):
         data = _utf_8(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     if hasattr(data, 'read'):
         return Source('data', data, _size_left(data))
-    if data is None:
-        raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
     return Source('data', _Pieces(data), None)
 
 
@@ -242,6 +241,6 @@ def _size_left(file: BinaryIO) -> int | None:
         if end <= start and file.read(1):
             file.seek(start)
             return None
-    except (AttributeError, OSError, ValueError):
+    except (AttributeError, OSError, TypeError, ValueError):  # TypeError: seek of codecs' readers returns nothing
         return None
     return max(end - start, 0)

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import pickle
 import socket
 import time
 import warnings
@@ -19,6 +20,7 @@ from requests.exceptions import InvalidURL
 from requests.structures import CaseInsensitiveDict
 
 from dxf import DXF, DXFBase, Limits
+from dxf.arguments import AUTH
 from dxf.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token,
                       split_url, token_url)
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
@@ -467,18 +469,31 @@ def test_a_wrong_password_is_unauthorized(basic_registry: Place, token_registry:
     def wrong(dxf: DXFBase, response: requests.Response) -> None:
         dxf.authenticate(USERNAME, 'wrong', response=response)
 
-    for place in (basic_registry, token_registry):
+    for place, reason in ((basic_registry, 'the registry refused the credential, such as a wrong password'),
+                          (token_registry, 'the token server refused the credential, such as a wrong password, '
+                                           'or wants one')):
         traffic.clear()
         dxf = DXF(place.host, repo, wrong, tlsverify=str(place.ca))
-        with pytest.raises(DXFUnauthorizedError, match='^unauthorized$'):
+        with pytest.raises(DXFUnauthorizedError, match=f'^unauthorized: {reason}$'):
             dxf.list_aliases()
         assert [exchange.status for exchange in traffic.requests] == [401, 401]
 
 
 def test_without_credentials_basic_authentication_is_unauthorized(basic_registry: Place, repo: str) -> None:
-    for auth in (None, lambda dxf, response: dxf.authenticate(response=response)):
-        with pytest.raises(DXFUnauthorizedError):
+    for auth, reason in ((None, f'no auth was given: pass {AUTH}'),
+                         (lambda dxf, response: dxf.authenticate(response=response),
+                          f'auth has set no credential: {AUTH} does')):
+        with pytest.raises(DXFUnauthorizedError) as caught:
             DXF(basic_registry.host, repo, auth, tlsverify=str(basic_registry.ca)).list_aliases()
+        assert str(caught.value) == f'unauthorized: {reason}'
+        assert str(pickle.loads(pickle.dumps(caught.value))) == f'unauthorized: {reason}'
+
+
+def test_without_credentials_a_list_of_repositories_is_answered_with_what_to_pass(basic_registry: Place) -> None:
+    with pytest.raises(DXFUnauthorizedError) as caught:
+        DXFBase(basic_registry.host, tlsverify=str(basic_registry.ca)).list_repos()
+    assert str(caught.value) == 'unauthorized: the registry does not list its repositories to this user; ' \
+        f'no auth was given: pass {AUTH}'
 
 
 @pytest.mark.parametrize('username, password', [('zoë', 'пароль'), ('fred', '\N{SNOWMAN}:\N{SNOWMAN}'), ('jörg', 'ü ')])
@@ -681,8 +696,9 @@ def test_an_answer_that_is_neither_ok_nor_401_is_unexpected(secure: ScriptedRegi
 def test_a_challenge_that_dxf_cannot_answer_is_unauthorized(secure: ScriptedRegistry, client: Callable[..., DXF],
                                                             challenge: str) -> None:
     secure.hook = guard('', challenge)
-    with pytest.raises(DXFUnauthorizedError):
+    with pytest.raises(DXFUnauthorizedError) as caught:
         client(log_in).list_aliases()
+    assert str(caught.value) == 'unauthorized: the registry asks for neither Basic nor Bearer authentication'
     assert [request.authorization for request in secure.requests] == [None]
 
 
@@ -723,11 +739,13 @@ def test_an_auth_that_changes_nothing_costs_no_second_request(secure: ScriptedRe
                                                               client: Callable[..., DXF]) -> None:
     asked = []
     secure.hook = guard('Bearer right', 'Basic realm="x"')
-    for token in (None, 'wrong'):
+    for token, reason in ((None, f'auth has set no credential: {AUTH} does'),
+                          ('wrong', 'the registry refused the token')):
         dxf = client(lambda dxf, response: asked.append(response.status_code))
         dxf.token = token
-        with pytest.raises(DXFUnauthorizedError, match='^unauthorized$'):
+        with pytest.raises(DXFUnauthorizedError) as caught:
             dxf.list_aliases()
+        assert str(caught.value) == f'unauthorized: {reason}'
     assert asked == [401, 401]
     assert len(secure.requests) == 2
 

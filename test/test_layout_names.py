@@ -371,7 +371,7 @@ def test_copy_all_leaves_out_no_referrer_and_nothing_that_an_alias_leads_to(stor
 def test_a_full_reference_is_not_copied_to_a_registry_without_a_name_there(client: DXF, write: Callable[..., Image]
                                                                            ) -> None:
     write(MYSQL, b'mysql')
-    with DXF('localhost:1', REPO, insecure=True) as target, pytest.raises(DXFInvalidNameError, match='--to-alias'):
+    with DXF('localhost:1', REPO, insecure=True) as target, pytest.raises(DXFInvalidNameError, match='; to_alias'):
         copy(client, target, MYSQL)
 
 
