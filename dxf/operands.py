@@ -10,7 +10,8 @@ from dxf import console
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.job import Job, UsageError
-from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.names import (check_alias_at, check_platform, check_registry, complete_digest, is_digest, is_folder,
+                       repository_at)
 
 if TYPE_CHECKING:
     from dxf.command_source import CommandSource
@@ -66,6 +67,15 @@ def at_alias(operand: str) -> str:
     if not operand.startswith('@'):
         raise UsageError(f'invalid alias {operand!r}: write it with an @ before it')
     return alias(operand[1:])
+
+
+def _without_at(operand: str, host: str) -> str:
+    """Return the alias behind an ``@``, of something that is read."""
+    try:
+        return named(operand[1:], host)
+    except UsageError as error:
+        hint = '; a hash is written without the @' if is_digest(operand) else ''
+        raise UsageError(f'{error}{hint}') from None
 
 
 def digest(operand: str, other: str = '', meaning: str = '') -> str:
@@ -141,7 +151,7 @@ def targets(job: Job) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not job.operands:
         return [Target(manifest=_manifest('hash or alias'))]
-    return [Target(alias=named(operand[1:], job.settings.host)) if operand.startswith('@') else
+    return [Target(alias=_without_at(operand, job.settings.host)) if operand.startswith('@') else
             Target(digest=_digest_to_read(job, operand)) for operand in job.operands]
 
 

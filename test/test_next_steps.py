@@ -34,6 +34,7 @@ WANT_ALIAS = 'want up to 128 letters, digits, _, . and -, the first no . or -'
 WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between them'
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
+HOST_BY = 'DXF_HOST names the registry'
 
 
 def answered(variables: Mapping[str, str], status: int, *args: str, **options: Any) -> str:
@@ -117,7 +118,39 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                              f'unrecognized arguments: --password; {BY_OPTIONS}'),
     'a password where it is to be read': ('login --password-stdin=SECRET', {},
                                           'argument --password-stdin: it takes no value'),
-    'a password without an option': ('login fred SECRET', {}, 'too many arguments: dxf login'),
+    'a password without an option': ('login fred SECRET', {},
+                                     f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
+    'a registry to log in to': ('login registry.example.com', {},
+                                f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
+    'a registry to log out of': ('logout registry.example.com', {}, f'too many arguments: dxf logout; {HOST_BY}'),
+    'a registry to list': ('list-repos registry.example.com', {}, f'too many arguments: dxf list-repos; {HOST_BY}'),
+    'a registry by an option': ('list-repos --host x', {}, f'unrecognized arguments: --host; {HOST_BY}'),
+    'a registry by a letter': ('login -H x', {}, f'unrecognized arguments: -H; {HOST_BY}'),
+    'http by an option': (f'list-aliases {REPO} --insecure', {},
+                          'unrecognized arguments: --insecure; DXF_INSECURE=1 is for http'),
+    'an alias by an option': (f'push-blob {REPO} f --alias x', {},
+                              'unrecognized arguments: --alias; the alias comes last, as @alias'),
+    'a pull that is to go on': (f'pull-blob {REPO} @a --resume', {},
+                                'unrecognized arguments: --resume; with -o FILE it goes on by itself'),
+    'a hash behind an @': (f'pull-blob {REPO} @{DIGEST}', {}, f"invalid alias '{DIGEST}': {WANT_ALIAS}; "
+                           'a hash is written without the @'),
+    'a repository with an alias behind an @': (f'pull-blob {REPO}@monday', {}, f"invalid repository '{REPO}@monday': "
+                                               f'{WANT_REPOSITORY}; the alias monday is given after the repository'),
+    'a repository with a hash': (f'pull-blob {REPO}@{DIGEST}', {}, f"invalid repository '{REPO}@{DIGEST}': "
+                                 f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+    'a repository with alias and hash': (
+        f'pull-blob {REPO}:a@{DIGEST}', {}, f"invalid repository '{REPO}:a@{DIGEST}': "
+        f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+    'a folder in upper case': ('list-repos', {'DXF_HOST': 'OCI:./blobs'},
+                               f"DXF_HOST: invalid host 'OCI:./blobs': a folder is written oci:./blobs; {EXAMPLES}"),
+    'a folder as a file': ('list-repos', {'DXF_HOST': 'file:./blobs'},
+                           f"DXF_HOST: invalid host 'file:./blobs': a folder is written oci:./blobs; {EXAMPLES}"),
+    'a folder as for skopeo': ('list-repos', {'DXF_HOST': 'dir:/srv/blobs'},
+                               f"DXF_HOST: invalid host 'dir:/srv/blobs': a folder is written oci:/srv/blobs; "
+                               f'{EXAMPLES}'),
+    'a folder in upper case below home': (
+        'list-repos', {'DXF_HOST': 'OCI:~/usb'}, "DXF_HOST: invalid host 'OCI:~/usb': ~ is not replaced here: write "
+        f'oci:$HOME/usb, or oci:./~/usb for a folder named ~; {EXAMPLES}'),
     'no password in a pipe': ('login --username fred --password-stdin', {},
                               'no password was given, and standard input is empty'),
 }
@@ -132,6 +165,71 @@ def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[
 def test_options_before_the_command_are_named_without_their_values() -> None:
     assert answered({}, 2, '-u', 'fred', '-p', 'SECRET', 'login') == \
         'unrecognized arguments: -u; options follow the command (see dxf --help)'
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('version', "no command 'version': did you mean --version?"),
+    ('help', "no command 'help': did you mean --help?"),
+    ('tag', "no command 'tag': did you mean set-alias?"),
+    ('rm', "no command 'rm': did you mean del-alias?"),
+    ('ls', "no command 'ls': did you mean list-aliases?"),
+    ('images', "no command 'images': did you mean list-repos?"),
+    ('push', "no command 'push': did you mean push-blob?"),
+    ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
+    ('--host x list-repos', f'unrecognized arguments: --host; {HOST_BY}'),
+    ('-H x list-repos', f'unrecognized arguments: -H; {HOST_BY}'),
+])
+def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
+    assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'
+
+
+FIRST = 'the repository comes first: dxf'
+SECOND = 'the alias comes second, without @: dxf'
+MISSING = 'No such file or directory'
+PUSH = 'push-blob <repo> <file>... [@alias]'
+PUSH_FILES = 'push-files <repo> <alias> <file>...'
+SET = 'set-alias <repo> <alias> <hash>|<file>...'
+ATTACH = 'attach <repo> <alias> <file>...'
+VERIFY = 'verify <repo> <file>... <alias>'
+PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
+
+ORDERS = {
+    'push-blob data.txt demo/r': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob data.txt r': f"cannot read 'r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob data.txt demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob ./data.txt demo/r': f"invalid repository './data.txt': {WANT_REPOSITORY}; {FIRST} {PUSH}",
+    'push-files data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {PUSH_FILES}",
+    'push-files demo/r data.txt @monday': f"cannot read @monday: {MISSING}; {SECOND} {PUSH_FILES}",
+    'push-files demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {PUSH_FILES}",
+    'attach --type=a/b demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {ATTACH}",
+    'attach --type=a/b data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {ATTACH}",
+    'verify demo/r monday data.txt': f"cannot read 'monday': {MISSING}; the alias comes last: dxf {VERIFY}",
+    'verify demo/r @monday ./data.txt': f"invalid alias './data.txt': {WANT_ALIAS}; the alias comes last: dxf {VERIFY}",
+    'verify data.txt demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
+    f'set-alias monday demo/r {DIGEST}': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
+    'set-alias data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
+    'set-alias demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {SET}",
+    f'set-alias demo/r {DIGEST} monday': f"invalid alias '{DIGEST}': {WANT_ALIAS}; {SECOND} {SET}",
+    'pull-blob monday demo/r': "invalid digest 'demo/r': want sha256: and 64 hexadecimal digits; an alias is written "
+                               f'@demo/r; {FIRST} {PULL}',
+    'pull-blob @monday demo/r': f"invalid repository '@monday': {WANT_REPOSITORY}; {FIRST} {PULL}",
+    f'pull-blob {DIGEST} demo/r': f"invalid repository '{DIGEST}': {WANT_REPOSITORY}; {FIRST} {PULL}",
+    'get-alias monday demo/r': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} get-alias <repo> [<alias>...]",
+    # What is merely missing stands in the right order.
+    'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
+    'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+    'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
+    'verify demo/r data.tx monday': f"cannot read 'data.tx': {MISSING}",
+    'set-alias r monday sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+}
+
+
+@pytest.mark.parametrize(('typed', 'said'), ORDERS.items(), ids=ORDERS)
+def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'data.txt').write_bytes(b'hello')
+    command = typed.partition(' ')[0]
+    assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
 
 
 @pytest.mark.parametrize('value', ['', '0'])
