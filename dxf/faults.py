@@ -130,7 +130,8 @@ def _is_registry(url: str) -> bool:
 def _missing_port(url: str) -> str:
     """Return what to tell of a registry that was given without a port."""
     host = public_host(url)
-    return '' if _PORT.search(host) or not _is_registry(url) else f'; no port was given: is one missing, as in {host}:5000?'
+    return '' if _PORT.search(host) or not _is_registry(url) else \
+        f'; no port was given: is one missing, as in {host}:5000?'
 
 
 def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:

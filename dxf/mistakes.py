@@ -82,8 +82,8 @@ def about_order(command: str, line: str, operands: Sequence[str]) -> str:
 def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
     """Return whether a repository stands behind what it should stand before."""
     later = [operand for operand in rest if _is_repository(operand) and not os.path.lexists(operand)]
-    if not _is_repository(first) and first:
-        return bool(later)
+    if not _is_repository(first):  # a repository with a mistake of its own is in its place
+        return bool(later) and (first.startswith(('@', '.', '/', '~')) or _is_content(first))
     if command in TAKE_FILES:
         is_named_by_path = any('/' in operand for operand in later)
         return os.path.isfile(first) and bool(later) or \
@@ -93,7 +93,7 @@ def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
 
 def _is_content(operand: str) -> bool:
     """Return whether an operand is a file or a digest."""
-    return os.path.lexists(operand) or _is_digest(operand)
+    return operand != '' and os.path.lexists(operand) or _is_digest(operand)
 
 
 def _is_digest(operand: str) -> bool:

@@ -63,6 +63,9 @@ MOST_JOBS = 64
 LAST_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
 
+UNVERIFIED = '; DXF_SKIPTLSVERIFY=1 is to verify no certificates'
+"""For the registry of ``DXF_HOST`` alone."""
+
 NO = ('0', 'false', 'no', 'off', 'none')
 """What other programs take for no."""
 
@@ -146,7 +149,8 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     try:
         return read_settings({**given, 'DXF_HOST': host})
     except SettingsError as error:
-        raise SettingsError(with_other_names(str(error)).replace('DXF_HOST', '--to')) from None
+        text = str(error).removesuffix(UNVERIFIED)
+        raise SettingsError(with_other_names(text).replace('DXF_HOST', '--to')) from None
 
 
 def with_other_names(text: str) -> str:
@@ -252,7 +256,7 @@ def _tlsverify(environ: Mapping[str, str]) -> bool | str:
         path = environ.get(name)
         if path:
             if not os.access(path, os.R_OK):
-                hint = '; DXF_SKIPTLSVERIFY=1 is to verify no certificates' if path.lower() in NO else ''
+                hint = UNVERIFIED if path.lower() in NO else ''
                 raise SettingsError(f'{name}: cannot read {path}{hint}')
             return path
     return True

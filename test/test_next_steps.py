@@ -56,6 +56,8 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                     'DXF_SKIPTLSVERIFY=1 is to verify no certificates'),
     'no verification by the number': ('list-repos', {'DXF_TLSVERIFY': '0'}, 'DXF_TLSVERIFY: cannot read 0; '
                                       'DXF_SKIPTLSVERIFY=1 is to verify no certificates'),
+    'no verification by the file, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_TLSVERIFY': 'false'},
+                                                'DXF_TO_TLSVERIFY: cannot read false'),
     'a file of certificates that is missing': ('list-repos', {'DXF_TLSVERIFY': 'ca.pem'},
                                                'DXF_TLSVERIFY: cannot read ca.pem'),
     'no verification by a word': ('list-repos', {'DXF_SKIPTLSVERIFY': 'yes'}, 'DXF_SKIPTLSVERIFY: want 0 or 1'),
@@ -146,7 +148,8 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a hash behind an @': (f'pull-blob {REPO} @{DIGEST}', {}, f"invalid alias '{DIGEST}': {WANT_ALIAS}; "
                            'a hash is written without the @'),
     'a hash to push': (f'push-blob {REPO} {DIGEST} @a', {},
-                       f"cannot read '{DIGEST}': No such file or directory; dxf set-alias gives a name to what is stored"),
+                       f"cannot read '{DIGEST}': No such file or directory; "
+                       'dxf set-alias gives a name to what is stored'),
     'a repository with an alias behind an @': (f'pull-blob {REPO}@monday', {}, f"invalid repository '{REPO}@monday': "
                                                f'{WANT_REPOSITORY}; the alias monday is given after the repository'),
     'a repository with a hash': (f'pull-blob {REPO}@{DIGEST}', {}, f"invalid repository '{REPO}@{DIGEST}': "
@@ -229,7 +232,11 @@ ORDERS = {
     'pull-blob @monday demo/r': f"invalid repository '@monday': {WANT_REPOSITORY}; {FIRST} {PULL}",
     f'pull-blob {DIGEST} demo/r': f"invalid repository '{DIGEST}': {WANT_REPOSITORY}; {FIRST} {PULL}",
     'get-alias monday demo/r': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} get-alias <repo> [<alias>...]",
-    # What is merely missing stands in the right order.
+    # What is merely missing or misspelt stands in the right order.
+    'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
+    'push-files localhost:5000/r monday data.txt': f"invalid repository 'localhost:5000/r': {WANT_REPOSITORY}; "
+                                                   'the registry is given by DXF_HOST',
+    'get-alias r:a b': f"invalid repository 'r:a': {WANT_REPOSITORY}; the alias a is given after the repository",
     'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
     'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
     'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
@@ -415,7 +422,8 @@ def test_a_wrong_password_is_told_for_a_listing_as_for_the_rest(kind: str, reque
     assert [answered(wrong, 13, *typed) for typed in (('list-repos',), ('list-aliases', REPO))] == [said, said]
     without = {name: value for name, value in place.environ().items() if name not in ('DXF_USERNAME', 'DXF_PASSWORD')}
     expired = {**without, 'DXF_TOKEN': 'expired'}
-    assert answered(expired, 13, 'list-repos') == 'unauthorized; the credential used is DXF_TOKEN, which may have expired'
+    assert answered(expired, 13, 'list-repos') == \
+        'unauthorized; the credential used is DXF_TOKEN, which may have expired'
 
 
 def test_a_listing_that_a_good_password_does_not_give_is_told(token_registry: Place, tokens: TokenServer) -> None:
