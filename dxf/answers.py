@@ -144,7 +144,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
-    text += f'; is {public_host(response.url)} a registry?' if name and _is_page_of_none(response) else ''
+    text += f'; {public_host(response.url)} may be no registry' if name and _is_page_of_none(response) else ''
     raise DXFHTTPError(text, response=response)
 
 

@@ -506,7 +506,7 @@ class DXF(BlobStore):
 
 def _decode(body: bytes) -> str:
     if is_markup(body):
-        raise DXFInvalidDocumentError('invalid manifest: it is a web page; is it a registry?')
+        raise DXFInvalidDocumentError('invalid manifest: it is a web page, and the server may be no registry')
     try:
         return body.decode('utf-8')
     except UnicodeDecodeError:

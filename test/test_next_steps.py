@@ -344,18 +344,18 @@ def test_a_page_with_404_of_what_may_be_no_registry_is_told_as_it_is() -> None:
     with ScriptedRegistry() as server:
         server.hook = lambda request: Answer(404, {'Content-Type': 'text/html'}, b'<html>nothing here</html>')
         line = answered({'DXF_HOST': server.host, **INSECURE}, 2, 'get-alias', REPO, 'nope')
-    assert line == f'404 Not Found ({REPO}/manifests/nope); is {server.host} a registry?'
+    assert line == f'404 Not Found ({REPO}/manifests/nope); {server.host} may be no registry'
 
 
 @pytest.mark.parametrize(('typed', 'where'), [
     ('list-repos', '_catalog'), (f'list-aliases {REPO}', f'{REPO}/tags/list'),
     (f'pull-blob {REPO} @a', f'{REPO}/manifests/a'), (f'push-blob {REPO} data.txt', f'{REPO}/blobs/uploads/')])
-def test_a_web_server_that_is_no_registry_is_asked_about(typed: str, where: str, tmp_path: Path) -> None:
+def test_a_web_server_that_is_no_registry_is_told(typed: str, where: str, tmp_path: Path) -> None:
     (tmp_path / 'data.txt').write_bytes(b'hello')
     with web_server(tmp_path) as host:
         ended = Runner({'DXF_HOST': host, **INSECURE}).run(*typed.split(), cwd=tmp_path)
     reason = '501 Not Implemented' if typed.startswith('push') else '404 Not Found'
-    said = f'{reason} ({where}); is {host} a registry?'
+    said = f'{reason} ({where}); {host} may be no registry'
     assert ended.lines == [f'dxf: the registry does not list its repositories ({said})' if where == '_catalog' else
                            f'dxf: {said}']
     assert ended.status == (1 if typed.startswith('push') else 2)
@@ -364,13 +364,13 @@ def test_a_web_server_that_is_no_registry_is_asked_about(typed: str, where: str,
 @pytest.mark.parametrize(('typed', 'path', 'what'), [
     ('list-repos', '_catalog', 'listing'), (f'list-aliases {REPO}', f'{REPO}/tags/list', 'listing'),
     (f'pull-blob {REPO} @a', f'{REPO}/manifests/a', 'manifest')])
-def test_a_page_in_place_of_an_answer_is_asked_about(typed: str, path: str, what: str, tmp_path: Path) -> None:
+def test_a_page_in_place_of_an_answer_is_told(typed: str, path: str, what: str, tmp_path: Path) -> None:
     page = tmp_path / 'v2' / path / 'index.html'
     page.parent.mkdir(parents=True)
     page.write_text('<!DOCTYPE html><title>Welcome</title>')
     with web_server(tmp_path) as host:
         assert answered({'DXF_HOST': host, **INSECURE}, 1, *typed.split()) == \
-            f'invalid {what}: it is a web page; is it a registry?'
+            f'invalid {what}: it is a web page, and the server may be no registry'
 
 
 @contextmanager
