@@ -67,7 +67,8 @@ class PaginatingResponse:
             document = load_object(body)
         except DXFInvalidDocumentError:
             if is_markup(body):
-                raise DXFInvalidDocumentError('invalid listing: it is a web page, and the server may be no registry') from None
+                raise DXFInvalidDocumentError('invalid listing: it is a web page, and the server may be no '
+                                              'registry') from None
             raise
         # distribution 2.8, Artifactory and Nexus answer null once the last tag is gone.
         names = [] if self._key in document and document[self._key] is None else document.get(self._key)
