@@ -31,6 +31,9 @@ WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP 
             b"speaking plain HTTP to an SSL-enabled server port")
 """What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
 
+NO_REGISTRY = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+"""What a web server says that is no registry."""
+
 NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
 """Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
@@ -141,7 +144,14 @@ def raise_for_status(response: Response, limits: Limits) -> None:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
+    text += f'; {public_host(response.url)} may be no registry' if name and _is_page_of_none(response) else ''
     raise DXFHTTPError(text, response=response)
+
+
+def _is_page_of_none(response: Response) -> bool:
+    """Return whether a refusal is a page by which a web server says that it does not know the path or the method."""
+    return response.status_code in NO_REGISTRY and getattr(response.request, 'method', None) != 'HEAD' and \
+        response.headers.get('Content-Type', '').lower().startswith('text/html')
 
 
 def phrase_of(status: int) -> str:

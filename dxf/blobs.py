@@ -24,6 +24,7 @@ from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
 from dxf.certificates import Cert
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
                             DXFUnauthorizedError)
+from dxf.hints import NO_DELETIONS, add_hint
 from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at
@@ -457,7 +458,12 @@ class BlobStore(DXFBase):
         """
         check_one(digest, 'del_blob')
         self._sizes.pop(check_blob(digest), None)
-        response: Response | None = self._request('delete', f'blobs/{digest}')
+        try:
+            response: Response | None = self._request('delete', f'blobs/{digest}')
+        except HTTPError as error:
+            if error.response is not None and error.response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                add_hint(error, NO_DELETIONS)
+            raise
         if response is None:  # a subclass may answer deletions itself, and return nothing
             return
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)

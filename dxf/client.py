@@ -18,7 +18,7 @@ from dxf.answers import (check_digest_header, digest_header, error_codes, expect
 from dxf.arguments import check_each, check_text
 from dxf.blobs import JOBS, BlobStore
 from dxf.certificates import Cert
-from dxf.documents import encoded, load_object
+from dxf.documents import encoded, is_markup, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
 from dxf.images import Image, Manifest
@@ -507,6 +507,8 @@ class DXF(BlobStore):
 
 
 def _decode(body: bytes) -> str:
+    if is_markup(body):
+        raise DXFInvalidDocumentError('invalid manifest: it is a web page, and the server may be no registry')
     try:
         return body.decode('utf-8')
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from dxf import console, operands, pulling, terminal
 from dxf.documents import load_object, printable
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.job import Job, UsageError
-from dxf.names import FOLDER, check_registry, hash_file, is_folder
+from dxf.names import FOLDER, check_registry, hash_bytes, hash_file, is_folder
 from dxf.progress import Progress, progress
 
 STDIN = STDOUT = '-'
@@ -76,6 +76,8 @@ def _push_output(job: Job, command: list[str]) -> None:
     with job.registry() as repository, operands.output_of(command, job.environ) as output:
         with progress(job.settings.progress) as shown:
             digest = _push_stream(repository, output, shown, not job.options['force'])
+        if digest == hash_bytes(b''):
+            console.complain('the command printed nothing: an empty blob is stored')
         if alias is not None:
             repository.set_alias(alias, digest)
     job.tell('digest', digest)

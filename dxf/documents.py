@@ -20,6 +20,9 @@ _SURROGATE = re.compile(r'[\ud800-\udfff]')
 DEPTH = 500
 """How deep objects and arrays may be nested. Python's own limit depends on the caller's stack."""
 
+MARK = 100
+"""Bytes at the start of a document that tell what it is."""
+
 SHOWN = 20
 """Characters of a wrong number that an error message shows."""
 
@@ -83,6 +86,11 @@ def encoded(text: str) -> bytes:
         return text.encode('utf-8')
     except UnicodeEncodeError:
         raise DXFInvalidDocumentError('invalid document: not UTF-8') from None
+
+
+def is_markup(body: bytes) -> bool:
+    """Return whether a document is HTML or XML rather than JSON, as the pages of web servers are."""
+    return body[:MARK].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<')
 
 
 def is_utf_8(*texts: str | None) -> bool:

@@ -121,11 +121,16 @@ def _with_port(url: str) -> str:
     return host if _PORT.search(host) else f'{host}:{default}'
 
 
+def _is_registry(url: str) -> bool:
+    """Return whether a URL is one of a registry rather than of its token server or storage."""
+    return url.partition('//')[2].partition('/')[2].startswith('v2/')
+
+
 def _missing_port(url: str) -> str:
     """Return what to tell of a registry that was given without a port."""
     host = public_host(url)
-    is_registry = url.partition('//')[2].partition('/')[2].startswith('v2/')
-    return '' if _PORT.search(host) or not is_registry else f'; no port was given: is one missing, as in {host}:5000?'
+    return '' if _PORT.search(host) or not _is_registry(url) else \
+        f'; no port was given: is one missing, as in {host}:5000?'
 
 
 def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
@@ -158,7 +163,8 @@ def _known(cause: BaseException, host: str, url: str) -> str | None:
     if lacks_tls(cause):
         return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
-        hint = '' if set('.:') & set(host) else f'; a folder is written oci:./{host}'
+        hint = f'; a folder is written oci:./{host}' if not set('.:') & set(host) else \
+            '; is the name right, and is there a network?' if host == public_host(url) and _is_registry(url) else ''
         return f'cannot find {host}: {cause.strerror}{hint}'
     if isinstance(cause, ConnectionRefusedError):
         hint = _missing_port(url)

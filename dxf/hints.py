@@ -3,6 +3,8 @@
 Kept with the error as plain texts, so that it can still be pickled. What its message becomes is decided by ``faults``.
 """
 
+NO_DELETIONS = 'the registry must allow deletions (distribution: storage.delete.enabled)'
+
 _HINT, _TARGET = 'dxf_hint', 'dxf_target'
 
 

@@ -12,7 +12,7 @@ from requests import Response
 
 from dxf.answers import read_body
 from dxf.auth import origin_of
-from dxf.documents import load_object
+from dxf.documents import is_markup, load_object
 from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.links import next_target
@@ -63,7 +63,13 @@ class PaginatingResponse:
         return names
 
     def _names(self, body: bytes) -> list[str]:
-        document = load_object(body)
+        try:
+            document = load_object(body)
+        except DXFInvalidDocumentError:
+            if is_markup(body):
+                raise DXFInvalidDocumentError('invalid listing: it is a web page, and the server may be no '
+                                              'registry') from None
+            raise
         # distribution 2.8, Artifactory and Nexus answer null once the last tag is gone.
         names = [] if self._key in document and document[self._key] is None else document.get(self._key)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -16,7 +16,7 @@ from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf import console, not_found, request_log
+from dxf import console, mistakes, not_found, request_log
 from dxf.documents import printable
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
 from dxf.faults import FAILED, line_of, status_of
@@ -29,7 +29,6 @@ from dxf.usage import COMMANDS, COMMON, Command
 from dxf.version import VERSION
 
 USAGE_ERROR = 2
-CREDENTIALS = '; a user name and a password are given by --username=USER and --password-stdin'
 WIDTH = 79
 """Of help, whatever the terminal's is: it fits 80 columns."""
 
@@ -131,7 +130,8 @@ def _check_count(command: Command, operands: list[str], runs: list[str] | None) 
     if len(operands) < command.fewest:
         raise UsageError('too few arguments' + wanted)
     if command.most is not None and len(operands) > command.most:
-        raise UsageError('too many arguments' + wanted)
+        raise UsageError('too many arguments' + wanted + (mistakes.about_surplus(command.name) if command.most == 0
+                                                          else ''))
 
 
 def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) -> Job:
@@ -157,33 +157,39 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
             own, runs = _split(args[1:]) if command.runs else (args[1:], None)
             given, unknown = parser.parse_known_intermixed_args(own)
             if unknown:
-                is_login = command.name == 'login'
-                flags = [] if is_login else [flag for option in command.options for flag in option.flags]
-                parser.error(_about_unknown(unknown, flags) + (CREDENTIALS if is_login else ''))
+                flags = [flag for option in command.options for flag in option.flags]
+                parser.error(_about_unknown(unknown, flags, command.name))
             return command, parser, {**vars(given), 'command': runs}
     parser = make_parser()
     if args and not args[0].startswith('-'):
         import difflib
-        near = difflib.get_close_matches(args[0], [command.name for command in COMMANDS], 1)
+        near = [mistakes.COMMANDS[args[0]]] if args[0] in mistakes.COMMANDS else \
+            difflib.get_close_matches(args[0], [command.name for command in COMMANDS], 1)
         parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
     if not args:
         parser.print_help()
     _, unknown = parser.parse_known_args(args)
     if unknown:
-        parser.error(_about_unknown(unknown[:1], ()) + '; options follow the command')
+        parser.error(_about_unknown(unknown[:1], (), ''))
     parser.error('too few arguments: a command is needed')
 
 
-def _about_unknown(arguments: Sequence[str], flags: Sequence[str]) -> str:
+def _about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) -> str:
     """Return what is wrong with options that do not exist. Their values are left out: one may be a password.
 
     :param flags: the options that exist
+    :param command: the command that they follow; empty for those before it
     """
     import difflib
     names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
              for argument in arguments if argument.startswith('-')]
     near = difflib.get_close_matches(names[0], flags, 1) if names else []
-    return f'unrecognized arguments: {" ".join(names)}' + (f'; did you mean {near[0]}?' if near else '')
+    hint = next(filter(None, (mistakes.about_option(command, name) for name in names)), '')
+    if not hint and command == 'login':
+        hint = f'; {mistakes.CREDENTIALS}'
+    elif not hint:
+        hint = f'; did you mean {near[0]}?' if near else '' if command else '; options follow the command'
+    return f'unrecognized arguments: {" ".join(names)}{hint}'
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
@@ -234,8 +240,11 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         _check_count(command, given['operands'], given['command'])
         return _run(command, _job(command, given, environ))
-    except (SettingsError, UsageError) as error:
+    except SettingsError as error:
         return parser.error(str(error))
+    except UsageError as error:
+        line = f'dxf {command.name} {command.operands}'
+        return parser.error(str(error) + mistakes.about_order(command.name, line, given['operands']))
 
 
 def _die(signum: signal.Signals) -> int:

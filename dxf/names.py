@@ -32,6 +32,9 @@ _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
+_METHODS = ('sha256', 'sha384', 'sha512')
+_FOLDER_WORD = re.compile(r'(?:oci|oci-layout|dir|file|folder):(?=.*[^0-9])(.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
+"""A folder as other programs write it; digits alone would be a port."""
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
@@ -76,6 +79,9 @@ def check_host(host: str) -> str:
 
 def _wanted_in_place_of(host: str) -> str:
     """Return what to write in place of a host that is an address or a path."""
+    folder = _FOLDER_WORD.fullmatch(host)
+    if folder is not None and not host.lower().startswith('file://'):
+        return _wanted_in_place_of_folder(folder[1]) or f'a folder is written {_plain(FOLDER + folder[1])}'
     match = _URL.match(host)
     scheme, name, path = match.groups('') if match is not None else ('', '', '')
     if scheme.lower() == 'file://' or not scheme and name in _FOLDERS and host:
@@ -167,13 +173,19 @@ def check_repository(repository: str) -> str:
 
 
 def _superfluous_in(repository: str) -> str:
-    """Return what to tell of a repository that is written as for docker: with the registry, the alias or both."""
+    """Return what to tell of a repository that is written as for docker: with registry, alias or hash."""
     first, _, rest = repository.partition('/')
     has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
-    name, _, alias = (rest if has_registry else repository).rpartition(':')
-    has_alias = _REPOSITORY.fullmatch(name) is not None and _TAG.fullmatch(alias) is not None
+    name, is_at, reference = (rest if has_registry else repository).partition('@')
+    if not is_at:
+        name, _, reference = name.rpartition(':')
+    elif _REPOSITORY.fullmatch(name) is None:  # both an alias and a digest: the digest counts
+        name = name.rpartition(':')[0]
+    what = 'hash' if is_at and _DIGEST.fullmatch(reference) is not None else \
+        'alias' if _TAG.fullmatch(reference) is not None else ''
+    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and name not in _METHODS
     return ('; the registry is given by DXF_HOST' if has_registry else '') + (
-        f'; the alias {alias} is given after the repository' if has_alias else '')
+        f'; the {what} {_plain(reference)} is given after the repository' if has_reference else '')
 
 
 def repository_at(host: str, repository: str) -> str:

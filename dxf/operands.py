@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf import console
 from dxf.client import DXF
-from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.documents import load_object
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.job import Job, UsageError
-from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.names import (check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at)
 
 if TYPE_CHECKING:
     from dxf.command_source import CommandSource
+
+NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 
 
 class Target(NamedTuple):
@@ -68,6 +71,15 @@ def at_alias(operand: str) -> str:
     return alias(operand[1:])
 
 
+def _without_at(operand: str, host: str) -> str:
+    """Return the alias behind an ``@``, of something that is read."""
+    try:
+        return named(operand[1:], host)
+    except UsageError as error:
+        hint = '; a hash is written without the @' if _is_hash(operand[1:]) else ''
+        raise UsageError(f'{error}{hint}') from None
+
+
 def digest(operand: str, other: str = '', meaning: str = '') -> str:
     """Return the digest that an operand is; the message for one that is none names what ``other`` would mean."""
     try:
@@ -75,6 +87,15 @@ def digest(operand: str, other: str = '', meaning: str = '') -> str:
     except DXFError as error:
         hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
         raise UsageError(f'{error}{hint}') from None
+
+
+def _is_hash(operand: str) -> bool:
+    """Return whether an operand is the hash of a blob."""
+    try:
+        complete_digest(operand)
+    except DXFError:
+        return False
+    return True
 
 
 def repository(operand: str, host: str) -> str:
@@ -98,7 +119,8 @@ def file(operand: str, folders: str = '') -> str:
     except ValueError:  # a NUL character
         reason = errno.EINVAL
     if reason:
-        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{folders if reason == errno.EISDIR else ""}')
+        hint = folders if reason == errno.EISDIR else NAMES_STORED if _is_hash(operand) else ''
+        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{hint}')
     return operand
 
 
@@ -134,6 +156,14 @@ def _manifest(operand: str) -> str:
     text = console.read()
     if not text.strip():
         raise UsageError(f'no {operand} was given, and standard input is empty')
+    try:
+        is_manifest = bool({'schemaVersion', 'mediaType'} & set(load_object(text)))
+        reason = 'it has no schemaVersion'
+    except DXFInvalidDocumentError as error:
+        is_manifest, reason = False, str(error)
+    if not is_manifest:
+        raise DXFInvalidDocumentError(f'standard input is no manifest: {reason}; the {operand} is given after the '
+                                      'repository')
     return text
 
 
@@ -141,7 +171,7 @@ def targets(job: Job) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not job.operands:
         return [Target(manifest=_manifest('hash or alias'))]
-    return [Target(alias=named(operand[1:], job.settings.host)) if operand.startswith('@') else
+    return [Target(alias=_without_at(operand, job.settings.host)) if operand.startswith('@') else
             Target(digest=_digest_to_read(job, operand)) for operand in job.operands]
 
 

@@ -5,12 +5,12 @@ What is in one of its repositories belongs to the client.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from requests import Response, Session
 from requests.adapters import BaseAdapter
@@ -23,7 +23,7 @@ from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, 
                       check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
                       token_url)
 from dxf.certificates import Cert, check_certificate
-from dxf.exceptions import DXFAuthInsecureError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
+from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.listing import PaginatingResponse
@@ -344,12 +344,30 @@ class DXFBase:
         try:
             return self._page(path, self._base_request)
         except DXFUnauthorizedError as error:
+            if not self._is_login_good(error):
+                raise
             raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user', reason=error.reason) from None
         except HTTPError as error:
             response = error.response
             if response is None or effective_status(response, response.content) not in (403, 404, 405):
                 raise
             raise DXFHTTPError(f'{sentence} ({error})', response=error.response) from None
+
+    def _is_login_good(self, error: DXFUnauthorizedError) -> bool:
+        """Return whether the credential itself is good, where the listing of repositories was refused by 401.
+
+        It is where the token server gave a token; else ``/v2/`` tells.
+        """
+        response = error.response
+        if response is not None and not urlsplit(response.url).path.endswith('/_catalog'):
+            return False  # the token server's answer
+        if response is not None and self._auth is not None and self.token is not None:
+            return True
+        with suppress(DXFError, RequestException):
+            answer = self._send('get', self._base_url)
+            discard(answer, self._limits)
+            return answer.status_code == HTTPStatus.OK
+        return False
 
     def _page(self, path: str, request: Callable[..., Response]) -> Response:
         # Artifactory answers 406 to any other Accept.

@@ -63,6 +63,12 @@ MOST_JOBS = 64
 LAST_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
 
+UNVERIFIED = '; DXF_SKIPTLSVERIFY=1 is to verify no certificates'
+"""For the registry of ``DXF_HOST`` alone."""
+
+NO = ('0', 'false', 'no', 'off', 'none')
+"""What other programs take for no."""
+
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
 
@@ -105,9 +111,12 @@ class Settings(NamedTuple):
         if self.username is not None:
             return f'the credential used is DXF_PASSWORD of user {self.username}'
         if self.authorization is not None:
-            return 'the credential used is DXF_AUTHORIZATION'
+            wanted = '' if ' ' in self.authorization else ', which has no scheme: want Basic ... or Bearer ...'
+            return f'the credential used is DXF_AUTHORIZATION{wanted}'
         if self.token is not None:
             return 'the credential used is DXF_TOKEN, which may have expired'
+        if self.insecure:
+            return 'over http dxf sends no password: the registry needs TLS for that; a DXF_TOKEN is sent'
         return 'no credential is set: see DXF_USERNAME and DXF_PASSWORD, or dxf login'
 
 
@@ -140,7 +149,8 @@ def read_other_settings(environ: Mapping[str, str], host: str) -> Settings:
     try:
         return read_settings({**given, 'DXF_HOST': host})
     except SettingsError as error:
-        raise SettingsError(with_other_names(str(error)).replace('DXF_HOST', '--to')) from None
+        text = str(error).removesuffix(UNVERIFIED)
+        raise SettingsError(with_other_names(text).replace('DXF_HOST', '--to')) from None
 
 
 def with_other_names(text: str) -> str:
@@ -246,7 +256,8 @@ def _tlsverify(environ: Mapping[str, str]) -> bool | str:
         path = environ.get(name)
         if path:
             if not os.access(path, os.R_OK):
-                raise SettingsError(f'{name}: cannot read {path}')
+                hint = UNVERIFIED if path.lower() in NO else ''
+                raise SettingsError(f'{name}: cannot read {path}{hint}')
             return path
     return True
 

@@ -16,6 +16,7 @@ from dxf import manifests
 from dxf.answers import expect, is_not_found
 from dxf.documents import dump_json
 from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError
+from dxf.hints import NO_DELETIONS
 from dxf.manifests import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_MANIFEST, OCTET_STREAM
 from dxf.names import hash_bytes
 from dxf.remaining_aliases import REFUSALS, Repository
@@ -275,5 +276,5 @@ def still_there(dxf: Repository, reference: str) -> DXFError:
 def refused(dxf: Repository, reference: str, error: HTTPError) -> DXFError:
     """Return the error for a registry that refuses to delete something, and still has it."""
     hint = '' if error.response is None or error.response.status_code != HTTPStatus.METHOD_NOT_ALLOWED else \
-        '; the registry must allow deletions (distribution: storage.delete.enabled)'
+        f'; {NO_DELETIONS}'
     return DXFHTTPError(f'{error}; {reference} of {dxf._repo} is as it was{hint}', response=error.response)

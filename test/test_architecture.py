@@ -29,7 +29,7 @@ ORDER = ('version', 'exceptions', 'hints', 'arguments',
          'remaining_aliases', 'tag_deletion', 'alias_deletion', 'blobs', 'client', 'copying', 'inspection',
          'artifacts', '__init__', 'settings', 'terminal', 'console', 'progress', 'job', 'command_source', 'operands',
          'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
-         'interruption', 'not_found', 'request_log', 'main', '__main__')
+         'interruption', 'not_found', 'mistakes', 'request_log', 'main', '__main__')
 """From the ground up: a room knows only the rooms before it."""
 
 ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',

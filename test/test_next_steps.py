@@ -8,8 +8,11 @@ import pty
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +30,9 @@ from .fault_proxy import Fault, FaultProxy
 from .nginx import Nginx
 from .places import Folder, Place
 from .processes import SECONDS, Runner
+from .registry import Registry
 from .scripted_registry import Answer, ScriptedRegistry, error
+from .token_server import TokenServer
 
 REPO = 'fred/x'
 DIGEST = 'sha256:' + 'a' * 64
@@ -38,6 +43,7 @@ WANT_ALIAS = 'want up to 128 letters, digits, _, . and -, the first no . or -'
 WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between them'
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
+HOST_BY = 'DXF_HOST names the registry'
 
 
 def answered(variables: Mapping[str, str], status: int, *args: str, **options: Any) -> str:
@@ -50,6 +56,14 @@ def answered(variables: Mapping[str, str], status: int, *args: str, **options: A
 
 USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'http by a word': ('list-repos', {'DXF_INSECURE': 'true'}, 'DXF_INSECURE: want 0 or 1'),
+    'no verification by the file': ('list-repos', {'DXF_TLSVERIFY': 'false'}, 'DXF_TLSVERIFY: cannot read false; '
+                                    'DXF_SKIPTLSVERIFY=1 is to verify no certificates'),
+    'no verification by the number': ('list-repos', {'DXF_TLSVERIFY': '0'}, 'DXF_TLSVERIFY: cannot read 0; '
+                                      'DXF_SKIPTLSVERIFY=1 is to verify no certificates'),
+    'no verification by the file, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_TLSVERIFY': 'false'},
+                                                'DXF_TO_TLSVERIFY: cannot read false'),
+    'a file of certificates that is missing': ('list-repos', {'DXF_TLSVERIFY': 'ca.pem'},
+                                               'DXF_TLSVERIFY: cannot read ca.pem'),
     'no verification by a word': ('list-repos', {'DXF_SKIPTLSVERIFY': 'yes'}, 'DXF_SKIPTLSVERIFY: want 0 or 1'),
     'sizes by a word': (f'pull-blob {REPO} @a', {'DXF_BLOB_INFO': 'on'}, 'DXF_BLOB_INFO: want 0 or 1'),
     'a log by a number': ('list-repos', {'DXF_DEBUG': '2'}, 'DXF_DEBUG: want 0 or 1'),
@@ -121,7 +135,42 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                              f'unrecognized arguments: --password; {BY_OPTIONS}'),
     'a password where it is to be read': ('login --password-stdin=SECRET', {},
                                           'argument --password-stdin: it takes no value'),
-    'a password without an option': ('login fred SECRET', {}, 'too many arguments: dxf login'),
+    'a password without an option': ('login fred SECRET', {},
+                                     f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
+    'a registry to log in to': ('login registry.example.com', {},
+                                f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
+    'a registry to log out of': ('logout registry.example.com', {}, f'too many arguments: dxf logout; {HOST_BY}'),
+    'a registry to list': ('list-repos registry.example.com', {}, f'too many arguments: dxf list-repos; {HOST_BY}'),
+    'a registry by an option': ('list-repos --host x', {}, f'unrecognized arguments: --host; {HOST_BY}'),
+    'a registry by a letter': ('login -H x', {}, f'unrecognized arguments: -H; {HOST_BY}'),
+    'http by an option': (f'list-aliases {REPO} --insecure', {},
+                          'unrecognized arguments: --insecure; DXF_INSECURE=1 is for http'),
+    'an alias by an option': (f'push-blob {REPO} f --alias x', {},
+                              'unrecognized arguments: --alias; the alias comes last, as @alias'),
+    'a pull that is to go on': (f'pull-blob {REPO} @a --resume', {},
+                                'unrecognized arguments: --resume; with -o FILE it goes on by itself'),
+    'a hash behind an @': (f'pull-blob {REPO} @{DIGEST}', {}, f"invalid alias '{DIGEST}': {WANT_ALIAS}; "
+                           'a hash is written without the @'),
+    'a hash to push': (f'push-blob {REPO} {DIGEST} @a', {},
+                       f"cannot read '{DIGEST}': No such file or directory; "
+                       'dxf set-alias gives a name to what is stored'),
+    'a repository with an alias behind an @': (f'pull-blob {REPO}@monday', {}, f"invalid repository '{REPO}@monday': "
+                                               f'{WANT_REPOSITORY}; the alias monday is given after the repository'),
+    'a repository with a hash': (f'pull-blob {REPO}@{DIGEST}', {}, f"invalid repository '{REPO}@{DIGEST}': "
+                                 f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+    'a repository with alias and hash': (
+        f'pull-blob {REPO}:a@{DIGEST}', {}, f"invalid repository '{REPO}:a@{DIGEST}': "
+        f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+    'a folder in upper case': ('list-repos', {'DXF_HOST': 'OCI:./blobs'},
+                               f"DXF_HOST: invalid host 'OCI:./blobs': a folder is written oci:./blobs; {EXAMPLES}"),
+    'a folder as a file': ('list-repos', {'DXF_HOST': 'file:./blobs'},
+                           f"DXF_HOST: invalid host 'file:./blobs': a folder is written oci:./blobs; {EXAMPLES}"),
+    'a folder as for skopeo': ('list-repos', {'DXF_HOST': 'dir:/srv/blobs'},
+                               f"DXF_HOST: invalid host 'dir:/srv/blobs': a folder is written oci:/srv/blobs; "
+                               f'{EXAMPLES}'),
+    'a folder in upper case below home': (
+        'list-repos', {'DXF_HOST': 'OCI:~/usb'}, "DXF_HOST: invalid host 'OCI:~/usb': ~ is not replaced here: write "
+        f'oci:$HOME/usb, or oci:./~/usb for a folder named ~; {EXAMPLES}'),
     'no password in a pipe': ('login --username fred --password-stdin', {},
                               'no password was given, and standard input is empty'),
 }
@@ -136,6 +185,75 @@ def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[
 def test_options_before_the_command_are_named_without_their_values() -> None:
     assert answered({}, 2, '-u', 'fred', '-p', 'SECRET', 'login') == \
         'unrecognized arguments: -u; options follow the command (see dxf --help)'
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('version', "no command 'version': did you mean --version?"),
+    ('help', "no command 'help': did you mean --help?"),
+    ('tag', "no command 'tag': did you mean set-alias?"),
+    ('rm', "no command 'rm': did you mean del-alias?"),
+    ('ls', "no command 'ls': did you mean list-aliases?"),
+    ('images', "no command 'images': did you mean list-repos?"),
+    ('push', "no command 'push': did you mean push-blob?"),
+    ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
+    ('--host x list-repos', f'unrecognized arguments: --host; {HOST_BY}'),
+    ('-H x list-repos', f'unrecognized arguments: -H; {HOST_BY}'),
+])
+def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
+    assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'
+
+
+FIRST = 'the repository comes first: dxf'
+SECOND = 'the alias comes second, without @: dxf'
+MISSING = 'No such file or directory'
+PUSH = 'push-blob <repo> <file>... [@alias]'
+PUSH_FILES = 'push-files <repo> <alias> <file>...'
+SET = 'set-alias <repo> <alias> <hash>|<file>...'
+ATTACH = 'attach <repo> <alias> <file>...'
+VERIFY = 'verify <repo> <file>... <alias>'
+PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
+
+ORDERS = {
+    'push-blob data.txt demo/r': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob data.txt r': f"cannot read 'r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob data.txt demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'push-blob ./data.txt demo/r': f"invalid repository './data.txt': {WANT_REPOSITORY}; {FIRST} {PUSH}",
+    'push-files data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {PUSH_FILES}",
+    'push-files demo/r data.txt @monday': f"cannot read @monday: {MISSING}; {SECOND} {PUSH_FILES}",
+    'push-files demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {PUSH_FILES}",
+    'attach --type=a/b demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {ATTACH}",
+    'attach --type=a/b data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {ATTACH}",
+    'verify demo/r monday data.txt': f"cannot read 'monday': {MISSING}; the alias comes last: dxf {VERIFY}",
+    'verify demo/r @monday ./data.txt': f"invalid alias './data.txt': {WANT_ALIAS}; the alias comes last: dxf {VERIFY}",
+    'verify data.txt demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
+    f'set-alias monday demo/r {DIGEST}': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
+    'set-alias data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
+    'set-alias demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {SET}",
+    f'set-alias demo/r {DIGEST} monday': f"invalid alias '{DIGEST}': {WANT_ALIAS}; {SECOND} {SET}",
+    'pull-blob monday demo/r': "invalid digest 'demo/r': want sha256: and 64 hexadecimal digits; an alias is written "
+                               f'@demo/r; {FIRST} {PULL}',
+    'pull-blob @monday demo/r': f"invalid repository '@monday': {WANT_REPOSITORY}; {FIRST} {PULL}",
+    f'pull-blob {DIGEST} demo/r': f"invalid repository '{DIGEST}': {WANT_REPOSITORY}; {FIRST} {PULL}",
+    'get-alias monday demo/r': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} get-alias <repo> [<alias>...]",
+    # What is merely missing or misspelt stands in the right order.
+    'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
+    'push-files localhost:5000/r monday data.txt': f"invalid repository 'localhost:5000/r': {WANT_REPOSITORY}; "
+                                                   'the registry is given by DXF_HOST',
+    'get-alias r:a b': f"invalid repository 'r:a': {WANT_REPOSITORY}; the alias a is given after the repository",
+    'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
+    'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+    'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
+    'verify demo/r data.tx monday': f"cannot read 'data.tx': {MISSING}",
+    'set-alias r monday sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+}
+
+
+@pytest.mark.parametrize(('typed', 'said'), ORDERS.items(), ids=ORDERS)
+def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'data.txt').write_bytes(b'hello')
+    command = typed.partition(' ')[0]
+    assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
 
 
 @pytest.mark.parametrize('value', ['', '0'])
@@ -230,7 +348,120 @@ def test_a_page_with_404_of_what_may_be_no_registry_is_told_as_it_is() -> None:
     with ScriptedRegistry() as server:
         server.hook = lambda request: Answer(404, {'Content-Type': 'text/html'}, b'<html>nothing here</html>')
         line = answered({'DXF_HOST': server.host, **INSECURE}, 2, 'get-alias', REPO, 'nope')
-    assert line == f'404 Not Found ({REPO}/manifests/nope)'
+    assert line == f'404 Not Found ({REPO}/manifests/nope); {server.host} may be no registry'
+
+
+@pytest.mark.parametrize(('typed', 'where'), [
+    ('list-repos', '_catalog'), (f'list-aliases {REPO}', f'{REPO}/tags/list'),
+    (f'pull-blob {REPO} @a', f'{REPO}/manifests/a'), (f'push-blob {REPO} data.txt', f'{REPO}/blobs/uploads/')])
+def test_a_web_server_that_is_no_registry_is_told(typed: str, where: str, tmp_path: Path) -> None:
+    (tmp_path / 'data.txt').write_bytes(b'hello')
+    with web_server(tmp_path) as host:
+        ended = Runner({'DXF_HOST': host, **INSECURE}).run(*typed.split(), cwd=tmp_path)
+    reason = '501 Not Implemented' if typed.startswith('push') else '404 Not Found'
+    said = f'{reason} ({where}); {host} may be no registry'
+    assert ended.lines == [f'dxf: the registry does not list its repositories ({said})' if where == '_catalog' else
+                           f'dxf: {said}']
+    assert ended.status == (1 if typed.startswith('push') else 2)
+
+
+@pytest.mark.parametrize(('typed', 'path', 'what'), [
+    ('list-repos', '_catalog', 'listing'), (f'list-aliases {REPO}', f'{REPO}/tags/list', 'listing'),
+    (f'pull-blob {REPO} @a', f'{REPO}/manifests/a', 'manifest')])
+def test_a_page_in_place_of_an_answer_is_told(typed: str, path: str, what: str, tmp_path: Path) -> None:
+    page = tmp_path / 'v2' / path / 'index.html'
+    page.parent.mkdir(parents=True)
+    page.write_text('<!DOCTYPE html><title>Welcome</title>')
+    with web_server(tmp_path) as host:
+        assert answered({'DXF_HOST': host, **INSECURE}, 1, *typed.split()) == \
+            f'invalid {what}: it is a web page, and the server may be no registry'
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serve a folder as ``python3 -m http.server`` does; yield its host."""
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f'localhost:{server.server_address[1]}'
+        server.shutdown()
+        thread.join(SECONDS)
+
+
+@pytest.mark.parametrize(('command', 'text', 'reason'), [
+    ('pull-blob', 'hello', 'invalid JSON: Expecting value'), ('pull-blob', '{}', 'it has no schemaVersion'),
+    ('get-alias', '[]', 'invalid JSON: not an object')])
+def test_standard_input_that_is_no_manifest_is_told(command: str, text: str, reason: str) -> None:
+    operand = 'alias' if command == 'get-alias' else 'hash or alias'
+    assert answered({}, 1, command, REPO, input=text.encode()) == \
+        f'standard input is no manifest: {reason}; the {operand} is given after the repository'
+
+
+@pytest.mark.parametrize('alias', [(), ('@nightly',)])
+def test_a_command_that_prints_nothing_is_told(alias: tuple[str, ...], shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    ended = Runner(place.environ()).run('push-blob', repo, *alias, '--', 'true')
+    assert (ended.status, ended.lines) == (0, ['dxf: the command printed nothing: an empty blob is stored'])
+    assert ended.out.decode() == f'{hash_bytes(b"")}\n'
+    Runner(place.environ()).run('push-blob', repo, '--', 'echo', 'x').insist(0)
+
+
+def test_a_registry_that_deletes_no_blobs_is_told_with_its_setting(tmp_path: Path, repo: str) -> None:
+    with Registry(tmp_path, deletes=False) as registry:
+        place = Place(registry)
+        digest = place.dxf(repo).push_blob(data=b'hello')
+        assert answered(place.environ(), 1, 'del-blob', repo, digest) == \
+            f'405 Method Not Allowed: UNSUPPORTED: The operation is unsupported. ({repo}/blobs/{digest}); ' \
+            'the registry must allow deletions (distribution: storage.delete.enabled)'
+
+
+# Credentials
+
+
+@pytest.mark.parametrize('kind', ['basic_registry', 'token_registry'])
+def test_a_wrong_password_is_told_for_a_listing_as_for_the_rest(kind: str, request: pytest.FixtureRequest) -> None:
+    place: Place = request.getfixturevalue(kind)
+    wrong = {**place.environ(), 'DXF_PASSWORD': 'wrong'}
+    said = 'unauthorized; the credential used is DXF_PASSWORD of user fred'
+    assert [answered(wrong, 13, *typed) for typed in (('list-repos',), ('list-aliases', REPO))] == [said, said]
+    without = {name: value for name, value in place.environ().items() if name not in ('DXF_USERNAME', 'DXF_PASSWORD')}
+    expired = {**without, 'DXF_TOKEN': 'expired'}
+    assert answered(expired, 13, 'list-repos') == \
+        'unauthorized; the credential used is DXF_TOKEN, which may have expired'
+
+
+def test_a_listing_that_a_good_password_does_not_give_is_told(token_registry: Place, tokens: TokenServer) -> None:
+    tokens.grants['fred'] = set()
+    assert answered(token_registry.environ(), 13, 'list-repos') == \
+        'unauthorized: the registry does not list its repositories to this user; ' \
+        'the credential used is DXF_PASSWORD of user fred'
+
+
+def test_a_listing_that_basic_authentication_does_not_give_is_told(certificates: Certificates) -> None:
+    refusal = error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': 'Basic realm="x"'})
+    with ScriptedRegistry(certificates) as server:
+        server.hook = lambda request: refusal if '_catalog' in request.path else None
+        assert answered({'DXF_HOST': server.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw',
+                         'REQUESTS_CA_BUNDLE': certificates.ca}, 13, 'list-repos') == \
+            'unauthorized: the registry does not list its repositories to this user; ' \
+            'the credential used is DXF_PASSWORD of user fred'
+
+
+@pytest.mark.parametrize('typed', ['list-repos', f'list-aliases {REPO}', f'pull-blob {REPO} @a'])
+def test_a_password_that_http_does_not_carry_is_not_asked_for(typed: str, tmp_path: Path) -> None:
+    with Registry(tmp_path, users={'fred': 'pw'}) as registry:
+        line = answered({'DXF_HOST': registry.host, **INSECURE}, 13, *typed.split())
+        given = answered({'DXF_HOST': registry.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw', **INSECURE}, 1,
+                         *typed.split())
+    assert line == 'unauthorized; over http dxf sends no password: the registry needs TLS for that; a DXF_TOKEN is sent'
+    assert given == 'Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials'
+
+
+def test_a_value_of_authorization_without_its_scheme_is_told(basic_registry: Place) -> None:
+    variables = {'DXF_HOST': basic_registry.host, 'REQUESTS_CA_BUNDLE': str(basic_registry.ca),
+                 'DXF_AUTHORIZATION': 'ZnJlZDpwdw=='}
+    assert answered(variables, 13, 'list-aliases', REPO) == 'unauthorized; the credential used is DXF_AUTHORIZATION, ' \
+        'which has no scheme: want Basic ... or Bearer ...'
 
 
 # The way to the registry
@@ -299,8 +530,8 @@ def test_a_port_that_was_given_is_not_called_missing() -> None:
 
 @pytest.mark.parametrize(('host', 'said', 'status'), [
     ('blobs', '; a folder is written oci:./blobs', 2),
-    ('blobs.example', '', 1),
-    ('blobs:5000', '', 1),
+    ('blobs.example', '; is the name right, and is there a network?', 1),
+    ('blobs:5000', '; is the name right, and is there a network?', 1),
 ])
 def test_a_name_without_dots_and_port_that_is_not_found_may_be_a_folder(host: str, said: str, status: int,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,8 @@ def pid_in(path: Path) -> int:
 def test_the_output_of_a_command_is_stored_and_gets_the_alias(each: Place, repo: str, size: int) -> None:
     ended = Runner(each.environ()).run('push-blob', repo, '@nightly', '--', 'head', '-c', str(size), '/dev/zero')
     digest = hash_bytes(bytes(size))
-    assert ended.insist(0).out.decode() == digest + '\n'
+    assert (ended.status, ended.out.decode()) == (0, digest + '\n')
+    assert ended.lines == ([] if size else ['dxf: the command printed nothing: an empty blob is stored'])
     client = each.dxf(repo)
     assert client.get_alias('nightly') == [digest]
     assert b''.join(client.pull_blob(digest)) == bytes(size)

@@ -868,7 +868,8 @@ def test_a_name_that_does_not_exist_is_asked_for_once(traffic: Traffic, monkeypa
     with pytest.raises(NoConnection) as caught:
         DXF('registry.example', 'fred/a', limits=FAST).list_aliases()
     assert len(traffic.requests) == 1
-    assert line_of(caught.value) == 'cannot find registry.example: Name or service not known'
+    assert line_of(caught.value) == 'cannot find registry.example: Name or service not known; is the name right, ' \
+        'and is there a network?'
     with pytest.raises(NoConnection) as caught:
         DXF('blobs', 'fred/a', limits=FAST).list_aliases()
     assert line_of(caught.value) == 'cannot find blobs: Name or service not known; a folder is written oci:./blobs'

@@ -1,0 +1,120 @@
+"""Mistakes: what is typed as for other programs, or in another order, and what to write in its place.
+
+Each function returns what a message ends with; empty where it does not know the mistake.
+"""
+
+import os
+from collections.abc import Sequence
+
+from dxf.exceptions import DXFError
+from dxf.names import check_alias, check_repository, complete_digest
+
+COMMANDS = {
+    **dict.fromkeys(('tag', 'set', 'name', 'alias'), 'set-alias'),
+    **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove'), 'del-alias'),
+    **dict.fromkeys(('ls', 'list', 'tags'), 'list-aliases'),
+    **dict.fromkeys(('images', 'repos', 'catalog'), 'list-repos'),
+    **dict.fromkeys(('push', 'upload', 'put'), 'push-blob'),
+    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat'), 'pull-blob'),
+    **dict.fromkeys(('cp', 'mirror', 'sync'), 'copy'),
+    **dict.fromkeys(('help', 'usage'), '--help'),
+    'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
+}
+"""By what other programs call it, the command that is meant."""
+
+HOST_BY = 'DXF_HOST names the registry'
+CREDENTIALS = 'a user name and a password are given by --username=USER and --password-stdin'
+
+VARIABLES = {
+    **dict.fromkeys(('--host', '-H', '--registry', '--server', '--url'), HOST_BY),
+    **dict.fromkeys(('--insecure', '--plain-http', '--http'), 'DXF_INSECURE=1 is for http'),
+    **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify'), 'see DXF_SKIPTLSVERIFY and DXF_TLSVERIFY'),
+    **dict.fromkeys(('--debug', '--verbose'), 'DXF_DEBUG=1 tells of each request'),
+}
+"""Options that dxf has as variables."""
+
+OPTIONS = {
+    **dict.fromkeys((('push-blob', '--alias'), ('push-blob', '--tag'), ('push-blob', '-t')),
+                    'the alias comes last, as @alias'),
+    ('pull-blob', '--resume'): 'with -o FILE it goes on by itself',
+    ('pull-blob', '--continue'): 'with -o FILE it goes on by itself',
+}
+"""Options that a command does without."""
+
+ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
+TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
+
+
+def about_option(command: str, option: str) -> str:
+    """Return what stands for an option that does not exist.
+
+    :param command: empty for an option before a command
+    """
+    if not command and option in ('-v', '-V'):
+        return '; dxf --version prints the version'
+    meant = OPTIONS.get((command, option)) or VARIABLES.get(option)
+    return f'; {meant}' if meant else ''
+
+
+def about_surplus(command: str) -> str:
+    """Return what to tell of operands of a command that takes none: most are a registry."""
+    return f'; {HOST_BY}' + (f'; {CREDENTIALS}' if command == 'login' else '')
+
+
+def about_order(command: str, line: str, operands: Sequence[str]) -> str:
+    """Return the right order of operands that cannot be right, where they seem to stand in another.
+
+    :param line: how the command is written
+    :param operands: all of them, the repository among them
+    """
+    first, *rest = operands or ['']
+    if _is_repository_later(command, first, rest):
+        return f'; the repository comes first: {line}'
+    if len(rest) < 2:
+        return ''
+    if command in ALIAS_SECOND and _is_content(rest[0]) and _is_alias(rest[-1].removeprefix('@')):
+        return f'; the alias comes second, without @: {line}'
+    if command == 'verify' and os.path.isfile(rest[-1]) and _is_alias(rest[0].removeprefix('@')):
+        return f'; the alias comes last: {line}'
+    return ''
+
+
+def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
+    """Return whether a repository stands behind what it should stand before."""
+    later = [operand for operand in rest if _is_repository(operand) and not os.path.lexists(operand)]
+    if not _is_repository(first):  # a repository with a mistake of its own is in its place
+        return bool(later) and (first.startswith(('@', '.', '/', '~')) or _is_content(first))
+    if command in TAKE_FILES:
+        is_named_by_path = any('/' in operand for operand in later)
+        return os.path.isfile(first) and bool(later) or \
+            command == 'set-alias' and '/' not in first and bool(rest) and '/' in rest[0] and is_named_by_path
+    return '/' not in first and rest[:1] == later[:1] and any('/' in operand for operand in rest[:1])
+
+
+def _is_content(operand: str) -> bool:
+    """Return whether an operand is a file or a digest."""
+    return operand != '' and os.path.lexists(operand) or _is_digest(operand)
+
+
+def _is_digest(operand: str) -> bool:
+    try:
+        complete_digest(operand)
+    except DXFError:
+        return False
+    return True
+
+
+def _is_repository(operand: str) -> bool:
+    try:
+        check_repository(operand)
+    except DXFError:
+        return False
+    return not _is_digest(operand)
+
+
+def _is_alias(operand: str) -> bool:
+    try:
+        check_alias(operand)
+    except DXFError:
+        return False
+    return not _is_content(operand)
