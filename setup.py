@@ -2,7 +2,7 @@
 from pathlib import Path
 import re
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 DOCS = ['sphinx>=8.1']  # the last that Python 3.10 has
@@ -37,7 +37,7 @@ setup(
         'Topic :: System :: Archiving',
         'Typing :: Typed',
     ],
-    packages=['dxf'],
+    packages=find_packages(include=['dxf', 'dxf.*']),
     package_data={'dxf': ['py.typed']},
     data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
     entry_points={'console_scripts': ['dxf = dxf.main:main']},

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
 from test.programs import MissingProgramError
+
 from bench import economy, machine, many, picture, report, startup, throughput
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section

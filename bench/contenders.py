@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
 from test.programs import program
+
 from bench.measuring import Command
 from bench.workspace import BenchError
 

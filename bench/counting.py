@@ -7,8 +7,8 @@ as it is.
 import asyncio
 import ssl
 from collections.abc import Callable
-
 from test.certificates import Certificates
+
 from bench.relay import PIECE, Relay
 
 

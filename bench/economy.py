@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
 from test.certificates import Certificates
 from test.places import PASSWORD, USERNAME
 from test.registry import Registry
 from test.token_server import TokenServer
+
 from bench.contenders import Dxf
 from bench.counting import CountingRelay
 from bench.measuring import Contender, always, run

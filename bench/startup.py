@@ -1,6 +1,7 @@
 """Start-up: what a command costs that does little or nothing, beside the start of Python itself."""
 
 from test.registry import Registry
+
 from bench.contenders import Dxf
 from bench.measuring import Contender, alternate, always, run
 from bench.report import Budget, Measure, Section, find, timed

@@ -3,10 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
-
 from test.certificates import Certificates
 from test.registry import Registry
+from urllib.request import Request, urlopen
+
 from bench import contenders
 from bench.contenders import Dxf
 from bench.layout import write_layout

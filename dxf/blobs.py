@@ -13,27 +13,29 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection, HTTPError, RequestException, Timeout as Timeouts
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import HTTPError, RequestException
+from requests.exceptions import Timeout as Timeouts
 
-from dxf import blob_lookup
-from dxf.answers import check_digest_header, expect, is_not_found, names_digest
 from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
-from dxf.batch import Batch
-from dxf.bodies import IsStored
-from dxf.callbacks import OneAtATime, Watch, reporter, unwrapped
-from dxf.certificates import Cert
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
                             DXFUnauthorizedError)
 from dxf.hints import NO_DELETIONS, add_hint
-from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at
-from dxf.pulling import Blob, Puller, Wanted, checked
 from dxf.registry import Auth, DXFBase, Timeout
-from dxf.source import File, OnPiece, Source, open_source
-from dxf.streaming import StreamUpload
-from dxf.upload import Journal, Upload, as_expected
-from dxf.upload_session import UploadSession, next_url
+from dxf.transfer import blob_lookup
+from dxf.transfer.batch import Batch
+from dxf.transfer.callbacks import OneAtATime, Watch, reporter, unwrapped
+from dxf.transfer.parallel import all_of
+from dxf.transfer.pulling import Blob, Puller, Wanted, checked
+from dxf.transfer.request_body import IsStored
+from dxf.transfer.source import File, OnPiece, Source, open_source
+from dxf.transfer.stream_upload import StreamUpload
+from dxf.transfer.upload import Journal, Upload, as_expected
+from dxf.transfer.upload_session import UploadSession, next_url
+from dxf.transport.client_certificates import Cert
+from dxf.transport.responses import check_digest_header, expect, is_not_found, names_digest
 
 JOBS = 4
 CANCEL_TIMEOUT = 2
@@ -188,7 +190,7 @@ class BlobStore(DXFBase):
                        resume: str | None) -> None:
         is_new = not check_exists or self._stored_size(digest, source.size) is None
         if resume is not None and isinstance(source, File):
-            from dxf import journal as journals
+            from dxf.transfer import upload_journal as journals
             with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
                 if is_new:
                     self._uploader(source, on_piece, journal).send(digest)
@@ -291,22 +293,23 @@ class BlobStore(DXFBase):
         :raises DXFSizeMismatchError: a blob has another size than was given
         :raises OSError: the disk has too little space, or the file cannot be written
         """
-        from dxf import delivery, files, special_files
+        from dxf.local import atomic_files, special_files
+        from dxf.transfer import download_to_file
         check_progress(progress)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = checked(blobs)
-        report = delivery.Reporter(progress or (lambda *_: None))
+        report = download_to_file.Reporter(progress or (lambda *_: None))
         fetch = partial(self.pull_blobs, chunk_size=0)
         name = os.fspath(filename)
         stream = special_files.open_to_write(name)
         if stream is not None:
             with stream:
-                delivery.deliver_to_stream(stream, name, fetch(blobs), report)
+                download_to_file.deliver_to_stream(stream, name, fetch(blobs), report)
             return
-        files.check_target(name)
+        atomic_files.check_target(name)
         sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
         try:
-            delivery.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
+            download_to_file.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
         except OSError as error:
             wrong = self._wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
             if wrong is None:
@@ -430,7 +433,7 @@ class BlobStore(DXFBase):
 
         :param described: the size that a manifest gives for it, if there is one
         """
-        from dxf import remote_file
+        from dxf.transfer import remote_file
         stream, actual = source._puller.one((digest, described), 0, True)
         size = actual or 0  # never None: it was asked for
 

@@ -12,23 +12,23 @@ from urllib.parse import quote
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf import images, manifests
-from dxf.answers import (check_digest_header, digest_header, error_codes, expect, is_head_refused, is_not_found,
-                         names_digest)
 from dxf.arguments import check_each, check_text
 from dxf.blobs import JOBS, BlobStore
-from dxf.certificates import Cert
-from dxf.documents import encoded, is_markup, load_object
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
-from dxf.images import Image, Manifest
-from dxf.jobs import all_of
 from dxf.limits import TIMEOUT, Limits
-from dxf.listing import PaginatingResponse
-from dxf.manifests import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
+from dxf.manifest import image, platforms
+from dxf.manifest.image import ACCEPT, ANY_DIGEST, Descriptor, ImageManifest, Index
+from dxf.manifest.platforms import Image, Manifest
 from dxf.names import (check_alias, check_alias_at, check_blob, check_digest, check_platform, check_reference_at,
                        hash_bytes, is_folder, is_sha256)
 from dxf.registry import Auth, DXFBase, Timeout
+from dxf.strict_json import encoded, is_markup, load_object
+from dxf.transfer.parallel import all_of
+from dxf.transport.client_certificates import Cert
+from dxf.transport.pagination import PaginatingResponse
+from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
+                                     is_not_found, names_digest)
 
 SCHEMAS = ('v2', 'oci', 'v1')
 
@@ -98,7 +98,7 @@ class DXF(BlobStore):
                                      self._limits.manifest)
         text = _decode(body)
         if is_sha256(alias) and hash_bytes(body) != alias:
-            actual = manifests.read(text).digest  # of schema 1 the digest is that of what was signed
+            actual = image.read(text).digest  # of schema 1 the digest is that of what was signed
             if actual != alias:
                 raise DXFDigestMismatchError(actual, alias)
         return text, response
@@ -133,7 +133,7 @@ class DXF(BlobStore):
 
     def _stored(self, reference: str) -> Manifest:
         text, response = self.get_manifest_and_response(reference)
-        stored = manifests.read(text, response.headers.get('Content-Type'))
+        stored = image.read(text, response.headers.get('Content-Type'))
         check_digest_header(response, stored.digest)
         return stored
 
@@ -142,22 +142,22 @@ class DXF(BlobStore):
 
         :param alias: an alias, or the digest of a manifest
         :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's image
-        :return: an image manifest, an index, or a schema 1 manifest: see ``dxf.manifests``
+        :return: an image manifest, an index, or a schema 1 manifest: see ``dxf.manifest.image``
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         stored = self._stored(alias)
         if platform is None or not isinstance(stored, Index):
             return stored
-        reading = images.Reading(self._stored, self._limits)
-        return reading.image(images.find(stored, check_platform(platform), reading))
+        reading = platforms.Reading(self._stored, self._limits)
+        return reading.image(platforms.find(stored, check_platform(platform), reading))
 
     def platforms(self, index: Index) -> dict[str, Descriptor]:
         """Return the image manifests of an index by platform, those of an index within it too."""
-        return images.entries(index, self._stored, self._limits)
+        return platforms.entries(index, self._stored, self._limits)
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
-            return manifests.read(manifest, verify=verify)
+            return image.read(manifest, verify=verify)
         if alias is None:
             raise ValueError('an alias or a manifest is needed')
         return self._stored(alias)
@@ -169,7 +169,7 @@ class DXF(BlobStore):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored(alias), platform, self._stored, lambda image: image.text, self._limits)
+        return platforms.each(self._stored(alias), platform, self._stored, lambda found: found.text, self._limits)
 
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
@@ -182,25 +182,25 @@ class DXF(BlobStore):
         :return: a list of digests; of a multi-platform alias, lists by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                           lambda image: self._blobs(image, sizes), self._limits)
+        return platforms.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
+                           lambda found: self._blobs(found, sizes), self._limits)
 
-    def _blobs(self, image: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
-        if isinstance(image, ImageManifest):
-            return [(layer.digest, layer.size) for layer in image.layers] if sizes else \
-                [layer.digest for layer in image.layers]
+    def _blobs(self, manifest: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
+        if isinstance(manifest, ImageManifest):
+            return [(layer.digest, layer.size) for layer in manifest.layers] if sizes else \
+                [layer.digest for layer in manifest.layers]
         if not sizes:
-            return list(image.blobs)
-        size = self._each_once(self.blob_size, image.blobs)
-        return [(digest, size[digest]) for digest in image.blobs]
+            return list(manifest.blobs)
+        size = self._each_once(self.blob_size, manifest.blobs)
+        return [(digest, size[digest]) for digest in manifest.blobs]
 
     def _described(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
         """Return what :meth:`get_alias` does, with the sizes that manifests give, and without where they give none.
 
         Schema 1 gives none, and the registry is not asked.
         """
-        return images.each(self._stored_or_given(alias, manifest), platform, self._stored,
-                           lambda image: self._blobs(image, isinstance(image, ImageManifest)))
+        return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored,
+                           lambda found: self._blobs(found, isinstance(found, ImageManifest)))
 
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]:
@@ -212,7 +212,7 @@ class DXF(BlobStore):
         :raises DXFDigestNotAvailableForSchema1: a schema 1 manifest has none
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return images.each(self._stored_or_given(alias, manifest), platform, self._stored, images.config_digest,
+        return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored, platforms.config_digest,
                            self._limits)
 
     def make_manifest(self, *digests: str) -> str:
@@ -230,7 +230,7 @@ class DXF(BlobStore):
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
 
     def _make(self, blobs: list[Descriptor]) -> str:
-        return manifests.make(blobs, 'oci' if self._schema == 'oci' else 'v2', self._limits.manifest)
+        return image.make(blobs, 'oci' if self._schema == 'oci' else 'v2', self._limits.manifest)
 
     def check_alias_size(self, alias: str, sizes: Sequence[int]) -> None:
         """Check that :meth:`set_alias` could name blobs of these sizes; no request is made.
@@ -244,7 +244,7 @@ class DXF(BlobStore):
 
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
-        from dxf import schema1
+        from dxf.manifest import schema1
         check_each(digests, 'make_unsigned_manifest', 'alias, ')
         return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_blob, digests)))
 
@@ -268,7 +268,7 @@ class DXF(BlobStore):
         """
         text: str | bytes = manifest_json  # callers pass what they read from a file, too
         content = encoded(text) if isinstance(text, str) else text
-        manifests.check_size(len(content), self._limits.manifest)
+        image.check_size(len(content), self._limits.manifest)
         if not if_absent and if_match is None:
             self._put_manifest(alias, content, {})
             return
@@ -310,11 +310,11 @@ class DXF(BlobStore):
             is added here, by the subject's digest; else it is listed under the referrers tag
         """
         self._check_reference(alias)
-        stored = manifests.read(_decode(content), verify=False)
+        stored = image.read(_decode(content), verify=False)
         if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
-        subject = manifests.subject_of(stored.text)
-        headers = {'Content-Type': manifests.media_type_of(stored.text), **condition}
+        subject = image.subject_of(stored.text)
+        headers = {'Content-Type': image.media_type_of(stored.text), **condition}
         digest = _digest_of(stored)
         is_listed = False
         try:
@@ -332,7 +332,7 @@ class DXF(BlobStore):
             # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
             is_listed = response.headers.get('OCI-Subject', '').strip() == subject
         if subject is not None and not is_listed:
-            entry = manifests.referrer(stored.text)
+            entry = image.referrer(stored.text)
             if unlisted is None:
                 self._list_under_tag(subject, [entry])
             else:
@@ -461,9 +461,9 @@ class DXF(BlobStore):
         return manifest
 
     def _make_schema1(self, alias: str, digests: tuple[str, ...]) -> str:
-        from dxf import schema1
+        from dxf.manifest import schema1
         manifest = schema1.sign(self.make_unsigned_manifest(alias, *digests))
-        manifests.check_size(len(manifest), self._limits.manifest, len(digests))
+        image.check_size(len(manifest), self._limits.manifest, len(digests))
         return manifest
 
     def del_alias(self, alias: str) -> Any:
@@ -489,7 +489,7 @@ class DXF(BlobStore):
             manifests go too
         :return: by alias, what :meth:`del_alias` returns
         """
-        from dxf import alias_deletion
+        from dxf.deletion import alias_deletion
         check_each(aliases, 'del_aliases')
         return dict(alias_deletion.AliasDeletion(self, aliases, with_others))
 
@@ -524,7 +524,7 @@ def _digest_of(manifest: Manifest) -> str:
     if isinstance(manifest, (ImageManifest, Index)) or not load_object(manifest.text).get('signatures'):
         return manifest.digest
     try:
-        return manifests.read(manifest.text).digest
+        return image.read(manifest.text).digest
     except DXFError:  # the registry decides about what is wrong with a signature
         return manifest.digest
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from dxf.arguments import check_client, check_progress, check_text
 from dxf.client import DXF
-from dxf.documents import encoded
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFUnsupportedSchemaType)
-from dxf.images import Manifest
-from dxf.jobs import all_of
-from dxf.manifests import OCI_INDEX, ImageManifest, Index, is_foreign, media_type_of
+from dxf.manifest.image import OCI_INDEX, ImageManifest, Index, is_foreign, media_type_of
+from dxf.manifest.platforms import Manifest
 from dxf.names import check_alias_at, check_digest, check_reference_at
 from dxf.referrers import by_tag, descriptors, subject_of_tag
+from dxf.strict_json import encoded
+from dxf.transfer.parallel import all_of
 
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""

@@ -1,7 +1,7 @@
 """What a child process must not share with the parent that forked it: connections, locks, unfinished transfers.
 
 Objects that hold such things register here, and are called in the child directly after the fork, when only one thread
-runs in it. Files with locks are the subject of :mod:`dxf.locking`.
+runs in it. Files with locks are the subject of :mod:`dxf.local.locking`.
 """
 
 import os

@@ -6,11 +6,11 @@ How a manifest is read is not known here.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dxf.artifact_manifest import name_of
+from dxf.artifacts.manifest import name_of
 from dxf.client import DXF
-from dxf.documents import Json, load_object
-from dxf.manifests import ImageManifest, Index, media_type_of
+from dxf.manifest.image import ImageManifest, Index, media_type_of
 from dxf.names import hash_file
+from dxf.strict_json import Json, load_object
 
 
 class Inspection(NamedTuple):

@@ -16,16 +16,16 @@ from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf import console, mistakes, not_found, request_log
-from dxf.documents import printable
+from dxf.cli import console, mistakes, not_found, request_log
+from dxf.cli.command_table import COMMANDS, COMMON, Command
+from dxf.cli.context import Job, UsageError
+from dxf.cli.error_messages import FAILED, line_of, status_of
+from dxf.cli.interruption import TerminatedError, signals_raised
+from dxf.cli.settings import VARIABLES, SettingsError, read_settings, with_other_names
 from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
-from dxf.faults import FAILED, line_of, status_of
 from dxf.hints import is_of_target, mark_as_target
-from dxf.interruption import TerminatedError, signals_raised
-from dxf.job import Job, UsageError
 from dxf.names import check_registry, repository_at
-from dxf.settings import VARIABLES, SettingsError, read_settings, with_other_names
-from dxf.usage import COMMANDS, COMMON, Command
+from dxf.strict_json import printable
 from dxf.version import VERSION
 
 USAGE_ERROR = 2
@@ -61,7 +61,7 @@ class _Completion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
-        from dxf import completion
+        from dxf.cli import completion
         console.write(completion.script(values))
         parser.exit()
 

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf import manifests
-from dxf.answers import close, effective_status, error_codes, expect, is_not_found, read_body
-from dxf.documents import Json, dump_json, load_object, member
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError,
-                            DXFInvalidDocumentError, DXFProtocolError, DXFUnauthorizedError)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFProtocolError, DXFUnauthorizedError)
 from dxf.limits import Limits
-from dxf.listing import pages
-from dxf.manifests import ACCEPT, OCI_INDEX, Index
+from dxf.manifest import image
+from dxf.manifest.image import ACCEPT, OCI_INDEX, Index
 from dxf.names import check_digest, hash_bytes
-from dxf.session import RETRIED
+from dxf.strict_json import Json, dump_json, load_object, member
+from dxf.transport.pagination import pages
+from dxf.transport.responses import close, effective_status, error_codes, expect, is_not_found, read_body
+from dxf.transport.session import RETRIED
 
 Entry = dict[str, Json]
 
@@ -150,7 +150,7 @@ def by_tag(request: Callable[..., Response], subject: str, limits: Limits) -> Ta
     body = read_body(response, limits.manifest, limits)
     digest = hash_bytes(body)
     load_object(body)  # bytes that are not UTF-8 are refused
-    stored = manifests.read(body.decode('utf-8'), response.headers.get('Content-Type'), verify=False)
+    stored = image.read(body.decode('utf-8'), response.headers.get('Content-Type'), verify=False)
     if subject in (digest, stored.digest):  # that of schema 1 is the hash of what was signed
         # GitLab's registry resolves the tag of a digest to the manifest of that digest.
         return Tagged([], digest, True)
@@ -162,7 +162,7 @@ def by_tag(request: Callable[..., Response], subject: str, limits: Limits) -> Ta
 def descriptors(body: bytes, exact: bool = False) -> list[Entry]:
     """Return the descriptors in an index, each with a digest.
 
-    :param exact: for an index that is written again; see :func:`dxf.documents.load_json`
+    :param exact: for an index that is written again; see :func:`dxf.strict_json.load_json`
 
     :raises DXFInvalidDocumentError: it is no index, or has an entry that is no descriptor
     """

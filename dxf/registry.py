@@ -17,21 +17,21 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
-from dxf.answers import discard, effective_status, expect, raise_for_status, read_body
 from dxf.arguments import AUTH, batch_size_of, check_auth, check_text, check_timeout
-from dxf.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                      check_identity_token, is_refused_by_oauth, oauth_request, origin_of, read_token, refuses_token,
-                      token_url)
-from dxf.certificates import Cert, check_certificate
 from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
-from dxf.listing import PaginatingResponse
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
-from dxf.proxies import Proxies
-from dxf.redaction import public_host
-from dxf.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient, rewind,
-                         send)
+from dxf.transport.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value,
+                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, origin_of,
+                                read_token, refuses_token, token_url)
+from dxf.transport.client_certificates import Cert, check_certificate
+from dxf.transport.pagination import PaginatingResponse
+from dxf.transport.proxies import Proxies
+from dxf.transport.redaction import public_host
+from dxf.transport.responses import discard, effective_status, expect, raise_for_status, read_body
+from dxf.transport.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient,
+                                   rewind, send)
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
@@ -80,8 +80,8 @@ class DXFBase:
         self._sessions: list[Session] = [RegistrySession()]
         self._adapter: BaseAdapter | None = None
         if is_folder(self._host):
-            from dxf import layout_adapter
-            adapter = layout_adapter.LayoutAdapter(self._host.removeprefix(FOLDER))
+            from dxf.layout.adapter import LayoutAdapter
+            adapter = LayoutAdapter(self._host.removeprefix(FOLDER))
             self._adapter, self._base_url = adapter, adapter.url
             self._sessions[0].mount(self._base_url, adapter)
         self._credential = RegistryAuth(self._base_url)

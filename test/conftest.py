@@ -74,8 +74,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 def unmannered() -> Iterator[None]:
     """Have dxf, where a test uses it, forget what it learned of registries: the next one may get the same port."""
     yield
-    if 'dxf.manners' in sys.modules:
-        sys.modules['dxf.manners'].MANNERS.clear()
+    if 'dxf.transfer.refused_sizes' in sys.modules:
+        sys.modules['dxf.transfer.refused_sizes'].MANNERS.clear()
 
 
 @pytest.fixture(name='certificates', scope='session')

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection, HTTPError
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import HTTPError
 
 from dxf import Limits
-from dxf.upload_session import UploadSession
-from dxf.source import Source
-from dxf.streaming import StreamUpload
-from dxf.upload import Upload
+from dxf.transfer.source import Source
+from dxf.transfer.stream_upload import StreamUpload
+from dxf.transfer.upload import Upload
+from dxf.transfer.upload_session import UploadSession
 
 NOWHERE = 'https://registry.example.com/v2/fred/datalogger/blobs/uploads/'
 

@@ -12,8 +12,8 @@ import requests
 
 from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFConflictError, DXFHTTPError
-from dxf.garbage import collect
-from dxf.layout import Layout
+from dxf.layout.garbage import collect
+from dxf.layout.store import Layout
 from dxf.main import doit
 from dxf.referrers import tag_of
 

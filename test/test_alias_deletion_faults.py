@@ -9,8 +9,7 @@ import pytest
 from requests import Response
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import (DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError,
-                            DXFUnexpectedStatusCodeError)
+from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnexpectedStatusCodeError
 from dxf.main import doit
 
 from .scripted_registry import LOST, Answer, Hook, Request, ScriptedRegistry, error

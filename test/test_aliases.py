@@ -10,7 +10,7 @@ from requests.exceptions import HTTPError
 from dxf import DXF, hash_bytes
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFPlatformDataNotFound, DXFUnsupportedSchemaType)
-from dxf.layout import Layout
+from dxf.layout.store import Layout
 
 from .places import Place
 from .tables import paired

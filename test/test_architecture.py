@@ -1,4 +1,4 @@
-"""The house: imports run one way, each dependency has its one room, everything public is named and documented."""
+"""Architecture: imports run one way, one module imports each dependency, everything public is named and documented."""
 
 import ast
 import importlib
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
@@ -18,117 +19,143 @@ import dxf
 from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
-ORDER = ('version', 'exceptions', 'hints', 'arguments',
-         'forking', 'names', 'documents', 'limits', 'schema1', 'manifests', 'images',
-         'locking', 'sinks', 'special_files', 'files', 'paths', 'archives', 'hidden_folders', 'unpacking',
-         'artifact_manifest', 'layout_index', 'layout_names', 'layout', 'reachability', 'garbage', 'certificates',
-         'proxies', 'redaction', 'connections', 'answers', 'layout_manifests', 'layout_adapter', 'auth',
-         'credential_helpers', 'credential_files', 'credentials', 'session', 'callbacks', 'source', 'bodies',
-         'upload_session', 'manners', 'upload', 'streaming', 'jobs', 'batch', 'verification', 'download',
-         'blob_lookup', 'pulling', 'delivery', 'journal', 'links', 'listing', 'registry', 'remote_file', 'referrers',
-         'remaining_aliases', 'tag_deletion', 'alias_deletion', 'blobs', 'client', 'copying', 'inspection',
-         'artifacts', '__init__', 'settings', 'terminal', 'console', 'progress', 'job', 'command_source', 'operands',
-         'commands', 'copy_commands', 'file_commands', 'login_commands', 'usage', 'completion', 'faults',
-         'interruption', 'not_found', 'mistakes', 'request_log', 'main', '__main__')
-"""From the ground up: a room knows only the rooms before it."""
 
-ROOMS = {'jwcrypto': 'schema1', 'www_authenticate': 'auth', 'tqdm': 'progress',
-         'shtab': 'completion', 'json': 'documents'}
-"""The one room of each dependency that must not spread. JSON is read and written by the same rules."""
+ORDER = ('version', 'exceptions', 'hints', 'arguments', 'forking', 'names', 'strict_json', 'limits', 'local',
+         'manifest', 'transport', 'transfer', 'layout', 'credentials', 'referrers', 'deletion', 'registry', 'blobs',
+         'client', 'artifacts', 'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
+"""Packages, and modules that stand alone. Each imports only what stands before it."""
 
-TRANSFERS = ('source', 'bodies', 'upload_session', 'manners', 'upload', 'streaming', 'verification', 'download',
-             'pulling', 'delivery', 'journal')
-"""What moves blobs, and is handed what makes its requests."""
+INDEPENDENT = ('local', 'manifest', 'transport')
+"""Packages that import no other package."""
 
-LATE = {('manifests', 'schema1'), ('images', 'schema1'), ('client', 'schema1'), ('progress', 'tqdm'),
-        ('main', 'difflib'), ('main', 'completion'),
-        ('auth', 'www_authenticate'), ('blobs', 'delivery'), ('blobs', 'special_files'), ('blobs', 'journal'),
-        ('blobs', 'files'), ('commands', 'files'), ('commands', 'layout'), ('operands', 'command_source'),
-        ('registry', 'layout_adapter'),
-        ('copy_commands', 'layout'), ('copy_commands', 'layout_manifests'), ('copy_commands', 'garbage'),
-        ('client', 'referrers'), ('blobs', 'remote_file'),
-        ('client', 'alias_deletion'), ('commands', 'alias_deletion'),
-        ('login_commands', 'credential_files'), ('job', 'credentials'),
-        ('commands', 'inspection'), ('console', 'getpass'), ('file_commands', 'artifacts'),
-        ('file_commands', 'artifact_manifest'), ('file_commands', 'unpacking')}
+HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.auth', 'tqdm': 'cli.progress',
+         'shtab': 'cli.completion', 'json': 'strict_json'}
+"""The one module of each dependency that must not spread. JSON is read and written by the same rules."""
+
+LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
+        ('blobs', 'transfer.remote_file'), ('blobs', 'transfer.upload_journal'),
+        ('cli.blob_commands', 'deletion.alias_deletion'), ('cli.blob_commands', 'inspection'),
+        ('cli.blob_commands', 'layout.store'), ('cli.blob_commands', 'local.atomic_files'),
+        ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.garbage'),
+        ('cli.copy_commands', 'layout.manifests'), ('cli.copy_commands', 'layout.store'),
+        ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
+        ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
+        ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'), ('client', 'deletion.alias_deletion'),
+        ('client', 'manifest.schema1'), ('client', 'referrers'), ('main', 'cli.completion'), ('main', 'difflib'),
+        ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
+        ('registry', 'layout.adapter'), ('transport.auth', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """One import: which room wants which room of dxf, or which package of others; ``late`` if not at the top."""
+    """One import: the module that imports, and the module of dxf or the package of others that it imports.
 
-    room: str
-    wanted: str
+    ``late`` means that it does not stand at the top of the module.
+    """
+
+    importer: str
+    imported: str
     own: bool
     late: bool
     line: int
 
+    @property
+    def packages(self) -> tuple[str, str]:
+        """The packages of both sides."""
+        return self.importer.partition('.')[0], self.imported.partition('.')[0]
+
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    """Return the parsed source of every room."""
-    return {path.stem: ast.parse(path.read_text('utf-8')) for path in sorted(HERE.rglob('*.py'))}
+    """Return the parsed source of every module, by its name within dxf; a package has the name of its folder."""
+    paths = {'.'.join(path.relative_to(HERE).with_suffix('').parts): path for path in sorted(HERE.rglob('*.py'))}
+    return {name.removesuffix('.__init__'): ast.parse(path.read_text('utf-8')) for name, path in paths.items()}
 
 
 def imports() -> Iterator[Import]:
-    """Yield every import of every room, wherever it stands."""
-    for room, tree in trees().items():
+    """Yield every import of every module, wherever it stands."""
+    for importer, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for name in wanted_by(node):
+                for name in imported_by(node):
                     package, _, rest = name.partition('.')
-                    inner = rest.partition('.')[0]
-                    own = inner if inner in ORDER else '__init__'
-                    yield Import(room, own if package == 'dxf' else package, package == 'dxf',
-                                 node not in tree.body, node.lineno)
+                    imported = module_of(rest) if package == 'dxf' else package
+                    yield Import(importer, imported, package == 'dxf', node not in tree.body, node.lineno)
 
 
-def wanted_by(node: ast.Import | ast.ImportFrom) -> list[str]:
+def module_of(name: str) -> str:
+    """Return the module that a name within dxf is, or is in."""
+    while name and name not in trees():
+        name = name.rpartition('.')[0]
+    return name or '__init__'
+
+
+def imported_by(node: ast.Import | ast.ImportFrom) -> list[str]:
     """Return the full names of what a statement imports."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     assert node.level == 0, f'line {node.lineno}: a relative import'
-    return [f'{node.module}.{alias.name}' if node.module == 'dxf' else str(node.module) for alias in node.names]
+    own = str(node.module).partition('.')[0] == 'dxf'
+    return [f'{node.module}.{alias.name}' if own else str(node.module) for alias in node.names]
 
 
 IMPORTS = tuple(imports())
 
 
-def test_every_room_has_its_place_in_the_order() -> None:
-    assert set(trees()) == set(ORDER)
-    assert len({one.room for one in IMPORTS if one.own}) > 10  # the test itself finds what it looks for
+def test_every_package_has_its_place_in_the_order() -> None:
+    assert {name.partition('.')[0] for name in trees()} == set(ORDER)
+    assert len({one.importer for one in IMPORTS if one.own}) > 10  # the test itself finds what it looks for
 
 
-def test_a_room_knows_only_the_rooms_before_it() -> None:
-    upwards = [one for one in IMPORTS if one.own and ORDER.index(one.wanted) >= ORDER.index(one.room)]
-    assert not upwards
+def test_a_package_imports_only_packages_before_it() -> None:
+    crossing = [one for one in IMPORTS if one.own and len(set(one.packages)) == 2]
+    assert not [one for one in crossing if ORDER.index(one.packages[1]) > ORDER.index(one.packages[0])]
+    folders = {name.partition('.')[0] for name in trees() if '.' in name}
+    assert not [one for one in crossing if one.packages[0] in INDEPENDENT and one.packages[1] in folders]
 
 
-def test_what_stands_not_at_the_top_of_a_room_has_a_reason() -> None:
-    assert {(one.room, one.wanted) for one in IMPORTS if one.late} == LATE
+def test_the_page_about_the_architecture_names_what_there_is() -> None:
+    page = (HERE.parent / 'docs' / 'architecture.rst').read_text('utf-8')
+    folders = {path.parent.name for path in HERE.glob('*/__init__.py')}
+    assert folders <= set(re.findall(r'^``(\w+)``$', page, re.MULTILINE))
+    missing = [path for path in re.findall(r'``((?:dxf/)?[a-z_0-9]+/[a-z_0-9]+\.py)``', page)
+               if not (HERE / path).exists() and not (HERE.parent / path).exists()]
+    assert not missing
 
 
-@pytest.mark.parametrize('package, room', ROOMS.items())
-def test_a_dependency_stays_in_its_room(package: str, room: str) -> None:
-    assert {one.room for one in IMPORTS if one.wanted == package} == {room}
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in trees()}
+    for one in IMPORTS:
+        if one.own and one.importer != one.imported:
+            graph[one.importer].add(one.imported)
+    TopologicalSorter(graph).prepare()
+
+
+def test_what_stands_not_at_the_top_of_a_module_has_a_reason() -> None:
+    assert {(one.importer, one.imported) for one in IMPORTS if one.late} == LATE
+
+
+@pytest.mark.parametrize('package, module', HOMES.items())
+def test_a_dependency_is_imported_by_one_module(package: str, module: str) -> None:
+    assert {one.importer for one in IMPORTS if one.imported == package} == {module}
 
 
 def test_transfers_know_no_authentication() -> None:
-    names = {name for room in TRANSFERS for node in ast.walk(trees()[room])
-             if isinstance(node, ast.ImportFrom) and node.module == 'dxf.auth' for name in wanted_names(node)}
+    names = {name for module, tree in trees().items() if module.startswith('transfer.') for node in ast.walk(tree)
+             if isinstance(node, ast.ImportFrom) and node.module == 'dxf.transport.auth' for name in names_of(node)}
     assert names <= {'origin_of'}
 
 
-def wanted_names(node: ast.ImportFrom) -> set[str]:
+def names_of(node: ast.ImportFrom) -> set[str]:
     """Return the names, without their module, that a statement imports."""
     return {alias.name for alias in node.names}
 
 
 def test_nothing_is_imported_by_its_private_name() -> None:
-    private = [f'{room}:{node.lineno}' for room, tree in trees().items() for node in ast.walk(tree)
+    private = [f'{module}:{node.lineno}' for module, tree in trees().items() for node in ast.walk(tree)
                if isinstance(node, ast.ImportFrom) and str(node.module).partition('.')[0] == 'dxf'
-               for name in wanted_names(node) if name.startswith('_')]
+               for name in names_of(node) if name.startswith('_')]
     assert not private
 
 
@@ -204,8 +231,8 @@ def is_private(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> b
 
 
 def test_everything_public_has_a_docstring() -> None:
-    missing = [name for room, tree in trees().items() for name in undocumented(room, tree)]
-    missing += [room for room, tree in trees().items() if ast.get_docstring(tree) is None]
+    missing = [name for module, tree in trees().items() for name in undocumented(module, tree)]
+    missing += [module for module, tree in trees().items() if ast.get_docstring(tree) is None]
     assert not missing
 
 
@@ -221,7 +248,7 @@ def test_what_is_dear_is_not_imported_before_it_is_wanted(arguments: list[str]) 
     imported = {line.rpartition('|')[2].strip() for line in done.stderr.splitlines()}
     assert {'dxf', 'dxf.client', 'requests'} <= imported
     assert not {name for name in imported
-                if name.partition('.')[0] in ('tqdm', 'jwcrypto', 'shtab') or name == 'dxf.schema1'}
+                if name.partition('.')[0] in ('tqdm', 'jwcrypto', 'shtab') or name == 'dxf.manifest.schema1'}
 
 
 def test_importing_dxf_brings_its_exceptions() -> None:
@@ -246,9 +273,10 @@ def test_the_drawn_tree_is_the_tree_of_the_classes() -> None:
     assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in classes.items()}
 
 
-def test_errors_of_other_rooms_stand_in_the_tree_too() -> None:
-    rooms = [dxf if name == '__init__' else importlib.import_module(f'dxf.{name}') for name in ORDER[:-1]]
-    strays = [kind for room in rooms for kind in vars(room).values() if inspect.isclass(kind)
-              and issubclass(kind, Exception) and kind.__module__ == room.__name__ and kind.__name__.startswith('DXF')
-              and not issubclass(kind, exceptions.DXFError)]
+def test_errors_of_other_modules_stand_in_the_tree_too() -> None:
+    names = set(trees()) - {'__init__', '__main__'}
+    modules = [dxf, *(importlib.import_module(f'dxf.{name}') for name in sorted(names))]
+    strays = [kind for module in modules for kind in vars(module).values() if inspect.isclass(kind)
+              and issubclass(kind, Exception) and kind.__module__ == module.__name__
+              and kind.__name__.startswith('DXF') and not issubclass(kind, exceptions.DXFError)]
     assert not strays

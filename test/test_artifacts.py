@@ -18,7 +18,7 @@ import pytest
 
 import dxf
 from dxf import DXF, artifacts
-from dxf.artifact_manifest import EMPTY, EMPTY_CONTENT
+from dxf.artifacts.manifest import EMPTY, EMPTY_CONTENT
 from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
                             DXFUnsupportedSchemaType)
 from dxf.main import doit

@@ -21,12 +21,12 @@ from requests.structures import CaseInsensitiveDict
 
 from dxf import DXF, DXFBase, Limits
 from dxf.arguments import AUTH
-from dxf.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of, read_token,
-                      split_url, token_url)
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
                             DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
-from dxf.faults import line_of
-from dxf.redaction import causes
+from dxf.transport.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
+                                read_token, split_url, token_url)
+from dxf.transport.redaction import causes
 
 from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Place

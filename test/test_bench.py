@@ -14,7 +14,7 @@ import requests
 
 from bench.counting import CountingRelay, RequestReader
 from bench.delay import DelayRelay
-from bench.measuring import Contender, always, alternate, run
+from bench.measuring import Contender, alternate, always, run
 from bench.report import Budget, Measure, at_most, budgets_text, page, peak_at_most, ratio, table, timed
 from bench.workspace import BenchError, Workspace
 

@@ -290,7 +290,7 @@ class Calls(list[tuple[Any, ...]]):
 
 def test_progress_of_a_file_starts_empty_and_tells_the_size(client: DXF, monkeypatch: pytest.MonkeyPatch,
                                                             path: str) -> None:
-    monkeypatch.setattr('dxf.source.READ_SIZE', 20)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 20)
     calls = Calls()
     digest = client.push_blob(path, calls)
     size = len(CONTENT)

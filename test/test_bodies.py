@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dxf.bodies import Body, Lookout
 from dxf.exceptions import DXFSourceError
-from dxf.source import Source, open_source
+from dxf.transfer.request_body import Body, Lookout
+from dxf.transfer.source import Source, open_source
 
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
 
@@ -25,7 +25,7 @@ WAITING = 60.0
 @pytest.fixture(name='path')
 def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that holds ``CONTENT``, and is read in three pieces."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 4)
     return written(tmp_path)
 
 

@@ -41,7 +41,7 @@ IN_PARTS = LIMITS._replace(part=6000, small_part=6000)
 @pytest.fixture(name='server')
 def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRegistry]:
     """A registry; files are read in short pieces."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 1000)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 1000)
     with ScriptedRegistry() as server:
         yield server
 
@@ -162,8 +162,9 @@ def test_an_error_of_a_source_ends_the_upload_at_once(server: ScriptedRegistry, 
 
 TOLD_OFTEN = """
 import sys
-from dxf import main, progress
-from dxf import source
+from dxf import main
+from dxf.cli import progress
+from dxf.transfer import source
 progress.INTERVALS['json'] = 0.0
 source.READ_SIZE = 1000
 sys.exit(main.main())

@@ -11,11 +11,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from dxf import DXF, DXFBase, Limits
-from dxf.certificates import LONGEST
+from dxf.cli.settings import SettingsError, read_other_settings, read_settings
 from dxf.exceptions import DXFCertificateError, DXFHTTPError
 from dxf.main import doit
-from dxf.proxies import Proxies
-from dxf.settings import SettingsError, read_other_settings, read_settings
+from dxf.transport.client_certificates import LONGEST
+from dxf.transport.proxies import Proxies
 
 from .certificates import Certificates
 from .nginx import Nginx
@@ -284,7 +284,7 @@ def test_a_key_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(path: str, _mode: str) -> None:
         raise PermissionError(13, 'Permission denied', path)
 
-    monkeypatch.setattr('dxf.certificates.open', refuse, raising=False)     # root may read everything
+    monkeypatch.setattr('dxf.transport.client_certificates.open', refuse, raising=False)     # root may read everything
     with pytest.raises(SettingsError, match='DXF_CERT: cannot use my.pem: Permission denied'):
         read_settings({'DXF_HOST': 'localhost', 'DXF_CERT': 'my.pem', 'DXF_KEY': 'my.key'})
 

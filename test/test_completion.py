@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dxf.completion import SHELLS, make_tree, script
+from dxf.cli.command_table import COMMANDS
+from dxf.cli.completion import SHELLS, make_tree, script
 from dxf.main import doit
-from dxf.usage import COMMANDS
 
 Asker = Callable[[Path, str], list[str]]
 

@@ -15,9 +15,9 @@ from requests.exceptions import SSLError
 
 import dxf
 from dxf import DXF, hash_bytes
+from dxf.cli.settings import SettingsError, read_other_settings
 from dxf.exceptions import DXFAuthInsecureError, DXFPlatformDataNotFound
 from dxf.main import doit
-from dxf.settings import SettingsError, read_other_settings
 
 from .certificates import Certificates
 from .copies import CONTENTS, lacks, leaks, parts, refer, set_document, to, write

@@ -13,9 +13,9 @@ from requests.exceptions import ConnectionError as NoConnection
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import (DXFDigestMismatchError, DXFSizeMismatchError, DXFError, DXFHTTPError, DXFSourceError,
+from dxf.cli.error_messages import line_of
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFSizeMismatchError, DXFSourceError,
                             DXFUnsupportedSchemaType)
-from dxf.faults import line_of
 
 from .copies import lacks, parts, to, write
 from .fault_proxy import Fault, FaultProxy

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dxf.credential_helpers import CredentialHelper
-from dxf.credential_files import Credential, CredentialFile, find
+from dxf.credentials.config_file import Credential, CredentialFile, find
+from dxf.credentials.helper import CredentialHelper
 from dxf.exceptions import DXFCredentialsError
 
 from .keychain import Keychain, write_file, write_program

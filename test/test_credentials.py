@@ -17,12 +17,11 @@ import requests
 
 import dxf
 from dxf import DXF, Limits
-from dxf.credential_files import Credential, CredentialFile, find
-from dxf.credentials import StoredCredentials, from_docker_config
-from dxf.exceptions import (DXFAuthInsecureError, DXFCredentialHelperError, DXFCredentialsError,
-                            DXFUnauthorizedError)
+from dxf.credentials.config_file import Credential, CredentialFile, find
+from dxf.credentials.stored import StoredCredentials, from_docker_config
+from dxf.exceptions import DXFAuthInsecureError, DXFCredentialHelperError, DXFCredentialsError, DXFUnauthorizedError
 from dxf.names import check_host, repository_at
-from dxf.redaction import causes
+from dxf.transport.redaction import causes
 
 from .certificates import Certificates
 from .keychain import Keychain, as_nobody, encoded, write_file
@@ -330,7 +329,7 @@ def test_what_another_process_has_just_stored_or_erased_is_no_error(config: Path
 
 
 def test_importing_dxf_does_not_import_what_is_for_stored_credentials_alone() -> None:
-    code = 'import sys, dxf; sys.exit(bool({"dxf.credentials", "dxf.credential_helpers"} & set(sys.modules)))'
+    code = 'import sys, dxf; sys.exit(bool({"dxf.credentials", "dxf.credentials.helper"} & set(sys.modules)))'
     for arguments in (['-c', code], ['-c', code.replace('dxf;', 'dxf.main;')]):
         subprocess.run([sys.executable, *arguments], timeout=60, check=True)
 

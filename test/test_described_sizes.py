@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dxf import DXF, Limits, artifacts, copy, hash_bytes, schema1
+from dxf import DXF, Limits, artifacts, copy, hash_bytes
 from dxf.exceptions import DXFHTTPError, DXFSizeMismatchError
+from dxf.manifest import schema1
 
 from .processes import Runner, files
 from .scripted_registry import Answer, Request, ScriptedRegistry

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import dxf
-from dxf.settings import VARIABLES
-from dxf.usage import COMMANDS
+from dxf.cli.command_table import COMMANDS
+from dxf.cli.settings import VARIABLES
 
 from . import console
 from .console import DOCS, Typed

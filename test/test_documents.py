@@ -5,10 +5,11 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dxf.documents import DEPTH, Number, dump_json, load_json, load_object, member, printable
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
+from dxf.strict_json import DEPTH, Number, dump_json, load_json, load_object, member, printable
 
 
 @pytest.mark.parametrize('text, value', [

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from requests import Response
 
 from dxf import Limits, hash_bytes
-from dxf.download import CHUNK_SIZE, Download, declared_size
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
-from dxf.verification import Verifier
+from dxf.transfer.download import CHUNK_SIZE, Download, declared_size
+from dxf.transfer.verification import Verifier
 
 CONTENT = b'0123456789'
 

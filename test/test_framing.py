@@ -16,10 +16,10 @@ import requests
 from requests.exceptions import RequestException
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.connections import MOST_FRAMING, MOST_INTERIM
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
-from dxf.faults import line_of
-from dxf.proxies import Proxies
+from dxf.transport.adapter import MOST_FRAMING, MOST_INTERIM
+from dxf.transport.proxies import Proxies
 
 from .certificates import Certificates
 from .processes import Runner

@@ -10,8 +10,8 @@ import pytest
 
 from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError
-from dxf.garbage import collect
-from dxf.layout import Layout
+from dxf.layout.garbage import collect
+from dxf.layout.store import Layout
 
 from . import images
 from .layouts import NAME, REPO, blobs, enter, entries, put, snapshot

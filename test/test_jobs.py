@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dxf import jobs as dxf_jobs
-from dxf.jobs import CancelledError, Streams, all_of
+from dxf.transfer import parallel as dxf_jobs
+from dxf.transfer.parallel import CancelledError, Streams, all_of
 
 WAITING = 60.0
 """Seconds after which a test that waits for something has failed."""
@@ -89,7 +89,7 @@ def make_gauge() -> Gauge:
 @pytest.fixture(name='impatient')
 def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody wait for long for a thread that does not end."""
-    monkeypatch.setattr('dxf.jobs.PATIENCE', 0.05)
+    monkeypatch.setattr('dxf.transfer.parallel.PATIENCE', 0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -371,7 +371,7 @@ def test_what_follows_is_fetched_while_the_first_is_read() -> None:
     pytest.param([30, 5000, *[30] * 200, 5000], id='both'),
 ])
 def test_what_is_kept_for_a_slow_reader_is_bounded(monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> None:
-    monkeypatch.setattr('dxf.jobs.BUFFERED', 800)
+    monkeypatch.setattr('dxf.transfer.parallel.BUFFERED', 800)
     most = 800 + 100 + 4 * 2 * 10  # all, the share of the one that is read, and a piece each on its way and one more
     sources = Sources(*([b'0123456789'] * (size // 10) for size in sizes))
     too_many = threading.Event()
@@ -462,7 +462,7 @@ def test_whatever_is_raised_in_a_stream_is_raised(error: type[BaseException]) ->
 
 @pytest.mark.parametrize('jobs', [1, 2, 4])
 def test_a_stream_that_is_left_unread_does_not_stand_in_the_way(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
-    monkeypatch.setattr('dxf.jobs.BUFFERED', 16 * jobs)
+    monkeypatch.setattr('dxf.transfer.parallel.BUFFERED', 16 * jobs)
     sources = Sources(*[[b'abcd'] * 100] * 12)
     for number, head, pieces in sources.read(jobs):
         assert head == f'head {number}'
@@ -480,7 +480,7 @@ def test_a_stream_that_is_left_unread_does_not_stand_in_the_way(monkeypatch: pyt
 @pytest.mark.parametrize('size', [1, 100])
 @pytest.mark.parametrize('leave', ['for the next', 'for good'])
 def test_what_was_left_is_never_taken_for_the_whole(monkeypatch: pytest.MonkeyPatch, size: int, leave: str) -> None:
-    monkeypatch.setattr('dxf.jobs.BUFFERED', 64)
+    monkeypatch.setattr('dxf.transfer.parallel.BUFFERED', 64)
     sources = Sources(*[[b'abcd'] * size] * 3)
     streams = sources.read()
     _, _, pieces = next(streams)
@@ -511,7 +511,7 @@ def test_who_goes_away_ends_all(read: int) -> None:
 
 
 def test_who_goes_away_closes_what_was_being_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('dxf.jobs.BUFFERED', 64)
+    monkeypatch.setattr('dxf.transfer.parallel.BUFFERED', 64)
     sources = Sources(*[[b'abcd'] * 1000] * 9)
     streams = sources.read()
     _, _, pieces = next(streams)

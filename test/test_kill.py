@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from dxf import DXF
+from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import DXFError
-from dxf.faults import line_of, status_of
 from dxf.main import doit
 
 from .counting_proxy import CountingProxy

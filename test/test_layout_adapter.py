@@ -14,7 +14,7 @@ from requests import Response, Session
 
 from dxf import DXF, DXFBase, hash_bytes
 from dxf.exceptions import DXFHTTPError
-from dxf.layout_adapter import LayoutAdapter
+from dxf.layout.adapter import LayoutAdapter
 
 from .layouts import NAME, REPO, enter, entries, put, snapshot
 from .places import Folder, Place

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from dxf.files import make_folders
 from dxf import DXF, DXFBase, hash_bytes
+from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError
-from dxf.faults import line_of, status_of
-from dxf.garbage import collect
-from dxf.layout import Layout
+from dxf.layout.garbage import collect
+from dxf.layout.store import Layout
+from dxf.local.atomic_files import make_folders
 from dxf.main import doit
 
 from .layouts import NAME, REPO, bound, enter, entries, snapshot, under

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dxf import DXF, hash_bytes, layout_index
-from dxf.documents import load_json
+from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFInvalidDocumentError
-from dxf.layout import Layout
+from dxf.layout import index as layout_index
+from dxf.layout.store import Layout
+from dxf.strict_json import load_json
 
 from .layouts import NAME, REPO, entries, snapshot
 from .measured import Dxf

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dxf.exceptions import DXFProtocolError
-from dxf.links import Link, next_target, parse_links
+from dxf.transport.links import Link, next_target, parse_links
 
 TOKEN = st.text(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~", min_size=1, max_size=8)
 TARGET = st.text(string.ascii_letters + string.digits + '/?&=;,:%"\' ', max_size=20)

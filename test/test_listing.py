@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dxf import DXF, DXFBase, Limits, PaginatingResponse
+from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError,
                             DXFUnauthorizedError)
-from dxf.faults import line_of, status_of
 
 from .certificates import Certificates
 from .places import Place

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from dxf import hash_bytes
-from dxf.faults import line_of, status_of
+from dxf.cli.error_messages import line_of, status_of
 from dxf.main import doit
 
 from .certificates import Certificates

@@ -5,12 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dxf import manifests
 from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFMissingSignaturesError,
                             DXFUnexpectedDigestMethodError, DXFUnsupportedSchemaType)
-from dxf.manifests import Descriptor, ImageManifest, Index
+from dxf.manifest import image as manifests
+from dxf.manifest.image import Descriptor, ImageManifest, Index
 
 V2 = 'application/vnd.docker.distribution.manifest.v2+json'
 DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'

@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 from requests import Request
-from requests.exceptions import ConnectionError as NoConnection, ConnectTimeout, RequestException, SSLError
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import ConnectTimeout, RequestException, SSLError
 
 from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
+from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import DXFInvalidNameError
-from dxf.faults import line_of, status_of
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy

@@ -11,21 +11,22 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from requests import Response
 from requests.exceptions import RequestException
 
 from dxf import Limits, hash_bytes, names
-from dxf.answers import MESSAGE_LENGTH, error_codes, raise_for_status
-from dxf.auth import Challenge, challenge_of, read_token, token_url
-from dxf.documents import printable
-from dxf.download import Download, declared_size
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError
-from dxf.faults import line_of
-from dxf.listing import PaginatingResponse
-from dxf.session import resolve, retry_after
-from dxf.upload_session import UploadSession, next_url, stored_bytes
-from dxf.verification import Verifier
+from dxf.strict_json import printable
+from dxf.transfer.download import Download, declared_size
+from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
+from dxf.transfer.verification import Verifier
+from dxf.transport.auth import Challenge, challenge_of, read_token, token_url
+from dxf.transport.pagination import PaginatingResponse
+from dxf.transport.responses import MESSAGE_LENGTH, error_codes, raise_for_status
+from dxf.transport.session import resolve, retry_after
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
 LISTING = REGISTRY + 'fred/x/tags/list'

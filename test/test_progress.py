@@ -16,8 +16,8 @@ import pytest
 import tqdm
 
 import dxf
+from dxf.cli.progress import Reports
 from dxf.main import doit
-from dxf.progress import Reports
 
 from .places import Place
 
@@ -332,7 +332,7 @@ def test_json_of_standard_input_does_not_know_its_end(open_registry: Place, repo
             """Give the next piece."""
             return self._pieces.pop(0)
     monkeypatch.setattr(sys, 'stdin', Pipe())
-    monkeypatch.setattr('dxf.progress.INTERVALS', {'json': 0.0, 'lines': 0.0})
+    monkeypatch.setattr('dxf.cli.progress.INTERVALS', {'json': 0.0, 'lines': 0.0})
     entries = [json.loads(line) for line in lines_of(open_registry, capfd, 'push-blob', '--progress=json', repo, '-')]
     assert [entry['bytes'] for entry in entries][-1] == 9 << 20
     assert {(entry['blob'], entry['total'], entry['eta'], entry['done']) for entry in entries} == {
@@ -345,7 +345,7 @@ def test_lines_for_logs_come_at_their_interval(open_registry: Place, repo: str, 
     path = tmp_path / 'large'
     path.write_bytes(os.urandom(5 << 20))
     assert len(lines_of(open_registry, capfd, 'push-blob', '--progress=lines', repo, str(path))) == 1
-    monkeypatch.setattr('dxf.progress.INTERVALS', {'lines': 0.0})
+    monkeypatch.setattr('dxf.cli.progress.INTERVALS', {'lines': 0.0})
     digest = dxf.hash_file(str(path))
     lines = lines_of(open_registry, capfd, 'pull-blob', '--progress=lines', '-o', str(tmp_path / 'out'), repo, digest)
     assert len(lines) >= 5

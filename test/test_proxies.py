@@ -17,12 +17,12 @@ from requests import Session
 from requests.exceptions import ProxyError, RequestException
 
 from dxf import DXF, DXFBase, Limits, hash_bytes
-from dxf.connections import Adapter, LONGEST_GREETING
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFInvalidNameError
-from dxf.faults import line_of
 from dxf.main import doit
-from dxf.proxies import Proxies, check_proxy
-from dxf.redaction import causes
+from dxf.transport.adapter import LONGEST_GREETING, Adapter
+from dxf.transport.proxies import Proxies, check_proxy
+from dxf.transport.redaction import causes
 
 from .certificates import Certificates
 from .counting_proxy import CountingProxy

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dxf import DXF, hash_bytes
-from dxf.command_source import CommandSource
+from dxf.cli.command_source import CommandSource
 from dxf.exceptions import DXFHTTPError, DXFSourceError
 
 from .places import Place
@@ -230,7 +230,7 @@ def test_a_lost_status_is_no_success(folder: Place, repo: str) -> None:
 
 
 def test_a_forked_child_does_not_end_the_command_of_its_parent(tmp_path: Path) -> None:
-    script = ('import os, sys\nfrom dxf.command_source import CommandSource\n'
+    script = ('import os, sys\nfrom dxf.cli.command_source import CommandSource\n'
               'with CommandSource(["sh", "-c", "sleep 0.5; printf x; exit 5"]) as source:\n'
               '    child = os.fork()\n    if child == 0:\n        source.close()\n        os._exit(0)\n'
               '    os.waitpid(child, 0)\n    assert source.read(9) == b"x"\n    source.read(9)\n')

@@ -31,7 +31,7 @@ LIMITS = Limits(ranges=256 * KIB, backoff=0, retries=2)
 @pytest.fixture(autouse=True)
 def make_small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the blob in many segments."""
-    monkeypatch.setattr('dxf.download.SEGMENT', 32 * KIB)
+    monkeypatch.setattr('dxf.transfer.download.SEGMENT', 32 * KIB)
 
 
 class Paced:

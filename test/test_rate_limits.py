@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.credentials import StoredCredentials
+from dxf.cli.error_messages import status_of
+from dxf.credentials.stored import StoredCredentials
 from dxf.exceptions import DXFHTTPError
-from dxf.faults import status_of
 from dxf.main import doit
 
 from .certificates import Certificates

@@ -11,16 +11,17 @@ from itertools import repeat
 import pytest
 import requests
 import urllib3
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from requests import PreparedRequest, Response
 from urllib3 import HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
 from dxf import DXF, Limits
-from dxf.answers import pieces, raise_for_status
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError
-from dxf.faults import line_of
-from dxf.redaction import URL_LENGTH, causes, public_argument, public_host, public_url, redact
+from dxf.transport.redaction import URL_LENGTH, causes, public_argument, public_host, public_url, redact
+from dxf.transport.responses import pieces, raise_for_status
 
 from .certificates import Certificates
 from .processes import Runner

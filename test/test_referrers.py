@@ -11,8 +11,8 @@ import pytest
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFProtocolError
-from dxf.faults import line_of
 
 from .copies import OCI_INDEX, OCI_MANIFEST, refer, set_document, write
 from .places import Place

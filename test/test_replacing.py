@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dxf import artifacts
-from dxf.faults import line_of
-from dxf.unpacking import Intake
+from dxf.artifacts.staging import Intake
+from dxf.cli.error_messages import line_of
 
 from .places import Place
 from .test_artifacts import tree
@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_put_back_is_kept_and_the_error_says_where(target:
 
 KILLED = '''
 import os, sys
-from dxf.unpacking import Intake
+from dxf.artifacts.staging import Intake
 target, links, place = sys.argv[1:]
 
 def refuse(*_, **__):
@@ -177,7 +177,7 @@ def test_what_is_put_back_does_not_leave_the_folder(target: Path, name: str) -> 
 
 OTHER = '''
 import os, sys
-from dxf.unpacking import Intake
+from dxf.artifacts.staging import Intake
 with Intake(sys.argv[1], overwrite=True) as intake:
     for path in ('a', 'c'):
         intake.add(path, [b'new'])

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from requests.exceptions import ConnectionError as NoConnection, RequestException, Timeout
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import RequestException, Timeout
 
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFSizeMismatchError,

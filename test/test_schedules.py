@@ -17,13 +17,14 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from requests.exceptions import RequestException
 
 import dxf
-from dxf.faults import line_of, status_of
+from dxf.cli.error_messages import line_of, status_of
 from dxf.main import doit
-from dxf.manners import MANNERS
+from dxf.transfer.refused_sizes import MANNERS
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy

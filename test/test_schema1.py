@@ -11,16 +11,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from jwcrypto.common import base64url_decode, base64url_encode
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS, InvalidJWSSignature
 
 import dxf
-from dxf import schema1
 from dxf.exceptions import (DXFDigestNotAvailableForSchema1, DXFDisallowedSignatureAlgorithmError, DXFError,
                             DXFHTTPError, DXFInvalidDocumentError, DXFSignatureChainNotImplementedError,
                             DXFUnexpectedDigestMethodError, DXFUnexpectedKeyTypeError)
+from dxf.manifest import schema1
 
 from .images import write_layout
 from .places import Place

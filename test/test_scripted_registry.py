@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import pytest
 import requests
-from requests.exceptions import ChunkedEncodingError, ConnectionError as NoConnection, ReadTimeout
+from requests.exceptions import ChunkedEncodingError
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import ReadTimeout
 
 from dxf import DXF, DXFBase
 
 from .certificates import Certificates
-from .scripted_registry import (KEPT, LOST, RESET, SILENCE, Answer, Request, ScriptedRegistry, error, guard,
-                                interim)
+from .scripted_registry import KEPT, LOST, RESET, SILENCE, Answer, Request, ScriptedRegistry, error, guard, interim
 from .waiting import eventually
 
 CONTENT = b'0123456789' * 1000

@@ -11,19 +11,21 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import HealthCheck, example, given, settings, strategies as st
-from requests.exceptions import ConnectionError as NoConnection, HTTPError, ReadTimeout, SSLError
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import HTTPError, ReadTimeout, SSLError
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
 import dxf.main
 from dxf import DXF, DXFBase, Limits, hash_bytes, hash_file
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
-from dxf.faults import line_of
-from dxf.answers import read_body
-from dxf.redaction import causes
-from dxf.session import is_transient, resolve, retry_after
+from dxf.transport.redaction import causes
+from dxf.transport.responses import read_body
+from dxf.transport.session import is_transient, resolve, retry_after
 
 from .certificates import Certificates
 from .places import Place

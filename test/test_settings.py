@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from dxf.cli.settings import (OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_other_settings,
+                              read_settings)
 from dxf.limits import TIMEOUT, Limits
-from dxf.proxies import Proxies
-from dxf.settings import (OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_other_settings,
-                          read_settings)
+from dxf.transport.proxies import Proxies
 
 HOST = 'registry.example.com:5000'
 CA = str(Path(__file__))

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from dxf import hash_bytes, sinks
+from dxf import hash_bytes
+from dxf.local import sinks
 from dxf.main import doit
 
 from .processes import Runner, end

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dxf import DXF, Limits, archives, artifacts, hash_bytes, hash_file
+from dxf import DXF, Limits, artifacts, hash_bytes, hash_file
+from dxf.artifacts import tar_folders
 from dxf.exceptions import DXFSourceError
 from dxf.main import doit
-from dxf.source import open_source
+from dxf.transfer.source import open_source
 
 from .scripted_registry import Request, ScriptedRegistry
 
@@ -89,9 +90,9 @@ def test_push_files_stores_all_of_a_file_that_tells_size_0(server: ScriptedRegis
 def test_a_folder_of_files_that_tell_size_0_is_packed_whole() -> None:
     folder = Path('/proc/sys/kernel/pty')
     packed = io.BytesIO()
-    archives.pack(archives.contents(str(folder), 'pty'), packed)
+    tar_folders.pack(tar_folders.contents(str(folder), 'pty'), packed)
     packed.seek(0)
-    found = {member.path: b''.join(pieces) for member, pieces in archives.members(packed, 'pty', 1 << 20)}
+    found = {member.path: b''.join(pieces) for member, pieces in tar_folders.members(packed, 'pty', 1 << 20)}
     assert found == {'pty': b'', **{f'pty/{file.name}': file.read_bytes() for file in folder.iterdir()}}
     assert found['pty/max']
 

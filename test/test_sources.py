@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dxf.exceptions import DXFSourceError
-from dxf.source import Source, open_source, spooled
+from dxf.transfer.source import Source, open_source, spooled
 
 from .sources import CONTENT, DIGEST, RESIZED, got_from, written
 
@@ -33,7 +33,7 @@ def open_path(path: Path) -> Iterator[Source]:
 @pytest.fixture(name='small_reads')
 def make_small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a source of ten bytes one of three pieces."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 4)
 
 
 @pytest.mark.usefixtures('small_reads')

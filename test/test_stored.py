@@ -15,9 +15,9 @@ from requests.exceptions import RequestException
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
+from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFMountFailed,
                             DXFProtocolError, DXFUnexpectedStatusCodeError)
-from dxf.faults import line_of, status_of
 from dxf.main import doit
 
 from .places import Place

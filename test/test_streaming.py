@@ -9,7 +9,7 @@ import pytest
 
 from dxf import hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
-from dxf.source import open_source
+from dxf.transfer.source import open_source
 
 from .desk import NOWHERE, Desk, ended
 from .sources import CONTENT, DIGEST

@@ -11,8 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from dxf.settings import VARIABLES
-from dxf.usage import COMMANDS
+from dxf.cli.command_table import COMMANDS
+from dxf.cli.settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / 'share' / 'man' / 'man1' / 'dxf.1'

@@ -16,8 +16,8 @@ from requests.exceptions import SSLError
 
 import dxf.main
 from dxf import DXF, DXFBase, Limits
-from dxf.faults import line_of
-from dxf.session import is_transient
+from dxf.cli.error_messages import line_of
+from dxf.transport.session import is_transient
 
 from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Place

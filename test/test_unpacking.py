@@ -19,12 +19,13 @@ from typing import Any
 import pytest
 
 import dxf
-from dxf import DXF, archives, artifacts
+from dxf import DXF, artifacts
+from dxf.artifacts import tar_folders
+from dxf.artifacts.safe_paths import MOST_BYTES, MOST_FILES, Paths, check_path
+from dxf.artifacts.staging import Intake
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFSourceError)
 from dxf.main import doit
-from dxf.paths import MOST_BYTES, MOST_FILES, Paths, check_path
-from dxf.unpacking import Intake
 
 from .places import Place
 from .test_artifacts import MODEL_KEYS, TAR_GZIP, TITLE, UNPACK, blob, model_layer, packed, set_artifact, tree
@@ -309,7 +310,7 @@ def test_an_archive_of_another_content_than_is_noted_is_refused(client: DXF, tar
 def test_a_bomb_is_not_unpacked_to_more_than_there_is_space_for() -> None:
     zipped = io.BytesIO(gzip.compress(tar_of(member('d/zeros', content=bytes(4 << 20)))))
     with pytest.raises(OSError, match='not enough space') as raised:
-        list(archives.members(zipped, 'd', 1 << 20))
+        list(tar_folders.members(zipped, 'd', 1 << 20))
     assert raised.value.errno == errno.ENOSPC
 
 
@@ -320,7 +321,7 @@ def test_a_header_cannot_take_all_the_memory(kind: bytes) -> None:
     del content
     tracemalloc.start()
     with pytest.raises(DXFInvalidDocumentError, match='a header is too long'):
-        list(archives.members(zipped, 'd', 1 << 30))
+        list(tar_folders.members(zipped, 'd', 1 << 30))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
@@ -342,7 +343,7 @@ def test_the_number_of_files_is_bounded() -> None:
 def test_long_names_of_many_files_take_neither_all_the_memory_nor_all_the_time(
         start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_BYTES == 16 << 20
-    monkeypatch.setattr('dxf.paths.MOST_BYTES', MOST_BYTES // 16)
+    monkeypatch.setattr('dxf.artifacts.safe_paths.MOST_BYTES', MOST_BYTES // 16)
     paths = Paths()
     began = time.process_time()
     tracemalloc.start()
@@ -474,7 +475,7 @@ def test_a_blob_that_is_not_what_it_should_be_leaves_nothing(client: DXF, folder
 def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Path, monkeypatch: pytest.MonkeyPatch
                                                         ) -> None:
     set_artifact(client, 'a', [blob(b'good', 'good')], [b'good'])
-    monkeypatch.setattr('dxf.unpacking.Intake.space', property(lambda intake: 3))
+    monkeypatch.setattr('dxf.artifacts.staging.Intake.space', property(lambda intake: 3))
     with pytest.raises(OSError, match='not enough space') as raised:
         artifacts.pull_files(client, 'a', str(target / 'made'))
     assert raised.value.errno == errno.ENOSPC
@@ -482,7 +483,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Pat
 
 
 def test_what_a_killed_process_has_left_is_removed_by_the_next(target: Path) -> None:
-    code = ('import os, sys\nfrom dxf.unpacking import Intake\nintake = Intake(sys.argv[1])\n'
+    code = ('import os, sys\nfrom dxf.artifacts.staging import Intake\nintake = Intake(sys.argv[1])\n'
             'intake.add("a", [b"x"])\nos.kill(os.getpid(), 9)')
     subprocess.run([sys.executable, '-c', code, str(target)], timeout=60, check=False)
     left, = os.listdir(target)
@@ -513,20 +514,20 @@ def test_a_place_that_cannot_be_a_folder_is_told_before_any_request(target: Path
 
 def test_a_file_that_is_another_when_it_is_packed_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(b'x')
-    entries = archives.contents(str(tmp_path), 'd')
+    entries = tar_folders.contents(str(tmp_path), 'd')
     (tmp_path / 'a').unlink()
     os.mkfifo(tmp_path / 'a')
     with pytest.raises(DXFSourceError, match='changed'):
-        archives.pack(entries, io.BytesIO())
+        tar_folders.pack(entries, io.BytesIO())
     (tmp_path / 'a').unlink()
     (tmp_path / 'a').symlink_to('/etc/passwd')
     with pytest.raises(OSError, match='symbolic'):
-        archives.pack(entries, io.BytesIO())
+        tar_folders.pack(entries, io.BytesIO())
 
 
 def test_a_file_that_changes_while_it_is_packed_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(os.urandom(1 << 20))
-    entries = archives.contents(str(tmp_path), 'd')
+    entries = tar_folders.contents(str(tmp_path), 'd')
 
     class Growing(io.BytesIO):
         """Has the file grow while it is written."""
@@ -536,4 +537,4 @@ def test_a_file_that_changes_while_it_is_packed_is_refused(tmp_path: Path) -> No
                 file.write(b'x')
             return super().write(content)
     with pytest.raises(DXFSourceError, match='changed'):
-        archives.pack(entries, Growing())
+        tar_folders.pack(entries, Growing())

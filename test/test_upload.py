@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection, HTTPError
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import HTTPError
 
 from dxf import hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
-from dxf.source import Source, open_source
+from dxf.transfer.source import Source, open_source
 
 from .desk import NOWHERE, Desk, answer, ended, ignore
 from .places import Place
@@ -27,7 +28,7 @@ OTHER = hash_bytes(b'')
 @pytest.fixture(name='path')
 def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that holds ``CONTENT``, and is read in three pieces."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 4)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 4)
     return written(tmp_path)
 
 
@@ -112,8 +113,8 @@ class LargePartsRefused(Desk):
 @pytest.mark.parametrize('keeps', [True, False])
 def test_parts_grow_until_they_are_refused(source: Source, monkeypatch: pytest.MonkeyPatch, status: int,
                                            keeps: bool) -> None:
-    monkeypatch.setattr('dxf.upload.REMEMBERED_PART', 1)
-    monkeypatch.setattr('dxf.upload.LONGEST_PART', 7)
+    monkeypatch.setattr('dxf.transfer.upload.REMEMBERED_PART', 1)
+    monkeypatch.setattr('dxf.transfer.upload.LONGEST_PART', 7)
     desk, told = LargePartsRefused(4, status, keeps), Told()
     desk.upload(source, told, part=2, backoff=0, retries=3).send(DIGEST)
     sent = [(method, data) for method, _, data in desk.sent]
@@ -126,8 +127,8 @@ def test_parts_grow_until_they_are_refused(source: Source, monkeypatch: pytest.M
 
 
 def test_parts_do_not_grow_on_a_slow_line(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('dxf.upload.REMEMBERED_PART', 1)
-    monkeypatch.setattr('dxf.upload.PART_SECONDS', 1e-9)
+    monkeypatch.setattr('dxf.transfer.upload.REMEMBERED_PART', 1)
+    monkeypatch.setattr('dxf.transfer.upload.PART_SECONDS', 1e-9)
     desk = Desk()
     desk.upload(source, ignore, part=2).send(DIGEST)
     assert [len(data) for _, _, data in desk.sent] == [2] * 5

@@ -130,7 +130,7 @@ def write_path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def make_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make three pieces, and three parts, of ``CONTENT``."""
-    monkeypatch.setattr('dxf.source.READ_SIZE', 10)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 10)
 
 
 ONCE = 'HEAD POST PUT'
@@ -229,7 +229,7 @@ def test_a_look_at_what_is_stored_decides_where_the_answer_was_lost(path: Path, 
 
 
 def test_an_upload_begins_anew_where_the_body_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('dxf.source.READ_SIZE', 1 << 20)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 1 << 20)
     cut = [Answer(take=1000, head=False, reset=0)]
     with ScriptedRegistry() as server:
         server.early = lambda head: cut.pop() if cut and head.method == 'PUT' else None
@@ -518,7 +518,7 @@ def test_a_location_that_leaves_https_is_refused(certificates: Certificates, pat
 def test_a_real_registry_has_all_or_nothing(open_registry: Place, repo: str, traffic: Traffic, fault: Fault, once: bool,
                                             monkeypatch: pytest.MonkeyPatch, expected: str,
                                             outcome: type[Exception] | None) -> None:
-    monkeypatch.setattr('dxf.source.READ_SIZE', 5 << 18)
+    monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 5 << 18)
     data = iter([LARGE]) if once else io.BytesIO(LARGE)
     with FaultProxy(open_registry.host, lambda number: fault if number == 1 else Fault()) as proxy:
         with DXF(proxy.host, repo, insecure=True, timeout=60, limits=LIMITS._replace(small_part=5 << 18)) as client:

@@ -10,7 +10,7 @@ from requests.exceptions import ConnectionError as NoConnection
 
 from dxf import Limits
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFUnexpectedStatusCodeError
-from dxf.upload_session import MiscountError, UploadSession, next_url, stored_bytes
+from dxf.transfer.upload_session import MiscountError, UploadSession, next_url, stored_bytes
 
 from .desk import NOWHERE, Desk, answer, ended
 from .sources import CONTENT, DIGEST

@@ -19,10 +19,10 @@ import pytest
 from requests.exceptions import ConnectionError as NoConnection
 
 from dxf import DXF, Limits, hash_bytes
+from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError, DXFSourceError
-from dxf.faults import line_of
 from dxf.main import doit
-from dxf.manners import MANNERS
+from dxf.transfer.refused_sizes import MANNERS
 
 from .certificates import Certificates
 from .places import Place

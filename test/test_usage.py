@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dxf import settings, usage
+from dxf.cli import command_table, settings
 from dxf.main import doit
 from dxf.version import VERSION
 
@@ -73,7 +73,7 @@ DIGESTS = {
 }
 
 
-COMMANDS = {command.name: command for command in usage.COMMANDS}
+COMMANDS = {command.name: command for command in command_table.COMMANDS}
 OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.has_repository}
 
 
@@ -249,8 +249,8 @@ def test_an_empty_password_and_one_without_a_user_name_are_named(
     assert 'DXF_PASSWORD' in line and 'DXF_USERNAME' in line and 's3cr3t' not in line
 
 
-@pytest.mark.parametrize('command', usage.COMMANDS, ids=lambda command: command.name)
-def test_the_wordings_of_wrong_counts_are_kept(command: usage.Command, capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize('command', command_table.COMMANDS, ids=lambda command: command.name)
+def test_the_wordings_of_wrong_counts_are_kept(command: command_table.Command, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
     if command.fewest:
         line = rejected(capfd, traffic, command.name, *['a'] * (command.fewest - 1))
@@ -269,7 +269,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
-    assert {command.name: (command.fewest, command.most) for command in usage.COMMANDS} == COUNTS
+    assert {command.name: (command.fewest, command.most) for command in command_table.COMMANDS} == COUNTS
 
 
 @pytest.mark.parametrize(('typed', 'meant'), [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
@@ -303,7 +303,7 @@ def shown(capfd: pytest.CaptureFixture[str], *args: str) -> str:
 
 
 @pytest.mark.parametrize(('command', 'columns'), paired(COMMANDS, {'unset': '', '40': '40', '80': '80', '300': '300'}))
-def test_every_command_has_its_own_help(command: usage.Command, columns: str, capfd: pytest.CaptureFixture[str],
+def test_every_command_has_its_own_help(command: command_table.Command, columns: str, capfd: pytest.CaptureFixture[str],
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
     text = shown(capfd, command.name, '--help')
@@ -312,7 +312,7 @@ def test_every_command_has_its_own_help(command: usage.Command, columns: str, ca
     flags = [', '.join(option.flags) for option in command.options]
     assert [flag for flag in flags if flag not in text.replace(' FILE', '')] == []
     assert command.example in text and f'dxf {command.name}' in command.example
-    assert [name for name in (*command.variables, *usage.COMMON) if name not in text] == []
+    assert [name for name in (*command.variables, *command_table.COMMON) if name not in text] == []
     assert [line for line in text.splitlines() if len(line) > WIDEST_HELP] == []
 
 
@@ -323,7 +323,7 @@ def test_help_is_given_wherever_it_is_asked_for(args: tuple[str, ...], capfd: py
 
 
 def test_the_variables_of_a_command_are_those_that_it_reads() -> None:
-    said = {command.name: set(command.variables) for command in usage.COMMANDS}
+    said = {command.name: set(command.variables) for command in command_table.COMMANDS}
     assert said['push-blob'] == {'DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'}
     assert said['pull-blob'] == {'DXF_JOBS', 'DXF_PROGRESS', 'DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_PLATFORM'}
     assert said['set-alias'] == said['mount-blob'] == {'DXF_SCHEMA'}
@@ -342,7 +342,7 @@ def test_the_help_has_a_line_for_each_command(capfd: pytest.CaptureFixture[str],
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', '100')
     text = ' '.join(shown(capfd, '--help').split())
-    for command in usage.COMMANDS:
+    for command in command_table.COMMANDS:
         first, *_ = command.purpose.splitlines()
         assert f'{command.name} {first}' in text
 
@@ -369,11 +369,12 @@ def first_cells(text: str) -> list[str]:
 def test_the_reference_has_a_row_for_each_command_with_its_operands() -> None:
     rows = [cell for cell in first_cells(REFERENCE.read_text()) if cell.startswith('dxf ')]
     assert rows == [cell.rstrip() for cell in rows]
-    assert sorted(rows) == sorted(f'dxf {command.name} {command.operands}'.strip() for command in usage.COMMANDS)
+    assert sorted(rows) == sorted(f'dxf {command.name} {command.operands}'.strip()
+                                  for command in command_table.COMMANDS)
 
 
 def test_the_reference_names_no_other_command() -> None:
-    names = {command.name for command in usage.COMMANDS}
+    names = {command.name for command in command_table.COMMANDS}
     named = re.findall(r'\bdxf ([a-z]+-[a-z]+(?:-[a-z]+)*)', REFERENCE.read_text())
     assert set(named) <= names
 
@@ -389,15 +390,16 @@ def test_reference_help_and_settings_name_the_same_variables(capfd: pytest.Captu
                               r'[A-Z]+_PROXY|SOURCE_DATE_EPOCH)\b', text))
 
     assert named(REFERENCE.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
-    for command in usage.COMMANDS:
+    for command in command_table.COMMANDS:
         assert set(command.variables) <= set(settings.VARIABLES)
-    assert set(usage.COMMON).union(*(command.variables for command in usage.COMMANDS)) == set(settings.VARIABLES)
+    used = set(command_table.COMMON).union(*(command.variables for command in command_table.COMMANDS))
+    assert used == set(settings.VARIABLES)
 
 
 def test_reference_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r'^ {2,6}([a-z]+(?:-[a-z]+)*)\b', shown(capfd, '--help'), re.MULTILINE)
     rows = [cell.split()[1] for cell in first_cells(REFERENCE.read_text()) if cell.startswith('dxf ')]
-    assert set(rows) == {command.name for command in usage.COMMANDS} <= set(listed)
+    assert set(rows) == {command.name for command in command_table.COMMANDS} <= set(listed)
 
 
 def test_the_tables_of_the_reference_are_whole() -> None:

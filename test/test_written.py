@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from dxf import DXF, Limits, artifacts, copying, hash_bytes
-from dxf.artifact_manifest import EMPTY_CONTENT
-from dxf.credential_files import LONGEST_FILE, CredentialFile, find
-from dxf.credential_helpers import LONGEST_ANSWER, CredentialHelper
+from dxf.artifacts.manifest import EMPTY_CONTENT
+from dxf.artifacts.safe_paths import LONGEST_PART, MOST_PARTS
+from dxf.cli.error_messages import line_of
+from dxf.credentials.config_file import LONGEST_FILE, CredentialFile, find
+from dxf.credentials.helper import LONGEST_ANSWER, CredentialHelper
 from dxf.exceptions import (DXFCredentialsError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFInvalidNameError)
-from dxf.faults import line_of
-from dxf.journal import LONGEST, UploadJournal
 from dxf.main import doit
-from dxf.manifests import OCI_MANIFEST
-from dxf.paths import LONGEST_PART, MOST_PARTS
-from dxf.source import open_source
+from dxf.manifest.image import OCI_MANIFEST
+from dxf.transfer.source import open_source
+from dxf.transfer.upload_journal import LONGEST, UploadJournal
 
 from .keychain import Keychain
 from .layouts import REPO, snapshot
@@ -303,7 +303,7 @@ def fill_index(layout: Path, monkeypatch: pytest.MonkeyPatch) -> Limit:
     client.set_alias('second', hash_bytes(EMPTY_CONTENT))
     limit = Limit(before.stat().st_size, len(kept))
     before.write_bytes(kept)
-    monkeypatch.setattr('dxf.layout_index.LONGEST', limit.most)
+    monkeypatch.setattr('dxf.layout.index.LONGEST', limit.most)
     return limit
 
 

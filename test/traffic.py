@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from dxf.layout_adapter import LayoutAdapter
+from dxf.layout.adapter import LayoutAdapter
 
 
 @dataclass(frozen=True)

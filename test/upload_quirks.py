@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.manners import MANNERS
+from dxf.transfer.refused_sizes import MANNERS
 
 from .certificates import Certificates
 from .scripted_registry import Answer, Request, ScriptedRegistry, error

@@ -5,13 +5,13 @@ nowhere, or that cannot make a venv, is passed over. The standard library is all
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
 import os
-from pathlib import Path
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = 10, 15

@@ -4,14 +4,14 @@ The page is kept in the tree, so that an installation needs none of this; a test
 """
 from __future__ import annotations
 
-from pathlib import Path
 import re
+from pathlib import Path
 
 from argparse_manpage.manpage import Manpage
 
-from dxf.completion import make_tree
-from dxf.settings import VARIABLES
-from dxf.usage import COMMANDS
+from dxf.cli.command_table import COMMANDS
+from dxf.cli.completion import make_tree
+from dxf.cli.settings import VARIABLES
 from dxf.version import VERSION
 
 PAGE = Path(__file__).resolve().parent.parent / 'share' / 'man' / 'man1' / 'dxf.1'

@@ -5,18 +5,18 @@ with its data and its log, is deleted at the end, also after an error.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from http.client import HTTPConnection, HTTPException
 import os
-from pathlib import Path
 import shlex
 import signal
 import socket
 import subprocess
 import sys
-from tempfile import TemporaryDirectory
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # The command beside the Python that runs this: the dxf of the same venv, not another one on PATH.
 PROGRAMS = Path(sys.executable).parent

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 import textwrap
 
-from dxf.settings import VARIABLES
-from dxf.usage import COMMANDS, COMMON, Command, Option
+from dxf.cli.command_table import COMMANDS, COMMON, Command, Option
+from dxf.cli.settings import VARIABLES
 
 
 def escaped(text: str) -> str:

@@ -1,0 +1,114 @@
+"""Paths: the names that files are to have within one folder, as strangers give them.
+
+How a file gets its name is not known here.
+"""
+
+import unicodedata
+
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.strict_json import printable
+
+MOST_FILES = 100_000
+"""Files and folders that one alias may bring."""
+
+MOST_BYTES = 16 << 20
+"""Bytes that their paths may have together, with those of the folders that they are in: 167 for each, if there are as
+many as there may be. A compressed archive of 300 KB could hold 300 MB of them.
+"""
+
+LONGEST_PART = 255
+LONGEST_PATH = 3000
+MOST_PARTS = 64
+"""Bytes of a name and of all of a path, which systems allow, and how deep folders may be nested."""
+
+HIDDEN = '.dxf-files.'
+"""How the names of the hidden folders begin in which files are until all of them are there."""
+
+_JOINERS = dict.fromkeys((0x200c, 0x200d))
+"""Format characters that some languages, and emoji, cannot be written without; unlike others they hide nothing."""
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if a file may have it that is to be in a folder: it leads to nothing else, and can be shown.
+
+    :param path: relative, its parts joined by ``/``
+    :raises DXFInvalidNameError: it is absolute, leads out, is empty, too long or has characters that deceive
+    """
+    reason = _fault(path)
+    if reason is not None:
+        raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: {reason}')
+    return path
+
+
+def _fault(path: str) -> str | None:
+    parts = path.split('/')
+    shown = path.translate(_JOINERS)
+    faults = {
+        'it is empty': not path,
+        'it is absolute': path.startswith('/'),
+        'it leads out of its folder': '..' in parts,
+        'a part of it is empty, or a dot': '' in parts or '.' in parts,
+        f'it begins with {HIDDEN}': path.casefold().startswith(HIDDEN),
+        'it has a backslash': '\\' in path,
+        'it has characters that cannot be shown':
+            printable(shown) != shown or not all(map(str.strip, shown.split('/'))),
+    }
+    for reason, is_so in faults.items():
+        if is_so:
+            return reason
+    is_long = len(parts) > MOST_PARTS or len(path.encode('utf-8')) > LONGEST_PATH or \
+        any(len(part.encode('utf-8')) > LONGEST_PART for part in parts)
+    return 'it is too long' if is_long else None
+
+
+def _key(path: str) -> str:
+    """Return what paths have in common that are one file where upper and lower case are the same."""
+    folded = unicodedata.normalize('NFC', path.translate(_JOINERS)).casefold()
+    return unicodedata.normalize('NFC', folded)
+
+
+class Paths:
+    """Paths that are to be in one folder, no two of them the same file, on whatever file system."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[bytes, bool]] = {}
+        self._folders: set[bytes] = set()
+        self._bytes = 0
+
+    def add(self, path: str, is_folder: bool = False) -> None:
+        """Take note of a path, and of the folders that it is in.
+
+        :raises DXFInvalidNameError: it is unsafe, or is there already, by the same spelling or by upper and lower case
+        :raises DXFInvalidDocumentError: there are too many
+        """
+        parts = check_path(path).encode('utf-8').split(b'/')
+        for count in range(self._count_known(parts) + 1, len(parts)):
+            self._note(b'/'.join(parts[:count]), True)
+        self._note(b'/'.join(parts), is_folder)
+
+    def _count_known(self, parts: list[bytes]) -> int:
+        """Return how many parts lead to a folder that is known; usually that is the one which the path is in."""
+        return next((count for count in range(len(parts) - 1, 0, -1) if b'/'.join(parts[:count]) in self._folders), 0)
+
+    def _note(self, path: bytes, is_folder: bool) -> None:
+        key = _key(path.decode('utf-8')).encode('utf-8')
+        if key not in self._known:
+            self._remember(path, path if key == path else key, is_folder)
+            return
+        known, was_folder = self._known[key]
+        start = f'unsafe file name {path.decode("utf-8")[:LONGEST_PART]!r}: '
+        if known != path:
+            raise DXFInvalidNameError(f'{start}by upper and lower case alone it differs from '
+                                      f'{known.decode("utf-8")[:LONGEST_PART]!r}')
+        if not (is_folder and was_folder):
+            raise DXFInvalidNameError(f'{start}it is there twice')
+
+    def _remember(self, path: bytes, key: bytes, is_folder: bool) -> None:
+        self._known[key] = (path, is_folder)
+        if is_folder:
+            self._folders.add(path)
+        self._bytes += len(path)
+        if len(self._known) > MOST_FILES:
+            raise DXFInvalidDocumentError(f'there are more than {MOST_FILES} files')
+        if self._bytes > MOST_BYTES:
+            raise DXFInvalidDocumentError(f'the names of the files have more than {MOST_BYTES} bytes')

@@ -1,0 +1,181 @@
+"""The console: what a command reads and writes, whatever stands in the place of the standard streams.
+
+A stream may be closed (``None``), or an object with nothing but ``read``, or ``write`` and ``flush``. All output goes
+through :mod:`dxf.local.sinks`: ``TextIOWrapper`` drops what a raw file (``PYTHONUNBUFFERED=1``) does not take at once.
+"""
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from dxf.cli import terminal
+from dxf.exceptions import DXFInvalidDocumentError
+from dxf.local import sinks
+from dxf.strict_json import dump_json
+
+
+def _output() -> Any:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, 'standard output is closed')
+    return sys.stdout
+
+
+class BinaryOutput:
+    """Takes the bytes of blobs, and counts them."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.written = 0
+
+    def write(self, content: bytes) -> None:
+        """Write all of ``content``.
+
+        :raises OSError: the disk is full, nobody reads the pipe, or the like
+        """
+        self.written += sinks.write_all(self._stream, content)
+
+    def flush(self) -> None:
+        """Flush what was written; then it has left, whatever fails later."""
+        sinks.flush(self._stream)
+
+
+def binary_output() -> BinaryOutput:
+    """Return what takes the bytes of blobs; what was written as text before has left when it is returned."""
+    output = _output()
+    sinks.flush(output)
+    return BinaryOutput(terminal.shared(getattr(output, 'buffer', output)))
+
+
+def flush() -> None:
+    """Flush standard output, if there is one.
+
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    if sys.stdout is not None:
+        sinks.flush(sys.stdout)
+
+
+def finish() -> None:
+    """Flush standard output, and insist that the system has taken all that was written.
+
+    Some file systems, NFS among them, tell of a full disk or quota only when a file is closed. Closing a copy of the
+    descriptor is enough: https://man7.org/linux/man-pages/man2/close.2.html
+
+    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    """
+    flush()
+    try:
+        copy = os.dup(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # closed, or an object without a descriptor
+        return
+    os.close(copy)
+
+
+def write(text: str) -> None:
+    """Write text of our own to standard output."""
+    with terminal.paused():
+        _write_text(_output(), text)
+
+
+def _write_text(stream: Any, text: str, encoding: str | None = None) -> None:
+    """Write all of a text.
+
+    :param encoding: ``None`` for the stream's own
+    """
+    buffer = getattr(stream, 'buffer', None)
+    if buffer is None:
+        sinks.write_all(stream, text)
+        return
+    if encoding is None:
+        content = _encoded(text, getattr(stream, 'encoding', None) or 'utf-8', getattr(stream, 'errors', None))
+    else:
+        content = text.encode(encoding)
+    sinks.write_all(buffer, content)
+    if getattr(stream, 'line_buffering', False):
+        sinks.flush(buffer)
+
+
+def _encoded(text: str, encoding: str, errors: str | None) -> bytes:
+    """Return a text in the encoding of a stream; characters that it does not have are escaped."""
+    try:
+        return text.encode(encoding, errors or 'strict')
+    except UnicodeEncodeError:
+        return text.encode(encoding, 'backslashreplace')
+
+
+def say(result: Any) -> None:
+    """Print one item a line; a multi-platform result as one JSON object."""
+    if isinstance(result, dict):
+        say_json(result)
+    elif isinstance(result, list):
+        for item in result:
+            write(f'{item}\n')
+    else:
+        write(f'{result}\n')
+
+
+def say_json(document: dict[str, Any]) -> None:
+    """Print an object on a line, with sorted keys."""
+    write(dump_json(document) + '\n')
+
+
+def write_exactly(text: str) -> None:
+    """Write text as the bytes that it is stored as, in every locale."""
+    with terminal.paused():
+        _write_text(_output(), text, 'utf-8')
+
+
+def read() -> str:
+    """Read standard input, as UTF-8 in every locale."""
+    content = binary_input().read()
+    try:
+        text = content.decode('utf-8') if isinstance(content, bytes) else str(content)
+    except UnicodeDecodeError:
+        raise DXFInvalidDocumentError('standard input holds no manifest: it is not UTF-8') from None
+    return text
+
+
+def binary_input() -> Any:
+    """Return what gives the bytes on standard input."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, 'standard input is closed')
+    return getattr(sys.stdin, 'buffer', sys.stdin)
+
+
+def is_typed() -> bool:
+    """Return whether what is read from standard input is what somebody types."""
+    return sys.stdin is not None and getattr(sys.stdin, 'isatty', bool)()
+
+
+def is_person() -> bool:
+    """Say whether somebody sits there who can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def ask(question: str) -> str:
+    """Ask whoever sits there."""
+    print(question, end='', file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def ask_secretly(question: str) -> str:
+    """Ask whoever sits there for something that nobody else should see."""
+    import getpass
+    try:
+        return getpass.getpass(question, sys.stderr)
+    except EOFError:
+        print(file=sys.stderr)
+        raise
+
+
+def complain(line: str) -> None:
+    """Write a line about what went wrong, or is waited for, to standard error, if there is one.
+
+    If it cannot be written the exit status tells all the same.
+    """
+    if sys.stderr is not None:
+        with suppress(OSError), terminal.paused():
+            _write_text(sys.stderr, f'dxf: {line}\n')
+            sinks.flush(sys.stderr)

@@ -1,0 +1,229 @@
+"""Faults: one line for every error, and the exit status that it stands for."""
+
+import errno
+import re
+import socket
+import ssl
+from http import HTTPStatus
+from http.client import BadStatusLine
+
+from requests.exceptions import ConnectTimeout, HTTPError, ProxyError, RequestException, SSLError, Timeout
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError
+
+from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
+from dxf.hints import hint_of
+from dxf.strict_json import shortened
+from dxf.transfer.upload_session import UPLOAD_ADDRESS
+from dxf.transport.adapter import status_of_proxy
+from dxf.transport.redaction import causes, lacks_tls, public_host
+from dxf.transport.responses import effective_status, error_codes, phrase_of
+
+FAILED = 1
+WRONG_USAGE = 2
+LINE_LENGTH = 4000
+"""Characters of an error that are shown: a server may write 64 KiB into a header."""
+
+NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
+"""What is not found without an answer of 404."""
+
+UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+"""What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
+
+CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
+
+
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_PORT = re.compile(r':[0-9]+\Z', re.ASCII)
+
+NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
+OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
+                     'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
+"""What a server says, after ALERT, that does not like a client's certificate."""
+
+
+def status_of(error: Exception) -> int:
+    """Return the exit status: 13 unauthorised, 2 not found or a host that is a folder's name, else 1."""
+    if isinstance(error, DXFUnauthorizedError):
+        return errno.EACCES
+    if isinstance(error, NOT_FOUND):
+        return errno.ENOENT
+    if isinstance(error, RequestException) and _unknown_name(error):
+        return WRONG_USAGE
+    if isinstance(error, HTTPError) and error.response is not None:
+        if error.response.status_code == 404:
+            return errno.ENOENT
+        if effective_status(error.response, error.response.content) == 403 and 'DENIED' in error_codes(error.response):
+            return errno.EACCES
+    return FAILED
+
+
+def line_of(error: BaseException) -> str:
+    """Return an error as one line that is safe to show, without anything secret.
+
+    The text of requests' own errors is never shown: it carries URLs, whose query may be a credential.
+    """
+    if isinstance(error, RequestException) and not isinstance(error, DXFError):
+        answer = error.response if isinstance(error, HTTPError) else None
+        text = _network(error) if answer is None else f'{answer.status_code} {phrase_of(answer.status_code)}'
+    elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs: a command names its own credential
+        text = error.text
+    elif isinstance(error, DXFError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
+    elif isinstance(error, UnicodeError):  # its text would show a character, which may be a password's
+        text = f'{type(error).__name__}: a text is not UTF-8'
+    else:
+        text = f'{type(error).__name__}: {error}'
+    hint = hint_of(error)
+    return shortened(f'{text}; {hint}' if hint else text, LINE_LENGTH)
+
+
+def _network(error: RequestException) -> str:
+    url = _url_of(error)
+    host = _server(error)
+    if isinstance(error, ProxyError):
+        return _proxy(error, host)
+    found = list(causes(error))
+    for cause in found:
+        if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
+            return _alert(reason, host, getattr(_pool(found), 'cert_file', None) is not None)
+        known = _known(cause, host, url)
+        if known is not None:
+            return known
+    if isinstance(error, SSLError):
+        return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or DXF_TLSVERIFY is set, does it name a file of ' \
+               'certificates?'
+    if isinstance(error, Timeout):
+        hint = _missing_port(url) if isinstance(error, ConnectTimeout) else ''
+        return f'no answer from {_with_port(url) if hint else host} in time{hint}; DXF_TIMEOUT sets the seconds to wait'
+    return f'the connection to {host} broke' + (
+        '; if it speaks TLS, unset DXF_INSECURE' if _may_want_tls(error, found) else '')
+
+
+def _url_of(error: RequestException) -> str:
+    request = error.request
+    return str(request.url or '') if request is not None else ''
+
+
+def _unknown_name(error: RequestException) -> str:
+    """Return the host that cannot be found and whose name may be meant as a folder's; empty if it is none such."""
+    host = public_host(_url_of(error))
+    is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(error))
+    is_proxy = isinstance(error, ProxyError)
+    return host if is_unknown and not is_proxy and not set('.:') & set(host) else ''
+
+
+def _with_port(url: str) -> str:
+    """Return host and port of a URL, also where it has the usual port."""
+    host, default = public_host(url), 80 if url.startswith('http:') else 443
+    return host if _PORT.search(host) else f'{host}:{default}'
+
+
+def _is_registry(url: str) -> bool:
+    """Return whether a URL is one of a registry rather than of its token server or storage."""
+    return url.partition('//')[2].partition('/')[2].startswith('v2/')
+
+
+def _missing_port(url: str) -> str:
+    """Return what to tell of a registry that was given without a port."""
+    host = public_host(url)
+    return '' if _PORT.search(host) or not _is_registry(url) else \
+        f'; no port was given: is one missing, as in {host}:5000?'
+
+
+def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
+    """Return whether a server did not answer a request by http in HTTP: one that expects TLS hangs up, or alerts."""
+    request = error.request
+    is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
+    is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
+    return is_first and is_unanswered and error.response is None and _url_of(error).startswith('http:')
+
+
+def _server(error: RequestException) -> str:
+    """Return what a message calls the server that was asked: its host; of an upload elsewhere, the address.
+
+    The registry gives the address, and where a proxy before it drops the port, a wrong one:
+    https://github.com/distribution/distribution/issues/2862
+    """
+    url = _url_of(error)
+    address = getattr(error, UPLOAD_ADDRESS, None)
+    if address is None:
+        return public_host(url) if url else 'the registry'
+    port = '' if re.search(r':[0-9]+$', address, re.ASCII) else ', without a port'
+    return f'{address} (the address that the registry gave for the upload{port})'
+
+
+def _known(cause: BaseException, host: str, url: str) -> str | None:
+    """Return what one of the causes of a failure means, if it alone tells."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
+        return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
+    if lacks_tls(cause):
+        return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
+    if isinstance(cause, socket.gaierror):
+        hint = f'; a folder is written oci:./{host}' if not set('.:') & set(host) else \
+            '; is the name right, and is there a network?' if host == public_host(url) and _is_registry(url) else ''
+        return f'cannot find {host}: {cause.strerror}{hint}'
+    if isinstance(cause, ConnectionRefusedError):
+        hint = _missing_port(url)
+        return f'cannot connect to {_with_port(url) if hint else host}: connection refused' + (
+            hint or '; is a registry running there?')
+    if isinstance(cause, OSError) and cause.errno in UNREACHABLE:
+        hint = _missing_port(url)
+        return f'cannot connect to {_with_port(url) if hint else host}: {str(cause.strerror).lower()}{hint}'
+    return None
+
+
+def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:
+    """Return the connections of which one failed, if an error tells."""
+    pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
+    return next((pool for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
+
+
+def _alert(reason: str, host: str, certified: bool) -> str:
+    """Return what a server means that ends TLS by an alert, which may be about the client's certificate.
+
+    :param certified: it was shown one; before TLS 1.3 there was no alert of its own for want of one
+    """
+    what = reason.rpartition('ALERT_')[2]
+    words = what.replace('_', ' ').lower()
+    if what == NO_CERTIFICATE or what in OTHER_CERTIFICATE and not certified:
+        return f'{host} demands a client certificate: set DXF_CERT'
+    if what in OTHER_CERTIFICATE:
+        return f'{host} refuses the client certificate ({words}): see DXF_CERT'
+    hint = '; if it demands a client certificate, set DXF_CERT' if not certified else ''
+    return f'cannot speak TLS with {host}: it says {words}{hint}'
+
+
+def _proxy(error: ProxyError, host: str) -> str:
+    """Return what is wrong between us and a proxy, which is named without its password."""
+    found = list(causes(error))
+    pool = _pool(found)
+    proxy = pool.proxy if pool is not None else None
+    name = 'the proxy' if proxy is None else f'the proxy {proxy.scheme}://{proxy.netloc}'
+    variable = 'HTTP_PROXY' if error.request is not None and str(error.request.url).startswith('http:') else \
+        'HTTPS_PROXY'
+    refused = next((status for status in map(status_of_proxy, found) if status is not None), None)
+    if refused in (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.UNAUTHORIZED):  # tinyproxy's of a wrong one
+        wish = 'refuses the user name and password' if proxy is not None and proxy.auth else \
+            'wants a user name and a password'
+        return f'{name} {wish} ({refused}); {variable} is http://user:password@host:port'
+    if refused is not None:
+        return f'{name} does not connect to {host}: {refused} {phrase_of(refused)}'
+    known = next(filter(None, (_silence(cause, name) for cause in found)), f'the connection to {name} broke')
+    return f'{known}; {variable} names it, NO_PROXY what goes without'
+
+
+def _silence(cause: BaseException, name: str) -> str | None:
+    """Return what one of the causes means for which a proxy gives no answer."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f'cannot verify the certificate of {name}: {cause.verify_message.rstrip(".")}'
+    if isinstance(cause, socket.gaierror):
+        return f'cannot find {name}: {cause.strerror}'
+    if isinstance(cause, ConnectionRefusedError):
+        return f'cannot connect to {name}: connection refused'
+    if isinstance(cause, TimeoutError):
+        return f'no answer from {name} in time'
+    return None

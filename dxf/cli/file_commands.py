@@ -1,0 +1,109 @@
+"""Commands that are about files with their names: one function a subcommand."""
+
+import errno
+import os
+from typing import Any
+
+from dxf.cli import console, operands
+from dxf.cli.context import Job, UsageError
+from dxf.cli.progress import progress
+from dxf.cli.settings import read_date
+from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.strict_json import printable
+
+
+def push_files(job: Job) -> None:
+    """Store files and folders with their names under an alias; print the digest of the manifest."""
+    from dxf import artifacts
+    alias, *paths = job.operands
+    operands.alias(alias)
+    given = _about_files(job, paths)
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        digest = artifacts.push_files(repository, alias, progress=shown, **given)
+    job.tell('digest', digest)
+
+
+def attach(job: Job) -> None:
+    """Store files and folders that belong to an alias; print the digest of the manifest that says so."""
+    from dxf import artifacts
+    reference, *paths = job.operands
+    operands.reference(reference, job.settings.host)
+    if job.options['type'] is None:
+        raise UsageError('too few arguments: --type=MEDIA_TYPE says what the files are')
+    given = _about_files(job, paths)
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        digest = artifacts.attach(repository, reference, progress=shown, **given)
+    job.tell('digest', digest)
+
+
+def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
+    """Return what is to be pushed, and what is to be said of it; all of it is checked."""
+    from dxf import artifacts
+    from dxf.artifacts import manifest
+    annotations: dict[str, str] = {}
+    for annotation in job.options['annotation'] or []:
+        key, equals, value = annotation.partition('=')
+        if not key or not equals or key in annotations or not _is_text(annotation):
+            raise UsageError(f'invalid annotation {annotation!r}: want KEY=VALUE, and each key once')
+        annotations[key] = value
+    try:
+        kind = manifest.UNKNOWN_TYPE if job.options['type'] is None else job.options['type']
+        manifest.check_media_type(kind)
+        files = artifacts.choose(paths)
+    except DXFError as error:
+        raise UsageError(str(error)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
+        raise UsageError(f'cannot read {getattr(error, "filename", None) or repr(paths)}: {reason}') from None
+    return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
+
+
+def _is_text(operand: str) -> bool:
+    """Say whether an operand is UTF-8: what is not has surrogates here."""
+    return not any('\ud800' <= character <= '\udfff' for character in operand)
+
+
+def pull_files(job: Job) -> None:
+    """Fetch files and folders into a folder, and print their names; tell what has none."""
+    from dxf import artifacts
+    from dxf.artifacts import staging
+    reference, *names = job.operands
+    operands.reference(reference, job.settings.host)
+    folder = os.curdir if job.options['to'] is None else job.options['to']
+    if not folder:
+        raise UsageError('--to is empty: want a folder')
+    try:
+        staging.check_folder(folder)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
+        raise UsageError(f'cannot write into {folder!r}: {reason}') from None
+    with job.registry() as repository, progress(job.settings.progress) as shown:
+        pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=job.options['overwrite'],
+                                      platform=job.settings.platform, progress=shown)
+    for blob in pulled.skipped:
+        console.complain(f'left out, as it has no name: {blob.digest} ({printable(blob.media_type)})')
+    for name in pulled.names:
+        if job.options['json']:
+            console.say_json({'name': name})
+        else:
+            console.write_exactly(f'{name}\n')
+    if pulled.skipped:
+        raise DXFError(f'{len(pulled.skipped)} blobs were left out: dxf pull-blob fetches them by their hashes')
+
+
+def referrers(job: Job) -> None:
+    """Print the digests of what is attached to an alias, and what it is."""
+    from dxf import artifacts
+    from dxf.artifacts import manifest
+    reference, = job.operands
+    operands.reference(reference, job.settings.host)
+    kind = job.options['type']
+    try:
+        wanted = None if kind is None else manifest.check_media_type(kind)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+    with job.registry() as repository:
+        for entry in artifacts.referrers(repository, reference, wanted):
+            kind = str(entry.get('artifactType') or entry.get('mediaType') or '-')
+            job.tell('digest', entry['digest'] if job.options['json'] else f'{entry["digest"]} {printable(kind)}',
+                     type=kind)

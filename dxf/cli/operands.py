@@ -1,0 +1,189 @@
+"""Operands: what stands behind a command, checked and turned into what it means, before the first request."""
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dxf.cli import console
+from dxf.cli.context import Job, UsageError
+from dxf.client import DXF
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.strict_json import load_object
+
+if TYPE_CHECKING:
+    from dxf.cli.command_source import CommandSource
+
+NAMES_STORED = '; dxf set-alias gives a name to what is stored'
+
+
+class Target(NamedTuple):
+    """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input."""
+
+    digest: str | None = None
+    alias: str | None = None
+    manifest: str | None = None
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """What it is called in an answer as JSON."""
+        return {'digest': self.digest} if self.digest is not None else {'alias': self.alias}
+
+    def blobs(self, registry: Any, platform: str | None, sizes: bool = False) -> Any:
+        """Return the digests of the blobs; by platform for a multi-platform alias."""
+        if self.digest is not None:
+            return [(self.digest, registry.blob_size(self.digest)) if sizes else self.digest]
+        return registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform)
+
+    def described(self, registry: Any, platform: str | None) -> Any:
+        """Return the blobs to pull, each with the size that a manifest gives, where one does; or by platform."""
+        if self.digest is not None:
+            return [self.digest]
+        if getattr(type(registry), 'get_alias', None) is not DXF.get_alias:  # a class in place of ours decides itself
+            return registry.get_alias(self.alias, self.manifest, platform=platform)
+        return registry._described(self.alias, self.manifest, platform)
+
+
+def alias(name: str, host: str = '') -> str:
+    """Return an alias; in a folder also the full reference by which another tool named a manifest."""
+    try:
+        return check_alias_at(host, name)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def reference(operand: str, host: str = '') -> str:
+    """Return an alias, or the digest of a manifest."""
+    return digest(operand) if operand.startswith('sha256:') else alias(operand, host)
+
+
+def named(operand: str, host: str) -> str:
+    """Return the alias of something that is read; in a folder, whose manifests need no name, also a digest."""
+    return reference(operand, host) if is_folder(host) else alias(operand)
+
+
+def at_alias(operand: str) -> str:
+    """Return the alias behind an ``@``."""
+    if not operand.startswith('@'):
+        raise UsageError(f'invalid alias {operand!r}: write it with an @ before it')
+    return alias(operand[1:])
+
+
+def _without_at(operand: str, host: str) -> str:
+    """Return the alias behind an ``@``, of something that is read."""
+    try:
+        return named(operand[1:], host)
+    except UsageError as error:
+        hint = '; a hash is written without the @' if _is_hash(operand[1:]) else ''
+        raise UsageError(f'{error}{hint}') from None
+
+
+def digest(operand: str, other: str = '', meaning: str = '') -> str:
+    """Return the digest that an operand is; the message for one that is none names what ``other`` would mean."""
+    try:
+        return complete_digest(operand)
+    except DXFError as error:
+        hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
+        raise UsageError(f'{error}{hint}') from None
+
+
+def _is_hash(operand: str) -> bool:
+    """Return whether an operand is the hash of a blob."""
+    try:
+        complete_digest(operand)
+    except DXFError:
+        return False
+    return True
+
+
+def repository(operand: str, host: str) -> str:
+    """Return the name by which a registry knows a repository."""
+    try:
+        return repository_at(check_registry(host), operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def file(operand: str, folders: str = '') -> str:
+    """Return the path of a file that can be read; it is not opened, as it may be a pipe.
+
+    :param folders: how the message for a folder ends
+    """
+    try:
+        reason = errno.EISDIR if stat.S_ISDIR(os.stat(operand).st_mode) else \
+            errno.EACCES if not os.access(operand, os.R_OK) else 0
+    except OSError as error:
+        reason = error.errno or errno.EIO
+    except ValueError:  # a NUL character
+        reason = errno.EINVAL
+    if reason:
+        hint = folders if reason == errno.EISDIR else NAMES_STORED if _is_hash(operand) else ''
+        raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{hint}')
+    return operand
+
+
+def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':
+    """Start a command, and return its output.
+
+    :param environ: the variables of this run of dxf
+    """
+    from dxf.cli import command_source
+    try:
+        return command_source.CommandSource(command, {**os.environ, **environ})
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        reason = getattr(error, 'strerror', None) or error
+        quoted = ', whose words are not quoted as one' if len(command) == 1 and ' ' in command[0] else ''
+        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command{quoted}') from None
+
+
+def platform_of(operand: str) -> str:
+    """Return a platform."""
+    try:
+        return check_platform(operand)
+    except DXFInvalidNameError as error:
+        raise UsageError(str(error)) from None
+
+
+def _manifest(operand: str) -> str:
+    """Return the manifest on standard input, which is read where no operand was given.
+
+    :param operand: what the operand would be
+    """
+    if console.is_typed():
+        console.complain(f'no {operand} was given: type a manifest, and Ctrl-D to end it')
+    text = console.read()
+    if not text.strip():
+        raise UsageError(f'no {operand} was given, and standard input is empty')
+    try:
+        is_manifest = bool({'schemaVersion', 'mediaType'} & set(load_object(text)))
+        reason = 'it has no schemaVersion'
+    except DXFInvalidDocumentError as error:
+        is_manifest, reason = False, str(error)
+    if not is_manifest:
+        raise DXFInvalidDocumentError(f'standard input is no manifest: {reason}; the {operand} is given after the '
+                                      'repository')
+    return text
+
+
+def targets(job: Job) -> list[Target]:
+    """Return what the operands name; without operands, the manifest on standard input."""
+    if not job.operands:
+        return [Target(manifest=_manifest('hash or alias'))]
+    return [Target(alias=_without_at(operand, job.settings.host)) if operand.startswith('@') else
+            Target(digest=_digest_to_read(job, operand)) for operand in job.operands]
+
+
+def _digest_to_read(job: Job, operand: str) -> str:
+    """Return the digest that an operand is; the name of a file to write is answered with its option."""
+    is_file = 'output' in job.options and job.options['output'] is None and operand != job.operands[0]
+    return digest(operand, f'@{operand}', f'a file to write to is given by -o {operand}, an alias' if is_file else
+                  'an alias')
+
+
+def aliases(job: Job) -> list[Target]:
+    """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
+    if not job.operands:
+        return [Target(manifest=_manifest('alias'))]
+    return [Target(alias=named(operand, job.settings.host)) for operand in job.operands]

@@ -1,0 +1,226 @@
+"""Progress on standard error, for people and for programs; the only room that knows tqdm.
+
+tqdm is imported when a bar is shown. Standard output carries data alone.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+from dxf.cli import terminal
+from dxf.strict_json import dump_json
+
+MODES = ('bar', 'lines', 'json', 'none')
+INTERVALS = {'lines': 10.0, 'json': 1.0}
+"""Seconds between two lines about one blob."""
+
+ON_TERMINAL = {'unit': 'B', 'unit_scale': True, 'unit_divisor': 1024}
+"""For people, the rate in units that they read; elsewhere bars are tqdm's own."""
+
+SIZED = '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'
+UNSIZED = '{desc}: {n} bytes [{elapsed}, {rate_fmt}]'
+"""What a line for people shows, and where only the end will tell the size."""
+
+NOT_MOVED = ('n', 'initial', 'last_print_n')
+"""Attributes of a bar by which tqdm tells bytes that were there from those that moved in its time."""
+
+
+class Progress(Protocol):
+    """What is shown of transfers: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
+
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+
+    def found(self, count: int) -> None:
+        """Show that a whole blob of so many bytes was there already."""
+
+    def close(self) -> None:
+        """Show no more."""
+
+
+class Bars:
+    """A bar for each blob on its way and, where there are several, one for all of them.
+
+    :param total: bytes of all of them; ``None`` for no such bar
+    :param options: what else to ask of tqdm
+    """
+
+    def __init__(self, total: int | None, options: dict[str, Any]) -> None:
+        self._options = options
+        self._bars: dict[str, Any] = {}
+        self._total = None if total is None else self._bar('total', total)
+
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        with terminal.drawing():
+            self._of(digest, size).update(len(chunk))
+            self._close_if_done(digest)
+            if self._total is not None:
+                self._total.update(len(chunk))
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+        with terminal.drawing():
+            _advance(self._of(digest, size), count)
+            self._close_if_done(digest)
+        self.found(count)
+
+    def found(self, count: int) -> None:
+        """Show that a whole blob of so many bytes was there already: it has no bar."""
+        with terminal.drawing():
+            if self._total is not None:
+                _advance(self._total, count)
+
+    def _of(self, digest: str, size: int | None) -> Any:
+        """Return the bar of a blob."""
+        if digest not in self._bars:
+            self._bars[digest] = self._bar(digest[0:8] if digest else 'blob', size)
+        return self._bars[digest]
+
+    def _close_if_done(self, digest: str) -> None:
+        shown = self._bars[digest]
+        if shown.total is not None and shown.n >= shown.total:
+            self._bars.pop(digest).close()
+
+    def _bar(self, name: str, size: int | None) -> Any:
+        import tqdm
+        options = self._options
+        if options:
+            options = {**options, 'bar_format': UNSIZED if size is None else SIZED}
+        return tqdm.tqdm(desc=name, total=size, **options)
+
+    def close(self) -> None:
+        """Leave the bars as they are and end their lines."""
+        with terminal.drawing():
+            for shown in [*self._bars.values(), *([] if self._total is None else [self._total])]:
+                shown.close()
+            self._bars.clear()
+            self._total = None
+
+
+def _advance(shown: Any, count: int) -> None:
+    """Move a bar on by bytes that were there already, so that they are no part of the rate."""
+    for name in NOT_MOVED:
+        if hasattr(shown, name):  # a stand-in for tqdm has the first alone
+            setattr(shown, name, getattr(shown, name) + count)
+    shown.update(0)
+
+
+class _Transfer:
+    """What is known of one blob on its way."""
+
+    def __init__(self, digest: str, size: int | None) -> None:
+        self.digest = digest
+        self.size = size
+        self.moved = self.kept = 0
+        self.start = self.told = time.monotonic()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has moved."""
+        return self.size is not None and self.moved >= self.size
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second, so far."""
+        return (self.moved - self.kept) / max(time.monotonic() - self.start, 0.001)
+
+    def keep(self, count: int) -> None:
+        """Take note of bytes that were there already: time counts from now on."""
+        self.moved += count
+        self.kept += count
+        self.start = time.monotonic()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take, if it goes on so."""
+        return None if self.size is None or not self.rate else max(self.size - self.moved, 0) / self.rate
+
+
+class Reports:
+    """Lines about blobs on their way: one now and then, and one when all of it has moved.
+
+    :param describe: makes the line
+    :param interval: seconds between two of them
+    """
+
+    def __init__(self, describe: Callable[[_Transfer], str], interval: float) -> None:
+        self._describe = describe
+        self._interval = interval
+        self._transfers: dict[str, _Transfer] = {}
+
+    def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
+        """Take note that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
+        transfer.moved += len(chunk)
+        self._report(transfer)
+
+    def kept(self, digest: str, count: int, size: int) -> None:
+        """Take note that so many bytes of a blob were there already, from a transfer that broke off."""
+        transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
+        transfer.keep(count)
+        self._report(transfer)
+
+    def found(self, count: int) -> None:
+        """Report nothing of a blob that was there already."""
+
+    def _report(self, transfer: _Transfer) -> None:
+        if transfer.is_done or time.monotonic() - transfer.told >= self._interval:
+            transfer.told = time.monotonic()
+            self._tell(transfer)
+        if transfer.is_done:
+            del self._transfers[transfer.digest]
+
+    def _tell(self, transfer: _Transfer) -> None:
+        if sys.stderr is not None:
+            print(self._describe(transfer), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Tell how far those have come that did not end."""
+        for transfer in self._transfers.values():
+            self._tell(transfer)
+        self._transfers.clear()
+
+
+def _line(transfer: _Transfer) -> str:
+    share = '' if transfer.size is None else f'/{transfer.size} bytes, {100 * transfer.moved // max(transfer.size, 1)}%'
+    left = '' if transfer.left is None or transfer.is_done else f', {transfer.left:.0f} s left'
+    name = transfer.digest or 'blob'
+    return f'{name} {transfer.moved}{share or " bytes"}, {transfer.rate / 1e6:.1f} MB/s{left}'
+
+
+def _json(transfer: _Transfer) -> str:
+    return dump_json({
+        'blob': transfer.digest or None, 'bytes': transfer.moved, 'total': transfer.size,
+        'rate': round(transfer.rate), 'eta': None if transfer.left is None else round(transfer.left, 1),
+        'done': transfer.is_done}, sort_keys=False)
+
+
+@contextmanager
+def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | None]:
+    """Provide what shows progress, if it is wanted, and end it.
+
+    :param mode: one of :data:`MODES`; ``None`` for bars on a terminal, and nothing elsewhere
+    :param total: bytes of all blobs, where there are several
+    """
+    on_terminal = terminal.is_terminal(sys.stderr)
+    mode = mode or ('bar' if on_terminal else 'none')
+    if mode == 'none' or sys.stderr is None:
+        yield None
+        return
+    with ExitStack() as open_until_the_end:
+        shown: Progress
+        if mode != 'bar':
+            shown = Reports({'lines': _line, 'json': _json}[mode], INTERVALS[mode])
+        elif on_terminal:
+            stream = open_until_the_end.enter_context(terminal.bars())
+            shown = Bars(total, {**ON_TERMINAL, 'file': stream, **terminal.shape()})
+        else:
+            shown = Bars(None, {})
+        open_until_the_end.callback(shown.close)
+        yield shown

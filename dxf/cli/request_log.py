@@ -1,0 +1,58 @@
+"""The log of requests on standard error: all of them with ``DXF_DEBUG``, and on a terminal the first retry."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dxf.cli import console, terminal
+from dxf.cli.error_messages import line_of
+from dxf.strict_json import printable
+
+
+class _OneLine(logging.Formatter):
+    """Formats a log record as one line, safe to show."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = getattr(record, 'error', None)
+        return printable(super().format(record)) if error is None else f'{line_of(error)}; trying again'
+
+
+class _OnStandardError(logging.Handler):
+    """Writes log records to standard error, each text once.
+
+    :param once: leave out a text that was written already: several connections break for one reason
+    """
+
+    def __init__(self, once: bool) -> None:
+        super().__init__()
+        self.setFormatter(_OneLine())
+        self._written: set[str] | None = set() if once else None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if self._written is None or text not in self._written:
+            console.complain(text)
+            if self._written is not None:
+                self._written.add(text)
+
+
+@contextmanager
+def on_standard_error(wanted: bool) -> Iterator[None]:
+    """Log to standard error in the ``with`` statement.
+
+    :param wanted: log each request; else only that one failed and is tried again, where somebody may wait for it
+    """
+    if not wanted and not terminal.is_terminal(sys.stderr):
+        yield
+        return
+    handler = _OnStandardError(once=not wanted)
+    log = logging.getLogger('dxf')
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG if wanted else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

@@ -1,0 +1,155 @@
+"""The terminal on which progress bars are drawn, and what else is written there meanwhile.
+
+A bar is drawn again and again in its line. It is cleared before anything else is written, and drawn again below that.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import RLock
+from typing import Any
+
+from dxf.local import sinks
+
+CLEAR_BELOW = '\r\x1b[J'
+"""Clears the line of the cursor and all below it (ECMA-48, section 8.3.39: ED)."""
+
+MOVE_UP = '\x1b[A'
+"""What tqdm writes where there are several bars; when they end, one may be left below the cursor."""
+
+NO_SEQUENCES = ('', 'dumb')
+"""Values of TERM for a terminal that knows no escape sequences."""
+
+
+class BarStream:
+    """Standard error for bars, which remembers whether there are any on the screen.
+
+    :param stream: standard error, which is a terminal
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._is_drawn = False
+        self._has_several = False
+        self._is_in_line = False
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of standard error: tqdm draws with other characters where that is not Unicode."""
+        return getattr(self._stream, 'encoding', None) or 'ascii'
+
+    def write(self, text: str) -> None:
+        """Draw something, below a line that other output has left without an end."""
+        if text:
+            if self._is_in_line:
+                self._stream.write('\n')
+            self._has_several = self._has_several or MOVE_UP in text
+            self._is_in_line, self._is_drawn = False, text != '\n' or self._has_several
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush what was drawn."""
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Remove all bars from the screen."""
+        if self._is_drawn:
+            columns = shape().get('ncols', 80)
+            is_plain = os.environ.get('TERM', '') in NO_SEQUENCES
+            self._stream.write(f'\r{" " * (columns - 1)}\r' if is_plain else CLEAR_BELOW)
+            self._is_drawn = False
+            self.flush()
+
+    def note_end(self, is_in_line: bool) -> None:
+        """Take note of where the cursor is after other output.
+
+        :param is_in_line: it is behind a text whose line has not ended
+        """
+        self._is_in_line = is_in_line
+
+
+class _Current:
+    """The stream of the bars that are shown now, if there are any."""
+
+    stream: BarStream | None = None
+    lock = RLock()
+
+
+def shape() -> dict[str, int]:
+    """Return the columns and rows of the terminal on standard error, by the names that tqdm has for them.
+
+    Of a new pseudo-terminal that does not know its size, usual ones; nothing where there is no terminal.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        columns, rows = os.get_terminal_size(sys.stderr.fileno())
+        return {'ncols': columns, 'nrows': rows} if columns and rows else {'ncols': 80, 'nrows': 24}
+    return {}
+
+
+@contextmanager
+def bars() -> Iterator[BarStream]:
+    """Provide the stream for bars on standard error; at the end nothing of them is left below the cursor."""
+    stream = _Current.stream = BarStream(sys.stderr)
+    try:
+        yield stream
+    finally:
+        with drawing():
+            stream.clear()
+            _Current.stream = None
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in the ``with`` statement: another thread that writes something waits for its end."""
+    with _Current.lock:
+        yield
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Write whole lines in the ``with`` statement: the bars are cleared before."""
+    with _Current.lock:
+        if _Current.stream is not None:
+            _Current.stream.clear()
+        yield
+
+
+class SharedOutput:
+    """A standard output that is the terminal on which bars are drawn.
+
+    :param output: the stream
+    """
+
+    def __init__(self, output: Any) -> None:
+        self._output = output
+
+    def write(self, content: Any) -> int:
+        """Write all of ``content``, and return how much that was; bars are cleared before."""
+        with paused():
+            written = sinks.write_all(self._output, content)
+            if content:
+                sinks.flush(self._output)
+                if _Current.stream is not None:
+                    _Current.stream.note_end(content[-1:] not in ('\n', b'\n'))
+            return written
+
+    def flush(self) -> None:
+        """Flush what was written."""
+        sinks.flush(self._output)
+
+
+def shared(output: Any) -> Any:
+    """Return a stream for standard output: the stream itself, unless bars are drawn on the same terminal.
+
+    :param output: what takes its bytes, or its text
+    """
+    return output if _Current.stream is None or not is_terminal(sys.stdout) else SharedOutput(output)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Return whether a standard stream is a terminal; one that is closed, or an object of another kind, is not."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""Deletion of aliases, with what keeps the other aliases whole."""

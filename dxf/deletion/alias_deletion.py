@@ -1,0 +1,267 @@
+"""Alias deletion: an alias goes, and its manifest with it if nothing that remains needs it.
+
+What remains is asked of ``remaining_aliases``. How a name goes without its manifest belongs to ``tag_deletion``.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from requests import Response
+from requests.exceptions import HTTPError
+
+from dxf import referrers
+from dxf.deletion.remaining_aliases import REFUSALS, Needs, Repository, find_needs
+from dxf.deletion.tag_deletion import DELETED, UNSUPPORTED, TagDeletion, refused, still_there
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
+                            DXFUnexpectedDigestMethodError, DXFUnsupportedSchemaType)
+from dxf.manifest import image, platforms
+from dxf.manifest.image import ImageManifest, Index
+from dxf.manifest.platforms import Manifest
+from dxf.names import check_reference_at, is_folder, is_sha256
+from dxf.transfer.parallel import all_of
+from dxf.transport.responses import expect, is_not_found
+
+UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
+              DXFUnexpectedDigestMethodError)
+"""What is raised for a manifest that cannot be read, although the registry sent it."""
+
+
+class _Target(NamedTuple):
+    """What a reference leads to; ``digest`` is ``None`` for an alias whose manifest cannot be read.
+
+    ``named`` is what the caller gets, ``children`` are the digests that an index lists.
+    """
+
+    reference: str
+    digest: str | None = None
+    named: Any = ()
+    children: tuple[str, ...] = ()
+    subject: str | None = None
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether it was given by a name."""
+        return not is_sha256(self.reference)
+
+
+class AliasDeletion:
+    """Deletes aliases of a repository, and manifests by their digests.
+
+    All are looked at when this is made; iterating deletes them.
+
+    :param dxf: the repository
+    :param references: aliases, or digests of manifests
+    :param with_others: delete the manifests, with all other aliases of them, whatever needs them
+    :raises DXFHTTPError: the registry refused; 404 for an alias that it does not have
+    :raises DXFConflictError: an alias or an index needs a manifest that was given by its digest
+    """
+
+    def __init__(self, dxf: Repository, references: Iterable[str], with_others: bool = False) -> None:
+        self._dxf = dxf
+        self._targets = self._look_at(list(dict.fromkeys(
+            check_reference_at(dxf._host, reference) for reference in references)))
+        self._needs = Needs({}, {})
+        self._staying: set[str] = set()
+        if not with_others and any(target.digest is not None for target in self._targets):
+            self._find_staying()
+        self._tags = TagDeletion(dxf, is_folder(dxf._host))
+        self._deleted: set[str] = set()
+        self._unseen: set[str] = set()
+        """Digests that a subclass has deleted in its own way; they are not looked at again."""
+
+    # What there is
+
+    def _look_at(self, references: list[str]) -> list[_Target]:
+        """Fetch what all references lead to."""
+        found = all_of(lambda reference, check: self._target(reference), references, self._dxf._jobs)
+        missing = [one for one in found if isinstance(one, HTTPError)]
+        names: set[str] = set()
+        if missing:
+            with suppress(*REFUSALS):
+                names = set(self._dxf.list_aliases(iterate=True))
+        targets = []
+        for reference, one in zip(references, found, strict=True):
+            if not isinstance(one, HTTPError):
+                targets.append(one)
+            elif reference in names:  # its manifest is missing
+                targets.append(_Target(reference, named=[]))
+            else:
+                raise one
+        return targets
+
+    def _target(self, reference: str) -> _Target | HTTPError:
+        """Fetch what a reference leads to; return the error if there is nothing."""
+        try:
+            stored = self._dxf.resolve(reference)
+        except HTTPError as error:
+            if is_not_found(error):
+                return error
+            raise
+        except UNREADABLE:
+            if is_sha256(reference):
+                raise
+            return _Target(reference, named=[])
+        children: tuple[str, ...] = ()
+        subject = None
+        if isinstance(stored, Index):
+            children = tuple(entry.digest for entry in stored.manifests)
+        with suppress(*UNREADABLE):
+            subject = image.subject_of(stored.text)
+        return _Target(reference, stored.digest, self._named(stored), children, subject)
+
+    def _named(self, stored: Manifest) -> Any:
+        """Return the digests of blobs, by platform those of manifests; nothing where an inner index cannot be read."""
+        if isinstance(stored, ImageManifest):
+            return [layer.digest for layer in stored.layers]
+        if not isinstance(stored, Index):
+            return list(stored.blobs)
+        try:
+            named = platforms.entries(stored, self._dxf.resolve, self._dxf._limits)
+            return {name: entry.digest for name, entry in named.items()}
+        except UNREADABLE:
+            return {}
+        except HTTPError as error:
+            if not is_not_found(error):
+                raise
+            return {}
+
+    # What stays
+
+    def _find_staying(self) -> None:
+        """Find out which manifests stay.
+
+        :raises DXFConflictError: one of them was given by its digest, or it is not known whether it is needed
+        """
+        digests = {target.digest for target in self._targets if target.digest is not None}
+        if is_folder(self._dxf._host) and all(target.is_alias for target in self._targets):
+            self._staying = digests  # there a name goes by itself, and takes along what nothing else leads to
+            return
+        given = [target.reference for target in self._targets if not target.is_alias]
+        ignored = {(referrers.tag_of(target.subject), target.digest) for target in self._targets
+                   if target.subject is not None and target.digest is not None}
+        needs = find_needs(self._dxf, digests, {target.reference for target in self._targets}, ignored)
+        self._needs = needs
+        if needs.unknown is not None:
+            if given:
+                raise DXFConflictError(f'it is not known what needs {given[0]}, and nothing was deleted '
+                                       f'({needs.unknown}); --with-others deletes it all the same')
+            self._staying = digests
+            return
+        self._stay(digest for digest in digests if needs.users(digest))
+        self._add_subjects(digests - set(given) - self._staying)
+        for digest in given:
+            if digest in self._staying:
+                users = ', '.join(needs.users(digest)) or 'an index'
+                raise DXFConflictError(f'{digest} is needed by {users}, and nothing was deleted; --with-others deletes '
+                                       'it all the same')
+
+    def _stay(self, digests: Iterable[str]) -> None:
+        """Let manifests stay, and what they list if they are indexes."""
+        pending = list(digests)
+        children = {target.digest: target.children for target in self._targets}
+        while pending:
+            digest = pending.pop()
+            if digest in children and digest not in self._staying:
+                self._staying.add(digest)
+                pending += children[digest]
+
+    def _add_subjects(self, digests: Collection[str]) -> None:
+        """Let those manifests stay that others refer to, unless all of these go too."""
+        asked = list(digests)
+        found = dict(zip(asked, all_of(lambda digest, check: self._referrers(digest), asked, self._dxf._jobs),
+                         strict=True))
+        all_digests = {target.digest for target in self._targets}
+        while True:
+            going = all_digests - self._staying
+            kept = [digest for digest, those in found.items()
+                    if digest in going and (those is None or not those <= going)]
+            if not kept:
+                return
+            self._stay(kept)
+
+    def _referrers(self, digest: str) -> set[str] | None:
+        """Return the digests of the manifests that refer to another; ``None`` where that is not known."""
+        try:
+            return {str(entry['digest']) for entry in self._dxf.list_referrers(digest)}
+        except REFUSALS:
+            return None
+
+    # Deletion
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Delete one reference after the other; yield each, when it is gone, with what it named.
+
+        :raises DXFHTTPError: the registry refused
+        :raises DXFProtocolError: it said that it has deleted something, and still has it
+        :raises DXFConflictError: somebody else has set an alias meanwhile
+        """
+        for target in self._targets:
+            if target.digest is None or target.digest in self._staying:
+                others = [] if target.digest is None else self._needs.named.get(target.digest, [])
+                self._tags.delete(target.reference, target.digest, others)
+            else:
+                self._delete_manifest(target, target.digest)
+            yield target.reference, target.named
+        self._delete_listed()
+
+    def _delete_listed(self) -> None:
+        """Delete aliases that are listed still, although they name nothing any more.
+
+        A deletion that fails in the middle leaves such a tag in distribution: the manifest goes before its tags. HEAD
+        does not find it, and the listing has it.
+
+        :raises DXFProtocolError: the registry lists one of them still
+        """
+        dangling = self._tags.dangling()
+        for alias in dangling:
+            self._tags.delete(alias, None, [])
+        for alias in self._tags.dangling() if dangling else []:
+            raise still_there(self._dxf, alias)
+
+    def _delete_manifest(self, target: _Target, digest: str) -> None:
+        """Delete a manifest by its digest, and look whether the reference is gone."""
+        error = self._delete_by_digest(digest) if digest not in self._unseen else None
+        if digest in self._unseen:
+            return
+        if target.is_alias:
+            if error is not None:
+                self._tags.doubtful.append(target.reference)
+            # Some registries keep the tag of a manifest that was deleted: https://github.com/getnora-io/nora/issues/658
+            is_gone = self._tags.is_gone(target.reference, digest) or \
+                self._tags.delete_by_name(target.reference, digest)
+        else:
+            is_gone = self._tags.is_gone(digest, digest)
+        if not is_gone:
+            raise still_there(self._dxf, target.reference) if error is None else \
+                refused(self._dxf, target.reference, error)
+        if error is None and target.subject is not None:
+            self._unlist(target.subject, digest)
+
+    def _delete_by_digest(self, digest: str) -> HTTPError | None:
+        """Delete a manifest, once; return the error if the registry does not do that or does not have it."""
+        if digest in self._deleted:
+            return None
+        try:
+            response: Response | None = self._dxf._request('delete', f'manifests/{digest}')
+        except HTTPError as error:
+            if error.response is None or error.response.status_code not in UNSUPPORTED:
+                raise
+            return error
+        if response is None:
+            self._unseen.add(digest)
+        else:
+            expect(response, *DELETED)
+        self._deleted.add(digest)
+        return None
+
+    def _unlist(self, subject: str, digest: str) -> None:
+        """Take a manifest out of the referrers tag of its subject, if the registry has no referrers API.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
+        """
+        with suppress(*REFUSALS):  # the specification only recommends it
+            if any(entry['digest'] == digest for entry in
+                   referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries):
+                self._dxf._list_under_tag(subject, [], [digest])

@@ -1,0 +1,349 @@
+"""Manifests of a layout: how they are found, what they need, and the entries of its index that name them.
+
+``layout_names`` decides which entries an alias names.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
+from dxf.layout.names import NAME, SOLE, Entry, name_of, raise_ambiguous, select
+from dxf.layout.store import Layout, digest_of, is_usable
+from dxf.limits import Limits
+from dxf.local.atomic_files import open_regular
+from dxf.manifest import image
+from dxf.manifest.image import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
+from dxf.manifest.platforms import Manifest
+from dxf.names import hash_bytes, is_sha256
+from dxf.strict_json import Json, dump_json
+
+KNOWN_AS = 'vnd.dxf.schema1.digest'
+"""Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
+
+
+class Found(NamedTuple):
+    """A manifest: its text, and the digest and media type by which clients know it."""
+
+    content: bytes
+    digest: str
+    media_type: str
+
+
+def known_as(entry: Entry) -> str:
+    """Return the digest by which clients know a manifest."""
+    annotations = entry.get('annotations')
+    return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
+
+
+def entry_of(manifest: Manifest, reference: str) -> Entry:
+    """Return the entry for a manifest that is stored under a reference, an alias or its digest."""
+    content = manifest.text.encode('utf-8')
+    entry: Entry = {'mediaType': image.media_type_of(manifest.text), 'digest': hash_bytes(content),
+                    'size': len(content)}
+    annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
+    if not is_sha256(reference):
+        annotations[NAME] = reference
+    return {**entry, 'annotations': annotations} if annotations else entry
+
+
+def stays_beside(entry: Entry, manifest: Manifest) -> Callable[[Json], bool]:
+    """Return what tells which entries stay when one for a manifest is added.
+
+    It replaces those of its name. What an index leads to needs no entry without a name.
+    """
+    name = name_of(entry)
+    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
+    if name is None:
+        inner.add(entry['digest'])
+    return lambda other: digest_of(other) not in inner if name_of(other) is None else name_of(other) != name
+
+
+def digest_for(layout: Layout, alias: str) -> str | None:
+    """Return the digest by which clients know what an alias names; ``None`` where there is no such alias.
+
+    :raises DXFAmbiguousAliasError: the alias could mean several manifests
+    """
+    entries = _distinct(entries_named(layout, alias))
+    if len(entries) > 1:
+        return hash_bytes(_index_of(layout, alias, entries))
+    return known_as(entries[0]) if entries else None
+
+
+def find(layout: Layout, reference: str) -> Found | None:
+    """Return a manifest; by its digest also one that only another manifest names.
+
+    :param reference: alias or digest
+    :return: ``None`` where there is none, or its file is damaged
+    :raises DXFAmbiguousAliasError: the alias could mean several manifests
+    """
+    if is_sha256(reference):
+        return _by_digest(layout, reference)
+    entries = _distinct(entries_named(layout, reference))
+    if len(entries) > 1:
+        content = _index_of(layout, reference, entries)
+        return Found(content, hash_bytes(content), OCI_INDEX)
+    return _found(layout, entries[0]) if entries else None
+
+
+def _by_digest(layout: Layout, digest: str) -> Found | None:
+    entry = next((entry for entry in layout.entries() if digest in (entry['digest'], known_as(entry))),
+                 {'digest': digest})
+    found = _found(layout, entry)
+    if found is None and layout.blob_size(digest) is None:
+        alias = alias_of_index(layout, digest)
+        return None if alias is None else find(layout, alias)
+    return found
+
+
+def _found(layout: Layout, entry: Entry) -> Found | None:
+    content = read_manifest(layout, entry['digest'])
+    if content is None or 'mediaType' not in entry and not _is_manifest(content):
+        return None
+    return Found(content, known_as(entry),
+                 entry.get('mediaType') or image.media_type_of(content.decode('utf-8')))
+
+
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """Return entries without those of an equal digest."""
+    return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
+
+
+def entries_named(layout: Layout, alias: str) -> list[Entry]:
+    """Return the entries that an alias names.
+
+    A manifest without a name stays the latest when others are attached to it.
+    """
+    entries = layout.select(alias)
+    return _sole(layout) if alias == SOLE and all(name_of(entry) is None for entry in entries) else entries
+
+
+def _sole(layout: Layout, inner: Collection[str] = ()) -> list[Entry]:
+    """Return the only entry that refers to no other manifest, if no entry of the layout has a name.
+
+    :param inner: digests that do not count
+    """
+    found: list[Entry] = []
+    for entry in layout.entries():
+        if name_of(entry) is not None:
+            return []
+        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
+            if found:
+                return []
+            found.append(entry)
+    return found
+
+
+def nameless_latest(layout: Layout, added: Entry, manifest: Manifest) -> Entry | None:
+    """Return the entry without a name that is the latest, if it is the latest no more when one with a name is added.
+
+    What an index leads to may have been stored for it a moment ago, and is no alias.
+
+    :param added: the entry for ``manifest``
+    """
+    if name_of(added) in (None, SOLE) or any(name_of(entry) is not None for entry in layout.entries()):
+        return None
+    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
+    return next(iter(_sole(layout, inner)), None)
+
+
+def called_latest(entry: Entry) -> Entry:
+    """Return an entry with the name by which it was reached without one."""
+    annotations = entry.get('annotations')
+    return {**entry, 'annotations': {**(annotations if isinstance(annotations, dict) else {}), NAME: SOLE}}
+
+
+def aliases(layout: Layout) -> list[str]:
+    """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
+    names = layout.names()
+    if names in ([], [SOLE]):
+        return [SOLE] if entries_named(layout, SOLE) else []
+    return names
+
+
+def unreadable(layout: Layout) -> list[str]:
+    """Return the names of entries that other tools wrote and dxf cannot read, sorted."""
+    return sorted({name for entry in layout.all_entries()
+                   if (name := name_of(entry)) is not None and not is_usable(entry)})
+
+
+def without_alias(layout: Layout, known: set[str]) -> list[str]:
+    """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
+
+    Referrers have no alias: their subject leads to them.
+
+    :param known: digests of manifests that something else leads to
+    """
+    found = []
+    for entry in layout.all_entries():
+        if not isinstance(entry, dict):
+            continue
+        if not is_usable(entry):
+            found.append(f'an entry of another kind, {(name_of(entry) or digest_of(entry) or "without a digest")!r}')
+        elif name_of(entry) is None and entry['digest'] not in known and not _has_subject(layout, entry['digest']):
+            found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+    return found
+
+
+def _has_subject(layout: Layout, digest: str) -> bool:
+    with suppress(DXFError, UnicodeDecodeError):
+        return image.subject_of((read_manifest(layout, digest) or b'').decode('utf-8')) is not None
+    return False
+
+
+# Several entries of one name: a layout has no index for them, so that it is made up, always the same
+
+def _index_of(layout: Layout, alias: str, entries: list[Entry]) -> bytes:
+    """Return the text of an index of entries that have one name and differ by their platforms.
+
+    :raises DXFAmbiguousAliasError: two have the same platform, or one has none
+    """
+    platforms = {image.platform_of(entry.get('platform')) for entry in entries}
+    if None in platforms or len(platforms) < len(entries):
+        raise_ambiguous(alias, entries)
+    children = [{**_without_name(entry), 'mediaType': _type_of(layout, entry),
+                 'size': layout.blob_size(entry['digest']) or entry.get('size', 0)} for entry in entries]
+    return dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': children}).encode('ascii')
+
+
+def _without_name(entry: Entry) -> Entry:
+    annotations = {key: value for key, value in entry['annotations'].items() if key != NAME}
+    kept = {key: value for key, value in entry.items() if key != 'annotations'}
+    return {**kept, 'annotations': annotations} if annotations else kept
+
+
+def _type_of(layout: Layout, entry: Entry) -> str:
+    content = None if entry.get('mediaType') else read_manifest(layout, entry['digest'])
+    with suppress(DXFError, UnicodeDecodeError):
+        return str(entry.get('mediaType') or image.media_type_of((content or b'').decode('utf-8')))
+    return OCTET_STREAM
+
+
+def alias_of_index(layout: Layout, digest: str) -> str | None:
+    """Return the name of several entries whose made-up index has a digest; ``None`` where there is none."""
+    named: dict[str, list[Entry]] = {}
+    for entry in layout.entries():
+        name = name_of(entry)
+        if name is not None and image.platform_of(entry.get('platform')) is not None:
+            named.setdefault(name, []).append(entry)
+    for name, entries in named.items():
+        if len(entries) > 1:
+            with suppress(DXFError):
+                found = _distinct(select(entries, name))
+                if len(found) > 1 and hash_bytes(_index_of(layout, name, found)) == digest:
+                    return name
+    return None
+
+
+# Their files
+
+def read_manifest(layout: Layout, digest: str) -> bytes | None:
+    """Return the text of a manifest; ``None`` where it is not there, damaged, or larger than manifests are."""
+    size = layout.blob_size(digest)
+    if size is None or size > Limits().manifest:
+        return None
+    try:
+        with open_regular(layout.blob_path(digest)) as file:
+            content = file.read(size)
+    except FileNotFoundError:  # another process has just removed it
+        return None
+    return content if hash_bytes(content) == digest else None
+
+
+def _is_manifest(content: bytes) -> bool:
+    try:
+        image.read(content.decode('utf-8'), verify=False)
+    except (DXFError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def missing(layout: Layout, manifest: Manifest) -> str | None:
+    """Return the digest of something that a manifest needs and the layout lacks; ``None`` if there is nothing.
+
+    What the manifests of an index need counts too, as far as dxf can read them.
+    """
+    pending: list[str] = []
+    seen: set[str] = set()
+    one: 'Manifest | None' = manifest
+    while True:
+        for digest in () if one is None else _parts(one):
+            if layout.blob_size(digest) is None:
+                return digest
+            if isinstance(one, Index) and digest not in seen:
+                seen.add(digest)
+                pending.append(digest)
+        if not pending:
+            return None
+        one = _read(layout, pending.pop())  # one at a time, as each may have 4 MiB
+
+
+def missing_part(layout: Layout, manifest: Manifest) -> str | None:
+    """Return the digest of something that a manifest itself names and the layout lacks."""
+    return next((digest for digest in _parts(manifest) if layout.blob_size(digest) is None), None)
+
+
+def _read(layout: Layout, digest: str) -> 'Manifest | None':
+    """Return the manifest of a digest, ``None`` where dxf cannot read it."""
+    with suppress(DXFError, UnicodeDecodeError):
+        return image.read((read_manifest(layout, digest) or b'').decode('utf-8'), verify=False)
+    return None
+
+
+def _parts(manifest: Manifest) -> Iterable[str]:
+    if isinstance(manifest, Index):
+        return [entry.digest for entry in manifest.manifests]
+    if isinstance(manifest, ImageManifest):
+        return [blob.digest for blob in (manifest.config, *manifest.layers) if not image.is_foreign(blob)]
+    return manifest.blobs
+
+
+def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
+    """Return the descriptors of the manifests that refer to another; a document of another kind does not.
+
+    :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
+    """
+    found = {}
+    pending = [*layout.entries(), *_listed(layout, digest)]
+    seen = {entry['digest'] for entry in pending}
+    for entry in pending:
+        content = read_manifest(layout, entry['digest'])
+        if content is None:
+            raise DXFInvalidDocumentError(
+                f'{layout.blob_path(entry["digest"])}: missing or damaged: it is not known what it refers to; copy it '
+                'again, or delete what names it by dxf del-alias')
+        with suppress(DXFError, UnicodeDecodeError):
+            if image.subject_of(content.decode('utf-8')) == digest:
+                found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
+        for inner in _inner(layout, content):
+            if inner['digest'] not in seen:
+                seen.add(inner['digest'])
+                pending.append(inner)
+    return list(found.values())
+
+
+def _inner(layout: Layout, content: bytes) -> list[Entry]:
+    """Return the manifests that an index lists, of those that are there. They have no entries of their own."""
+    with suppress(DXFError, UnicodeDecodeError):
+        index = image.read(content.decode('utf-8'), verify=False)
+        if isinstance(index, Index):
+            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests
+                    if _may_be_manifest(layout.blob_size(entry.digest))]
+    return []
+
+
+def _may_be_manifest(size: int | None) -> bool:
+    return size is not None and size <= Limits().manifest
+
+
+def _listed(layout: Layout, digest: str) -> list[Entry]:
+    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+    """
+    found = find(layout, digest.replace(':', '-'))
+    with suppress(DXFError, UnicodeDecodeError):
+        index = None if found is None else image.read(found.content.decode('utf-8'))
+        if isinstance(index, Index):
+            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
+    return []

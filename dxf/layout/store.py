@@ -1,0 +1,392 @@
+"""Layouts: repositories in a folder, as OCI image layouts: blobs by their digest, and an index that names some of them.
+
+What a crash leaves, at any instant, is a layout that reads: content gets its name when it has been verified and is on
+the disk, and ``index.json`` is replaced as a whole, under a lock. Requests are not known here.
+https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from itertools import chain
+
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.layout.index import ENTRIES, entries_in, write_index
+from dxf.layout.names import Entry, listed, select
+from dxf.limits import READ_SIZE
+from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
+from dxf.local.locking import close_locked, wait_for_lock
+from dxf.manifest.image import OCI_INDEX
+from dxf.names import check_digest, check_repository, split_digest
+from dxf.strict_json import Json, dump_json, load_object
+
+MARKER = 'oci-layout'
+INDEX = 'index.json'
+VERSION = 'imageLayoutVersion'
+RESERVED = (MARKER, INDEX, 'blobs')
+"""What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
+
+LONGEST_MARKER = 64 << 10
+NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
+
+
+class Layout:
+    """One repository.
+
+    :param root: the folder of all repositories; nothing outside it is read or written, wherever links lead
+    :param repository: its name, a path below ``root``; empty where ``root`` is the layout itself
+    :raises DXFInvalidNameError: it would be inside another layout
+    """
+
+    def __init__(self, root: str, repository: str = '') -> None:
+        self._root = os.path.realpath(root)
+        self.folder = os.path.join(self._root, repository) if repository else self._root
+        self._check_place(repository.split('/'))
+
+    def _check_place(self, parts: list[str]) -> None:
+        """Insist that the folder is not a part of another layout, and never becomes one.
+
+        A repository of such a name that is there already can be used while no layout is around it.
+        """
+        for count, part in enumerate(parts):
+            if part in RESERVED:
+                around = os.path.join(self._root, *parts[:count])
+                if os.path.lexists(os.path.join(around, MARKER)) or not os.path.isfile(self.path(MARKER)):
+                    raise DXFInvalidNameError(f'invalid repository {"/".join(parts)!r}: {part} is a part of the layout '
+                                              f'in {around}; choose another name')
+
+    def path(self, *names: str) -> str:
+        """Return the path of something in it.
+
+        :raises DXFInvalidNameError: a symbolic link leads out of the root
+        """
+        path = os.path.join(self.folder, *names)
+        real = os.path.realpath(path)
+        if os.path.commonpath([real, self._root]) != self._root:
+            raise DXFInvalidNameError(f'{path} leads out of {self._root}')
+        return real
+
+    # The layout itself
+
+    def exists(self) -> bool:
+        """Say whether it is there.
+
+        :raises DXFInvalidDocumentError: something else is
+        :raises OSError: it cannot be read
+        """
+        marker = self._marker()
+        if marker:
+            version = self._parsed(MARKER, marker).get(VERSION)
+            if not isinstance(version, str) or not version.startswith('1.'):
+                raise DXFInvalidDocumentError(f'{self.path(MARKER)}: no image layout of version 1')
+            return True
+        try:
+            with os.scandir(self.path()) as found:
+                names = [entry.name for entry in found if not entry.is_dir() and entry.name[0] != '.']
+        except FileNotFoundError:
+            return False
+        if set(names) - {MARKER}:
+            if self._marker():  # who makes it writes that first, and has done so since
+                return self.exists()
+            raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
+        self._check_inner()
+        return False
+
+    def make(self) -> None:
+        """Have it be there.
+
+        :raises DXFInvalidDocumentError: something else is
+        :raises OSError: it cannot be written
+        """
+        make_folders(self._root)
+        if not self.exists() or not os.path.exists(self.path(INDEX)):
+            with self.locked():
+                pass
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep all others from changing it; make what it lacks."""
+        lock = self._lock()
+        try:
+            if not os.fstat(lock).st_size:
+                os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
+                os.fsync(lock)
+            make_folders(self.path('blobs', 'sha256'))
+            if not self._has_index():
+                with self._index_file(NEW_INDEX, []) as new:
+                    new.publish(self.path(INDEX))
+            yield
+        finally:
+            close_locked(lock)
+
+    def _check_inner(self) -> None:
+        """Insist that no repository is where a new layout here would have its own files."""
+        for name in filter(lambda name: os.path.isdir(self.path(name)), RESERVED):
+            inner = next(repositories(self.path(name)), None)
+            if inner is not None or os.path.exists(self.path(name, MARKER)):
+                raise DXFInvalidNameError(f'{self.path(name)} holds another repository: move that elsewhere, or choose '
+                                          'another name')
+
+    def _lock(self) -> int:
+        while True:
+            make_folders(self.path())
+            with suppress(FileNotFoundError):  # who made the folder before has just removed it
+                return wait_for_lock(self.path(MARKER))
+
+    def _marker(self) -> bytes | None:
+        try:
+            with open_regular(self.path(MARKER)) as file:
+                return file.read(LONGEST_MARKER)
+        except FileNotFoundError:
+            return None
+
+    def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
+        try:
+            return load_object(content)
+        except DXFInvalidDocumentError as error:
+            raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
+
+    # Blobs
+
+    def blob_path(self, digest: str) -> str:
+        """Return where a blob is, or would be."""
+        return self.path('blobs', *split_digest(check_digest(digest)))
+
+    def blob_size(self, digest: str) -> int | None:
+        """Return the bytes of a blob; ``None`` where there is none."""
+        try:
+            status = os.stat(self.blob_path(digest))
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def add_blob(self, content: Temporary) -> None:
+        """Give verified content its name, in place of whatever has it.
+
+        What another repository of the root holds too is stored once, where the file system can link.
+        """
+        self.make()
+        content.sync()
+        path = self.blob_path(content.digest)
+        make_folders(os.path.dirname(path))
+        if not (self.blob_size(content.digest) is None and self._link_twin(content, path)):
+            content.publish(path)
+
+    @cached_property
+    def _others(self) -> list['Layout']:
+        """The layouts that were in the root when this was first asked for; none where not all of it can be read."""
+        try:
+            return [Layout(self._root, repository) for repository in repositories(self._root)]
+        except OSError:
+            return []
+
+    def _link_twin(self, content: Temporary, path: str) -> bool:
+        """Link to another repository's blob, if there is one and it is what it should be; say whether it was done."""
+        for other in self._others:
+            with suppress(OSError, DXFError):
+                twin = other.blob_path(content.digest)
+                if other.blob_size(content.digest) == content.size and hash_regular(twin) == content.digest:
+                    os.link(twin, path)
+                    sync_folder(os.path.dirname(path))
+                    content.discard()
+                    return True
+        return False
+
+    def mount_blob(self, digest: str, other: 'Layout') -> bool:
+        """Make a blob of another repository one of this too; return whether that has it.
+
+        Both files are hashed: a damaged one is neither linked nor taken for the blob.
+
+        :raises DXFInvalidDocumentError: the other repository's file is damaged
+        """
+        if other.blob_size(digest) is None:
+            return False
+        source = other.blob_path(digest)
+        try:
+            if hash_regular(source) != digest:
+                raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
+            self.make()
+            if not self._has(digest):
+                self._link(source, self.blob_path(digest))
+        except FileNotFoundError:  # another process has just removed it
+            return False
+        except OSError:  # another file system, or one without links
+            return self._copy(source, digest)
+        return True
+
+    def _has(self, digest: str) -> bool:
+        """Return whether a blob is there and undamaged."""
+        return self.blob_size(digest) is not None and hash_regular(self.blob_path(digest)) == digest
+
+    def _link(self, source: str, path: str) -> None:
+        """Give a file a second name, in place of a damaged file that has it."""
+        make_folders(os.path.dirname(path))
+        try:
+            os.link(source, path)
+            sync_folder(os.path.dirname(path))
+        except FileExistsError:
+            with Temporary(self.path()) as beside:
+                beside.link(source, path)
+
+    def _copy(self, source: str, digest: str) -> bool:
+        try:
+            file = open_regular(source)
+        except FileNotFoundError:
+            return False
+        with file, Temporary(self.path()) as content:
+            while piece := file.read(READ_SIZE):
+                content.write(piece)
+            if content.digest != digest:
+                raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
+            content.sync()
+            content.publish(self.blob_path(digest))
+        return True
+
+    def remove_blob(self, digest: str) -> bool:
+        """Remove a blob; say whether it was there."""
+        folder, name = split_digest(check_digest(digest))
+        try:
+            os.unlink(os.path.join(self.path('blobs', folder), name))  # the link, where it is one
+        except FileNotFoundError:
+            return False
+        return True
+
+    def blobs(self) -> Iterator[str]:
+        """Yield the digests of all blobs; other files are left alone."""
+        with os.scandir(self.path('blobs', 'sha256')) as found:
+            for entry in found:
+                with suppress(DXFInvalidNameError):
+                    yield check_digest(f'sha256:{entry.name}')
+
+    # The index
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the descriptors of the manifests that the index names, except those of no use to dxf.
+
+        :raises DXFInvalidDocumentError: the index cannot be read to its end
+        """
+        return (entry for entry in self.all_entries() if is_usable(entry))
+
+    def all_entries(self) -> Iterator[Json]:
+        """Yield whatever the index lists.
+
+        :raises DXFInvalidDocumentError: the index cannot be read to its end
+        """
+        return (entry for entry, _ in self._parsed_entries({}))
+
+    def _has_index(self) -> bool:
+        """Return whether there is an index.
+
+        :raises DXFInvalidDocumentError: there is none, but there are blobs that it could name: it was lost, or a copy
+            of the layout is not complete
+        """
+        if os.path.exists(self.path(INDEX)):
+            return True
+        with suppress(FileNotFoundError):
+            if next(self.blobs(), None) is not None and not os.path.exists(self.path(INDEX)):
+                raise DXFInvalidDocumentError(f'{self.path(INDEX)} is missing, but there are blobs: copy it again, or '
+                                              'move the blobs away')
+        return os.path.exists(self.path(INDEX))
+
+    def _parsed_entries(self, fields: dict[str, str]) -> Iterator[tuple[Json, str]]:
+        """Yield the entries of the index with their texts; the texts of its other fields come into ``fields``."""
+        if not self._has_index():
+            return
+        try:
+            with open_regular(self.path(INDEX)) as file:
+                yield from entries_in(file, fields)
+        except DXFInvalidDocumentError as error:
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+
+    def change_index(self, is_kept: Callable[[Json], bool], added: Iterable[Entry] = (),
+                     first: Callable[[], None] = lambda: None) -> None:
+        """Replace the index, which the caller has locked, by one with other entries.
+
+        :param is_kept: returns whether an entry stays
+        :param added: entries that come after those
+        :param first: called when the new index is written, and before it takes effect
+        :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
+            called
+        """
+        texts = [_dumped(entry) for entry in added]
+        fields: dict[str, str] = {}
+        is_same = True
+        for entry, _ in self._parsed_entries(fields):
+            is_same = is_kept(entry) and is_same
+        if is_same and not texts:
+            first()
+            return
+        kept = (text for entry, text in self._parsed_entries({}) if is_kept(entry))
+        with self._index_file(fields or NEW_INDEX, chain(kept, texts)) as new:
+            first()
+            new.publish(self.path(INDEX))
+
+    @contextmanager
+    def _index_file(self, fields: Mapping[str, str], entries: Iterable[str]) -> Iterator[Temporary]:
+        with Temporary(self.path()) as new:
+            try:
+                write_index(new.write, fields, entries)
+            except DXFInvalidDocumentError as error:
+                raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+            new.sync()
+            yield new
+
+    def names(self) -> list[str]:
+        """Return the aliases under which its entries can be reached."""
+        return listed(self.entries())
+
+    def select(self, alias: str) -> list[Entry]:
+        """Return the entries that an alias names: see :func:`dxf.layout.names.select`."""
+        return select(self.entries(), alias)
+
+
+def _dumped(entry: Entry) -> str:
+    """Return the text of an entry."""
+    return dump_json(entry, sort_keys=False)
+
+
+def repositories(root: str, left_out: list[str] | None = None) -> Iterator[str]:
+    """Yield the names of the layouts in a folder.
+
+    :param left_out: where to add the folders in it that cannot be read; ``None`` to raise an error for the first
+    :raises OSError: a folder cannot be read
+    """
+    def note(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
+            return
+        if left_out is None or error.filename == root:
+            raise error
+        left_out.append(str(error.filename))
+    for folder, inner, files in os.walk(root, onerror=note):
+        is_layout = MARKER in files
+        inner[:] = sorted(name for name in inner
+                          if _passes(check_repository, name) and not (is_layout and name == 'blobs'))
+        name = os.path.relpath(folder, root)
+        if is_layout and _passes(check_repository, name):
+            yield name
+
+
+def _passes(check: Callable[[str], str], name: str) -> bool:
+    """Say whether a name is one, by the function that checks such names."""
+    try:
+        check(name)
+    except DXFInvalidNameError:
+        return False
+    return True
+
+
+def digest_of(entry: Json) -> str | None:
+    """Return the digest of an entry of an index, which may be anything."""
+    digest = entry.get('digest') if isinstance(entry, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
+def is_usable(entry: Json) -> bool:
+    """Return whether an entry of an index is a descriptor whose content dxf can verify."""
+    try:
+        check_digest(entry['digest'])
+    except (TypeError, KeyError, AttributeError, DXFError):
+        return False
+    return isinstance(entry.get('mediaType', ''), str)

@@ -1,0 +1,1 @@
+"""Files of this machine: written atomically, locked, read without surprise."""

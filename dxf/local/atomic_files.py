@@ -1,0 +1,339 @@
+"""Files: content that is to appear under its name when all of it is there and on the disk, and not before.
+
+Until then it is in another file beside it: a part file, which another process may continue, or a temporary one. What
+comes in is not known here.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from glob import escape, glob
+from typing import BinaryIO
+
+from dxf.limits import READ_SIZE
+from dxf.local import special_files
+from dxf.local.locking import check_regular, close_locked, is_owned, open_locked, remove_if_unlocked, remove_unlocked
+from dxf.names import digest_of
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that its part file's repeats; a name has 255 at most."""
+
+PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
+"""How the names of part files end: a mark of the blobs, and a number where another process was at it."""
+
+ATTEMPTS = 100
+OF_FOLDER = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""Why a folder takes no new file, whatever its name."""
+
+TEMPORARY = '.dxf.'
+"""How the names of temporary files begin."""
+
+
+def check_target(filename: str) -> None:
+    """Check that a file of this name can be made, or replaced, or written to where it is special.
+
+    :raises OSError: it cannot
+    """
+    try:
+        if special_files.check(filename):
+            return
+    except ValueError:  # a NUL character
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), filename) from None
+    final = os.path.realpath(filename)
+    folder = os.path.dirname(final)
+    reason = 0
+    try:
+        if filename.endswith(os.sep) or os.path.isdir(final):
+            reason = errno.EISDIR
+        elif not os.path.isdir(folder):
+            reason = errno.ENOENT
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            reason = errno.EACCES
+        else:
+            os.stat(final)
+    except FileNotFoundError:
+        pass
+    if reason:
+        raise OSError(reason, os.strerror(reason), filename)
+
+
+class PartFile:
+    """Content on its way into a file.
+
+    :param filename: the file's name; where it is a symbolic link, the file that this leads to
+    :param digests: of the blobs that it is to hold; one with others is never continued
+    :param size: bytes that it will have
+    :raises OSError: it cannot be made, or the disk has too little space
+    """
+
+    def __init__(self, filename: str, digests: Sequence[str], size: int) -> None:
+        self._filename = filename
+        self._final = os.path.realpath(filename)
+        self._folder, name = os.path.split(self._final)
+        mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
+        short = os.fsdecode(os.fsencode(name)[:LONGEST_NAME])
+        self._path = os.path.join(self._folder, f'.{short}.{mark}.part')
+        file = self._open()
+        self._is_shared = file is not None
+        if file is None:  # another process is at it: this one cannot continue, nor be continued
+            self._path = f'{self._path}.{time.time_ns()}'
+            file = self._open()
+            if file is None:
+                raise OSError(errno.EBUSY, 'another thread is writing the same', filename)
+            os.ftruncate(file, 0)
+        else:
+            remove_unlocked(f'{self._path}.')
+        self._file = file
+        self._position = 0
+        if short == name:  # else the parts of several names look alike
+            self._remove_others(os.path.join(self._folder, f'.{short}.'))
+        try:
+            self._check_space(filename, size)
+        except BaseException:
+            self.close(keep=True)
+            raise
+
+    def _open(self) -> int | None:
+        try:
+            return open_locked(self._path)
+        except OSError as error:
+            if error.errno not in OF_FOLDER:  # something stands in the place of the part file, which is to be named
+                raise
+            raise OSError(error.errno, error.strerror, self._filename) from error
+
+    def _remove_others(self, start: str) -> None:
+        """Remove the parts of other blobs that were to have the same name: the alias has moved since.
+
+        Those that another process owns stay.
+        """
+        for path in glob(f'{escape(start)}*.part*'):
+            if path != self._path and re.fullmatch(PART, path[len(start):], re.ASCII):
+                remove_if_unlocked(path)
+
+    def _check_space(self, filename: str, size: int) -> None:
+        space = os.statvfs(self._folder)
+        needed, free = size - os.fstat(self._file).st_size, space.f_bavail * space.f_frsize
+        if needed > free:
+            raise OSError(errno.ENOSPC, f'not enough space: {needed} bytes are needed and {free} are free', filename)
+
+    def kept(self, size: int) -> Iterator[bytes]:
+        """Yield what the file holds already of the next ``size`` bytes, and go on behind it."""
+        while size and (piece := os.pread(self._file, min(size, READ_SIZE), self._position)):
+            self._position += len(piece)
+            size -= len(piece)
+            yield piece
+
+    @property
+    def position(self) -> int:
+        """Where the next byte is written."""
+        return self._position
+
+    def go_back(self, position: int) -> None:
+        """Give up what was written from a byte on."""
+        self._position = position
+        os.ftruncate(self._file, position)
+
+    def write(self, content: bytes) -> None:
+        """Write the next bytes.
+
+        :raises OSError: the disk is full, or the like
+        """
+        _write_at(self._file, content, self._position)
+        self._position += len(content)
+
+    def publish(self) -> None:
+        """Give the file its name: it has all its bytes, and they are on the disk."""
+        os.ftruncate(self._file, self._position)
+        os.fsync(self._file)
+        try:
+            os.replace(self._path, self._final)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._filename) from error
+        sync_folder(self._folder)
+        close_locked(self._file)
+
+    def close(self, keep: bool) -> None:
+        """Leave it, to be continued by another process.
+
+        :param keep: no: remove it instead
+        """
+        if is_owned(self._file) and not (keep and self._is_shared and os.fstat(self._file).st_size):
+            with suppress(FileNotFoundError):  # it had its name already when something failed
+                os.unlink(self._path)
+        close_locked(self._file)
+
+
+class Temporary:
+    """Content on its way to a name, in a hidden file, which vanishes if it gets none.
+
+    Those of processes that were killed are removed when the next one is made in the same folder.
+
+    :param folder: on the file system where it will stay; made where it is missing
+    :param mode: its permissions, less the umask
+    :raises OSError: it cannot be made
+    """
+
+    def __init__(self, folder: str, mode: int = 0o666) -> None:
+        self._folder = folder
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+        self._made: list[str] = []
+        remove_temporaries(folder)
+        file = None
+        while file is None:
+            self._made += make_folders(folder)
+            self._path = os.path.join(folder, f'{TEMPORARY}{time.time_ns()}')
+            try:
+                file = open_locked(self._path, mode)
+            except FileNotFoundError:  # who made the folder before has just removed it
+                continue
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, folder) from error
+        self._file = file
+        self._is_open = True
+
+    def __enter__(self) -> 'Temporary':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was written so far."""
+        return digest_of(self._sha256)
+
+    def write(self, content: bytes) -> None:
+        """Write the next bytes.
+
+        :raises OSError: the disk is full, or the like
+        """
+        try:
+            _write_at(self._file, content, self.size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._folder) from error
+        self._sha256.update(content)
+        self.size += len(content)
+
+    def sync(self) -> None:
+        """Have all of it be on the disk.
+
+        :raises OSError: the disk is full, or broken
+        """
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._folder) from error
+
+    def publish(self, path: str) -> None:
+        """Give it its name, in place of what has that; there is nothing more to be done with it then."""
+        try:
+            os.replace(self._path, path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
+        self._is_open = False
+        close_locked(self._file)
+        sync_folder(os.path.dirname(path))
+
+    def link(self, source: str, path: str) -> None:
+        """Become another name of a file instead, and give it its name, in place of what has that."""
+        os.unlink(self._path)
+        os.link(source, self._path)
+        self.publish(path)
+
+    def discard(self) -> None:
+        """Remove it, unless it has got its name, and with it folders that were made for it alone."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if not is_owned(self._file):  # but by the parent process, which goes on with it
+            close_locked(self._file)
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        close_locked(self._file)
+        with suppress(OSError):  # there is something else in it by now
+            for folder in reversed(self._made):
+                os.rmdir(folder)
+
+
+def remove_temporaries(folder: str) -> None:
+    """Remove the temporary files of processes that were killed."""
+    remove_unlocked(os.path.join(folder, TEMPORARY))
+
+
+def _write_at(file: int, content: bytes, position: int) -> None:
+    view = memoryview(content)
+    while view:
+        count = os.pwrite(file, view, position)
+        position += count
+        view = view[count:]
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open a file for reading; a FIFO or a device in its place is an error at once, not a wait.
+
+    :raises OSError: it cannot be read, or is no regular file
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        check_regular(file, path)
+        return open(file, 'rb', buffering=0)
+    except BaseException:
+        os.close(file)
+        raise
+
+
+def hash_regular(path: str) -> str:
+    """Return the digest of a regular file's content.
+
+    :raises OSError: it cannot be read, or is no regular file
+    """
+    with open_regular(path) as file:
+        sha256 = hashlib.sha256()
+        while piece := file.read(READ_SIZE):
+            sha256.update(piece)
+    return digest_of(sha256)
+
+
+def make_folders(path: str, attempts: int = ATTEMPTS) -> list[str]:
+    """Make a folder, and those that it is in, where they are missing; return the paths of those that were.
+
+    :param attempts: how often others may remove one of them meanwhile
+    :raises OSError: one cannot be made
+    """
+    if os.path.isdir(path):
+        return []
+    parent = os.path.dirname(path)
+    made = make_folders(parent)
+    try:
+        os.mkdir(path)
+        sync_folder(parent)
+    except FileExistsError:
+        _insist_on_folder(path)
+        return [*made, *make_folders(path)]
+    except FileNotFoundError:  # who made the parent before has just removed it
+        if not attempts:
+            raise
+        return make_folders(path, attempts - 1)
+    return [*made, path]
+
+
+def _insist_on_folder(path: str) -> None:
+    with suppress(FileNotFoundError):  # who made it before has just removed it
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a folder be on the disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

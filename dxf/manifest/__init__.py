@@ -1,0 +1,1 @@
+"""Manifests: the documents, and what they mean. No HTTP."""

@@ -1,0 +1,1 @@
+"""Transfers of blobs: uploads, downloads, several at once. Authentication is not known here."""

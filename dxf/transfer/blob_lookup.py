@@ -1,0 +1,262 @@
+"""Blob lookups: whether a registry has a blob, and how large it is, by answers that prove it.
+
+A status 200 proves nothing: web pages and login pages have it too. What follows from a lookup is decided by ``blobs``
+and ``upload``.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+
+from requests import Response
+from requests.exceptions import HTTPError
+
+from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError, DXFUnauthorizedError
+from dxf.limits import READ_SIZE, Limits
+from dxf.manifest.image import BYTES, base_type
+from dxf.transfer.download import Download, declared_size
+from dxf.transfer.verification import Verifier
+from dxf.transport.responses import (check_digest_header, close, contradicts, discard, expect, is_encoded,
+                                     is_head_refused, is_not_found, is_range_refused, names_digest)
+
+FIRST_BYTE = {'Range': 'bytes=0-0'}
+PROOF = {'Want-Repr-Digest': 'sha-256=1'}
+"""Asks a folder to hash the file, whose name alone proves nothing; registries ignore it.
+
+https://www.rfc-editor.org/rfc/rfc9530#section-4
+"""
+
+_FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
+
+Request = Callable[..., Response]
+"""Makes a request of the repository, as ``DXF._request`` does."""
+
+
+def find(request: Request, digest: str, size: int | None, limits: Limits, *, acknowledged: bool = False,
+         doubtful: set[str] | None = None) -> int | None:
+    """Return the size of a blob that the registry is proven to have, else ``None``.
+
+    :param size: the blob's, if it is known: then an answer with this length is a proof, and one with another is none
+    :param acknowledged: the registry has said before that it stored the blob: where it tells another length the whole
+        blob is fetched
+    :param doubtful: gets the digest where the registry told another length: it may have a damaged blob, and keep that
+    :raises DXFHTTPError: the registry refused; not for 404
+    """
+    try:
+        if size is None:
+            return measure(request, digest, limits)
+        response = _head(request, digest, PROOF)
+        if response is None or told_size(response) is None and _is_silent(response, digest):
+            response = _first_byte(request, digest, limits)
+    except HTTPError as error:
+        if is_not_found(error):
+            return None
+        raise
+    except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
+        return None
+    if _tells_another_size(response, digest, size):
+        if doubtful is not None:
+            doubtful.add(digest)
+        return size if acknowledged and _is_whole(request, digest, size, limits) else None
+    return size if _proves(response, digest, size, acknowledged) else None
+
+
+def _tells_another_size(response: Response, digest: str, size: int) -> bool:
+    """Return whether an answer is about the blob, and gives it another length.
+
+    Harbor does under compression. A damaged copy has one: distribution keeps it although it is sent again, and says
+    that it stored the blob.
+    """
+    is_about_blob = names_digest(response, digest) or \
+        _has_type_of_blob(response) and not contradicts(response, digest)
+    return is_about_blob and told_size(response) not in (None, size)
+
+
+def _is_whole(request: Request, digest: str, size: int, limits: Limits) -> bool:
+    """Fetch a blob, and return whether it is what its digest says."""
+    try:
+        response = request('get', f'blobs/{digest}')
+        check_digest_header(response, digest)
+        expect(response, HTTPStatus.OK)
+        return _whole_size(request, digest, size, limits, response) == size
+    except HTTPError as error:
+        if is_not_found(error):
+            return False
+        raise
+    except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
+        return False
+
+
+def _is_silent(response: Response, digest: str) -> bool:
+    """Return whether an answer neither confirms nor contradicts a digest."""
+    return not names_digest(response, digest) and not contradicts(response, digest)
+
+
+def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
+    """Return whether an answer to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
+    told = told_size(response)
+    if contradicts(response, digest) or told not in (None, size):
+        return False
+    if names_digest(response, digest):
+        return True
+    return told is not None and (size > 0 or acknowledged)  # many servers answer 200 with no content to anything
+
+
+def measure(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size of a blob, whatever it is.
+
+    Only where the registry sends no Docker-Content-Digest, or no length, part of the blob is fetched.
+
+    :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+    :raises DXFDigestMismatchError: the answer is not the blob
+    :raises DXFProtocolError: the answer does not tell the size
+    """
+    response = _head(request, digest, PROOF)
+    if response is not None:
+        check_digest_header(response, digest)
+        told = told_size(response)
+        if told is not None and names_digest(response, digest):
+            return told
+    return _fetched_size(request, digest, limits)
+
+
+def told_size(response: Response) -> int | None:
+    """Return the size of the blob that an answer tells; ``None`` where it is missing, or of a compressed body."""
+    if is_encoded(response):
+        return None
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        return None if match is None else int(match[1])
+    return declared_size(response)
+
+
+def hinted_size(request: Request, digest: str) -> int | None:
+    """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
+    with suppress(HTTPError, DXFProtocolError):
+        response = _head(request, digest)
+        return None if response is None else told_size(response)
+    return None
+
+
+def any_size(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size of a blob as the first answer tells it that does: to HEAD, or to a GET. It need not be true.
+
+    :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
+    :raises DXFProtocolError: no answer tells the size
+    """
+    told = hinted_size(request, digest)
+    if told is None:
+        told = told_size(_first_byte(request, digest, limits))
+    return _fetched_size(request, digest, limits) if told is None else told
+
+
+def still_has(request: Request, digest: str, limits: Limits) -> bool:
+    """Return whether the registry answers for a blob as if it had it.
+
+    :raises DXFHTTPError: the registry refused; not for 404
+    """
+    try:
+        if _head(request, digest) is None:
+            _first_byte(request, digest, limits)
+    except HTTPError as error:
+        if not is_not_found(error):
+            raise
+        return False
+    return True
+
+
+def _head(request: Request, digest: str, headers: Mapping[str, str] | None = None) -> Response | None:
+    """Return the answer to HEAD; ``None`` where HEAD is refused, and a GET may not be."""
+    try:
+        response = request('head', f'blobs/{digest}', headers=dict(headers or {}))
+    except (HTTPError, DXFUnauthorizedError) as error:
+        if not is_head_refused(error):
+            raise
+        return None
+    expect(response, HTTPStatus.OK)
+    return response
+
+
+def _get_first_byte(request: Request, digest: str) -> Response:
+    """Ask for the first byte of a blob, or for all of it where it has none; the body is not read yet."""
+    try:
+        response = request('get', f'blobs/{digest}', headers=FIRST_BYTE)
+    except HTTPError as error:
+        if not is_range_refused(error):
+            raise
+        response = request('get', f'blobs/{digest}')
+    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return response
+
+
+def _first_byte(request: Request, digest: str, limits: Limits) -> Response:
+    """Return the answer to a GET of the first byte; its body is not kept."""
+    response = _get_first_byte(request, digest)
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        discard(response, limits)
+    else:
+        close(response)
+    return response
+
+
+def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
+    """Return the size that the answer to a range tells, or the length of a whole answer with the right hash.
+
+    Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges. So does a web server that
+    sends one page for every path: ranges of another type than a blob's prove nothing.
+    """
+    response = _get_first_byte(request, digest)
+    check_digest_header(response, digest)
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        told = told_size(response)
+        discard(response, limits)
+        if told is None and not is_encoded(response):
+            raise DXFProtocolError('the registry does not say how large the blob is')
+        if told is not None and (names_digest(response, digest) or _has_type_of_blob(response)):
+            return told
+        response = request('get', f'blobs/{digest}')
+        check_digest_header(response, digest)
+    expect(response, HTTPStatus.OK)
+    return _whole_size(request, digest, told_size(response), limits, response)
+
+
+def _whole_size(request: Request, digest: str, size: int | None, limits: Limits, response: Response) -> int:
+    """Read an answer that carries a blob, and return its length.
+
+    :param size: the blob's, if it is known
+    :raises DXFDigestMismatchError: it is something else
+    :raises DXFSizeMismatchError: it is longer or shorter
+    """
+    download = Download(size, partial(fetch_range, request, digest), limits, response)
+    return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
+
+
+def _has_type_of_blob(response: Response) -> bool:
+    """Return whether an answer has a Content-Type that registries and storage give to blobs, and to no page."""
+    media_type = base_type(response.headers.get('Content-Type'))
+    return media_type in BYTES or media_type.startswith('application/vnd.')
+
+
+def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:
+    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
+
+    :param end: the byte after the last; ``None`` for the blob's end
+    """
+    last = '' if end is None else end - 1
+    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
+    response = request('get', f'blobs/{digest}', headers=headers)
+    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return response
+
+
+def fetch_rest(request: Request, digest: str, start: int, size: int) -> Response:
+    """Return the answer that carries a blob's bytes from ``start`` on; all of it where ranges are refused (416)."""
+    try:
+        return fetch_range(request, digest, start, size)
+    except HTTPError as error:
+        if not is_range_refused(error):
+            raise
+        return fetch_range(request, digest, 0, None)

@@ -1,0 +1,86 @@
+"""Callbacks and streams of the caller, whose errors reach the caller unchanged.
+
+They run within a request. There requests and urllib3 take an ``OSError`` for a failure of the network: they swallow it,
+or send the request again. So an error of the caller's is wrapped where it occurs, and unwrapped outside.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
+
+Result = TypeVar('Result')
+
+
+class CallerError(Exception):
+    """Carries an error of the caller's through the HTTP libraries.
+
+    :param error: what was raised
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls ``callback``, and wraps its errors."""
+    def call(*args: Any) -> Any:
+        try:
+            return callback(*args)
+        except Exception as error:
+            raise CallerError(error) from error
+    return call
+
+
+def unwrapped(work: Callable[[], Result]) -> Result:
+    """Return the result of ``work``, or raise the caller's error that it wrapped."""
+    try:
+        return work()
+    except CallerError as wrapped:
+        error = wrapped.error
+    raise error  # outside of the handler: the error gets no context that the caller did not give it
+
+
+class OneAtATime:
+    """Calls ``progress`` for several threads, never twice at once.
+
+    One with a method ``found`` is told by it of each blob that was there already, with its size.
+    """
+
+    def __init__(self, progress: Callable[..., Any]) -> None:
+        self._progress = progress
+        self._found = getattr(progress, 'found', None)
+        self._lock = Lock()
+
+    def __call__(self, *args: Any) -> None:
+        with self._lock:
+            self._progress(*args)
+
+    def found(self, size: int | None) -> None:
+        """Tell that a blob of this size was there already."""
+        if self._found is not None and size is not None:
+            with self._lock:
+                self._found(size)
+
+
+class Watch:
+    """Calls ``progress`` for one blob, and remembers whether that was done."""
+
+    def __init__(self, progress: Callable[..., Any]) -> None:
+        self._progress = progress
+        self.is_called = False
+
+    def __call__(self, *args: Any) -> None:
+        self.is_called = True
+        self._progress(*args)
+
+
+def reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None
+             ) -> Callable[[str, bytes], None] | None:
+    """Return what an upload calls for each piece, in the form of the caller's ``progress``; ``None`` without one."""
+    if progress is None:
+        return None
+    report = guarded(progress)
+    if of_file:
+        return lambda digest, piece: report(digest, piece, size)
+    return lambda digest, piece: report(digest, piece) if piece else None

@@ -1,0 +1,138 @@
+"""Deliveries: blobs into a file, one after the other, continued where a former delivery broke off.
+
+A special file, such as a pipe, is written straight through. Where the blobs come from is not known here: a delivery is
+handed what fetches them, verified.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from requests.exceptions import RequestException
+
+from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
+from dxf.local import sinks
+from dxf.local.atomic_files import PartFile
+from dxf.names import digest_of
+
+Blob = tuple[str, int]
+
+Fetched = Iterable[tuple[str, Iterator[bytes], int]]
+"""Blobs that are fetched: digest, chunks and size of each."""
+
+Fetch = Callable[[int], Fetched]
+"""Fetches the blobs from a number on."""
+
+FetchRest = Callable[[str, int, int, Any], Iterator[bytes]]
+"""Fetches the rest of a blob: called with its digest and size, the bytes that are there, and their hash."""
+
+
+class Reporter:
+    """Calls a caller's progress function, and remembers what it raised: no error of the network or of the disk.
+
+    :param progress: called with a blob's digest, each piece of it and its size
+    """
+
+    def __init__(self, progress: Callable[[str, bytes, int], Any]) -> None:
+        self._progress = progress
+        self.error: BaseException | None = None
+
+    def __call__(self, digest: str, chunk: bytes, size: int) -> None:
+        self._call(self._progress, digest, chunk, size)
+
+    def kept(self, digest: str, chunk: bytes, size: int) -> None:
+        """Tell of a piece that was there already: by the method ``kept`` of a progress that has one."""
+        kept = getattr(self._progress, 'kept', None)
+        if kept is None:
+            self(digest, chunk, size)
+        else:
+            self._call(kept, digest, len(chunk), size)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            function(*args)
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def deliver(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
+    """Write blobs into a file, which gets its name when all of them are verified.
+
+    :param report: called with what was there already, too
+    :raises OSError: the disk has too little space, or the file cannot be written; nothing is left of it then
+    :raises DXFDigestMismatchError: the content is another; nothing is left of it
+    """
+    part = PartFile(filename, [digest for digest, _ in blobs], sum(size for _, size in blobs))
+    try:
+        _fill(part, blobs, fetch, fetch_rest, report)
+        part.publish()
+    except BaseException as error:
+        part.close(keep=error is report.error or not _is_in_vain(error))
+        raise
+
+
+def _is_in_vain(error: BaseException) -> bool:
+    """Return whether what has arrived is of no use after an error: it is wrong, or the disk cannot take it."""
+    return isinstance(error, (DXFDigestMismatchError, OSError)) and not isinstance(error, RequestException)
+
+
+def _fill(part: PartFile, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
+    done = 0
+    while done < len(blobs) and _continue(part, blobs[done], fetch_rest, report):
+        done += 1
+    for digest, chunks, size in fetch(done):
+        start = part.position
+        report(digest, b'', size)
+        for chunk in chunks:
+            part.write(chunk)
+            report(digest, chunk, size)
+        _check_count(part.position - start, size)
+
+
+def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporter) -> bool:
+    """Make a blob whole of which the file holds something already; return whether it is whole now."""
+    digest, size = blob
+    start = part.position
+    sha256 = hashlib.sha256()
+    for piece in part.kept(size):
+        sha256.update(piece)
+        report.kept(digest, piece, size)
+    kept = part.position - start
+    try:
+        if kept and kept < size:
+            for piece in fetch_rest(digest, size, kept, sha256):
+                part.write(piece)
+                report(digest, piece, size)
+            _check_count(part.position - start, size)
+        elif digest_of(sha256) != digest:
+            raise DXFDigestMismatchError(digest_of(sha256), digest)
+    except DXFDigestMismatchError as error:
+        if error is report.error:
+            raise
+        part.go_back(start)  # what was kept has suffered, by a crash of the machine perhaps
+    return part.position > start or digest_of(sha256) == digest
+
+
+def deliver_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
+    """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
+
+    :param filename: what to call it in a message
+    :raises OSError: it does not take them, as nobody reads the pipe, or the like
+    """
+    for digest, chunks, size in blobs:
+        report(digest, b'', size)
+        written = 0
+        for chunk in chunks:
+            try:
+                written += sinks.write_all(stream, chunk)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, filename) from error
+            report(digest, chunk, size)
+        _check_count(written, size)
+
+
+def _check_count(written: int, size: int) -> None:
+    if written != size:
+        raise DXFSizeMismatchError(written, size)

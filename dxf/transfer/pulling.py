@@ -1,0 +1,129 @@
+"""Pulling: blobs of one repository, asked for, brought and verified.
+
+Authentication is not known here: a puller is handed what makes its requests.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from requests import Response
+
+from dxf.exceptions import DXFError, DXFSizeMismatchError
+from dxf.limits import Limits
+from dxf.names import check_blob
+from dxf.transfer import blob_lookup
+from dxf.transfer.download import CHUNK_SIZE, Download, declared_size
+from dxf.transfer.parallel import Streams
+from dxf.transfer.verification import Verifier
+from dxf.transport.responses import check_digest_header, close, expect, is_encoded
+
+Wanted = str | tuple[str, int]
+"""A blob that is to be fetched: its digest, or that and the size which a manifest gives for it."""
+
+Blob = tuple[str, int | None]
+"""The same, checked; ``None`` where no size was given."""
+
+
+def checked(wanted: Iterable[Wanted]) -> list[Blob]:
+    """Return blobs that are to be fetched, with a size where one was given.
+
+    :raises DXFInvalidNameError: a digest is not valid
+    """
+    given = [(blob, None) if isinstance(blob, str) else blob for blob in wanted]
+    return [(check_blob(digest), size) for digest, size in given]
+
+
+class Puller:
+    """Fetches blobs of one repository.
+
+    :param request: makes a request of the repository, as ``DXF._request`` does
+    :param jobs: connections to use at most
+    """
+
+    def __init__(self, request: blob_lookup.Request, limits: Limits, jobs: int) -> None:
+        self._request = request
+        self._limits = limits
+        self._jobs = jobs
+
+    def one(self, blob: Blob, chunk_size: int | None, sized: bool) -> tuple[Iterator[bytes], int | None]:
+        """Ask for a blob; return its chunks and its size.
+
+        :param blob: its digest, which is valid, and the size that a manifest gives for it
+        :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
+        """
+        _check_chunk_size(chunk_size)
+        download, size = self._begin(blob, self._jobs, sized)
+        return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
+
+    def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
+        _check_chunk_size(chunk_size)
+        return self._in_order(checked(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
+
+    def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
+        """Yield what follows the first bytes of a blob, in pieces.
+
+        :param start: how many are there already
+        :param sha256: their hash
+        """
+        download = Download(size, self._rest_of(digest), self._limits, None, start, self._jobs)
+        return download.verified(Verifier(digest, size, 0, start, sha256))
+
+    def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
+        """Ask for a blob; return what brings its bytes, and its size: see :meth:`one`.
+
+        :raises DXFSizeMismatchError: it has another size than the manifest gives
+        """
+        digest, described = blob
+        response = self._request('get', f'blobs/{digest}')
+        expect(response, HTTPStatus.OK)
+        check_digest_header(response, digest)
+        size = None if is_encoded(response) else declared_size(response)
+        if described is not None and size not in (None, described):
+            close(response)
+            raise DXFSizeMismatchError(size, described, digest)
+        if size is None:
+            size = described
+        if size is None:
+            try:  # where HEAD does not tell it either, the digest alone decides
+                size = blob_lookup.measure(self._request, digest, self._limits) if sized else \
+                    blob_lookup.hinted_size(self._request, digest)
+            except BaseException:
+                close(response)
+                raise
+        return Download(size, self._rest_of(digest), self._limits, response, jobs=jobs), size
+
+    def _rest_of(self, digest: str) -> Callable[[int, int | None], Response]:
+        """Return what asks for a part of a blob."""
+        return partial(blob_lookup.fetch_range, self._request, digest)
+
+    def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        jobs = self._jobs if len(wanted) == 1 else 1
+
+        def start(blob: Blob) -> tuple[int, Iterator[bytes]]:
+            download, size = self._begin(blob, jobs, True)
+            return size or 0, download.pieces()  # never None: it was asked for
+        streams = Streams(start, wanted, self._jobs)
+        with closing(iter(streams)) as started:
+            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
+                yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
+
+
+def _verified(verifier: Verifier, pieces: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:
+    """Yield the chunks of a blob; if they are not what they should be, begin no more blobs."""
+    try:
+        yield from verifier.chunks(pieces)
+    except DXFError as error:
+        streams.finish(error)
+        raise
+    finally:
+        if hasattr(pieces, 'close'):
+            pieces.close()
+
+
+def _check_chunk_size(chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size < 0:
+        raise ValueError('chunk_size is a number of bytes, or 0')

@@ -1,0 +1,103 @@
+"""Remote files: a blob of a repository, to be read like a file.
+
+Where it comes from is not known here: a remote file is handed what asks for it.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+
+from requests import Response
+from requests.exceptions import RequestException
+
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
+from dxf.limits import Limits
+from dxf.transfer.download import check_range
+from dxf.transport.responses import is_encoded, pieces
+
+
+class RemoteFile(io.RawIOBase):
+    """A blob that is fetched as it is read.
+
+    In the order of its bytes it comes as one stream, which is verified before its last piece; whoever goes back reads
+    stretches that are not, and has to verify what becomes of them.
+
+    :param name: what to call it in a message
+    :param size: the blob's, in bytes
+    :param stream: its content from the beginning, verified
+    :param rest: asks for all from a byte on
+    """
+
+    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int], Response],
+                 limits: Limits) -> None:
+        super().__init__()
+        self.name = name
+        self._size = size
+        self._stream: Iterator[bytes] | None = stream
+        self._rest = rest
+        self._limits = limits
+        self._position = 0
+        self._left = b''
+
+    def seekable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def tell(self) -> int:
+        """Return the number of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go elsewhere; that takes a request, made when the next byte is read."""
+        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if position != self._position and position < self._size:
+            self._leave()
+        self._position = position
+        return position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes, as many as have arrived, and ``size`` at most.
+
+        :raises DXFSourceError: they did not arrive
+        """
+        if self._position >= self._size or size == 0:
+            return b''
+        try:
+            if self._stream is None:
+                self._stream = self._from(self._position)
+            piece = self._left or next(self._stream, b'')
+        except RequestException as error:  # else it would pass for a failure of whoever gets the bytes
+            cause = str(error) if isinstance(error, DXFError) else 'the connection broke'
+            raise DXFSourceError(f'cannot read {self.name}: {cause}') from error
+        if not piece:
+            raise DXFSourceError(f'cannot read {self.name}: it is shorter than it should be')
+        end = len(piece) if size is None or size < 0 else size
+        self._left = piece[end:]
+        piece = piece[:end]
+        self._position += len(piece)
+        return piece
+
+    def _from(self, position: int) -> Iterator[bytes]:
+        response = self._rest(position)
+        if is_encoded(response):
+            raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
+        skipped = position
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            check_range(response, position, self._size)
+            skipped = 0
+        for piece in pieces(response, self._limits):
+            if len(piece) > skipped:
+                yield piece[skipped:]
+            skipped = max(skipped - len(piece), 0)
+
+    def _leave(self) -> None:
+        self._left = b''
+        if self._stream is not None and hasattr(self._stream, 'close'):
+            self._stream.close()
+        self._stream = None
+
+    def close(self) -> None:
+        """Ask for no more."""
+        if not self.closed:
+            self._leave()
+        super().close()

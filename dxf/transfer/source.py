@@ -1,0 +1,246 @@
+"""Sources: what is to be uploaded, how long it is, and whether it can be read again.
+
+A body is a stretch of a source on its way, and never sends more or fewer bytes than it declared. Where it goes is not
+known here.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, BinaryIO
+
+from dxf.arguments import as_bytes, check_data, check_filename
+from dxf.exceptions import DXFError, DXFSourceError
+from dxf.limits import READ_SIZE
+from dxf.names import digest_of
+from dxf.transfer.callbacks import CallerError
+
+OnPiece = Callable[[str, bytes], None]
+"""Is told of a piece that was sent, and the digest of what it belongs to; empty where that is not known yet."""
+
+
+class Source:
+    """What is to be uploaded.
+
+    :param name: what to call it in a message
+    :param stream: an open file; read from where it stands
+    :param size: bytes from there to its end, ``None`` where it can be read only once and its end is not known
+    """
+
+    shared = False
+    """Whether several threads may read it at once."""
+
+    def __init__(self, name: str, stream: Any, size: int | None) -> None:
+        self.name = name
+        self.size = size
+        self.on_read: Callable[[], None] = lambda: None
+        """Called for each piece that is read; raises where the source is not wanted any more."""
+        self._stream = stream
+        self._start = stream.tell() if size is not None else 0
+
+    def digest(self) -> str:
+        """Read a source of known size through, and return its digest."""
+        sha256 = hashlib.sha256()
+        for piece in self.read():
+            sha256.update(piece)
+        return digest_of(sha256)
+
+    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield its bytes.
+
+        :param start: the first, where it can be read again; otherwise it goes on where it was
+        :param end: the one after the last; ``None`` for all
+        :raises DXFSourceError: it cannot be read, or does not have the size that it had when it was opened
+        """
+        if self.size is None:
+            while piece := self._read_on(READ_SIZE):
+                self.on_read()
+                yield piece
+            return
+        end = self.size if end is None else end
+        if self.size == 0 and self._read_at(0, 1):
+            raise self.changed()
+        while start < end:
+            piece = self._read_at(start, min(end - start, READ_SIZE))
+            start += len(piece)
+            if not piece or start == self.size and self._read_at(start, 1):
+                raise self.changed()
+            self.on_read()
+            yield piece
+
+    def _read_at(self, start: int, size: int) -> bytes:
+        try:
+            self._stream.seek(self._start + start)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        try:
+            return self._read_on(size)
+        except DXFError:
+            raise
+        except Exception as error:  # one of urllib3's would pass for a failure of the network
+            raise CallerError(error) from error
+
+    def _read_on(self, size: int) -> bytes:
+        try:
+            content = self._stream.read(size)
+        except OSError as error:  # else it would pass for a failure of the network
+            raise self._unreadable(error) from error
+        if content is None:
+            raise DXFSourceError(f'cannot read {self.name}: it is non-blocking, and has no bytes yet')
+        return as_bytes(content)
+
+    def _unreadable(self, error: OSError) -> DXFSourceError:
+        return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')
+
+    def check(self) -> None:
+        """Check that it is what it was when it was opened, as far as it can tell.
+
+        :raises DXFSourceError: it is not
+        """
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether :meth:`check` notices whatever is written to it from now on."""
+        return False
+
+    def changed(self) -> DXFSourceError:
+        """Return the error that says so."""
+        return DXFSourceError(f'{self.name} changed while it was being uploaded')
+
+    def close(self) -> None:
+        """Close what was opened for it; a caller's file stays open."""
+
+FINE, COARSE = 100_000_000, 3_000_000_000
+"""Nanoseconds in which a file may be written to twice without another time of modification."""
+
+
+class File(Source):
+    """A file that was opened by its name.
+
+    :param file: opened without a buffer; it is closed with the source
+    """
+
+    def __init__(self, name: str, file: io.FileIO) -> None:
+        super().__init__(name, file, _size_left(file))
+        self.shared = self.size is not None
+        self.status = os.fstat(file.fileno())
+
+    def _read_at(self, start: int, size: int) -> bytes:
+        try:
+            return os.pread(self._stream.fileno(), size, self._start + start)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def check(self) -> None:
+        """Check that nobody has written to it: what was read of it may be neither what it was nor what it is.
+
+        :raises DXFSourceError: somebody has
+        """
+        if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
+            raise self.changed()
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether :meth:`check` notices whatever is written to it from now on.
+
+        Not where it was written to a moment ago: its time would stay the same. Some file systems count whole seconds.
+        """
+        modified = self.status.st_mtime_ns
+        moment = COARSE if modified % 1_000_000_000 == 0 else FINE
+        return 0 < modified < time.time_ns() - moment
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()
+
+
+class _Pieces(io.RawIOBase):
+    """Lets an iterable of bytes be read like a file."""
+
+    def __init__(self, iterable: Iterable[bytes]) -> None:
+        super().__init__()
+        self._iterator = iter(iterable)
+
+    def read(self, _size: int = -1, /) -> bytes:
+        """Return the next piece that is not empty, however large."""
+        for piece in self._iterator:
+            content = as_bytes(piece)
+            if content:
+                return content
+        return b''
+
+
+def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
+    """Return the source that a caller of ``push_blob`` gave.
+
+    :param filename: path of a file; wins over ``data``
+    :param data: bytes, a str (its UTF-8), an open binary file, or an iterable of bytes
+    :raises OSError: the file cannot be read
+    :raises TypeError: neither was given, or one of a wrong type
+    :raises DXFSourceError: a str that UTF-8 cannot encode
+    """
+    if filename is not None:
+        check_filename(filename)
+        return File(os.fspath(filename), io.FileIO(filename))
+    check_data(data)
+    if isinstance(data, str):
+        data = _utf_8(data)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return Source('data', io.BytesIO(data), memoryview(data).nbytes)
+    if hasattr(data, 'read'):
+        return Source('data', data, _size_left(data))
+    return Source('data', _Pieces(data), None)
+
+
+def _utf_8(text: str) -> bytes:
+    try:
+        return text.encode('utf-8')
+    except UnicodeEncodeError as error:  # a lone surrogate; the error's own text would quote the data
+        raise DXFSourceError(f'data: the character at {error.start} has no UTF-8 encoding') from None
+
+
+def spooled(name: str, pieces: Iterable[bytes]) -> Source:
+    """Return a source of known size with the content of one that can be read only once.
+
+    It is kept in a temporary file that has no name: nothing of it is left, however the process ends.
+
+    :raises DXFSourceError: the disk is full, or the like
+    """
+    try:
+        with ExitStack() as undo:
+            file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
+            for piece in pieces:
+                _write_all(file, piece)
+            undo.pop_all()
+    except OSError as error:
+        raise DXFSourceError(f'cannot keep {name} in a temporary file, which this registry needs: {error.strerror}; '
+                             'TMPDIR chooses the folder') from error
+    file.seek(0)
+    return File(name, file)
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view):]
+
+
+def _size_left(file: BinaryIO) -> int | None:
+    """Return the bytes from where a file stands to its end; ``None`` for a pipe, a socket and the like.
+
+    The kernel tells the size 0 of files in /proc, and of /dev/zero, that are not empty: those have no size either.
+    """
+    try:
+        start = file.tell()
+        end = file.seek(0, io.SEEK_END)
+        file.seek(start)
+        if end <= start and file.read(1):
+            file.seek(start)
+            return None
+    except (AttributeError, OSError, TypeError, ValueError):  # TypeError: seek of codecs' readers returns nothing
+        return None
+    return max(end - start, 0)

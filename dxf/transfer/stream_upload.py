@@ -1,0 +1,189 @@
+"""Streams: sources that can be read only once, and whose length is not known, on their way to a registry.
+
+They go in parts that are kept in memory one at a time; where the registry takes no such parts, by way of a temporary
+file. Authentication is not known here.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+
+from requests.exceptions import RequestException, Timeout
+
+from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
+from dxf.hints import add_hint
+from dxf.limits import Limits
+from dxf.names import digest_of
+from dxf.transfer.refused_sizes import manners_of
+from dxf.transfer.request_body import IsStored
+from dxf.transfer.source import OnPiece, Source, spooled
+from dxf.transfer.upload import Upload, as_expected, is_raced, is_refusal, may_help
+from dxf.transfer.upload_session import UploadSession
+from dxf.transport.session import Attempts
+
+AGAIN = 'run the pipeline again'
+"""What to do where the upload of a pipe failed by the network."""
+
+MOST_IN_MEMORY = 4
+"""How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
+
+
+class StreamUpload:
+    """One blob of unknown length on its way to a registry.
+
+    :param source: its content
+    :param session: the steps of the protocol
+    :param is_stored: returns whether the registry has a blob of this digest and size
+    :param registry: the registry's URL, under which its manners are remembered
+    :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
+        ``None`` where nobody wants to know
+    """
+
+    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
+                 registry: str, limits: Limits, on_piece: OnPiece | None) -> None:
+        self._source = source
+        self._session = session
+        self._is_stored = is_stored
+        self._registry = registry
+        self._manners = manners_of(registry)
+        self._limits = limits
+        self._on_piece = on_piece
+        self._check_exists = True
+
+    def send(self, expected: str | None, check_exists: bool = True) -> tuple[str, int]:
+        """Send the source.
+
+        :param expected: what its digest should be, ``None`` for any
+        :param check_exists: where a copy of the source tells the digest before anything is sent, ask for the blob
+        :return: digest and size
+        :raises DXFDigestMismatchError: the source has another digest; nothing is stored
+        :raises DXFSourceError: it would have to be read again
+        """
+        self._check_exists = check_exists
+        try:
+            return self._send(expected)
+        except RequestException as error:
+            if may_help(error):
+                add_hint(error, AGAIN)
+            raise
+
+    def _send(self, expected: str | None) -> tuple[str, int]:
+        parts = _cut(self._source.read(), self._limits.small_part)
+        first, is_last = next(parts)
+        if is_last:
+            return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
+        if self._limits.small_part < self._manners.patch:
+            self._session.open()
+            with self._cancelled_on_failure():
+                if len(first) < self._session.shortest_part <= MOST_IN_MEMORY * len(first):
+                    parts = _cut(chain([first], (part for part, _ in parts)), self._session.shortest_part)
+                    first, is_last = next(parts)
+                if is_last:
+                    return self._send_rest(b'', [(first, True)], expected)
+                if self._takes(first):
+                    return self._send_rest(first, parts, expected)
+            self._session.cancel()
+        with closing(spooled(self._source.name, chain([first], (part for part, _ in parts)))) as source:
+            return self._send_copy(source, expected)
+
+    @contextmanager
+    def _cancelled_on_failure(self) -> Iterator[None]:
+        """Have the registry forget the session if what is done in it fails."""
+        try:
+            yield
+        except BaseException:
+            self._session.cancel()
+            raise
+
+    def _takes(self, first: bytes) -> bool:
+        """Send the first part; say whether the registry takes parts of this size."""
+        try:
+            if self._session.shortest_part <= len(first):
+                self._add(first, 0)
+                return True
+        except RequestException as error:
+            if is_raced(error) and not is_refusal(error):
+                return False  # a copy tells the digest, to look for the blob
+            if not is_refusal(error):
+                raise
+        self._manners.learn(True, len(first))
+        return False
+
+    def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
+        """Send every part but the last by PATCH, and that one in the PUT that closes the session."""
+        sha256 = hashlib.sha256(first)
+        sent = len(first)
+        self._tell(expected, first)
+        for part, is_last in parts:
+            sha256.update(part)
+            if is_last:
+                digest = as_expected(digest_of(sha256), expected)
+                self._finish(digest, part, sent + len(part))
+            else:
+                self._add(part, sent)
+            sent += len(part)
+            self._tell(expected, part)
+        return digest_of(sha256), sent
+
+    def _tell(self, expected: str | None, part: bytes) -> None:
+        if self._on_piece is not None:
+            self._on_piece(expected or '', part)
+
+    def _add(self, part: bytes, start: int) -> None:
+        """Send a part, and where that breaks what the registry has not got of it."""
+        attempts = Attempts(self._limits)
+        end = start + len(part)
+        while start < end:
+            try:
+                self._session.add(part[start - end:], start, end)
+            except RequestException as error:
+                if not may_help(error) or not start and is_refusal(error):
+                    raise
+                stored = self._session.stored(start, end)
+                if stored is None:
+                    raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
+                                         f'read a second time: {AGAIN}, or push from a file') from error
+                if not attempts.again(error.response, error):
+                    raise
+                start = stored
+            else:
+                start = end
+
+    def _finish(self, digest: str, part: bytes, size: int) -> None:
+        try:
+            confirmed = self._session.finish(digest, part)
+        except RequestException as error:
+            if not (may_help(error) or is_raced(error)) or not self._is_stored(digest, size):
+                raise
+            return
+        if not confirmed and not self._is_stored(digest, size):
+            raise DXFProtocolError('the registry accepted the blob, but does not have it')
+
+    def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
+        """Send what a copy holds, which can be read again."""
+        source.on_read = self._source.on_read
+        digest = as_expected(source.digest(), expected)
+        size = source.size or 0
+        if size <= self._limits.small_part or not (self._check_exists and self._is_stored(digest, size)):
+            upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
+            upload.send(digest)
+        return digest, size
+
+
+def _cause(error: RequestException) -> str:
+    """Return why an upload broke off; the text of an error of requests is for programs."""
+    return str(error) if isinstance(error, DXFError) else \
+        'no answer in time' if isinstance(error, Timeout) else 'the connection broke'
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield parts of exactly ``size`` bytes, and a last one of 1 to ``size``, each with whether it is the last."""
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        while len(part) > size:
+            yield bytes(part[:size]), False
+            del part[:size]
+    yield bytes(part), True

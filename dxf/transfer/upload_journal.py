@@ -1,0 +1,95 @@
+"""Journals: how far an upload has come, remembered for another process.
+
+One file an upload, in a folder of the user's own: the address of the session, and what it belongs to; no credential.
+"""
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
+from dxf.local.locking import close_locked, is_owned, open_locked
+from dxf.strict_json import dump_json, load_object
+from dxf.transfer.source import File
+
+LONGEST = 64 << 10
+"""Bytes of a journal."""
+
+LIFE = 7 * 86400
+"""Seconds after which registries have forgotten a session (distribution: a week)."""
+
+
+class UploadJournal:
+    """The journal of one file's upload to one repository, which it owns until it is closed.
+
+    Where another process uploads the same file, it remembers nothing.
+
+    :param folder: where journals are; made if there is none
+    :param repository: URL of the repository
+    :param file: what is uploaded
+    :param digest: the file's
+    :raises OSError: the folder cannot be made, or not be written to
+    """
+
+    def __init__(self, folder: str, repository: str, file: File, digest: str) -> None:
+        path = os.path.realpath(file.name)
+        self._repository = repository
+        self._identity = {'repository': repository, 'file': path, 'digest': digest, 'size': file.size,
+                          'modified': file.status.st_mtime_ns}
+        self._file: int | None = None
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _remove_old(folder)
+            name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:32]
+            self._path = os.path.join(folder, f'{name}.json')
+            self._file = open_locked(self._path, 0o600)
+        except OSError as error:
+            raise OSError(error.errno, f'cannot remember the upload there: {error.strerror}', folder) from error
+
+    def read(self) -> tuple[str, int] | None:
+        """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""
+        if self._file is None:
+            return None
+        try:
+            entry = load_object(os.pread(self._file, LONGEST, 0))
+        except DXFError:
+            return None
+        url, stored = entry.pop('url', None), entry.pop('stored', None)
+        if entry != self._identity or not isinstance(url, str) or not isinstance(stored, int) or \
+                urlsplit(url).scheme not in ('https', urlsplit(self._repository).scheme):
+            return None
+        return url, stored
+
+    def write(self, url: str, stored: int) -> None:
+        """Remember a session's URL, and the bytes that it has; nothing if that could not be read again."""
+        if self._file is not None:
+            entry: dict[str, Any] = {**self._identity, 'url': url, 'stored': stored}
+            try:
+                content = dump_json(entry, LONGEST, sort_keys=False).encode('ascii')
+            except DXFInvalidDocumentError:
+                content = b''
+            os.ftruncate(self._file, os.pwrite(self._file, content, 0))
+
+    def clear(self) -> None:
+        """Forget."""
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Leave it to other processes; one that holds nothing is removed."""
+        if self._file is not None:
+            if is_owned(self._file) and not os.fstat(self._file).st_size:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._path)
+            close_locked(self._file)
+            self._file = None
+
+
+def _remove_old(folder: str) -> None:
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFE:
+                os.unlink(entry.path)

@@ -1,0 +1,155 @@
+"""Upload sessions: what a registry opens for one blob, one method a step of the protocol.
+
+Which steps are taken, and what is done where one fails, is the upload's. Authentication is not known here: a session
+is handed what makes its requests.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from requests import Response
+from requests.exceptions import RequestException
+
+from dxf import forking
+from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
+from dxf.limits import Limits
+from dxf.manifest.image import OCTET_STREAM
+from dxf.transport.auth import origin_of
+from dxf.transport.redaction import public_host
+from dxf.transport.responses import check_digest_header, discard, expect, names_digest
+from dxf.transport.session import resolve
+
+_RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
+
+
+UPLOAD_ADDRESS = 'upload_address'
+"""An attribute of errors of requests that an upload to another server than the registry ended in."""
+
+
+class MiscountError(DXFProtocolError):
+    """The registry counts more bytes of an upload than were sent: it has some of them twice."""
+
+
+class UploadSession:
+    """An upload session of a registry.
+
+    :param begin: asks for a session, and returns the answer that opens it
+    :param request: makes a request of a whole URL, and raises where the registry refuses
+    :param cancel: tells the registry to forget the session at a URL
+    :param doubtful: digests of blobs that the registry had, with another length: it may keep those, whatever it says
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
+    """
+
+    def __init__(self, begin: Callable[[], Response], request: Callable[..., Response], cancel: Callable[[str], None],
+                 limits: Limits, doubtful: Collection[str] = ()) -> None:
+        self._begin = begin
+        self._request = request
+        self._cancel = cancel
+        self._limits = limits
+        self._doubtful = doubtful
+        self.url = ''
+        self._origin: tuple[str, str, int] | None = None
+        """That of the registry, where it has just opened the session."""
+        self.is_accepted = False
+        """Whether the registry has said that the blob is complete."""
+        self._process = forking.generation()
+        self.shortest_part = 0
+        """The fewest bytes that the registry wants in a part that is not the last."""
+
+    def open(self) -> None:
+        """Have the registry open one."""
+        self.is_accepted = False
+        opened = self._begin()
+        expect(opened, HTTPStatus.ACCEPTED)
+        self.url = next_url(opened)
+        self._origin = origin_of(opened.url)
+        shortest = opened.headers.get('OCI-Chunk-Min-Length', '')
+        self.shortest_part = int(shortest) if shortest.isascii() and shortest.isdigit() and len(shortest) < 19 else 0
+
+    def add(self, body: Any, start: int, end: int) -> None:
+        """Send a part.
+
+        :param body: bytes ``start`` to ``end`` of the blob
+        :raises MiscountError: the registry has some twice, and the session is of no use any more
+        """
+        response = self._send('patch', self.url, body, {'Content-Range': f'{start}-{end - 1}'})
+        expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+        self.url = next_url(response)
+        if (stored_bytes(response) or 0) > end:
+            raise MiscountError('the registry counts more bytes of the upload than were sent')
+
+    def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> Response:
+        """Send bytes of the blob.
+
+        :raises DXFHTTPError: it is refused; where another server than the registry did that, its address is named
+        """
+        try:
+            return self._request(method, url, data=body, headers={'Content-Type': OCTET_STREAM, **headers})
+        except RequestException as error:
+            if self._origin in (None, origin_of(url)):
+                raise
+            address = f'{url.partition(":")[0]}://{public_host(url)}'
+            if isinstance(error, DXFHTTPError):
+                raise DXFHTTPError(f'{error}; the registry sent the upload to {address}', response=error.response
+                                   ) from None
+            setattr(error, UPLOAD_ADDRESS, address)
+            raise
+
+    def stored(self, start: int, end: int) -> int | None:
+        """Ask how many bytes of the blob the registry has.
+
+        :param start: as many it must have
+        :param end: more were not sent
+        :return: ``None`` where the session is lost, or the answer cannot be true
+        """
+        try:
+            response = self._request('get', self.url)
+        except (DXFError, RequestException):
+            return None
+        discard(response, self._limits)
+        self.url = next_url(response) if 'Location' in response.headers else self.url
+        stored = stored_bytes(response)
+        if stored == 1 and start == 0:  # distribution says 0-0 of nothing, too
+            stored = 0
+        return stored if stored is not None and start <= stored <= end else None
+
+    def finish(self, digest: str, body: Any) -> bool:
+        """Close the session: the blob is complete.
+
+        :param body: the rest of the blob
+        :return: whether the registry confirmed the digest
+        :raises DXFDigestMismatchError: it stored another
+        """
+        # The URL is extended textually: registries sign its query.
+        url = f'{self.url}{"&" if "?" in self.url else "?"}digest={quote(digest, safe="")}'
+        response = self._send('put', url, body, {})
+        expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
+        check_digest_header(response, digest)
+        self.is_accepted = True
+        return names_digest(response, digest) and digest not in self._doubtful
+
+    def cancel(self) -> None:
+        """Have the registry forget it, unless it belongs to the process that this one was forked from."""
+        if self._process == forking.generation():
+            self._cancel(self.url)
+
+
+def stored_bytes(response: Response) -> int | None:
+    """Return how many bytes of an upload the registry has, by the Range of its answer, ``a-b`` or ``bytes=a-b``."""
+    match = _RANGE.fullmatch(response.headers.get('Range', ''))
+    return int(match[2]) + 1 if match is not None else None
+
+
+def next_url(response: Response) -> str:
+    """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
+
+    :raises DXFProtocolError: there is none, or it leads from https to another host's http
+    """
+    location = response.headers.get('Location')
+    if not location:
+        raise DXFProtocolError('the registry opened an upload without a Location')
+    return resolve(response, location, lift=True)

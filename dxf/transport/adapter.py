@@ -1,0 +1,367 @@
+"""Connections: urllib3's, with some rules more.
+
+An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
+that one byte a second never ends, in a header or in the size of a chunk no more than in a body. What is not body
+(interim responses, headers, sizes of chunks, trailers) is bounded too. A body may leave as
+slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
+connecting may take, a whole piece at a time. What urllib3 logs has no queries of URLs: uploads and storage services
+keep secrets there. And the escapes in an address stay as they are.
+
+All of that holds by way of a proxy too. What the proxy itself says is bounded; its password is in no text.
+"""
+
+import io
+import logging
+import re
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPResponse
+from queue import LifoQueue
+from ssl import SSLEOFError
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ProxyError
+
+from dxf.exceptions import DXFProtocolError
+from dxf.limits import Limits
+from dxf.transport.proxies import check_proxy, credential_of
+from dxf.transport.redaction import public_argument
+
+STALL_BYTES = Limits().stall_bytes
+
+SLICE = 256 << 10
+"""Bytes that a socket is given at a time."""
+
+LINE = 64 << 10
+"""Bytes of a line to read at a time."""
+
+LONGEST_GREETING = 64 << 10
+"""Bytes with which a proxy may answer a CONNECT."""
+
+MOST_FRAMING = 256 << 10
+"""Bytes of an answer that are not its body: status lines, headers, sizes of chunks, trailers.
+
+A real registry sends a few thousand. http.client alone would take 6 MiB of headers, and trailers without end.
+"""
+
+FRAMING_CREDIT = 8
+"""How many more such bytes each byte of the body allows: a chunk of one byte brings at least three."""
+
+MOST_INTERIM = 100
+"""Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
+
+_REFUSED = 'Tunnel connection failed: '
+"""How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
+
+
+def status_of_proxy(error: BaseException) -> int | None:
+    """Return the status with which a proxy refused to go on, if an error is about that."""
+    status = str(error).partition(_REFUSED)[2][:3] if isinstance(error, OSError) else ''
+    return int(status) if status.isascii() and status.isdigit() else None
+
+
+class _NoSecrets(logging.Filter):
+    """Rewrites the log records of urllib3 about our own requests; those of other users of urllib3 stay."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(_wanted, 'active', False) and isinstance(record.args, tuple):
+            record.args = tuple(map(public_argument, record.args))
+            record.exc_info = None  # of headers that cannot be parsed it quotes all
+        return True
+
+
+for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager'):
+    logging.getLogger(_logger).addFilter(_NoSecrets())
+
+
+_wanted = threading.local()
+
+_TARGET = re.compile(r'/[\x21-\x7e]*', re.ASCII)
+
+
+@contextmanager
+def verbatim(url: str) -> Iterator[None]:
+    """Have the request of a URL that this thread makes ask for it as it is written.
+
+    requests and urllib3 would write its escapes in their own way; a registry that signs its addresses may mind.
+    """
+    target = '/' + url.partition('://')[2].partition('/')[2].partition('#')[0]
+    _wanted.active = True
+    if _TARGET.fullmatch(target):
+        _wanted.target = target
+    try:
+        yield
+    finally:
+        _wanted.__dict__.clear()
+
+
+class _Watched(io.RawIOBase):
+    """The bytes of one answer, as they come from its socket.
+
+    :param timeout: seconds that the socket waits for a byte; ``None`` for ever
+    :param most: bytes
+    """
+
+    def __init__(self, raw: io.RawIOBase, timeout: float | None, most: float) -> None:
+        super().__init__()
+        self._most = most
+        self._raw = raw
+        self._timeout = timeout
+        self._waited = 0.0
+        self._arrived = 0
+        self.total = 0
+        """Bytes that have arrived."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read what has arrived.
+
+        :raises TimeoutError: in as many seconds as one byte may take, all of them together brought next to nothing
+        :raises OSError: more arrived than may
+        """
+        start = time.monotonic()
+        count = self._raw.readinto(buffer)
+        self._waited += time.monotonic() - start
+        self._arrived += count or 0
+        self.total += count or 0
+        self._most -= count or 0
+        if self._most < 0:
+            raise OSError('the answer is too long')
+        if self._arrived >= STALL_BYTES:
+            self._waited, self._arrived = 0.0, 0
+        elif count and self._timeout is not None and self._waited > self._timeout:
+            raise TimeoutError('timed out')
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Lines(io.BufferedReader):
+    """The bytes of one answer, with a bound on those that are not its body.
+
+    http.client and urllib3 read everything by lines but the body, and some of that to an end that may never come:
+    interim responses, trailers, many chunks with long extensions.
+    """
+
+    def __init__(self, raw: _Watched) -> None:
+        super().__init__(raw)
+        self._watched = raw
+        self._framing = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line that is not part of the body.
+
+        :raises DXFProtocolError: there are too many such bytes
+        """
+        line = super().readline(size)
+        self._framing += len(line)
+        if self._framing > MOST_FRAMING + FRAMING_CREDIT * (self._watched.total - self._framing):
+            raise DXFProtocolError(f'the server sent more than {MOST_FRAMING} bytes of headers, chunk sizes or '
+                                   'trailers: dxf does not read on')
+        return line
+
+
+class _Answer(HTTPResponse):
+    most = float('inf')
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp: Any = _Lines(_Watched(self.fp.detach(), sock.gettimeout(), self.most))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line of the final response; skip interim ones, with their headers.
+
+        http.client skips 100 alone, and takes 103 (Early Hints) for the final response:
+        https://www.rfc-editor.org/rfc/rfc9110#section-15.2. 101 is final: dxf never asks to switch protocols.
+        """
+        read_status = getattr(super(), '_read_status')
+        for _ in range(MOST_INTERIM + 1):
+            line: tuple[str, int, str] = read_status()
+            if line[1] >= HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
+                return line
+            while self.fp.readline(LINE) not in (b'\r\n', b'\n', b''):
+                pass
+        self._refuse(f'the server sent more than {MOST_INTERIM} interim responses and no final one')
+
+    def _refuse(self, text: str) -> NoReturn:
+        raise DXFProtocolError(text)
+
+
+class _Greeting(_Answer):
+    """What a proxy says to a CONNECT: http.client reads its headers to the end, which may never come."""
+
+    most = LONGEST_GREETING
+
+    def _refuse(self, text: str) -> NoReturn:
+        raise OSError(text)  # which urllib3 takes for the proxy's fault
+
+
+class _Patience(HTTPConnection):
+    """A connection whose bodies have the time of an answer."""
+
+    response_class = _Answer
+    idle: float | None = None
+    """Seconds that nothing may leave; ``None`` for ever."""
+
+    def connect(self) -> None:
+        """Connect, in the time that connecting may take."""
+        super().connect()
+        self.sock.settimeout(self.idle)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a request; urllib3 has just given a connection that is there already the time of connecting again."""
+        if self.sock is not None:
+            self.sock.settimeout(self.idle)
+        super().putrequest(*args, **kwargs)
+
+    def _tunnel(self) -> None:
+        self.response_class = _Greeting
+        refused: int | None = None
+        try:
+            super()._tunnel()
+        except BaseException as error:
+            self.close()  # so that urllib3 takes it for the proxy's fault, whichever it is
+            refused = status_of_proxy(error)
+            if refused is None:
+                raise
+        finally:
+            self.response_class = _Answer
+        if refused is not None:
+            raise OSError(f'{_REFUSED}{refused}')  # without the proxy's own words
+
+    def send(self, data: Any) -> None:
+        """Send bytes, each slice of them within ``idle``.
+
+        :raises BrokenPipeError: nobody takes them any more; there may be an answer that tells why
+        """
+        view = memoryview(data)
+        try:
+            for start in range(0, len(view), SLICE):
+                super().send(view[start:start + SLICE])
+        except SSLEOFError as error:  # the same in the words of TLS, which urllib3 does not understand
+            raise BrokenPipeError from error
+
+
+class _SecurePatience(_Patience, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    """A pool of such connections."""
+
+    ConnectionCls = _Patience
+
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        conn.idle = kwargs['timeout'].read_timeout
+        wanted = _origin_in(url) + getattr(_wanted, 'target', '')
+        url = wanted if unquote(wanted) == unquote(url) else url
+        answer = super()._make_request(conn, method, url, *args, **kwargs)
+        if conn.proxy_is_forwarding and _is_of_proxy(answer.status, answer.headers):
+            answer.close()
+            raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{answer.status}'))  # as it would be for a tunnel
+        return answer
+
+    def _put_conn(self, conn: Any) -> None:
+        """Take a connection back; one to a proxy that forwards is not used again.
+
+        tinyproxy closes it after an answer that does not say so, and may do that under the next request.
+        """
+        if conn is not None and conn.proxy_is_forwarding:
+            conn.close()
+        super()._put_conn(conn)
+
+
+def _is_of_proxy(status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether it is the proxy that wants another user, by an answer to what it was to forward.
+
+    tinyproxy says 401 for 407 where the password is wrong; an answer that a proxy forwards has a Via, and a registry's
+    a header of its own.
+    """
+    return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or status == HTTPStatus.UNAUTHORIZED and not (
+        'Via' in headers or 'Docker-Distribution-Api-Version' in headers)
+
+
+def _origin_in(url: str) -> str:
+    """Return what stands before the path in the URL that a proxy is asked for; nothing where a server is asked."""
+    scheme, found, rest = url.partition('://')
+    return '' if url.startswith('/') or not found else f'{scheme}://{rest.partition("/")[0]}'
+
+
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    """The same with TLS."""
+
+    ConnectionCls = _SecurePatience
+
+
+class Adapter(HTTPAdapter):
+    """requests' transport over such connections, by a proxy or without."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pools of connections by way of a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return what tells a proxy who asks, in UTF-8: https://www.rfc-editor.org/rfc/rfc7617#section-2.1."""
+        credential = credential_of(proxy)
+        if credential is None:
+            return {}
+        value = ':'.join(credential).encode('utf-8', 'surrogateescape')
+        return {'Proxy-Authorization': 'Basic ' + b64encode(value).decode('ascii')}
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, proxies: Any = None,
+                                        cert: Any = None) -> Any:
+        """Return the pool for a request.
+
+        :raises DXFInvalidNameError: the proxy's address is none; requests' own error would show its password
+        """
+        url = str(request.url)
+        proxy = select_proxy(url, proxies)
+        if proxy:
+            # urllib3 takes the name in name:3128 for a scheme.
+            proxies = {url.partition(':')[0]: check_proxy(proxy)}
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+
+def begin_anew(adapter: Any) -> None:
+    """Give a transport empty pools, in a child after a fork; the connections of its parent stay open there.
+
+    The locks of the old pools may be held by threads that no longer exist, so none of them is used. The sockets are
+    closed without a word on them: TLS is not shut down, as the parent goes on with it.
+
+    :param adapter: an ``HTTPAdapter`` of requests, or of a subclass; it is left as if it had been pickled
+    """
+    for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+        manager.pools.lock = threading.RLock()
+        for key in manager.pools.keys():
+            waiting = manager.pools.get(key).pool
+            if waiting is not None:
+                connections = list(waiting.queue)
+                LifoQueue.__init__(waiting, waiting.maxsize)  # urllib3 empties it later, by a lock that is free then
+                for connection in filter(None, connections):
+                    connection.close()
+    adapter.__setstate__(adapter.__getstate__())
+
+
+_POOLS = {'http': _Pool, 'https': _SecurePool}

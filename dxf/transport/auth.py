@@ -1,0 +1,403 @@
+"""Authentication: who may see a credential, and how a challenge becomes a token.
+
+The only room that knows www_authenticate. It makes no request: it says what to ask of whom, and reads the answer.
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+import ipaddress
+import re
+import socket
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from threading import RLock
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from requests.exceptions import RequestException
+
+from dxf import forking
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
+from dxf.names import is_authority
+from dxf.strict_json import is_utf_8, load_object
+
+RENEWAL_MARGIN = 10.0
+"""Seconds before a token's end at which it is renewed, if it lives long enough."""
+
+LONGEST_LIFE = 10 * 365 * 86400
+LONGEST_CHALLENGE = 16 << 10
+"""Characters of a challenge that are read: its parser needs time by their square."""
+
+_V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
+
+CLIENT = 'python-dxf'
+"""What dxf calls itself where a token server wants to know."""
+
+OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND,
+                  HTTPStatus.METHOD_NOT_ALLOWED)
+"""What token servers answer to a POST with a token that they do not take, or that know no OAuth; Harbor's is 403."""
+
+IDENTITY = '<token>'
+"""User name that stands for an identity token in place of a password."""
+
+LOCALHOST = ('localhost', 'localhost4', 'localhost6', 'ip6-localhost', 'ip6-loopback')
+"""Names of the client's own machine, as all names below them."""
+
+Origin = tuple[str, str, int]
+
+_PORTS = {'http': 80, 'https': 443}
+# A quote that is not closed runs to the end: to look for its end again from each later quote would take for ever.
+_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
+                               re.IGNORECASE | re.ASCII | re.DOTALL)
+_PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+_HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
+_TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
+
+
+MALFORMED_URL = 'the registry sent an address that dxf does not follow'
+
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL that a server sent.
+
+    :raises DXFProtocolError: it has control characters or spaces, a user name, a port out of range, another scheme than
+        http and https, or a host that nothing could look up: an empty label, one above 63 characters, a broken address
+    """
+    is_fit = False
+    with suppress(ValueError):  # its text would quote the URL
+        parts = urlsplit(url)
+        is_fit = parts.scheme in _PORTS and is_authority(parts.netloc) and parts.port != 0
+    if not is_fit or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
+        raise DXFProtocolError(MALFORMED_URL)
+    return parts
+
+
+def origin_of(url: str) -> Origin:
+    """Return scheme, host and port of a URL: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or '').lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def check_authorization(value: str) -> str:
+    """Return the value of an Authorization header if it fits in one; requests' own error would show it.
+
+    :raises DXFInvalidNameError: it has line ends or other characters that do not
+    """
+    if _HEADER.fullmatch(value) is None:
+        raise DXFInvalidNameError('invalid credential: it has characters that no header can carry')
+    return value
+
+
+class RegistryAuth(AuthBase):
+    """The credential of one registry, attached to requests of that registry's origin and to no others.
+
+    :param base_url: any URL of the registry
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._origin = origin_of(base_url)
+        self._renewal: tuple[float, Callable[[], Any]] | None = None
+        self.lock = RLock()
+        """Held by the one thread that asks for a token."""
+        self._is_tried = False
+        self.headers: dict[str, str] = {}
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held; the credential stays valid."""
+        self.lock = RLock()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse to be pickled, and with it whatever has this credential.
+
+        :raises TypeError: always
+        """
+        raise TypeError('a DXF cannot be pickled, as it holds a credential: make one in each process')
+
+    def covers(self, url: str | None) -> bool:
+        """Say whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
+        return url is not None and origin_of(url) == self._origin
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self.covers(r.url):
+            r.headers.update(self.headers)
+        return r
+
+    @contextmanager
+    def introduced(self) -> Iterator[None]:
+        """Have the first request of several threads go alone: one is challenged then, and all have what that brings."""
+        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
+        is_first = not self._is_tried and self.authorization is None and lock.acquire()
+        if is_first and self._is_tried:
+            lock.release()
+            is_first = False
+        try:
+            yield
+        finally:
+            if is_first:
+                self._is_tried = True
+                lock.release()
+
+    def replace_headers(self, headers: dict[str, str]) -> None:
+        """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
+        self._renewal = None
+        self.headers = headers
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, if there is one."""
+        return self.headers.get('Authorization')
+
+    @authorization.setter
+    def authorization(self, value: str | None) -> None:
+        self._renewal = None
+        if value is None:
+            self.headers.pop('Authorization', None)
+        else:
+            self.headers['Authorization'] = check_authorization(value)
+
+    @property
+    def token(self) -> str | None:
+        """The Bearer token in use, if there is one."""
+        scheme, _, token = (self.authorization or '').partition(' ')
+        return token if scheme == 'Bearer' else None
+
+    def renew_after(self, seconds: float | None, renew: Callable[[], Any]) -> None:
+        """Remember how to get the token in use anew, and the seconds that it lives.
+
+        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
+        """
+        if seconds is not None:
+            self._renewal = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN), renew
+
+    def renew_if_due(self) -> None:
+        """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
+
+        Where that fails the old one stays in use: whether it is still good is for the registry to say.
+        """
+        with self.lock:
+            if self._renewal is None or time.monotonic() < self._renewal[0]:
+                return
+            renew, self._renewal = self._renewal[1], None
+            with suppress(DXFError, RequestException):
+                renew()
+
+
+class TokenRequestAuth(AuthBase):
+    """The credential for one request to a token server, or none; never one that requests finds in ``~/.netrc``.
+
+    :param authorization: value of the header, ``None`` for an anonymous request
+    """
+
+    def __init__(self, authorization: str | None) -> None:
+        self._authorization = authorization
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self._authorization is not None:
+            r.headers['Authorization'] = self._authorization
+        return r
+
+
+def authorization_value(username: str | None, password: str | None, authorization: str | None) -> str | None:
+    """Return the Authorization header for credentials: user name and password first, else the given value.
+
+    Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
+
+    :raises DXFInvalidNameError: the given value does not fit in a header, or the user name or password is not UTF-8
+    """
+    if username is not None and password is not None:
+        if not is_utf_8(username, password):
+            raise DXFInvalidNameError('invalid credential: the user name or the password is not UTF-8')
+        return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
+    return None if authorization is None else check_authorization(authorization)
+
+
+class Challenge(NamedTuple):
+    """What a registry asks for in WWW-Authenticate.
+
+    ``scheme`` is ``bearer`` or ``basic``, the latter without the rest.
+    """
+
+    scheme: str
+    realm: str = ''
+    service: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+def challenge_of(response: Response) -> Challenge | None:
+    """Read the challenge of a 401 answer.
+
+    Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
+
+    :return: the challenge, or ``None`` where there is none that dxf could answer
+    :raises DXFProtocolError: the header cannot be read
+    """
+    header = response.headers.get('WWW-Authenticate', '')
+    if len(header) > LONGEST_CHALLENGE:
+        raise DXFProtocolError("the registry's authentication challenge is too long")
+    import www_authenticate
+    bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
+    if len(bearers) > 1:  # the parser would keep the last
+        header = header[:bearers[1]].rstrip(', ')
+    try:  # it refuses empty values, and unquoted ones with : or /; on garbage it stumbles in several ways
+        schemes = www_authenticate.parse(_PARAMETER.sub(_quoted, header))
+    except (ValueError, LookupError, AttributeError, TypeError):
+        raise DXFProtocolError("cannot read the registry's authentication challenge") from None
+    if 'bearer' in schemes:
+        given = schemes['bearer']  # not a mapping if there was a lone word
+        parameters = {name.lower(): value.strip() for name, value in given.items()} if isinstance(given, dict) else {}
+        return Challenge('bearer', parameters.get('realm', ''), parameters.get('service') or None,
+                         tuple(parameters.get('scope', '').split()))
+    return Challenge('basic') if 'basic' in schemes else None
+
+
+def refuses_token(response: Response) -> bool:
+    """Return whether a 401 answer refuses a token itself, rather than what it allows.
+
+    https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+    """
+    header = response.headers.get('WWW-Authenticate', '')
+    return 'bearer' in header.lower() and 'insufficient_scope' not in header
+
+
+def _quoted(match: re.Match[str]) -> str:
+    value = match[2] if match[2] is not None else match[3]
+    return f'{match[1]}="{value or " "}"'
+
+
+def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes: Sequence[str]) -> str:
+    """Return the URL from which to get the token that a challenge asks for.
+
+    It is https always; the realm's own query is kept. ``service`` and each scope are parameters of their own.
+
+    :param registry: any URL of the registry
+    :param auth_host: ``name[:port]`` to ask in place of the realm's host; ``None`` for the realm's
+    :param scopes: such as ``repository:fred/datalogger:pull,push``
+    :raises DXFProtocolError: the realm is no address to send a password to
+    """
+    try:
+        realm = split_url(challenge.realm)
+    except DXFProtocolError:
+        raise DXFProtocolError("the registry's token realm is no address to send a credential to; "
+                               'name the token server yourself: auth_host or DXF_AUTH_HOST') from None
+    if realm.fragment:
+        raise DXFProtocolError("the registry's token realm has a fragment, which no request carries")
+    if auth_host is None:
+        _check_realm_host(str(realm.hostname), str(urlsplit(registry).hostname))
+    query = parse_qsl(realm.query, keep_blank_values=True)
+    if challenge.service is not None:
+        query.append(('service', challenge.service))
+    query += [('scope', scope) for scope in scopes]
+    return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
+                          query=urlencode(query)).geturl()
+
+
+def oauth_request(url: str, identity_token: str) -> tuple[str, bytes]:
+    """Return the URL and the body by which a token is asked for with an identity token.
+
+    https://distribution.github.io/distribution/spec/auth/oauth/#refresh-token-format
+
+    :param url: what :func:`token_url` returned; ``service`` and scopes are fields of the form here
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    form = [('grant_type', 'refresh_token'), ('client_id', CLIENT), ('refresh_token', identity_token),
+            *(pair for pair in query if pair[0] == 'service')]
+    scopes = [value for name, value in query if name == 'scope']
+    if scopes:
+        form.append(('scope', ' '.join(scopes)))
+    kept = [pair for pair in query if pair[0] not in ('service', 'scope')]
+    return parts._replace(query=urlencode(kept)).geturl(), urlencode(form).encode('ascii')
+
+
+def check_identity_token(value: str | None) -> None:
+    """Check that an identity token can be sent.
+
+    :raises DXFInvalidNameError: it is not UTF-8
+    """
+    if not is_utf_8(value):
+        raise DXFInvalidNameError('invalid credential: the identity token is not UTF-8')
+
+
+def is_refused_by_oauth(status: int, body: bytes) -> bool:
+    """Say whether a token server knows OAuth and refuses the identity token, or else is to be asked by GET.
+
+    A 400 is OAuth's own word for a token that has expired, and its refusals name an ``error``
+    (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
+    one.
+
+    :param status: the answer's to a POST, one of :data:`OAUTH_REFUSALS`
+    """
+    if status != HTTPStatus.UNAUTHORIZED:
+        return status == HTTPStatus.BAD_REQUEST
+    with suppress(DXFInvalidDocumentError):
+        return isinstance(load_object(body).get('error'), str)
+    return False
+
+
+def _check_realm_host(host: str, registry_host: str) -> None:
+    """Refuse a realm that points into the client's own machine or network.
+
+    The registry's own host may be such an address; any other may only be a name or a public address. A registry on
+    this machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private
+    address is allowed, as the certificate must be for that name.
+    """
+    host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
+    if host == registry_host or _is_loopback(host) and _is_loopback(registry_host):
+        return
+    if _is_loopback(host) or any(not address.is_global or address.is_multicast for address in _addresses(host)):
+        raise DXFProtocolError("the registry's token realm is a private address; "
+                               'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is the client's own machine: an address, a name by definition, or in usual hosts files.
+
+    https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+    """
+    return host.rpartition('.')[2] in LOCALHOST or host.partition('.localdomain')[0] in LOCALHOST or \
+        any(address.is_loopback for address in _addresses(host))
+
+
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the address that ``host`` writes, in any spelling that a resolver takes (``0x7f.1`` too), if it does.
+
+    With an IPv6 address comes the IPv4 address that it stands for (mapped, compatible, 6to4, NAT64).
+    """
+    with suppress(OSError, UnicodeError):
+        return [ipaddress.IPv4Address(socket.inet_aton(host))]
+    try:
+        v6 = ipaddress.IPv6Address(host)
+    except ValueError:
+        return []
+    if v6.ipv4_mapped is not None:
+        return [v6.ipv4_mapped]
+    if v6.sixtofour is not None:
+        return [v6, v6.sixtofour]
+    if any(v6 in network for network in _V4_IN_V6):
+        return [v6, ipaddress.IPv4Address(int(v6) & 0xffffffff)]
+    return [ipaddress.IPv6Address('::')] if v6.is_site_local else [v6]
+
+
+def read_token(answer: bytes) -> tuple[str, float | None]:
+    """Return the token in a token server's answer, and the seconds that it lives, if the answer says so.
+
+    The token is ``access_token`` if there is one, else ``token``.
+
+    :raises DXFProtocolError: there is none, or none that fits in a header
+    """
+    try:
+        document = load_object(answer)
+    except DXFInvalidDocumentError:
+        raise DXFProtocolError("cannot read the token server's answer") from None
+    token = document.get('access_token') or document.get('token')
+    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+        raise DXFProtocolError("the token server's answer holds no token")
+    seconds = document.get('expires_in')
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < LONGEST_LIFE:
+        return token, None
+    return token, seconds

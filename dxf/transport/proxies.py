@@ -1,0 +1,104 @@
+"""Proxies: by which one a request of a URL goes, if by any, as an environment says it.
+
+How a request is carried there is the connections' matter. The variables are those of curl and of Python itself.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from dxf.exceptions import DXFInvalidNameError
+from dxf.names import check_host
+from dxf.strict_json import is_utf_8
+
+VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
+
+_PORTS = {'http': 80, 'https': 443}
+_WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
+_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',
+                      re.ASCII | re.IGNORECASE)
+
+
+class Proxies(NamedTuple):
+    """The addresses of the proxies for requests by http and by https, empty for none, and what goes without."""
+
+    http: str = ''
+    https: str = ''
+    bypassed: str = ''
+
+    def of(self, url: str) -> str:
+        """Return the address of the proxy for a URL, with the user name and the password in it; empty for none."""
+        parts = urlsplit(url)
+        address = {'http': self.http, 'https': self.https}.get(parts.scheme, '')
+        host, port = (parts.hostname or '').lower(), str(parts.port or _PORTS.get(parts.scheme))
+        if not address or any(_covers(entry, host, port) for entry in re.split(r'[,\s]+', self.bypassed.lower())):
+            return ''
+        return address
+
+
+def _covers(entry: str, host: str, port: str) -> bool:
+    """Say whether an entry of NO_PROXY is for a host.
+
+    It is ``*``, a name that stands for all below it too, an address or a network; each but ``*`` may have a port.
+    """
+    match = _WITH_PORT.fullmatch(entry)
+    if match is not None and match['port'] != port:
+        return False
+    name = (entry if match is None else match['name']).strip('[]')
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        below = name.removeprefix('*').lstrip('.')
+        return name == '*' or below != '' and f'.{host}'.endswith(f'.{below}')
+    try:
+        return name == '*' or address in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False
+
+
+def read_proxies(environ: Mapping[str, str]) -> Proxies:
+    """Read the proxies from an environment: a variable in lower case wins, even one that is empty."""
+    def value(name: str) -> str:
+        # A CGI program gets the header "Proxy" of whoever asks it as HTTP_PROXY.
+        upper = '' if name == 'HTTP_PROXY' and 'REQUEST_METHOD' in environ else environ.get(name, '')
+        return environ.get(name.lower(), upper).strip()
+
+    return Proxies(value('HTTP_PROXY') or value('ALL_PROXY'), value('HTTPS_PROXY') or value('ALL_PROXY'),
+                   value('NO_PROXY'))
+
+
+def check_proxy(address: str) -> str:
+    """Return the address of a proxy, with its scheme, if it is one.
+
+    :raises DXFInvalidNameError: it is not; the text has nothing of it, as it may hold a password
+    """
+    match = _ADDRESS.fullmatch(address)
+    scheme = '' if match is None else (match['scheme'] or 'http').lower()
+    is_known = scheme in _PORTS or scheme.startswith('socks')
+    if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):
+        raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
+                                  'http://user:password@proxy.example.com:3128 with %XX for special characters')
+    if scheme.startswith('socks'):
+        raise DXFInvalidNameError('dxf knows no SOCKS proxies, only such as http://proxy.example.com:3128')
+    return address if match['scheme'] else f'http://{address}'
+
+
+def _is_url(address: str, host: str) -> bool:
+    try:
+        check_host(host)
+        urlsplit(address)
+    except ValueError:  # its text may hold the password
+        return False
+    return True
+
+
+def credential_of(address: str) -> tuple[str, str] | None:
+    """Return the user name and the password in the address of a proxy, if they are there.
+
+    An escape such as ``%E4`` may be a byte that is not UTF-8; it is a lone surrogate in the result (PEP 383).
+    """
+    userinfo, found, _ = urlsplit(address).netloc.rpartition('@')
+    user, _, password = userinfo.partition(':')
+    return (unquote(user, errors='surrogateescape'), unquote(password, errors='surrogateescape')) if found else None

@@ -1,0 +1,291 @@
+"""Answers: what a server sends, read within limits and turned into errors where it refuses.
+
+What a good answer means belongs to the rooms that asked for it.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+from requests import Response
+from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import ReadTimeoutError
+
+from dxf import forking
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
+                            DXFUnexpectedStatusCodeError)
+from dxf.limits import RECEIVE_SIZE, Limits
+from dxf.names import check_digest
+from dxf.strict_json import load_object, printable
+from dxf.transport.redaction import public_host, public_url, redact
+
+MESSAGE_LENGTH = 200
+
+RATE_LIMIT = 'rate limit'
+"""What GitHub's text says, in lower case, whatever kind of limit was reached."""
+
+WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP request was sent to HTTPS port',
+            b"speaking plain HTTP to an SSL-enabled server port")
+"""What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
+
+NO_REGISTRY = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+"""What a web server says that is no registry."""
+
+NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
+"""Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
+
+NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
+"""What is in nginx's page where it demands a client certificate and got none, and where it got another."""
+
+
+def close(response: Response) -> None:
+    """Close an answer that is not read to its end."""
+    if response.raw is not None:  # a transport had read it already
+        response.close()
+
+
+def is_encoded(response: Response) -> bool:
+    """Say whether the body of an answer was compressed or the like, although ``identity`` was asked for."""
+    return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
+
+
+def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives, undecoded.
+
+    A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
+
+    :param process: the process that asked, by :func:`dxf.forking.generation`: what its child would read from the
+        shared connection would be missing in the parent; ``None`` for this one
+    :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
+    """
+    if response.raw is None:  # a transport that had read it already
+        yield response.content
+        return
+    read = getattr(response.raw, 'read1', response.raw.read)
+    outer = sys.exc_info()[1]
+    waited, arrived = 0.0, 0
+    process = forking.generation() if process is None else process
+    try:
+        while True:
+            if process != forking.generation():
+                raise ChunkedEncodingError('the connection is in the parent process', response=response)
+            start = time.monotonic()
+            piece = read(RECEIVE_SIZE)
+            waited += time.monotonic() - start
+            if not piece:
+                return
+            yield piece
+            arrived += len(piece)
+            if arrived >= limits.stall_bytes:
+                waited, arrived = 0.0, 0
+            elif waited >= limits.stall_seconds:
+                raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
+    except (ReadTimeout, ChunkedEncodingError):
+        raise
+    except ReadTimeoutError as error:
+        timeout = ReadTimeout(error, response=response)
+        redact(timeout, outer)
+        raise timeout from error
+    except (Urllib3Error, OSError) as error:
+        broken = ChunkedEncodingError(error, response=response)
+        redact(broken, outer)
+        raise broken from error
+
+
+def read_body(response: Response, limit: int, limits: Limits) -> bytes:
+    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
+
+    :param limit: bytes; more is an error
+    :raises DXFProtocolError: it is larger, or compressed although that was not asked for
+    """
+    if is_encoded(response):
+        close(response)
+        raise DXFProtocolError('the registry compressed an answer, which was not asked for')
+    body = bytearray()
+    for piece in pieces(response, limits):
+        body += piece
+        if len(body) > limit:
+            close(response)
+            raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
+    response.raw = BytesIO(body)
+    return bytes(body)
+
+
+def discard(response: Response, limits: Limits) -> bytes:
+    """Read an answer that nobody waits for, so that its connection can be used again.
+
+    :return: what could be read of it; never an error, as error bodies lie about their length
+    """
+    try:
+        return read_body(response, limits.error, limits)
+    except (DXFError, OSError):  # OSError: all that requests raises
+        close(response)
+        response.raw = BytesIO()
+        return b''
+
+
+def raise_for_status(response: Response, limits: Limits) -> None:
+    """Raise the error that a refusing answer stands for.
+
+    :raises DXFUnauthorizedError: 401
+    :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, or
+        its ``message`` alone, and what was asked for, without the query: that may hold a secret
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    body = discard(response, limits)
+    message = _message(body) or _about_tls(response, body)
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise DXFUnauthorizedError(response=response)
+    name = public_url(response.url).partition('/v2/')[2]
+    text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
+    text += f'; {public_host(response.url)} may be no registry' if name and _is_page_of_none(response) else ''
+    raise DXFHTTPError(text, response=response)
+
+
+def _is_page_of_none(response: Response) -> bool:
+    """Return whether a refusal is a page by which a web server says that it does not know the path or the method."""
+    return response.status_code in NO_REGISTRY and getattr(response.request, 'method', None) != 'HEAD' and \
+        response.headers.get('Content-Type', '').lower().startswith('text/html')
+
+
+def phrase_of(status: int) -> str:
+    """Return what a status means, in the words of HTTP."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return 'Error'
+
+
+def is_not_found(error: HTTPError) -> bool:
+    """Say whether a refusal is a 404."""
+    return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
+
+
+def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:
+    """Return whether a server refused HEAD in a way that says nothing about GET.
+
+    A registry redirects to storage (GitLab, Quay, Harbor, distribution with S3 or R2) by a URL that is signed for GET,
+    and a signature covers the method: https://github.com/distribution/distribution/issues/2055
+    """
+    response = error.response
+    return response is not None and response.status_code in (REFUSED_BY_STORAGE if response.history else NO_HEAD)
+
+
+def is_range_refused(error: HTTPError) -> bool:
+    """Return whether a refusal is a 416."""
+    return error.response is not None and error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+
+def error_codes(response: Response) -> tuple[str, ...]:
+    """Return the codes in a refusal that :func:`raise_for_status` raised, such as ``('MANIFEST_UNKNOWN',)``."""
+    return tuple(str(entry.get('code')) for entry in _errors(response.content))
+
+
+def effective_status(response: Response, body: bytes) -> int:
+    """Return the status of a refusal; 429 for a rate limit for which the registry answers 403.
+
+    GitHub's secondary rate limit is such a 403: its JSON has a ``message`` and no ``errors``. docker shows the same
+    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After.
+    https://github.com/virtualcell/vcell/issues/1888
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+
+    :param body: of the refusal
+    """
+    if response.status_code == HTTPStatus.FORBIDDEN and (
+            'Retry-After' in response.headers or _message_alone(body) or
+            any(RATE_LIMIT in str(entry.get('message')).lower() for entry in _errors(body))):
+        return HTTPStatus.TOO_MANY_REQUESTS
+    return response.status_code
+
+
+def _errors(body: bytes) -> list[dict[str, Any]]:
+    """https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes"""
+    try:
+        errors = load_object(body).get('errors')
+    except DXFError:
+        return []
+    return [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
+
+
+def _message_alone(body: bytes) -> str:
+    """Return the ``message`` of a refusal that has no ``errors``: of GitHub's, and of many gateways'."""
+    try:
+        document = load_object(body)
+    except DXFError:
+        return ''
+    message = document.get('message')
+    return message if isinstance(message, str) and not document.get('errors') else ''
+
+
+def _message(body: bytes) -> str:
+    messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
+    text = '; '.join(messages) or _message_alone(body)
+    return printable(text[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
+
+
+def _about_tls(response: Response, body: bytes) -> str:
+    """Return what the page means by which a server asks for TLS, or nginx for a client certificate after that."""
+    if response.status_code != HTTPStatus.BAD_REQUEST:
+        return ''
+    host = public_host(response.url)
+    if response.url.startswith('http:'):
+        is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose answer has no page
+        return f'{host} speaks TLS: unset DXF_INSECURE' if any(text in body for text in WANT_TLS) else \
+            f'if {host} speaks TLS, unset DXF_INSECURE' if is_head else ''
+    none, other = (text in body for text in NGINX_WANTS)
+    if not (none or other):
+        return ''
+    return f'{host} demands a client certificate: set DXF_CERT' if none else \
+        f'{host} refuses the client certificate: see DXF_CERT'
+
+
+def expect(response: Response, *statuses: int) -> None:
+    """Insist that an answer has one of the statuses that its step knows.
+
+    :raises DXFUnexpectedStatusCodeError: it has another
+    """
+    if response.status_code not in statuses:
+        close(response)
+        raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
+
+
+def digest_header(response: Response) -> str | None:
+    """Return the digest in Docker-Content-Digest; ``None`` for another algorithm, and for what is no digest.
+
+    The header is printed, and compared with digests: what is in it may be anything.
+    """
+    try:
+        return check_digest(response.headers.get('Docker-Content-Digest', ''))
+    except DXFError:
+        return None
+
+
+def check_digest_header(response: Response, digest: str) -> None:
+    """Insist that Docker-Content-Digest, where it is sent and by sha256, agrees with the digest that we know.
+
+    :raises DXFDigestMismatchError: it is another
+    """
+    if contradicts(response, digest):
+        close(response)
+        raise DXFDigestMismatchError(_digest_header(response), digest)
+
+
+def contradicts(response: Response, digest: str) -> bool:
+    """Return whether Docker-Content-Digest is another digest by sha256."""
+    return _digest_header(response).startswith('sha256:') and not names_digest(response, digest)
+
+
+def names_digest(response: Response, digest: str) -> bool:
+    """Return whether Docker-Content-Digest is exactly this digest."""
+    return _digest_header(response) == digest
+
+
+def _digest_header(response: Response) -> str:
+    return response.headers.get('Docker-Content-Digest', '')

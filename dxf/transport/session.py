@@ -1,0 +1,316 @@
+"""Sessions: how dxf talks HTTP. Attempts, redirects, policies; one :func:`send` for everything.
+
+Whose credential a request carries is decided elsewhere (auth); what an answer means, too. requests keeps
+the connections.
+"""
+
+import logging
+import random
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from ssl import SSLEOFError
+from typing import Any
+from urllib.parse import urljoin
+
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, SSLError, Timeout
+from urllib3.exceptions import LocationValueError
+
+from dxf import forking
+from dxf.exceptions import DXFProtocolError, DXFSourceError
+from dxf.limits import Limits
+from dxf.transport.adapter import Adapter, begin_anew, status_of_proxy, verbatim
+from dxf.transport.auth import MALFORMED_URL, origin_of, split_url
+from dxf.transport.redaction import causes, public_host, public_url, redact
+from dxf.transport.responses import close, discard, effective_status, phrase_of
+from dxf.version import VERSION
+
+USER_AGENT = f'python-dxf/{VERSION}'
+CONNECTIONS = 10
+HEADERS = {'User-Agent': USER_AGENT, 'Accept-Encoding': 'identity'}
+"""What every request says, by whatever session it goes.
+
+A blob is its bytes: a compressed transfer would have to be undone before they could be verified.
+"""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+KEPT = (307, 308)
+"""Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
+
+SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
+
+_log = logging.getLogger('dxf')
+
+RETRIED = (408, 429, 500, 502, 503, 504)
+
+_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
+"""What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
+
+_NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
+
+
+class RegistrySession(Session):
+    """A session with the policies of a registry client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ('http://', 'https://'):
+            self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Share no connection and no lock with the parent process."""
+        begin_session_anew(self)
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
+
+
+def begin_session_anew(session: Session) -> None:
+    """Give a session, a caller's own too, no connection and no lock of the process that this one was forked from."""
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            begin_anew(adapter)
+    if isinstance(session.cookies, RequestsCookieJar):
+        session.cookies = session.cookies.copy()  # with a lock of its own
+
+
+WayTo = Callable[[str], Mapping[str, Any]]
+"""Says by which proxy, and with which client certificate, a request of a URL goes."""
+
+
+def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
+    """Send a request, again where that may help, and follow redirects.
+
+    The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
+    ``auth`` must be among them, or requests would look for a credential in ``~/.netrc``.
+
+    :return: the last answer, whatever its status
+    :raises requests.exceptions.RequestException: there is no answer
+    :raises DXFProtocolError: a redirect that dxf does not follow
+    """
+    attempts = Attempts(limits)
+    outer = sys.exc_info()[1]
+    body = kwargs.get('data')
+    # A part that was sent once must not be appended to an upload a second time, and a generator is empty by then.
+    repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
+    while True:
+        try:
+            response = _follow(session, method, url, limits, way_to, **kwargs)
+        except RequestException as error:
+            redact(error, outer)
+            _forget_secrets(error.request)
+            if not (isinstance(error, (NoConnection, Timeout)) and repeatable and is_transient(error) and
+                    attempts.again(error=error)):
+                raise
+        else:
+            if not (repeatable and _asks_for_another(response, limits) and attempts.again(response)):
+                return response
+            discard(response, limits)
+
+
+def _asks_for_another(response: Response, limits: Limits) -> bool:
+    """Return whether another attempt may help; the body of a 403 is read for that, and stays readable."""
+    if response.status_code != HTTPStatus.FORBIDDEN:
+        return response.status_code in RETRIED
+    return effective_status(response, discard(response, limits)) in RETRIED
+
+
+def _follow(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
+    """Send a request and follow redirects: each keeps its method and its body, or is an error.
+
+    A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
+    """
+    seen: set[str] = set()
+    history: list[Response] = []
+    while True:
+        begun = time.monotonic()
+        response = _request(session, method, url, {**way_to(url), **kwargs})
+        _forget_secrets(response.request)
+        response.url = response.url or url  # a transport need not say
+        _note(method, response, kwargs.get('data'), begun)
+        location = response.headers.get('Location')
+        if response.status_code not in REDIRECTS or location is None:
+            response.history = history or response.history
+            return response
+        discard(response, limits)
+        if len(history) == limits.redirects or \
+                method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+            raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
+        seen |= {url, response.url}  # requests writes some characters in another way
+        url = resolve(response, location)
+        if url in seen:
+            raise DXFProtocolError('the registry redirects in circles')
+        rewind(kwargs.get('data'))
+        kwargs.pop('params', None)
+        history.append(response)
+
+
+def _request(session: Session, method: str, url: str, options: Mapping[str, Any]) -> Response:
+    """Send one request, and return the final response to it.
+
+    :raises DXFProtocolError: the URL, which a server may have sent, has no host that could be looked up; or an interim
+        response is all that comes, as by 101, or by a session of the caller's: the next one would be out of step
+    """
+    response: Response | None = None
+    try:
+        with verbatim(url):
+            response = session.request(method, url, **{**options, 'stream': True, 'allow_redirects': False})
+    except InvalidProxyURL:
+        raise
+    except (InvalidURL, LocationValueError):
+        pass  # their texts quote the URL
+    if response is None:
+        raise DXFProtocolError(MALFORMED_URL)
+    if response.status_code < HTTPStatus.OK:
+        close(response)
+        raise DXFProtocolError(f'the server sent {response.status_code}, which is no final response')
+    return response
+
+
+def _note(method: str, response: Response, body: Any, begun: float) -> None:
+    """Log a request and its answer, without what is secret: of the URL host and path, of the headers the length."""
+    if _log.isEnabledFor(logging.DEBUG):
+        sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
+        length = response.headers.get('Content-Length', '-')
+        to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
+        _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
+                   response.status_code, sent, to_come, time.monotonic() - begun)
+
+
+def absolute_url(response: Response, location: str) -> str:
+    """Return the URL that a Location or Link of ``response`` names, absolute.
+
+    :raises DXFProtocolError: it is no URL of http or https, or has a user name
+    """
+    url = ''
+    if _UNFIT.search(location) is None:
+        with suppress(ValueError):  # its text would quote the address
+            url = urljoin(response.url, location)
+    split_url(url)
+    return url
+
+
+def resolve(response: Response, location: str, lift: bool = False) -> str:
+    """Return the URL that a Location of ``response`` names.
+
+    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
+    :raises DXFProtocolError: it leads from https to http, or is no address to follow
+    """
+    url = absolute_url(response, location)
+    scheme, host, _ = origin_of(response.url)
+    parts = split_url(url)
+    if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
+        return 'https' + url.removeprefix('http')
+    if parts.scheme == 'http' and scheme == 'https':
+        raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
+    return url
+
+
+class Attempts:
+    """Counts the attempts at one thing, and sleeps between them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._attempts = 0
+        self._waited = 0.0
+
+    def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
+        """Sleep before another attempt; say no where there is none left.
+
+        :param response: an answer that may ask for a pause by Retry-After
+        :param error: why there is none
+        """
+        limits = self._limits
+        if self._attempts >= limits.retries:
+            return False
+        pause = min(limits.backoff * 2 ** self._attempts, limits.longest_backoff) * random.uniform(0.5, 1)
+        if response is not None:
+            asked = retry_after(response.headers.get('Retry-After'))
+            pause = max(pause, min(asked or 0, limits.longest_retry_after))
+        if self._waited + pause > limits.longest_waiting:
+            return False
+        if not self._attempts:
+            _note_retry(response, error)
+        self._attempts += 1
+        self._waited += pause
+        time.sleep(pause)
+        return True
+
+
+def _note_retry(response: Response | None, error: Exception | None) -> None:
+    """Log that a request is sent again; the record has the error, whose text may carry the query of a URL."""
+    if _log.isEnabledFor(logging.INFO):
+        if response is None:
+            _log.info('%s; trying again', type(error).__name__, extra={'error': error})
+        else:
+            _log.info('%s answers %s %s; trying again', public_host(response.url), response.status_code,
+                      phrase_of(response.status_code))
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for, given in seconds or as a date; ``None`` if neither.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    """
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value.strip()[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+
+
+def _forget_secrets(request: Any) -> None:
+    """Remove the credential from a request that was sent.
+
+    Responses and errors keep their request, and whoever pickles one (``multiprocessing`` does with errors) or stores it
+    would store the credential too. The body of a request for a token may be one as well.
+    """
+    if isinstance(request, PreparedRequest):
+        request.body = None
+        for name in SECRET_HEADERS:
+            request.headers.pop(name, None)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether an attempt that failed without an answer may be worth another.
+
+    Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
+    """
+    found = list(causes(error))
+    for cause in found:
+        if isinstance(cause, socket.gaierror):
+            return cause.errno == socket.EAI_AGAIN
+        refused = status_of_proxy(cause)
+        if refused is not None:
+            return refused in RETRIED
+    broken = any(isinstance(cause, SSLEOFError) for cause in found)  # the connection ended in the handshake
+    return broken or not any(isinstance(cause, SSLError) for cause in found)
+
+
+def rewind(body: Any) -> None:
+    """Take a request's body back to its start, so that the request can be sent again.
+
+    :raises DXFSourceError: it can be read only once
+    """
+    if body is None or isinstance(body, (bytes, str)):
+        return
+    again = getattr(body, 'rewind', None)
+    if again is None:
+        raise DXFSourceError('the registry asked for the body of a request again, but its source cannot be read twice')
+    again()
