@@ -138,7 +138,8 @@ def test_help_into_a_pipe_that_does_not_wait_arrives(server: ScriptedRegistry) -
 def test_a_disk_that_fills_up_in_the_last_piece_is_a_failure(server: ScriptedRegistry, tmp_path: Path, command: str,
                                                              operands: list[str], size: int, unbuffered: str) -> None:
     blocks = (size - 1) // 512
-    limited = runner(server, unbuffered, ('sh', '-c', f'ulimit -f {blocks}; exec "$@"', 'sh'))
+    unset = 'unset COVERAGE_PROCESS_CONFIG COVERAGE_PROCESS_START'  # its file of data would be too large as well
+    limited = runner(server, unbuffered, ('sh', '-c', f'{unset}; ulimit -f {blocks}; exec "$@"', 'sh'))
     with (tmp_path / 'out').open('wb') as out:
         ended = limited.run(command, REPO, *operands, stdout=out).insist(1)
     assert 'File too large' in ended.lines[0]
