@@ -22,7 +22,7 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'hints', 'arguments', 'forking', 'names', 'strict_json', 'limits', 'local',
          'manifest', 'transport', 'transfer', 'layout', 'credentials', 'referrers', 'deletion', 'registry', 'blobs',
-         'client', 'artifacts', 'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
+         'manifest_store', 'client', 'artifacts', 'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -41,7 +41,7 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'), ('client', 'deletion.alias_deletion'),
-        ('client', 'manifest.schema1'), ('client', 'referrers'), ('main', 'cli.completion'), ('main', 'difflib'),
+        ('client', 'manifest.schema1'), ('manifest_store', 'referrers'), ('main', 'cli.completion'), ('main', 'difflib'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('registry', 'layout.adapter'), ('transport.auth', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""

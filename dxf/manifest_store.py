@@ -1,0 +1,333 @@
+"""Manifests: those of one repository in a registry, fetched and stored, one short method a protocol step.
+
+What an alias means to a user is decided by ``client``; what a manifest means, by ``manifest``.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from requests import Response
+from requests.exceptions import HTTPError, RequestException
+
+from dxf.arguments import check_text
+from dxf.blobs import BlobStore
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFProtocolError, DXFUnauthorizedError)
+from dxf.manifest import image, platforms
+from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
+from dxf.manifest.platforms import Manifest
+from dxf.names import check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder, is_sha256
+from dxf.strict_json import encoded, is_markup, load_object
+from dxf.transfer.parallel import all_of
+from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
+                                     is_not_found, names_digest)
+
+TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
+         HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
+"""How registries refuse a manifest for an alias that must not change."""
+
+
+class ManifestStore(BlobStore):
+    """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobStore`."""
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
+        """Make a request of the repository; an alias in a folder may be a full reference, with slashes."""
+        kind, slash, name = path.partition('/')
+        if kind == 'manifests' and is_folder(self._host):
+            path = kind + slash + quote(name, safe=':@')
+        return super()._request(method, path, **kwargs)
+
+    def _check_reference(self, reference: str) -> str:
+        check_text(reference, 'alias')
+        return check_reference_at(self._host, reference)
+
+    def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
+        """Fetch a manifest.
+
+        :param alias: an alias, or the digest of a manifest
+        :return: its text as the registry keeps it, and the answer that carried it
+        :raises DXFDigestMismatchError: it is not what its digest says
+        """
+        path = f'manifests/{self._check_reference(alias)}'
+        body, response = self._whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
+                                     self._limits.manifest)
+        text = _decode(body)
+        if is_sha256(alias) and hash_bytes(body) != alias:
+            actual = image.read(text).digest  # of schema 1 the digest is that of what was signed
+            if actual != alias:
+                raise DXFDigestMismatchError(actual, alias)
+        return text, response
+
+    def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
+        """Ask for a manifest's digest, without fetching it.
+
+        :param alias: an alias, or the digest of a manifest
+        :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
+        :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
+        """
+        response = self._request('head', f'manifests/{self._check_reference(alias)}', headers={'Accept': ACCEPT})
+        expect(response, HTTPStatus.OK)
+        digest = digest_header(response)
+        if is_sha256(alias) and digest not in (None, alias):
+            raise DXFDigestMismatchError(digest, alias)
+        return digest, response
+
+    def manifest_digest(self, alias: str) -> str:
+        """Return the digest of the manifest that an alias names; it is fetched only where the registry does not tell.
+
+        :raises DXFHTTPError: the registry refused; 404 where there is no such alias
+        """
+        try:
+            digest, _ = self.head_manifest_and_response(alias)
+        except (HTTPError, DXFUnauthorizedError) as error:  # GitLab's proxies redirect manifests to storage, too:
+            if not is_head_refused(error):                  # https://github.com/moby/moby/issues/50065
+                raise
+            digest = None
+        # The specification lets a registry leave the header out, or use another algorithm.
+        return self._stored(alias).digest if digest is None else digest
+
+    def _stored(self, reference: str) -> Manifest:
+        text, response = self.get_manifest_and_response(reference)
+        stored = image.read(text, response.headers.get('Content-Type'))
+        check_digest_header(response, stored.digest)
+        return stored
+
+    def resolve(self, alias: str, platform: str | None = None) -> Manifest:
+        """Fetch what an alias names, and read it.
+
+        :param alias: an alias, or the digest of a manifest
+        :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's image
+        :return: an image manifest, an index, or a schema 1 manifest: see ``dxf.manifest.image``
+        :raises DXFPlatformDataNotFound: it has nothing for ``platform``
+        """
+        stored = self._stored(alias)
+        if platform is None or not isinstance(stored, Index):
+            return stored
+        reading = platforms.Reading(self._stored, self._limits)
+        return reading.image(platforms.find(stored, check_platform(platform), reading))
+
+    def platforms(self, index: Index) -> dict[str, Descriptor]:
+        """Return the image manifests of an index by platform, those of an index within it too."""
+        return platforms.entries(index, self._stored, self._limits)
+
+    def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
+                     if_match: str | None = None) -> None:
+        """Store a manifest under an alias.
+
+        With a condition the alias is looked up before, the registry is told the condition, and the alias is read back.
+        A folder, and registries that heed ``If-Match``, keep others out; with all others (distribution is one) two who
+        do this at the same moment may both be told that it went well.
+
+        An alias that must not change (immutable tags) and names this manifest already is no error.
+
+        :param manifest_json: its text, stored as it is; its own media type is sent with it
+        :param if_absent: only where there is no such alias yet
+        :param if_match: only where the alias names the manifest of this digest
+        :raises DXFConflictError: the condition does not hold, or somebody else has set the alias meanwhile
+        :raises DXFInvalidDocumentError: it could not be read back; nothing is sent
+        :raises ValueError: both conditions are asked for
+        :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
+        """
+        text: str | bytes = manifest_json  # callers pass what they read from a file, too
+        content = encoded(text) if isinstance(text, str) else text
+        image.check_size(len(content), self._limits.manifest)
+        if not if_absent and if_match is None:
+            self._put_manifest(alias, content, {})
+            return
+        if if_absent and if_match is not None:
+            raise ValueError('if_absent and if_match exclude each other')
+        condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
+        current = self._current(check_alias_at(self._host, alias))
+        if current != if_match:
+            raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
+                                   f'the alias {alias} of {self._repo} names {current}')
+        try:
+            digest = self._put_manifest(alias, content, condition)
+        except HTTPError as error:
+            # Harbor answers 412 for an immutable tag, too. Another manifest under the alias proves a conflict.
+            if not _is_failed_precondition(error) or self._current(alias) == if_match:
+                raise
+            raise self._set_meanwhile(alias) from None
+        if self._current(alias) != digest:
+            raise self._set_meanwhile(alias)
+
+    def _set_meanwhile(self, alias: str) -> DXFConflictError:
+        return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
+
+    def _current(self, alias: str) -> str | None:
+        """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
+        try:
+            return self.manifest_digest(alias)
+        except HTTPError as error:
+            if is_not_found(error):
+                return None
+            raise
+
+    def _put_manifest(self, alias: str, content: bytes, condition: dict[str, str],
+                      unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
+        """Store a manifest, and return its digest.
+
+        :param condition: headers
+        :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
+            is added here, by the subject's digest; else it is listed under the referrers tag
+        """
+        self._check_reference(alias)
+        stored = image.read(_decode(content), verify=False)
+        if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
+            raise DXFDigestMismatchError(stored.digest, alias)
+        subject = image.subject_of(stored.text)
+        headers = {'Content-Type': image.media_type_of(stored.text), **condition}
+        digest = _digest_of(stored)
+        is_listed = False
+        try:
+            response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
+        except HTTPError as error:
+            # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
+            # second request whose condition the first, whose answer was lost, has made untrue.
+            if not (_is_taken(error) and self._names(alias, digest)):
+                raise self._refusal(error) from None
+            is_listed = subject is not None and self._lists_referrer(subject, digest)
+        else:
+            expect(response, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+            self._confirm(alias, digest, response)
+            # A registry that lists the manifest names its subject.
+            # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+            is_listed = response.headers.get('OCI-Subject', '').strip() == subject
+        if subject is not None and not is_listed:
+            entry = image.referrer(stored.text)
+            if unlisted is None:
+                self._list_under_tag(subject, [entry])
+            else:
+                unlisted.setdefault(subject, []).append(entry)
+        return digest
+
+    def _refusal(self, error: HTTPError) -> Exception:
+        """Return the error to raise where the registry refused a manifest."""
+        if lacks_blob(error):
+            # It may have said before that it has them: https://github.com/sonatype/nexus-public/issues/264
+            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>',
+                                response=error.response)
+        return error
+
+    def _names(self, reference: str, digest: str) -> bool:
+        """Return whether an alias names a manifest; not where the registry does not tell."""
+        try:
+            return self.manifest_digest(reference) == digest
+        except (DXFError, RequestException):
+            return False
+
+    def _lists_referrer(self, subject: str, digest: str) -> bool:
+        """Return whether the registry lists a manifest among the referrers of another; not where it does not tell."""
+        try:
+            return any(entry['digest'] == digest for entry in self.list_referrers(subject))
+        except (DXFError, RequestException):
+            return False
+
+    def _confirm(self, reference: str, digest: str, response: Response) -> None:
+        """Check that the registry has a manifest: by the answer to its PUT, or by reading it back.
+
+        :raises DXFDigestMismatchError: it has another
+        :raises DXFProtocolError: it has none
+        """
+        check_digest_header(response, digest)
+        if names_digest(response, digest):
+            return
+        try:
+            found = self.manifest_digest(reference)
+        except HTTPError as error:
+            if not is_not_found(error):
+                raise
+            raise DXFProtocolError('the registry accepted the manifest, but does not have it') from None
+        except DXFInvalidDocumentError as error:
+            raise DXFProtocolError(f'the registry accepted the manifest, but answers with something else: {error}'
+                                   ) from None
+        if found != digest:
+            raise DXFDigestMismatchError(found, digest)
+
+    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+        """Add descriptors to the index under the referrers tag of their subject.
+
+        :param gone: digests of manifests that were deleted: their descriptors are removed
+        """
+        from dxf import referrers
+        tag = referrers.tag_of(subject)
+
+        def write(text: str, condition: dict[str, str]) -> None:
+            try:
+                self._put_manifest(tag, encoded(text), condition)
+            except HTTPError as error:
+                if condition and _is_failed_precondition(error):
+                    raise self._set_meanwhile(tag) from None
+                raise
+        read = partial(referrers.by_tag, self._request, subject, self._limits)
+        referrers.ReferrersTag(subject, read, write, self._missing_manifests, self._limits).change(entries, gone)
+
+    def _missing_manifests(self, digests: Sequence[str]) -> set[str]:
+        """Return those of some digests of which the registry has no manifest, of any type."""
+        def is_missing(digest: str, _check: Callable[[], None]) -> bool:
+            try:
+                self._request('head', f'manifests/{check_digest(digest)}', headers={'Accept': f'{ACCEPT}, */*'})
+            except HTTPError as error:
+                if is_not_found(error):
+                    return True
+                raise
+            return False
+        found = all_of(is_missing, digests, self._jobs)
+        return {digest for digest, missing in zip(digests, found, strict=True) if missing}
+
+    def list_referrers(self, digest: str) -> list[dict[str, Any]]:
+        """Return the descriptors of the manifests that refer to another by their ``subject``.
+
+        :param digest: the other manifest's
+        :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
+            there are any
+        """
+        from dxf import referrers
+        return referrers.listed(self._request, self._base_request, digest, self._limits)
+
+
+def _decode(body: bytes) -> str:
+    if is_markup(body):
+        raise DXFInvalidDocumentError('invalid manifest: it is a web page, and the server may be no registry')
+    try:
+        return body.decode('utf-8')
+    except UnicodeDecodeError:
+        raise DXFInvalidDocumentError('invalid manifest: not UTF-8') from None
+
+
+def _digest_of(manifest: Manifest) -> str:
+    """Return the digest by which a registry knows a manifest that was read unverified.
+
+    Of schema 1 that is the digest of what was signed.
+    https://github.com/distribution/distribution/blob/v2.8.2/docs/spec/api.md#digest-header
+    """
+    if isinstance(manifest, (ImageManifest, Index)) or not load_object(manifest.text).get('signatures'):
+        return manifest.digest
+    try:
+        return image.read(manifest.text).digest
+    except DXFError:  # the registry decides about what is wrong with a signature
+        return manifest.digest
+
+
+def lacks_blob(error: HTTPError) -> bool:
+    """Return whether a registry refused a manifest because it lacks a blob that the manifest names."""
+    # Cloudflare's: https://github.com/cloudflare/serverless-registry/issues/59
+    codes = () if error.response is None else error_codes(error.response)
+    return 'MANIFEST_BLOB_UNKNOWN' in codes or 'BLOB_UNKNOWN' in codes
+
+
+def _is_taken(error: HTTPError) -> bool:
+    """Return whether a registry may refuse a manifest so because it has it.
+
+    Where tags are immutable Nexus answers 400, Docker Hub and Artifactory 403, Harbor 412.
+    https://github.com/getporter/porter/issues/2468 https://github.com/docker/hub-feedback/issues/2466
+    """
+    return error.response is not None and not lacks_blob(error) and error.response.status_code in TAKEN
+
+
+def _is_failed_precondition(error: HTTPError) -> bool:
+    return error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED
