@@ -41,8 +41,9 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'), ('client', 'deletion.alias_deletion'),
-        ('client', 'manifest.schema1'), ('manifest_store', 'referrers'), ('main', 'cli.completion'), ('main', 'difflib'),
+        ('client', 'manifest.schema1'), ('main', 'cli.completion'), ('main', 'difflib'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
+        ('manifest_store', 'referrers'),
         ('registry', 'layout.adapter'), ('transport.auth', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
