@@ -127,6 +127,12 @@ def test_every_public_name_stands_in_the_reference_of_the_library(site: Path) ->
     assert [name for name in (*names, *methods, *errors) if f'id="dxf.{name}"' not in text] == []
 
 
+def test_every_page_begins_with_its_title(site: Path) -> None:
+    """The page of changes too, which includes another file."""
+    for name in [str(file.relative_to(DOCS).with_suffix('')) for file in DOCS.rglob('*.rst')]:
+        assert (site / f'{name}.html').read_text().count('<h1>') == 1, name
+
+
 def test_every_page_is_reached_from_the_first(site: Path) -> None:
     text = (site / 'index.html').read_text()
     names = [str(file.relative_to(DOCS).with_suffix('')) for file in DOCS.rglob('*.rst')]
