@@ -32,7 +32,6 @@ _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
-_METHODS = ('sha256', 'sha384', 'sha512')
 _FOLDER_WORD = re.compile(r'(?:oci|oci-layout|dir|file|folder):(?=.*[^0-9])(.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
 _FOLDERS = ('', '.', '..', '~')
@@ -183,7 +182,8 @@ def _superfluous_in(repository: str) -> str:
         name = name.rpartition(':')[0]
     what = 'hash' if is_at and _DIGEST.fullmatch(reference) is not None else \
         'alias' if _TAG.fullmatch(reference) is not None else ''
-    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and name not in _METHODS
+    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and \
+        _DIGEST.fullmatch(f'{name}:{reference}') is None
     return ('; the registry is given by DXF_HOST' if has_registry else '') + (
         f'; the {what} {_plain(reference)} is given after the repository' if has_reference else '')
 
