@@ -18,7 +18,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from dxf import forking
-from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.layout import manifests, reachability
 from dxf.layout.names import name_of, raise_ambiguous
 from dxf.layout.store import Layout, digest_of, repositories
@@ -373,14 +373,13 @@ def _blob_unknown() -> _RefusedError:
 def _manifest_unknown(asked: _Asked) -> _RefusedError:
     """Return the error for a manifest that is not there; it tells whether only its file is missing.
 
-    :raises DXFInvalidDocumentError: its file is damaged
+    :raises DXFInvalidDocumentError: its file is damaged, or too large
     """
     message = 'the repository does not have the manifest'
     if not is_sha256(asked.name) and (entries := manifests.entries_named(asked.layout, unquote(asked.name))):
         digest = entries[0]['digest']
         if asked.layout.blob_size(digest) is not None:
-            raise DXFInvalidDocumentError(f'{asked.layout.blob_path(digest)}: damaged; copy it again, or delete what '
-                                          'names it by dxf del-alias')
+            raise manifests.unreadable_error(asked.layout, digest, 'damaged')
         message = f'the file of the manifest is missing: {digest}'
     return _RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
 

@@ -250,6 +250,16 @@ def read_manifest(layout: Layout, digest: str) -> bytes | None:
     return content if hash_bytes(content) == digest else None
 
 
+def unreadable_error(layout: Layout, digest: str, problem: str) -> DXFInvalidDocumentError:
+    """Return the error for a manifest of which :func:`read_manifest` returned ``None``.
+
+    :param problem: what is wrong with its file, unless that is too large
+    """
+    size = layout.blob_size(digest)
+    hint = f'{problem}; copy it again, or' if size is None or size <= Limits().manifest else 'larger than a manifest;'
+    return DXFInvalidDocumentError(f'{layout.blob_path(digest)}: {hint} delete what names it by dxf del-alias')
+
+
 def _is_manifest(content: bytes) -> bool:
     try:
         image.read(content.decode('utf-8'), verify=False)
@@ -309,9 +319,7 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     for entry in pending:
         content = read_manifest(layout, entry['digest'])
         if content is None:
-            raise DXFInvalidDocumentError(
-                f'{layout.blob_path(entry["digest"])}: missing or damaged: it is not known what it refers to; copy it '
-                'again, or delete what names it by dxf del-alias')
+            raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
         with suppress(DXFError, UnicodeDecodeError):
             if image.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
