@@ -14,6 +14,7 @@ from dxf.exceptions import DXFError
 from dxf.layout import manifests, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.names import name_of, raise_ambiguous
+from dxf.layout.new_entries import change_for
 from dxf.layout.store import digest_of
 from dxf.limits import Limits
 from dxf.local.atomic_files import Temporary
@@ -52,12 +53,8 @@ def put(request: LayoutRequest) -> Response:
         _check_has_all(manifests.missing_part(request.layout, manifest))  # nothing can be removed now
         _check_condition(request, reference)
         temporary.write(content)
-        entry = manifests.entry_of(manifest, reference)
-        stays = manifests.stays_beside(entry, manifest)
-        latest = manifests.nameless_latest(request.layout, entry, manifest)
-        named = [] if latest is None else [manifests.called_latest(latest)]
-        request.layout.change_index(lambda other: (latest is None or other != latest) and stays(other),
-                                    [*named, entry], lambda: request.layout.add_blob(temporary))
+        is_kept, added = change_for(request.layout, manifest, reference)
+        request.layout.change_index(is_kept, added, lambda: request.layout.add_blob(temporary))
     return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                              **({'OCI-Subject': subject} if subject else {})})
 
