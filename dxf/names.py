@@ -149,12 +149,12 @@ def _wanted_in_place_of_folder(path: str) -> str:
 
 
 def is_folder(registry: str) -> bool:
-    """Say whether a registry is a folder; ``oci:5000`` is a port of a host."""
+    """Return whether a registry is a folder; ``oci:5000`` is a port of a host."""
     return registry.startswith(FOLDER) and not registry.removeprefix(FOLDER).isdigit()
 
 
 def is_docker_hub(host: str) -> bool:
-    """Say whether a host that :func:`check_host` returned is Docker Hub, on any port."""
+    """Return whether a host that :func:`check_host` returned is Docker Hub, on any port."""
     return host.partition(':')[0] == DOCKER_HUB
 
 
@@ -172,7 +172,7 @@ def check_repository(repository: str) -> str:
 
 
 def _superfluous_in(repository: str) -> str:
-    """Return what to tell of a repository that is written as for docker: with registry, alias or hash."""
+    """Return the hint for a repository that is written as for docker: with registry, alias or hash."""
     first, _, rest = repository.partition('/')
     has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
     name, is_at, reference = (rest if has_registry else repository).partition('@')
@@ -268,7 +268,7 @@ def complete_digest(text: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Say whether ``text`` looks for a digest rather than an alias: aliases have no colon."""
+    """Return whether ``text`` has the form of a digest, not of an alias: aliases have no colon."""
     return ':' in text
 
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from dxf.arguments import check_client, check_progress, check_text, several
 from dxf.artifacts import tar_folders
-from dxf.artifacts.manifest import (EMPTY_CONTENT, FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
+from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
 from dxf.client import DXF
 from dxf.exceptions import DXFSourceError
-from dxf.manifest.image import ANY_DIGEST, Descriptor
+from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
 
 
