@@ -32,7 +32,6 @@ _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
-_METHODS = ('sha256', 'sha384', 'sha512')
 _FOLDER_WORD = re.compile(r'(?:oci|oci-layout|dir|file|folder):(?=.*[^0-9])(.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
 _FOLDERS = ('', '.', '..', '~')
@@ -150,12 +149,12 @@ def _wanted_in_place_of_folder(path: str) -> str:
 
 
 def is_folder(registry: str) -> bool:
-    """Say whether a registry is a folder; ``oci:5000`` is a port of a host."""
+    """Return whether a registry is a folder; ``oci:5000`` is a port of a host."""
     return registry.startswith(FOLDER) and not registry.removeprefix(FOLDER).isdigit()
 
 
 def is_docker_hub(host: str) -> bool:
-    """Say whether a host that :func:`check_host` returned is Docker Hub, on any port."""
+    """Return whether a host that :func:`check_host` returned is Docker Hub, on any port."""
     return host.partition(':')[0] == DOCKER_HUB
 
 
@@ -173,7 +172,7 @@ def check_repository(repository: str) -> str:
 
 
 def _superfluous_in(repository: str) -> str:
-    """Return what to tell of a repository that is written as for docker: with registry, alias or hash."""
+    """Return the hint for a repository that is written as for docker: with registry, alias or hash."""
     first, _, rest = repository.partition('/')
     has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
     name, is_at, reference = (rest if has_registry else repository).partition('@')
@@ -183,7 +182,8 @@ def _superfluous_in(repository: str) -> str:
         name = name.rpartition(':')[0]
     what = 'hash' if is_at and _DIGEST.fullmatch(reference) is not None else \
         'alias' if _TAG.fullmatch(reference) is not None else ''
-    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and name not in _METHODS
+    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and \
+        _DIGEST.fullmatch(f'{name}:{reference}') is None
     return ('; the registry is given by DXF_HOST' if has_registry else '') + (
         f'; the {what} {_plain(reference)} is given after the repository' if has_reference else '')
 
@@ -268,7 +268,7 @@ def complete_digest(text: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Say whether ``text`` looks for a digest rather than an alias: aliases have no colon."""
+    """Return whether ``text`` has the form of a digest, not of an alias: aliases have no colon."""
     return ':' in text
 
 

@@ -268,7 +268,7 @@ class ReferrersTag:
 
 
 def _condition(tagged: Tagged) -> dict[str, str]:
-    """Return the headers by which registries that heed them refuse to replace an index that we have not read."""
+    """Return the headers by which some registries refuse to replace an index that we have not read."""
     return {'If-None-Match': '*'} if tagged.digest is None else {'If-Match': f'"{tagged.digest}"'}
 
 

@@ -18,10 +18,11 @@ import pytest
 
 import dxf
 from dxf import DXF, artifacts
-from dxf.artifacts.manifest import EMPTY, EMPTY_CONTENT
+from dxf.artifacts.manifest import EMPTY
 from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
                             DXFUnsupportedSchemaType)
 from dxf.main import doit
+from dxf.manifest.image import EMPTY_CONTENT
 
 from .images import write_index, write_layout
 from .places import Place

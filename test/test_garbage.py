@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dxf import DXF, hash_bytes
+from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
@@ -434,6 +434,18 @@ def test_the_alias_of_a_manifest_that_is_missing_or_damaged_is_an_error_and_can_
     assert client.list_aliases() == ['b']
     assert client.get_alias('b') == [hash_bytes(b'one')]
     assert hash_bytes(b'two') in garbage(root)
+
+
+def test_a_manifest_that_is_too_large_is_not_called_damaged(layout: Path, client: DXF) -> None:
+    large = put(layout, manifest_of(hash_bytes(b'one'), annotations={'x': 'y' * Limits().manifest}))
+    enter(layout, descriptor(large, OCI_MANIFEST, annotations={NAME: 'large'}))
+    problem = f'{large[7:]}: larger than a manifest; delete what names it by dxf del-alias$'
+    with pytest.raises(DXFInvalidDocumentError, match=problem):
+        client.get_manifest('large')
+    with pytest.raises(DXFInvalidDocumentError, match=problem):
+        client.list_referrers(client.manifest_digest('a'))
+    assert client.del_alias('large') == []
+    assert client.list_referrers(client.manifest_digest('a')) == []
 
 
 def test_an_index_whose_image_lacks_a_layer_is_refused(root: Path, layout: Path, client: DXF) -> None:

@@ -37,6 +37,7 @@ from .token_server import TokenServer
 
 REPO = 'fred/x'
 DIGEST = 'sha256:' + 'a' * 64
+MD5 = 'md5:' + '0' * 32
 NOBODY = 'localhost:1'
 FAST = Limits(retries=0)
 EXAMPLES = 'examples: registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
@@ -113,6 +114,8 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a repository with both': (f'get-alias localhost:5000/{REPO}:a', {}, "invalid repository "
                                f"'localhost:5000/{REPO}:a': {WANT_REPOSITORY}; the registry is given by DXF_HOST; "
                                'the alias a is given after the repository'),
+    'a hash by another method in place of a repository': (
+        f'pull-blob {MD5}', {}, f"invalid repository '{MD5}': {WANT_REPOSITORY}"),
     'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
                              f"invalid alias 'feature/login': {WANT_ALIAS}"),
     'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from dxf import DXF, Limits, artifacts, copying, hash_bytes
-from dxf.artifacts.manifest import EMPTY_CONTENT
 from dxf.artifacts.safe_paths import LONGEST_PART, MOST_PARTS
 from dxf.cli.error_messages import line_of
 from dxf.credentials.config_file import LONGEST_FILE, CredentialFile, find
@@ -19,7 +18,7 @@ from dxf.credentials.helper import LONGEST_ANSWER, CredentialHelper
 from dxf.exceptions import (DXFCredentialsError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFInvalidNameError)
 from dxf.main import doit
-from dxf.manifest.image import OCI_MANIFEST
+from dxf.manifest.image import EMPTY_CONTENT, OCI_MANIFEST
 from dxf.transfer.source import open_source
 from dxf.transfer.upload_journal import LONGEST, UploadJournal
 

@@ -5,6 +5,7 @@ what belongs to something else: a signature, a list of contents. :func:`choose` 
 into files with names.
 """
 
-from dxf.artifacts.push_pull import File, Pulled, attach, choose, pull_files, push_files, referrers
+from dxf.artifacts.pull import Pulled, pull_files
+from dxf.artifacts.push import File, attach, choose, push_files, referrers
 
 __all__ = ['File', 'Pulled', 'attach', 'choose', 'pull_files', 'push_files', 'referrers']

@@ -142,7 +142,7 @@ def _make(parent: int) -> tuple[str, int]:
     while True:
         name = HIDDEN + secrets.token_hex(8)
         os.mkdir(name, 0o700, dir_fd=parent)
-        with suppress(FileNotFoundError):  # another process has just taken it for one that nobody owns
+        with suppress(FileNotFoundError):  # another process has just taken it for one without an owner
             folder = _owned(parent, name)
             if folder is not None:
                 return name, folder

@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.manifest import image
-from dxf.manifest.image import OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest, Index
+from dxf.manifest.image import (EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest,
+                                Index)
 from dxf.manifest.platforms import Manifest
-from dxf.names import check_digest
+from dxf.names import check_digest, hash_bytes
 from dxf.strict_json import Json, dump_json, encoded, load_object, printable
 
-EMPTY_CONTENT = b'{}'
-EMPTY = Descriptor('sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', len(EMPTY_CONTENT),
-                   'application/vnd.oci.empty.v1+json')
+EMPTY = Descriptor(hash_bytes(EMPTY_CONTENT), len(EMPTY_CONTENT), EMPTY_TYPE)
 """Stands where there is nothing to say, such as for the configuration."""
 
 UNKNOWN_TYPE = 'application/vnd.unknown.artifact.v1'
@@ -131,7 +130,7 @@ def _descriptor(blob: Descriptor, annotations: dict[str, Json] | None = None) ->
 
 
 def read(text: str) -> list[Layer]:
-    """Read the manifest of an artifact, whoever made it; names in it are not checked.
+    """Read the manifest of an artifact that any tool made; names in it are not checked.
 
     What its configuration is, and whether it says its type, does not matter.
 

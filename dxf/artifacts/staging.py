@@ -1,8 +1,8 @@
-"""Unpacking: files on their way into a folder, where all of them appear, or none.
+"""Staging: files on their way into a folder, where all of them appear, or none.
 
 Whatever their names are, nothing outside the folder is touched: no symbolic link in it is followed, on no part of a
-path. Until all files are there they are in a hidden folder in it, which nobody else owns; where another file system is
-mounted within, in one there. Where they come from is not known here.
+path. Until all files are there they are in a hidden folder in it, which no other process owns. Where another file
+system is mounted within, they are in a hidden folder there. Where they come from is not known here.
 """
 
 import errno
@@ -175,7 +175,7 @@ class Intake:
                 self._check_name(*found, path)
 
     def _check_name(self, folder: int, name: str, path: str) -> bool:
-        """Say whether there is a file of this name, which may be replaced."""
+        """Return whether there is a file of this name, which may be replaced."""
         try:
             there = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:

@@ -66,7 +66,7 @@ def contents(folder: str, name: str) -> list[Entry]:
 
     :param name: what the folder is to be called
     :raises DXFSourceError: there is something else than files and folders in it
-    :raises DXFInvalidNameError: a file has a name that nobody could unpack
+    :raises DXFInvalidNameError: a file has a name that is refused when it is unpacked
     :raises OSError: it cannot be read
     """
     paths = Paths()

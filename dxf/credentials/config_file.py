@@ -1,6 +1,6 @@
 """Files of credentials: those in which docker login, podman login and their like keep them, or say which helper does.
 
-The programs that keep secrets have a room of their own; what a registry does with a credential is not known here.
+``helper`` runs the programs that keep secrets. What a registry does with a credential is not known here.
 https://docs.docker.com/reference/cli/docker/login/#credential-stores,
 https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
 """
@@ -159,7 +159,7 @@ class CredentialFile:
         return self.path if helper is None else helper.program
 
     def erase(self, host: str) -> bool:
-        """Keep the credential of a registry no longer; say whether there was one.
+        """Remove the credential of a registry; return whether there was one.
 
         :raises DXFCredentialsError: the helper failed
         :raises OSError: the file cannot be written
@@ -278,7 +278,7 @@ def files_of(environ: Mapping[str, str]) -> list[str]:
         paths.append(os.path.join(environ['XDG_RUNTIME_DIR'], 'containers', 'auth.json'))
     paths.append(os.path.join(environ.get('XDG_CONFIG_HOME') or os.path.join(home, '.config'), 'containers',
                               'auth.json'))
-    return [path for path in paths if not path.startswith('~/')]  # nobody knows where that is
+    return [path for path in paths if not path.startswith('~/')]  # the home folder is not known
 
 
 def find(host: str, repository: str | None, environ: Mapping[str, str]) -> Credential | None:

@@ -61,7 +61,7 @@ class CredentialHelper:
         return (username, secret) if secret else None
 
     def store(self, server: str, username: str, secret: str) -> None:
-        """Have a credential be kept.
+        """Keep a credential.
 
         :raises DXFCredentialHelperError: the helper is missing, fails or takes too long, or the credential is too long
         """
@@ -73,7 +73,7 @@ class CredentialHelper:
         self._check(self._run('store', given)[0])
 
     def erase(self, server: str) -> None:
-        """Have the credential for a server be kept no longer; it is no error where there is none.
+        """Remove the credential for a server, if there is one.
 
         :raises DXFCredentialHelperError: the helper is missing, fails or takes too long
         """
@@ -101,7 +101,7 @@ class CredentialHelper:
             except subprocess.TimeoutExpired:
                 raise DXFCredentialHelperError(f'{self.program} took more than {self._seconds:g} s') from None
             finally:
-                if process.poll() is None:  # whoever asked it has given up
+                if process.poll() is None:  # the caller has given up
                     _kill(process)
 
     def _talk(self, process: 'subprocess.Popen[bytes]', given: str, deadline: float) -> tuple[int, bytes]:

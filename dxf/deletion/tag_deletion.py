@@ -16,7 +16,7 @@ from dxf.deletion.remaining_aliases import REFUSALS, Repository
 from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError
 from dxf.hints import NO_DELETIONS
 from dxf.manifest import image
-from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_MANIFEST, OCTET_STREAM
+from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
 from dxf.names import hash_bytes
 from dxf.strict_json import dump_json
 from dxf.transport.responses import expect, is_not_found
@@ -29,10 +29,6 @@ https://github.com/distribution/distribution/issues/1566
 
 DELETED = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
 """What registries answer to a deletion; the specification wants 202."""
-
-EMPTY = b'{}'
-EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
-"""https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor"""
 
 PLACEHOLDER_TYPE = 'application/vnd.dxf.deleted'
 
@@ -199,7 +195,7 @@ class TagDeletion:
     def _placeholder(self) -> tuple[str, str]:
         """Return the text of a manifest like no other, that names nothing but an empty blob, and its digest."""
         is_oci = self._dxf._schema == 'oci'
-        blob = {'digest': hash_bytes(EMPTY), 'size': len(EMPTY)}
+        blob = {'digest': hash_bytes(EMPTY_CONTENT), 'size': len(EMPTY_CONTENT)}
         document: dict[str, Any] = {
             'schemaVersion': 2, 'mediaType': OCI_MANIFEST if is_oci else DOCKER_MANIFEST,
             'config': {**blob, 'mediaType': EMPTY_TYPE if is_oci else DOCKER_CONFIG},
@@ -218,7 +214,7 @@ class TagDeletion:
         text, digest = self._placeholder()
         try:
             self._delete_by_digest(digest)
-            self._dxf.push_blob(data=EMPTY)
+            self._dxf.push_blob(data=EMPTY_CONTENT)
             self._dxf.set_manifest(digest, text)
             self._delete_by_digest(digest)
         except HTTPError as error:

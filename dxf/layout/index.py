@@ -1,6 +1,6 @@
 """Index files: ``index.json`` of a layout, read and written entry by entry, in memory that does not grow with it.
 
-``layout`` decides when an index is replaced, and what its entries mean.
+``store`` decides when an index is replaced, and what its entries mean.
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#indexjson-file
 """
 
@@ -17,8 +17,10 @@ LONGEST = 64 << 20
 """Maximum size of an index, in bytes, for reading and for writing."""
 
 MOST_ENTRIES = 250_000
-NEXT_STEP = '; delete aliases, or use another repository'
 """Maximum number of its entries: their names are kept in memory, about 100 bytes each."""
+
+NEXT_STEP = '; delete aliases, or use another repository'
+"""What to do about an index that would exceed a limit, at the end of an error message."""
 
 LONGEST_VALUE = 512 << 10
 """Maximum size of one entry, or of another field. Parsed JSON takes up to 25 times the memory of its text."""
@@ -170,7 +172,7 @@ def write_index(write: Callable[[bytes], None], fields: Mapping[str, str], entri
     :param write: takes the next bytes
     :param fields: texts by name, as :func:`entries_in` finds them
     :param entries: the texts of the entries
-    :raises DXFInvalidDocumentError: it would exceed a limit, so that nobody could read it
+    :raises DXFInvalidDocumentError: it would exceed a limit for reading
     """
     size, pending = 0, ''
     for piece in _pieces(fields, entries):

@@ -1,9 +1,9 @@
 """Manifests of a layout: how they are found, what they need, and the entries of its index that name them.
 
-``layout_names`` decides which entries an alias names.
+``names`` decides which entries an alias names, ``new_entries`` which ones are added.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -34,29 +34,6 @@ def known_as(entry: Entry) -> str:
     """Return the digest by which clients know a manifest."""
     annotations = entry.get('annotations')
     return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
-
-
-def entry_of(manifest: Manifest, reference: str) -> Entry:
-    """Return the entry for a manifest that is stored under a reference, an alias or its digest."""
-    content = manifest.text.encode('utf-8')
-    entry: Entry = {'mediaType': image.media_type_of(manifest.text), 'digest': hash_bytes(content),
-                    'size': len(content)}
-    annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
-    if not is_sha256(reference):
-        annotations[NAME] = reference
-    return {**entry, 'annotations': annotations} if annotations else entry
-
-
-def stays_beside(entry: Entry, manifest: Manifest) -> Callable[[Json], bool]:
-    """Return what tells which entries stay when one for a manifest is added.
-
-    It replaces those of its name. What an index leads to needs no entry without a name.
-    """
-    name = name_of(entry)
-    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
-    if name is None:
-        inner.add(entry['digest'])
-    return lambda other: digest_of(other) not in inner if name_of(other) is None else name_of(other) != name
 
 
 def digest_for(layout: Layout, alias: str) -> str | None:
@@ -115,42 +92,26 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
     A manifest without a name stays the latest when others are attached to it.
     """
     entries = layout.select(alias)
-    return _sole(layout) if alias == SOLE and all(name_of(entry) is None for entry in entries) else entries
+    if alias != SOLE or any(name_of(entry) is not None for entry in entries):
+        return entries
+    found = sole(layout)
+    return [] if found is None else [found]
 
 
-def _sole(layout: Layout, inner: Collection[str] = ()) -> list[Entry]:
+def sole(layout: Layout, inner: Collection[str] = ()) -> Entry | None:
     """Return the only entry that refers to no other manifest, if no entry of the layout has a name.
 
     :param inner: digests that do not count
     """
-    found: list[Entry] = []
-    for entry in layout.entries():
-        if name_of(entry) is not None:
-            return []
-        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
-            if found:
-                return []
-            found.append(entry)
-    return found
-
-
-def nameless_latest(layout: Layout, added: Entry, manifest: Manifest) -> Entry | None:
-    """Return the entry without a name that is the latest, if it is the latest no more when one with a name is added.
-
-    What an index leads to may have been stored for it a moment ago, and is no alias.
-
-    :param added: the entry for ``manifest``
-    """
-    if name_of(added) in (None, SOLE) or any(name_of(entry) is not None for entry in layout.entries()):
+    if any(name_of(entry) is not None for entry in layout.entries()):
         return None
-    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
-    return next(iter(_sole(layout, inner)), None)
-
-
-def called_latest(entry: Entry) -> Entry:
-    """Return an entry with the name by which it was reached without one."""
-    annotations = entry.get('annotations')
-    return {**entry, 'annotations': {**(annotations if isinstance(annotations, dict) else {}), NAME: SOLE}}
+    found = None
+    for entry in layout.entries():
+        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
+            if found is not None:
+                return None
+            found = entry
+    return found
 
 
 def aliases(layout: Layout) -> list[str]:
@@ -250,6 +211,16 @@ def read_manifest(layout: Layout, digest: str) -> bytes | None:
     return content if hash_bytes(content) == digest else None
 
 
+def unreadable_error(layout: Layout, digest: str, problem: str) -> DXFInvalidDocumentError:
+    """Return the error for a manifest of which :func:`read_manifest` returned ``None``.
+
+    :param problem: what is wrong with its file, unless that is too large
+    """
+    size = layout.blob_size(digest)
+    hint = f'{problem}; copy it again, or' if size is None or size <= Limits().manifest else 'larger than a manifest;'
+    return DXFInvalidDocumentError(f'{layout.blob_path(digest)}: {hint} delete what names it by dxf del-alias')
+
+
 def _is_manifest(content: bytes) -> bool:
     try:
         image.read(content.decode('utf-8'), verify=False)
@@ -309,9 +280,7 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     for entry in pending:
         content = read_manifest(layout, entry['digest'])
         if content is None:
-            raise DXFInvalidDocumentError(
-                f'{layout.blob_path(entry["digest"])}: missing or damaged: it is not known what it refers to; copy it '
-                'again, or delete what names it by dxf del-alias')
+            raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
         with suppress(DXFError, UnicodeDecodeError):
             if image.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))

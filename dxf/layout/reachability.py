@@ -13,12 +13,9 @@ from dxf.layout.names import name_of
 from dxf.layout.store import Layout
 from dxf.limits import READ_SIZE, Limits
 from dxf.local.atomic_files import hash_regular, open_regular
+from dxf.manifest.image import EMPTY_TYPE
 from dxf.names import check_digest, hash_bytes
 from dxf.strict_json import Json, load_json
-
-EMPTY = 'application/vnd.oci.empty.v1+json'
-"""The type of ``{}``, which tools need not store:
-https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor"""
 
 _OTHER_DIGEST = re.compile(r'[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}', re.ASCII)
 _ANY_DIGEST = re.compile(rb'sha256:[a-f0-9]{64}')
@@ -69,8 +66,8 @@ def _root_of(entry: dict[str, Json]) -> str:
 def _behind(layout: Layout, found: _Found, digest: str, named: set[str]) -> Iterator[_Found]:
     """Yield the descriptors in the document behind another; add the bare digests in it to ``named``."""
     media_type = str(found.descriptor.get('mediaType', '+json'))
-    if not found.is_manifest and (not media_type.endswith(('+json', 'jws')) or media_type == EMPTY):
-        return
+    if not found.is_manifest and (not media_type.endswith(('+json', 'jws')) or media_type == EMPTY_TYPE):
+        return  # ``{}`` names nothing, and tools need not store it
     try:
         document = _document(layout, digest, found.is_manifest, named)
     except FileNotFoundError:

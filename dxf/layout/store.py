@@ -71,7 +71,7 @@ class Layout:
     # The layout itself
 
     def exists(self) -> bool:
-        """Say whether it is there.
+        """Return whether it is there.
 
         :raises DXFInvalidDocumentError: something else is
         :raises OSError: it cannot be read
@@ -95,7 +95,7 @@ class Layout:
         return False
 
     def make(self) -> None:
-        """Have it be there.
+        """Make it, if it is not there.
 
         :raises DXFInvalidDocumentError: something else is
         :raises OSError: it cannot be written
@@ -183,7 +183,7 @@ class Layout:
             return []
 
     def _link_twin(self, content: Temporary, path: str) -> bool:
-        """Link to another repository's blob, if there is one and it is what it should be; say whether it was done."""
+        """Link to another repository's blob, if there is one and it is undamaged; return whether it was done."""
         for other in self._others:
             with suppress(OSError, DXFError):
                 twin = other.blob_path(content.digest)
@@ -245,7 +245,7 @@ class Layout:
         return True
 
     def remove_blob(self, digest: str) -> bool:
-        """Remove a blob; say whether it was there."""
+        """Remove a blob; return whether it was there."""
         folder, name = split_digest(check_digest(digest))
         try:
             os.unlink(os.path.join(self.path('blobs', folder), name))  # the link, where it is one
@@ -369,7 +369,7 @@ def repositories(root: str, left_out: list[str] | None = None) -> Iterator[str]:
 
 
 def _passes(check: Callable[[str], str], name: str) -> bool:
-    """Say whether a name is one, by the function that checks such names."""
+    """Return whether a function that checks names accepts one."""
     try:
         check(name)
     except DXFInvalidNameError:

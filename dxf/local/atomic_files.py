@@ -221,7 +221,7 @@ class Temporary:
         self.size += len(content)
 
     def sync(self) -> None:
-        """Have all of it be on the disk.
+        """Write all of it to the disk.
 
         :raises OSError: the disk is full, or broken
         """
@@ -331,7 +331,7 @@ def _insist_on_folder(path: str) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Have the names in a folder be on the disk."""
+    """Write the names in a folder to the disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

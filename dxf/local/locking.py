@@ -80,7 +80,7 @@ def _open(path: str, mode: int, how: int) -> int:
 
 
 def remove_unlocked(start: str) -> None:
-    """Remove files that belong to nobody: whoever made them was killed.
+    """Remove files that no process owns: those that made them were killed.
 
     :param start: the path of each, but for the number at its end
     """

@@ -14,7 +14,7 @@ def write_all(stream: Any, content: bytes | str) -> int:
     """Write all of ``content``, in as many calls as that takes, and return how much the stream took.
 
     :param stream: anything with ``write``; where that returns no number, it counts as having taken everything
-    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    :raises OSError: the disk is full, the pipe has no reader, or the like
     """
     written, rest = 0, content
     while written < len(content):
@@ -46,7 +46,7 @@ def _behind(content: bytes | str, start: int) -> Any:
 def flush(stream: Any) -> None:
     """Flush a stream, and wait for one that does not wait by itself.
 
-    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    :raises OSError: the disk is full, the pipe has no reader, or the like
     """
     while True:
         try:

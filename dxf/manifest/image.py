@@ -1,7 +1,7 @@
 """Manifests: media types, descriptors, image manifests and indexes, read and made.
 
 Docker schema 2 and OCI (https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md). Where a
-manifest came from is not known here; how schema 1 is signed and verified has a room of its own.
+manifest came from is not known here. ``schema1`` signs and verifies those of schema 1.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +21,12 @@ OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 SCHEMA1_UNSIGNED = 'application/vnd.docker.distribution.manifest.v1+json'
 OCTET_STREAM = 'application/octet-stream'
+
+EMPTY_CONTENT = b'{}'
+EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
+"""Content that says nothing, and its type:
+https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
+"""
 
 ANY_DIGEST = 'sha256:' + '0' * 64
 """Has the length of every digest: stands for one that is not known yet."""
@@ -70,7 +76,7 @@ class Index(NamedTuple):
 
 
 def is_foreign(blob: Descriptor) -> bool:
-    """Say whether a layer is one that registries do not distribute: it is at an address that the manifest names.
+    """Return whether registries do not distribute a layer: it is at an address that the manifest names.
 
     https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers
     """

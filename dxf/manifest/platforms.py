@@ -24,7 +24,7 @@ Fetch: TypeAlias = 'Callable[[str], Manifest]'
 
 INDEX_DEPTH = 4
 NO_PLATFORM = 'unknown/unknown'
-"""What entries of an index have for a platform that are no images, such as attestations; nobody misses them."""
+"""The platform of entries of an index that are no images, such as attestations. Errors in these are ignored."""
 
 
 class Reading:

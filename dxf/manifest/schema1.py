@@ -1,4 +1,4 @@
-"""Schema 1: Docker's first manifests, built, signed and verified; the only room that knows jwcrypto.
+"""Schema 1: Docker's first manifests, built, signed and verified; the only module that imports jwcrypto.
 
 A signed manifest is libtrust's "pretty" JWS: the signatures are spliced into the JSON that they sign, and
 each one's protected header says how to take them out again (``formatLength``, ``formatTail``). A signature

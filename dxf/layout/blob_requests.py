@@ -1,0 +1,91 @@
+"""Requests for the blobs of a folder. ``adapter`` takes uploads, as these last for several requests.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs
+"""
+
+import io
+import os
+import re
+from http import HTTPStatus
+
+from requests import Response
+
+from dxf.layout.messages import LayoutRequest, RefusedError, respond
+from dxf.local.atomic_files import hash_regular, open_regular
+from dxf.manifest.image import OCTET_STREAM
+
+_RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
+
+
+class _FileRange(io.FileIO):
+    """A range of a file, as the body of a response."""
+
+    def __init__(self, path: str, start: int, size: int) -> None:
+        with open_regular(path) as file:
+            super().__init__(os.dup(file.fileno()))
+        self._position = start
+        self._left = size
+
+    def __del__(self) -> None:
+        self.close()  # a response need not be read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read what is left, ``size`` bytes at most; at the end the file is closed.
+
+        The position is our own: that of the file would be shared with child processes.
+        """
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        piece = b'' if self.closed else os.pread(self.fileno(), wanted, self._position)
+        self._position += len(piece)
+        self._left -= len(piece)
+        if not piece:
+            self.close()
+        return piece
+
+
+def get(request: LayoutRequest) -> Response:
+    """Return the bytes of a blob, or a range of them."""
+    request.check_exists('BLOB_UNKNOWN')
+    size = request.layout.blob_size(request.name)
+    if size is None:
+        raise _unknown()
+    headers = {'Content-Type': OCTET_STREAM}
+    if 'Want-Repr-Digest' in request.prepared.headers:
+        headers['Docker-Content-Digest'] = _hashed(request)
+    start, end = 0, size
+    wanted = _RANGE.fullmatch(request.prepared.headers.get('Range', ''))
+    if wanted is not None:
+        start, end = int(wanted[1]), min(int(wanted[2]) + 1, size) if wanted[2] else size
+        if not start < end:
+            raise RefusedError(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 'RANGE_INVALID',
+                               'the blob does not have these bytes')
+        headers['Content-Range'] = f'bytes {start}-{end - 1}/{size}'
+    try:
+        body = _FileRange(request.layout.blob_path(request.name), start, end - start)
+    except FileNotFoundError:  # another process has just removed it
+        raise _unknown() from None
+    return respond(HTTPStatus.OK if wanted is None else HTTPStatus.PARTIAL_CONTENT, body,
+                   {**headers, 'Content-Length': str(end - start)})
+
+
+def delete(request: LayoutRequest) -> Response:
+    """Delete a blob."""
+    request.check_exists('BLOB_UNKNOWN')
+    if not request.layout.remove_blob(request.name):
+        raise _unknown()
+    return respond(HTTPStatus.ACCEPTED)
+
+
+def _hashed(request: LayoutRequest) -> str:
+    """Return the digest of a blob if its file has it; the name of a file that a copy left behind proves nothing."""
+    try:
+        actual = hash_regular(request.layout.blob_path(request.name))
+    except FileNotFoundError:  # another process has just removed it
+        raise _unknown() from None
+    if actual != request.name:
+        raise RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the file of the blob is damaged')
+    return actual
+
+
+def _unknown() -> RefusedError:
+    return RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the repository does not have the blob')

@@ -1,0 +1,57 @@
+"""Listings of a folder: its repositories, and the aliases of one of them, page by page.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+"""
+
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from requests import Response
+
+from dxf.layout import manifests
+from dxf.layout.messages import LayoutRequest, respond
+from dxf.layout.store import repositories
+from dxf.strict_json import dump_json
+
+MOST_LISTED = 3 << 20
+"""Maximum number of characters of the names in one page of a listing: dxf reads pages of 4 MiB."""
+
+
+def catalog(root: str, request: LayoutRequest) -> Response:
+    """List the repositories in a folder."""
+    os.stat(root)
+    return _page(request, 'repositories', sorted(repositories(root)))
+
+
+def tags(request: LayoutRequest) -> Response:
+    """List the aliases of a repository."""
+    request.check_exists()
+    return _page(request, 'tags', manifests.aliases(request.layout), {'name': request.repository})
+
+
+def _page(request: LayoutRequest, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
+    most, last = request.query.get('n', ''), request.query.get('last', '')
+    shown = names = names[names.index(last) + 1:] if last in names else [name for name in names if name > last]
+    if most.isascii() and most.isdigit():
+        shown = shown[:int(most)]
+    shown = shown[:_fitting(shown)]
+    headers = {}
+    if shown and len(shown) < len(names):
+        url = str(request.prepared.url).partition('?')[0]
+        size = f'n={most}&' if most else ''
+        headers['Link'] = f'<{url}?{size}last={quote(shown[-1], safe="")}>; rel="next"'
+    return respond(HTTPStatus.OK, dump_json({**(start or {}), key: shown}).encode('utf-8'),
+                   {'Content-Type': 'application/json', **headers})
+
+
+def _fitting(names: list[str]) -> int:
+    """Return how many names fit into one page of a listing."""
+    size = 0
+    for number, name in enumerate(names):
+        size += len(name) + 4
+        if size > MOST_LISTED:
+            return number
+    return len(names)

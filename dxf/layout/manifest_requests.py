@@ -1,0 +1,148 @@
+"""Requests for the manifests of a folder.
+
+How manifests are found, and which entries of the index name them, is decided in ``manifests``.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from requests import Response
+
+from dxf.exceptions import DXFError
+from dxf.layout import manifests, reachability
+from dxf.layout.messages import LayoutRequest, RefusedError, respond
+from dxf.layout.names import name_of, raise_ambiguous
+from dxf.layout.new_entries import change_for
+from dxf.layout.store import digest_of
+from dxf.limits import Limits
+from dxf.local.atomic_files import Temporary
+from dxf.manifest import image
+from dxf.manifest.image import OCI_INDEX
+from dxf.names import FOLDER, check_reference_at, is_sha256
+from dxf.strict_json import Json, dump_json
+
+
+def get(request: LayoutRequest) -> Response:
+    """Return a manifest."""
+    request.check_exists('MANIFEST_UNKNOWN')
+    found = manifests.find(request.layout, _reference(request))
+    if found is None:
+        raise _unknown(request)
+    return respond(HTTPStatus.OK, found.content, {
+        'Content-Type': found.media_type, 'Docker-Content-Digest': found.digest})
+
+
+def put(request: LayoutRequest) -> Response:
+    """Store a manifest, under an alias or its digest."""
+    reference = _reference(request)
+    content = b''.join(request.pieces)
+    try:
+        image.check_size(len(content), Limits().manifest)
+        manifest = image.read(content.decode('utf-8'), request.prepared.headers.get('Content-Type'))
+        subject = image.subject_of(manifest.text)
+    except (DXFError, UnicodeDecodeError) as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
+    if is_sha256(reference) and reference != manifest.digest:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the manifest has another digest')
+    request.layout.exists()
+    _check_has_all(manifests.missing(request.layout, manifest))
+    request.layout.make()
+    with request.layout.locked(), Temporary(request.layout.path()) as temporary:
+        _check_has_all(manifests.missing_part(request.layout, manifest))  # nothing can be removed now
+        _check_condition(request, reference)
+        temporary.write(content)
+        is_kept, added = change_for(request.layout, manifest, reference)
+        request.layout.change_index(is_kept, added, lambda: request.layout.add_blob(temporary))
+    return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
+                                             **({'OCI-Subject': subject} if subject else {})})
+
+
+def delete(request: LayoutRequest) -> Response:
+    """Delete what was named: one alias, or a manifest with all its aliases.
+
+    The file of the manifest goes if nothing else leads to it.
+    """
+    request.check_exists('MANIFEST_UNKNOWN')
+    reference = _reference(request)
+    with request.layout.locked():
+        digests, unwanted = _deleted(request, reference)
+        request.layout.change_index(lambda entry: not unwanted(entry))
+    reachability.remove_manifests(request.layout, digests)
+    return respond(HTTPStatus.ACCEPTED)
+
+
+def referrers(request: LayoutRequest) -> Response:
+    """List the manifests that refer to another.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+    """
+    found = manifests.referrers(request.layout, request.name) if request.layout.exists() else []
+    body = dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
+    return respond(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
+
+
+def _unknown(request: LayoutRequest) -> RefusedError:
+    """Return the error for a manifest that is not there; it tells whether only its file is missing.
+
+    :raises DXFInvalidDocumentError: its file is damaged, or too large
+    """
+    message = 'the repository does not have the manifest'
+    if not is_sha256(request.name) and (entries := manifests.entries_named(request.layout, unquote(request.name))):
+        digest = entries[0]['digest']
+        if request.layout.blob_size(digest) is not None:
+            raise manifests.unreadable_error(request.layout, digest, 'damaged')
+        message = f'the file of the manifest is missing: {digest}'
+    return RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
+
+
+def _reference(request: LayoutRequest) -> str:
+    """Return what names a manifest: an alias, which may be a full reference, or a digest."""
+    return check_reference_at(FOLDER, unquote(request.name))
+
+
+def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable[[Json], bool]]:
+    """Return the digests of the manifests that a reference names, and what tells which entries go.
+
+    :raises DXFAmbiguousAliasError: an alias is the tag of several full references
+    """
+    layout = request.layout
+    alias = reference
+    if is_sha256(reference):
+        digests = {entry['digest'] for entry in layout.entries()
+                   if reference in (entry['digest'], manifests.known_as(entry))}
+        of_index = None if digests or layout.blob_size(reference) is not None else \
+            manifests.alias_of_index(layout, reference)
+        if of_index is None:
+            if not digests and manifests.find(layout, reference) is None:
+                raise _unknown(request)
+            digest = next(iter(digests), reference)
+            return {digest}, lambda entry: digest_of(entry) == digest
+        alias = of_index
+    entries = manifests.entries_named(layout, alias)
+    if not entries:
+        raise _unknown(request)
+    names = {name_of(entry) for entry in entries}
+    if len(names) > 1:
+        raise_ambiguous(alias, entries)
+    manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
+    return {entry['digest'] for entry in entries}, \
+        lambda entry: entry in entries if names == {None} else name_of(entry) in names
+
+
+def _check_has_all(missing: str | None) -> None:
+    """Insist that a layout lacks nothing that a manifest names."""
+    if missing is not None:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {missing}')
+
+
+def _check_condition(request: LayoutRequest, reference: str) -> None:
+    """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
+    headers = request.prepared.headers
+    wanted, unwanted = headers.get('If-Match'), headers.get('If-None-Match')
+    if wanted is None and unwanted is None:
+        return
+    digest = None if is_sha256(reference) else manifests.digest_for(request.layout, reference)
+    if unwanted == '*' and digest is not None or wanted is not None and wanted != f'"{digest}"':
+        raise RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')
