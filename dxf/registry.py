@@ -23,8 +23,8 @@ from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.transport.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value,
-                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, origin_of,
-                                read_token, refuses_token, token_url)
+                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, read_token,
+                                refuses_token, token_url)
 from dxf.transport.client_certificates import Cert, check_certificate
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.proxies import Proxies
@@ -32,6 +32,7 @@ from dxf.transport.redaction import public_host
 from dxf.transport.responses import discard, effective_status, expect, raise_for_status, read_body
 from dxf.transport.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient,
                                    rewind, send)
+from dxf.transport.urls import origin_of
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None

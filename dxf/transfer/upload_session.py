@@ -17,10 +17,9 @@ from dxf import forking
 from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.manifest.image import OCTET_STREAM
-from dxf.transport.auth import origin_of
 from dxf.transport.redaction import public_host
 from dxf.transport.responses import check_digest_header, discard, expect, names_digest
-from dxf.transport.session import resolve
+from dxf.transport.urls import Origin, origin_of, resolve
 
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
@@ -52,7 +51,7 @@ class UploadSession:
         self._limits = limits
         self._doubtful = doubtful
         self.url = ''
-        self._origin: tuple[str, str, int] | None = None
+        self._origin: Origin | None = None
         """That of the registry, where it has just opened the session."""
         self.is_accepted = False
         """Whether the registry has said that the blob is complete."""

@@ -11,13 +11,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
 from typing import Any
-from urllib.parse import urljoin
 
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
@@ -30,9 +28,9 @@ from dxf import forking
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.transport.adapter import Adapter, begin_anew, status_of_proxy, verbatim
-from dxf.transport.auth import MALFORMED_URL, origin_of, split_url
 from dxf.transport.redaction import causes, public_host, public_url, redact
 from dxf.transport.responses import close, discard, effective_status, phrase_of
+from dxf.transport.urls import MALFORMED_URL, resolve
 from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
@@ -52,9 +50,6 @@ SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
 _log = logging.getLogger('dxf')
 
 RETRIED = (408, 429, 500, 502, 503, 504)
-
-_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
-"""What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
 _NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
@@ -188,35 +183,6 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
         to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
         _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
                    response.status_code, sent, to_come, time.monotonic() - begun)
-
-
-def absolute_url(response: Response, location: str) -> str:
-    """Return the URL that a Location or Link of ``response`` names, absolute.
-
-    :raises DXFProtocolError: it is no URL of http or https, or has a user name
-    """
-    url = ''
-    if _UNFIT.search(location) is None:
-        with suppress(ValueError):  # its text would quote the address
-            url = urljoin(response.url, location)
-    split_url(url)
-    return url
-
-
-def resolve(response: Response, location: str, lift: bool = False) -> str:
-    """Return the URL that a Location of ``response`` names.
-
-    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
-    :raises DXFProtocolError: it leads from https to http, or is no address to follow
-    """
-    url = absolute_url(response, location)
-    scheme, host, _ = origin_of(response.url)
-    parts = split_url(url)
-    if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
-        return 'https' + url.removeprefix('http')
-    if parts.scheme == 'http' and scheme == 'https':
-        raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
-    return url
 
 
 class Attempts:
