@@ -192,16 +192,17 @@ def effective_status(response: Response, body: bytes) -> int:
     """Return the status of a refusal; 429 for a rate limit for which the registry answers 403.
 
     GitHub's secondary rate limit is such a 403: its JSON has a ``message`` and no ``errors``. docker shows the same
-    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After.
+    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After. Only the text
+    tells GitHub's answer from ``{"message": "Forbidden"}``, by which gateways refuse for good.
     https://github.com/virtualcell/vcell/issues/1888
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
     :param body: of the refusal
     """
-    if response.status_code == HTTPStatus.FORBIDDEN and (
-            'Retry-After' in response.headers or _message_alone(body) or
-            any(RATE_LIMIT in str(entry.get('message')).lower() for entry in _errors(body))):
-        return HTTPStatus.TOO_MANY_REQUESTS
+    if response.status_code == HTTPStatus.FORBIDDEN:
+        messages = [_message_alone(body), *(str(entry.get('message')) for entry in _errors(body))]
+        if 'Retry-After' in response.headers or any(RATE_LIMIT in message.lower() for message in messages):
+            return HTTPStatus.TOO_MANY_REQUESTS
     return response.status_code
 
 
