@@ -4,8 +4,8 @@ What is in one of its repositories belongs to the client.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -285,43 +285,46 @@ class DXFBase:
 
     def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
-                                       headers={'User-Agent': user_agent})
-        return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
+        with self._token_server(url):
+            response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
+                                           headers={'User-Agent': user_agent})
+            return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
 
     def _get_token_by_oauth(self, url: str, identity_token: str, username: str, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
+        again = partial(self._get_token_by_oauth, url, identity_token, username, user_agent)
         address, form = oauth_request(url, identity_token)
-        response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
-            'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
-        if response.status_code in OAUTH_REFUSALS:
+        with self._token_server(url):
+            response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
+                'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
+            if response.status_code not in OAUTH_REFUSALS:
+                return self._take_token(response, again)
             if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
                 raise DXFUnauthorizedError(reason='the token server refused the identity token')
-            return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
-        return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
+        return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
 
-    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
-        """Send a request to a token server, and follow no redirect of it."""
+    @contextmanager
+    def _token_server(self, url: str) -> Iterator[None]:
+        """Add to errors which token server they are about, and which variable names another."""
         try:
-            return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
-        except RequestException as error:
-            self._name_token_server(error, url)
+            yield
+        except DXFUnauthorizedError:
+            raise
+        except (DXFError, RequestException) as error:
+            if origin_of(url) != origin_of(self._base_url):
+                host = public_host(url)
+                add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
+                         f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
             raise
 
-    def _name_token_server(self, error: RequestException, url: str) -> None:
-        """Have the message of an error tell that the server is not the registry, and which variable is for it."""
-        if origin_of(url) != origin_of(self._base_url):
-            host = public_host(url)
-            add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
-                     f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
+    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request to a token server. It may not redirect."""
+        return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
 
     def _take_token(self, response: Response, again: Callable[[], str]) -> str:
         """Use the token in an answer from now on, and get another by ``again`` before it expires."""
         try:
             raise_for_status(response, self._limits)
-        except DXFHTTPError as error:
-            self._name_token_server(error, response.url)
-            raise
         except DXFUnauthorizedError as error:
             error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
             raise
