@@ -1,6 +1,6 @@
-"""The registry: how it is reached, with whose credential, and what it says of itself.
+"""A registry: how to reach it, with whose credential, and what it says of itself.
 
-What is in one of its repositories belongs to the client.
+``client`` has what is in one of its repositories.
 """
 
 import time
@@ -38,7 +38,7 @@ Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
-"""How often a request is sent where the tokens that other threads get, for what they do, take its place."""
+"""Times that a request is sent at most: other threads may replace its token by one for their own requests."""
 
 
 class DXFBase:
@@ -169,39 +169,48 @@ class DXFBase:
             return ''
         if self._credential.token is not None:
             return 'the registry refused the token'
-        if self._headers:
+        if self._credential.authorization is not None:
             return 'the registry refused the credential, such as a wrong password'
         return f'no auth was given: pass {AUTH}' if self._auth is None else \
             f'auth has set no credential: {AUTH} does'
 
     def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
-        with self._credential.introduced() if self._auth is not None else nullcontext():
+        with self._credential.first_request_alone() if self._auth is not None else nullcontext():
             self._credential.renew_if_due()
-            ours: dict[str, str] | None = None
-            is_second_attempt = False
-            for _ in range(TURNS):
-                sent = dict(self._headers)
-                response = self._send(method, url, **kwargs)
-                if not self._response_needs_auth(response) or self._auth is None:
-                    break
-                if ours == sent == self._headers:
-                    if is_second_attempt or not self._may_be_too_new(response, kwargs.get('limits') or self._limits):
-                        break
-                    is_second_attempt = True
-                    discard(response, self._limits)
-                    time.sleep(self._limits.fresh_token)
-                else:
-                    discard(response, self._limits)
-                    with self._credential.lock:
-                        if self._headers == sent:  # else another thread has just got a new one, for this or another
-                            self._auth(self, response)
-                            ours = dict(self._headers)
-                    if self._headers == sent:
-                        break
-                rewind(kwargs.get('data'))
+            response = self._send_with_credential(method, url, **kwargs)
         raise_for_status(response, self._limits)
-        if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
+        if method != 'get':  # the caller reads no body, and the connection is free once it has been read
             discard(response, self._limits)
+        return response
+
+    def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request, and again with each new credential while the registry challenges it.
+
+        :return: the last answer
+        """
+        limits: Limits = kwargs.get('limits') or self._limits
+        ours: dict[str, str] | None = None  # the headers that auth has set for this request
+        has_waited = False
+        for _ in range(TURNS):
+            sent = dict(self._headers)
+            response = self._send(method, url, **kwargs)
+            if not self._response_needs_auth(response) or self._auth is None:
+                break
+            if ours == sent == self._headers:
+                if has_waited or not self._may_be_too_new(response, limits):
+                    break
+                has_waited = True
+                discard(response, self._limits)
+                time.sleep(limits.fresh_token)
+            else:
+                discard(response, self._limits)
+                with self._credential.lock:
+                    if self._headers == sent:  # else another thread has just got a new one, for this or another
+                        self._auth(self, response)
+                        ours = dict(self._headers)
+                if self._headers == sent:
+                    break
+            rewind(kwargs.get('data'))
         return response
 
     def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
@@ -227,7 +236,7 @@ class DXFBase:
                     raise
 
     def _response_needs_auth(self, response: Response) -> bool:
-        """Say whether an answer is the registry's own challenge; another server's is never answered."""
+        """Return whether an answer is the registry's own challenge. dxf never answers another server's."""
         return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
 
     def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -387,7 +396,7 @@ class DXFBase:
         return names if iterate else names.all()
 
     def api_version_check(self) -> tuple[str, Response]:
-        """Ask ``/v2/``: does the registry speak the protocol, and take the credentials.
+        """Ask ``/v2/`` whether the registry speaks the protocol, and takes the credentials.
 
         :return: the text of the answer, and the answer
         :raises DXFUnauthorizedError: it does not take them

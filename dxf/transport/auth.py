@@ -1,6 +1,7 @@
 """Authentication: who may see a credential, and how a challenge becomes a token.
 
-The only room that knows www_authenticate. It makes no request: it says what to ask of whom, and reads the answer.
+The only module that imports www_authenticate. It makes no request: it returns what to ask of which server, and reads
+the answer.
 https://distribution.github.io/distribution/spec/auth/token/
 """
 
@@ -85,7 +86,7 @@ class RegistryAuth(AuthBase):
         raise TypeError('a DXF cannot be pickled, as it holds a credential: make one in each process')
 
     def covers(self, url: str | None) -> bool:
-        """Say whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
+        """Return whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
         return url is not None and origin_of(url) == self._origin
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
@@ -94,8 +95,8 @@ class RegistryAuth(AuthBase):
         return r
 
     @contextmanager
-    def introduced(self) -> Iterator[None]:
-        """Have the first request of several threads go alone: one is challenged then, and all have what that brings."""
+    def first_request_alone(self) -> Iterator[None]:
+        """Serialize the first request, so that several threads do not each fetch a token."""
         lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
         is_first = not self._is_tried and self.authorization is None and lock.acquire()
         if is_first and self._is_tried:
@@ -290,7 +291,7 @@ def check_identity_token(value: str | None) -> None:
 
 
 def is_refused_by_oauth(status: int, body: bytes) -> bool:
-    """Say whether a token server knows OAuth and refuses the identity token, or else is to be asked by GET.
+    """Return whether a token server knows OAuth and refuses the identity token; if not, ask it by GET.
 
     A 400 is OAuth's own word for a token that has expired, and its refusals name an ``error``
     (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
