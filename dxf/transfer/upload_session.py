@@ -107,10 +107,10 @@ class UploadSession:
         """
         try:
             response = self._request('get', self.url)
+            discard(response, self._limits)
+            self.url = next_url(response) if 'Location' in response.headers else self.url
         except (DXFError, RequestException):
             return None
-        discard(response, self._limits)
-        self.url = next_url(response) if 'Location' in response.headers else self.url
         stored = stored_bytes(response)
         if stored == 1 and start == 0:  # distribution says 0-0 of nothing, too
             stored = 0
