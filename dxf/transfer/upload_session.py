@@ -1,7 +1,7 @@
 """Upload sessions: what a registry opens for one blob, one method a step of the protocol.
 
-Which steps are taken, and what is done where one fails, is the upload's. Authentication is not known here: a session
-is handed what makes its requests.
+``upload`` decides which steps to take, and what to do where one fails. A session gets functions that make its requests,
+and knows no authentication.
 """
 
 import re
@@ -60,7 +60,7 @@ class UploadSession:
         """The fewest bytes that the registry wants in a part that is not the last."""
 
     def open(self) -> None:
-        """Have the registry open one."""
+        """Ask the registry to open a session."""
         self.is_accepted = False
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
@@ -132,7 +132,7 @@ class UploadSession:
         return names_digest(response, digest) and digest not in self._doubtful
 
     def cancel(self) -> None:
-        """Have the registry forget it, unless it belongs to the process that this one was forked from."""
+        """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""
         if self._process == forking.generation():
             self._cancel(self.url)
 
