@@ -54,7 +54,7 @@ class DXFBase:
     :param limits: attempts, waits and sizes
     :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
         certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
-    :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
+    :raises DXFInvalidNameError: ``host`` or ``auth_host`` is not a valid name
     :raises DXFCertificateError: the files of ``cert`` cannot be used
     :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """

@@ -200,7 +200,7 @@ def challenge_of(response: Response) -> Challenge | None:
 
     Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
 
-    :return: the challenge, or ``None`` where there is none that dxf could answer
+    :return: the challenge; ``None`` where dxf can answer no part of the header
     :raises DXFProtocolError: the header cannot be read
     """
     header = response.headers.get('WWW-Authenticate', '')
@@ -326,7 +326,7 @@ def read_token(answer: bytes) -> tuple[str, float | None]:
 
     The token is ``access_token`` if there is one, else ``token``.
 
-    :raises DXFProtocolError: there is none, or none that fits in a header
+    :raises DXFProtocolError: the answer has no token, or one that does not fit in a header
     """
     try:
         document = load_object(answer)

@@ -1,6 +1,6 @@
-"""Proxies: by which one a request of a URL goes, if by any, as an environment says it.
+"""Proxies: which one a request of a URL uses, if any, by the variables of an environment.
 
-How a request is carried there is the connections' matter. The variables are those of curl and of Python itself.
+``adapter`` sends requests by them. The variables are those of curl and of Python itself.
 """
 
 import ipaddress
@@ -38,7 +38,7 @@ class Proxies(NamedTuple):
 
 
 def _covers(entry: str, host: str, port: str) -> bool:
-    """Say whether an entry of NO_PROXY is for a host.
+    """Return whether an entry of NO_PROXY covers a host.
 
     It is ``*``, a name that stands for all below it too, an address or a network; each but ``*`` may have a port.
     """
@@ -60,7 +60,7 @@ def _covers(entry: str, host: str, port: str) -> bool:
 def read_proxies(environ: Mapping[str, str]) -> Proxies:
     """Read the proxies from an environment: a variable in lower case wins, even one that is empty."""
     def value(name: str) -> str:
-        # A CGI program gets the header "Proxy" of whoever asks it as HTTP_PROXY.
+        # A CGI program gets the header "Proxy" of a request as HTTP_PROXY: https://httpoxy.org
         upper = '' if name == 'HTTP_PROXY' and 'REQUEST_METHOD' in environ else environ.get(name, '')
         return environ.get(name.lower(), upper).strip()
 

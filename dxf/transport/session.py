@@ -1,7 +1,6 @@
 """Sessions: how dxf talks HTTP. Attempts, redirects, policies; one :func:`send` for everything.
 
-Whose credential a request carries is decided elsewhere (auth); what an answer means, too. requests keeps
-the connections.
+``auth`` decides which request carries a credential, ``responses`` what an answer means. requests keeps the connections.
 """
 
 import logging
@@ -194,10 +193,10 @@ class Attempts:
         self._waited = 0.0
 
     def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
-        """Sleep before another attempt; say no where there is none left.
+        """Sleep before another attempt, and return true; return false where no attempt is left.
 
         :param response: an answer that may ask for a pause by Retry-After
-        :param error: why there is none
+        :param error: why there is no answer
         """
         limits = self._limits
         if self._attempts >= limits.retries:
@@ -244,8 +243,8 @@ def retry_after(value: str | None) -> float | None:
 def _forget_secrets(request: Any) -> None:
     """Remove the credential from a request that was sent.
 
-    Responses and errors keep their request, and whoever pickles one (``multiprocessing`` does with errors) or stores it
-    would store the credential too. The body of a request for a token may be one as well.
+    Responses and errors keep their request. To pickle or store one (``multiprocessing`` pickles errors) would store the
+    credential too. The body of a request for a token may be one as well.
     """
     if isinstance(request, PreparedRequest):
         request.body = None
@@ -254,7 +253,7 @@ def _forget_secrets(request: Any) -> None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether an attempt that failed without an answer may be worth another.
+    """Return whether another attempt may succeed where one failed without an answer.
 
     Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
     """
