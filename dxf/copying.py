@@ -233,8 +233,9 @@ class Copying:
     def _adds_to_list(self, text: str) -> bool:
         """Add to the target's list of referrers, if the alias is its tag and it has other entries.
 
+        To replace that list would lose what was attached in the target.
+
         :return: whether that was done
-                To replace that list would lose what was attached in the target.
         """
         subject = subject_of_tag(self._alias)
         if subject is None or media_type_of(text) != OCI_INDEX:

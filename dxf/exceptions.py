@@ -106,7 +106,7 @@ class DXFHTTPError(DXFError, HTTPError):
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 
-    :param response: the answer, if there is one to tell of
+    :param response: the answer, if there is one
     :param reason: which credential was refused, or what to do where there was none
     """
 

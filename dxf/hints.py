@@ -1,6 +1,6 @@
-"""Hints: what an error should tell beyond its text, and only who raised or passed it on knows.
+"""Hints: texts that are added to an error where it is raised or passed on, for its message to end with.
 
-Kept with the error as plain texts, so that it can still be pickled. What its message becomes is decided by ``faults``.
+They are plain attributes, so that the error can still be pickled. ``cli.error_messages`` makes the message.
 """
 
 NO_DELETIONS = 'the registry must allow deletions (distribution: storage.delete.enabled)'
@@ -9,7 +9,7 @@ _HINT, _TARGET = 'dxf_hint', 'dxf_target'
 
 
 def add_hint(error: BaseException, hint: str) -> None:
-    """Have the message of an error end with a hint."""
+    """Add a hint, with which the message of an error ends."""
     setattr(error, _HINT, hint)
 
 

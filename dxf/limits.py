@@ -6,8 +6,7 @@ TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection, and for the next byte on it."""
 
 READ_SIZE = 512 << 10
-"""Bytes to read at a time: more gains nothing, and has the memory for it asked of the system anew each time."""
-
+"""Bytes to read at a time. Larger reads are not faster, and allocate memory each time."""
 
 RECEIVE_SIZE = 64 << 10
 """Bytes to read at a time from a connection.

@@ -1,11 +1,11 @@
-"""The registry: how it is reached, with whose credential, and what it says of itself.
+"""A registry: how to reach it, with whose credential, and what it says of itself.
 
-What is in one of its repositories belongs to the client.
+``client`` has what is in one of its repositories.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -23,8 +23,8 @@ from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.transport.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value,
-                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, origin_of,
-                                read_token, refuses_token, token_url)
+                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, read_token,
+                                refuses_token, token_url)
 from dxf.transport.client_certificates import Cert, check_certificate
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.proxies import Proxies
@@ -32,12 +32,13 @@ from dxf.transport.redaction import public_host
 from dxf.transport.responses import discard, effective_status, expect, raise_for_status, read_body
 from dxf.transport.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient,
                                    rewind, send)
+from dxf.transport.urls import origin_of
 
 Auth = Callable[[Any, Response], Any]
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
-"""How often a request is sent where the tokens that other threads get, for what they do, take its place."""
+"""Times that a request is sent at most: other threads may replace its token by one for their own requests."""
 
 
 class DXFBase:
@@ -53,7 +54,7 @@ class DXFBase:
     :param limits: attempts, waits and sizes
     :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
         certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
-    :raises DXFInvalidNameError: ``host`` or ``auth_host`` is none
+    :raises DXFInvalidNameError: ``host`` or ``auth_host`` is not a valid name
     :raises DXFCertificateError: the files of ``cert`` cannot be used
     :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
@@ -168,39 +169,48 @@ class DXFBase:
             return ''
         if self._credential.token is not None:
             return 'the registry refused the token'
-        if self._headers:
+        if self._credential.authorization is not None:
             return 'the registry refused the credential, such as a wrong password'
         return f'no auth was given: pass {AUTH}' if self._auth is None else \
             f'auth has set no credential: {AUTH} does'
 
     def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
-        with self._credential.introduced() if self._auth is not None else nullcontext():
+        with self._credential.first_request_alone() if self._auth is not None else nullcontext():
             self._credential.renew_if_due()
-            ours: dict[str, str] | None = None
-            is_second_attempt = False
-            for _ in range(TURNS):
-                sent = dict(self._headers)
-                response = self._send(method, url, **kwargs)
-                if not self._response_needs_auth(response) or self._auth is None:
-                    break
-                if ours == sent == self._headers:
-                    if is_second_attempt or not self._may_be_too_new(response, kwargs.get('limits') or self._limits):
-                        break
-                    is_second_attempt = True
-                    discard(response, self._limits)
-                    time.sleep(self._limits.fresh_token)
-                else:
-                    discard(response, self._limits)
-                    with self._credential.lock:
-                        if self._headers == sent:  # else another thread has just got a new one, for this or another
-                            self._auth(self, response)
-                            ours = dict(self._headers)
-                    if self._headers == sent:
-                        break
-                rewind(kwargs.get('data'))
+            response = self._send_with_credential(method, url, **kwargs)
         raise_for_status(response, self._limits)
-        if method != 'get':  # nobody waits for the body, and the connection is free once it has been read
+        if method != 'get':  # the caller reads no body, and the connection is free once it has been read
             discard(response, self._limits)
+        return response
+
+    def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request, and again with each new credential while the registry challenges it.
+
+        :return: the last answer
+        """
+        limits: Limits = kwargs.get('limits') or self._limits
+        ours: dict[str, str] | None = None  # the headers that auth has set for this request
+        has_waited = False
+        for _ in range(TURNS):
+            sent = dict(self._headers)
+            response = self._send(method, url, **kwargs)
+            if not self._response_needs_auth(response) or self._auth is None:
+                break
+            if ours == sent == self._headers:
+                if has_waited or not self._may_be_too_new(response, limits):
+                    break
+                has_waited = True
+                discard(response, self._limits)
+                time.sleep(limits.fresh_token)
+            else:
+                discard(response, self._limits)
+                with self._credential.lock:
+                    if self._headers == sent:  # else another thread has just got a new one, for this or another
+                        self._auth(self, response)
+                        ours = dict(self._headers)
+                if self._headers == sent:
+                    break
+            rewind(kwargs.get('data'))
         return response
 
     def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
@@ -226,7 +236,7 @@ class DXFBase:
                     raise
 
     def _response_needs_auth(self, response: Response) -> bool:
-        """Say whether an answer is the registry's own challenge; another server's is never answered."""
+        """Return whether an answer is the registry's own challenge. dxf never answers another server's."""
         return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
 
     def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -284,43 +294,46 @@ class DXFBase:
 
     def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
-                                       headers={'User-Agent': user_agent})
-        return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
+        with self._token_server(url):
+            response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
+                                           headers={'User-Agent': user_agent})
+            return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
 
     def _get_token_by_oauth(self, url: str, identity_token: str, username: str, user_agent: str) -> str:
         """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
+        again = partial(self._get_token_by_oauth, url, identity_token, username, user_agent)
         address, form = oauth_request(url, identity_token)
-        response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
-            'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
-        if response.status_code in OAUTH_REFUSALS:
+        with self._token_server(url):
+            response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
+                'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
+            if response.status_code not in OAUTH_REFUSALS:
+                return self._take_token(response, again)
             if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
                 raise DXFUnauthorizedError(reason='the token server refused the identity token')
-            return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
-        return self._take_token(response, partial(self._get_token_by_oauth, url, identity_token, username, user_agent))
+        return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
 
-    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
-        """Send a request to a token server, and follow no redirect of it."""
+    @contextmanager
+    def _token_server(self, url: str) -> Iterator[None]:
+        """Add to errors which token server they are about, and which variable names another."""
         try:
-            return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
-        except RequestException as error:
-            self._name_token_server(error, url)
+            yield
+        except DXFUnauthorizedError:
+            raise
+        except (DXFError, RequestException) as error:
+            if origin_of(url) != origin_of(self._base_url):
+                host = public_host(url)
+                add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
+                         f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
             raise
 
-    def _name_token_server(self, error: RequestException, url: str) -> None:
-        """Have the message of an error tell that the server is not the registry, and which variable is for it."""
-        if origin_of(url) != origin_of(self._base_url):
-            host = public_host(url)
-            add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
-                     f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
+    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send a request to a token server. It may not redirect."""
+        return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
 
     def _take_token(self, response: Response, again: Callable[[], str]) -> str:
         """Use the token in an answer from now on, and get another by ``again`` before it expires."""
         try:
             raise_for_status(response, self._limits)
-        except DXFHTTPError as error:
-            self._name_token_server(error, response.url)
-            raise
         except DXFUnauthorizedError as error:
             error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
             raise
@@ -383,7 +396,7 @@ class DXFBase:
         return names if iterate else names.all()
 
     def api_version_check(self) -> tuple[str, Response]:
-        """Ask ``/v2/``: does the registry speak the protocol, and take the credentials.
+        """Ask ``/v2/`` whether the registry speaks the protocol, and takes the credentials.
 
         :return: the text of the answer, and the answer
         :raises DXFUnauthorizedError: it does not take them

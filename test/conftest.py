@@ -75,7 +75,7 @@ def unmannered() -> Iterator[None]:
     """Have dxf, where a test uses it, forget what it learned of registries: the next one may get the same port."""
     yield
     if 'dxf.transfer.refused_sizes' in sys.modules:
-        sys.modules['dxf.transfer.refused_sizes'].MANNERS.clear()
+        sys.modules['dxf.transfer.refused_sizes'].REFUSED_SIZES.clear()
 
 
 @pytest.fixture(name='certificates', scope='session')

@@ -25,8 +25,9 @@ from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
                             DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
 from dxf.transport.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                                read_token, split_url, token_url)
+                                read_token, token_url)
 from dxf.transport.redaction import causes
+from dxf.transport.urls import split_url
 
 from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Place

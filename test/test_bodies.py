@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dxf.exceptions import DXFSourceError
-from dxf.transfer.request_body import Body, Lookout
+from dxf.transfer.request_body import Body, HashAhead
 from dxf.transfer.source import Source, open_source
 
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
@@ -101,54 +101,54 @@ def test_a_stretch_at_the_end_of_a_source_that_changed_never_gives_all_bytes(sou
 # What is found out ahead
 
 @pytest.mark.parametrize('found', [True, False])
-def test_a_lookout_tells_the_digest_and_whether_the_registry_has_it(source: Source, found: bool) -> None:
+def test_a_hash_ahead_tells_the_digest_and_whether_the_registry_has_it(source: Source, found: bool) -> None:
     asked: list[tuple[str, int]] = []
 
     def is_stored(digest: str, size: int) -> bool:
         asked.append((digest, size))
         return found
-    lookout = Lookout(source, is_stored)
-    assert lookout.result() == (DIGEST, found)
-    assert lookout.done
+    hash_ahead = HashAhead(source, is_stored)
+    assert hash_ahead.result() == (DIGEST, found)
+    assert hash_ahead.done
     assert asked == [(DIGEST, len(CONTENT))]
-    lookout.end()
+    hash_ahead.end()
 
 
-def test_a_lookout_is_not_done_before_it_knows_all(source: Source) -> None:
+def test_a_hash_ahead_is_not_done_before_it_knows_all(source: Source) -> None:
     asked, answered = threading.Event(), threading.Event()
 
     def is_stored(_digest: str, _size: int) -> bool:
         asked.set()
         assert answered.wait(WAITING)
         return True
-    lookout = Lookout(source, is_stored)
+    hash_ahead = HashAhead(source, is_stored)
     assert asked.wait(WAITING)
-    assert not lookout.done
+    assert not hash_ahead.done
     answered.set()
-    assert lookout.result() == (DIGEST, True)
-    lookout.end()
+    assert hash_ahead.result() == (DIGEST, True)
+    hash_ahead.end()
 
 
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
-def test_what_a_lookout_cannot_find_out_is_raised_where_it_is_asked_for(source: Source,
+def test_what_a_hash_ahead_cannot_find_out_is_raised_where_it_is_asked_for(source: Source,
                                                                         error: type[BaseException]) -> None:
     def fail(_digest: str, _size: int) -> bool:
         raise error
-    lookout = Lookout(source, fail)
+    hash_ahead = HashAhead(source, fail)
     with pytest.raises(error):
-        lookout.result()
-    lookout.end()
+        hash_ahead.result()
+    hash_ahead.end()
 
 
-def test_a_lookout_sees_that_the_source_changed(source: Source, path: Path) -> None:
+def test_a_hash_ahead_sees_that_the_source_changed(source: Source, path: Path) -> None:
     path.write_bytes(CONTENT + b'more')
-    lookout = Lookout(source, lambda digest, size: True)
+    hash_ahead = HashAhead(source, lambda digest, size: True)
     with pytest.raises(DXFSourceError):
-        lookout.result()
-    lookout.end()
+        hash_ahead.result()
+    hash_ahead.end()
 
 
-def test_a_lookout_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: pytest.MonkeyPatch,
+def test_a_hash_ahead_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: pytest.MonkeyPatch,
                                                                    source: Source) -> None:
     reading = threading.Event()
     asked: list[str] = []
@@ -163,9 +163,9 @@ def test_a_lookout_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: 
             yield CONTENT
             reading.set()
     monkeypatch.setattr(source, 'read', read)
-    lookout = Lookout(source, is_stored)
+    hash_ahead = HashAhead(source, is_stored)
     assert reading.wait(WAITING)
     started = time.monotonic()
-    lookout.end()
+    hash_ahead.end()
     assert time.monotonic() - started < WAITING / 2
-    assert not lookout.done and not asked
+    assert not hash_ahead.done and not asked

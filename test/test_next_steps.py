@@ -24,7 +24,7 @@ from requests.exceptions import ConnectTimeout, RequestException, SSLError
 
 from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
 from dxf.cli.error_messages import line_of, status_of
-from dxf.exceptions import DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidNameError
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy
@@ -574,6 +574,26 @@ def test_a_token_server_that_has_no_tokens_is_told_with_its_variable(certificate
                      'REQUESTS_CA_BUNDLE': certificates.ca}
         assert answered(variables, 2, 'list-aliases', REPO) == \
             f'404 Not Found; the registry names {elsewhere.host} as its token server, DXF_AUTH_HOST names another'
+
+
+@pytest.mark.parametrize(('answer', 'said'), [
+    (Answer(302, {'Location': '/login'}), 'the registry redirects a GET, which dxf does not follow'),
+    (Answer(204), 'expected status code 200, got 204'),
+    (Answer(200, {'Content-Encoding': 'gzip'}), 'the registry compressed an answer, which was not asked for'),
+    (Answer(200, body=b' ' * 200_000), "the registry's answer is larger than 131072 bytes"),
+    (Answer(200, body=b'<html>'), "cannot read the token server's answer"),
+    (Answer(200, body=b'{}'), "the token server's answer holds no token"),
+])
+def test_a_token_server_whose_answer_is_no_token_is_told_with_its_variable(answer: Answer, said: str,
+                                                                          certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, ScriptedRegistry(certificates) as elsewhere:
+        challenge = {'WWW-Authenticate': f'Bearer realm="{elsewhere.url}/token",service="x"'}
+        server.hook = lambda request: error(401, 'UNAUTHORIZED', headers=challenge)
+        elsewhere.hook = lambda request: answer
+        with pytest.raises(DXFError) as caught:
+            DXFBase(server.host, tlsverify=certificates.ca, limits=FAST).authenticate('u', 'p')
+        assert line_of(caught.value) == \
+            f'{said}; the registry names {elsewhere.host} as its token server, DXF_AUTH_HOST names another'
 
 
 @pytest.mark.parametrize('value', ['localhost:{}', 'http://localhost:{}', 'fred:pw@localhost:{}'])

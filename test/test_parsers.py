@@ -26,7 +26,8 @@ from dxf.transfer.verification import Verifier
 from dxf.transport.auth import Challenge, challenge_of, read_token, token_url
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.responses import MESSAGE_LENGTH, error_codes, raise_for_status
-from dxf.transport.session import resolve, retry_after
+from dxf.transport.session import retry_after
+from dxf.transport.urls import resolve
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
 LISTING = REGISTRY + 'fred/x/tags/list'

@@ -98,6 +98,13 @@ def test_a_listing_that_is_limited_is_not_taken_for_one_that_there_is_not(server
         client.list_repos()
 
 
+def test_a_listing_that_a_gateway_forbids_is_one_that_there_is_not(server: ScriptedRegistry, client: DXF) -> None:
+    server.hook = lambda request: Answer(403, body=b'{"message": "Forbidden"}')
+    with pytest.raises(DXFHTTPError, match='the registry does not list its repositories .403 Forbidden'):
+        client.list_repos()
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize('status', [404, 405])
 def test_a_message_with_another_status_is_no_rate_limit(server: ScriptedRegistry, client: DXF, status: int) -> None:
     server.hook = lambda request: Answer(status, body=GITHUB.body)
@@ -112,6 +119,7 @@ def test_a_message_with_another_status_is_no_rate_limit(server: ScriptedRegistry
     Answer(403, body=b'<html>Forbidden</html>'),
     Answer(403, body=b'{"message": 5}'),
     Answer(403, body=b'{"message": ""}'),
+    Answer(403, body=b'{"message": "Forbidden"}'),      # gateways: a message alone is no rate limit
     Answer(403, body=b'["message"]'),
     Answer(403, body=b'{"errors": [{"code": "DENIED"}], "message": "no"}'),
     Answer(401, body=GITHUB.body),

@@ -25,7 +25,8 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceE
                             DXFUnexpectedStatusCodeError)
 from dxf.transport.redaction import causes
 from dxf.transport.responses import read_body
-from dxf.transport.session import is_transient, resolve, retry_after
+from dxf.transport.session import is_transient, retry_after
+from dxf.transport.urls import resolve
 
 from .certificates import Certificates
 from .places import Place

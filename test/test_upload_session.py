@@ -135,6 +135,15 @@ def test_a_session_that_cannot_be_asked_for_is_lost(error: type[Exception]) -> N
     assert session.stored(0, 4) is None
 
 
+@pytest.mark.parametrize('location', ['', 'http://other.example.com/x', 'ftp://registry.example.com/x', 'https://['])
+def test_a_session_that_goes_on_at_no_address_is_lost(location: str) -> None:
+    desk = Desk(NOWHERE + 'a')
+    session = opened(desk)
+    desk.answers = [answer(204, location, Range='0-3')]
+    assert session.stored(0, 4) is None
+    assert session.url == NOWHERE + 'a'
+
+
 @pytest.mark.parametrize('status', [200, 201, 204])
 def test_the_end_is_confirmed_by_the_digest(status: int) -> None:
     desk = Desk()

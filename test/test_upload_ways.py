@@ -22,7 +22,7 @@ from dxf import DXF, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError, DXFSourceError
 from dxf.main import doit
-from dxf.transfer.refused_sizes import MANNERS
+from dxf.transfer.refused_sizes import REFUSED_SIZES
 
 from .certificates import Certificates
 from .places import Place
@@ -54,7 +54,7 @@ every_source = pytest.mark.parametrize('source', SOURCES)
 @pytest.fixture(autouse=True)
 def begin_anew() -> None:
     """Know nothing of a registry that had the same port before."""
-    MANNERS.clear()
+    REFUSED_SIZES.clear()
 
 
 # The blob arrives

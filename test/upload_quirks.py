@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.transfer.refused_sizes import MANNERS
+from dxf.transfer.refused_sizes import REFUSED_SIZES
 
 from .certificates import Certificates
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
@@ -323,7 +323,7 @@ class QuirkyRegistry(ScriptedRegistry):
         """Forget everything, and have all clients of this process forget what they know of registries."""
         self.forget()
         self.memory.blobs.clear()
-        MANNERS.clear()
+        REFUSED_SIZES.clear()
 
     def steps(self) -> list[Step]:
         """Return what carried bytes of blobs."""

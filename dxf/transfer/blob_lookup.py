@@ -1,7 +1,8 @@
 """Blob lookups: whether a registry has a blob, and how large it is, by answers that prove it.
 
-A status 200 proves nothing: web pages and login pages have it too. What follows from a lookup is decided by ``blobs``
-and ``upload``.
+A status 200 proves nothing: web pages and login pages have it too. ``blobs`` and ``upload`` decide what follows from a
+lookup. Three functions answer three questions: ``find`` proves that a blob is there; ``measure`` proves its size, or
+raises; ``any_size`` returns a size that need not be true.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 from requests import Response
 from requests.exceptions import HTTPError
@@ -31,6 +33,7 @@ https://www.rfc-editor.org/rfc/rfc9530#section-4
 
 _FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
+Result = TypeVar('Result')
 Request = Callable[..., Response]
 """Makes a request of the repository, as ``DXF._request`` does."""
 
@@ -39,29 +42,46 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
          doubtful: set[str] | None = None) -> int | None:
     """Return the size of a blob that the registry is proven to have, else ``None``.
 
-    :param size: the blob's, if it is known: then an answer with this length is a proof, and one with another is none
+    :param size: the blob's, if it is known: an answer with this length is a proof then, and one with another proves
+        nothing
     :param acknowledged: the registry has said before that it stored the blob: where it tells another length the whole
         blob is fetched
     :param doubtful: gets the digest where the registry told another length: it may have a damaged blob, and keep that
     :raises DXFHTTPError: the registry refused; not for 404
     """
+    if size is None:
+        return _if_there(partial(measure, request, digest, limits))
+    response = _if_there(partial(_evidence, request, digest, limits))
+    if response is None:
+        return None
+    if _tells_another_size(response, digest, size):
+        if doubtful is not None:
+            doubtful.add(digest)
+        return _if_there(partial(_read_whole, request, digest, size, limits)) if acknowledged else None
+    return size if _proves(response, digest, size, acknowledged) else None
+
+
+def _if_there(ask: Callable[[], Result]) -> Result | None:
+    """Return what ``ask`` finds out of a blob; ``None`` where it is missing, or the answer is something else.
+
+    :raises DXFHTTPError: the registry refused; not for 404
+    """
     try:
-        if size is None:
-            return measure(request, digest, limits)
-        response = _head(request, digest, PROOF)
-        if response is None or told_size(response) is None and _is_silent(response, digest):
-            response = _first_byte(request, digest, limits)
+        return ask()
     except HTTPError as error:
         if is_not_found(error):
             return None
         raise
     except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
         return None
-    if _tells_another_size(response, digest, size):
-        if doubtful is not None:
-            doubtful.add(digest)
-        return size if acknowledged and _is_whole(request, digest, size, limits) else None
-    return size if _proves(response, digest, size, acknowledged) else None
+
+
+def _evidence(request: Request, digest: str, limits: Limits) -> Response:
+    """Return the answer to HEAD, or to a GET of the first byte where HEAD is refused, or tells nothing."""
+    response = _head(request, digest, PROOF)
+    if response is None or told_size(response) is None and _is_silent(response, digest):
+        return _first_byte(request, digest, limits)
+    return response
 
 
 def _tells_another_size(response: Response, digest: str, size: int) -> bool:
@@ -73,21 +93,6 @@ def _tells_another_size(response: Response, digest: str, size: int) -> bool:
     is_about_blob = names_digest(response, digest) or \
         _has_type_of_blob(response) and not contradicts(response, digest)
     return is_about_blob and told_size(response) not in (None, size)
-
-
-def _is_whole(request: Request, digest: str, size: int, limits: Limits) -> bool:
-    """Fetch a blob, and return whether it is what its digest says."""
-    try:
-        response = request('get', f'blobs/{digest}')
-        check_digest_header(response, digest)
-        expect(response, HTTPStatus.OK)
-        return _whole_size(request, digest, size, limits, response) == size
-    except HTTPError as error:
-        if is_not_found(error):
-            return False
-        raise
-    except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
-        return False
 
 
 def _is_silent(response: Response, digest: str) -> bool:
@@ -106,7 +111,7 @@ def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> b
 
 
 def measure(request: Request, digest: str, limits: Limits) -> int:
-    """Return the size of a blob, whatever it is.
+    """Return the size of a blob, by an answer that can only be about this blob.
 
     Only where the registry sends no Docker-Content-Digest, or no length, part of the blob is fetched.
 
@@ -142,7 +147,7 @@ def hinted_size(request: Request, digest: str) -> int | None:
 
 
 def any_size(request: Request, digest: str, limits: Limits) -> int:
-    """Return the size of a blob as the first answer tells it that does: to HEAD, or to a GET. It need not be true.
+    """Return the size of a blob that the answer to HEAD tells, else that to a GET. It need not be true.
 
     :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
     :raises DXFProtocolError: no answer tells the size
@@ -217,19 +222,24 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
             raise DXFProtocolError('the registry does not say how large the blob is')
         if told is not None and (names_digest(response, digest) or _has_type_of_blob(response)):
             return told
-        response = request('get', f'blobs/{digest}')
-        check_digest_header(response, digest)
-    expect(response, HTTPStatus.OK)
-    return _whole_size(request, digest, told_size(response), limits, response)
+        return _read_whole(request, digest, None, limits)
+    return _read_whole(request, digest, None, limits, response)
 
 
-def _whole_size(request: Request, digest: str, size: int | None, limits: Limits, response: Response) -> int:
-    """Read an answer that carries a blob, and return its length.
+def _read_whole(request: Request, digest: str, size: int | None, limits: Limits, response: Response | None = None
+                ) -> int:
+    """Read a blob to its end, and return its length.
 
-    :param size: the blob's, if it is known
+    :param size: the blob's; ``None`` for what the answer tells
+    :param response: the answer that carries it; ``None`` to ask for it
     :raises DXFDigestMismatchError: it is something else
     :raises DXFSizeMismatchError: it is longer or shorter
     """
+    if response is None:
+        response = request('get', f'blobs/{digest}')
+        check_digest_header(response, digest)
+    expect(response, HTTPStatus.OK)
+    size = told_size(response) if size is None else size
     download = Download(size, partial(fetch_range, request, digest), limits, response)
     return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
 

@@ -1,30 +1,33 @@
-"""Manners: which ways of sending a registry has refused, remembered while the process lives.
+"""Request sizes that a registry has refused, remembered while the process lives.
 
-What is sent instead is the upload's matter.
+``upload`` decides what to send instead.
 """
 
 
-class Manners:
-    """What a registry has refused so far: the fewest bytes in a PATCH, and in a PUT."""
+class RefusedSizes:
+    """The smallest body that a registry has refused, of a PATCH and of a PUT, in bytes; infinite before the first."""
 
     def __init__(self) -> None:
         self.patch = self.put = float('inf')
 
     def learn(self, is_part: bool, size: int) -> None:
-        """Take note that a body was refused: a PATCH's or, with the last part, a PUT's."""
+        """Remember that a body was refused.
+
+        :param is_part: the body of a PATCH; else that of the PUT with the last part
+        """
         if is_part:
             self.patch = min(size, self.patch)
         else:
             self.put = min(size, self.put)
 
 
-MANNERS: dict[str, Manners] = {}
-"""Manners of registries by their URL."""
+REFUSED_SIZES: dict[str, RefusedSizes] = {}
+"""What each registry has refused, by its URL."""
 
 
-def manners_of(registry: str) -> Manners:
-    """Return what has been learned of a registry; who learns more writes it there.
+def refused_sizes_of(registry: str) -> RefusedSizes:
+    """Return what a registry has refused so far; the caller adds to it.
 
     :param registry: the registry's URL
     """
-    return MANNERS.setdefault(registry, Manners())
+    return REFUSED_SIZES.setdefault(registry, RefusedSizes())

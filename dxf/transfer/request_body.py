@@ -1,6 +1,6 @@
-"""Bodies: stretches of a source on their way, hashed as they leave; and what is found out ahead of them.
+"""Request bodies: parts of a source, hashed while they are sent; and a hash of the source ahead of them.
 
-Where they go is not known here.
+``upload`` decides where they go.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from dxf.transfer.source import Source
 IsStored = Callable[[str, int], bool]
 """Returns whether the registry has a blob of this digest and size."""
 
-PATIENCE = 0.5
+END_TIMEOUT = 0.5
 """Seconds to wait for a thread that was told to end."""
 
 
@@ -64,10 +64,10 @@ class Body:
         """Do nothing: each iteration starts anew."""
 
 
-class Lookout:
-    """Finds out, while a file is on its way, what its digest is and whether the registry has it already.
+class HashAhead:
+    """Finds out, while a file is sent, what its digest is and whether the registry has it already.
 
-    The file is read ahead of what is sent of it, by a thread, as fast as it can be hashed.
+    A thread reads the file ahead of what is sent, as fast as it can hash.
 
     :param is_stored: returns whether the registry has a blob of this digest and size
     """
@@ -100,11 +100,11 @@ class Lookout:
     def result(self) -> tuple[str, bool]:
         """Wait until it is known; return the digest, and whether the registry has the blob.
 
-        :raises Exception: whatever kept it from being found out
+        :raises Exception: the error of the thread
         """
         return self._found.result()
 
     def end(self) -> None:
-        """Have the thread leave the file alone; a request of its may still wait for its answer, which nobody needs."""
+        """Stop reading the file. A request of the thread may go on; its answer is not used."""
         self._ending.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(END_TIMEOUT)

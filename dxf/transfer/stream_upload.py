@@ -16,7 +16,7 @@ from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.names import digest_of
-from dxf.transfer.refused_sizes import manners_of
+from dxf.transfer.refused_sizes import refused_sizes_of
 from dxf.transfer.request_body import IsStored
 from dxf.transfer.source import OnPiece, Source, spooled
 from dxf.transfer.upload import Upload, as_expected, is_raced, is_refusal, may_help
@@ -36,9 +36,9 @@ class StreamUpload:
     :param source: its content
     :param session: the steps of the protocol
     :param is_stored: returns whether the registry has a blob of this digest and size
-    :param registry: the registry's URL, under which its manners are remembered
+    :param registry: the registry's URL, for the sizes that it has refused
     :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
-        ``None`` where nobody wants to know
+        ``None`` for no calls
     """
 
     def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
@@ -47,7 +47,7 @@ class StreamUpload:
         self._session = session
         self._is_stored = is_stored
         self._registry = registry
-        self._manners = manners_of(registry)
+        self._refused_sizes = refused_sizes_of(registry)
         self._limits = limits
         self._on_piece = on_piece
         self._check_exists = True
@@ -74,7 +74,7 @@ class StreamUpload:
         first, is_last = next(parts)
         if is_last:
             return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
-        if self._limits.small_part < self._manners.patch:
+        if self._limits.small_part < self._refused_sizes.patch:
             self._session.open()
             with self._cancelled_on_failure():
                 if len(first) < self._session.shortest_part <= MOST_IN_MEMORY * len(first):
@@ -90,7 +90,7 @@ class StreamUpload:
 
     @contextmanager
     def _cancelled_on_failure(self) -> Iterator[None]:
-        """Have the registry forget the session if what is done in it fails."""
+        """Cancel the session if the block fails."""
         try:
             yield
         except BaseException:
@@ -98,7 +98,7 @@ class StreamUpload:
             raise
 
     def _takes(self, first: bytes) -> bool:
-        """Send the first part; say whether the registry takes parts of this size."""
+        """Send the first part; return whether the registry takes parts of this size."""
         try:
             if self._session.shortest_part <= len(first):
                 self._add(first, 0)
@@ -108,7 +108,7 @@ class StreamUpload:
                 return False  # a copy tells the digest, to look for the blob
             if not is_refusal(error):
                 raise
-        self._manners.learn(True, len(first))
+        self._refused_sizes.learn(True, len(first))
         return False
 
     def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:

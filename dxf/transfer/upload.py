@@ -1,6 +1,6 @@
 """Uploads: the ways in which a source that can be read again goes to a registry, and what to do where they break.
 
-Authentication is not known here: an upload is handed what makes its requests.
+An upload gets a function that makes its requests, and knows no authentication.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transfer.refused_sizes import manners_of
-from dxf.transfer.request_body import Body, IsStored, Lookout
+from dxf.transfer.refused_sizes import refused_sizes_of
+from dxf.transfer.request_body import Body, HashAhead, IsStored
 from dxf.transfer.source import OnPiece, Source
 from dxf.transfer.upload_session import MiscountError, UploadSession
 from dxf.transport.responses import effective_status, error_codes
@@ -65,9 +65,9 @@ class Upload:
     :param source: its content, of known size
     :param session: the steps of the protocol
     :param is_stored: returns whether the registry has a blob of this digest and size
-    :param registry: the registry's URL, under which its manners are remembered
+    :param registry: the registry's URL, for the sizes that it has refused
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
-        first; ``None`` where nobody wants to know
+        first; ``None`` for no calls
     :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
     """
 
@@ -76,11 +76,11 @@ class Upload:
         self._source = source
         self._session = session
         self._has = is_stored
-        self._manners = manners_of(registry)
+        self._refused_sizes = refused_sizes_of(registry)
         self._limits = limits
         self._on_piece = on_piece
         self._journal = journal
-        self._lookout: Lookout | None = None
+        self._hash_ahead: HashAhead | None = None
         self._is_hashed_ahead = False
         self._expected: str | None = None
         self._digest = ''
@@ -119,13 +119,13 @@ class Upload:
         """
         self._expected = expected
         self._is_hashed_ahead = self._source.tells_changes
-        self._lookout = lookout = Lookout(self._source, self._has if check_exists else lambda *_: False)
+        self._hash_ahead = hash_ahead = HashAhead(self._source, self._has if check_exists else lambda *_: False)
         try:
             self._send()
         except _FoundError:
             pass
         finally:
-            lookout.end()
+            hash_ahead.end()
         return self._digest
 
     def _known(self, digest: str) -> None:
@@ -134,13 +134,13 @@ class Upload:
             self._on_piece(digest, b'')
 
     def _look(self) -> None:
-        """Take note of what the lookout has found out.
+        """Use what the hash ahead has found out.
 
         :raises _FoundError: there is nothing to send
         """
-        if self._lookout is not None:
-            digest, found = self._lookout.result()
-            self._lookout = None
+        if self._hash_ahead is not None:
+            digest, found = self._hash_ahead.result()
+            self._hash_ahead = None
             if found:
                 self._digest = as_expected(digest, self._expected)
                 raise _FoundError
@@ -160,7 +160,7 @@ class Upload:
                 if self._outgrew(error, ways[0]):
                     continue
                 if len(ways) > 1 and self._refuses(error):
-                    self._manners.learn(*self._last_body)
+                    self._refused_sizes.learn(*self._last_body)
                     ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
                 elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
                         not self._attempts.again(_answer(error), error):
@@ -189,11 +189,11 @@ class Upload:
         return [way for way in ways if self._is_open(way)] or ways
 
     def _is_open(self, way: int) -> bool:
-        """Say whether the registry has not refused such a body before."""
-        return way < self._manners.patch if way < self._size else self._size < self._manners.put
+        """Return whether the registry has not refused such a body before."""
+        return way < self._refused_sizes.patch if way < self._size else self._size < self._refused_sizes.put
 
     def _refuses(self, error: Exception) -> bool:
-        """Say whether the registry refuses the way itself, and not what is sent by it."""
+        """Return whether the registry refuses the way itself, and not what is sent by it."""
         status = _status_of(error)
         is_part, size = self._last_body
         if is_part:
@@ -238,7 +238,7 @@ class Upload:
         """Send what follows the first ``start`` bytes: all parts but the last by PATCH, and that one in the PUT."""
         sha256 = None if self._is_hashed_ahead else self._hashed(hashlib.sha256(), 0, start)
         while True:
-            if self._lookout is not None and self._lookout.done:
+            if self._hash_ahead is not None and self._hash_ahead.done:
                 self._look()
             end = self._end_of_part(start, part)
             try:
@@ -269,22 +269,22 @@ class Upload:
         """
         if part >= self._size:
             return self._size
-        if self._lookout is not None:
+        if self._hash_ahead is not None:
             part = min(part, max(self._limits.part // 4, self._session.shortest_part))
         elif self._journal is None and part > REMEMBERED_PART:
             grown = min(int(self._rate(start) * PART_SECONDS), LONGEST_PART)
-            part = grown if part < grown < self._manners.patch else part
+            part = grown if part < grown < self._refused_sizes.patch else part
         end = min(start + part, self._size)
-        if end == self._size and end - start >= self._manners.put > 1:  # more than the registry takes in a PUT
-            return end - max(min(int(self._manners.put) // 2, self._limits.small_part), 1)
+        if end == self._size and end - start >= self._refused_sizes.put > 1:  # more than the registry takes in a PUT
+            return end - max(min(int(self._refused_sizes.put) // 2, self._limits.small_part), 1)
         return end
 
     def _outgrew(self, error: Exception, part: int) -> bool:
-        """Say, and learn, whether the registry takes parts, but not as large a one as it was sent now."""
+        """Return whether the registry takes parts, but not one as large as this; remember the size then."""
         is_part, size = self._last_body
         if not is_part or size <= part or not self._refuses(error):
             return False
-        self._manners.learn(is_part, size)
+        self._refused_sizes.learn(is_part, size)
         return True
 
     def _send_part(self, start: int, end: int, sha256: Any) -> Any:
@@ -305,7 +305,7 @@ class Upload:
         return body.sha256
 
     def _hashed(self, sha256: Any, start: int, end: int) -> Any:
-        """Return the hash with a stretch of the source added to it; ``None`` where the lookout's is all there is."""
+        """Return the hash with a part of the source added; ``None`` where only the thread of ``HashAhead`` hashes."""
         if sha256 is None:
             return None
         after = sha256.copy()
@@ -318,9 +318,9 @@ class Upload:
 
     def _report(self, piece: bytes, end: int) -> None:
         """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
-        if self._lookout is not None and self._lookout.done and not self._is_nearly_there(end):
+        if self._hash_ahead is not None and self._hash_ahead.done and not self._is_nearly_there(end):
             self._look()
-        if self._lookout is not None or self._on_piece is None or end <= self._reported:
+        if self._hash_ahead is not None or self._on_piece is None or end <= self._reported:
             return
         for earlier in self._source.read(self._reported, end - len(piece)):
             self._on_piece(self._digest, earlier)
@@ -332,7 +332,7 @@ class Upload:
         return sent / max(time.monotonic() - self._begun, 0.001)
 
     def _is_nearly_there(self, end: int) -> bool:
-        """Say whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
+        """Return whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
         return (self._part_end - end) / self._rate(end) < WORTH_WAITING
 
 
@@ -347,18 +347,18 @@ def as_expected(actual: str, expected: str | None) -> str:
 
 
 def may_help(error: Exception) -> bool:
-    """Say whether a new session, or a look whether the blob is there, may help where an upload failed."""
+    """Return whether a new session, or a look whether the blob is there, may help where an upload failed."""
     status = _status_of(error)
     return is_transient(error) if status is None else status in (*LOST, *RETRIED)
 
 
 def is_raced(error: Exception) -> bool:
-    """Return whether a registry may have answered so as it has the blob already, from another process."""
+    """Return whether an error may mean that the registry has the blob already, from another process."""
     return _status_of(error) in RACED and 'DIGEST_INVALID' not in _codes_of(error)
 
 
 def is_refusal(error: Exception) -> bool:
-    """Say whether a registry that answered so to a first part takes none such."""
+    """Return whether an error of a first part means that the registry takes no parts of this size."""
     return _status_of(error) in (*REFUSED, HTTPStatus.NOT_FOUND)
 
 
@@ -377,7 +377,7 @@ def _codes_of(error: Exception) -> tuple[str, ...]:
 
 
 def _is_over(error: BaseException) -> bool:
-    """Say whether an upload that failed so can never be continued, in whatever process."""
+    """Return whether an upload that ended by this error can never be continued, in any process."""
     status = _status_of(error) if isinstance(error, Exception) else None
     return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, MiscountError)) or \
         status is not None and status < 500 and status not in (408, 429)

@@ -1,7 +1,7 @@
 """Upload sessions: what a registry opens for one blob, one method a step of the protocol.
 
-Which steps are taken, and what is done where one fails, is the upload's. Authentication is not known here: a session
-is handed what makes its requests.
+``upload`` decides which steps to take, and what to do where one fails. A session gets functions that make its requests,
+and knows no authentication.
 """
 
 import re
@@ -17,10 +17,9 @@ from dxf import forking
 from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.manifest.image import OCTET_STREAM
-from dxf.transport.auth import origin_of
 from dxf.transport.redaction import public_host
 from dxf.transport.responses import check_digest_header, discard, expect, names_digest
-from dxf.transport.session import resolve
+from dxf.transport.urls import Origin, origin_of, resolve
 
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
@@ -52,7 +51,7 @@ class UploadSession:
         self._limits = limits
         self._doubtful = doubtful
         self.url = ''
-        self._origin: tuple[str, str, int] | None = None
+        self._origin: Origin | None = None
         """That of the registry, where it has just opened the session."""
         self.is_accepted = False
         """Whether the registry has said that the blob is complete."""
@@ -61,7 +60,7 @@ class UploadSession:
         """The fewest bytes that the registry wants in a part that is not the last."""
 
     def open(self) -> None:
-        """Have the registry open one."""
+        """Ask the registry to open a session."""
         self.is_accepted = False
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
@@ -108,10 +107,10 @@ class UploadSession:
         """
         try:
             response = self._request('get', self.url)
+            discard(response, self._limits)
+            self.url = next_url(response) if 'Location' in response.headers else self.url
         except (DXFError, RequestException):
             return None
-        discard(response, self._limits)
-        self.url = next_url(response) if 'Location' in response.headers else self.url
         stored = stored_bytes(response)
         if stored == 1 and start == 0:  # distribution says 0-0 of nothing, too
             stored = 0
@@ -133,7 +132,7 @@ class UploadSession:
         return names_digest(response, digest) and digest not in self._doubtful
 
     def cancel(self) -> None:
-        """Have the registry forget it, unless it belongs to the process that this one was forked from."""
+        """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""
         if self._process == forking.generation():
             self._cancel(self.url)
 

@@ -1,13 +1,14 @@
-"""Connections: urllib3's, with some rules more.
+"""Connections: urllib3's, with time limits, bounds and no secrets in its log.
 
-An answer that drips is a stalled one, wherever in it the drips fall: a socket's timeout starts anew with each byte, so
-that one byte a second never ends, in a header or in the size of a chunk no more than in a body. What is not body
-(interim responses, headers, sizes of chunks, trailers) is bounded too. A body may leave as
-slowly as it likes, as long as some of it leaves: urllib3 would have the first one on a connection gone in the time that
-connecting may take, a whole piece at a time. What urllib3 logs has no queries of URLs: uploads and storage services
-keep secrets there. And the escapes in an address stay as they are.
+* A response that arrives slower than ``STALL_BYTES`` per timeout counts as stalled, in headers, chunk sizes and body
+  alike. The timeout of a socket starts anew with each byte, so one byte a second would never end.
+* All that is not body (interim responses, headers, chunk sizes, trailers) is bounded.
+* A request's body may take any time, while some of it is sent. urllib3 would give the first body on a connection the
+  time limit of connecting, for a whole piece.
+* What urllib3 logs has no queries of URLs: uploads and storage services keep secrets there.
+* The escapes in an address stay as they are.
 
-All of that holds by way of a proxy too. What the proxy itself says is bounded; its password is in no text.
+The same rules hold behind a proxy. A proxy's own response is bounded, and no text has its password.
 """
 
 import io
@@ -45,8 +46,8 @@ SLICE = 256 << 10
 LINE = 64 << 10
 """Bytes of a line to read at a time."""
 
-LONGEST_GREETING = 64 << 10
-"""Bytes with which a proxy may answer a CONNECT."""
+LONGEST_PROXY_RESPONSE = 64 << 10
+"""Maximum size of a proxy's response to CONNECT, in bytes."""
 
 MOST_FRAMING = 256 << 10
 """Bytes of an answer that are not its body: status lines, headers, sizes of chunks, trailers.
@@ -91,9 +92,9 @@ _TARGET = re.compile(r'/[\x21-\x7e]*', re.ASCII)
 
 @contextmanager
 def verbatim(url: str) -> Iterator[None]:
-    """Have the request of a URL that this thread makes ask for it as it is written.
+    """Keep the escapes of a URL as they are, in the request that this thread makes in the block.
 
-    requests and urllib3 would write its escapes in their own way; a registry that signs its addresses may mind.
+    requests and urllib3 would normalize them, which may break the signature of a registry's address.
     """
     target = '/' + url.partition('://')[2].partition('/')[2].partition('#')[0]
     _wanted.active = True
@@ -105,11 +106,11 @@ def verbatim(url: str) -> Iterator[None]:
         _wanted.__dict__.clear()
 
 
-class _Watched(io.RawIOBase):
-    """The bytes of one answer, as they come from its socket.
+class _StallGuard(io.RawIOBase):
+    """Reads one response from its socket, and raises where it stalls or is too long.
 
-    :param timeout: seconds that the socket waits for a byte; ``None`` for ever
-    :param most: bytes
+    :param timeout: seconds that the socket waits for a byte; ``None`` for no limit
+    :param most: maximum size of the response, in bytes
     """
 
     def __init__(self, raw: io.RawIOBase, timeout: float | None, most: float) -> None:
@@ -128,8 +129,8 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int | None:
         """Read what has arrived.
 
-        :raises TimeoutError: in as many seconds as one byte may take, all of them together brought next to nothing
-        :raises OSError: more arrived than may
+        :raises TimeoutError: fewer than ``STALL_BYTES`` arrived within the timeout
+        :raises OSError: the response is larger than ``most``
         """
         start = time.monotonic()
         count = self._raw.readinto(buffer)
@@ -157,9 +158,9 @@ class _Lines(io.BufferedReader):
     interim responses, trailers, many chunks with long extensions.
     """
 
-    def __init__(self, raw: _Watched) -> None:
+    def __init__(self, raw: _StallGuard) -> None:
         super().__init__(raw)
-        self._watched = raw
+        self._guard = raw
         self._framing = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
@@ -169,7 +170,7 @@ class _Lines(io.BufferedReader):
         """
         line = super().readline(size)
         self._framing += len(line)
-        if self._framing > MOST_FRAMING + FRAMING_CREDIT * (self._watched.total - self._framing):
+        if self._framing > MOST_FRAMING + FRAMING_CREDIT * (self._guard.total - self._framing):
             raise DXFProtocolError(f'the server sent more than {MOST_FRAMING} bytes of headers, chunk sizes or '
                                    'trailers: dxf does not read on')
         return line
@@ -180,7 +181,7 @@ class _Answer(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp: Any = _Lines(_Watched(self.fp.detach(), sock.gettimeout(), self.most))
+        self.fp: Any = _Lines(_StallGuard(self.fp.detach(), sock.gettimeout(), self.most))
 
     def _read_status(self) -> tuple[str, int, str]:
         """Read the status line of the final response; skip interim ones, with their headers.
@@ -201,35 +202,35 @@ class _Answer(HTTPResponse):
         raise DXFProtocolError(text)
 
 
-class _Greeting(_Answer):
-    """What a proxy says to a CONNECT: http.client reads its headers to the end, which may never come."""
+class _ProxyResponse(_Answer):
+    """A proxy's response to CONNECT, with a bound: http.client reads its headers to an end that may never come."""
 
-    most = LONGEST_GREETING
+    most = LONGEST_PROXY_RESPONSE
 
     def _refuse(self, text: str) -> NoReturn:
         raise OSError(text)  # which urllib3 takes for the proxy's fault
 
 
-class _Patience(HTTPConnection):
-    """A connection whose bodies have the time of an answer."""
+class _SlowBodyConnection(HTTPConnection):
+    """A connection that uses the read timeout while it sends a body too."""
 
     response_class = _Answer
     idle: float | None = None
-    """Seconds that nothing may leave; ``None`` for ever."""
+    """Maximum seconds without sending a byte; ``None`` for no limit."""
 
     def connect(self) -> None:
-        """Connect, in the time that connecting may take."""
+        """Connect within the connect timeout, and set the read timeout."""
         super().connect()
         self.sock.settimeout(self.idle)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        """Begin a request; urllib3 has just given a connection that is there already the time of connecting again."""
+        """Begin a request with the read timeout: on a kept connection urllib3 has just set the connect timeout."""
         if self.sock is not None:
             self.sock.settimeout(self.idle)
         super().putrequest(*args, **kwargs)
 
     def _tunnel(self) -> None:
-        self.response_class = _Greeting
+        self.response_class = _ProxyResponse
         refused: int | None = None
         try:
             super()._tunnel()
@@ -246,7 +247,7 @@ class _Patience(HTTPConnection):
     def send(self, data: Any) -> None:
         """Send bytes, each slice of them within ``idle``.
 
-        :raises BrokenPipeError: nobody takes them any more; there may be an answer that tells why
+        :raises BrokenPipeError: the server closed the connection; its response may tell why
         """
         view = memoryview(data)
         try:
@@ -256,14 +257,14 @@ class _Patience(HTTPConnection):
             raise BrokenPipeError from error
 
 
-class _SecurePatience(_Patience, HTTPSConnection):
+class _SecureSlowBodyConnection(_SlowBodyConnection, HTTPSConnection):
     """The same with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
     """A pool of such connections."""
 
-    ConnectionCls = _Patience
+    ConnectionCls = _SlowBodyConnection
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
@@ -286,7 +287,7 @@ class _Pool(HTTPConnectionPool):
 
 
 def _is_of_proxy(status: int, headers: Mapping[str, str]) -> bool:
-    """Say whether it is the proxy that wants another user, by an answer to what it was to forward.
+    """Return whether a response to a forwarded request is the proxy's own demand for another user.
 
     tinyproxy says 401 for 407 where the password is wrong; an answer that a proxy forwards has a Via, and a registry's
     a header of its own.
@@ -304,7 +305,7 @@ def _origin_in(url: str) -> str:
 class _SecurePool(_Pool, HTTPSConnectionPool):
     """The same with TLS."""
 
-    ConnectionCls = _SecurePatience
+    ConnectionCls = _SecureSlowBodyConnection
 
 
 class Adapter(HTTPAdapter):
@@ -333,7 +334,7 @@ class Adapter(HTTPAdapter):
                                         cert: Any = None) -> Any:
         """Return the pool for a request.
 
-        :raises DXFInvalidNameError: the proxy's address is none; requests' own error would show its password
+        :raises DXFInvalidNameError: the proxy's address is not valid; requests' own error would show its password
         """
         url = str(request.url)
         proxy = select_proxy(url, proxies)
@@ -341,7 +342,6 @@ class Adapter(HTTPAdapter):
             # urllib3 takes the name in name:3128 for a scheme.
             proxies = {url.partition(':')[0]: check_proxy(proxy)}
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
-
 
 
 def begin_anew(adapter: Any) -> None:

@@ -1,12 +1,11 @@
 """Authentication: who may see a credential, and how a challenge becomes a token.
 
-The only room that knows www_authenticate. It makes no request: it says what to ask of whom, and reads the answer.
+The only module that imports www_authenticate. It makes no request: it returns what to ask of which server, and reads
+the answer.
 https://distribution.github.io/distribution/spec/auth/token/
 """
 
-import ipaddress
 import re
-import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import RLock
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
@@ -22,8 +21,8 @@ from requests.exceptions import RequestException
 
 from dxf import forking
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
-from dxf.names import is_authority
 from dxf.strict_json import is_utf_8, load_object
+from dxf.transport.urls import addresses_in, is_loopback, origin_of, split_url
 
 RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
@@ -31,8 +30,6 @@ RENEWAL_MARGIN = 10.0
 LONGEST_LIFE = 10 * 365 * 86400
 LONGEST_CHALLENGE = 16 << 10
 """Characters of a challenge that are read: its parser needs time by their square."""
-
-_V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
 
 CLIENT = 'python-dxf'
 """What dxf calls itself where a token server wants to know."""
@@ -44,42 +41,12 @@ OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FO
 IDENTITY = '<token>'
 """User name that stands for an identity token in place of a password."""
 
-LOCALHOST = ('localhost', 'localhost4', 'localhost6', 'ip6-localhost', 'ip6-loopback')
-"""Names of the client's own machine, as all names below them."""
-
-Origin = tuple[str, str, int]
-
-_PORTS = {'http': 80, 'https': 443}
 # A quote that is not closed runs to the end: to look for its end again from each later quote would take for ever.
 _BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
                                re.IGNORECASE | re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
 _HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
 _TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
-
-
-MALFORMED_URL = 'the registry sent an address that dxf does not follow'
-
-
-def split_url(url: str) -> SplitResult:
-    """Split a URL that a server sent.
-
-    :raises DXFProtocolError: it has control characters or spaces, a user name, a port out of range, another scheme than
-        http and https, or a host that nothing could look up: an empty label, one above 63 characters, a broken address
-    """
-    is_fit = False
-    with suppress(ValueError):  # its text would quote the URL
-        parts = urlsplit(url)
-        is_fit = parts.scheme in _PORTS and is_authority(parts.netloc) and parts.port != 0
-    if not is_fit or '\\' in url or re.search(r'[\x00-\x20\x7f-\x9f]', url):
-        raise DXFProtocolError(MALFORMED_URL)
-    return parts
-
-
-def origin_of(url: str) -> Origin:
-    """Return scheme, host and port of a URL: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or '').lower(), parts.port or _PORTS.get(parts.scheme, 0)
 
 
 def check_authorization(value: str) -> str:
@@ -119,7 +86,7 @@ class RegistryAuth(AuthBase):
         raise TypeError('a DXF cannot be pickled, as it holds a credential: make one in each process')
 
     def covers(self, url: str | None) -> bool:
-        """Say whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
+        """Return whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
         return url is not None and origin_of(url) == self._origin
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
@@ -128,8 +95,8 @@ class RegistryAuth(AuthBase):
         return r
 
     @contextmanager
-    def introduced(self) -> Iterator[None]:
-        """Have the first request of several threads go alone: one is challenged then, and all have what that brings."""
+    def first_request_alone(self) -> Iterator[None]:
+        """Serialize the first request, so that several threads do not each fetch a token."""
         lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
         is_first = not self._is_tried and self.authorization is None and lock.acquire()
         if is_first and self._is_tried:
@@ -233,7 +200,7 @@ def challenge_of(response: Response) -> Challenge | None:
 
     Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
 
-    :return: the challenge, or ``None`` where there is none that dxf could answer
+    :return: the challenge; ``None`` where dxf can answer no part of the header
     :raises DXFProtocolError: the header cannot be read
     """
     header = response.headers.get('WWW-Authenticate', '')
@@ -324,7 +291,7 @@ def check_identity_token(value: str | None) -> None:
 
 
 def is_refused_by_oauth(status: int, body: bytes) -> bool:
-    """Say whether a token server knows OAuth and refuses the identity token, or else is to be asked by GET.
+    """Return whether a token server knows OAuth and refuses the identity token; if not, ask it by GET.
 
     A 400 is OAuth's own word for a token that has expired, and its refusals name an ``error``
     (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
@@ -347,40 +314,11 @@ def _check_realm_host(host: str, registry_host: str) -> None:
     address is allowed, as the certificate must be for that name.
     """
     host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
-    if host == registry_host or _is_loopback(host) and _is_loopback(registry_host):
+    if host == registry_host or is_loopback(host) and is_loopback(registry_host):
         return
-    if _is_loopback(host) or any(not address.is_global or address.is_multicast for address in _addresses(host)):
+    if is_loopback(host) or any(not address.is_global or address.is_multicast for address in addresses_in(host)):
         raise DXFProtocolError("the registry's token realm is a private address; "
                                'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether a host is the client's own machine: an address, a name by definition, or in usual hosts files.
-
-    https://www.rfc-editor.org/rfc/rfc6761#section-6.3
-    """
-    return host.rpartition('.')[2] in LOCALHOST or host.partition('.localdomain')[0] in LOCALHOST or \
-        any(address.is_loopback for address in _addresses(host))
-
-
-def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Return the address that ``host`` writes, in any spelling that a resolver takes (``0x7f.1`` too), if it does.
-
-    With an IPv6 address comes the IPv4 address that it stands for (mapped, compatible, 6to4, NAT64).
-    """
-    with suppress(OSError, UnicodeError):
-        return [ipaddress.IPv4Address(socket.inet_aton(host))]
-    try:
-        v6 = ipaddress.IPv6Address(host)
-    except ValueError:
-        return []
-    if v6.ipv4_mapped is not None:
-        return [v6.ipv4_mapped]
-    if v6.sixtofour is not None:
-        return [v6, v6.sixtofour]
-    if any(v6 in network for network in _V4_IN_V6):
-        return [v6, ipaddress.IPv4Address(int(v6) & 0xffffffff)]
-    return [ipaddress.IPv6Address('::')] if v6.is_site_local else [v6]
 
 
 def read_token(answer: bytes) -> tuple[str, float | None]:
@@ -388,7 +326,7 @@ def read_token(answer: bytes) -> tuple[str, float | None]:
 
     The token is ``access_token`` if there is one, else ``token``.
 
-    :raises DXFProtocolError: there is none, or none that fits in a header
+    :raises DXFProtocolError: the answer has no token, or one that does not fit in a header
     """
     try:
         document = load_object(answer)

@@ -1,6 +1,6 @@
 """Client certificates: do files hold one, and its key.
 
-Who is shown it is the registry's matter. Nothing of a key leaves this room, nor anything but its name the file.
+``registry`` decides which server sees it. Error messages name the file. They never quote its content.
 """
 
 import errno

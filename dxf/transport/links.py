@@ -1,6 +1,6 @@
 """Link headers: the links that a response names, and what each of them is to the response.
 
-Where a link may lead is decided by ``listing``.
+``pagination`` decides where a link may lead.
 https://www.rfc-editor.org/rfc/rfc8288#section-3
 """
 

@@ -1,6 +1,6 @@
 """Listings: names that a registry gives out page by page.
 
-How a Link header is parsed is in ``links``.
+``links`` parses Link headers.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
 """
 
@@ -13,10 +13,9 @@ from requests import Response
 from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.strict_json import is_markup, load_object
-from dxf.transport.auth import origin_of
 from dxf.transport.links import next_target
 from dxf.transport.responses import read_body
-from dxf.transport.session import absolute_url
+from dxf.transport.urls import absolute_url, origin_of
 
 Fetch = Callable[[str], Response]
 

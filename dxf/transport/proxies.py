@@ -1,6 +1,6 @@
-"""Proxies: by which one a request of a URL goes, if by any, as an environment says it.
+"""Proxies: which one a request of a URL uses, if any, by the variables of an environment.
 
-How a request is carried there is the connections' matter. The variables are those of curl and of Python itself.
+``adapter`` sends requests by them. The variables are those of curl and of Python itself.
 """
 
 import ipaddress
@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_host
 from dxf.strict_json import is_utf_8
+from dxf.transport.urls import DEFAULT_PORTS, origin_of
 
 VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 
-_PORTS = {'http': 80, 'https': 443}
 _WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
 _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',
                       re.ASCII | re.IGNORECASE)
@@ -30,16 +30,15 @@ class Proxies(NamedTuple):
 
     def of(self, url: str) -> str:
         """Return the address of the proxy for a URL, with the user name and the password in it; empty for none."""
-        parts = urlsplit(url)
-        address = {'http': self.http, 'https': self.https}.get(parts.scheme, '')
-        host, port = (parts.hostname or '').lower(), str(parts.port or _PORTS.get(parts.scheme))
-        if not address or any(_covers(entry, host, port) for entry in re.split(r'[,\s]+', self.bypassed.lower())):
+        scheme, host, port = origin_of(url)
+        address = {'http': self.http, 'https': self.https}.get(scheme, '')
+        if not address or any(_covers(entry, host, str(port)) for entry in re.split(r'[,\s]+', self.bypassed.lower())):
             return ''
         return address
 
 
 def _covers(entry: str, host: str, port: str) -> bool:
-    """Say whether an entry of NO_PROXY is for a host.
+    """Return whether an entry of NO_PROXY covers a host.
 
     It is ``*``, a name that stands for all below it too, an address or a network; each but ``*`` may have a port.
     """
@@ -61,7 +60,7 @@ def _covers(entry: str, host: str, port: str) -> bool:
 def read_proxies(environ: Mapping[str, str]) -> Proxies:
     """Read the proxies from an environment: a variable in lower case wins, even one that is empty."""
     def value(name: str) -> str:
-        # A CGI program gets the header "Proxy" of whoever asks it as HTTP_PROXY.
+        # A CGI program gets the header "Proxy" of a request as HTTP_PROXY: https://httpoxy.org
         upper = '' if name == 'HTTP_PROXY' and 'REQUEST_METHOD' in environ else environ.get(name, '')
         return environ.get(name.lower(), upper).strip()
 
@@ -76,7 +75,7 @@ def check_proxy(address: str) -> str:
     """
     match = _ADDRESS.fullmatch(address)
     scheme = '' if match is None else (match['scheme'] or 'http').lower()
-    is_known = scheme in _PORTS or scheme.startswith('socks')
+    is_known = scheme in DEFAULT_PORTS or scheme.startswith('socks')
     if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):
         raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
                                   'http://user:password@proxy.example.com:3128 with %XX for special characters')

@@ -1,6 +1,6 @@
-"""Answers: what a server sends, read within limits and turned into errors where it refuses.
+"""Responses: read within limits, and turned into errors where a server refuses.
 
-What a good answer means belongs to the rooms that asked for it.
+The module that makes a request decides what a good response means.
 """
 
 import sys
@@ -33,7 +33,7 @@ WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP 
 """What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
 
 NO_REGISTRY = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
-"""What a web server says that is no registry."""
+"""Statuses of a web server that is not a registry."""
 
 NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
@@ -50,7 +50,7 @@ def close(response: Response) -> None:
 
 
 def is_encoded(response: Response) -> bool:
-    """Say whether the body of an answer was compressed or the like, although ``identity`` was asked for."""
+    """Return whether the body of an answer is compressed, or encoded in another way, against our ``identity``."""
     return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
 
 
@@ -117,7 +117,7 @@ def read_body(response: Response, limit: int, limits: Limits) -> bytes:
 
 
 def discard(response: Response, limits: Limits) -> bytes:
-    """Read an answer that nobody waits for, so that its connection can be used again.
+    """Read an answer to its end, so that its connection can be used again.
 
     :return: what could be read of it; never an error, as error bodies lie about their length
     """
@@ -145,12 +145,12 @@ def raise_for_status(response: Response, limits: Limits) -> None:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
-    text += f'; {public_host(response.url)} may be no registry' if name and _is_page_of_none(response) else ''
+    text += f'; {public_host(response.url)} may be no registry' if name and _is_web_page(response) else ''
     raise DXFHTTPError(text, response=response)
 
 
-def _is_page_of_none(response: Response) -> bool:
-    """Return whether a refusal is a page by which a web server says that it does not know the path or the method."""
+def _is_web_page(response: Response) -> bool:
+    """Return whether a refusal is the page of a web server that does not know the path or the method."""
     return response.status_code in NO_REGISTRY and getattr(response.request, 'method', None) != 'HEAD' and \
         response.headers.get('Content-Type', '').lower().startswith('text/html')
 
@@ -164,7 +164,7 @@ def phrase_of(status: int) -> str:
 
 
 def is_not_found(error: HTTPError) -> bool:
-    """Say whether a refusal is a 404."""
+    """Return whether a refusal is a 404."""
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
 
 
@@ -192,16 +192,17 @@ def effective_status(response: Response, body: bytes) -> int:
     """Return the status of a refusal; 429 for a rate limit for which the registry answers 403.
 
     GitHub's secondary rate limit is such a 403: its JSON has a ``message`` and no ``errors``. docker shows the same
-    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After.
+    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After. Only the text
+    tells GitHub's answer from ``{"message": "Forbidden"}``, by which gateways refuse for good.
     https://github.com/virtualcell/vcell/issues/1888
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
     :param body: of the refusal
     """
-    if response.status_code == HTTPStatus.FORBIDDEN and (
-            'Retry-After' in response.headers or _message_alone(body) or
-            any(RATE_LIMIT in str(entry.get('message')).lower() for entry in _errors(body))):
-        return HTTPStatus.TOO_MANY_REQUESTS
+    if response.status_code == HTTPStatus.FORBIDDEN:
+        messages = [_message_alone(body), *(str(entry.get('message')) for entry in _errors(body))]
+        if 'Retry-After' in response.headers or any(RATE_LIMIT in message.lower() for message in messages):
+            return HTTPStatus.TOO_MANY_REQUESTS
     return response.status_code
 
 

@@ -1,7 +1,6 @@
 """Sessions: how dxf talks HTTP. Attempts, redirects, policies; one :func:`send` for everything.
 
-Whose credential a request carries is decided elsewhere (auth); what an answer means, too. requests keeps
-the connections.
+``auth`` decides which request carries a credential, ``responses`` what an answer means. requests keeps the connections.
 """
 
 import logging
@@ -11,13 +10,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
 from typing import Any
-from urllib.parse import urljoin
 
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
@@ -30,9 +27,9 @@ from dxf import forking
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
 from dxf.transport.adapter import Adapter, begin_anew, status_of_proxy, verbatim
-from dxf.transport.auth import MALFORMED_URL, origin_of, split_url
 from dxf.transport.redaction import causes, public_host, public_url, redact
 from dxf.transport.responses import close, discard, effective_status, phrase_of
+from dxf.transport.urls import MALFORMED_URL, resolve
 from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
@@ -52,9 +49,6 @@ SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
 _log = logging.getLogger('dxf')
 
 RETRIED = (408, 429, 500, 502, 503, 504)
-
-_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
-"""What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
 _NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
@@ -190,35 +184,6 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
                    response.status_code, sent, to_come, time.monotonic() - begun)
 
 
-def absolute_url(response: Response, location: str) -> str:
-    """Return the URL that a Location or Link of ``response`` names, absolute.
-
-    :raises DXFProtocolError: it is no URL of http or https, or has a user name
-    """
-    url = ''
-    if _UNFIT.search(location) is None:
-        with suppress(ValueError):  # its text would quote the address
-            url = urljoin(response.url, location)
-    split_url(url)
-    return url
-
-
-def resolve(response: Response, location: str, lift: bool = False) -> str:
-    """Return the URL that a Location of ``response`` names.
-
-    :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
-    :raises DXFProtocolError: it leads from https to http, or is no address to follow
-    """
-    url = absolute_url(response, location)
-    scheme, host, _ = origin_of(response.url)
-    parts = split_url(url)
-    if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
-        return 'https' + url.removeprefix('http')
-    if parts.scheme == 'http' and scheme == 'https':
-        raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
-    return url
-
-
 class Attempts:
     """Counts the attempts at one thing, and sleeps between them."""
 
@@ -228,10 +193,10 @@ class Attempts:
         self._waited = 0.0
 
     def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
-        """Sleep before another attempt; say no where there is none left.
+        """Sleep before another attempt, and return true; return false where no attempt is left.
 
         :param response: an answer that may ask for a pause by Retry-After
-        :param error: why there is none
+        :param error: why there is no answer
         """
         limits = self._limits
         if self._attempts >= limits.retries:
@@ -278,8 +243,8 @@ def retry_after(value: str | None) -> float | None:
 def _forget_secrets(request: Any) -> None:
     """Remove the credential from a request that was sent.
 
-    Responses and errors keep their request, and whoever pickles one (``multiprocessing`` does with errors) or stores it
-    would store the credential too. The body of a request for a token may be one as well.
+    Responses and errors keep their request. To pickle or store one (``multiprocessing`` pickles errors) would store the
+    credential too. The body of a request for a token may be one as well.
     """
     if isinstance(request, PreparedRequest):
         request.body = None
@@ -288,7 +253,7 @@ def _forget_secrets(request: Any) -> None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether an attempt that failed without an answer may be worth another.
+    """Return whether another attempt may succeed where one failed without an answer.
 
     Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
     """
