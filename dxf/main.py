@@ -16,15 +16,14 @@ from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf.cli import console, mistakes, not_found, request_log
+from dxf.cli import console, mistakes, not_found, operands, request_log
 from dxf.cli.command_table import COMMANDS, COMMON, Command
 from dxf.cli.context import Job, UsageError
 from dxf.cli.error_messages import FAILED, line_of, status_of
 from dxf.cli.interruption import TerminatedError, signals_raised
 from dxf.cli.settings import VARIABLES, SettingsError, read_settings, with_other_names
-from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
+from dxf.exceptions import DXFUnauthorizedError
 from dxf.hints import is_of_target, mark_as_target
-from dxf.names import check_registry, repository_at
 from dxf.strict_json import printable
 from dxf.version import VERSION
 
@@ -117,19 +116,20 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _check_count(command: Command, operands: list[str], runs: list[str] | None) -> None:
+def _check_count(command: Command, given: list[str], runs: list[str] | None) -> None:
     """Check the number of operands.
 
+    :param given: the operands
     :param runs: the command that follows ``--``, if one may
     """
     if runs is not None:
-        if not operands or not runs:
+        if not given or not runs:
             raise UsageError(f'too few arguments: dxf {command.name} {command.runs}')
         return
     wanted = f': dxf {command.name} {command.operands}'.rstrip()
-    if len(operands) < command.fewest:
+    if len(given) < command.fewest:
         raise UsageError('too few arguments' + wanted)
-    if command.most is not None and len(operands) > command.most:
+    if command.most is not None and len(given) > command.most:
         raise UsageError('too many arguments' + wanted + (mistakes.about_surplus(command.name) if command.most == 0
                                                           else ''))
 
@@ -137,16 +137,15 @@ def _check_count(command: Command, operands: list[str], runs: list[str] | None) 
 def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) -> Job:
     settings = read_settings(environ, command.asks)
     repository = None
-    operands = given['operands']
+    rest = given['operands']
     if command.has_repository:
-        repository, *operands = operands
-        try:
-            repository_at(check_registry(settings.host), repository)
-        except DXFInvalidNameError as error:
-            raise UsageError(str(error)) from None
+        repository, *rest = rest
+        operands.repository(repository, settings.host)
+        if command.creates:
+            operands.check_to_create(repository, settings.host)
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given, environ, {})
+    return Job(settings, command.actions, repository, rest, given, environ, {})
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:

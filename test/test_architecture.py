@@ -37,7 +37,7 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('cli.blob_commands', 'deletion.alias_deletion'), ('cli.blob_commands', 'inspection'),
         ('cli.blob_commands', 'layout.store'), ('cli.blob_commands', 'local.atomic_files'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.garbage'),
-        ('cli.copy_commands', 'layout.manifests'), ('cli.copy_commands', 'layout.store'),
+        ('cli.copy_commands', 'layout.manifests'), ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'), ('client', 'deletion.alias_deletion'),

@@ -16,11 +16,32 @@ def push_files(job: Job) -> None:
     """Store files and folders with their names under an alias; print the digest of the manifest."""
     from dxf import artifacts
     alias, *paths = job.operands
-    operands.alias(alias)
+    is_explicit = _is_file_behind_at(alias)
+    alias = operands.alias(alias[1:] if is_explicit else alias)
     given = _about_files(job, paths)
+    if not is_explicit:
+        _check_no_file(alias, given['files'])
     with job.registry() as repository, progress(job.settings.progress) as shown:
         digest = artifacts.push_files(repository, alias, progress=shown, **given)
     job.tell('digest', digest)
+
+
+def _is_file_behind_at(operand: str) -> bool:
+    """Return whether an operand is an ``@`` and the name of a file here; no other alias has an ``@`` here."""
+    return operand.startswith('@') and os.path.lexists(operand[1:]) and not os.path.lexists(operand)
+
+
+def _check_no_file(alias: str, files: list[Any]) -> None:
+    """Check that an alias is not the first file that a shell put in the place of a pattern: it would not be stored.
+
+    ``attach`` needs no such check: its alias has to be in the registry.
+
+    :param files: all that is to be stored; an alias may have the name of one of them
+    :raises UsageError: it has the name of another file
+    """
+    if os.path.lexists(alias) and os.path.abspath(alias) not in [os.path.abspath(file.filename) for file in files]:
+        raise UsageError(f'invalid alias {alias!r}: it is also a file here, which would not be stored; '
+                         f'write the alias before it, or @{alias}')
 
 
 def attach(job: Job) -> None:

@@ -10,11 +10,12 @@ from dxf.cli import console
 from dxf.cli.context import Job, UsageError
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.names import FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
     from dxf.cli.command_source import CommandSource
+    from dxf.layout.store import Layout
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 
@@ -104,6 +105,22 @@ def repository(operand: str, host: str) -> str:
         return repository_at(check_registry(host), operand)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
+
+
+def layout(host: str, operand: str) -> 'Layout':
+    """Return a repository in a folder as the layout that it is."""
+    from dxf.layout import store
+    return store.Layout(check_registry(host).removeprefix(FOLDER), operand)
+
+
+def check_to_create(operand: str, host: str) -> None:
+    """Check that a push does not make a layout of the folder of all repositories, whose name is empty.
+
+    :raises UsageError: the repository is that folder, and it is no layout yet
+    """
+    if not operand and is_folder(host) and not (root := layout(host, operand)).exists():
+        raise UsageError(f'invalid repository {operand!r}: it stands for the folder itself, and {root.folder} is no '
+                         'layout; is a variable unset?')
 
 
 def file(operand: str, folders: str = '') -> str:
