@@ -1,6 +1,6 @@
-"""Hints: what an error should tell beyond its text, and only who raised or passed it on knows.
+"""Hints: what the message of an error should add, and only the code that raised it or passed it on knows.
 
-Kept with the error as plain texts, so that it can still be pickled. What its message becomes is decided by ``faults``.
+They are plain texts in the error, so that it can be pickled. ``cli.error_messages`` writes them into the message.
 """
 
 NO_DELETIONS = 'the registry must allow deletions (distribution: storage.delete.enabled)'

@@ -157,38 +157,17 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
             given, unknown = parser.parse_known_intermixed_args(own)
             if unknown:
                 flags = [flag for option in command.options for flag in option.flags]
-                parser.error(_about_unknown(unknown, flags, command.name))
+                parser.error(mistakes.about_unknown(unknown, flags, command.name))
             return command, parser, {**vars(given), 'command': runs}
     parser = make_parser()
     if args and not args[0].startswith('-'):
-        import difflib
-        near = [mistakes.COMMANDS[args[0]]] if args[0] in mistakes.COMMANDS else \
-            difflib.get_close_matches(args[0], [command.name for command in COMMANDS], 1)
-        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
+        parser.error(mistakes.about_command(args[0], [command.name for command in COMMANDS]))
     if not args:
         parser.print_help()
     _, unknown = parser.parse_known_args(args)
     if unknown:
-        parser.error(_about_unknown(unknown[:1], (), ''))
+        parser.error(mistakes.about_unknown(unknown[:1], (), ''))
     parser.error('too few arguments: a command is needed')
-
-
-def _about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) -> str:
-    """Return what is wrong with options that do not exist. Their values are left out: one may be a password.
-
-    :param flags: the options that exist
-    :param command: the command that they follow; empty for those before it
-    """
-    import difflib
-    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
-             for argument in arguments if argument.startswith('-')]
-    near = difflib.get_close_matches(names[0], flags, 1) if names else []
-    hint = next(filter(None, (mistakes.about_option(command, name) for name in names)), '')
-    if not hint and command == 'login':
-        hint = f'; {mistakes.CREDENTIALS}'
-    elif not hint:
-        hint = f'; did you mean {near[0]}?' if near else '' if command else '; options follow the command'
-    return f'unrecognized arguments: {" ".join(names)}{hint}'
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
@@ -263,7 +242,7 @@ def _abandon_output() -> None:
 def _finish() -> int:
     """Run the command that the shell asked for, and return its exit status; an error is told in one line.
 
-    :raises BrokenPipeError: nobody reads the output
+    :raises BrokenPipeError: the reader of the output has gone
     """
     try:
         try:

@@ -40,8 +40,9 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('cli.copy_commands', 'layout.manifests'), ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
-        ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'), ('client', 'deletion.alias_deletion'),
-        ('client', 'manifest.schema1'), ('client', 'referrers'), ('main', 'cli.completion'), ('main', 'difflib'),
+        ('cli.mistakes', 'difflib'), ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'),
+        ('client', 'deletion.alias_deletion'), ('client', 'manifest.schema1'), ('client', 'referrers'),
+        ('main', 'cli.completion'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('registry', 'layout.adapter'), ('transport.auth', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""

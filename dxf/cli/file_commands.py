@@ -9,7 +9,7 @@ from dxf.cli.context import Job, UsageError
 from dxf.cli.progress import progress
 from dxf.cli.settings import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.strict_json import printable
+from dxf.strict_json import is_utf_8, printable
 
 
 def push_files(job: Job) -> None:
@@ -64,7 +64,7 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
     annotations: dict[str, str] = {}
     for annotation in job.options['annotation'] or []:
         key, equals, value = annotation.partition('=')
-        if not key or not equals or key in annotations or not _is_text(annotation):
+        if not key or not equals or key in annotations or not is_utf_8(annotation):
             raise UsageError(f'invalid annotation {annotation!r}: want KEY=VALUE, and each key once')
         annotations[key] = value
     try:
@@ -77,11 +77,6 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
         raise UsageError(f'cannot read {getattr(error, "filename", None) or repr(paths)}: {reason}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
-
-
-def _is_text(operand: str) -> bool:
-    """Say whether an operand is UTF-8: what is not has surrogates here."""
-    return not any('\ud800' <= character <= '\udfff' for character in operand)
 
 
 def pull_files(job: Job) -> None:

@@ -114,7 +114,7 @@ class Settings(NamedTuple):
 
     @property
     def credential(self) -> str:
-        """Say which credential is used, without its value."""
+        """Which credential is used, without its value."""
         if self.username is not None:
             return f'the credential used is DXF_PASSWORD of user {self.username}'
         if self.authorization is not None:
@@ -166,7 +166,7 @@ def with_other_names(text: str) -> str:
 
 
 def uses_own(environ: Mapping[str, str], host: str) -> bool:
-    """Say whether the registry to which is copied gets the credentials for ``DXF_HOST``."""
+    """Return whether the registry to copy to gets the credentials for ``DXF_HOST``."""
     return _is_same(host, environ.get('DXF_HOST', '')) and not any(environ.get(OTHER + name) for name in CREDENTIALS)
 
 
@@ -180,7 +180,7 @@ def _is_same(host: str, other: str) -> bool:
 def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     """Read the settings from an environment; a variable that is empty counts as not set.
 
-    :param asks: whether whoever wants them does without a password for the user name
+    :param asks: whether the command can do without a password for the user name
     :raises SettingsError: a variable is missing or malformed
     """
     def text(name: str) -> str | None:
