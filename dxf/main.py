@@ -16,15 +16,14 @@ from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf.cli import console, mistakes, not_found, request_log
+from dxf.cli import console, mistakes, not_found, operands, request_log
 from dxf.cli.command_table import COMMANDS, COMMON, Command
 from dxf.cli.context import Job, UsageError
 from dxf.cli.error_messages import FAILED, line_of, status_of
 from dxf.cli.interruption import TerminatedError, signals_raised
 from dxf.cli.settings import VARIABLES, SettingsError, read_settings, with_other_names
-from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
+from dxf.exceptions import DXFUnauthorizedError
 from dxf.hints import is_of_target, mark_as_target
-from dxf.names import check_registry, repository_at
 from dxf.strict_json import printable
 from dxf.version import VERSION
 
@@ -117,19 +116,20 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _check_count(command: Command, operands: list[str], runs: list[str] | None) -> None:
+def _check_count(command: Command, given: list[str], runs: list[str] | None) -> None:
     """Check the number of operands.
 
+    :param given: the operands
     :param runs: the command that follows ``--``, if one may
     """
     if runs is not None:
-        if not operands or not runs:
+        if not given or not runs:
             raise UsageError(f'too few arguments: dxf {command.name} {command.runs}')
         return
     wanted = f': dxf {command.name} {command.operands}'.rstrip()
-    if len(operands) < command.fewest:
+    if len(given) < command.fewest:
         raise UsageError('too few arguments' + wanted)
-    if command.most is not None and len(operands) > command.most:
+    if command.most is not None and len(given) > command.most:
         raise UsageError('too many arguments' + wanted + (mistakes.about_surplus(command.name) if command.most == 0
                                                           else ''))
 
@@ -137,16 +137,15 @@ def _check_count(command: Command, operands: list[str], runs: list[str] | None) 
 def _job(command: Command, given: dict[str, Any], environ: Mapping[str, str]) -> Job:
     settings = read_settings(environ, command.asks)
     repository = None
-    operands = given['operands']
+    rest = given['operands']
     if command.has_repository:
-        repository, *operands = operands
-        try:
-            repository_at(check_registry(settings.host), repository)
-        except DXFInvalidNameError as error:
-            raise UsageError(str(error)) from None
+        repository, *rest = rest
+        operands.repository(repository, settings.host)
+        if command.creates:
+            operands.check_to_create(repository, settings.host)
     if given.get('progress') is not None:
         settings = settings._replace(progress=given['progress'])
-    return Job(settings, command.actions, repository, operands, given, environ, {})
+    return Job(settings, command.actions, repository, rest, given, environ, {})
 
 
 def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[str, Any]]:
@@ -158,38 +157,17 @@ def _parse(args: Sequence[str]) -> tuple[Command, argparse.ArgumentParser, dict[
             given, unknown = parser.parse_known_intermixed_args(own)
             if unknown:
                 flags = [flag for option in command.options for flag in option.flags]
-                parser.error(_about_unknown(unknown, flags, command.name))
+                parser.error(mistakes.about_unknown(unknown, flags, command.name))
             return command, parser, {**vars(given), 'command': runs}
     parser = make_parser()
     if args and not args[0].startswith('-'):
-        import difflib
-        near = [mistakes.COMMANDS[args[0]]] if args[0] in mistakes.COMMANDS else \
-            difflib.get_close_matches(args[0], [command.name for command in COMMANDS], 1)
-        parser.error(f'no command {args[0]!r}' + (f': did you mean {near[0]}?' if near else ''))
+        parser.error(mistakes.about_command(args[0], [command.name for command in COMMANDS]))
     if not args:
         parser.print_help()
     _, unknown = parser.parse_known_args(args)
     if unknown:
-        parser.error(_about_unknown(unknown[:1], (), ''))
+        parser.error(mistakes.about_unknown(unknown[:1], (), ''))
     parser.error('too few arguments: a command is needed')
-
-
-def _about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) -> str:
-    """Return what is wrong with options that do not exist. Their values are left out: one may be a password.
-
-    :param flags: the options that exist
-    :param command: the command that they follow; empty for those before it
-    """
-    import difflib
-    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
-             for argument in arguments if argument.startswith('-')]
-    near = difflib.get_close_matches(names[0], flags, 1) if names else []
-    hint = next(filter(None, (mistakes.about_option(command, name) for name in names)), '')
-    if not hint and command == 'login':
-        hint = f'; {mistakes.CREDENTIALS}'
-    elif not hint:
-        hint = f'; did you mean {near[0]}?' if near else '' if command else '; options follow the command'
-    return f'unrecognized arguments: {" ".join(names)}{hint}'
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
@@ -264,7 +242,7 @@ def _abandon_output() -> None:
 def _finish() -> int:
     """Run the command that the shell asked for, and return its exit status; an error is told in one line.
 
-    :raises BrokenPipeError: nobody reads the output
+    :raises BrokenPipeError: the reader of the output has gone
     """
     try:
         try:

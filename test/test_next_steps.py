@@ -45,6 +45,7 @@ WANT_ALIAS = 'want up to 128 letters, digits, _, . and -, the first no . or -'
 WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between them'
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
+NOT_REPLACED = 'is not replaced here: write the whole path; make the folder first if that is its name'
 HOST_BY = 'DXF_HOST names the registry'
 
 
@@ -175,6 +176,22 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a folder in upper case below home': (
         'list-repos', {'DXF_HOST': 'OCI:~/usb'}, "DXF_HOST: invalid host 'OCI:~/usb': ~ is not replaced here: write "
         f'oci:$HOME/usb, or oci:./~/usb for a folder named ~; {EXAMPLES}'),
+    'progress by a word': ('list-repos', {'DXF_PROGRESS': 'yes'}, 'DXF_PROGRESS is one of 1, 0, lines, json'),
+    'a variable that is not replaced': (
+        'list-repos', {'DXF_HOST': 'oci:$HOME/blobs'}, "DXF_HOST: invalid folder 'oci:$HOME/blobs': $HOME "
+        f'{NOT_REPLACED}; {EXAMPLES}'),
+    'a variable in braces that is not replaced': (
+        'list-repos', {'DXF_HOST': 'oci:/srv/x${USER}'}, "DXF_HOST: invalid folder 'oci:/srv/x${USER}': ${USER} "
+        f'{NOT_REPLACED}; {EXAMPLES}'),
+    'a command that is not replaced': (
+        'list-repos', {'DXF_HOST': 'oci:$(pwd)/blobs'}, "DXF_HOST: invalid folder 'oci:$(pwd)/blobs': $(pwd) "
+        f'{NOT_REPLACED}; {EXAMPLES}'),
+    'a variable that is not replaced, to copy to': (
+        f'copy {REPO} a --to oci:$USB', {}, f"--to: invalid folder 'oci:$USB': $USB {NOT_REPLACED}; {EXAMPLES}"),
+    'a line end of Windows': ('list-repos', {'DXF_HOST': 'oci:./blobs\r'}, "DXF_HOST: invalid folder "
+                              f"'oci:./blobs\\r': it ends with a line end: remove that; {EXAMPLES}"),
+    'a line end': ('list-repos', {'DXF_HOST': 'oci:./blobs\n'}, "DXF_HOST: invalid folder "
+                   f"'oci:./blobs\\n': it ends with a line end: remove that; {EXAMPLES}"),
     'no password in a pipe': ('login --username fred --password-stdin', {},
                               'no password was given, and standard input is empty'),
 }
@@ -408,6 +425,15 @@ def test_a_command_that_prints_nothing_is_told(alias: tuple[str, ...], shelf: tu
     assert (ended.status, ended.lines) == (0, ['dxf: the command printed nothing: an empty blob is stored'])
     assert ended.out.decode() == f'{hash_bytes(b"")}\n'
     Runner(place.environ()).run('push-blob', repo, '--', 'echo', 'x').insist(0)
+
+
+@pytest.mark.parametrize('alias', [(), ('@nightly',)])
+def test_standard_input_that_is_empty_is_told(alias: tuple[str, ...], shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    ended = Runner(place.environ()).run('push-blob', repo, '-', *alias)
+    assert (ended.status, ended.lines) == (0, ['dxf: standard input was empty: an empty blob is stored'])
+    assert ended.out.decode() == f'{hash_bytes(b"")}\n'
+    assert not Runner(place.environ()).run('push-blob', repo, '-', *alias, input=b'x').insist(0).lines
 
 
 def test_a_registry_that_deletes_no_blobs_is_told_with_its_setting(tmp_path: Path, repo: str) -> None:

@@ -29,7 +29,6 @@ READ = [
     ('DXF_PROGRESS', '0', 'progress', 'none', 'never'),
     ('DXF_PROGRESS', 'lines', 'progress', 'lines', 'as --progress=lines'),
     ('DXF_PROGRESS', 'json', 'progress', 'json', 'as --progress=json'),
-    ('DXF_PROGRESS', 'yes', 'progress', None, 'the seed: any other value means on a terminal'),
     ('DXF_BLOB_INFO', '1', 'blob_info', True, 'wanted'),
     ('DXF_BLOB_INFO', '0', 'blob_info', False, 'the seed: set this to 1'),
     ('DXF_CHUNK_SIZE', '1', 'chunk_size', 1, 'the least'),
@@ -61,6 +60,8 @@ READ = [
 ]
 
 MALFORMED = [
+    ('DXF_PROGRESS', 'yes', 'it may mean 1; the seed took it for empty'),
+    ('DXF_PROGRESS', 'off', 'it may mean 0'),
     ('DXF_HOST', 'https://x', 'a scheme'),
     ('DXF_HOST', 'x/y', 'a path'),
     ('DXF_HOST', 'x:0', 'no port'),

@@ -4,6 +4,7 @@ A function checks all its operands before the first request, and prints its resu
 """
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -41,12 +42,16 @@ def push_blob(job: Job) -> None:
              for operand in given or [last]]
     if len(files) > 1 and STDIN in files or job.options['resume'] and (len(files) > 1 or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
+    are_pipes = [_is_pipe(file) for file in files]
     with job.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
         with progress(job.settings.progress, _total(files)) as shown:
             digests = _push(repository, files, shown, not job.options['force'],
                             job.settings.state_folder if job.options['resume'] else None)
+        for file, digest, is_pipe in zip(files, digests, are_pipes):
+            if is_pipe:
+                _tell_empty('standard input was empty' if file == STDIN else f'{file!r} was empty', digest)
         if alias is not None:
             repository.set_alias(alias, *digests)
     for digest in digests:
@@ -77,11 +82,21 @@ def _push_output(job: Job, command: list[str]) -> None:
     with job.registry() as repository, operands.output_of(command, job.environ) as output:
         with progress(job.settings.progress) as shown:
             digest = _push_stream(repository, output, shown, not job.options['force'])
-        if digest == hash_bytes(b''):
-            console.complain('the command printed nothing: an empty blob is stored')
+        _tell_empty('the command printed nothing', digest)
         if alias is not None:
             repository.set_alias(alias, digest)
     job.tell('digest', digest)
+
+
+def _tell_empty(reason: str, digest: str) -> None:
+    """Warn of an empty blob that came from a program: that may have failed."""
+    if digest == hash_bytes(b''):
+        console.complain(f'{reason}: an empty blob is stored')
+
+
+def _is_pipe(file: str) -> bool:
+    """Return whether an operand is a pipe, such as a shell makes of ``<(tar c photos)``, or standard input."""
+    return file == STDIN or stat.S_ISFIFO(os.stat(file).st_mode)
 
 
 def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exists: bool) -> str:

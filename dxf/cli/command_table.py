@@ -53,6 +53,8 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     asks: bool = False
     """Whether it can do without a password for DXF_USERNAME."""
+    creates: bool = False
+    """Whether it makes a repository that is not there."""
     runs: str = ''
     """Where it may run a command of the user's: the operands then, up to ``--`` and that command."""
 
@@ -115,7 +117,7 @@ COMMANDS = (
             PUSH, ('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
             (Option(('--resume',), 'remember how far the upload has come; go on with one that broke off'),
              Option(('--force',), 'send it even if the registry says that it has it'), _PROGRESS, _JSON),
-            runs='<repo> [@alias] -- <command>...'),
+            creates=True, runs='<repo> [@alias] -- <command>...'),
     Command('pull-blob', blob_commands.pull_blob, _BLOBS, 1, None,
             'Write blobs, given by their hash or by an alias, to standard output.\n'
             'The last piece is written when the digest has been verified: status 0 means that all of it is right.\n'
@@ -132,7 +134,8 @@ COMMANDS = (
     Command('mount-blob', blob_commands.mount_blob, '<repo> <from-repo> <hash> [@alias]', 3, 4,
             'Make a blob of another repository one of this, without moving its bytes.\n'
             'Optionally give it a name (alias). Its hash is printed.',
-            'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',), (_JSON,)),
+            'dxf mount-blob fred/archive fred/datalogger sha256:... @may15', (), ('DXF_SCHEMA',), (_JSON,),
+            creates=True),
     Command('del-blob', blob_commands.del_blob, _BLOBS, 1, None,
             'Delete blobs, given by their hash or by an alias.\n'
             'Of an alias the blobs that it names are deleted, not the alias: use del-alias for that.\n'
@@ -205,9 +208,10 @@ COMMANDS = (
             'dxf pull-files and oras pull fetch them. A folder becomes one compressed tar, without times and owners:\n'
             'equal folders are equal blobs. A file is called by its path; by the last part of it where it is absolute\n'
             'or leads upwards. <file>:<type> gives it a media type (default application/octet-stream).\n'
-            'One alias holds about 20,000 files, fewer with long names; a folder counts as one.',
+            'One alias holds about 20,000 files, fewer with long names; a folder counts as one.\n'
+            'An alias with the name of another file here is written @alias, as it may come from a pattern.',
             'dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',
-            PUSH, _FILES, (_artifact_type(False), _ANNOTATION, _PROGRESS, _JSON)),
+            PUSH, _FILES, (_artifact_type(False), _ANNOTATION, _PROGRESS, _JSON), creates=True),
     Command('pull-files', file_commands.pull_files, '<repo> <alias> [<name>...]', 2, None,
             'Fetch files that dxf push-files or oras push stored, or those of these names; print their names.\n'
             'ModelPack artifacts (modctl) work too.\n'

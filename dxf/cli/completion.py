@@ -14,12 +14,12 @@ from dxf.version import VERSION
 
 SHELLS = ('bash', 'zsh', 'fish')
 WIDTH = 10_000
-"""Of a line of help, which whoever shows it breaks anew."""
+"""Of a line of help: the shell breaks it."""
 
 ACTIONS = ('pull', 'push', 'delete')
 
 ASK = 'DXF_TIMEOUT=1 DXF_RETRIES=0 dxf {} 2> /dev/null | head -n 500'
-"""Who has pressed a key will not wait long, nor read more. What goes wrong is not said in the midst of a line."""
+"""The user waits for it after a key, so time and lines are few. Errors are discarded: they would corrupt the prompt."""
 
 REPOSITORIES, ALIASES = ASK.format('list-repos'), ASK.format('list-aliases "{}"')
 

@@ -32,7 +32,7 @@ class BinaryOutput:
     def write(self, content: bytes) -> None:
         """Write all of ``content``.
 
-        :raises OSError: the disk is full, nobody reads the pipe, or the like
+        :raises OSError: the disk is full, the reader of the pipe has gone, or the like
         """
         self.written += sinks.write_all(self._stream, content)
 
@@ -51,7 +51,7 @@ def binary_output() -> BinaryOutput:
 def flush() -> None:
     """Flush standard output, if there is one.
 
-    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    :raises OSError: the disk is full, the reader of the pipe has gone, or the like
     """
     if sys.stdout is not None:
         sinks.flush(sys.stdout)
@@ -60,10 +60,10 @@ def flush() -> None:
 def finish() -> None:
     """Flush standard output, and insist that the system has taken all that was written.
 
-    Some file systems, NFS among them, tell of a full disk or quota only when a file is closed. Closing a copy of the
+    Some file systems, NFS among them, report a full disk or quota only when a file is closed. Closing a copy of the
     descriptor is enough: https://man7.org/linux/man-pages/man2/close.2.html
 
-    :raises OSError: the disk is full, nobody reads the pipe, or the like
+    :raises OSError: the disk is full, the reader of the pipe has gone, or the like
     """
     flush()
     try:
@@ -145,23 +145,23 @@ def binary_input() -> Any:
 
 
 def is_typed() -> bool:
-    """Return whether what is read from standard input is what somebody types."""
-    return sys.stdin is not None and getattr(sys.stdin, 'isatty', bool)()
+    """Return whether standard input is a terminal, where a person types what is read."""
+    return terminal.is_terminal(sys.stdin)
 
 
 def is_person() -> bool:
-    """Say whether somebody sits there who can be asked."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    """Return whether a person can be asked: standard input and standard error are terminals."""
+    return terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr)
 
 
 def ask(question: str) -> str:
-    """Ask whoever sits there."""
+    """Ask the person at the terminal, and return the answer."""
     print(question, end='', file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
 
 def ask_secretly(question: str) -> str:
-    """Ask whoever sits there for something that nobody else should see."""
+    """Ask the person at the terminal for a secret, which is not shown while it is typed."""
     import getpass
     try:
         return getpass.getpass(question, sys.stderr)

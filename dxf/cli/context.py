@@ -46,7 +46,7 @@ class Job(NamedTuple):
     options: Mapping[str, Any]
     environ: Mapping[str, str]
     used: dict[str, Callable[[], str | None]]
-    """By prefix and host, what tells of another credential than that of the settings."""
+    """Where the credential of each host came from, by prefix and host, if it is not that of the settings."""
 
     prefix: str = 'DXF_'
     """How the names of the variables begin that the settings come from."""

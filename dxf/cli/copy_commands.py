@@ -9,7 +9,7 @@ from dxf.cli.context import Job, UsageError
 from dxf.cli.progress import progress
 from dxf.cli.settings import OTHER, read_other_settings, uses_own
 from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
-from dxf.names import FOLDER, check_alias_at, check_registry, is_folder
+from dxf.names import check_alias_at, check_registry, is_folder
 
 
 def list_aliases(job: Job) -> None:
@@ -31,8 +31,7 @@ def list_aliases(job: Job) -> None:
 
 
 def _layout(job: Job) -> Any:
-    from dxf.layout import store
-    return store.Layout(check_registry(job.settings.host).removeprefix(FOLDER), job.repository or '')
+    return operands.layout(job.settings.host, job.repository or '')
 
 
 def copy(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Faults: one line for every error, and the exit status that it stands for."""
+"""Error messages: one line for every error, and the exit status that it stands for."""
 
 import errno
 import re
@@ -108,7 +108,7 @@ def _url_of(error: RequestException) -> str:
 
 
 def _unknown_name(error: RequestException) -> str:
-    """Return the host that cannot be found and whose name may be meant as a folder's; empty if it is none such."""
+    """Return the host that was not found, if its name may be meant as a folder's; else an empty text."""
     host = public_host(_url_of(error))
     is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(error))
     is_proxy = isinstance(error, ProxyError)
@@ -127,7 +127,7 @@ def _is_registry(url: str) -> bool:
 
 
 def _missing_port(url: str) -> str:
-    """Return what to tell of a registry that was given without a port."""
+    """Return the hint for a registry that was given without a port."""
     host = public_host(url)
     return '' if _PORT.search(host) or not _is_registry(url) else \
         f'; no port was given: is one missing, as in {host}:5000?'

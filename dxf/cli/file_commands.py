@@ -9,18 +9,39 @@ from dxf.cli.context import Job, UsageError
 from dxf.cli.progress import progress
 from dxf.cli.settings import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.strict_json import printable
+from dxf.strict_json import is_utf_8, printable
 
 
 def push_files(job: Job) -> None:
     """Store files and folders with their names under an alias; print the digest of the manifest."""
     from dxf import artifacts
     alias, *paths = job.operands
-    operands.alias(alias)
+    is_explicit = _is_file_behind_at(alias)
+    alias = operands.alias(alias[1:] if is_explicit else alias)
     given = _about_files(job, paths)
+    if not is_explicit:
+        _check_no_file(alias, given['files'])
     with job.registry() as repository, progress(job.settings.progress) as shown:
         digest = artifacts.push_files(repository, alias, progress=shown, **given)
     job.tell('digest', digest)
+
+
+def _is_file_behind_at(operand: str) -> bool:
+    """Return whether an operand is an ``@`` and the name of a file here; no other alias has an ``@`` here."""
+    return operand.startswith('@') and os.path.lexists(operand[1:]) and not os.path.lexists(operand)
+
+
+def _check_no_file(alias: str, files: list[Any]) -> None:
+    """Check that an alias is not the first file that a shell put in the place of a pattern: it would not be stored.
+
+    ``attach`` needs no such check: its alias has to be in the registry.
+
+    :param files: all that is to be stored; an alias may have the name of one of them
+    :raises UsageError: it has the name of another file
+    """
+    if os.path.lexists(alias) and os.path.abspath(alias) not in [os.path.abspath(file.filename) for file in files]:
+        raise UsageError(f'invalid alias {alias!r}: it is also a file here, which would not be stored; '
+                         f'write the alias before it, or @{alias}')
 
 
 def attach(job: Job) -> None:
@@ -43,7 +64,7 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
     annotations: dict[str, str] = {}
     for annotation in job.options['annotation'] or []:
         key, equals, value = annotation.partition('=')
-        if not key or not equals or key in annotations or not _is_text(annotation):
+        if not key or not equals or key in annotations or not is_utf_8(annotation):
             raise UsageError(f'invalid annotation {annotation!r}: want KEY=VALUE, and each key once')
         annotations[key] = value
     try:
@@ -56,11 +77,6 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
         raise UsageError(f'cannot read {getattr(error, "filename", None) or repr(paths)}: {reason}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
-
-
-def _is_text(operand: str) -> bool:
-    """Say whether an operand is UTF-8: what is not has surrogates here."""
-    return not any('\ud800' <= character <= '\udfff' for character in operand)
 
 
 def pull_files(job: Job) -> None:

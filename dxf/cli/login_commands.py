@@ -88,7 +88,7 @@ def _credential_files(job: Job) -> Iterator[Any]:
 
 
 def _given_credential(job: Job) -> tuple[str, str]:
-    """Return user name and password: from the options, the settings, or whoever sits at the terminal."""
+    """Return user name and password: from the options, the settings, or the person at the terminal."""
     _server(job)
     username = job.options['username'] or job.environ.get('DXF_USERNAME')
     is_piped = job.options['password_stdin']

@@ -1,6 +1,8 @@
 """Mistakes: what is typed as for other programs, or in another order, and what to write in its place.
 
-Each function returns what a message ends with; empty where it does not know the mistake.
+``about_command`` and ``about_unknown`` return the whole message. The others return what a message ends with; empty
+where they do not know the mistake. Hints about a single operand are in ``operands``, or in ``names`` where they hold
+for the library too. What a registry lacks is explained by ``not_found``.
 """
 
 import os
@@ -45,7 +47,39 @@ ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
 
 
-def about_option(command: str, option: str) -> str:
+def about_command(name: str, names: Sequence[str]) -> str:
+    """Return what is wrong with a command that does not exist.
+
+    :param names: the commands that exist
+    """
+    near = COMMANDS.get(name) or _nearest(name, names)
+    return f'no command {name!r}' + (f': did you mean {near}?' if near else '')
+
+
+def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) -> str:
+    """Return what is wrong with options that do not exist. Their values are left out: one may be a password.
+
+    :param flags: the options that exist
+    :param command: the command that they follow; empty for those before it
+    """
+    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
+             for argument in arguments if argument.startswith('-')]
+    near = _nearest(names[0], flags) if names else ''
+    hint = next(filter(None, (_about_option(command, name) for name in names)), '')
+    if not hint and command == 'login':
+        hint = f'; {CREDENTIALS}'
+    elif not hint:
+        hint = f'; did you mean {near}?' if near else '' if command else '; options follow the command'
+    return f'unrecognized arguments: {" ".join(names)}{hint}'
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Return the name that one is most like; empty if it is like none."""
+    import difflib
+    return next(iter(difflib.get_close_matches(name, names, 1)), '')
+
+
+def _about_option(command: str, option: str) -> str:
     """Return what stands for an option that does not exist.
 
     :param command: empty for an option before a command
@@ -57,7 +91,7 @@ def about_option(command: str, option: str) -> str:
 
 
 def about_surplus(command: str) -> str:
-    """Return what to tell of operands of a command that takes none: most are a registry."""
+    """Return what follows the message about operands of a command that takes none: most are a registry."""
     return f'; {HOST_BY}' + (f'; {CREDENTIALS}' if command == 'login' else '')
 
 
@@ -93,10 +127,11 @@ def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
 
 def _is_content(operand: str) -> bool:
     """Return whether an operand is a file or a digest."""
-    return operand != '' and os.path.lexists(operand) or _is_digest(operand)
+    return operand != '' and os.path.lexists(operand) or is_digest(operand)
 
 
-def _is_digest(operand: str) -> bool:
+def is_digest(operand: str) -> bool:
+    """Return whether an operand is the digest of a blob, in one of its two forms."""
     try:
         complete_digest(operand)
     except DXFError:
@@ -109,7 +144,7 @@ def _is_repository(operand: str) -> bool:
         check_repository(operand)
     except DXFError:
         return False
-    return not _is_digest(operand)
+    return not is_digest(operand)
 
 
 def _is_alias(operand: str) -> bool:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.cli import console
 from dxf.cli.context import Job, UsageError
+from dxf.cli.mistakes import is_digest
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.names import FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
     from dxf.cli.command_source import CommandSource
+    from dxf.layout.store import Layout
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 
@@ -76,26 +78,17 @@ def _without_at(operand: str, host: str) -> str:
     try:
         return named(operand[1:], host)
     except UsageError as error:
-        hint = '; a hash is written without the @' if _is_hash(operand[1:]) else ''
+        hint = '; a hash is written without the @' if is_digest(operand[1:]) else ''
         raise UsageError(f'{error}{hint}') from None
 
 
 def digest(operand: str, other: str = '', meaning: str = '') -> str:
-    """Return the digest that an operand is; the message for one that is none names what ``other`` would mean."""
+    """Return the digest that an operand is; else the message says what ``other`` would mean."""
     try:
         return complete_digest(operand)
     except DXFError as error:
         hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
         raise UsageError(f'{error}{hint}') from None
-
-
-def _is_hash(operand: str) -> bool:
-    """Return whether an operand is the hash of a blob."""
-    try:
-        complete_digest(operand)
-    except DXFError:
-        return False
-    return True
 
 
 def repository(operand: str, host: str) -> str:
@@ -104,6 +97,22 @@ def repository(operand: str, host: str) -> str:
         return repository_at(check_registry(host), operand)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
+
+
+def layout(host: str, operand: str) -> 'Layout':
+    """Return a repository in a folder as the layout that it is."""
+    from dxf.layout import store
+    return store.Layout(check_registry(host).removeprefix(FOLDER), operand)
+
+
+def check_to_create(operand: str, host: str) -> None:
+    """Check that a push does not make a layout of the folder of all repositories, whose name is empty.
+
+    :raises UsageError: the repository is that folder, and it is no layout yet
+    """
+    if not operand and is_folder(host) and not (root := layout(host, operand)).exists():
+        raise UsageError(f'invalid repository {operand!r}: it stands for the folder itself, and {root.folder} is no '
+                         'layout; is a variable unset?')
 
 
 def file(operand: str, folders: str = '') -> str:
@@ -119,7 +128,7 @@ def file(operand: str, folders: str = '') -> str:
     except ValueError:  # a NUL character
         reason = errno.EINVAL
     if reason:
-        hint = folders if reason == errno.EISDIR else NAMES_STORED if _is_hash(operand) else ''
+        hint = folders if reason == errno.EISDIR else NAMES_STORED if is_digest(operand) else ''
         raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{hint}')
     return operand
 

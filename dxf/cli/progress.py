@@ -1,4 +1,4 @@
-"""Progress on standard error, for people and for programs; the only room that knows tqdm.
+"""Progress on standard error, for people and for programs; the only module that imports tqdm.
 
 tqdm is imported when a bar is shown. Standard output carries data alone.
 """

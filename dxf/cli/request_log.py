@@ -41,7 +41,7 @@ class _OnStandardError(logging.Handler):
 def on_standard_error(wanted: bool) -> Iterator[None]:
     """Log to standard error in the ``with`` statement.
 
-    :param wanted: log each request; else only that one failed and is tried again, where somebody may wait for it
+    :param wanted: log each request; else only that one failed and is tried again, where a person may wait for it
     """
     if not wanted and not terminal.is_terminal(sys.stderr):
         yield

@@ -9,7 +9,7 @@ from dxf.blobs import JOBS
 from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_registry, is_folder
+from dxf.names import FOLDER, check_host, check_registry, is_folder
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
@@ -25,7 +25,7 @@ VARIABLES = {
     'DXF_AUTHORIZATION': 'value of an Authorization header, in place of user name and password',
     'DXF_TOKEN': 'a token, as printed by dxf auth; where it is refused the other credentials are used',
     'DXF_AUTH_HOST': 'host of the token server, in place of the one that the registry names',
-    'DXF_PROGRESS': '1: show progress bars; 0: do not; lines, json: as --progress; else bars on a terminal only',
+    'DXF_PROGRESS': '1: show progress bars; 0: do not; lines, json: as --progress (default: bars on a terminal)',
     'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
     'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
     'DXF_JOBS': f'blobs to move at once (default {JOBS}); 1: strictly one after the other',
@@ -59,6 +59,9 @@ VARIABLES = {
 """Every variable that dxf reads, with the text that the help prints for it."""
 
 
+PROGRESS = {'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}
+"""By the value of DXF_PROGRESS, that of --progress."""
+
 MOST_JOBS = 64
 LAST_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
@@ -70,6 +73,10 @@ NO = ('0', 'false', 'no', 'off', 'none')
 """What other programs take for no."""
 
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
+
+
+_UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
+"""What a shell would replace, up to the end of that part of a path."""
 
 
 class SettingsError(Exception):
@@ -107,7 +114,7 @@ class Settings(NamedTuple):
 
     @property
     def credential(self) -> str:
-        """Say which credential is used, without its value."""
+        """Which credential is used, without its value."""
         if self.username is not None:
             return f'the credential used is DXF_PASSWORD of user {self.username}'
         if self.authorization is not None:
@@ -159,7 +166,7 @@ def with_other_names(text: str) -> str:
 
 
 def uses_own(environ: Mapping[str, str], host: str) -> bool:
-    """Say whether the registry to which is copied gets the credentials for ``DXF_HOST``."""
+    """Return whether the registry to copy to gets the credentials for ``DXF_HOST``."""
     return _is_same(host, environ.get('DXF_HOST', '')) and not any(environ.get(OTHER + name) for name in CREDENTIALS)
 
 
@@ -173,7 +180,7 @@ def _is_same(host: str, other: str) -> bool:
 def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     """Read the settings from an environment; a variable that is empty counts as not set.
 
-    :param asks: whether whoever wants them does without a password for the user name
+    :param asks: whether the command can do without a password for the user name
     :raises SettingsError: a variable is missing or malformed
     """
     def text(name: str) -> str | None:
@@ -194,7 +201,7 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
         token=_credential('DXF_TOKEN', text('DXF_TOKEN')),
         auth_host=_host('DXF_AUTH_HOST', text('DXF_AUTH_HOST'), check_host) if text('DXF_AUTH_HOST') else None,
         tlsverify=_tlsverify(environ),
-        progress={'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}.get(text('DXF_PROGRESS') or ''),
+        progress=_progress(text('DXF_PROGRESS')),
         blob_info=_flag('DXF_BLOB_INFO', environ),
         chunk_size=_chunk_size(text('DXF_CHUNK_SIZE')),
         platform=text('DXF_PLATFORM'),
@@ -237,9 +244,28 @@ def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:
         raise SettingsError(f'{name} is not set: name the registry, such as {_EXAMPLES}')
     try:
         check(value)
+        if is_folder(value):
+            _check_expanded(value)
     except DXFInvalidNameError as error:
         raise SettingsError(f'{name}: {error}; examples: {_EXAMPLES}') from None
     return value
+
+
+def _check_expanded(folder: str) -> None:
+    """Check that the path of a folder has no variable and no line end: a push would make a folder of that name.
+
+    Programs that read variables from a file do not replace ``$HOME``, and may keep the line ends of Windows. A folder
+    that exists is used, whatever its name.
+
+    :raises DXFInvalidNameError: it has
+    """
+    path = folder.removeprefix(FOLDER)
+    if path != path.rstrip('\r\n') and not os.path.lexists(path):
+        raise DXFInvalidNameError(f'invalid folder {folder!r}: it ends with a line end: remove that')
+    for found in _UNEXPANDED.finditer(path):
+        if not os.path.lexists(path[:found.end()]):
+            raise DXFInvalidNameError(f'invalid folder {folder!r}: {found["word"]} is not replaced here: write the '
+                                      'whole path; make the folder first if that is its name')
 
 
 def _credential(name: str, value: str | None) -> str | None:
@@ -289,6 +315,12 @@ def _proxies(environ: Mapping[str, str]) -> Proxies:
         name = own if environ.get(own.lower(), environ.get(own)) else 'ALL_PROXY'
         raise SettingsError(f'{name}: {error}') from None
     return proxies
+
+
+def _progress(value: str | None) -> str | None:
+    if value is not None and value not in PROGRESS:
+        raise SettingsError(f'DXF_PROGRESS is one of {", ".join(PROGRESS)}')
+    return None if value is None else PROGRESS[value]
 
 
 def _chunk_size(value: str | None) -> int | None:
