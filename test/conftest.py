@@ -12,10 +12,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from dxf import DXF, Limits
+
 from . import programs
 from .certificates import Certificates
 from .places import PASSWORD, USERNAME, Folder, Place
 from .registry import Registry
+from .scripted_registry import REPO, ScriptedRegistry
 from .token_server import TokenServer
 from .traffic import Traffic
 
@@ -32,6 +35,9 @@ SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CON
             'XDG_', 'SOURCE_DATE_EPOCH')
 """How the names of variables begin that would let the machine's own settings into a test."""
 
+
+ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
+"""The limits of a client that sends each request once, and waits little for what is written to be listed."""
 
 QUICK = {
     'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_bodies', 'test_commands', 'test_documents',
@@ -71,8 +77,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 
 @pytest.fixture(autouse=True)
-def unmannered() -> Iterator[None]:
-    """Have dxf, where a test uses it, forget what it learned of registries: the next one may get the same port."""
+def forget_refused_sizes() -> Iterator[None]:
+    """Forget after each test which sizes registries refused: the next registry may get the same port."""
     yield
     if 'dxf.transfer.refused_sizes' in sys.modules:
         sys.modules['dxf.transfer.refused_sizes'].REFUSED_SIZES.clear()
@@ -154,10 +160,38 @@ def place(request: pytest.FixtureRequest) -> Place:
     return _place(request)
 
 
-@pytest.fixture(name='server', scope='module', params=[name for name in PLACES if name != 'oci'])
-def each_server(request: pytest.FixtureRequest) -> Place:
+@pytest.fixture(scope='module', params=[name for name in PLACES if name != 'oci'])
+def real_server(request: pytest.FixtureRequest) -> Place:
     """The same without the folder, for what only a server has."""
     return _place(request)
+
+
+@pytest.fixture(name='server')
+def start_server() -> Iterator[ScriptedRegistry]:
+    """A scripted registry over http that stores nothing yet; many modules fill it."""
+    with ScriptedRegistry() as server:
+        yield server
+
+
+@pytest.fixture(name='secure')
+def start_secure(certificates: Certificates) -> Iterator[ScriptedRegistry]:
+    """A scripted registry over https that stores nothing yet."""
+    with ScriptedRegistry(certificates) as server:
+        yield server
+
+
+@pytest.fixture(name='elsewhere')
+def start_elsewhere(certificates: Certificates) -> Iterator[ScriptedRegistry]:
+    """Another origin over https."""
+    with ScriptedRegistry(certificates) as server:
+        yield server
+
+
+@pytest.fixture(name='client')
+def open_client(server: ScriptedRegistry) -> Iterator[DXF]:
+    """A client of the repository ``REPO`` of ``server`` that sends each request once."""
+    with DXF(server.host, REPO, insecure=True, limits=ONCE) as client:
+        yield client
 
 
 @pytest.fixture

@@ -30,6 +30,9 @@ from urllib.parse import parse_qs
 
 from .certificates import Certificates
 
+REPO = 'fred/a'
+"""The repository that most tests use."""
+
 KEPT = 16 << 20
 """Bytes of the largest request body that stays in the record."""
 
@@ -205,6 +208,10 @@ class ScriptedRegistry:
         """Whether an answer in the table drips."""
         return any(isinstance(answer, Answer) and answer.drip is not None
                    for answers in self._table.values() for answer in answers)
+
+    def environ(self, **variables: str) -> dict[str, str]:
+        """Return the command line's variables; a subprocess needs those of ``os.environ`` beside them."""
+        return {'DXF_HOST': self.host, **({'DXF_INSECURE': '1'} if self.insecure else {}), **variables}
 
     def script(self, method: str, path: str, answers: Iterable[Answer | Hook]) -> None:
         """Answer the next requests of a path like this, one after another; the query does not matter."""

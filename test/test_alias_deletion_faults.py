@@ -1,7 +1,6 @@
 """Deletion of aliases on registries that refuse, lose answers, say what is not so, or are changed meanwhile."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -44,12 +43,11 @@ def path(reference: str) -> str:
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that deletes by name too, with one manifest under the alias ``a``, and another."""
-    with ScriptedRegistry() as server:
-        server.memory.put_manifest(REPO, 'a', OCI, IMAGE)
-        server.memory.put_manifest(REPO, 'other', OCI, OTHER)
-        yield server
+    server.memory.put_manifest(REPO, 'a', OCI, IMAGE)
+    server.memory.put_manifest(REPO, 'other', OCI, OTHER)
+    return server
 
 
 @pytest.fixture(name='client')
@@ -103,7 +101,7 @@ def test_an_alias_that_stays_after_its_deletion_is_an_error(server: ScriptedRegi
     with pytest.raises(DXFProtocolError, match=f'^the registry has accepted the deletion of a of {REPO}, and still '):
         client.del_alias('a')
     with pytest.raises(DXFProtocolError):
-        doit(['del-alias', REPO, 'a'], {'DXF_HOST': server.host, 'DXF_INSECURE': '1'})
+        doit(['del-alias', REPO, 'a'], server.environ())
     assert capfd.readouterr().out == ''
     assert is_whole(server, 'a')
 
@@ -198,7 +196,7 @@ def test_what_was_deleted_before_a_failure_is_printed(server: ScriptedRegistry, 
     server.script('DELETE', path(hash_bytes(OTHER)), [error(403, 'REFUSED')])
     server.memory.put_manifest(REPO, 'third', OCI, image('third'))
     with pytest.raises(DXFHTTPError, match='^403 '):
-        doit(['del-alias', REPO, 'a', 'other', 'third'], {'DXF_HOST': server.host, 'DXF_INSECURE': '1'})
+        doit(['del-alias', REPO, 'a', 'other', 'third'], server.environ())
     assert capfd.readouterr().out == f'{BLOBS[0]}\n'
     assert sorted(client.list_aliases()) == ['other', 'third']
 

@@ -7,7 +7,7 @@ import pickle
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -39,20 +39,6 @@ from .traffic import Traffic
 HUB = 'https://registry-1.docker.io/v2/'
 FAST = Limits(retries=1, backoff=0.01)
 BASIC = 'Basic ' + base64.b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()
-
-
-@pytest.fixture(name='secure')
-def start_secure(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """A scripted registry over https."""
-    with ScriptedRegistry(certificates) as server:
-        yield server
-
-
-@pytest.fixture(name='elsewhere')
-def start_elsewhere(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """Another origin over https."""
-    with ScriptedRegistry(certificates) as server:
-        yield server
 
 
 @pytest.fixture(name='client')

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,18 +21,6 @@ from .terminals import Shown, on_terminal, screen_of
 REPO = 'fred/a'
 KEPT, REST = 64 << 20, 1000
 SIZE = 3_000_000
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry without anything in it."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-def environ_of(server: ScriptedRegistry) -> dict[str, str]:
-    """Return the variables by which it is reached."""
-    return {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
 
 
 @pytest.fixture(name='files')
@@ -59,29 +46,29 @@ def test_a_screen_is_what_was_written_last() -> None:
 
 
 def test_hashes_stand_alone_in_their_lines_below_the_bars(server: ScriptedRegistry, files: list[str]) -> None:
-    shown = on_terminal(environ_of(server), 'push-blob', REPO, *files, '@a')
+    shown = on_terminal(server.environ(), 'push-blob', REPO, *files, '@a')
     assert shown.status == 0
     assert shown.screen[-5:] == digests_of(files)
     assert shown.screen[-6].startswith('total: 100%')
 
 
 def test_a_hash_stands_alone_below_one_bar(server: ScriptedRegistry, files: list[str]) -> None:
-    shown = on_terminal(environ_of(server), 'push-blob', REPO, files[0])
+    shown = on_terminal(server.environ(), 'push-blob', REPO, files[0])
     assert [line[:10] for line in shown.screen[:-1]] == [digests_of(files)[0][:8] + ': ']
     assert shown.screen[-1:] == digests_of(files[:1])
 
 
 def test_names_stand_alone_below_the_bars(server: ScriptedRegistry, files: list[str], tmp_path: Path) -> None:
-    shown = on_terminal(environ_of(server), 'push-files', REPO, 'a', *files)
+    shown = on_terminal(server.environ(), 'push-files', REPO, 'a', *files)
     assert re.fullmatch(r'sha256:[0-9a-f]{64}', shown.screen[-1])
-    shown = on_terminal(environ_of(server), 'pull-files', REPO, 'a', '--to', str(tmp_path / 'out'))
+    shown = on_terminal(server.environ(), 'pull-files', REPO, 'a', '--to', str(tmp_path / 'out'))
     assert shown.screen[-5:] == [Path(file).name for file in files]
 
 
 def test_a_message_stands_alone_in_its_line_while_bars_are_shown(server: ScriptedRegistry, files: list[str]) -> None:
     answers = iter([Answer(503)])
     server.hook = lambda request: next(answers, None) if request.method == 'PUT' else None
-    shown = on_terminal(environ_of(server), 'push-blob', REPO, *files, '@a')
+    shown = on_terminal(server.environ(), 'push-blob', REPO, *files, '@a')
     assert shown.status == 0
     assert shown.screen[-5:] == digests_of(files)
     assert [line for line in shown.screen if 'again' in line] == [
@@ -92,14 +79,14 @@ def test_a_message_stands_alone_in_its_line_while_bars_are_shown(server: Scripte
 def test_text_on_a_terminal_is_not_overwritten(server: ScriptedRegistry, progress: dict[str, str]) -> None:
     text = 'one\ntwo\nthree'
     server.memory.put(REPO, text.encode())
-    shown = on_terminal({**environ_of(server), **progress}, 'pull-blob', REPO, hash_bytes(text.encode()))
+    shown = on_terminal(server.environ(**progress), 'pull-blob', REPO, hash_bytes(text.encode()))
     assert shown.screen[:3] == text.split('\n')
     assert len(shown.screen) == (4 if progress else 3)
 
 
 def test_no_escape_sequence_is_written_to_a_terminal_that_knows_none(server: ScriptedRegistry,
                                                                      files: list[str]) -> None:
-    shown = on_terminal({**environ_of(server), 'TERM': 'dumb'}, 'push-blob', REPO, files[0])
+    shown = on_terminal(server.environ(TERM='dumb'), 'push-blob', REPO, files[0])
     assert shown.screen[-1:] == digests_of(files[:1])
     assert '\x1b' not in shown.written
 
@@ -110,7 +97,7 @@ def test_no_escape_sequence_is_written_to_a_terminal_that_knows_none(server: Scr
 def test_a_total_counts_files_that_were_there(server: ScriptedRegistry, files: list[str]) -> None:
     for file in files[:3]:
         server.memory.put(REPO, Path(file).read_bytes())
-    shown = on_terminal(environ_of(server), 'push-blob', REPO, *files, files[4], '@a')
+    shown = on_terminal(server.environ(), 'push-blob', REPO, *files, files[4], '@a')
     total, = [line for line in shown.screen if line.startswith('total:')]
     assert total.startswith('total: 100%') and f' {6 * SIZE}/{6 * SIZE} ' in total
 
@@ -137,7 +124,7 @@ def test_a_pipe_has_no_total(server: ScriptedRegistry, files: list[str]) -> None
     for args in ([REPO, '-'], [REPO, '@a', '--', 'cat', files[0]]):
         stdin = os.open(files[0], os.O_RDONLY)
         try:
-            shown = on_terminal(environ_of(server), 'push-blob', '--progress=bar', *args, stdin=stdin)
+            shown = on_terminal(server.environ(), 'push-blob', '--progress=bar', *args, stdin=stdin)
         finally:
             os.close(stdin)
         assert shown.screen[-1:] == digests_of(files[:1])
@@ -145,7 +132,7 @@ def test_a_pipe_has_no_total(server: ScriptedRegistry, files: list[str]) -> None
 
 
 def test_an_unsized_pipe_shows_its_bytes_and_their_rate(server: ScriptedRegistry, files: list[str]) -> None:
-    shown = on_terminal(environ_of(server), 'push-blob', REPO, '@a', '--', 'cat', files[0])
+    shown = on_terminal(server.environ(), 'push-blob', REPO, '@a', '--', 'cat', files[0])
     assert re.search(rf': {SIZE} bytes \[\d\d:\d\d, +[0-9.]+[kMG]?B/s\]', shown.written)
 
 
@@ -159,7 +146,7 @@ def pull_most(server: ScriptedRegistry, tmp_path: Path) -> str:
     digest = hash_bytes(blob)
     server.memory.put(REPO, blob)
     server.hook = lambda request: Answer(200, {}, blob, reset=SIZE) if request.method == 'GET' else None
-    Runner(environ_of(server)).run('pull-blob', REPO, digest, '-o', tmp_path / 'out').insist(1)
+    Runner(server.environ()).run('pull-blob', REPO, digest, '-o', tmp_path / 'out').insist(1)
     server.hook = lambda request: None
     part, = tmp_path.glob('.out*')
     os.truncate(part, KEPT)  # of zeros, as the blob is
@@ -168,7 +155,7 @@ def pull_most(server: ScriptedRegistry, tmp_path: Path) -> str:
 
 def test_bytes_that_a_pull_had_before_are_no_speed_of_a_bar(server: ScriptedRegistry, broken: str,
                                                             tmp_path: Path) -> None:
-    shown = on_terminal(environ_of(server), 'pull-blob', REPO, broken, '-o', str(tmp_path / 'out'))
+    shown = on_terminal(server.environ(), 'pull-blob', REPO, broken, '-o', str(tmp_path / 'out'))
     assert shown.status == 0
     line, = shown.screen
     assert f' {KEPT + REST}/{KEPT + REST} ' in line
@@ -178,7 +165,7 @@ def test_bytes_that_a_pull_had_before_are_no_speed_of_a_bar(server: ScriptedRegi
 
 def test_bytes_that_a_pull_had_before_are_no_speed_for_programs(server: ScriptedRegistry, broken: str,
                                                                 tmp_path: Path) -> None:
-    shown = on_terminal(environ_of(server), 'pull-blob', '--progress=json', REPO, broken, '-o', str(tmp_path / 'out'))
+    shown = on_terminal(server.environ(), 'pull-blob', '--progress=json', REPO, broken, '-o', str(tmp_path / 'out'))
     last = json.loads(shown.screen[-1])
     assert last['bytes'] == last['total'] == KEPT + REST and last['done']
     assert last['rate'] <= REST / 0.001
@@ -200,7 +187,7 @@ def test_progress_that_nothing_can_show_is_left_out(server: ScriptedRegistry, fi
                                                     mode: str) -> None:
     def run(*args: str) -> str:
         done = subprocess.run(['sh', '-c', 'exec "$@" 2>&-', 'sh', sys.executable, '-m', 'dxf', args[0],
-                               f'--progress={mode}', *args[1:]], env={**os.environ, **environ_of(server)}, timeout=120,
+                               f'--progress={mode}', *args[1:]], env={**os.environ, **server.environ()}, timeout=120,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
         assert done.returncode == 0
         return done.stdout
@@ -213,5 +200,5 @@ def test_progress_that_nothing_can_show_is_left_out(server: ScriptedRegistry, fi
 def test_the_screen_of_a_pull_to_a_pipe_is_a_bar_alone(server: ScriptedRegistry, files: list[str]) -> None:
     content = Path(files[0]).read_bytes()
     server.memory.put(REPO, content)
-    shown: Shown = on_terminal(environ_of(server), 'pull-blob', REPO, hash_bytes(content), stdout=False)
+    shown: Shown = on_terminal(server.environ(), 'pull-blob', REPO, hash_bytes(content), stdout=False)
     assert (shown.status, shown.out, len(shown.screen)) == (0, content, 1)

@@ -1,7 +1,7 @@
 """Bounds of one operation: indexes that lead to ever more, lists without an end, and the memory of a copy."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ from .certificates import Certificates
 from .copies import CONTENTS, OCI_INDEX, OCI_MANIFEST, parts, refer, write
 from .measured import Dxf
 from .places import Place
-from .scripted_registry import Answer, Request, ScriptedRegistry
+from .scripted_registry import REPO, Answer, Request, ScriptedRegistry
 from .test_memory import of
 
-REPO = 'fred/a'
 EMPTY = hash_bytes(b'{}')
 MANY = 300
 """How often an index lists another one."""
@@ -28,17 +27,10 @@ LARGE = 4_000_000
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, b'{}')
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of it."""
-    return DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    server.memory.put(REPO, b'{}')
+    return server
 
 
 def put(server: ScriptedRegistry, media_type: str, alias: str = '', **members: Any) -> dict[str, Any]:

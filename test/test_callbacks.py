@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,10 @@ IN_PARTS = LIMITS._replace(part=6000, small_part=6000)
 
 
 @pytest.fixture(name='server')
-def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> ScriptedRegistry:
     """A registry; files are read in short pieces."""
     monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 1000)
-    with ScriptedRegistry() as server:
-        yield server
+    return server
 
 
 @pytest.fixture(name='path')

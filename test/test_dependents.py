@@ -196,8 +196,8 @@ def test_any_session_will_do(place: Place, repo: str) -> None:
         use_everything(client)
 
 
-def test_a_session_may_have_adapters_of_its_own(server: Place, repo: str, traffic: Traffic) -> None:
-    client = server.dxf(repo)
+def test_a_session_may_have_adapters_of_its_own(real_server: Place, repo: str, traffic: Traffic) -> None:
+    client = real_server.dxf(repo)
     adapter = Recording()
     with requests.Session() as session:
         session.mount('http://', adapter)

@@ -2,20 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dxf import DXF, Limits, artifacts, copy, hash_bytes
+from dxf import DXF, artifacts, copy, hash_bytes
 from dxf.exceptions import DXFHTTPError, DXFSizeMismatchError
 from dxf.manifest import schema1
 
 from .processes import Runner, files
-from .scripted_registry import Answer, Request, ScriptedRegistry
+from .scripted_registry import REPO, Answer, Request, ScriptedRegistry
 
-REPO = 'fred/a'
 OCI = 'application/vnd.oci.image.manifest.v1+json'
 INDEX = 'application/vnd.oci.image.index.v1+json'
 SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
@@ -26,19 +24,11 @@ WRONG = [0, 1, 999, 1001, 1 << 70]
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that holds the blobs."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, FIRST)
-        server.memory.put(REPO, BLOB)
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> Iterator[DXF]:
-    """A client of its repository."""
-    with DXF(server.host, REPO, insecure=True, limits=Limits(retries=0)) as client:
-        yield client
+    server.memory.put(REPO, FIRST)
+    server.memory.put(REPO, BLOB)
+    return server
 
 
 def entry(digest: str, size: int, title: str = '') -> dict[str, Any]:
@@ -61,7 +51,7 @@ def described(server: ScriptedRegistry, size: int) -> None:
 
 def runner(server: ScriptedRegistry, jobs: int = 4) -> Runner:
     """Return what runs dxf."""
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_JOBS': str(jobs)})
+    return Runner(server.environ(DXF_JOBS=str(jobs)))
 
 
 @pytest.mark.parametrize('size', WRONG)

@@ -1,7 +1,7 @@
 """A registry that says that it has a blob, and refuses a manifest that names it: ``push-blob --force`` sends it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,11 +33,10 @@ def liar(server: ScriptedRegistry, code: str = 'MANIFEST_BLOB_UNKNOWN') -> Calla
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that says that it has all blobs, and has none."""
-    with ScriptedRegistry() as server:
-        server.hook = liar(server)
-        yield server
+    server.hook = liar(server)
+    return server
 
 
 @pytest.fixture(name='files')
@@ -50,7 +49,7 @@ def write_files(tmp_path: Path) -> list[str]:
 
 def runner(server: ScriptedRegistry, tmp_path: Path) -> Runner:
     """Return what runs dxf."""
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'XDG_STATE_HOME': str(tmp_path / 'state')})
+    return Runner(server.environ(XDG_STATE_HOME=str(tmp_path / 'state')))
 
 
 @pytest.mark.parametrize('code', LACKS)

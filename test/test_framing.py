@@ -163,7 +163,7 @@ def test_the_command_says_that_a_refused_deletion_failed() -> None:
     with ScriptedRegistry() as server:
         server.memory.put('fred/a', CONTENT)
         server.hook = lambda request: replace(error(403, 'SOME_CODE'), before=[HINTS])
-        ended = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run('del-blob', 'fred/a', DIGEST).insist(1)
+        ended = Runner(server.environ()).run('del-blob', 'fred/a', DIGEST).insist(1)
         assert 'SOME_CODE' in ended.lines[0]
         assert DIGEST in server.memory.blobs['fred/a']
 
@@ -250,7 +250,7 @@ def test_a_deletion_whose_response_never_begins_is_one_line(what: str, certifica
 def test_a_command_ends_where_a_server_does_not(what: str) -> None:
     with ScriptedRegistry() as server:
         server.hook = lambda request: Answer(head=False, before=ENDLESS[what]())
-        ended = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run('list-aliases', 'fred/a').insist(1)
+        ended = Runner(server.environ()).run('list-aliases', 'fred/a').insist(1)
         assert 'the server sent more than' in ended.lines[0]
 
 

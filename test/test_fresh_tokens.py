@@ -1,7 +1,6 @@
 """A token that is refused although it has just been given out: the clocks of the servers differ, and a pause helps."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -55,11 +54,10 @@ class Ahead:
 
 
 @pytest.fixture(name='server')
-def start_server(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """A registry over TLS that has a blob."""
-    with ScriptedRegistry(certificates) as server:
-        server.memory.put(REPO, CONTENT)
-        yield server
+def fill_server(secure: ScriptedRegistry) -> ScriptedRegistry:
+    """A registry over https that has a blob."""
+    secure.memory.put(REPO, CONTENT)
+    return secure
 
 
 def client_of(server: ScriptedRegistry, certificates: Certificates, limits: Limits = QUICK) -> DXF:

@@ -1,25 +1,23 @@
 """Aliases that must not change: a registry refuses the same manifest again, and it is stored all the same."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import dxf
-from dxf import DXF, Limits, hash_bytes
+from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFConflictError, DXFHTTPError
 from dxf.main import doit
 
 from .copies import OCI_INDEX, OCI_MANIFEST, refer, set_document, write
 from .places import Place
-from .scripted_registry import Answer, Hook, Request, ScriptedRegistry, error
+from .scripted_registry import REPO, Answer, Hook, Request, ScriptedRegistry, error
 
-REPO = 'fred/a'
 MANIFESTS = f'/v2/{REPO}/manifests/'
 WORDS = "Failed to process request due to 'a:v1' configured as immutable."
-QUICK = Limits(retries=0, settle=0.01, longest_backoff=0.05)
 
 REFUSALS = {
     'Nexus': error(400, 'BLOB_UPLOAD_INVALID', WORDS),      # https://github.com/getporter/porter/issues/2468
@@ -33,22 +31,9 @@ REFUSALS = {
 }
 
 
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry whose aliases a test makes immutable."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of it."""
-    return DXF(server.host, REPO, insecure=True, limits=QUICK)
-
-
 def environ(server: ScriptedRegistry) -> dict[str, str]:
     """Return the variables of a command."""
-    return {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', 'SOURCE_DATE_EPOCH': '0'}
+    return server.environ(DXF_RETRIES='0', SOURCE_DATE_EPOCH='0')
 
 
 def immutable(server: ScriptedRegistry, refusal: Answer) -> Hook:

@@ -402,12 +402,12 @@ def test_nothing_is_noted_without_resume(keeping: KeepingRegistry, path: Path, d
 # On the real registry, whose upload is lost where a part breaks off
 
 @pytest.mark.parametrize('after', [MIB, 20 * MIB])
-def test_a_killed_upload_arrives_on_a_registry_that_has_lost_it(server: Place, repo: str, state: Path, tmp_path: Path,
-                                                                after: int) -> None:
+def test_a_killed_upload_arrives_on_a_registry_that_has_lost_it(real_server: Place, repo: str, state: Path,
+                                                                tmp_path: Path, after: int) -> None:
     path = tmp_path / 'backup'
     digest = write(path, PART + 16 * MIB)
-    with CountingProxy(server.host) as proxy:
-        runner = Runner({**server.environ(), 'DXF_HOST': proxy.host})
+    with CountingProxy(real_server.host) as proxy:
+        runner = Runner({**real_server.environ(), 'DXF_HOST': proxy.host})
         runner.run_until(lambda action: proxy.after_up(after, action), 'push-blob', '--resume', repo, path, '@backup')
         left = note(state)
         assert stat.S_IMODE(left.stat().st_mode) == 0o600
@@ -417,9 +417,9 @@ def test_a_killed_upload_arrives_on_a_registry_that_has_lost_it(server: Place, r
         assert [secret for secret in SECRETS if secret in text] == []
         push(runner, path, digest, '--resume', repo=repo, alias='@backup')
         assert files(state) == []
-    with server.dxf(repo) as client:
+    with real_server.dxf(repo) as client:
         assert client.blob_size(digest) == PART + 16 * MIB
         assert client.get_alias('backup') == [digest]
         assert hash_bytes(b''.join(client.pull_blob(digest, chunk_size=MIB))) == digest
     path.unlink()
-    shutil.rmtree(server.registry.storage / 'docker')  # large
+    shutil.rmtree(real_server.registry.storage / 'docker')  # large

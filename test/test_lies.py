@@ -1,19 +1,18 @@
 """Manifests from a registry that lies about them: what was asked for by digest is hashed, whoever asks."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dxf import DXF, Limits, hash_bytes
+from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError
 from dxf.main import doit
 
-from .scripted_registry import Answer, Request, ScriptedRegistry
+from .scripted_registry import REPO, Answer, Request, ScriptedRegistry
 
-REPO = 'fred/a'
 OCI = 'application/vnd.oci.image.manifest.v1+json'
 INDEX = 'application/vnd.oci.image.index.v1+json'
 
@@ -29,21 +28,14 @@ TRUE_DIGEST = hash_bytes(TRUE)
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that holds an image and an index of it, and gives out another image for that."""
-    with ScriptedRegistry() as server:
-        server.memory.put_manifest(REPO, 'image', OCI, TRUE)
-        entry = {'digest': TRUE_DIGEST, 'size': len(TRUE), 'mediaType': OCI,
-                 'platform': {'os': 'linux', 'architecture': 'amd64'}}
-        index = {'schemaVersion': 2, 'mediaType': INDEX, 'manifests': [entry]}
-        server.memory.put_manifest(REPO, 'index', INDEX, json.dumps(index).encode())
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of its repository."""
-    return DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    server.memory.put_manifest(REPO, 'image', OCI, TRUE)
+    entry = {'digest': TRUE_DIGEST, 'size': len(TRUE), 'mediaType': OCI,
+             'platform': {'os': 'linux', 'architecture': 'amd64'}}
+    index = {'schemaVersion': 2, 'mediaType': INDEX, 'manifests': [entry]}
+    server.memory.put_manifest(REPO, 'index', INDEX, json.dumps(index).encode())
+    return server
 
 
 def lie(server: ScriptedRegistry, **changes: Any) -> None:
@@ -106,7 +98,7 @@ def test_a_digest_header_that_is_no_digest_is_not_printed(server: ScriptedRegist
     server.hook = lambda request: answer if request.method == 'HEAD' else None
     assert client.head_manifest_and_response('image')[0] is None
     assert client.manifest_digest('image') == TRUE_DIGEST  # by the content
-    assert doit(['get-manifest-digest', REPO, 'image'], {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}) == 0
+    assert doit(['get-manifest-digest', REPO, 'image'], server.environ()) == 0
     assert capfd.readouterr().out == f'{TRUE_DIGEST}\n'
 
 

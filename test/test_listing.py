@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,11 @@ TAGS = '/v2/fred/a/tags/list'
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A scripted registry with the tags a to g, over http."""
-    with ScriptedRegistry() as server:
-        for tag in 'gfedcba':
-            server.memory.put_manifest('fred/a', tag, 'application/json', b'{}')
-        yield server
+    for tag in 'gfedcba':
+        server.memory.put_manifest('fred/a', tag, 'application/json', b'{}')
+    return server
 
 
 @pytest.fixture(name='client')
@@ -126,7 +125,7 @@ def test_no_command_handles_a_part_of_the_aliases_and_ends_well(server: Scripted
         page(['c']) if request.parameter('last') == 'b' else page(['a', 'b'], link.format(path=TAGS))
     target = f'oci:{tmp_path / "target"}'
     is_copy = command[0] == 'copy'
-    ran = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *(['--to', target] if is_copy else []))
+    ran = Runner(server.environ()).run(*command, *(['--to', target] if is_copy else []))
     ran.insist(0 if link in UNUSUAL else 1)
     if link in UNUSUAL:
         assert len(ran.out.split()) == 3
@@ -140,7 +139,7 @@ def test_a_page_that_is_no_listing_is_one_line_and_a_failure(server: ScriptedReg
                                                              command: list[str]) -> None:
     server.hook = lambda request: Answer(body=body)
     to = ['--to', f'oci:{tmp_path / "target"}'] if command[0] == 'copy' else []
-    Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run(*command, *to).insist(1)
+    Runner(server.environ()).run(*command, *to).insist(1)
 
 
 def test_several_link_headers_are_read_as_one(server: ScriptedRegistry, client: DXF) -> None:

@@ -130,13 +130,6 @@ class Counter:
                 self._now -= 1
 
 
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A scripted registry over http."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
 @pytest.fixture(name='files')
 def write_files(tmp_path: Path) -> Callable[[list[bytes]], list[Path]]:
     """What writes files of these contents, and returns their paths."""
@@ -766,7 +759,7 @@ class Shell:
     def run(self, *args: str, **variables: str) -> tuple[int, bytes, str]:
         """Run a command; return its status, and what it wrote to standard output and to standard error."""
         self._capture.readouterr()
-        environ = {'DXF_HOST': self._server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', **variables}
+        environ = self._server.environ(DXF_RETRIES='0', **variables)
         try:
             status = doit(args, environ)
         except SystemExit as ended:

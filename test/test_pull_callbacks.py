@@ -26,12 +26,11 @@ ERRORS = pytest.mark.parametrize('error', [
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that holds a blob, and an alias of it."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, BLOB)
-        name(server, entry(DIGEST, len(BLOB), 'name'))
-        yield server
+    server.memory.put(REPO, BLOB)
+    name(server, entry(DIGEST, len(BLOB), 'name'))
+    return server
 
 
 @pytest.fixture(name='client')
@@ -97,7 +96,7 @@ def test_a_reader_of_the_progress_who_goes_away_ends_a_pull_at_once(server: Scri
     for blob in small:
         server.memory.put(REPO, blob)
     name(server, *(entry(hash_bytes(blob), len(blob)) for blob in small), entry(DIGEST, len(BLOB)))
-    of = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'})
+    of = Runner(server.environ())
     script = f'"$0" -m dxf pull-blob {REPO} @a -o "$1" --progress=json 2>&1 | head -1; echo "${{PIPESTATUS[*]}}"'
     environ = {**os.environ, **of.environ}
     done = subprocess.run(['bash', '-c', script, sys.executable, str(tmp_path / 'file')], env=environ,

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,16 +29,9 @@ def choose_each(request: pytest.FixtureRequest) -> Place:
     return found
 
 
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that does as it is told."""
-    with ScriptedRegistry() as registry:
-        yield registry
-
-
 def of(server: ScriptedRegistry, *prefix: str) -> Runner:
     """Return what runs dxf with a scripted registry."""
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}, prefix)
+    return Runner(server.environ(), prefix)
 
 
 def shell(script: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,6 @@ QUOTED = error(403, 'DENIED', 'permission_denied: Error from intermediary with H
 WITH_HEADER = Answer(403, {'Retry-After': '0'})
 LIMITS = Limits(retries=2, backoff=0.01, longest_backoff=0.02, part=8, small_part=4)
 CONTENT = b'0123456789'
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that limits rates."""
-    with ScriptedRegistry() as server:
-        yield server
 
 
 @pytest.fixture(name='client')
@@ -155,7 +148,7 @@ def test_an_upload_goes_on_after_a_rate_limit(server: ScriptedRegistry, client: 
 def test_an_upload_that_a_rate_limit_ended_is_resumed(server: ScriptedRegistry, tmp_path: Path) -> None:
     path = tmp_path / 'file'
     path.write_bytes(bytes(33 << 20))   # in parts of 16 MiB
-    environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', 'XDG_STATE_HOME': str(tmp_path)}
+    environ = server.environ(DXF_RETRIES='0', XDG_STATE_HOME=str(tmp_path))
     server.hook = lambda request: GITHUB if request.method == 'PUT' else None
     with pytest.raises(DXFHTTPError, match='secondary rate limit'):
         doit(['push-blob', '--resume', REPO, str(path)], environ)

@@ -296,7 +296,7 @@ def test_what_a_server_says_cannot_drive_the_terminal_of_dxf_debug(length: bytes
         spoiled = b'HTTP/1.1 200 \x1b[2J\r\nConnection: close\r\nContent-Length: ' + length + b'\r\n\r\n{"tags": []}'
         server.hook = lambda request: Answer(head=False, before=[spoiled]) if request.query else Answer(
             307, {'Location': target})
-        with Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_DEBUG': '1', 'PYTHONUTF8': '1'}).start(
+        with Runner(server.environ(DXF_DEBUG='1', PYTHONUTF8='1')).start(
                 'list-aliases', 'fred/a') as process:
             told = process.communicate(timeout=60)[1].decode()
     lines = told.split('\n')

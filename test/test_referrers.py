@@ -3,7 +3,7 @@
 import contextlib
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,10 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFProtocolError
 from .copies import OCI_INDEX, OCI_MANIFEST, refer, set_document, write
 from .places import Place
 from .processes import Runner, end
-from .scripted_registry import Answer, Request, ScriptedRegistry, error
+from .scripted_registry import REPO, Answer, Request, ScriptedRegistry, error
 
-REPO = 'fred/a'
-QUICK = Limits(retries=0, settle=0.01, longest_backoff=0.05)
 DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 AT_ONCE = 6
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that lists no referrers, as distribution does not."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of it."""
-    return DXF(server.host, REPO, insecure=True, limits=QUICK)
 
 
 def subject_of(client: DXF) -> str:

@@ -6,25 +6,16 @@ from typing import Any
 
 import pytest
 
-from dxf import DXF, Limits
+from dxf import DXF
 from dxf.exceptions import DXFError
 from dxf.main import doit
 
 from .copies import OCI_INDEX, OCI_MANIFEST, refer, write
-from .scripted_registry import LOST, Answer, Hook, Request, ScriptedRegistry, error
+from .scripted_registry import LOST, REPO, Answer, Hook, Request, ScriptedRegistry, error
 
-REPO = 'fred/a'
 TYPE = 'application/x-signature'
 PAGE = Answer(200, {'Content-Type': 'text/html'}, b'\xef\xbb\xbf \n<!doctype html><title>Sign in</title>')
-QUICK = Limits(retries=0, settle=0.01, longest_backoff=0.05)
 TYPED = {'Content-Type': OCI_INDEX}
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry without the referrers API."""
-    with ScriptedRegistry() as server:
-        yield server
 
 
 @pytest.fixture(name='elsewhere')
@@ -32,12 +23,6 @@ def start_elsewhere() -> Iterator[ScriptedRegistry]:
     """Another origin, where people sign in."""
     with ScriptedRegistry() as server:
         yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of it."""
-    return DXF(server.host, REPO, insecure=True, limits=QUICK)
 
 
 def answering(answer: Answer) -> Hook:
@@ -63,7 +48,7 @@ def check(server: ScriptedRegistry, client: DXF, hook: Hook) -> None:
     assert listed(client, subject) == []
     signatures = [refer(client, subject, f'{TYPE}-{number}') for number in range(2)]
     assert listed(client, subject) == signatures
-    assert doit(['referrers', REPO, 'a'], {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0'}) == 0
+    assert doit(['referrers', REPO, 'a'], server.environ(DXF_RETRIES='0')) == 0
 
 
 ANSWERS = {

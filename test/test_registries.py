@@ -1,7 +1,6 @@
 """What some registries do differently, and what indexes hold that are not as plain as most: scripted, one by one."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +23,10 @@ UNKNOWN = {'os': 'unknown', 'architecture': 'unknown'}
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that has one blob."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, CONTENT)
-        yield server
+    server.memory.put(REPO, CONTENT)
+    return server
 
 
 def client_of(server: ScriptedRegistry, schema: str = 'v2') -> DXF:

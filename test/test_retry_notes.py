@@ -25,11 +25,10 @@ FAST = Limits(retries=1, backoff=0.01)
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry with a blob."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, BLOB)
-        yield server
+    server.memory.put(REPO, BLOB)
+    return server
 
 
 @pytest.fixture(name='closed')

@@ -25,13 +25,6 @@ from .waiting import eventually
 CONTENT = b'0123456789' * 1000
 
 
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A scripted registry over http."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
 @pytest.fixture(name='session')
 def open_session() -> Iterator[requests.Session]:
     """A session of requests."""

@@ -80,19 +80,19 @@ def push(skopeo: Skopeo, layout: Path, place: Place, repo: str, *options: str) -
 # The registry
 
 def test_each_place_answers_its_user_and_tells_others_how_to_come_in(session: requests.Session,
-                                                                     server: Place) -> None:
-    answer = session.get(f'{server.url}/v2/')
-    if server.username is None:
+                                                                     real_server: Place) -> None:
+    answer = session.get(f'{real_server.url}/v2/')
+    if real_server.username is None:
         assert answer.status_code == 200
         return
     assert answer.status_code == 401
     challenge = answer.headers['WWW-Authenticate']
-    if server.tokens is None:
+    if real_server.tokens is None:
         assert challenge == 'Basic realm="registry"'
         assert session.get(answer.url, auth=(USERNAME, PASSWORD)).status_code == 200
     else:
-        assert challenge == f'Bearer realm="{server.tokens.realm}",service="{server.tokens.service}"'
-        token = get_token(session, server.tokens)
+        assert challenge == f'Bearer realm="{real_server.tokens.realm}",service="{real_server.tokens.service}"'
+        token = get_token(session, real_server.tokens)
         assert session.get(answer.url, headers=bearer(token)).status_code == 200
 
 
@@ -317,13 +317,13 @@ def test_the_token_server_survives_a_client_that_does_not_trust_it(session: requ
 
 # The fixtures
 
-def test_a_place_says_how_to_use_it_on_the_command_line(server: Place) -> None:
-    expected = {'DXF_HOST': server.registry.host}
-    if server.insecure:
+def test_a_place_says_how_to_use_it_on_the_command_line(real_server: Place) -> None:
+    expected = {'DXF_HOST': real_server.registry.host}
+    if real_server.insecure:
         expected |= {'DXF_INSECURE': '1'}
     else:
-        expected |= {'DXF_USERNAME': USERNAME, 'DXF_PASSWORD': PASSWORD, 'REQUESTS_CA_BUNDLE': str(server.ca)}
-    assert server.environ() == expected
+        expected |= {'DXF_USERNAME': USERNAME, 'DXF_PASSWORD': PASSWORD, 'REQUESTS_CA_BUNDLE': str(real_server.ca)}
+    assert real_server.environ() == expected
 
 
 def test_the_traffic_is_recorded_as_it_goes(open_registry: Place, tokens: TokenServer,
@@ -407,9 +407,9 @@ def test_skopeo_pushes_all_images_of_an_index(skopeo: Skopeo, open_registry: Pla
         assert answer.headers['Docker-Content-Digest'] == index.digest
 
 
-def test_skopeo_comes_in_with_credentials(skopeo: Skopeo, server: Place, repo: str, tmp_path: Path,
+def test_skopeo_comes_in_with_credentials(skopeo: Skopeo, real_server: Place, repo: str, tmp_path: Path,
                                           image: Image) -> None:
-    options = [] if server.username is None else ['--dest-creds', f'{USERNAME}:{PASSWORD}']
-    push(skopeo, tmp_path / 'layout', server, repo, *options)
-    stored = {path.name for path in server.registry.storage.glob('docker/registry/v2/blobs/sha256/*/*')}
+    options = [] if real_server.username is None else ['--dest-creds', f'{USERNAME}:{PASSWORD}']
+    push(skopeo, tmp_path / 'layout', real_server, repo, *options)
+    stored = {path.name for path in real_server.registry.storage.glob('docker/registry/v2/blobs/sha256/*/*')}
     assert image.digest.partition(':')[2] in stored

@@ -39,27 +39,6 @@ TAGS = '/v2/fred/a/tags/list'
 SECRET = 'Bearer s3cret'
 
 
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A scripted registry over http."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-@pytest.fixture(name='secure')
-def start_secure(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """A scripted registry over https."""
-    with ScriptedRegistry(certificates) as server:
-        yield server
-
-
-@pytest.fixture(name='elsewhere')
-def start_elsewhere(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """Another origin over https."""
-    with ScriptedRegistry(certificates) as server:
-        yield server
-
-
 @pytest.fixture(name='connect')
 def make_client(certificates: Certificates) -> Callable[..., DXF]:
     """A maker of clients of a scripted registry that hold a credential."""
@@ -435,7 +414,7 @@ def test_dxf_retries_is_the_number_of_attempts_after_the_first(server: ScriptedR
     pauses: list[float] = []
     monkeypatch.setattr(time, 'sleep', pauses.append)
     server.hook = lambda request: error(503, 'X')
-    environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': str(retries)}
+    environ = server.environ(DXF_RETRIES=str(retries))
     with pytest.raises(DXFHTTPError):
         dxf.main.doit(['list-aliases', 'fred/a'], environ)
     assert len(server.requests) == retries + 1

@@ -62,7 +62,7 @@ COMMANDS = pytest.mark.parametrize('command', PRINTED)
 
 def runner(server: ScriptedRegistry, unbuffered: str = '1', prefix: tuple[str, ...] = ()) -> Runner:
     """Return what runs dxf, with or without a buffer for standard output."""
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'PYTHONUNBUFFERED': unbuffered}, prefix)
+    return Runner(server.environ(PYTHONUNBUFFERED=unbuffered), prefix)
 
 
 def is_full(pipe: int) -> bool:
@@ -244,7 +244,7 @@ def test_any_object_takes_all_that_is_printed(server: ScriptedRegistry, monkeypa
                                               most: int | None) -> None:
     blob = b'twelve bytes'
     digest = server.memory.put(REPO, blob)
-    environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
+    environ = server.environ()
     for args, expected in ((['pull-blob', REPO, digest], blob.decode()), (['blob-size', REPO, digest], '12\n')):
         recorder = Recorder(most)
         with monkeypatch.context() as patched:

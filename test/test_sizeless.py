@@ -5,37 +5,22 @@ All of such a file is sent, or none of it.
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dxf import DXF, Limits, artifacts, hash_bytes, hash_file
+from dxf import DXF, artifacts, hash_bytes, hash_file
 from dxf.artifacts import tar_folders
 from dxf.exceptions import DXFSourceError
 from dxf.main import doit
 from dxf.transfer.source import open_source
 
-from .scripted_registry import Request, ScriptedRegistry
+from .scripted_registry import REPO, Request, ScriptedRegistry
 
-REPO = 'fred/datalogger'
 SIZELESS = '/proc/sys/kernel/hostname'
 CONTENT = Path(SIZELESS).read_bytes()
 DIGEST = hash_bytes(CONTENT)
 EMPTY = hash_bytes(b'')
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that has nothing yet."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-@pytest.fixture(name='client')
-def make_client(server: ScriptedRegistry) -> DXF:
-    """A client of its repository."""
-    return DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
 
 
 def test_the_kernel_tells_no_size_of_what_is_not_empty() -> None:
@@ -65,7 +50,7 @@ def test_an_empty_file_has_size_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_push_blob_stores_all_of_a_file_that_tells_size_0(server: ScriptedRegistry, tmp_path: Path,
                                                           capfd: pytest.CaptureFixture[str],
                                                           options: tuple[str, ...]) -> None:
-    environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'XDG_STATE_HOME': str(tmp_path)}
+    environ = server.environ(XDG_STATE_HOME=str(tmp_path))
     assert doit(('push-blob', *options, REPO, SIZELESS, '@mine'), environ) == 0
     assert capfd.readouterr().out == f'{DIGEST}\n'
     assert server.memory.blobs[REPO] == {DIGEST: CONTENT}

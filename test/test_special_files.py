@@ -51,7 +51,7 @@ def make_folder(tmp_path: Path) -> Path:
 
 def runner(server: ScriptedRegistry) -> Runner:
     """Return what runs dxf."""
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'})
+    return Runner(server.environ())
 
 
 def shell(server: ScriptedRegistry, folder: Path, script: str) -> Ended:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,19 +23,13 @@ LATE = b'x' * 100_000 + b'\0'
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry with some blobs, and with an alias that names two of them."""
-    with ScriptedRegistry() as server:
-        for blob in (BINARY, TEXT, LATE, b'a\0', b''):
-            server.memory.put(REPO, blob)
-        with DXF(server.host, REPO, insecure=True) as client:
-            client.set_alias('both', hash_bytes(TEXT), hash_bytes(BINARY))
-        yield server
-
-
-def environ_of(server: ScriptedRegistry) -> dict[str, str]:
-    """Return the variables by which it is reached."""
-    return {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
+    for blob in (BINARY, TEXT, LATE, b'a\0', b''):
+        server.memory.put(REPO, blob)
+    with DXF(server.host, REPO, insecure=True) as client:
+        client.set_alias('both', hash_bytes(TEXT), hash_bytes(BINARY))
+    return server
 
 
 # Binary content
@@ -48,7 +41,7 @@ def environ_of(server: ScriptedRegistry) -> dict[str, str]:
 ], ids=['long', 'short', 'in small chunks', 'with a bar', 'with a line before it', 'one connection'])
 def test_binary_content_is_not_written_to_a_terminal(server: ScriptedRegistry, blob: bytes,
                                                      variables: dict[str, str]) -> None:
-    shown = on_terminal({**environ_of(server), **variables}, 'pull-blob', REPO, hash_bytes(blob), columns=400)
+    shown = on_terminal({**server.environ(), **variables}, 'pull-blob', REPO, hash_bytes(blob), columns=400)
     assert shown.status == 2
     line = next(line for line in shown.screen if line.startswith('dxf: '))
     assert line.startswith(f'dxf: {hash_bytes(blob)} is binary') and '-o FILE' in line and '-o - ' in line
@@ -56,18 +49,18 @@ def test_binary_content_is_not_written_to_a_terminal(server: ScriptedRegistry, b
 
 
 def test_binary_content_is_written_to_a_terminal_if_that_is_wanted(server: ScriptedRegistry) -> None:
-    shown = on_terminal(environ_of(server), 'pull-blob', REPO, hash_bytes(b'a\0'), '-o', '-')
+    shown = on_terminal(server.environ(), 'pull-blob', REPO, hash_bytes(b'a\0'), '-o', '-')
     assert (shown.status, shown.written) == (0, 'a\0')
 
 
 @pytest.mark.parametrize('blob', [TEXT, LATE, b''], ids=['text', 'a NUL far behind its start', 'nothing'])
 def test_text_is_written_to_a_terminal(server: ScriptedRegistry, blob: bytes) -> None:
-    shown = on_terminal(environ_of(server), 'pull-blob', REPO, hash_bytes(blob))
+    shown = on_terminal(server.environ(), 'pull-blob', REPO, hash_bytes(blob))
     assert (shown.status, shown.written) == (0, blob.decode().replace('\n', '\r\n'))
 
 
 def test_the_text_before_a_binary_blob_is_written_to_a_terminal(server: ScriptedRegistry) -> None:
-    shown = on_terminal(environ_of(server), 'pull-blob', REPO, '@both', columns=400)
+    shown = on_terminal(server.environ(), 'pull-blob', REPO, '@both', columns=400)
     assert shown.status == 2
     assert shown.screen[:100] == TEXT.decode().split('\n')[:100]
     assert shown.screen[100].startswith(f'dxf: {hash_bytes(BINARY)} is binary')
@@ -76,7 +69,7 @@ def test_the_text_before_a_binary_blob_is_written_to_a_terminal(server: Scripted
 @pytest.mark.parametrize('unbuffered', ['', '1'])
 def test_binary_content_is_written_to_pipes_and_files(server: ScriptedRegistry, tmp_path: Path,
                                                       unbuffered: str) -> None:
-    environ = {**environ_of(server), 'PYTHONUNBUFFERED': unbuffered}
+    environ = {**server.environ(), 'PYTHONUNBUFFERED': unbuffered}
     assert Runner(environ).run('pull-blob', REPO, hash_bytes(BINARY)).insist(0).out == BINARY
     shown = on_terminal(environ, 'pull-blob', REPO, hash_bytes(BINARY), stdout=False)
     assert (shown.status, shown.out) == (0, BINARY)
@@ -90,7 +83,7 @@ def test_an_archive_is_unpacked_from_a_pipe_of_a_terminal(server: ScriptedRegist
     archive = subprocess.run(['tar', 'c', 'in'], cwd=tmp_path, capture_output=True, check=True, timeout=60).stdout
     server.memory.put(REPO, archive)
     script = f'{sys.executable} -m dxf pull-blob {REPO} {hash_bytes(archive)} | tar xO > out; exit ${{PIPESTATUS[0]}}'
-    shown = on_terminal({**environ_of(server), 'PYTHONPATH': str(Path(__file__).parents[1])},
+    shown = on_terminal({**server.environ(), 'PYTHONPATH': str(Path(__file__).parents[1])},
                         program=('bash', '-c', f'cd {tmp_path} && {script}'))
     assert shown.status == 0
     assert (tmp_path / 'out').read_bytes() == BINARY
@@ -109,9 +102,9 @@ OTHERS = pytest.mark.parametrize('variables', [
 def test_what_an_encoding_does_not_have_is_escaped(server: ScriptedRegistry, variables: dict[str, str],
                                                    tmp_path: Path) -> None:
     (tmp_path / '日本').write_bytes(b'1')
-    Runner(environ_of(server)).run('push-files', REPO, 'f', '日本', '--annotation', 'place=日本',
+    Runner(server.environ()).run('push-files', REPO, 'f', '日本', '--annotation', 'place=日本',
                                    cwd=tmp_path).insist(0)
-    other = Runner({**environ_of(server), **variables})
+    other = Runner({**server.environ(), **variables})
     lines = other.run('inspect', REPO, 'f').insist(0).out.decode('ascii').splitlines()
     assert 'annotation place=\\u65e5\\u672c' in lines
     assert any(line.endswith(' \\u65e5\\u672c') for line in lines)
@@ -121,14 +114,14 @@ def test_what_an_encoding_does_not_have_is_escaped(server: ScriptedRegistry, var
 
 @OTHERS
 def test_an_error_tells_what_an_encoding_does_not_have(server: ScriptedRegistry, variables: dict[str, str]) -> None:
-    line, = Runner({**environ_of(server), **variables}).run('push-blob', REPO, 'missing-日本').insist(2).lines
+    line, = Runner({**server.environ(), **variables}).run('push-blob', REPO, 'missing-日本').insist(2).lines
     assert 'cannot read' in line
 
 
 @OTHERS
 def test_bars_are_drawn_in_every_encoding(server: ScriptedRegistry, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / 'file').write_bytes(BINARY[::-1])
-    shown = on_terminal({**environ_of(server), **variables}, 'push-blob', REPO, str(tmp_path / 'file'))
+    shown = on_terminal({**server.environ(), **variables}, 'push-blob', REPO, str(tmp_path / 'file'))
     assert shown.status == 0
     assert shown.screen[-1:] == [hash_bytes(BINARY[::-1])]
     assert ' 100%' in shown.screen[0] and '\\u' not in shown.written

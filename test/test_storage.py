@@ -60,11 +60,10 @@ class Redirecting:
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that has the blob."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, CONTENT)
-        yield server
+    server.memory.put(REPO, CONTENT)
+    return server
 
 
 @pytest.fixture(name='redirecting')
@@ -83,7 +82,7 @@ def make_client(server: ScriptedRegistry) -> DXF:
 @pytest.fixture(name='run')
 def make_run(server: ScriptedRegistry) -> Callable[..., int]:
     """What runs a command on the registry, and returns its status."""
-    return lambda *arguments: doit(arguments, {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0'})
+    return lambda *arguments: doit(arguments, server.environ(DXF_RETRIES='0'))
 
 
 @pytest.fixture(name='path')

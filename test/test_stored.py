@@ -5,7 +5,7 @@ Web pages with a good status, damaged copies, useless digest headers and lost an
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,6 @@ PAGE = b'<!DOCTYPE html><title>Sign in</title>'
 HTML = {'Content-Type': 'text/html'}
 USELESS = ('', 'x', 'sha512:' + '0' * 128, None)
 """Values of Docker-Content-Digest that confirm nothing; ``None`` for no header."""
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that has nothing yet."""
-    with ScriptedRegistry() as server:
-        yield server
 
 
 @pytest.fixture(name='client')

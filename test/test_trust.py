@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +44,6 @@ status = main()
 assert time.process_time() - start < 30, 'slow'
 sys.exit(status)
 """
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry."""
-    with ScriptedRegistry() as server:
-        yield server
-
-
-@pytest.fixture(name='secure')
-def start_secure(certificates: Certificates) -> Iterator[ScriptedRegistry]:
-    """A registry over https."""
-    with ScriptedRegistry(certificates) as server:
-        yield server
 
 
 @pytest.fixture(name='run')

@@ -1,7 +1,6 @@
 """An upload whose address is wrong: a proxy before the registry has dropped the port, or names another server."""
 
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +10,6 @@ from .processes import Ended, Runner
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
 
 REPO = 'fred/datalogger'
-
-
-@pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
-    """A registry that has nothing yet."""
-    with ScriptedRegistry() as server:
-        yield server
 
 
 def send_uploads(server: ScriptedRegistry, url: str) -> None:
@@ -34,7 +26,7 @@ def push(server: ScriptedRegistry, tmp_path: Path) -> Ended:
     """Push a small file."""
     path = tmp_path / 'file'
     path.write_bytes(b'content')
-    return Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'}).run('push-blob', REPO, path)
+    return Runner(server.environ()).run('push-blob', REPO, path)
 
 
 def test_an_address_that_lost_its_port_is_named_in_the_words_of_an_upload(server: ScriptedRegistry, tmp_path: Path

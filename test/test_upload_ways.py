@@ -405,7 +405,7 @@ def test_a_command_sends_no_file_again_and_names_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr('dxf.Limits', partial(Limits, part=PART, small_part=SMALL))
     with QuirkyRegistry(QUIRKS['none']) as server:
         server.memory.put(REPO, CONTENT)
-        environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_TOKEN': TOKEN, 'DXF_PROGRESS': '1'}
+        environ = server.environ(DXF_TOKEN=TOKEN, DXF_PROGRESS='1')
         assert doit(['push-blob', REPO, str(path), '@latest'], environ) == 0
     assert capfd.readouterr() == (f'{hash_bytes(CONTENT)}\n', '')
     assert len(server.of('DELETE')) == len(server.of('POST'))
@@ -417,7 +417,7 @@ def test_a_command_sends_a_new_file_in_parts_and_names_it(monkeypatch: pytest.Mo
                                                           capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr('dxf.Limits', partial(Limits, part=PART, small_part=SMALL))
     with QuirkyRegistry(QUIRKS['none']) as server:
-        environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_TOKEN': TOKEN}
+        environ = server.environ(DXF_TOKEN=TOKEN)
         assert doit(['push-blob', REPO, str(path), '@latest'], environ) == 0
     assert capfd.readouterr() == (f'{hash_bytes(CONTENT)}\n', '')
     assert is_large(server.steps())

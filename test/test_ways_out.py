@@ -137,7 +137,7 @@ def pulled(server: ScriptedRegistry, way: Callable[[Pull], Got], blob: bytes, an
         return answer if request.line == f'GET /v2/{REPO}/blobs/{digest}' and 'Range' not in request.headers else None
     server.hook = hook
     got = b''
-    environ = {'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_RETRIES': '0', 'HOME': os.environ['HOME']}
+    environ = server.environ(DXF_RETRIES='0', HOME=os.environ['HOME'])
     with tempfile.TemporaryDirectory() as folder, \
             DXF(server.host, REPO, insecure=True, limits=Limits(retries=0)) as client:
         try:

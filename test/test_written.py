@@ -3,7 +3,7 @@
 import json
 import os
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +34,10 @@ NUMBERS = ['0.1000000000000000055', '1.0', '1E2', '-0.0', '1e-400', '12345678901
 
 
 @pytest.fixture(name='server')
-def start_server() -> Iterator[ScriptedRegistry]:
+def fill_server(server: ScriptedRegistry) -> ScriptedRegistry:
     """A registry that takes manifests of any size, and has a blob that is an empty object."""
-    with ScriptedRegistry() as server:
-        server.memory.put(REPO, EMPTY_CONTENT)
-        yield server
+    server.memory.put(REPO, EMPTY_CONTENT)
+    return server
 
 
 @pytest.fixture(name='layout')
@@ -57,11 +56,6 @@ def client_of(layout: Path, **options: Any) -> DXF:
 def limited(server: ScriptedRegistry, limit: int = MANIFEST_LIMIT, schema: str | None = None) -> DXF:
     """Return a client that reads manifests of so many bytes at most."""
     return DXF(server.host, REPO, insecure=True, limits=Limits(manifest=limit), schema=schema)
-
-
-def environ(server: ScriptedRegistry) -> dict[str, str]:
-    """Return the variables of the command line."""
-    return {'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
 
 
 def padded(size: int) -> str:
@@ -131,7 +125,7 @@ def test_files_whose_names_need_too_large_a_manifest_are_refused_before_any_is_s
     for name in names:
         os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
     with pytest.raises(DXFInvalidDocumentError) as caught:
-        doit(['push-files', REPO, 'many', *names], environ(server))
+        doit(['push-files', REPO, 'many', *names], server.environ())
     check_hint(caught.value, count)
     assert not server.requests
 
@@ -151,7 +145,7 @@ def test_push_blob_of_too_many_files_for_an_alias_makes_no_request(server: Scrip
     path = tmp_path / 'empty'
     path.write_bytes(b'')
     with pytest.raises(DXFInvalidDocumentError) as caught:
-        doit(['push-blob', REPO, *[str(path)] * 37_000, '@many'], {**environ(server), 'DXF_SCHEMA': schema})
+        doit(['push-blob', REPO, *[str(path)] * 37_000, '@many'], {**server.environ(), 'DXF_SCHEMA': schema})
     check_hint(caught.value, 37_000)
     assert not server.requests
 
