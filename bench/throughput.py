@@ -61,7 +61,8 @@ def _pull(workspace: Workspace, runs: int, pullers: list[Contender], peer: str) 
     return timed(
         'Pull', f'A blob of {workspace.size // MIB} MiB, written to /dev/null. All but {CURL} verify it.', measures,
         CURL, [at_most(measures, PULL, 1.45, CURL), at_most(measures, PULL, 0.7, CRANE_PULL),
-         at_most(measures, PULL, 0.55, peer), peak_at_most(measures, PULL, 64), peak_at_most(measures, STREAM, 40)])
+               at_most(measures, PULL, 0.55, peer), peak_at_most(measures, PULL, 64),
+               peak_at_most(measures, STREAM, 40)])
 
 
 def _writers(registry: Registry, digest: str, workspace: Workspace, room: Path, ours: Dxf, peer: Dxf

@@ -92,7 +92,7 @@ class DXF(ManifestStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return platforms.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                           lambda found: self._blobs(found, sizes), self._limits)
+                              lambda found: self._blobs(found, sizes), self._limits)
 
     def _blobs(self, manifest: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
         if isinstance(manifest, ImageManifest):
@@ -109,7 +109,7 @@ class DXF(ManifestStore):
         Schema 1 gives none, and the registry is not asked.
         """
         return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored,
-                           lambda found: self._blobs(found, isinstance(found, ImageManifest)))
+                              lambda found: self._blobs(found, isinstance(found, ImageManifest)))
 
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]:
@@ -122,7 +122,7 @@ class DXF(ManifestStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored, platforms.config_digest,
-                           self._limits)
+                              self._limits)
 
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.

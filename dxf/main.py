@@ -105,7 +105,7 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     description = '\n'.join(_wrapped(' '.join(text.split())) for text in (summary, more) if text)
     parser = _Parser(prog=f'dxf {command.name}', description=description, epilog=epilog,
                      usage='\n       '.join(wrapped for line in command.lines
-                                             for wrapped in textwrap.wrap(line, WIDTH - 7, break_on_hyphens=False)),
+                                            for wrapped in textwrap.wrap(line, WIDTH - 7, break_on_hyphens=False)),
                      formatter_class=_Help, allow_abbrev=False)
     parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
     for option in command.options:

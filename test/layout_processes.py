@@ -629,7 +629,6 @@ RUNS: dict[str, Callable[..., object]] = {run.__name__: run for run in (
     kill_at_each_step, stop_at_each_step, kill_at_any_time, all_at_once)}
 
 
-
 def warm_up() -> None:
     """Import here what each process would else import for itself."""
     with TemporaryDirectory() as folder:

@@ -613,7 +613,7 @@ def test_files_that_are_there_are_replaced_only_if_that_is_wanted(client: DXF, w
 
 
 def test_where_a_folder_goes_does_not_depend_on_where_one_is(client: DXF, tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     set_artifact(client, 'a', [blob(ZIPPED, 'data', TAR_GZIP, **UNPACK)], [ZIPPED])
     (tmp_path / 'here').mkdir()
     (tmp_path / 'elsewhere').mkdir()

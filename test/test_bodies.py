@@ -131,7 +131,7 @@ def test_a_hash_ahead_is_not_done_before_it_knows_all(source: Source) -> None:
 
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
 def test_what_a_hash_ahead_cannot_find_out_is_raised_where_it_is_asked_for(source: Source,
-                                                                        error: type[BaseException]) -> None:
+                                                                           error: type[BaseException]) -> None:
     def fail(_digest: str, _size: int) -> bool:
         raise error
     hash_ahead = HashAhead(source, fail)
@@ -149,7 +149,7 @@ def test_a_hash_ahead_sees_that_the_source_changed(source: Source, path: Path) -
 
 
 def test_a_hash_ahead_that_is_ended_reads_no_further_and_asks_nothing(monkeypatch: pytest.MonkeyPatch,
-                                                                   source: Source) -> None:
+                                                                      source: Source) -> None:
     reading = threading.Event()
     asked: list[str] = []
 

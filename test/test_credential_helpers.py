@@ -342,7 +342,7 @@ def test_docker_hub_is_asked_for_by_the_name_that_docker_uses(keychain: Keychain
 @pytest.mark.parametrize('text, status', [
     (f'echo {SECRET}; echo {SECRET} >&2; exit 1', 1), (f'echo {SECRET}', 1), (None, 1)])
 def test_a_broken_helper_is_one_line_of_a_command_that_writes(token_registry: Place, tmp_path: Path, text: str | None,
-                                                  status: int) -> None:
+                                                              status: int) -> None:
     if text is not None:
         write_program(tmp_path, 'bad', text)
     write_file(tmp_path / '.docker' / 'config.json', credHelpers={token_registry.host: 'bad'})

@@ -246,7 +246,7 @@ def test_a_token_that_the_parent_has_is_used_by_the_child() -> None:
 
 @pytest.mark.parametrize('ending', ['client._sessions[0].close()', 'sys.exit()', 'gc.collect()'])
 def test_an_upload_of_the_parent_survives_whatever_the_child_does(open_registry: Place, folder: Place, repo: str,
-                                                                   ending: str) -> None:
+                                                                  ending: str) -> None:
     for place in (open_registry, folder):
         run(place, repo, f'''
             import gc

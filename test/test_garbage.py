@@ -226,7 +226,7 @@ def _long_digest_in_an_index(layout: Path, client: DXF) -> None:
     pytest.param(_layer_too, id='a manifest that is a layer of another before'),
 ])
 def test_what_is_kept_with_all_that_it_leads_to(root: Path, layout: Path, client: DXF,
-                                               add: Callable[[Path, DXF], None]) -> None:
+                                                add: Callable[[Path, DXF], None]) -> None:
     garbage(root)
     before = blobs(layout)
     add(layout, client)
@@ -239,7 +239,7 @@ def test_what_is_kept_with_all_that_it_leads_to(root: Path, layout: Path, client
 
 @pytest.mark.parametrize('add', [_long_digest, _long_digest_in_an_index])
 def test_what_a_manifest_with_a_digest_of_another_algorithm_leads_to_is_kept(root: Path, layout: Path, client: DXF,
-                                                                            add: Callable[[Path, DXF], None]) -> None:
+                                                                             add: Callable[[Path, DXF], None]) -> None:
     garbage(root)
     add(layout, client)
     before = snapshot(layout)
@@ -362,7 +362,7 @@ def test_a_thousand_indexes_within_each_other_are_followed(root: Path, layout: P
 
 @pytest.mark.parametrize('command', ['gc', 'list-aliases', 'set-alias'])
 def test_an_index_that_is_missing_beside_blobs_is_one_line_and_is_not_taken_for_an_empty_one(root: Path, layout: Path,
-                                                                                            command: str) -> None:
+                                                                                             command: str) -> None:
     (layout / 'index.json').unlink()  # as an interrupted rsync leaves it
     before = snapshot(root)
     args = {'gc': ['--delete'], 'list-aliases': [], 'set-alias': ['b', hash_bytes(b'one')]}[command]
@@ -385,7 +385,7 @@ def write_platforms(root: Path) -> images.Index:
 
 @pytest.mark.parametrize('reference', ['mine', 'its digest'])
 def test_an_image_that_an_index_lists_stays_whole_when_its_alias_is_deleted(root: Path, index: images.Index,
-                                                                           reference: str) -> None:
+                                                                            reference: str) -> None:
     image = index.images[1]
     before = blobs(root / 'other')
     with DXF(f'oci:{root}', 'other') as client:

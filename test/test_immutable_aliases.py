@@ -175,7 +175,7 @@ def test_a_referrer_that_is_not_listed_yet_is_listed_when_it_is_stored_again(ser
 
 @pytest.mark.parametrize('refusal', REFUSALS.values(), ids=REFUSALS)
 def test_an_immutable_list_of_referrers_is_told_in_the_registry_s_words(server: ScriptedRegistry, client: DXF,
-                                                                       refusal: Answer) -> None:
+                                                                        refusal: Answer) -> None:
     write(client, b'21.5', alias='subject')
     subject = client.manifest_digest('subject')
     refer(client, subject, 'application/x-first')

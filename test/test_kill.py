@@ -401,7 +401,7 @@ def without_privilege(runner: Runner) -> Runner:
 
 @pytest.mark.parametrize('name', ['.', 'missing/file', 'missing/', '', 'file\n/x', 'loop', 'old/file', 'a' * 256])
 def test_a_file_that_cannot_be_is_one_line_before_any_blob_is_asked_for(registry: Registry, middle: str, file: Path,
-                                                                      name: str) -> None:
+                                                                        name: str) -> None:
     file.with_name('old').write_bytes(b'old')
     file.with_name('loop').symlink_to('loop')
     before = sorted(file.parent.iterdir())

@@ -153,7 +153,7 @@ def test_an_interrupted_upload_goes_on_too(keeping: KeepingRegistry, path: Path,
 
 
 def test_an_upload_that_was_given_up_is_ended_without_resume(keeping: KeepingRegistry, path: Path, digest: str,
-                                                              state: Path) -> None:
+                                                             state: Path) -> None:
     kill(keeping, path, 40 * MIB, '--progress=none')
     assert not state.exists()
     push(of(keeping), path, digest)
@@ -382,7 +382,7 @@ def test_a_link_in_the_place_of_a_note_leads_nowhere(keeping: KeepingRegistry, s
 
 
 def test_without_a_state_folder_of_their_own_notes_are_in_the_home_folder(keeping: KeepingRegistry, path: Path,
-                                                                         digest: str) -> None:
+                                                                          digest: str) -> None:
     home = Path(os.environ['HOME'])
     kill(keeping, path, 20 * MIB)
     assert [found.parent for found in files(home)] == [home / '.local' / 'state' / 'dxf' / 'uploads']

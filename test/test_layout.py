@@ -137,7 +137,7 @@ def test_skopeo_shows_the_manifest_as_dxf_wrote_it(client: DXF, layout: Path, sk
 
 @pytest.mark.parametrize('schema', ['v2', 'v1'])
 def test_skopeo_sees_no_manifest_of_docker_s_in_a_layout_but_those_beside_it(store: Place, client: DXF, layout: Path,
-                                                                            skopeo: Skopeo, schema: str) -> None:
+                                                                             skopeo: Skopeo, schema: str) -> None:
     manifest = write_alias(client)
     with DXF(store.host, REPO, schema=schema) as other:
         write_alias(other, 'b')

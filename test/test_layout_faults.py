@@ -341,7 +341,7 @@ INSIDE = ['blobs', 'blobs/sha256', 'blobs/x', 'index.json', 'oci-layout', 'x/blo
 @pytest.mark.parametrize('inner', INSIDE)
 @pytest.mark.parametrize('around', ['', 'fred/new', REPO], ids=['the root', 'what may become a layout', 'a layout'])
 def test_a_repository_is_not_made_in_what_is_or_may_become_a_part_of_another(root: Path, fox: Path, around: str,
-                                                                            inner: str) -> None:
+                                                                             inner: str) -> None:
     repository = f'{around}/{inner}'.lstrip('/')
     before = snapshot(root)
     refused(of(root), 'push-blob', repository, fox, '@a', names='is a part of the layout in')
@@ -350,7 +350,7 @@ def test_a_repository_is_not_made_in_what_is_or_may_become_a_part_of_another(roo
 
 
 def test_a_repository_that_is_there_already_can_be_used_until_a_layout_is_around_it(root: Path, layout: Path,
-                                                                                   fox: Path) -> None:
+                                                                                    fox: Path) -> None:
     shutil.copytree(layout, root / 'old' / 'blobs')
     assert of(root).run('pull-blob', 'old/blobs', '@a').insist(0).out == CONTENT
     of(root).run('push-blob', 'old/blobs', fox, '@b').insist(0)

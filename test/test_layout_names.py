@@ -82,7 +82,7 @@ def platforms_of_one_name(layout: Path, name: str, *platforms: str | None) -> tu
 # Full references
 
 def test_two_images_that_skopeo_wrote_with_one_tag_are_two_aliases(store: Place, client: DXF,
-                                                                  write: Callable[..., Image]) -> None:
+                                                                   write: Callable[..., Image]) -> None:
     mysql, tools = write(MYSQL, b'mysql'), write(TOOLS, b'tools')
     assert client.list_aliases() == [MYSQL, TOOLS]
     assert client.get_alias(MYSQL) == list(mysql.layers) != client.get_alias(TOOLS) == list(tools.layers)
@@ -123,7 +123,7 @@ def test_a_tag_of_one_full_reference_and_the_reference_itself_name_the_same(clie
 
 
 def test_a_tag_of_two_full_references_of_one_manifest_is_read_and_not_deleted(client: DXF, layout: Path,
-                                                                             write: Callable[..., Image]) -> None:
+                                                                              write: Callable[..., Image]) -> None:
     image = write(MYSQL, b'same')
     enter(layout, {**entries(layout)[0], 'annotations': {NAME: TOOLS}})
     assert client.get_alias('8.0') == list(image.layers)
@@ -258,7 +258,7 @@ def test_an_alias_that_is_set_replaces_all_entries_of_its_name(client: DXF, layo
 
 @pytest.mark.parametrize('platforms', [('linux/amd64', 'linux/amd64'), (None, None), ('linux/amd64', None)])
 def test_entries_of_one_name_that_no_platform_tells_apart_are_ambiguous(store: Place, client: DXF, layout: Path,
-                                                                       platforms: tuple[str | None, ...]) -> None:
+                                                                        platforms: tuple[str | None, ...]) -> None:
     one, other = platforms_of_one_name(layout, 'app', *platforms)
     before = snapshot(layout)
     for command in ('get-alias', 'get-manifest', 'del-alias'):
@@ -346,7 +346,7 @@ def test_copy_all_tells_what_a_registry_has_no_alias_for_and_copies_the_rest(
 
 
 def test_copy_all_to_a_folder_leaves_out_nothing_but_what_is_ambiguous(store: Place, layout: Path, tmp_path: Path,
-                                                                      write: Callable[..., Image]) -> None:
+                                                                       write: Callable[..., Image]) -> None:
     target = Place(Folder(tmp_path / 'target'))
     mysql, tools = write(MYSQL, b'mysql'), write(TOOLS, b'tools')
     run(store, 'copy', REPO, '--all', '--to', target.host)
@@ -359,7 +359,7 @@ def test_copy_all_to_a_folder_leaves_out_nothing_but_what_is_ambiguous(store: Pl
 
 
 def test_copy_all_leaves_out_no_referrer_and_nothing_that_an_alias_leads_to(store: Place, client: DXF, layout: Path,
-                                                                           tmp_path: Path) -> None:
+                                                                            tmp_path: Path) -> None:
     client.set_alias('a', client.push_blob(data=b'content'))
     (tmp_path / 'signature').write_bytes(b'signature')
     run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')

@@ -268,7 +268,7 @@ def test_of_a_link_to_anywhere_else_last_and_n_are_asked_for_in_the_listing_itse
 
 
 def test_the_next_page_is_asked_for_by_https_and_of_the_registry_itself(certificates: Certificates,
-                                                                         server: ScriptedRegistry) -> None:
+                                                                        server: ScriptedRegistry) -> None:
     elsewhere = f'http://{server.host.replace("localhost", "127.0.0.1")}{TAGS}'
     with ScriptedRegistry(certificates) as secure:
         for link, query in ((f'http://{secure.host}{TAGS}?next_page=a', 'next_page=a'),  # behind a proxy for TLS

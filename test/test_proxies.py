@@ -235,7 +235,7 @@ def test_a_hundred_megabytes_go_through_a_tunnel_in_little_memory(basic_registry
 
 
 def test_a_registry_that_takes_nothing_is_a_stall_through_a_tunnel_too(registry: ScriptedRegistry, proxy: Proxy,
-                                                                      certificates: Certificates) -> None:
+                                                                       certificates: Certificates) -> None:
     def early(request: Request) -> Answer | None:
         return replace(SILENCE, take=0) if request.method == 'PUT' else None
 
@@ -310,7 +310,7 @@ def test_an_address_of_a_proxy_is_taken(good: str) -> None:
                                  'http://fred:s3\r\ncret@proxy', 'http://fred:s3cret\u2100@proxy',
                                  'http://s3cret[@proxy', 'http://fred:s3\udce4cret@proxy'])
 def test_what_is_no_address_of_a_proxy_is_refused_without_its_password(bad: str, registry: ScriptedRegistry,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DXFInvalidNameError) as caught:
         check_proxy(bad)
     monkeypatch.setenv('HTTPS_PROXY', bad)

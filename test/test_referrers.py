@@ -299,6 +299,7 @@ def test_what_is_attached_and_deleted_at_once_is_listed_as_it_is(open_registry: 
                 end(process).insist(0)
         assert listed(client, subject) == attached
 
+
 def test_an_entry_that_another_writer_replaced_is_written_again(server: ScriptedRegistry, client: DXF) -> None:
     subject, other = subject_of(client), entry(b'other')
     content = json.dumps({'schemaVersion': 2, 'manifests': [other]}).encode()

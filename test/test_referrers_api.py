@@ -133,8 +133,8 @@ def test_the_tag_is_not_asked_where_the_api_may_know_more(server: ScriptedRegist
 
 @pytest.mark.parametrize('status', [401, 403, 429, 500])
 def test_the_tag_is_not_asked_where_another_host_has_the_api_and_refuses(server: ScriptedRegistry,
-                                                                        elsewhere: ScriptedRegistry, client: DXF,
-                                                                        status: int) -> None:
+                                                                         elsewhere: ScriptedRegistry, client: DXF,
+                                                                         status: int) -> None:
     subject = subject_of(client)
     elsewhere.hook = lambda request: error(status, 'X')
     server.hook = lambda request: Answer(307, {'Location': f'{elsewhere.url}{request.path}'}) \

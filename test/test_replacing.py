@@ -139,8 +139,8 @@ with Intake(target, overwrite=True) as intake:
 
 
 @pytest.mark.parametrize('place', ['before', 'after'])
-def test_what_a_process_was_replacing_when_it_was_killed_is_there_after_the_next(target: Path, place: str,
-                                                                               request: pytest.FixtureRequest) -> None:
+def test_what_a_process_was_replacing_when_it_was_killed_is_there_after_the_next(
+        target: Path, place: str, request: pytest.FixtureRequest) -> None:
     links = 'no' if 'no links' in request.node.name else 'yes'
     done = subprocess.run([sys.executable, '-c', KILLED, str(target), links, place], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL

@@ -105,7 +105,7 @@ def test_an_inspection_tells_what_an_alias_names(ask: Ask, place: Place, repo: s
 
 @pytest.mark.parametrize('spoil', ['remove', 'cut', 'change'])
 def test_verify_fails_where_a_blob_of_the_alias_is_not_there_or_damaged(folder: Place, repo: str, tmp_path: Path,
-                                                                      spoil: str) -> None:
+                                                                        spoil: str) -> None:
     (tmp_path / 'file').write_bytes(b'content')
     client = folder.dxf(repo)
     digest = client.push_blob(str(tmp_path / 'file'))

@@ -157,7 +157,7 @@ NO_HOSTS = ['http://a..b/', 'http://.a/', 'http://a../', 'http://../', f'http://
 
 @pytest.mark.parametrize('url', NO_HOSTS)
 def test_an_address_whose_host_is_none_is_one_error_wherever_it_is_sent(server: ScriptedRegistry, url: str,
-                                                                       connect: Callable[..., DXF]) -> None:
+                                                                        connect: Callable[..., DXF]) -> None:
     client = connect(server)
     uploads = '/v2/fred/a/blobs/uploads/'
     server.script('GET', TAGS, [moved(url), Answer(200, {'Link': f'<{url}>; rel="next"'}, b'{"tags": []}')])

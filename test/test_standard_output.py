@@ -103,7 +103,7 @@ def test_what_an_encoding_does_not_have_is_escaped(server: ScriptedRegistry, var
                                                    tmp_path: Path) -> None:
     (tmp_path / '日本').write_bytes(b'1')
     Runner(server.environ()).run('push-files', REPO, 'f', '日本', '--annotation', 'place=日本',
-                                   cwd=tmp_path).insist(0)
+                                 cwd=tmp_path).insist(0)
     other = Runner({**server.environ(), **variables})
     lines = other.run('inspect', REPO, 'f').insist(0).out.decode('ascii').splitlines()
     assert 'annotation place=\\u65e5\\u672c' in lines

@@ -357,7 +357,7 @@ def test_a_damaged_blob_that_a_real_registry_keeps_is_a_failure(open_registry: P
 
 
 def test_a_blob_of_which_head_tells_another_length_is_stored_if_it_can_be_fetched(server: ScriptedRegistry,
-                                                                                 client: DXF) -> None:
+                                                                                  client: DXF) -> None:
     # Harbor tells the length of what it would compress.
     server.memory.put(REPO, CONTENT)
     server.hook = lambda request: named(server.ordinary(request), DIGEST, declared=7) \

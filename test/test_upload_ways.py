@@ -328,7 +328,7 @@ def test_a_source_that_fails_leaves_nothing_behind(quirk: Quirk) -> None:
                                         (BrokenPipeError, ())])
 @pytest.mark.parametrize('name', ['none', 'PATCH 405', 'PATCH of 5 to 20 MiB', 'endless parts'])
 def test_a_source_that_cannot_be_read_is_not_taken_for_a_fault_of_another(name: str, kind: type[OSError],
-                                                                              text: tuple[Any, ...]) -> None:
+                                                                          text: tuple[Any, ...]) -> None:
     with QuirkyRegistry(QUIRKS[name]) as server, client_of(server) as client:
         with pytest.raises(DXFSourceError) as raised:
             client.push_blob(data=failing(kind(*text)))

@@ -97,7 +97,7 @@ def test_the_largest_manifest_is_stored_read_listed_copied_deleted_and_collected
 
 @pytest.mark.parametrize('condition', [{}, {'if_absent': True}, {'if_match': hash_bytes(EMPTY_CONTENT)}])
 def test_a_manifest_of_one_byte_more_is_refused_before_anything_is_sent(server: ScriptedRegistry, layout: Path,
-                                                                       condition: dict[str, Any]) -> None:
+                                                                        condition: dict[str, Any]) -> None:
     before = snapshot(layout)
     for client in limited(server), client_of(layout):
         with pytest.raises(DXFInvalidDocumentError, match='a manifest of 4194305 bytes .* at most 4194304 can be read'):
@@ -325,7 +325,7 @@ def test_an_index_that_is_larger_than_it_can_be_read_says_so(layout: Path, full:
                                      ['push-blob', REPO, os.devnull, '@b'], ['gc', REPO, '--delete'],
                                      ['list-aliases', REPO]], ids=lambda command: str(command[0]))
 def test_an_index_with_a_number_that_does_not_fit_is_named_and_left_as_it_is(layout: Path, number: str,
-                                                                            command: list[str]) -> None:
+                                                                             command: list[str]) -> None:
     rewrite(layout / 'index.json', f'{{"other": [{number}], ')
     before = (layout / 'index.json').read_bytes()
     with pytest.raises(DXFInvalidDocumentError) as caught:

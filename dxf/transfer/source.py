@@ -114,6 +114,7 @@ class Source:
     def close(self) -> None:
         """Close what was opened for it; a caller's file stays open."""
 
+
 FINE, COARSE = 100_000_000, 3_000_000_000
 """Nanoseconds in which a file may be written to twice without another time of modification."""
 
