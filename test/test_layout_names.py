@@ -12,6 +12,7 @@ import pytest
 from dxf import DXF, hash_bytes
 from dxf.copying import copy
 from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidNameError
+from dxf.layout.store import Layout
 
 from . import images
 from .images import Image, write_layout
@@ -307,6 +308,26 @@ def test_what_is_stored_for_an_index_is_nobody_s_latest(store: Place, client: DX
         source.set_manifest('v2', json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': children}))
         copy(source, client, 'v2')
     assert client.list_aliases() == ['latest'] * has_latest + ['v2']
+
+
+@pytest.mark.parametrize('readings', [1, 2, 3])
+def test_an_alias_that_is_set_while_aliases_are_listed_is_not_called_latest(client: DXF, readings: int,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = client.push_blob(data=b'one')
+    client.set_alias('v1', digest)
+    client.del_alias('v1')
+    read = Layout.entries
+    done: list[Layout] = []
+
+    def read_slowly(layout: Layout) -> Iterator[Any]:
+        yield from read(layout)
+        done.append(layout)
+        if len(done) == readings:
+            client.set_alias('v2', digest)
+    monkeypatch.setattr(Layout, 'entries', read_slowly)
+    assert client.list_aliases() in ([], ['v2'])
+    assert len(done) >= readings
+    assert client.list_aliases() == ['v2']
 
 
 def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_attached_to_it(

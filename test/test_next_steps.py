@@ -18,7 +18,7 @@ from requests import Request
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ConnectTimeout, RequestException
 
-from dxf import DXF, DXFBase, Limits, copy, hash_bytes
+from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import DXFError
 

@@ -103,10 +103,12 @@ def sole(layout: Layout, inner: Collection[str] = ()) -> Entry | None:
 
     :param inner: digests that do not count
     """
-    if any(name_of(entry) is not None for entry in layout.entries()):
+    if any(name_of(entry) is not None for entry in layout.entries()):  # quick: no manifest is read
         return None
     found = None
     for entry in layout.entries():
+        if name_of(entry) is not None:  # the index was replaced after the first reading
+            return None
         if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
             if found is not None:
                 return None
