@@ -44,6 +44,9 @@ class LayoutAdapter(BaseAdapter):
         self._layouts: dict[str, Layout] = {}
         self._uploads: dict[str, Temporary] = {}
         self._numbers = count(1)
+        # No host has a name in .invalid (https://www.rfc-editor.org/rfc/rfc2606#section-2): if a request ever went to
+        # another adapter by mistake, it could not leave this machine. The hash keeps tokens and referrers of two
+        # folders apart.
         mark = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
         self.url = f'https://{mark}.layout.invalid/v2/'
         """Stands for the folder where a URL is needed. No other folder has the same."""
@@ -66,6 +69,8 @@ class LayoutAdapter(BaseAdapter):
             response = respond(refused.status, body)
         response.request = request
         response.url = request.url or self.url
+        # HEAD has the headers of GET and no body: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2. One function
+        # answers both, so that they cannot differ.
         if request.method == 'HEAD':
             response.raw.close()
             response.raw = io.BytesIO()
@@ -77,6 +82,8 @@ class LayoutAdapter(BaseAdapter):
             self._uploads.popitem()[1].discard()
 
     def _answer(self, request: PreparedRequest) -> Response:
+        # Only our own client sends requests here, but names in them come from users and from documents of other tools.
+        # So the patterns are as strict as those of a registry.
         url = urlsplit(request.url or '')
         _, _, path = str(url.path).partition('/v2/')
         for pattern, methods in self._routes():
@@ -114,6 +121,7 @@ class LayoutAdapter(BaseAdapter):
                 check_repository(repository)
         except DXFInvalidNameError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, 'NAME_INVALID', str(error)) from None
+        # Kept, as a layout remembers what other repositories the root has.
         return self._layouts.setdefault(repository, Layout(self._root, repository))
 
     # Uploads
@@ -122,8 +130,11 @@ class LayoutAdapter(BaseAdapter):
         digest, source = request.query.get('mount'), request.query.get('from')
         if digest and source is not None and request.layout.mount_blob(check_digest(digest), self._layout(source)):
             return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': digest})
+        # Refuses what is no layout now, not after all bytes were sent. The layout itself is made when the blob is
+        # complete, so a push that fails leaves no empty repository.
         request.layout.exists()
         upload = str(next(self._numbers))
+        # In the layout's own folder, as a rename does not cross file systems.
         self._uploads[upload] = Temporary(request.layout.path())
         return self._uploaded(request, upload, HTTPStatus.ACCEPTED)
 
@@ -138,6 +149,7 @@ class LayoutAdapter(BaseAdapter):
     def _close_upload(self, request: LayoutRequest) -> Response:
         content = self._upload(request)
         _write(content, request.pieces)
+        # The hash is of the bytes that were written to the file, not of what the client says it has sent.
         if content.digest != request.query.get('digest'):
             raise RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the content has another digest')
         request.layout.add_blob(content)

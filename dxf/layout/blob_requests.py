@@ -21,6 +21,7 @@ class _FileRange(io.FileIO):
     """A range of a file, as the body of a response."""
 
     def __init__(self, path: str, start: int, size: int) -> None:
+        # open_regular does not wait for a named pipe, which a stranger's layout may have in place of a blob.
         with open_regular(path) as file:
             super().__init__(os.dup(file.fileno()))
         self._position = start
@@ -50,8 +51,12 @@ def get(request: LayoutRequest) -> Response:
     if size is None:
         raise _unknown()
     headers = {'Content-Type': OCTET_STREAM}
+    # A registry proves by this header that it has the blob. Here only hashing the file proves it, and that takes as
+    # long as a download; so only clients that ask for it wait: https://www.rfc-editor.org/rfc/rfc9530#section-4
     if 'Want-Repr-Digest' in request.prepared.headers:
         headers['Docker-Content-Digest'] = _hashed(request)
+    # Other forms of Range are ignored, as a server may: https://www.rfc-editor.org/rfc/rfc9110#section-14.2. dxf sends
+    # no other form.
     start, end = 0, size
     wanted = _RANGE.fullmatch(request.prepared.headers.get('Range', ''))
     if wanted is not None:

@@ -27,8 +27,11 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
         nothing is removed
     :raises OSError: a file cannot be read, or removed
     """
+    # Locked until the end: a blob that is pushed and named meanwhile must not be taken for garbage. A blob that was
+    # pushed before and is not named yet may be removed, as in any registry; set_alias says so.
     with layout.locked():
         named = reachable(layout, layout.all_entries())
+        # Sorted, so that two runs print the same plan.
         garbage = [Garbage(digest, layout.blob_size(digest) or 0) for digest in sorted(set(layout.blobs()) - named)]
         if delete:
             remove_temporaries(layout.path())

@@ -37,6 +37,8 @@ class _Text:
     """JSON text that is read from a file as far as it is needed."""
 
     def __init__(self, file: BinaryIO) -> None:
+        # Before anything is read: this is the quick answer to a file of many gigabytes. What grows while it is read is
+        # caught in _read.
         if os.fstat(file.fileno()).st_size > LONGEST:
             raise DXFInvalidDocumentError(f'larger than {LONGEST} bytes')
         self._file = file
@@ -84,6 +86,8 @@ class _Text:
         self.peek()
         while True:
             found = load_part(self._text, self._start)
+            # At the end of what was read, 12 may be the beginning of 123 or of 1.5e3. So the next character must be
+            # known.
             if found is not None and (self._is_whole or self._text[found[1]:found[1] + 1] not in _INSIDE_NUMBER):
                 text = self._text[self._start:found[1]]
                 self._start = found[1]
@@ -91,12 +95,15 @@ class _Text:
             if self._is_whole:
                 load_json(self._text[self._start:])  # it tells what is wrong
                 raise DXFInvalidDocumentError('invalid JSON')
+            # Without this bound one endless string would be held in memory as a whole.
             if len(self._text) - self._start > LONGEST_VALUE:
                 raise DXFInvalidDocumentError(f'invalid JSON, or a value of more than {LONGEST_VALUE} bytes')
+            # Twice as much each time. With a fixed step, parsing a long value would be quadratic.
             self._read(max(_PIECE, len(self._text) - self._start))
 
     def has_next(self) -> bool:
         """Return whether another element of a list follows, and go on to it, or behind the list."""
+        # One match for the usual case: an index of 250,000 entries is read character by character otherwise.
         comma = _COMMA.match(self._text, self._start)
         if comma is not None and comma.end() < len(self._text):
             self._start = comma.end()
@@ -145,6 +152,8 @@ def _members(text: _Text) -> Iterator[str]:
         if text.peek() != '"':
             text.take('"')
         name, _ = text.value()
+        # Parsers differ in which of two equal keys they take, so two tools would see two indexes. dxf refuses such a
+        # text everywhere.
         if name in seen:
             raise DXFInvalidDocumentError('invalid JSON: a key stands twice in one object')
         seen.add(name)
@@ -175,6 +184,7 @@ def write_index(write: Callable[[bytes], None], fields: Mapping[str, str], entri
     :raises DXFInvalidDocumentError: it would exceed a limit for reading
     """
     size, pending = 0, ''
+    # Gathered, so that an entry does not cost a system call of its own.
     for piece in _pieces(fields, entries):
         pending += piece
         if len(pending) >= _PIECE:

@@ -34,9 +34,11 @@ def tags(request: LayoutRequest) -> Response:
 
 def _page(request: LayoutRequest, key: str, names: list[str], start: Mapping[str, Any] | None = None) -> Response:
     most, last = request.query.get('n', ''), request.query.get('last', '')
+    # The name that the page before ended with may have been deleted since. Then the next one in order continues.
     shown = names = names[names.index(last) + 1:] if last in names else [name for name in names if name > last]
     if most.isascii() and most.isdigit():
         shown = shown[:int(most)]
+    # A page larger than the client reads would end every listing with an error. So it is cut, and Link leads on.
     shown = shown[:_fitting(shown)]
     headers = {}
     if shown and len(shown) < len(names):

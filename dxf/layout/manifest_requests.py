@@ -46,6 +46,8 @@ def put(request: LayoutRequest) -> Response:
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
     if is_sha256(reference) and reference != manifest.digest:
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'DIGEST_INVALID', 'the manifest has another digest')
+    # Checked twice. The first time, without the lock, follows indexes to their blobs, which may take long. The second
+    # time is short: under the lock nothing can be removed any more.
     request.layout.exists()
     _check_has_all(manifests.missing(request.layout, manifest))
     request.layout.make()
@@ -53,6 +55,7 @@ def put(request: LayoutRequest) -> Response:
         _check_has_all(manifests.missing_part(request.layout, manifest))  # nothing can be removed now
         _check_condition(request, reference)
         temporary.write(content)
+        # The file first, and then the entry that names it: after a crash no alias leads to what is missing.
         is_kept, added = change_for(request.layout, manifest, reference)
         request.layout.change_index(is_kept, added, lambda: request.layout.add_blob(temporary))
     return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
@@ -69,6 +72,7 @@ def delete(request: LayoutRequest) -> Response:
     with request.layout.locked():
         digests, unwanted = _deleted(request, reference)
         request.layout.change_index(lambda entry: not unwanted(entry))
+    # After the entries, and under a lock of its own: a manifest that a process names in between is found reachable.
     reachability.remove_manifests(request.layout, digests)
     return respond(HTTPStatus.ACCEPTED)
 
@@ -123,6 +127,8 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
     entries = manifests.entries_named(layout, alias)
     if not entries:
         raise _unknown(request)
+    # latest may be two tags of two images, mysql:latest and tools:latest. To delete both would be a loss, so the user
+    # must name one of them in full.
     names = {name_of(entry) for entry in entries}
     if len(names) > 1:
         raise_ambiguous(alias, entries)
@@ -143,6 +149,7 @@ def _check_condition(request: LayoutRequest, reference: str) -> None:
     wanted, unwanted = headers.get('If-Match'), headers.get('If-None-Match')
     if wanted is None and unwanted is None:
         return
+    # Under the lock, so that no other process sets the alias between this comparison and the new index.
     digest = None if is_sha256(reference) else manifests.digest_for(request.layout, reference)
     if unwanted == '*' and digest is not None or wanted is not None and wanted != f'"{digest}"':
         raise RefusedError(HTTPStatus.PRECONDITION_FAILED, 'DENIED', 'the alias names something else')

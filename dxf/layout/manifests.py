@@ -66,6 +66,8 @@ def find(layout: Layout, reference: str) -> Found | None:
 def _by_digest(layout: Layout, digest: str) -> Found | None:
     entry = next((entry for entry in layout.entries() if digest in (entry['digest'], known_as(entry))),
                  {'digest': digest})
+    # A manifest of an index has no entry of its own: its file is enough. If it has none, the digest may be that of an
+    # index that was made up from several entries.
     found = _found(layout, entry)
     if found is None and layout.blob_size(digest) is None:
         alias = alias_of_index(layout, digest)
@@ -75,6 +77,8 @@ def _by_digest(layout: Layout, digest: str) -> Found | None:
 
 def _found(layout: Layout, entry: Entry) -> Found | None:
     content = read_manifest(layout, entry['digest'])
+    # Without an entry's word for it a blob is a manifest only if it reads as one. Else every layer could be fetched as
+    # a manifest.
     if content is None or 'mediaType' not in entry and not _is_manifest(content):
         return None
     return Found(content, known_as(entry),
@@ -83,6 +87,7 @@ def _found(layout: Layout, entry: Entry) -> Found | None:
 
 def _distinct(entries: list[Entry]) -> list[Entry]:
     """Return entries without those of an equal digest."""
+    # Several entries may name one manifest, such as one with and one without a platform. The first counts.
     return list({entry['digest']: entry for entry in reversed(entries)}.values())[::-1]
 
 
@@ -91,6 +96,8 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
 
     A manifest without a name stays the latest when others are attached to it.
     """
+    # skopeo copy without a tag writes an entry without a name. skopeo itself reads it by the bare path, if it is the
+    # only one.
     entries = layout.select(alias)
     if alias != SOLE or any(name_of(entry) is not None for entry in entries):
         return entries
@@ -137,6 +144,7 @@ def without_alias(layout: Layout, known: set[str]) -> list[str]:
 
     :param known: digests of manifests that something else leads to
     """
+    # copy --all reports these: exit status 0 would say that all was copied.
     found = []
     for entry in layout.all_entries():
         if not isinstance(entry, dict):
@@ -161,6 +169,8 @@ def _index_of(layout: Layout, alias: str, entries: list[Entry]) -> bytes:
 
     :raises DXFAmbiguousAliasError: two have the same platform, or one has none
     """
+    # Tools write an entry for each platform under one name. Their index is made up. It must come out the same each
+    # time, as clients ask for it by its digest.
     platforms = {image.platform_of(entry.get('platform')) for entry in entries}
     if None in platforms or len(platforms) < len(entries):
         raise_ambiguous(alias, entries)
@@ -184,6 +194,8 @@ def _type_of(layout: Layout, entry: Entry) -> str:
 
 def alias_of_index(layout: Layout, digest: str) -> str | None:
     """Return the name of several entries whose made-up index has a digest; ``None`` where there is none."""
+    # All names are tried, as a digest does not tell which entries it was made of. This is only reached if nothing else
+    # has the digest.
     named: dict[str, list[Entry]] = {}
     for entry in layout.entries():
         name = name_of(entry)
@@ -202,6 +214,7 @@ def alias_of_index(layout: Layout, digest: str) -> str | None:
 
 def read_manifest(layout: Layout, digest: str) -> bytes | None:
     """Return the text of a manifest; ``None`` where it is not there, damaged, or larger than manifests are."""
+    # The size is checked first: a layout that somebody else made may hold a file of any size.
     size = layout.blob_size(digest)
     if size is None or size > Limits().manifest:
         return None
@@ -236,6 +249,8 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
 
     What the manifests of an index need counts too, as far as dxf can read them.
     """
+    # A registry checks only what a manifest itself names. A folder checks the images of an index too, since a pull of
+    # one platform would fail only then.
     pending: list[str] = []
     seen: set[str] = set()
     one: 'Manifest | None' = manifest
@@ -276,6 +291,8 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
 
     :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
     """
+    # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
+    # index alone. All three places are searched.
     found = {}
     pending = [*layout.entries(), *_listed(layout, digest)]
     seen = {entry['digest'] for entry in pending}

@@ -39,6 +39,7 @@ class LayoutRequest(NamedTuple):
     @property
     def pieces(self) -> Iterator[bytes]:
         """The body, as it comes."""
+        # requests allows all of these forms. A file and an iterator are not read into memory.
         body: Any = self.prepared.body
         if isinstance(body, str):
             body = body.encode('utf-8')

@@ -65,6 +65,7 @@ def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
         elif name is not None and name.endswith(f':{alias}') and short_name(name) == alias:
             _add(short, entry, alias)
         count += 1
+    # The whole name wins, so that every entry can be reached, also one whose name is another's tag.
     if exact:
         return exact
     if len({str(name_of(entry)) for entry in short}) > 1 and len({entry['digest'] for entry in short}) > 1:
@@ -98,6 +99,7 @@ def listed(entries: Iterable[Entry]) -> list[str]:
         sole = [*sole, name][:2]
         if name is not None:
             names.add(name)
+    # The same rule as in select: what is listed can be fetched.
     if sole == [None]:
         names.add(SOLE)
     tags: dict[str, int] = {}

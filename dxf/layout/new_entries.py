@@ -25,6 +25,7 @@ def change_for(layout: Layout, manifest: Manifest, reference: str) -> tuple[Call
     """
     entry = _entry_of(manifest, reference)
     name = name_of(entry)
+    # skopeo takes every entry for an image of its own. Entries for the images of an index would be copied twice.
     inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
     # What an index leads to may have been stored for it a moment ago, and is no alias.
     latest = None if name in (None, SOLE) else sole(layout, inner)

@@ -44,6 +44,7 @@ def reachable(layout: Layout, entries: Iterable[Json]) -> set[str]:
     for entry in entries:
         if not isinstance(entry, dict):
             continue
+        # One entry at a time, so that only the documents of one image wait in memory.
         pending = [_Found(entry, True, False, _root_of(entry))]
         while pending:
             found = pending.pop()
@@ -66,6 +67,8 @@ def _root_of(entry: dict[str, Json]) -> str:
 def _behind(layout: Layout, found: _Found, digest: str, named: set[str]) -> Iterator[_Found]:
     """Yield the descriptors in the document behind another; add the bare digests in it to ``named``."""
     media_type = str(found.descriptor.get('mediaType', '+json'))
+    # Layers are not read: a layer may have 60 GB, and names nothing by its type. Configurations are, as some tools name
+    # blobs there.
     if not found.is_manifest and (not media_type.endswith(('+json', 'jws')) or media_type == EMPTY_TYPE):
         return  # ``{}`` names nothing, and tools need not store it
     try:
@@ -95,6 +98,7 @@ def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -
     size = layout.blob_size(digest)
     if size is None:
         raise FileNotFoundError
+    # A configuration may be larger than dxf parses. Searched as text, it still keeps what it names.
     path = layout.blob_path(digest)
     if size > Limits().manifest:
         if is_manifest:
@@ -111,6 +115,7 @@ def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -
         if is_manifest:
             raise
         document = None
+    # A damaged document may have lost a digest. To believe it would delete that blob.
     if hash_bytes(content) != digest:
         raise DXFInvalidDocumentError('damaged')
     named.update(_digests_in_text(content))
@@ -122,6 +127,7 @@ def _digests_in(path: str) -> Iterator[str]:
     with open_regular(path) as file:
         text = b''
         while piece := file.read(READ_SIZE):
+            # The end of the piece before stays, as a digest may lie across two pieces.
             text = text[1 - _DIGEST_LENGTH:] + piece
             yield from _digests_in_text(text)
 
@@ -175,6 +181,7 @@ def remove_manifests(layout: Layout, digests: Iterable[str]) -> None:
     with layout.locked():
         try:
             needed = reachable(layout, layout.all_entries())
+        # The deletion itself has been done. A file that stays is only garbage, and gc reports why.
         except DXFInvalidDocumentError:
             return
         for digest in digests:

@@ -41,6 +41,7 @@ class Layout:
     """
 
     def __init__(self, root: str, repository: str = '') -> None:
+        # Links above the root are the user's own. Those below it may come with a layout that somebody else made.
         self._root = os.path.realpath(root)
         self.folder = os.path.join(self._root, repository) if repository else self._root
         self._check_place(repository.split('/'))
@@ -63,6 +64,8 @@ class Layout:
         :raises DXFInvalidNameError: a symbolic link leads out of the root
         """
         path = os.path.join(self.folder, *names)
+        # Checked at each use, not once: a folder may be replaced by a link while dxf runs. A link that stays inside is
+        # allowed, as users share blobs between layouts by links.
         real = os.path.realpath(path)
         if os.path.commonpath([real, self._root]) != self._root:
             raise DXFInvalidNameError(f'{path} leads out of {self._root}')
@@ -79,11 +82,15 @@ class Layout:
         marker = self._marker()
         if marker:
             version = self._parsed(MARKER, marker).get(VERSION)
+            # A later 1.x adds to the format; dxf would misread another major version:
+            # https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#oci-layout-file
             if not isinstance(version, str) or not version.startswith('1.'):
                 raise DXFInvalidDocumentError(f'{self.path(MARKER)}: no image layout of version 1')
             return True
         try:
             with os.scandir(self.path()) as found:
+                # Hidden files are no reason to refuse: file managers leave them, and dxf's temporary files are hidden
+                # too. Folders may be other repositories.
                 names = [entry.name for entry in found if not entry.is_dir() and entry.name[0] != '.']
         except FileNotFoundError:
             return False
@@ -101,6 +108,7 @@ class Layout:
         :raises OSError: it cannot be written
         """
         make_folders(self._root)
+        # The lock makes both files. Without it two processes could write an index each, and one alias would be lost.
         if not self.exists() or not os.path.exists(self.path(INDEX)):
             with self.locked():
                 pass
@@ -110,9 +118,13 @@ class Layout:
         """Keep all others from changing it; make what it lacks."""
         lock = self._lock()
         try:
+            # The lock is on oci-layout because this file is never replaced. A lock on index.json would hold nobody back
+            # after index.json was replaced.
             if not os.fstat(lock).st_size:
                 os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
                 os.fsync(lock)
+            # A layout must have this folder, even if it is empty:
+            # https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#blobs
             make_folders(self.path('blobs', 'sha256'))
             if not self._has_index():
                 with self._index_file(NEW_INDEX, []) as new:
@@ -167,10 +179,13 @@ class Layout:
 
         What another repository of the root holds too is stored once, where the file system can link.
         """
+        # On the disk before it has its name: after a power failure a name must not lead to an empty file.
         self.make()
         content.sync()
         path = self.blob_path(content.digest)
         make_folders(os.path.dirname(path))
+        # A file that is there already may be damaged. What has just been verified replaces it; so a push repairs a
+        # blob.
         if not (self.blob_size(content.digest) is None and self._link_twin(content, path)):
             content.publish(path)
 
@@ -178,6 +193,8 @@ class Layout:
     def _others(self) -> list['Layout']:
         """The layouts that were in the root when this was first asked for; none where not all of it can be read."""
         try:
+            # Remembered: else a push of 3,000 blobs would walk through the root for each. A repository that appears
+            # later is only not linked to.
             return [Layout(self._root, repository) for repository in repositories(self._root)]
         except OSError:
             return []
@@ -185,9 +202,13 @@ class Layout:
     def _link_twin(self, content: Temporary, path: str) -> bool:
         """Link to another repository's blob, if there is one and it is undamaged; return whether it was done."""
         for other in self._others:
+            # Another repository that cannot be read is no reason to refuse this push. The twin is hashed: a link to a
+            # damaged file would spread the damage.
             with suppress(OSError, DXFError):
                 twin = other.blob_path(content.digest)
                 if other.blob_size(content.digest) == content.size and hash_regular(twin) == content.digest:
+                    # A link replaces no file, so a blob that another process stored meanwhile stays (FileExistsError
+                    # leads to publish).
                     os.link(twin, path)
                     sync_folder(os.path.dirname(path))
                     content.discard()
@@ -205,6 +226,8 @@ class Layout:
             return False
         source = other.blob_path(digest)
         try:
+            # Hashed before it is linked: the client skips the upload if the blob was mounted, so nothing else would
+            # verify it.
             if hash_regular(source) != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
             self.make()
@@ -226,6 +249,8 @@ class Layout:
         try:
             os.link(source, path)
             sync_folder(os.path.dirname(path))
+        # link cannot replace a file. A second link beside it, renamed over it, can, and leaves no moment without the
+        # blob.
         except FileExistsError:
             with Temporary(self.path()) as beside:
                 beside.link(source, path)
@@ -238,6 +263,7 @@ class Layout:
         with file, Temporary(self.path()) as content:
             while piece := file.read(READ_SIZE):
                 content.write(piece)
+            # Hashed again while it is copied, since the file may have changed after the first time.
             if content.digest != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
             content.sync()
@@ -255,6 +281,8 @@ class Layout:
 
     def blobs(self) -> Iterator[str]:
         """Yield the digests of all blobs; other files are left alone."""
+        # Other tools keep files of their own beside blobs, such as their unfinished downloads. Garbage collection must
+        # not delete these.
         with os.scandir(self.path('blobs', 'sha256')) as found:
             for entry in found:
                 with suppress(DXFInvalidNameError):
@@ -282,6 +310,8 @@ class Layout:
         :raises DXFInvalidDocumentError: there is none, but there are blobs that it could name: it was lost, or a copy
             of the layout is not complete
         """
+        # rsync and cp write files in any order. If index.json is still missing, an empty index would call all blobs
+        # garbage.
         if os.path.exists(self.path(INDEX)):
             return True
         with suppress(FileNotFoundError):
@@ -310,14 +340,19 @@ class Layout:
         :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
             called
         """
+        # The index is read twice, and never held in memory. The lock keeps both readings equal.
         texts = [_dumped(entry) for entry in added]
         fields: dict[str, str] = {}
         is_same = True
         for entry, _ in self._parsed_entries(fields):
             is_same = is_kept(entry) and is_same
+        # An index that stays the same is not written: a deletion of nothing must work on a full disk, and backups see
+        # no change.
         if is_same and not texts:
             first()
             return
+        # Entries and fields are copied as text. So members that other tools wrote, and dxf does not know, stay as they
+        # are.
         kept = (text for entry, text in self._parsed_entries({}) if is_kept(entry))
         with self._index_file(fields or NEW_INDEX, chain(kept, texts)) as new:
             first()
