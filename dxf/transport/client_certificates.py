@@ -34,6 +34,7 @@ def check_certificate(cert: Cert) -> Cert:
         certificate = key = cert
     else:
         certificate, key = cert
+    # Checked now, with a name for what is wrong. OpenSSL would fail in the middle of a request, with its own words.
     _check_chain(certificate)
     if 'PRIVATE KEY-----' not in _read(key):
         raise DXFCertificateError(key, 'it holds no private key in PEM' if isinstance(cert, tuple) else KEYLESS)
@@ -63,6 +64,7 @@ def _check_chain(path: str) -> None:
 
 
 def _check_pair(certificate: str, key: str) -> None:
+    # Without a callback OpenSSL asks on the terminal, and a cron job would wait for ever.
     def passphrase() -> str:
         raise _EncryptedError
 

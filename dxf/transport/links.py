@@ -31,6 +31,8 @@ def parse_links(header: str) -> list[Link]:
 
     :raises DXFProtocolError: a part of it is no link, or is a link without a relation
     """
+    # A parser, not a search for rel="next": a listing that loses its next page would end early with status 0. Whatever
+    # cannot be parsed is an error.
     links = []
     header = header.strip(' \t')
     position = _end_of_separators(header, 0)
@@ -45,6 +47,8 @@ def parse_links(header: str) -> list[Link]:
             # Of several the first counts: https://www.rfc-editor.org/rfc/rfc8288#section-3.3
             if relations is None and (parameter[1] or '').lower() == 'rel':
                 relations = _relations(parameter)
+        # Without rel a link says nothing (https://www.rfc-editor.org/rfc/rfc8288#section-3.3), but it may have been
+        # meant as the next page.
         if not relations:
             raise _unreadable()
         links.append(Link(target[1], relations))
@@ -62,6 +66,7 @@ def next_target(header: str) -> str | None:
 
     :raises DXFProtocolError: the header cannot be parsed, or names several next pages
     """
+    # A set, as proxies that add headers may send one link twice.
     targets = {link.target for link in parse_links(header) if 'next' in link.relations}
     if len(targets) > 1:
         raise DXFProtocolError('the registry names several next pages of one listing')
@@ -79,6 +84,8 @@ def _end_of_separators(header: str, position: int) -> int:
 
 
 def _relations(parameter: re.Match[str]) -> tuple[str, ...]:
+    # Relations are compared without regard to case: https://www.rfc-editor.org/rfc/rfc8288#section-2.1.1. One parameter
+    # may have several.
     value = parameter[2] if parameter[2] is not None else _ESCAPED.sub(r'\1', parameter[3] or '')
     return tuple(value.lower().split())
 

@@ -65,11 +65,13 @@ class PaginatingResponse:
         try:
             document = load_object(body)
         except DXFInvalidDocumentError:
+            # A login page or the page of a web server comes with status 200 too.
             if is_markup(body):
                 raise DXFInvalidDocumentError('invalid listing: it is a web page, and the server may be no '
                                               'registry') from None
             raise
         # distribution 2.8, Artifactory and Nexus answer null once the last tag is gone.
+        # Only null means that there is no name. A document without the key, such as {"errors": ...}, proves nothing.
         names = [] if self._key in document and document[self._key] is None else document.get(self._key)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DXFInvalidDocumentError(f'invalid listing: expected a list of names as {self._key}')
@@ -83,6 +85,7 @@ def pages(fetch: Fetch, path: str, limits: Limits) -> Iterator[bytes]:
     :param path: of the first page
     :raises DXFProtocolError: the next page cannot be told, or the pages do not end
     """
+    # A registry that repeats a page would never end.
     page: str | None = path
     seen: set[bytes] = set()  # hashes: a registry may send URLs of 64 KB
     while page is not None:
@@ -109,6 +112,8 @@ def next_page(response: Response) -> str | None:
     if target is None:
         return None
     url = absolute_url(response, target)
+    # Only the query is taken from the server. So a Link cannot lead to another host, with the credential, nor to
+    # another repository.
     query = urlsplit(url).query if _is_same_listing(url, response.url) else _position(urlsplit(url).query)
     return urlsplit(response.url)._replace(query=query, fragment='').geturl()
 
@@ -124,6 +129,7 @@ def _is_same_listing(url: str, page: str) -> bool:
 def _position(query: str) -> str:
     """Return the query that asks for what comes after ``last``."""
     try:
+        # Bytes that are not UTF-8 would be replaced silently, and the listing would continue at another name.
         parameters = parse_qs(query, errors='strict')
     except ValueError:
         parameters = {}

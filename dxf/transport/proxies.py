@@ -32,6 +32,7 @@ class Proxies(NamedTuple):
         """Return the address of the proxy for a URL, with the user name and the password in it; empty for none."""
         scheme, host, port = origin_of(url)
         address = {'http': self.http, 'https': self.https}.get(scheme, '')
+        # curl allows spaces between entries, too.
         if not address or any(_covers(entry, host, str(port)) for entry in re.split(r'[,\s]+', self.bypassed.lower())):
             return ''
         return address
@@ -49,9 +50,12 @@ def _covers(entry: str, host: str, port: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
+        # Programs differ in which of example.com, .example.com and *.example.com they know. Here all three mean the
+        # same.
         below = name.removeprefix('*').lstrip('.')
         return name == '*' or below != '' and f'.{host}'.endswith(f'.{below}')
     try:
+        # 10.0.0.0/8 is in use in clusters: Go reads networks, requests IPv4 networks only.
         return name == '*' or address in ipaddress.ip_network(name, strict=False)
     except ValueError:
         return False
@@ -64,6 +68,7 @@ def read_proxies(environ: Mapping[str, str]) -> Proxies:
         upper = '' if name == 'HTTP_PROXY' and 'REQUEST_METHOD' in environ else environ.get(name, '')
         return environ.get(name.lower(), upper).strip()
 
+    # ALL_PROXY is curl's: the proxy for schemes that have none of their own.
     return Proxies(value('HTTP_PROXY') or value('ALL_PROXY'), value('HTTPS_PROXY') or value('ALL_PROXY'),
                    value('NO_PROXY'))
 
@@ -79,6 +84,7 @@ def check_proxy(address: str) -> str:
     if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):
         raise DXFInvalidNameError('not the address of a proxy: want http://proxy.example.com:3128, or '
                                   'http://user:password@proxy.example.com:3128 with %XX for special characters')
+    # To go without the proxy would show the user's address to a registry that must not see it.
     if scheme.startswith('socks'):
         raise DXFInvalidNameError('dxf knows no SOCKS proxies, only such as http://proxy.example.com:3128')
     return address if match['scheme'] else f'http://{address}'

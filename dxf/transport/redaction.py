@@ -31,6 +31,7 @@ def public_url(url: str) -> str:
 
     :param url: absolute or relative; any text
     """
+    # Not urlsplit: it raises on what is no URL, and its error quotes the whole text.
     start = re.split(r'[?#]', url, maxsplit=1)[0]
     scheme, separator, rest = start.partition('//')
     if not separator or _SCHEME.fullmatch(scheme) is None:  # relative, or no URL at all
@@ -58,6 +59,7 @@ def causes(error: BaseException, outer: BaseException | None = None) -> Iterator
 
     :param outer: an error that the caller was handling already; it and its causes are left out
     """
+    # urllib3 keeps the error below in reason, requests in args, Python in __cause__ and __context__.
     pending: list[Any] = [error]
     seen = {id(outer)}
     while pending:
@@ -79,6 +81,8 @@ def redact(error: BaseException, outer: BaseException | None = None) -> None:
     request = getattr(error, 'request', None)
     place = f'{request.method} {public_url(str(request.url))}' if request is not None else 'a request'
     found = list(causes(error, outer))
+    # strerror comes from the operating system, and can be shown: Connection refused. Only OSErrors of Python's own are
+    # asked, since requests' are OSErrors as well.
     reasons = [cause.strerror for cause in found if isinstance(cause, OSError) and not _quotes(cause)]
     reason = next(filter(None, reasons), None)
     hint = '; the server does not speak TLS: insecure=True is for http' if any(map(lacks_tls, found)) else ''
@@ -101,6 +105,7 @@ def _quotes(error: BaseException) -> bool:
 def _replace(error: BaseException, text: str) -> None:
     """Replace each text in an error, in its arguments and its attributes; nested errors and numbers stay."""
     error.args = tuple(text if isinstance(arg, (str, bytes)) else arg for arg in error.args)
+    # http.client.BadStatusLine keeps a server's words in line, IncompleteRead a part of the body in partial.
     for name, value in vars(error).items():
         if isinstance(value, (str, bytes)):
             setattr(error, name, text if isinstance(value, str) else b'')

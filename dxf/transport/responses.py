@@ -66,12 +66,14 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
     if response.raw is None:  # a transport that had read it already
         yield response.content
         return
+    # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
     read = getattr(response.raw, 'read1', response.raw.read)
     outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
     process = forking.generation() if process is None else process
     try:
         while True:
+            # Parent and child share the socket. Each byte that one of them reads is missing in the other.
             if process != forking.generation():
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
@@ -87,6 +89,8 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
                 raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
     except (ReadTimeout, ChunkedEncodingError):
         raise
+    # requests wraps these errors only in its own iter_content, which dxf does not use: it would decode, and reads fixed
+    # sizes.
     except ReadTimeoutError as error:
         timeout = ReadTimeout(error, response=response)
         redact(timeout, outer)
@@ -103,6 +107,7 @@ def read_body(response: Response, limit: int, limits: Limits) -> bytes:
     :param limit: bytes; more is an error
     :raises DXFProtocolError: it is larger, or compressed although that was not asked for
     """
+    # A small answer could decompress to gigabytes, before a limit counts them.
     if is_encoded(response):
         close(response)
         raise DXFProtocolError('the registry compressed an answer, which was not asked for')
@@ -112,6 +117,7 @@ def read_body(response: Response, limit: int, limits: Limits) -> bytes:
         if len(body) > limit:
             close(response)
             raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
+    # Callers of the library may read response.content or response.json() afterwards.
     response.raw = BytesIO(body)
     return bytes(body)
 
@@ -139,6 +145,8 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     status = response.status_code
     if status < 400:
         return
+    # Read before the error is raised, so that the connection can be used again, and response.content is there for
+    # callers.
     body = discard(response, limits)
     message = _message(body) or _about_tls(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -200,6 +208,7 @@ def effective_status(response: Response, body: bytes) -> int:
     :param body: of the refusal
     """
     if response.status_code == HTTPStatus.FORBIDDEN:
+        # GHCR puts GitHub's own document in place of the specification's errors.
         messages = [_message_alone(body), *(str(entry.get('message')) for entry in _errors(body))]
         if 'Retry-After' in response.headers or any(RATE_LIMIT in message.lower() for message in messages):
             return HTTPStatus.TOO_MANY_REQUESTS
@@ -226,6 +235,7 @@ def _message_alone(body: bytes) -> str:
 
 
 def _message(body: bytes) -> str:
+    # Only what a server calls its message is shown. The rest of its document may hold anything, such as a signed URL.
     messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
     text = '; '.join(messages) or _message_alone(body)
     return printable(text[:MESSAGE_LENGTH])[:MESSAGE_LENGTH]
@@ -233,6 +243,7 @@ def _message(body: bytes) -> str:
 
 def _about_tls(response: Response, body: bytes) -> str:
     """Return what the page means by which a server asks for TLS, or nginx for a client certificate after that."""
+    # Only 400: the texts are searched for in a page that anybody may have written.
     if response.status_code != HTTPStatus.BAD_REQUEST:
         return ''
     host = public_host(response.url)
@@ -252,6 +263,7 @@ def expect(response: Response, *statuses: int) -> None:
 
     :raises DXFUnexpectedStatusCodeError: it has another
     """
+    # Only the statuses that the specification gives to a step. A 200 to an upload, say, is the page of a proxy.
     if response.status_code not in statuses:
         close(response)
         raise DXFUnexpectedStatusCodeError(response.status_code, statuses[0])
@@ -280,6 +292,7 @@ def check_digest_header(response: Response, digest: str) -> None:
 
 def contradicts(response: Response, digest: str) -> bool:
     """Return whether Docker-Content-Digest is another digest by sha256."""
+    # Registries may answer with the digest by sha512; dxf cannot compare it, and does not call it wrong.
     return _digest_header(response).startswith('sha256:') and not names_digest(response, digest)
 
 

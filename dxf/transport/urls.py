@@ -35,6 +35,8 @@ def split_url(url: str) -> SplitResult:
     :raises DXFProtocolError: it has control characters or spaces, a user name, a port out of range, another scheme than
         http and https, or a host that nothing could look up: an empty label, one above 63 characters, a broken address
     """
+    # A server that is not trusted chooses this URL. What parsers read in different ways (a backslash, a tab, a user
+    # name with @) is refused: one of them would check another host than the other one asks.
     is_fit = False
     with suppress(ValueError):  # its text would quote the URL
         parts = urlsplit(url)
@@ -47,6 +49,7 @@ def split_url(url: str) -> SplitResult:
 def origin_of(url: str) -> Origin:
     """Return scheme, host and port of a URL: https://www.rfc-editor.org/rfc/rfc6454#section-4."""
     parts = urlsplit(url)
+    # The port is part of the origin: another port of the same host may be another user's server.
     return parts.scheme, (parts.hostname or '').lower(), parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
 
 
@@ -72,8 +75,10 @@ def resolve(response: Response, location: str, lift: bool = False) -> str:
     url = absolute_url(response, location)
     scheme, host, _ = origin_of(response.url)
     parts = split_url(url)
+    # Without this, each registry behind such a proxy (nginx without X-Forwarded-Proto) would refuse all uploads.
     if lift and scheme == 'https' and parts.scheme == 'http' and parts.hostname == host:
         return 'https' + url.removeprefix('http')
+    # The content, and a signed URL, would be readable on the way.
     if parts.scheme == 'http' and scheme == 'https':
         raise DXFProtocolError('the registry redirects from https to http: dxf does not follow that')
     return url
@@ -93,6 +98,8 @@ def addresses_in(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Addres
 
     With an IPv6 address comes the IPv4 address that it stands for (mapped, compatible, 6to4, NAT64).
     """
+    # inet_aton, as resolvers use it: 127.1, 0x7f.1 and 2130706433 are all 127.0.0.1 to connect(), and no address to
+    # ipaddress.
     with suppress(OSError, UnicodeError):
         return [ipaddress.IPv4Address(socket.inet_aton(host))]
     try:
