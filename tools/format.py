@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ('dxf', 'test', 'tools', 'bench', 'docs/conf.py', 'setup.py')
-TEXT = ('*.rst', '*.toml', '*.yaml', '.editorconfig', '.pylintrc', 'LICENCE', 'MANIFEST.in', 'Makefile', '.ci/*',
-        '.github/**/*.yml', 'docs/*.rst', 'docs/how-to/*.rst', 'tools/*.sh')
+TEXT = ('*.rst', '*.toml', '*.yaml', '.editorconfig', '.gitattributes', '.gitignore', '.pylintrc', 'LICENCE',
+        'MANIFEST.in', 'Makefile', '.ci/*', '.github/**/*.yml', 'docs/*.rst', 'docs/how-to/*.rst', 'tools/*.sh')
 """Pictures and the manual page are not in the list: other programs write them."""
 
 # pycodestyle's own list, and two more: a closing bracket may stand where its line begins (E124), and pylint knows which
