@@ -13,7 +13,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test quick test-all lint typecheck coverage bench docs manual dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck coverage bench docs docs-narrow manual dist clean registry programs
 
 ##@ Begin here
 help:  ## Print this list
@@ -36,7 +36,11 @@ quick: .venv/dev registry  ## Run the tests that take under a minute together
 test-all: registry programs  ## Run the tests on each CPython 3.10+ of this machine
 	@$(PYTHON) tools/every_python.py
 
-lint: .venv/dev  ## Check the code with pylint
+format: .venv/dev  ## Format the code with autopep8, and other files
+	$(BIN)/python tools/format.py
+
+lint: .venv/dev  ## Check the format, and the code with pylint
+	$(BIN)/python tools/format.py --check
 	$(BIN)/python -m pylint $(CODE)
 
 typecheck: .venv/dev  ## Check the types with mypy, strict
@@ -51,6 +55,10 @@ bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, _RUNS,
 docs: .venv/docs  ## Build the documentation as HTML in docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html docs docs/_build
 	@echo 'docs/_build/index.html'
+
+docs-narrow: docs  ## Check that each page fits 400 pixels (with Chromium)
+	@sh tools/debian.sh chromium
+	@$(BIN)/python tools/narrow.py docs/_build
 
 manual: .venv/docs  ## Write the manual page from the help
 	@PYTHONPATH=. $(BIN)/python tools/manual.py

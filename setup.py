@@ -5,7 +5,8 @@ import re
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-DOCS = ['sphinx>=8.1']  # the last that Python 3.10 has
+# Sphinx 8.1 is the last for Python 3.10; furo 2024.8.6 is the first for Sphinx 8.
+DOCS = ['sphinx>=8.1', 'furo>=2024.8.6', 'sphinx-copybutton>=0.5.2']
 MANUAL = ['argparse-manpage>=4.8']
 
 
@@ -34,6 +35,7 @@ setup(
         'Intended Audience :: Developers',
         'Operating System :: POSIX',
         'Programming Language :: Python :: 3 :: Only',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 15)),
         'Topic :: System :: Archiving',
         'Typing :: Typed',
     ],
@@ -53,9 +55,10 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography', *DOCS, *MANUAL, 'setuptools>=77'],
+                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, 'setuptools>=77'],
         'docs': [*DOCS, *MANUAL],
-        'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
+        'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
+                 'types-pyyaml'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],
     },

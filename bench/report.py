@@ -151,8 +151,8 @@ def page(intro: str, picture: str, sections: Sequence[Section], machine: Sequenc
     :param machine: what the machine is and has: pairs
     """
     return '\n\n'.join([
-        heading('Benchmarks', '='), wrap(intro),
+        heading('Benchmarks', '='),
         f'.. image:: {picture}\n   :alt: Seconds to pull and to push a large blob: dxf beside its peers',
+        wrap(intro), *map(section_text, sections), heading('The machine', '-'), table(('What', 'Which'), machine),
         heading('Budgets', '-'), 'What dxf is to reach, in ratios taken in one run, and whether it did.',
-        budgets_text(sections), *map(section_text, sections),
-        heading('The machine', '-'), table(('What', 'Which'), machine)]) + '\n'
+        budgets_text(sections)]) + '\n'

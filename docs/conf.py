@@ -1,5 +1,6 @@
 """How Sphinx builds the documentation (make docs): dxf's own docstrings and tables, and the pages beside this file."""
 from pathlib import Path
+import re
 import sys
 from typing import Any
 
@@ -14,14 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 project = 'dxf'
 author = 'The dxf developers'
 release = version = VERSION
-extensions = ['sphinx.ext.autodoc']
+extensions = ['sphinx.ext.autodoc', 'sphinx_copybutton']
 exclude_patterns = ['_build']
-html_theme = 'alabaster'
-html_theme_options = {'description': 'Keep anything in a Docker or OCI registry', 'page_width': '64em',
-                      'sidebar_width': '15em', 'show_powered_by': False}
+html_theme = 'furo'  # light and dark, and as narrow as a telephone
+html_title = f'dxf {VERSION}'
 html_show_copyright = False
 html_show_sourcelink = False
-pygments_style = 'sphinx'
+html_copy_source = False
+copybutton_prompt_text = '$ '  # of a session only the commands are copied
 highlight_language = 'text'
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
@@ -29,7 +30,11 @@ autodoc_typehints_description_target = 'documented'
 # Every name that a docstring gives must lead somewhere, but for the standard library's and other packages', and classes
 # that appear in signatures alone.
 nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'),
-                        ('py:class', r'dxf\.(blobs\.BlobStore|manifest_store\.ManifestStore|manifest\.image\.Descriptor)')]
+                        ('py:class', r'dxf\.(blobs\.BlobStore|manifest_store\.ManifestStore)'),
+                        ('py:class', r'dxf\.manifest\.image\.Descriptor')]
+
+PAGES = {'CHANGELOG': 'changes', 'CONTRIBUTING': 'contributing', 'RELEASING': 'releasing', 'SECURITY': 'security'}
+"""Files of the repository that are pages of the documentation too."""
 
 
 def fill(app: Sphinx, name: str, source: list[str]) -> None:
@@ -48,7 +53,14 @@ def find(app: Sphinx, env: Any, node: pending_xref, content: nodes.TextElement) 
     return None
 
 
+def link_pages(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
+    """Change the links between files of the repository, in a file that a page includes, to links between pages."""
+    content[0] = re.sub(r'`([^`<]+) <(?:docs/)?([\w/-]+)\.rst>`_',
+                        lambda link: f':doc:`{link[1]} <{PAGES.get(link[2], link[2])}>`', content[0])
+
+
 def setup(app: Sphinx) -> None:
-    """Have the two above called."""
+    """Register the functions above."""
     app.connect('source-read', fill)
+    app.connect('include-read', link_pages)
     app.connect('missing-reference', find)

@@ -312,7 +312,7 @@ def test_what_is_stored_for_an_index_is_nobody_s_latest(store: Place, client: DX
 
 @pytest.mark.parametrize('readings', [1, 2, 3])
 def test_an_alias_that_is_set_while_aliases_are_listed_is_not_called_latest(client: DXF, readings: int,
-                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     digest = client.push_blob(data=b'one')
     client.set_alias('v1', digest)
     client.del_alias('v1')
