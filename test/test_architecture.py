@@ -35,7 +35,7 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.auth', '
 LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
         ('blobs', 'transfer.remote_file'), ('blobs', 'transfer.upload_journal'),
         ('cli.blob_commands', 'deletion.alias_deletion'), ('cli.blob_commands', 'inspection'),
-        ('cli.blob_commands', 'layout.store'), ('cli.blob_commands', 'local.atomic_files'),
+        ('cli.blob_commands', 'layout.repositories'), ('cli.blob_commands', 'local.atomic_files'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.garbage'),
         ('cli.copy_commands', 'layout.manifests'), ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),

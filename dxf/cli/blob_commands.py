@@ -298,7 +298,7 @@ def del_alias(job: Job) -> None:
 def list_repos(job: Job) -> None:
     """Print the registry's repositories as it gives them out.
 
-    :raises DXFError: of a folder, some folders in it cannot be read
+    :raises DXFError: of a folder, some folders in it cannot be read, or named
     """
     if is_folder(job.settings.host):
         _list_folder(job)
@@ -309,16 +309,27 @@ def list_repos(job: Job) -> None:
 
 
 def _list_folder(job: Job) -> None:
-    """Print the repositories in a folder, and name the folders in it that cannot be read."""
-    from dxf.layout import store
+    """Print the repositories in a folder, and name what in it cannot be listed."""
+    from dxf.layout.repositories import repositories
     root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
     os.stat(root)
-    left_out: list[str] = []
-    for name in sorted(store.repositories(root, left_out)):
+    unreadable: list[str] = []
+    misnamed: list[str] = []
+    for name in sorted(repositories(root, unreadable, misnamed)):
         job.tell('repository', name)
+    left_out = [f'left out: {_some(unreadable)}: they cannot be read'] if unreadable else []
+    if misnamed:
+        first, *_ = misnamed = sorted(misnamed)
+        left_out.append(f'left out: {_some([repr(name) for name in misnamed])}: no repository has such a name; read '
+                        f"one by DXF_HOST={FOLDER}{os.path.join(root, first).rstrip(os.sep)} and '' as the repository")
     if left_out:
-        more = f' and {len(left_out) - DIFFERENCES} more' if len(left_out) > DIFFERENCES else ''
-        raise DXFError(f'left out: {", ".join(left_out[:DIFFERENCES])}{more}: they cannot be read')
+        raise DXFError('; '.join(left_out))
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f' and {len(names) - DIFFERENCES} more' if len(names) > DIFFERENCES else ''
+    return ', '.join(names[:DIFFERENCES]) + more
 
 
 def get_digest(job: Job) -> None:

@@ -15,14 +15,14 @@ from itertools import chain
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
 from dxf.layout.names import Entry, listed, select
+from dxf.layout.repositories import MARKER, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
 from dxf.local.locking import close_locked, wait_for_lock
 from dxf.manifest.image import OCI_INDEX
-from dxf.names import check_digest, check_repository, split_digest
+from dxf.names import check_digest, split_digest
 from dxf.strict_json import Json, dump_json, load_object
 
-MARKER = 'oci-layout'
 INDEX = 'index.json'
 VERSION = 'imageLayoutVersion'
 RESERVED = (MARKER, INDEX, 'blobs')
@@ -345,36 +345,6 @@ class Layout:
 def _dumped(entry: Entry) -> str:
     """Return the text of an entry."""
     return dump_json(entry, sort_keys=False)
-
-
-def repositories(root: str, left_out: list[str] | None = None) -> Iterator[str]:
-    """Yield the names of the layouts in a folder.
-
-    :param left_out: where to add the folders in it that cannot be read; ``None`` to raise an error for the first
-    :raises OSError: a folder cannot be read
-    """
-    def note(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
-            return
-        if left_out is None or error.filename == root:
-            raise error
-        left_out.append(str(error.filename))
-    for folder, inner, files in os.walk(root, onerror=note):
-        is_layout = MARKER in files
-        inner[:] = sorted(name for name in inner
-                          if _passes(check_repository, name) and not (is_layout and name == 'blobs'))
-        name = os.path.relpath(folder, root)
-        if is_layout and _passes(check_repository, name):
-            yield name
-
-
-def _passes(check: Callable[[str], str], name: str) -> bool:
-    """Return whether a function that checks names accepts one."""
-    try:
-        check(name)
-    except DXFInvalidNameError:
-        return False
-    return True
 
 
 def digest_of(entry: Json) -> str | None:
