@@ -29,6 +29,7 @@ RESERVED = (MARKER, INDEX, 'blobs')
 """What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
 
 LONGEST_MARKER = 64 << 10
+NEW_MARKER: dict[str, Json] = {VERSION: '1.0.0'}
 NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
 
 
@@ -78,7 +79,7 @@ class Layout:
         """
         marker = self._marker()
         if marker:
-            version = self._parsed(MARKER, marker).get(VERSION)
+            version = self._version(marker)
             if not isinstance(version, str) or not version.startswith('1.'):
                 raise DXFInvalidDocumentError(f'{self.path(MARKER)}: no image layout of version 1')
             return True
@@ -111,7 +112,7 @@ class Layout:
         lock = self._lock()
         try:
             if not os.fstat(lock).st_size:
-                os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
+                os.write(lock, dump_json(NEW_MARKER).encode('ascii'))
                 os.fsync(lock)
             make_folders(self.path('blobs', 'sha256'))
             if not self._has_index():
@@ -142,11 +143,12 @@ class Layout:
         except FileNotFoundError:
             return None
 
-    def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
+    def _version(self, marker: bytes) -> Json:
         try:
-            return load_object(content)
+            return load_object(marker).get(VERSION)
         except DXFInvalidDocumentError as error:
-            raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
+            raise DXFInvalidDocumentError(f'{self.path(MARKER)}: {error}; put {dump_json(NEW_MARKER)} into it'
+                                          ) from None
 
     # Blobs
 
@@ -216,9 +218,13 @@ class Layout:
             return self._copy(source, digest)
         return True
 
+    def digest_in_file(self, digest: str) -> str | None:
+        """Return the digest of what is in the file of a blob; ``None`` where there is none."""
+        return None if self.blob_size(digest) is None else hash_regular(self.blob_path(digest))
+
     def _has(self, digest: str) -> bool:
         """Return whether a blob is there and undamaged."""
-        return self.blob_size(digest) is not None and hash_regular(self.blob_path(digest)) == digest
+        return self.digest_in_file(digest) == digest
 
     def _link(self, source: str, path: str) -> None:
         """Give a file a second name, in place of a damaged file that has it."""
@@ -298,7 +304,8 @@ class Layout:
             with open_regular(self.path(INDEX)) as file:
                 yield from entries_in(file, fields)
         except DXFInvalidDocumentError as error:
-            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+            step = '; put a good copy in its place' if str(error).startswith('invalid') else ''
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}{step}') from None
 
     def change_index(self, is_kept: Callable[[Json], bool], added: Iterable[Entry] = (),
                      first: Callable[[], None] = lambda: None) -> None:
