@@ -16,7 +16,7 @@ from requests import Response
 from requests.exceptions import HTTPError
 from urllib3.exceptions import InsecureRequestWarning
 
-from dxf.cli import console, mistakes, not_found, operands, request_log
+from dxf.cli import console, mistakes, next_steps, not_found, operands, request_log
 from dxf.cli.command_table import COMMANDS, COMMON, Command
 from dxf.cli.context import Job, UsageError
 from dxf.cli.error_messages import FAILED, line_of, status_of
@@ -188,6 +188,7 @@ def _run(command: Command, job: Job) -> int:
     except Exception as error:
         if job.is_about_target(error):
             mark_as_target(error)
+        next_steps.add_next_step(job, error)
         if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status_of(error) == FAILED:
             raise
         console.complain(_refusal(job, error))

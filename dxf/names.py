@@ -91,7 +91,7 @@ def _wanted_in_place_of(host: str) -> str:
         superfluous.append('the /' if path == '/' else 'the path')
     if not superfluous:
         return 'want name[:port]'
-    hint = '; DXF_INSECURE=1 is for http' if scheme.lower() == 'http://' else ''
+    hint = '; insecure=True is for http' if scheme.lower() == 'http://' else ''
     if path.strip('/') not in ('', 'v1', 'v2'):
         hint += '; the repository is given to the command'
     return f'leave out {" and ".join(superfluous)}{hint}'

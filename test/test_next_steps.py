@@ -43,6 +43,10 @@ BY_OPTIONS = 'a user name and a password are given by --username=USER and --pass
 INSECURE = {'DXF_INSECURE': '1'}
 NOT_REPLACED = 'is not replaced here: write the whole path; make the folder first if that is its name'
 HOST_BY = 'DXF_HOST names the registry'
+ENDS = 'it ends with a line end: remove that'
+QUOTED = 'the quotation marks are part of it: remove them'
+FETCHED = 'a program fetches it: dxf push-blob <repo> [@alias] --'
+MISSING = 'No such file or directory'
 
 
 def answered(variables: Mapping[str, str], status: int, *args: str, **options: Any) -> str:
@@ -188,6 +192,79 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                               f"'oci:./blobs\\r': it ends with a line end: remove that; {EXAMPLES}"),
     'a line end': ('list-repos', {'DXF_HOST': 'oci:./blobs\n'}, "DXF_HOST: invalid folder "
                    f"'oci:./blobs\\n': it ends with a line end: remove that; {EXAMPLES}"),
+    'a line end of a host': ('list-repos', {'DXF_HOST': 'host:5000\r'}, "DXF_HOST: invalid host 'host:5000\\r': "
+                             f'it ends with a line end: remove that; {EXAMPLES}'),
+    'a line end of a host of tokens': (
+        'list-repos', {'DXF_AUTH_HOST': 'auth:5000\n'}, "DXF_AUTH_HOST: invalid host 'auth:5000\\n': it ends with a "
+        f'line end: remove that; {EXAMPLES}'),
+    'a host in quotation marks': ('list-repos', {'DXF_HOST': '"host:5000"'}, "DXF_HOST: invalid host "
+                                  f"'\"host:5000\"': {QUOTED}; {EXAMPLES}"),
+    'a folder in quotation marks': ('list-repos', {'DXF_HOST': "'oci:./blobs'"}, 'DXF_HOST: invalid host '
+                                    f'"\'oci:./blobs\'": {QUOTED}; {EXAMPLES}'),
+    'a path in quotation marks': ('list-repos', {'DXF_HOST': 'oci:"./blobs"'}, "DXF_HOST: invalid folder "
+                                  f"'oci:\"./blobs\"': {QUOTED}; {EXAMPLES}"),
+    'a space before a host': ('list-repos', {'DXF_HOST': ' host:5000'}, "DXF_HOST: invalid host ' host:5000': it "
+                              f'begins or ends with a space: remove that; {EXAMPLES}'),
+    'a host with a secret and a line end': (
+        'list-repos', {'DXF_HOST': 'fred:SECRET@host\r'}, 'DXF_HOST: invalid host: want name[:port], without a user '
+        f'name; {EXAMPLES}; {ENDS}'),
+    'a line end behind a flag': ('list-repos', {'DXF_INSECURE': '1\r'}, f'DXF_INSECURE: want 0 or 1; {ENDS}'),
+    'a line end behind a flag, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_INSECURE': '1\r'},
+                                             f'DXF_TO_INSECURE: want 0 or 1; {ENDS}'),
+    'a line end behind a word': ('list-repos', {'DXF_PROGRESS': 'lines\r'},
+                                 f'DXF_PROGRESS is one of 1, 0, lines, json; {ENDS}'),
+    'a number in quotation marks': ('list-repos', {'DXF_JOBS': '"4"'}, 'DXF_JOBS is a number of blobs to move at once, '
+                                    f'1 to 64; {QUOTED}'),
+    'a line end behind a token': ('list-repos', {'DXF_TOKEN': 'SECRET\r'},
+                                  f'DXF_TOKEN has characters that no header can carry; {ENDS}'),
+    'a line end behind a file': ('list-repos', {'REQUESTS_CA_BUNDLE': 'ca.pem\r'},
+                                 f'REQUESTS_CA_BUNDLE: cannot read ca.pem\\r; {ENDS}'),
+    'a folder to push as a blob': (f'push-blob {REPO} x --recursive', {},
+                                   'unrecognized arguments: --recursive; dxf push-files stores folders'),
+    'a folder with all in it': (f'push-files {REPO} a x -r', {},
+                                'unrecognized arguments: -r; a folder is stored with all that is in it'),
+    'a trial of gc': (f'gc {REPO} --dry-run', {},
+                      'unrecognized arguments: --dry-run; without --delete nothing is removed'),
+    'a trial of a deletion': (f'del-alias {REPO} a -n', {}, 'unrecognized arguments: -n; dxf get-alias prints what an '
+                              'alias names, and changes nothing'),
+    'files into a file': (f'pull-files {REPO} a -o x', {}, 'unrecognized arguments: -o; --to=DIR names the folder'),
+    'an address to push': (f'push-blob {REPO} https://example.com/x @a', {},
+                           f"cannot read 'https://example.com/x': {MISSING}; {FETCHED} curl -fsSL URL"),
+    'a bucket to push': (f'push-blob {REPO} s3://bucket/x @a', {},
+                         f"cannot read 's3://bucket/x': {MISSING}; {FETCHED} <command>..."),
+    'an image to push': (f'push-blob {REPO} docker://x @a', {}, f"cannot read 'docker://x': {MISSING}; dxf copy copies "
+                         'from one registry to another'),
+    'an address of a file to push': (f'push-blob {REPO} file:///no/x @a', {},
+                                     f"cannot read 'file:///no/x': {MISSING}; a file is written /no/x"),
+    'an address to push as a file': (f'push-files {REPO} a https://example.com/x', {},
+                                     f'cannot read https: {MISSING}; {FETCHED} curl -fsSL URL'),
+    'a path that is not replaced': (f'push-blob {REPO} ~/x', {}, f"cannot read '~/x': {MISSING}; a shell replaces ~ "
+                                    'and $NAME outside of quotation marks alone: write the whole path'),
+    'a pattern without files': (f'push-blob {REPO} *.csv @a', {},
+                                f"cannot read '*.csv': {MISSING}; no file here matches the pattern"),
+    'a pattern without files to push': (f'push-files {REPO} a *.csv', {},
+                                        f'cannot read *.csv: {MISSING}; no file here matches the pattern'),
+    'a pattern of hashes': (f'pull-blob {REPO} n*', {}, "invalid digest 'n*': want sha256: and 64 hexadecimal digits; "
+                            'aliases are named one by one: dxf list-aliases prints them'),
+    'a pattern of aliases': (f'del-alias {REPO} n*', {}, f"invalid alias 'n*': {WANT_ALIAS}; aliases are named one by "
+                             'one: dxf list-aliases prints them'),
+    'a second name of an alias': (
+        f'set-alias {REPO} new old', {}, "invalid digest 'old': want sha256: and 64 hexadecimal digits; a file is "
+        f'written ./old; an alias gets a second name by dxf copy {REPO} old --to={NOBODY} --to-alias=new'),
+    'a method in capitals': (f'pull-blob {REPO} SHA256:{DIGEST[7:]}', {},
+                             'expected digest method sha256, got SHA256; a hash is written in lower case'),
+    'a hash in capitals': (f'pull-blob {REPO} {DIGEST[7:].upper()}', {}, f"invalid digest '{DIGEST[7:].upper()}': want "
+                           'sha256: and 64 hexadecimal digits; a hash is written in lower case'),
+    'a part of a hash': (f'pull-blob {REPO} {DIGEST[:19]}', {}, f"invalid digest '{DIGEST[:19]}': want sha256: and 64 "
+                         'hexadecimal digits; a hash is given whole: dxf get-alias prints those of an alias'),
+    'a hash in place of an alias': (
+        f'get-alias {REPO} {DIGEST}', {}, f"invalid alias '{DIGEST}': {WANT_ALIAS}; dxf get-manifest and dxf inspect "
+        'take the hash of a manifest, dxf pull-blob that of a blob'),
+    'a folder to pull to': (f'pull-blob {REPO} @a -o no-such/', {},
+                            "cannot write 'no-such/': Is a directory; name a file in it, such as no-such/blob"),
+    'a folder that is not there to pull to': (
+        f'pull-blob {REPO} @a -o no-such/f', {},
+        f"cannot write 'no-such/f': {MISSING}; make the folder first: mkdir -p no-such"),
     'no password in a pipe': ('login --username fred --password-stdin', {},
                               'no password was given, and standard input is empty'),
 }
@@ -212,6 +289,19 @@ def test_options_before_the_command_are_named_without_their_values() -> None:
     ('ls', "no command 'ls': did you mean list-aliases?"),
     ('images', "no command 'images': did you mean list-repos?"),
     ('push', "no command 'push': did you mean push-blob?"),
+    ('Push', "no command 'Push': did you mean push-blob?"),
+    ('cp', "no command 'cp': did you mean copy?"),
+    ('clone', "no command 'clone': did you mean copy?"),
+    ('mv', "no command 'mv': did you mean copy?"),
+    ('info', "no command 'info': did you mean inspect?"),
+    ('stat', "no command 'stat': did you mean inspect?"),
+    ('prune', "no command 'prune': did you mean gc?"),
+    ('diff', "no command 'diff': did you mean verify?"),
+    ('log', "no command 'log': did you mean list-aliases?"),
+    ('search', "no command 'search': did you mean list-repos?"),
+    ('backup', "no command 'backup': did you mean push-blob?"),
+    ('restore', "no command 'restore': did you mean pull-blob?"),
+    ('du', "no command 'du': did you mean blob-size?"),
     ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
     ('--host x list-repos', f'unrecognized arguments: --host; {HOST_BY}'),
     ('-H x list-repos', f'unrecognized arguments: -H; {HOST_BY}'),
@@ -222,7 +312,6 @@ def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typ
 
 FIRST = 'the repository comes first: dxf'
 SECOND = 'the alias comes second, without @: dxf'
-MISSING = 'No such file or directory'
 PUSH = 'push-blob <repo> <file>... [@alias]'
 PUSH_FILES = 'push-files <repo> <alias> <file>...'
 SET = 'set-alias <repo> <alias> <hash>|<file>...'
@@ -253,6 +342,12 @@ ORDERS = {
     'pull-blob @monday demo/r': f"invalid repository '@monday': {WANT_REPOSITORY}; {FIRST} {PULL}",
     f'pull-blob {DIGEST} demo/r': f"invalid repository '{DIGEST}': {WANT_REPOSITORY}; {FIRST} {PULL}",
     'get-alias monday demo/r': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} get-alias <repo> [<alias>...]",
+    'push-blob demo/r data.txt@monday': f"cannot read 'data.txt@monday': {MISSING}; data.txt is a file: the alias "
+                                        'monday is given by itself',
+    'push-blob demo/r data.txt:monday': f"cannot read 'data.txt:monday': {MISSING}; data.txt is a file: the alias "
+                                        'monday is given by itself',
+    "push-blob demo/r 'data.txt'": f'cannot read "\'data.txt\'": {MISSING}; the quotation marks are part of the name: '
+                                   'leave them out',
     # What is merely missing or misspelt stands in the right order.
     'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
     'push-files localhost:5000/r monday data.txt': f"invalid repository 'localhost:5000/r': {WANT_REPOSITORY}; "
@@ -334,7 +429,18 @@ def test_an_alias_that_is_not_there_is_answered_with_the_command_that_lists_them
 def test_a_digest_that_is_not_there_is_named(shelf: tuple[Place, str], typed: str, what: str) -> None:
     place, repo = shelf
     assert answered(place.environ(), 2, *typed.format(repo, DIGEST).split()) == \
-        f'404 Not Found: {repo} has no {what} {DIGEST}'
+        f'404 Not Found: {repo} has no {what} {DIGEST}; if this is the hash of a ' + (
+            'manifest, dxf get-manifest prints it' if what == 'blob' else 'blob, dxf pull-blob fetches it')
+
+
+def test_the_hash_of_a_blob_in_place_of_a_manifest_s_is_told(shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    digest = hash_bytes(b'hello')
+    for command in ('get-manifest', 'inspect', 'pull-files', 'referrers', 'del-alias'):
+        # distribution 2.8 answers 500: https://github.com/distribution/distribution/issues/3122
+        ended = Runner(place.environ()).run(command, repo, digest).insist(1, 2)
+        assert ended.lines[0].endswith('; if this is the hash of a blob, dxf pull-blob fetches it')
+        assert digest in ended.lines[0]
 
 
 @pytest.mark.parametrize('typed', ['list-aliases {}', 'get-alias {} a', 'pull-blob {} @a', 'gc {}'])
@@ -352,6 +458,13 @@ def test_an_alias_that_a_layout_by_itself_lacks_is_named_with_the_folder(tmp_pat
         layout.set_alias('a', layout.push_blob(data=b'hello'))
     assert answered(place.environ(), 2, 'get-alias', '', 'nope') == \
         f"404 Not Found: {place.host} has no alias nope; dxf list-aliases '' prints its aliases"
+
+
+def test_a_blob_to_mount_that_is_not_there_is_told_with_the_command_that_looks_for_it(shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    assert answered(place.environ(), 1, 'mount-blob', f'{repo}-other', repo, DIGEST) == \
+        f'the registry did not mount {DIGEST} from {repo}; dxf blob-size {repo} {DIGEST} tells whether it is there; ' \
+        'dxf copy does without mounting'
 
 
 def test_a_repository_that_a_registry_lacks_is_answered_with_the_command_that_lists_them(open_registry: Place,

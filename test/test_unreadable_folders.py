@@ -1,4 +1,4 @@
-"""Folders that cannot be read, in a folder that stands for a registry: they are in the way of nothing else."""
+"""Folders that cannot be read, or named, in one that stands for a registry: they are in the way of nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dxf import hash_bytes
+from dxf import DXFBase, hash_bytes
+from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_repository
 
 from .layouts import bound
@@ -70,3 +71,44 @@ def test_the_root_of_the_file_system_is_a_registry(tmp_path: Path) -> None:
     assert run('/', 'pull-blob', repo, '@a').insist(0).out == BLOB
     assert run('/', 'list-aliases', repo).insist(0).out == b'a\n'
     run('/', 'del-alias', repo, 'a').insist(0)
+
+
+MISNAMED = "left out: {}: no repository has such a name; read one by DXF_HOST=oci:{} and '' as the repository"
+
+
+def make_layouts(root: Path, blob: Path, *names: str) -> None:
+    """Make layouts below a folder, also where no repository's name leads to."""
+    for name in names:
+        Runner({'DXF_HOST': f'oci:{root / name}'}).run('push-blob', 'x', blob, '@a').insist(0)
+        for path in (root / name / 'x').iterdir():
+            path.rename(root / name / path.name)
+        (root / name / 'x').rmdir()
+
+
+def test_a_layout_that_no_name_of_a_repository_leads_to_is_told(root: Path, tmp_path: Path) -> None:
+    make_layouts(root, tmp_path / 'blob', 'Upper/x', 'a', 'a/b_.c', 'lost', '.Trash/old', 'a/.Trash/old')
+    listed = run(str(root), 'list-repos').insist(1)
+    assert listed.out == b'a\nlost\n'
+    assert listed.lines == [f'dxf: left out: {root}/b/closed: they cannot be read; '
+                            + MISNAMED.format("'Upper/x', 'a/b_.c'", root / 'Upper' / 'x')]
+    assert Runner({'DXF_HOST': f'oci:{root / "Upper" / "x"}'}).run('list-aliases', '').insist(0).out == b'a\n'
+
+
+def test_a_layout_that_is_the_folder_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'blob').write_bytes(BLOB)
+    make_layouts(tmp_path, tmp_path / 'blob', 'root', 'root/inner')
+    listed = Runner({'DXF_HOST': f'oci:{tmp_path / "root"}'}).run('list-repos').insist(1)
+    assert (listed.out, listed.lines) == (b'inner\n', [f'dxf: {MISNAMED.format(repr(""), tmp_path / "root")}'])
+
+
+def test_the_library_lists_the_other_repositories_before_the_error_for_a_name_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / 'blob').write_bytes(BLOB)
+    make_layouts(tmp_path / 'root', tmp_path / 'blob', 'Upper/x', 'b', 'b\udcff', 'c')
+    registry = DXFBase(f'oci:{tmp_path / "root"}')
+    listed = []
+    with pytest.raises(DXFInvalidNameError, match=r"^invalid repository 'Upper/x'"):
+        for name in registry.list_repos(iterate=True):
+            listed.append(name)
+    assert listed == ['b', 'c']
+    with pytest.raises(DXFInvalidNameError, match=r"^invalid repository 'Upper/x'"):
+        registry.list_repos()

@@ -12,9 +12,10 @@ from typing import Any
 
 from dxf.cli import console, operands, terminal
 from dxf.cli.context import Job, UsageError
+from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
 from dxf.exceptions import DXFError, DXFSizeMismatchError
-from dxf.names import FOLDER, check_registry, hash_bytes, hash_file, is_folder
+from dxf.names import hash_bytes, hash_file
 from dxf.strict_json import load_object, printable
 from dxf.transfer import pulling
 
@@ -154,7 +155,7 @@ def _check_output(filename: str) -> None:
     try:
         atomic_files.check_target(filename)
     except OSError as error:
-        raise UsageError(f'cannot write {filename!r}: {error.strerror}') from None
+        raise UsageError(f'cannot write {filename!r}: {error.strerror}{about_output(filename)}') from None
 
 
 def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
@@ -255,12 +256,7 @@ def del_blob(job: Job) -> None:
 def set_alias(job: Job) -> None:
     """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
     alias = operands.alias(job.operands[0])
-    for operand in job.operands[1:]:
-        if operand.startswith('@') and os.sep not in operand and not os.path.lexists(operand):
-            raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
-                             'dxf get-alias prints the hashes of its blobs')
-    blobs = [operands.file(operand) if os.sep in operand else operands.digest(operand, f'./{operand}', 'a file')
-             for operand in job.operands[1:]]
+    blobs = [operands.blob_to_name(job, operand) for operand in job.operands[1:]]
     if_match = None if job.options['if_match'] is None else operands.digest(job.options['if_match'])
     if if_match is not None and job.options['if_absent']:
         raise UsageError('--if-absent and --if-match exclude each other')
@@ -293,32 +289,6 @@ def del_alias(job: Job) -> None:
     with job.registry() as repository:
         for alias, named in alias_deletion.AliasDeletion(repository, aliases, job.options['with_others']):
             job.tell('blobs', named, alias=alias)
-
-
-def list_repos(job: Job) -> None:
-    """Print the registry's repositories as it gives them out.
-
-    :raises DXFError: of a folder, some folders in it cannot be read
-    """
-    if is_folder(job.settings.host):
-        _list_folder(job)
-        return
-    with job.registry() as registry:
-        for name in registry.list_repos(iterate=True):
-            job.tell('repository', name)
-
-
-def _list_folder(job: Job) -> None:
-    """Print the repositories in a folder, and name the folders in it that cannot be read."""
-    from dxf.layout import store
-    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
-    os.stat(root)
-    left_out: list[str] = []
-    for name in sorted(store.repositories(root, left_out)):
-        job.tell('repository', name)
-    if left_out:
-        more = f' and {len(left_out) - DIFFERENCES} more' if len(left_out) > DIFFERENCES else ''
-        raise DXFError(f'left out: {", ".join(left_out[:DIFFERENCES])}{more}: they cannot be read')
 
 
 def get_digest(job: Job) -> None:

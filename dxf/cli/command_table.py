@@ -183,7 +183,7 @@ COMMANDS = (
             'dxf list-aliases fred/datalogger', PULL, (),
             (Option(('--sort',), 'in order; else as the registry gives them out'),
              Option(('--prefix',), 'those alone that begin so', 'TEXT'), _JSON)),
-    Command('list-repos', blob_commands.list_repos, '', 0, 0,
+    Command('list-repos', copy_commands.list_repos, '', 0, 0,
             'Print the repositories of the registry, one a line.\n'
             'Not all registries offer that.',
             'dxf list-repos', (), (), (_JSON,)),

@@ -1,15 +1,20 @@
 """Commands that are about whole repositories: one function a subcommand."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import dxf
 from dxf.cli import operands
 from dxf.cli.context import Job, UsageError
+from dxf.cli.not_found import about_layouts
 from dxf.cli.progress import progress
 from dxf.cli.settings import OTHER, read_other_settings, uses_own
 from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
-from dxf.names import check_alias_at, check_registry, is_folder
+from dxf.names import FOLDER, check_alias_at, check_registry, is_folder
+
+NAMED = 5
+"""Names of what was left out that an error message has."""
 
 
 def list_aliases(job: Job) -> None:
@@ -28,6 +33,43 @@ def list_aliases(job: Job) -> None:
         left_out = [f'{name!r}' for name in manifests.unreadable(_layout(job)) if name.startswith(prefix)]
         if left_out:
             raise DXFError(f'left out: {", ".join(left_out)}: of a digest that is no sha256, or of another kind')
+
+
+def list_repos(job: Job) -> None:
+    """Print the registry's repositories as it gives them out.
+
+    :raises DXFError: of a folder, some folders in it cannot be read, or named
+    """
+    if is_folder(job.settings.host):
+        _list_folder(job)
+        return
+    with job.registry() as registry:
+        for name in registry.list_repos(iterate=True):
+            job.tell('repository', name)
+
+
+def _list_folder(job: Job) -> None:
+    """Print the repositories in a folder, and name what in it cannot be listed."""
+    from dxf.layout.repositories import repositories
+    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
+    os.stat(root)
+    unreadable: list[str] = []
+    misnamed: list[str] = []
+    for name in sorted(repositories(root, unreadable, misnamed)):
+        job.tell('repository', name)
+    left_out = [f'left out: {_some(unreadable)}: they cannot be read'] if unreadable else []
+    if misnamed:
+        first, *_ = misnamed = sorted(misnamed)
+        left_out.append(f'left out: {_some([repr(name) for name in misnamed])}: no repository has such a name; read '
+                        f"one by DXF_HOST={FOLDER}{os.path.join(root, first).rstrip(os.sep)} and '' as the repository")
+    if left_out:
+        raise DXFError('; '.join(left_out))
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
+    return ', '.join(names[:NAMED]) + more
 
 
 def _layout(job: Job) -> Any:
@@ -135,6 +177,6 @@ def gc(job: Job) -> None:
         raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
     repository = _layout(job)
     if not repository.exists():
-        raise UsageError(f'there is no layout in {repository.folder}; dxf list-repos prints the repositories')
+        raise UsageError(f'there is no layout in {repository.folder}{about_layouts(job)}')
     for digest, size in garbage.collect(repository, job.options['delete']):
         job.tell('digest', digest if job.options['json'] else f'{digest} {size}', size=size)

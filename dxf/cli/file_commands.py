@@ -6,6 +6,7 @@ from typing import Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Job, UsageError
+from dxf.cli.operand_mistakes import about_file
 from dxf.cli.progress import progress
 from dxf.cli.settings import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
@@ -75,7 +76,9 @@ def _about_files(job: Job, paths: list[str]) -> dict[str, Any]:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
-        raise UsageError(f'cannot read {getattr(error, "filename", None) or repr(paths)}: {reason}') from None
+        name = getattr(error, 'filename', None) or repr(paths)
+        hint = next((about_file(path) for path in paths if path.startswith(name)), '')
+        raise UsageError(f'cannot read {name}: {reason}{hint}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(job.environ)}
 
 
@@ -92,7 +95,8 @@ def pull_files(job: Job) -> None:
         staging.check_folder(folder)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.EINVAL)  # a NUL character
-        raise UsageError(f'cannot write into {folder!r}: {reason}') from None
+        hint = '; --to=DIR names a folder' if os.path.isfile(folder) else ''
+        raise UsageError(f'cannot write into {folder!r}: {reason}{hint}') from None
     with job.registry() as repository, progress(job.settings.progress) as shown:
         pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=job.options['overwrite'],
                                       platform=job.settings.platform, progress=shown)

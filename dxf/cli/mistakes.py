@@ -1,8 +1,8 @@
 """Mistakes: what is typed as for other programs, or in another order, and what to write in its place.
 
 ``about_command`` and ``about_unknown`` return the whole message. The others return what a message ends with; empty
-where they do not know the mistake. Hints about a single operand are in ``operands``, or in ``names`` where they hold
-for the library too. What a registry lacks is explained by ``not_found``.
+where they do not know the mistake. Hints about a single operand are in ``operand_mistakes``, or in ``names``
+where they hold for the library too. What a registry lacks is explained by ``not_found``.
 """
 
 import os
@@ -12,14 +12,20 @@ from dxf.exceptions import DXFError
 from dxf.names import check_alias, check_repository, complete_digest
 
 COMMANDS = {
-    **dict.fromkeys(('tag', 'set', 'name', 'alias'), 'set-alias'),
-    **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove'), 'del-alias'),
-    **dict.fromkeys(('ls', 'list', 'tags'), 'list-aliases'),
-    **dict.fromkeys(('images', 'repos', 'catalog'), 'list-repos'),
-    **dict.fromkeys(('push', 'upload', 'put'), 'push-blob'),
-    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat'), 'pull-blob'),
-    **dict.fromkeys(('cp', 'mirror', 'sync'), 'copy'),
+    **dict.fromkeys(('tag', 'set', 'name', 'alias', 'link', 'ln'), 'set-alias'),
+    **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove', 'del', 'unlink'), 'del-alias'),
+    **dict.fromkeys(('ls', 'list', 'tags', 'log', 'history', 'snapshots', 'versions'), 'list-aliases'),
+    **dict.fromkeys(('images', 'repos', 'repo', 'repositories', 'catalog', 'search', 'find'), 'list-repos'),
+    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'commit', 'backup', 'save', 'create', 'blob'),
+                    'push-blob'),
+    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'restore', 'load', 'read'), 'pull-blob'),
+    **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
+    **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
+    **dict.fromkeys(('prune', 'clean', 'cleanup', 'purge'), 'gc'),
+    **dict.fromkeys(('diff', 'check', 'compare', 'fsck', 'cmp'), 'verify'),
     **dict.fromkeys(('help', 'usage'), '--help'),
+    **dict.fromkeys(('du', 'size', 'wc'), 'blob-size'),
+    **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
     'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
 }
 """By what other programs call it, the command that is meant."""
@@ -35,13 +41,27 @@ VARIABLES = {
 }
 """Options that dxf has as variables."""
 
+GOES_ON = 'with -o FILE it goes on by itself'
+WITHOUT_DELETE = 'without --delete nothing is removed'
+WHOLE_FOLDERS = 'a folder is stored with all that is in it'
+
 OPTIONS = {
     **dict.fromkeys((('push-blob', '--alias'), ('push-blob', '--tag'), ('push-blob', '-t')),
                     'the alias comes last, as @alias'),
-    ('pull-blob', '--resume'): 'with -o FILE it goes on by itself',
-    ('pull-blob', '--continue'): 'with -o FILE it goes on by itself',
+    **dict.fromkeys((('pull-blob', '--resume'), ('pull-blob', '--continue'), ('pull-blob', '-c')), GOES_ON),
+    **dict.fromkeys((('gc', '--dry-run'), ('gc', '-n')), WITHOUT_DELETE),
+    **dict.fromkeys((('push-blob', '--recursive'), ('push-blob', '-r'), ('push-blob', '-R')),
+                    'dxf push-files stores folders'),
+    **dict.fromkeys((('push-files', '--recursive'), ('push-files', '-r'), ('push-files', '-R')), WHOLE_FOLDERS),
+    **dict.fromkeys((('del-alias', '--dry-run'), ('del-blob', '--dry-run'), ('del-alias', '-n'), ('del-blob', '-n')),
+                    'dxf get-alias prints what an alias names, and changes nothing'),
+    **dict.fromkeys((('del-alias', '--force'), ('del-alias', '-f'), ('del-blob', '--force'), ('del-blob', '-f')),
+                    'it asks nothing before it deletes'),
+    **dict.fromkeys((('pull-files', '-o'), ('pull-files', '--output')), '--to=DIR names the folder'),
+    **dict.fromkeys((('pull-files', '--force'), ('pull-files', '-f')), '--overwrite replaces files that are there'),
+    **dict.fromkeys((('copy', '--recursive'), ('copy', '-r'), ('copy', '-a')), '--all copies all aliases'),
 }
-"""Options that a command does without."""
+"""Options that a command does without, or calls otherwise."""
 
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
@@ -52,7 +72,7 @@ def about_command(name: str, names: Sequence[str]) -> str:
 
     :param names: the commands that exist
     """
-    near = COMMANDS.get(name) or _nearest(name, names)
+    near = COMMANDS.get(name.lower()) or _nearest(name, names)
     return f'no command {name!r}' + (f': did you mean {near}?' if near else '')
 
 

@@ -1,12 +1,16 @@
 """Not found: what a registry lacks, and the command that lists what it has, in place of a status and a code."""
 
+import os
 import re
+from contextlib import suppress
 from urllib.parse import unquote
 
 from requests import Response
 
+from dxf.cli import operands
 from dxf.cli.context import Job
-from dxf.names import check_registry, is_docker_hub, is_folder, is_sha256
+from dxf.exceptions import DXFError
+from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
 from dxf.transport.responses import error_codes
@@ -15,7 +19,7 @@ _PATH = re.compile(r'(?:(?P<repository>.*)/)?(?P<kind>manifests|blobs)/(?P<name>
 NO_LAYOUT = 'there is no layout in '
 """What a folder answers for a repository that it lacks, by the code of what was asked for."""
 
-LIST = '; dxf list-repos prints the repositories'
+_LIST = '; dxf list-repos prints the repositories'
 
 _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
@@ -31,16 +35,71 @@ def explained(job: Job, response: Response, line: str) -> str:
     codes = error_codes(response)
     host = check_registry(job.settings.host)
     if is_folder(host) and NO_LAYOUT in line:
-        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{LIST}'
+        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{about_layouts(job)}'
     if 'NAME_UNKNOWN' in codes:
-        return line if is_docker_hub(host) else line + LIST
+        return line if is_docker_hub(host) else line + _LIST
     found = _PATH.fullmatch(path)
     method = getattr(response.request, 'method', None)
     if found is None or method != 'HEAD' and _UNKNOWN[found['kind']] not in codes:  # an answer to HEAD has no codes
         return line
     repository, name = found['repository'] or '', unquote(found['name'])
     what = 'blob' if found['kind'] == 'blobs' else 'manifest' if is_sha256(name) else 'alias'
-    hint = ''
-    if what == 'alias' and repository == job.repository:
-        hint = f"; dxf list-aliases {repository or repr('')} prints its aliases"
-    return printable(f'404 Not Found: {repository or job.settings.host} has no {what} {name}{hint}')
+    said = _lost(job, name) if what == 'alias' and repository == job.repository else ''
+    hint = _hint(job, what, name) if repository == job.repository else ''
+    said = said or f'{repository or job.settings.host} has no {what} {name}{hint}'
+    return printable(f'404 Not Found: {said}')
+
+
+def _hint(job: Job, what: str, name: str) -> str:
+    """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
+    repository = job.repository or repr('')
+    if what == 'alias':
+        return f'; dxf list-aliases {repository} prints its aliases'
+    if what == 'manifest':
+        return '; if this is the hash of a blob, dxf pull-blob fetches it'
+    damage = damaged(job, name)
+    if damage:
+        return f'; {damage}'
+    is_given = any(name.endswith(operand) for operand in job.operands)
+    return '; if this is the hash of a manifest, dxf get-manifest prints it' if is_given else \
+        '; the alias names it: push it again, or copy the alias again'
+
+
+def _lost(job: Job, alias: str) -> str:
+    """Return what is wrong with an alias of a folder whose manifest is not there; empty if there is no such alias."""
+    if not is_folder(job.settings.host):
+        return ''
+    layout = operands.layout(job.settings.host, job.repository or '')
+    with suppress(DXFError, OSError):
+        for entry in layout.select(alias):
+            return f'{layout.blob_path(entry["digest"])}, the manifest of the alias {alias}, is missing or damaged: ' \
+                'copy it again, or delete the alias by dxf del-alias'
+    return ''
+
+
+def damaged(job: Job, digest: str) -> str:
+    """Return what to do about a blob of a folder whose file has another hash than its name; empty if it is not so."""
+    if not is_folder(job.settings.host) or job.repository is None:
+        return ''
+    layout = operands.layout(job.settings.host, job.repository)
+    with suppress(DXFError, OSError):
+        if layout.digest_in_file(digest) not in (None, digest):
+            return f'{layout.blob_path(digest)} is damaged: push the blob again, or copy it again'
+    return ''
+
+
+def about_layouts(job: Job) -> str:
+    """Return the hint for a layout that is not there."""
+    missing = missing_root(job.settings.host)
+    return f'; {missing}' if missing else _LIST
+
+
+def missing_root(host: str) -> str:
+    """Return the hint for a folder of repositories that is not there; empty if it is."""
+    path = host.removeprefix(FOLDER)
+    if os.path.isdir(path):
+        return ''
+    if os.path.lexists(path):
+        return f'DXF_HOST names {path}, which is no folder'
+    return f'DXF_HOST names {path}, which does not exist' + (
+        ': is that right?' if os.path.isabs(path) else ' here: write the whole path')

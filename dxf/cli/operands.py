@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.cli import console
 from dxf.cli.context import Job, UsageError
 from dxf.cli.mistakes import is_digest
+from dxf.cli.operand_mistakes import about_alias, about_digest, about_file
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
@@ -17,8 +18,6 @@ from dxf.strict_json import load_object
 if TYPE_CHECKING:
     from dxf.cli.command_source import CommandSource
     from dxf.layout.store import Layout
-
-NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 
 
 class Target(NamedTuple):
@@ -56,14 +55,22 @@ def alias(name: str, host: str = '') -> str:
         raise UsageError(str(error)) from None
 
 
+def _alias_to_read(operand: str, host: str = '', hint: str = '') -> str:
+    """Return an alias; the message for what is none ends with what to write, by default as far as that is known."""
+    try:
+        return alias(operand, host)
+    except UsageError as error:
+        raise UsageError(f'{error}{hint or about_alias(operand)}') from None
+
+
 def reference(operand: str, host: str = '') -> str:
     """Return an alias, or the digest of a manifest."""
-    return digest(operand) if operand.startswith('sha256:') else alias(operand, host)
+    return digest(operand) if operand.startswith('sha256:') else _alias_to_read(operand, host)
 
 
-def named(operand: str, host: str) -> str:
+def named(operand: str, host: str, hint: str = '') -> str:
     """Return the alias of something that is read; in a folder, whose manifests need no name, also a digest."""
-    return reference(operand, host) if is_folder(host) else alias(operand)
+    return reference(operand, host) if is_folder(host) else _alias_to_read(operand, hint=hint)
 
 
 def at_alias(operand: str) -> str:
@@ -75,11 +82,7 @@ def at_alias(operand: str) -> str:
 
 def _without_at(operand: str, host: str) -> str:
     """Return the alias behind an ``@``, of something that is read."""
-    try:
-        return named(operand[1:], host)
-    except UsageError as error:
-        hint = '; a hash is written without the @' if is_digest(operand[1:]) else ''
-        raise UsageError(f'{error}{hint}') from None
+    return named(operand[1:], host, '; a hash is written without the @' if is_digest(operand[1:]) else '')
 
 
 def digest(operand: str, other: str = '', meaning: str = '') -> str:
@@ -88,7 +91,7 @@ def digest(operand: str, other: str = '', meaning: str = '') -> str:
         return complete_digest(operand)
     except DXFError as error:
         hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
-        raise UsageError(f'{error}{hint}') from None
+        raise UsageError(f'{error}{about_digest(operand) or hint}') from None
 
 
 def repository(operand: str, host: str) -> str:
@@ -128,9 +131,29 @@ def file(operand: str, folders: str = '') -> str:
     except ValueError:  # a NUL character
         reason = errno.EINVAL
     if reason:
-        hint = folders if reason == errno.EISDIR else NAMES_STORED if is_digest(operand) else ''
+        hint = folders if reason == errno.EISDIR else about_file(operand)
         raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{hint}')
     return operand
+
+
+def blob_to_name(job: Job, operand: str) -> str:
+    """Return the digest, or the path of the file, by which ``set-alias`` gets a blob.
+
+    :raises UsageError: it is neither; the message for an alias tells how that gets another name
+    """
+    if os.sep in operand:
+        return file(operand)
+    name = operand.removeprefix('@')
+    second = f'; an alias gets a second name by dxf copy {job.repository or repr("")} {name} ' \
+        f'--to={job.settings.host} --to-alias={job.operands[0]}'
+    if name != operand and not os.path.lexists(operand):
+        raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
+                         f'dxf get-alias prints the hashes of its blobs{second}')
+    try:
+        return digest(operand, f'./{operand}', 'a file')
+    except UsageError as error:
+        is_alias = ':' not in operand and not os.path.lexists(operand)
+        raise UsageError(f'{error}{second if is_alias else ""}') from None
 
 
 def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dxf.blobs import JOBS
+from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import FOLDER, check_host, check_registry, is_folder
+from dxf.names import check_host, check_registry, is_folder
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
@@ -75,10 +76,6 @@ NO = ('0', 'false', 'no', 'off', 'none')
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
 
-_UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
-"""What a shell would replace, up to the end of that part of a path."""
-
-
 class SettingsError(Exception):
     """A variable that is missing or malformed; the text names it."""
 
@@ -116,7 +113,8 @@ class Settings(NamedTuple):
     def credential(self) -> str:
         """Which credential is used, without its value."""
         if self.username is not None:
-            return f'the credential used is DXF_PASSWORD of user {self.username}'
+            flaw = ', which ends with a line end' if (self.password or '').endswith(('\r', '\n')) else ''
+            return f'the credential used is DXF_PASSWORD of user {self.username}{flaw}'
         if self.authorization is not None:
             wanted = '' if ' ' in self.authorization else ', which has no scheme: want Basic ... or Bearer ...'
             return f'the credential used is DXF_AUTHORIZATION{wanted}'
@@ -183,6 +181,13 @@ def read_settings(environ: Mapping[str, str], asks: bool = False) -> Settings:
     :param asks: whether the command can do without a password for the user name
     :raises SettingsError: a variable is missing or malformed
     """
+    try:
+        return _read_settings(environ, asks)
+    except SettingsError as error:
+        raise SettingsError(f'{error}{about_value(str(error), environ)}') from None
+
+
+def _read_settings(environ: Mapping[str, str], asks: bool) -> Settings:
     def text(name: str) -> str | None:
         return environ.get(name) or None
 
@@ -245,27 +250,11 @@ def _host(name: str, value: str | None, check: Callable[[str], str]) -> str:
     try:
         check(value)
         if is_folder(value):
-            _check_expanded(value)
+            check_folder(value)
     except DXFInvalidNameError as error:
-        raise SettingsError(f'{name}: {error}; examples: {_EXAMPLES}') from None
+        text = flawed_host(value) or str(error).replace('insecure=True', 'DXF_INSECURE=1')
+        raise SettingsError(f'{name}: {text}; examples: {_EXAMPLES}') from None
     return value
-
-
-def _check_expanded(folder: str) -> None:
-    """Check that the path of a folder has no variable and no line end: a push would make a folder of that name.
-
-    Programs that read variables from a file do not replace ``$HOME``, and may keep the line ends of Windows. A folder
-    that exists is used, whatever its name.
-
-    :raises DXFInvalidNameError: it has
-    """
-    path = folder.removeprefix(FOLDER)
-    if path != path.rstrip('\r\n') and not os.path.lexists(path):
-        raise DXFInvalidNameError(f'invalid folder {folder!r}: it ends with a line end: remove that')
-    for found in _UNEXPANDED.finditer(path):
-        if not os.path.lexists(path[:found.end()]):
-            raise DXFInvalidNameError(f'invalid folder {folder!r}: {found["word"]} is not replaced here: write the '
-                                      'whole path; make the folder first if that is its name')
 
 
 def _credential(name: str, value: str | None) -> str | None:

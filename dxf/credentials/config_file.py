@@ -102,7 +102,7 @@ class CredentialFile:
         """
         helpers = self._member('credHelpers')
         name = helpers[key] if key in helpers else self._document.get('credsStore') if key == key_of(host) else None
-        return CredentialHelper(name, self._environ) if isinstance(name, str) and name else None
+        return CredentialHelper(name, self._environ, wanted_by=self.path) if isinstance(name, str) and name else None
 
     def _stored(self, key: str) -> Credential | None:
         entry = self._member('auths').get(key)

@@ -32,15 +32,18 @@ class CredentialHelper:
     :param name: what follows ``docker-credential-`` in the program's name
     :param environ: the environment to find it, and to run it, in
     :param seconds: that it may take
+    :param wanted_by: the file that names it, for the error if it is missing
     :raises DXFCredentialHelperError: no program can have that name
     """
 
-    def __init__(self, name: str, environ: Mapping[str, str], seconds: float = SECONDS) -> None:
+    def __init__(self, name: str, environ: Mapping[str, str], seconds: float = SECONDS,
+                 wanted_by: str = '') -> None:
         if _NAME.fullmatch(name) is None:
             raise DXFCredentialHelperError(f'{PREFIX}{name[:50]!r} is no name of a credential helper')
         self.program = PREFIX + name
         self._environ = environ
         self._seconds = seconds
+        self._wanted_by = wanted_by
 
     def get(self, server: str) -> tuple[str, str] | None:
         """Return the user name and the secret that are kept for a server; ``None`` where there are none.
@@ -89,7 +92,8 @@ class CredentialHelper:
         """Run it; return its exit status, and what it printed."""
         program = shutil.which(self.program, path=self._environ.get('PATH'))
         if program is None:
-            raise DXFCredentialHelperError(f'{self.program} is not installed, or not on PATH')
+            hint = f': {self._wanted_by} names it' if self._wanted_by else ''
+            raise DXFCredentialHelperError(f'{self.program} is not installed, or not on PATH{hint}')
         try:
             process = subprocess.Popen([program, action], env=dict(self._environ), stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -13,7 +13,7 @@ from requests import Response
 
 from dxf.layout import manifests
 from dxf.layout.messages import LayoutRequest, respond
-from dxf.layout.store import repositories
+from dxf.layout.repositories import repositories
 from dxf.strict_json import dump_json
 
 MOST_LISTED = 3 << 20
@@ -21,9 +21,12 @@ MOST_LISTED = 3 << 20
 
 
 def catalog(root: str, request: LayoutRequest) -> Response:
-    """List the repositories in a folder."""
+    """List the repositories in a folder; names that break the grammar come last, for the client to refuse."""
     os.stat(root)
-    return _page(request, 'repositories', sorted(repositories(root)))
+    misnamed: list[str] = []
+    names = sorted(repositories(root, misnamed=misnamed))
+    refused = sorted(os.fsencode(name).decode('utf-8', 'backslashreplace') for name in misnamed)
+    return _page(request, 'repositories', names + refused)
 
 
 def tags(request: LayoutRequest) -> Response:

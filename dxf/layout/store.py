@@ -15,20 +15,21 @@ from itertools import chain
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
 from dxf.layout.names import Entry, listed, select
+from dxf.layout.repositories import MARKER, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
 from dxf.local.locking import close_locked, wait_for_lock
 from dxf.manifest.image import OCI_INDEX
-from dxf.names import check_digest, check_repository, split_digest
+from dxf.names import check_digest, split_digest
 from dxf.strict_json import Json, dump_json, load_object
 
-MARKER = 'oci-layout'
 INDEX = 'index.json'
 VERSION = 'imageLayoutVersion'
 RESERVED = (MARKER, INDEX, 'blobs')
 """What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
 
 LONGEST_MARKER = 64 << 10
+NEW_MARKER: dict[str, Json] = {VERSION: '1.0.0'}
 NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
 
 
@@ -81,9 +82,9 @@ class Layout:
         """
         marker = self._marker()
         if marker:
-            version = self._parsed(MARKER, marker).get(VERSION)
             # A later 1.x adds to the format; dxf would misread another major version:
             # https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#oci-layout-file
+            version = self._version(marker)
             if not isinstance(version, str) or not version.startswith('1.'):
                 raise DXFInvalidDocumentError(f'{self.path(MARKER)}: no image layout of version 1')
             return True
@@ -121,7 +122,7 @@ class Layout:
             # The lock is on oci-layout because this file is never replaced. A lock on index.json would hold nobody back
             # after index.json was replaced.
             if not os.fstat(lock).st_size:
-                os.write(lock, dump_json({VERSION: '1.0.0'}).encode('ascii'))
+                os.write(lock, dump_json(NEW_MARKER).encode('ascii'))
                 os.fsync(lock)
             # A layout must have this folder, even if it is empty:
             # https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#blobs
@@ -154,11 +155,12 @@ class Layout:
         except FileNotFoundError:
             return None
 
-    def _parsed(self, name: str, content: bytes) -> dict[str, Json]:
+    def _version(self, marker: bytes) -> Json:
         try:
-            return load_object(content)
+            return load_object(marker).get(VERSION)
         except DXFInvalidDocumentError as error:
-            raise DXFInvalidDocumentError(f'{self.path(name)}: {error}') from None
+            raise DXFInvalidDocumentError(f'{self.path(MARKER)}: {error}; put {dump_json(NEW_MARKER)} into it'
+                                          ) from None
 
     # Blobs
 
@@ -239,9 +241,13 @@ class Layout:
             return self._copy(source, digest)
         return True
 
+    def digest_in_file(self, digest: str) -> str | None:
+        """Return the digest of what is in the file of a blob; ``None`` where there is none."""
+        return None if self.blob_size(digest) is None else hash_regular(self.blob_path(digest))
+
     def _has(self, digest: str) -> bool:
         """Return whether a blob is there and undamaged."""
-        return self.blob_size(digest) is not None and hash_regular(self.blob_path(digest)) == digest
+        return self.digest_in_file(digest) == digest
 
     def _link(self, source: str, path: str) -> None:
         """Give a file a second name, in place of a damaged file that has it."""
@@ -328,7 +334,8 @@ class Layout:
             with open_regular(self.path(INDEX)) as file:
                 yield from entries_in(file, fields)
         except DXFInvalidDocumentError as error:
-            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+            step = '; put a good copy in its place' if str(error).startswith('invalid') else ''
+            raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}{step}') from None
 
     def change_index(self, is_kept: Callable[[Json], bool], added: Iterable[Entry] = (),
                      first: Callable[[], None] = lambda: None) -> None:
@@ -380,36 +387,6 @@ class Layout:
 def _dumped(entry: Entry) -> str:
     """Return the text of an entry."""
     return dump_json(entry, sort_keys=False)
-
-
-def repositories(root: str, left_out: list[str] | None = None) -> Iterator[str]:
-    """Yield the names of the layouts in a folder.
-
-    :param left_out: where to add the folders in it that cannot be read; ``None`` to raise an error for the first
-    :raises OSError: a folder cannot be read
-    """
-    def note(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):  # who made a folder may just have removed it
-            return
-        if left_out is None or error.filename == root:
-            raise error
-        left_out.append(str(error.filename))
-    for folder, inner, files in os.walk(root, onerror=note):
-        is_layout = MARKER in files
-        inner[:] = sorted(name for name in inner
-                          if _passes(check_repository, name) and not (is_layout and name == 'blobs'))
-        name = os.path.relpath(folder, root)
-        if is_layout and _passes(check_repository, name):
-            yield name
-
-
-def _passes(check: Callable[[str], str], name: str) -> bool:
-    """Return whether a function that checks names accepts one."""
-    try:
-        check(name)
-    except DXFInvalidNameError:
-        return False
-    return True
 
 
 def digest_of(entry: Json) -> str | None:

@@ -1,0 +1,58 @@
+"""Next steps: what a message ends with, where the command knows more of an error than the library that raised it.
+
+What a registry answered 404 for is explained by ``not_found``.
+"""
+
+import os
+import re
+from urllib.parse import urlsplit
+
+from requests import Response
+from requests.exceptions import HTTPError
+
+from dxf.cli import not_found
+from dxf.cli.context import Job
+from dxf.exceptions import DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
+from dxf.hints import add_hint, hint_of
+from dxf.names import FOLDER, check_registry, is_folder
+
+_DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
+_MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
+
+
+def add_next_step(job: Job, error: Exception) -> None:
+    """Add what can be done to an error that a command raised, where that is known and the error does not tell it."""
+    step = '' if hint_of(error) else _next_step(job, error)
+    if step:
+        add_hint(error, step)
+
+
+def _next_step(job: Job, error: Exception) -> str:
+    response: Response | None = getattr(error, 'response', None)
+    if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
+        found = _DIGEST.search(str(error))
+        return '' if found is None else not_found.damaged(job, found[0])
+    if isinstance(error, DXFMountFailed):
+        source, digest = job.operands[:2]
+        return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
+    if isinstance(error, HTTPError) and response is not None and response.status_code == 500:
+        return _about_manifest(response)
+    if isinstance(error, OSError) and is_folder(job.settings.host):
+        return _about_root(job, error)
+    return ''
+
+
+def _about_manifest(response: Response) -> str:
+    """Return the hint for a blob that was asked for as a manifest.
+
+    distribution 2.8 answers 500 then: https://github.com/distribution/distribution/issues/3122
+    """
+    is_manifest = _MANIFEST.fullmatch(urlsplit(str(response.url)).path) is not None
+    return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
+
+
+def _about_root(job: Job, error: OSError) -> str:
+    """Return the hint for an error that comes from a wrong folder in ``DXF_HOST``."""
+    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
+    is_below = f'{error.filename}{os.sep}'.startswith(f'{root}{os.sep}')
+    return not_found.missing_root(job.settings.host) if is_below else ''

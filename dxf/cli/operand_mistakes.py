@@ -1,0 +1,79 @@
+"""Mistakes in one operand: a file, a hash or an alias that cannot be one, and what to write in its place.
+
+Each function returns what a message ends with; empty where it does not know the mistake. Operands in another order,
+options and commands are in ``mistakes``.
+"""
+
+import os
+import re
+
+from dxf.cli.mistakes import is_digest
+
+NAMES_STORED = '; dxf set-alias gives a name to what is stored'
+_ALIASES_ONE_BY_ONE = '; aliases are named one by one: dxf list-aliases prints them'
+_LOWER = '; a hash is written in lower case'
+_QUOTES = ('"', "'")
+_URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
+_PART_OF_HASH = re.compile(r'(?:sha256:)?[a-f0-9]{7,63}', re.ASCII)
+_WILD = re.compile(r'[*?\[]')
+_REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
+
+
+def about_file(operand: str) -> str:
+    """Return what to write in place of a file that is not there."""
+    if is_digest(operand):
+        return NAMES_STORED
+    url = _URL.fullmatch(operand)
+    if url is not None:
+        return _about_url(url['scheme'].lower(), url['rest'])
+    if operand[:1] in _QUOTES and operand[:1] == operand[-1:] and os.path.lexists(operand[1:-1]):
+        return '; the quotation marks are part of the name: leave them out'
+    if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
+        return '; a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
+    if _WILD.search(operand):
+        return '; no file here matches the pattern'
+    return _about_joined(operand)
+
+
+def _about_url(scheme: str, rest: str) -> str:
+    if scheme == 'file':
+        return f'; a file is written {rest}'
+    if scheme in _REGISTRIES:
+        return '; dxf copy copies from one registry to another'
+    fetched = 'curl -fsSL URL' if scheme in ('http', 'https') else '<command>...'
+    return f'; a program fetches it: dxf push-blob <repo> [@alias] -- {fetched}'
+
+
+def _about_joined(operand: str) -> str:
+    """Return the hint for an alias that is joined to a file, as in ``name.txt@alias``."""
+    for sign in '@:':
+        file, _, alias = operand.rpartition(sign)
+        if file and alias and os.path.isfile(file):
+            return f'; {file} is a file: the alias {alias} is given by itself'
+    return ''
+
+
+def about_digest(operand: str) -> str:
+    """Return what to write in place of a hash that is none."""
+    if not is_digest(operand) and is_digest(operand.lower()):
+        return _LOWER
+    if _PART_OF_HASH.fullmatch(operand):
+        return '; a hash is given whole: dxf get-alias prints those of an alias'
+    return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
+
+
+def about_alias(operand: str) -> str:
+    """Return what to write in place of an alias that is none."""
+    if not is_digest(operand) and is_digest(operand.lower()):
+        return _LOWER
+    if is_digest(operand):
+        return '; dxf get-manifest and dxf inspect take the hash of a manifest, dxf pull-blob that of a blob'
+    return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
+
+
+def about_output(filename: str) -> str:
+    """Return what to do about a file that cannot be written."""
+    folder = os.path.dirname(filename.rstrip(os.sep))
+    if filename.endswith(os.sep) or os.path.isdir(filename):
+        return f'; name a file in it, such as {os.path.join(filename, "blob")}'
+    return '' if os.path.lexists(folder or os.curdir) else f'; make the folder first: mkdir -p {folder}'

@@ -1,0 +1,59 @@
+"""Mistakes in the value of a variable, as files and programs make them that set it, and what to do about them."""
+
+import os
+import re
+from collections.abc import Mapping
+
+from dxf.exceptions import DXFInvalidNameError
+from dxf.names import FOLDER
+
+_LINE_ENDS = '\r\n'
+_QUOTES = ('"', "'")
+_UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
+"""What a shell would replace, up to the end of that part of a path."""
+
+_NAME = re.compile(r'(?:DXF|REQUESTS|SOURCE)_[A-Z_]+|[A-Z]+_PROXY', re.ASCII)
+
+
+def flaw_of(value: str) -> str:
+    """Return what stands around a value and does not belong to it; empty if there is nothing of that kind."""
+    if value != value.rstrip(_LINE_ENDS):
+        return 'it ends with a line end: remove that'
+    if len(value) > 1 and value[0] in _QUOTES and value[0] == value[-1]:
+        return 'the quotation marks are part of it: remove them'
+    return 'it begins or ends with a space: remove that' if value != value.strip() else ''
+
+
+def flawed_host(host: str) -> str:
+    """Return what is wrong with a host that is invalid, if that is what stands around it; else an empty text."""
+    flaw = '' if '@' in host or host.startswith(FOLDER) else flaw_of(host)  # a password may stand before an @
+    return f'invalid host {host!r}: {flaw}' if flaw else ''
+
+
+def about_value(message: str, environ: Mapping[str, str]) -> str:
+    """Return what the message about a variable ends with, if something stands around its value.
+
+    :param message: begins with the variable's name
+    """
+    name = _NAME.match(message)
+    flaw = flaw_of(environ.get(name[0], '')) if name is not None else ''
+    return f'; {flaw}' if flaw and flaw not in message else ''
+
+
+def check_folder(registry: str) -> None:
+    """Check the path of a folder for what a push would make a folder of: a variable, a line end, quotation marks.
+
+    Programs that read variables from a file do not replace ``$HOME``, and may keep the line ends of Windows. A folder
+    that exists is used, whatever its name.
+
+    :raises DXFInvalidNameError: it has such a part
+    """
+    path = registry.removeprefix(FOLDER)
+    wrong = '' if os.path.lexists(path) else flaw_of(path)
+    for found in () if wrong else _UNEXPANDED.finditer(path):
+        if not os.path.lexists(path[:found.end()]):
+            wrong = f'{found["word"]} is not replaced here: write the whole path; make the folder first if that is ' \
+                'its name'
+            break
+    if wrong:
+        raise DXFInvalidNameError(f'invalid folder {registry!r}: {wrong}')
