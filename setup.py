@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 DOCS = ['sphinx>=8.1']  # the last that Python 3.10 has
 MANUAL = ['argparse-manpage>=4.8']
+COMPLETION = ['shtab>=1.13']
 
 
 def version() -> str:
@@ -38,7 +39,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['dxf', 'dxf.*']),
-    package_data={'dxf': ['py.typed']},
+    package_data={'dxf': ['py.typed', 'cli/completion/*']},
     data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
     entry_points={'console_scripts': ['dxf = dxf.main:main']},
     python_requires='>=3.10',
@@ -49,12 +50,11 @@ setup(
         'jwcrypto>=1.6',
         'tqdm>=4.66',
         'www-authenticate>=0.9.2',
-        'shtab>=1.13',
     ],
     extras_require={
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography', *DOCS, *MANUAL, 'setuptools>=77'],
-        'docs': [*DOCS, *MANUAL],
+                 'trustme', 'bcrypt', 'cryptography', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77'],
+        'docs': [*DOCS, *MANUAL, *COMPLETION],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],

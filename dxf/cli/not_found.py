@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from requests import Response
 
-from dxf.cli.context import Job
+from dxf.cli.context import Context
 from dxf.names import check_registry, is_docker_hub, is_folder, is_sha256
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
@@ -20,7 +20,7 @@ LIST = '; dxf list-repos prints the repositories'
 _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
-def explained(job: Job, response: Response, line: str) -> str:
+def explained(context: Context, response: Response, line: str) -> str:
     """Return the line for an answer of 404, where it is known what is missing; else the line as it is.
 
     :param line: of the error that the answer became
@@ -29,7 +29,7 @@ def explained(job: Job, response: Response, line: str) -> str:
     if not path or not line.endswith(f' ({path})'):
         return line  # it says already what is missing
     codes = error_codes(response)
-    host = check_registry(job.settings.host)
+    host = check_registry(context.settings.host)
     if is_folder(host) and NO_LAYOUT in line:
         return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{LIST}'
     if 'NAME_UNKNOWN' in codes:
@@ -41,6 +41,6 @@ def explained(job: Job, response: Response, line: str) -> str:
     repository, name = found['repository'] or '', unquote(found['name'])
     what = 'blob' if found['kind'] == 'blobs' else 'manifest' if is_sha256(name) else 'alias'
     hint = ''
-    if what == 'alias' and repository == job.repository:
+    if what == 'alias' and repository == context.repository:
         hint = f"; dxf list-aliases {repository or repr('')} prints its aliases"
-    return printable(f'404 Not Found: {repository or job.settings.host} has no {what} {name}{hint}')
+    return printable(f'404 Not Found: {repository or context.settings.host} has no {what} {name}{hint}')
