@@ -13,7 +13,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck coverage bench docs docs-narrow manual dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck coverage bench docs docs-narrow manual completion dist clean registry programs
 
 ##@ Begin here
 help:  ## Print this list
@@ -63,6 +63,9 @@ docs-narrow: docs  ## Check that each page fits 400 pixels (with Chromium)
 manual: .venv/docs  ## Write the manual page from the help
 	@PYTHONPATH=. $(BIN)/python tools/manual.py
 
+completion: .venv/docs  ## Write the completion scripts from the commands
+	@PYTHONPATH=. $(BIN)/python tools/completion.py
+
 dist: .venv/dist  ## Build sdist and wheel; check and install both
 	@rm -rf build dist
 	@$(BIN)/python -m build . >.venv/build.log 2>&1 || { cat .venv/build.log; exit 1; }
@@ -71,6 +74,8 @@ dist: .venv/dist  ## Build sdist and wheel; check and install both
 	  $(BIN)/python -m venv --clear .venvs/clean; \
 	  .venvs/clean/bin/python -m pip --disable-pip-version-check -qq install --no-cache-dir "$$made"; \
 	  test -s .venvs/clean/share/man/man1/dxf.1; \
+	  for shell in bash zsh fish; do .venvs/clean/bin/dxf --completion=$$shell >.venvs/clean/script; \
+	    cmp .venvs/clean/script dxf/cli/completion/dxf.$$shell; done; \
 	  echo "$$made: dxf --version: $$(.venvs/clean/bin/dxf --version)"; \
 	done; rm -rf .venvs/clean
 

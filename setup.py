@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 # Sphinx 8.1 is the last for Python 3.10; furo 2024.8.6 is the first for Sphinx 8.
 DOCS = ['sphinx>=8.1', 'furo>=2024.8.6', 'sphinx-copybutton>=0.5.2']
 MANUAL = ['argparse-manpage>=4.8']
+COMPLETION = ['shtab>=1.13']
 
 
 def version() -> str:
@@ -40,7 +41,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['dxf', 'dxf.*']),
-    package_data={'dxf': ['py.typed']},
+    package_data={'dxf': ['py.typed', 'cli/completion/*']},
     data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
     entry_points={'console_scripts': ['dxf = dxf.main:main']},
     python_requires='>=3.10',
@@ -51,12 +52,11 @@ setup(
         'jwcrypto>=1.6',
         'tqdm>=4.66',
         'www-authenticate>=0.9.2',
-        'shtab>=1.13',
     ],
     extras_require={
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, 'setuptools>=77'],
-        'docs': [*DOCS, *MANUAL],
+                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77'],
+        'docs': [*DOCS, *MANUAL, *COMPLETION],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],
         'bench': ['matplotlib'],

@@ -9,24 +9,59 @@
     dxf.set_alias('may15-readings', digest)
 """
 
-from dxf import exceptions, names, version
-from dxf.client import DXF
-from dxf.copying import Copying, copy
-from dxf.limits import Limits
-from dxf.manifest import image
-from dxf.names import hash_bytes, hash_file, split_digest
-from dxf.registry import DXFBase
-from dxf.transport.pagination import PaginatingResponse
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__version__ = version.VERSION
-_to_bytes_2and3 = names.to_bytes
+from dxf.version import VERSION
 
-# Programs that depend on dxf compare media types with these.
-_schema1_mimetype = image.SCHEMA1_SIGNED
-_schema2_mimetype = image.DOCKER_MANIFEST
-_schema2_list_mimetype = image.DOCKER_LIST
-_ociv1_manifest_mimetype = image.OCI_MANIFEST
-_ociv1_index_mimetype = image.OCI_INDEX
+if TYPE_CHECKING:
+    from dxf import exceptions
+    from dxf.client import DXF
+    from dxf.copying import Copying, copy
+    from dxf.limits import Limits
+    from dxf.manifest.image import DOCKER_LIST as _schema2_list_mimetype
+    from dxf.manifest.image import DOCKER_MANIFEST as _schema2_mimetype
+    from dxf.manifest.image import OCI_INDEX as _ociv1_index_mimetype
+    from dxf.manifest.image import OCI_MANIFEST as _ociv1_manifest_mimetype
+    from dxf.manifest.image import SCHEMA1_SIGNED as _schema1_mimetype
+    from dxf.names import hash_bytes, hash_file, split_digest
+    from dxf.names import to_bytes as _to_bytes_2and3
+    from dxf.registry import DXFBase
+    from dxf.transport.pagination import PaginatingResponse
+
+__version__ = VERSION
 
 __all__ = ['Copying', 'DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'copy', 'exceptions', 'hash_bytes', 'hash_file',
            'split_digest']
+
+_SOURCES = {
+    'Copying': 'copying.Copying', 'DXF': 'client.DXF', 'DXFBase': 'registry.DXFBase', 'Limits': 'limits.Limits',
+    'PaginatingResponse': 'transport.pagination.PaginatingResponse', 'copy': 'copying.copy',
+    'hash_bytes': 'names.hash_bytes', 'hash_file': 'names.hash_file', 'split_digest': 'names.split_digest',
+    '_to_bytes_2and3': 'names.to_bytes',
+    # Programs that depend on dxf compare media types with these.
+    '_schema1_mimetype': 'manifest.image.SCHEMA1_SIGNED', '_schema2_mimetype': 'manifest.image.DOCKER_MANIFEST',
+    '_schema2_list_mimetype': 'manifest.image.DOCKER_LIST', '_ociv1_manifest_mimetype': 'manifest.image.OCI_MANIFEST',
+    '_ociv1_index_mimetype': 'manifest.image.OCI_INDEX',
+}
+"""Where each name comes from. It is loaded when it is first used: https://peps.python.org/pep-0562/.
+
+So ``dxf --help`` does not load requests, which takes longer than all the rest.
+"""
+
+if not TYPE_CHECKING:
+    def __getattr__(name: str) -> Any:
+        """Return a name of :data:`_SOURCES`, or a module of dxf."""
+        module, _, attribute = _SOURCES.get(name, '').rpartition('.')
+        if module:
+            return globals().setdefault(name, getattr(import_module(f'dxf.{module}'), attribute))
+        if not name.startswith('_'):
+            try:
+                return import_module(f'dxf.{name}')
+            except ModuleNotFoundError as error:
+                if error.name != f'dxf.{name}':
+                    raise
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+    def __dir__() -> list[str]:
+        return sorted({*__all__, *_SOURCES, *(name for name in globals() if name.startswith('__'))})

@@ -31,8 +31,36 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFSignatureChainNotImplementedError
 """
 
-from requests import Response
-from requests.exceptions import HTTPError
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from requests import Response
+
+    from dxf.http_errors import DXFHTTPError
+else:
+    def __getattr__(name: str) -> type[Exception]:
+        """Return an error of ``http_errors``, which loads requests; then this function is not needed any more."""
+        if name not in HTTP_ERRORS:
+            raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+        errors = import_module('dxf.http_errors')
+        globals().update({each: getattr(errors, each) for each in HTTP_ERRORS})
+        globals().pop('__getattr__', None)
+        return globals()[name]
+
+HTTP_ERRORS = ('DXFHTTPError',)
+"""The errors that are errors of requests too. They are loaded when they are first used."""
+
+__all__ = [
+    'DXFAmbiguousAliasError', 'DXFAuthInsecureError', 'DXFCertificateError', 'DXFConflictError',
+    'DXFCredentialHelperError', 'DXFCredentialsError', 'DXFDigestMismatchError',
+    'DXFDigestNotAvailableForSchema1', 'DXFDisallowedSignatureAlgorithmError', 'DXFError',
+    'DXFFileNotFoundError', 'DXFHTTPError', 'DXFInvalidDocumentError', 'DXFInvalidNameError',
+    'DXFMissingSignaturesError', 'DXFMountFailed', 'DXFPlatformDataNotFound', 'DXFProtocolError',
+    'DXFSignatureChainNotImplementedError', 'DXFSizeMismatchError', 'DXFSourceError', 'DXFUnauthorizedError',
+    'DXFUnexpectedDigestMethodError', 'DXFUnexpectedError', 'DXFUnexpectedKeyTypeError',
+    'DXFUnexpectedStatusCodeError', 'DXFUnsupportedSchemaType',
+]
 
 
 class DXFError(Exception):
@@ -99,10 +127,6 @@ class DXFUnexpectedDigestMethodError(DXFUnexpectedError):
         return f'expected digest method {self.expected}, got {self.got}'
 
 
-class DXFHTTPError(DXFError, HTTPError):
-    """The registry refused a request with a status other than 401; ``.response`` is its answer."""
-
-
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 
@@ -113,7 +137,7 @@ class DXFUnauthorizedError(DXFError):
     host: str | None = None
     """The registry's, where a request of it ended so."""
 
-    def __init__(self, text: str = 'unauthorized', response: Response | None = None, reason: str = '') -> None:
+    def __init__(self, text: str = 'unauthorized', response: 'Response | None' = None, reason: str = '') -> None:
         super().__init__(text)
         self.text = text
         self.response = response

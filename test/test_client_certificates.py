@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from dxf import DXF, DXFBase, Limits
-from dxf.cli.settings import SettingsError, read_other_settings, read_settings
+from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFHTTPError
 from dxf.main import doit
 from dxf.transport.client_certificates import LONGEST
@@ -296,13 +297,13 @@ def test_files_that_can_be_used_become_settings() -> None:
     own = {**host, 'DXF_CERT': 'my.pem', 'DXF_KEY': 'my.key'}
     assert read_settings(own).cert == ('my.pem', 'my.key')
     assert read_settings({**host, 'DXF_CERT': '', 'DXF_KEY': ''}).cert is None
-    assert read_other_settings(own, 'localhost:5001').cert is None
-    assert read_other_settings(own, 'localhost:5000').cert == ('my.pem', 'my.key')
-    assert read_other_settings({**own, 'DXF_TO_CERT': 'both'}, 'localhost:5001').cert == 'both'
+    assert read_settings(own, TARGET_PREFIX, 'localhost:5001').cert is None
+    assert read_settings(own, TARGET_PREFIX, 'localhost:5000').cert == ('my.pem', 'my.key')
+    assert read_settings({**own, 'DXF_TO_CERT': 'both'}, TARGET_PREFIX, 'localhost:5001').cert == 'both'
     for name, value, words in (('DXF_TO_CERT', 'empty', 'DXF_TO_CERT: '), ('DXF_TO_KEY', 'my.key', 'DXF_TO_KEY is'),
                                ('DXF_TO_CERT', 'my.pem', '; DXF_TO_KEY names')):
         with pytest.raises(SettingsError, match=words):
-            read_other_settings({**own, name: value}, 'localhost:5001')
+            read_settings({**own, name: value}, TARGET_PREFIX, 'localhost:5001')
 
 
 def test_a_refusal_for_another_reason_is_told_as_ever(certificates: Certificates) -> None:

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import runpy
 import select
 import socket
 import subprocess
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.completion import SHELLS, make_tree, script
+from dxf.cli.parsers import SHELLS, completion_script, make_tree
 from dxf.main import doit
+
+ROOT = Path(__file__).parent.parent
 
 Asker = Callable[[Path, str], list[str]]
 
@@ -29,7 +32,7 @@ def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
     program.chmod(0o755)
     for shell in SHELLS:
-        (place / f'script.{shell}').write_text(script(shell))
+        (place / f'script.{shell}').write_text(completion_script(shell))
     (place / 'monday.dat').write_bytes(b'21.5\n')
     (place / 'may').mkdir()
     for alias in ('@may15', '@may16', '@june'):
@@ -162,7 +165,7 @@ def test_the_parser_prints_the_script_of_each_shell(capfd: pytest.CaptureFixture
         with pytest.raises(SystemExit) as ended:
             doit([f'--completion={shell}'], {})
         out, err = capfd.readouterr()
-        assert (ended.value.code, out, err) == (0, script(shell), '')
+        assert (ended.value.code, out, err) == (0, completion_script(shell), '')
 
 
 def test_a_shell_that_is_unknown_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
@@ -173,12 +176,20 @@ def test_a_shell_that_is_unknown_is_refused(capfd: pytest.CaptureFixture[str]) -
     assert err.startswith('dxf: ') and err.count('\n') == 1 and 'csh' in err and all(map(err.__contains__, SHELLS))
 
 
-def test_all_commands_and_options_are_in_the_tree_and_the_scripts() -> None:
-    for text in (make_tree().format_help(), *map(script, SHELLS)):
-        assert [command.name for command in COMMANDS if command.name not in text] == []
-    flags = {flag.lstrip('-') for command in COMMANDS for option in command.options for flag in option.flags}
+def test_the_completion_scripts_are_current() -> None:
+    made = runpy.run_path(str(ROOT / 'tools' / 'completion.py'))
     for shell in SHELLS:
-        assert [flag for flag in flags if flag not in script(shell)] == []
+        assert completion_script(shell) == made['script'](shell), 'write them anew: make completion'
+    assert sorted(file.name for file in made['FOLDER'].iterdir()) == sorted(f'dxf.{shell}' for shell in SHELLS)
+
+
+def test_all_commands_and_options_are_in_the_tree_and_the_scripts() -> None:
+    scripts = [completion_script(shell) for shell in SHELLS]
+    for text in (make_tree(has_summaries=True)[0].format_help(), *scripts):
+        assert [command.name for command in COMMANDS if command.name not in text] == []
+    flags = {flag.lstrip('-') for command in COMMANDS for flag in command.flags} | {'help-env', 'completion', 'version'}
+    for text in scripts:
+        assert [flag for flag in flags if flag not in text] == []
 
 
 def test_a_registry_that_does_not_answer_does_not_keep_the_user_waiting(workplace: Path) -> None:

@@ -15,7 +15,8 @@ from requests.exceptions import SSLError
 
 import dxf
 from dxf import DXF, hash_bytes
-from dxf.cli.settings import SettingsError, read_other_settings
+from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAuthInsecureError, DXFPlatformDataNotFound
 from dxf.main import doit
 
@@ -544,15 +545,15 @@ def test_what_is_not_about_the_way_in_is_for_both_sides() -> None:
     environ = {'DXF_HOST': 'a', 'DXF_TIMEOUT': '7', 'DXF_RETRIES': '1', 'DXF_JOBS': '2', 'DXF_USERNAME': 'fred',
                'DXF_PASSWORD': 'x', 'DXF_TOKEN': 'x', 'DXF_AUTHORIZATION': 'x', 'DXF_INSECURE': '1',
                'DXF_AUTH_HOST': 'c', 'DXF_SKIPTLSVERIFY': '1'}
-    settings = read_other_settings(environ, 'b')
+    settings = read_settings(environ, TARGET_PREFIX, 'b')
     assert (settings.host, settings.timeout, settings.retries, settings.jobs) == ('b', 7, 1, 2)
     assert (settings.username, settings.password, settings.token, settings.authorization) == (None,) * 4
     assert (settings.insecure, settings.auth_host, settings.tlsverify) == (False, None, True)
-    own = read_other_settings({**environ, 'DXF_HOST': 'index.docker.io'}, 'docker.io')
+    own = read_settings({**environ, 'DXF_HOST': 'index.docker.io'}, TARGET_PREFIX, 'docker.io')
     assert (own.username, own.token, own.insecure, own.auth_host, own.tlsverify) == ('fred', 'x', True, 'c', False)
-    assert read_other_settings({**environ, 'DXF_TO_USERNAME': ''}, 'b').username is None
+    assert read_settings({**environ, 'DXF_TO_USERNAME': ''}, TARGET_PREFIX, 'b').username is None
     with pytest.raises(SettingsError, match='^DXF_TIMEOUT '):
-        read_other_settings({**environ, 'DXF_TIMEOUT': 'x'}, 'b')
+        read_settings({**environ, 'DXF_TIMEOUT': 'x'}, TARGET_PREFIX, 'b')
 
 
 # Memory

@@ -11,7 +11,7 @@ import pytest
 
 import dxf
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.settings import VARIABLES
+from dxf.cli.variables import VARIABLES
 
 from . import console
 from .console import DOCS, Typed

@@ -17,7 +17,7 @@ import yaml
 
 import dxf
 from dxf import DXF, exceptions
-from dxf.cli.settings import VARIABLES
+from dxf.cli.variables import VARIABLES
 from dxf.version import VERSION
 
 from . import console

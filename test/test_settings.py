@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from dxf.cli.settings import (OTHER, OTHERS, VARIABLES, Settings, SettingsError, read_date, read_other_settings,
-                              read_settings)
+from dxf.cli.environment import TARGET_SETTINGS, SettingsError, read_date, read_settings
+from dxf.cli.settings import Settings
+from dxf.cli.variables import TARGET_PREFIX, VARIABLES
 from dxf.limits import TIMEOUT, Limits
 from dxf.transport.proxies import Proxies
 
@@ -158,13 +159,13 @@ HALVES = [
 
 
 @pytest.mark.parametrize(('variables', 'said'), HALVES)
-@pytest.mark.parametrize('prefix', ['DXF_', OTHER])
+@pytest.mark.parametrize('prefix', ['DXF_', TARGET_PREFIX])
 def test_one_of_user_name_and_password_is_refused_by_the_name_of_the_other(variables: dict[str, str], said: str,
                                                                            prefix: str) -> None:
     environ = {'DXF_HOST': HOST, **{prefix + name: value for name, value in variables.items()}}
     with pytest.raises(SettingsError) as raised:
         read_settings(environ)
-        read_other_settings(environ, 'other.example.com')
+        read_settings(environ, TARGET_PREFIX, 'other.example.com')
     assert str(raised.value) == said.replace('DXF_', prefix)
 
 
@@ -197,13 +198,13 @@ NOT_UTF_8 = 's3cr\udce4t'
 
 
 @pytest.mark.parametrize('name', ['DXF_USERNAME', 'DXF_PASSWORD', 'DXF_AUTHORIZATION', 'DXF_TOKEN'])
-@pytest.mark.parametrize('prefix', ['DXF_', OTHER])
+@pytest.mark.parametrize('prefix', ['DXF_', TARGET_PREFIX])
 def test_a_credential_that_is_not_utf_8_is_refused_by_the_name_of_its_variable(name: str, prefix: str) -> None:
     environ = {'DXF_HOST': HOST, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'x', 'DXF_TO_USERNAME': 'fred',
                'DXF_TO_PASSWORD': 'x', name.replace('DXF_', prefix): NOT_UTF_8}
     with pytest.raises(SettingsError) as raised:
         read_settings(environ)
-        read_other_settings(environ, 'other.example.com')
+        read_settings(environ, TARGET_PREFIX, 'other.example.com')
     assert str(raised.value).startswith(name.replace('DXF_', prefix))
     assert 's3cr' not in str(raised.value) and str(raised.value).isascii()
 
@@ -230,5 +231,5 @@ def test_every_variable_is_explained() -> None:
     files = {'DXF_CERT', 'DXF_KEY'}  # which test_client_certificates makes
     others = {'DXF_USERNAME', 'DXF_PASSWORD', 'SOURCE_DATE_EPOCH'}
     assert {name.upper() for name, *_ in READ} - {'HOME'} | others | files == {
-        name for name in VARIABLES if not name.startswith((OTHER, 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'))}
-    assert {OTHER + name for name in OTHERS} < set(VARIABLES)
+        name for name in VARIABLES if not name.startswith((TARGET_PREFIX, 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'))}
+    assert {TARGET_PREFIX + name for name in TARGET_SETTINGS} < set(VARIABLES)

@@ -116,13 +116,13 @@ def test_a_pipe_that_does_not_wait_gets_all(server: ScriptedRegistry, command: s
         end(process).insist(0)
 
 
-def test_help_into_a_pipe_that_does_not_wait_arrives(server: ScriptedRegistry) -> None:
-    expected = runner(server).run('--help').insist(0).out
+def test_a_long_text_into_a_pipe_that_does_not_wait_arrives(server: ScriptedRegistry) -> None:
+    expected = runner(server).run('--completion=bash').insist(0).out
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     assert len(expected) > 4096
     os.set_blocking(writing, False)
-    with runner(server).start('--help', stdout=writing) as process:
+    with runner(server).start('--completion=bash', stdout=writing) as process:
         assert eventually(lambda: is_full(writing), WAITING)
         os.close(writing)
         assert read_all(reading) == expected

@@ -1,4 +1,4 @@
-"""The terminal: the manual page is current and reads well, the wheel has it, and colours are for people alone."""
+"""The terminal: the manual page is current, the distributions are complete, only people get colours."""
 
 import os
 import pty
@@ -6,13 +6,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.settings import VARIABLES
+from dxf.cli.variables import VARIABLES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / 'share' / 'man' / 'man1' / 'dxf.1'
@@ -39,25 +40,50 @@ def test_the_manual_page_has_all_commands_and_variables(page: str) -> None:
     assert [command.name for command in COMMANDS if f'dxf {command.name} usage: dxf' not in words] == []
     assert [name for name in VARIABLES if name not in words] == []
     for command in COMMANDS:
-        assert all(line.strip() in page for line in command.example.splitlines())
+        assert all(line in page for line in command.examples)
 
 
 def test_the_manual_page_fits_80_columns(page: str) -> None:
     assert [line for line in page.splitlines() if len(line) > 80] == []
 
 
-def test_the_wheel_has_the_manual_page_and_all_rooms(tmp_path: Path) -> None:
+@pytest.fixture(name='source', scope='module')
+def copy_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the distributions are made of."""
+    source = tmp_path_factory.mktemp('source')
     for name in ('dxf', 'share'):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('setup.py', 'pyproject.toml', 'README.rst', 'LICENCE'):
-        shutil.copy(ROOT / name, tmp_path)
-    subprocess.run([sys.executable, '-c', 'from setuptools.build_meta import build_wheel; build_wheel(".")'],
-                   cwd=tmp_path, check=True, timeout=60, capture_output=True)
-    wheel, = tmp_path.glob('*.whl')
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('setup.py', 'pyproject.toml', 'README.rst', 'LICENCE', 'MANIFEST.in'):
+        shutil.copy(ROOT / name, source)
+    return source
+
+
+def build(source: Path, kind: str) -> None:
+    """Build a distribution, in its folder."""
+    subprocess.run([sys.executable, '-c', f'from setuptools.build_meta import build_{kind}; build_{kind}(".")'],
+                   cwd=source, check=True, timeout=60, capture_output=True)
+
+
+CONTENT = {str(file.relative_to(ROOT)) for pattern in ('*.py', 'cli/completion/dxf.*')
+           for file in (ROOT / 'dxf').rglob(pattern)} | {'dxf/py.typed'}
+
+
+def test_the_wheel_has_the_manual_page_the_completion_scripts_and_all_modules(source: Path) -> None:
+    build(source, 'wheel')
+    wheel, = source.glob('*.whl')
     with ZipFile(wheel) as content:
         names = content.namelist()
     assert any(name.endswith('.data/data/share/man/man1/dxf.1') for name in names)
-    assert {f'dxf/{file.name}' for file in (ROOT / 'dxf').glob('*.py')} | {'dxf/py.typed'} <= set(names)
+    assert len(CONTENT) > 60
+    assert CONTENT <= set(names)
+
+
+def test_the_source_distribution_has_them_too(source: Path) -> None:
+    build(source, 'sdist')
+    distribution, = source.glob('*.tar.gz')
+    with tarfile.open(distribution) as content:
+        names = {name.partition('/')[2] for name in content.getnames()}
+    assert CONTENT | {'share/man/man1/dxf.1'} <= names
 
 
 def shown_on_a_terminal(environ: dict[str, str]) -> str:

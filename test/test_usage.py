@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dxf.cli import command_table, settings
+from dxf.blobs import JOBS
+from dxf.cli import command_table, dispatch, progress
+from dxf.cli.command import Command, Operand, Option
+from dxf.cli.variables import COMMON, PROGRESS, PROGRESS_MODES, VARIABLES
+from dxf.limits import TIMEOUT, Limits
 from dxf.main import doit
 from dxf.version import VERSION
 
@@ -74,7 +78,7 @@ DIGESTS = {
 
 
 COMMANDS = {command.name: command for command in command_table.COMMANDS}
-OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.has_repository}
+OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.operands}
 
 
 @pytest.mark.parametrize(('command', 'repository'), paired(OF_REPOSITORIES, REPOSITORIES))
@@ -250,13 +254,13 @@ def test_an_empty_password_and_one_without_a_user_name_are_named(
 
 
 @pytest.mark.parametrize('command', command_table.COMMANDS, ids=lambda command: command.name)
-def test_the_wordings_of_wrong_counts_are_kept(command: command_table.Command, capfd: pytest.CaptureFixture[str],
+def test_the_wordings_of_wrong_counts_are_kept(command: Command, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
-    if command.fewest:
-        line = rejected(capfd, traffic, command.name, *['a'] * (command.fewest - 1))
+    if command.min_operands:
+        line = rejected(capfd, traffic, command.name, *['a'] * (command.min_operands - 1))
         assert 'too few arguments' in line and f'dxf {command.name} <repo>' in line
-    if command.most is not None:
-        line = rejected(capfd, traffic, command.name, *['a'] * (command.most + 1))
+    if command.max_operands is not None:
+        line = rejected(capfd, traffic, command.name, *['a'] * (command.max_operands + 1))
         assert 'too many arguments' in line and f'dxf {command.name}' in line
 
 
@@ -269,7 +273,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
 
 
 def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands() -> None:
-    assert {command.name: (command.fewest, command.most) for command in command_table.COMMANDS} == COUNTS
+    assert {command.name: (command.min_operands, command.max_operands) for command in command_table.COMMANDS} == COUNTS
 
 
 @pytest.mark.parametrize(('typed', 'meant'), [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
@@ -303,16 +307,16 @@ def shown(capfd: pytest.CaptureFixture[str], *args: str) -> str:
 
 
 @pytest.mark.parametrize(('command', 'columns'), paired(COMMANDS, {'unset': '', '40': '40', '80': '80', '300': '300'}))
-def test_every_command_has_its_own_help(command: command_table.Command, columns: str, capfd: pytest.CaptureFixture[str],
+def test_every_command_has_its_own_help(command: Command, columns: str, capfd: pytest.CaptureFixture[str],
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
     text = shown(capfd, command.name, '--help')
-    assert ' '.join(command.purpose.split()) in ' '.join(text.split())
-    assert ' '.join(text.split()).startswith(f'usage: {command.line} ')
+    assert ' '.join(f'{command.summary} {command.details}'.split()) in ' '.join(text.split())
+    assert ' '.join(text.split()).startswith(f'usage: {" ".join(command.usage)} ')
     flags = [', '.join(option.flags) for option in command.options]
     assert [flag for flag in flags if flag not in text.replace(' FILE', '')] == []
-    assert command.example in text and f'dxf {command.name}' in command.example
-    assert [name for name in (*command.variables, *command_table.COMMON) if name not in text] == []
+    assert command.examples and all(f'  {one}\n' in text and f'dxf {command.name}' in one for one in command.examples)
+    assert [name for name in (*command.variables, *COMMON) if name not in text] == []
     assert [line for line in text.splitlines() if len(line) > WIDEST_HELP] == []
 
 
@@ -332,10 +336,76 @@ def test_the_variables_of_a_command_are_those_that_it_reads() -> None:
 
 
 @pytest.mark.parametrize('columns', ['', '40', '80', '300'])
-def test_no_line_of_the_help_is_too_wide(columns: str, capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize('option', ['--help', '--help-env'])
+def test_no_line_of_the_help_is_too_wide(option: str, columns: str, capfd: pytest.CaptureFixture[str],
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)
-    assert [line for line in shown(capfd, '--help').splitlines() if len(line) > WIDEST_HELP] == []
+    assert [line for line in shown(capfd, option).splitlines() if len(line) > WIDEST_HELP] == []
+
+
+def test_the_help_lists_each_command_in_its_group_and_fits_a_window(capfd: pytest.CaptureFixture[str]) -> None:
+    text = shown(capfd, '--help')
+    assert len(text.splitlines()) <= 44
+    groups: dict[str, list[str]] = {}
+    for line in text.partition('options:')[0].splitlines():
+        if heading := re.fullmatch('([a-z ]+):', line):
+            groups[heading[1]] = []
+        elif entry := re.match(r'  ([a-z-]+)  +[A-Z]', line):
+            groups[list(groups)[-1]].append(entry[1])
+    assert tuple(groups) == command_table.GROUPS
+    assert groups == {group: [command.name for command in command_table.COMMANDS if command.group == group]
+                      for group in groups}
+
+
+def test_the_help_names_the_options_before_a_command(capfd: pytest.CaptureFixture[str]) -> None:
+    text = shown(capfd, '--help')
+    for option in ('--help', '--help-env', '--version', '--completion'):
+        assert option in text.partition('\n')[0] and re.search(rf'^  .*{option}\b', text, re.MULTILINE)
+
+
+def test_the_help_has_the_defaults_of_the_library() -> None:
+    assert f'(default {JOBS})' in VARIABLES['DXF_JOBS']
+    assert f'(default {Limits().retries})' in VARIABLES['DXF_RETRIES']
+    connect, read = TIMEOUT
+    assert f'(default {connect:.0f} and {read:.0f})' in VARIABLES['DXF_TIMEOUT']
+
+
+def test_each_mode_of_progress_is_a_choice_and_a_value_of_the_variable() -> None:
+    assert set(PROGRESS.values()) == set(PROGRESS_MODES) == {'bar', 'none', *progress.INTERVALS}
+
+
+OPERANDS = [
+    (Operand('<repo>'), '<repo>', 1, 1),
+    (Operand('<alias>', optional=True), '[<alias>]', 0, 1),
+    (Operand('<file>', many=True), '<file>...', 1, None),
+    (Operand('<name>', many=True, optional=True), '[<name>...]', 0, None),
+]
+
+
+@pytest.mark.parametrize(('operand', 'usage', 'least', 'most'), OPERANDS, ids=[usage for _, usage, *_ in OPERANDS])
+def test_usage_and_numbers_of_operands_come_from_the_operands(operand: Operand, usage: str, least: int,
+                                                              most: int | None) -> None:
+    command = Command('name', 'blobs', 'Do something.', operands=(operand,))
+    assert (operand.usage, command.line) == (usage, f'dxf name {usage}')
+    assert (command.min_operands, command.max_operands) == (least, most)
+
+
+OPTIONS = [
+    (Option(('--json',), ''), '[--json]'),
+    (Option(('-o', '--output'), '', 'FILE'), '[-o FILE]'),
+    (Option(('--to',), '', 'HOST', required=True), '--to=HOST'),
+    (Option(('--annotation',), '', 'KEY=VALUE', many=True), '[--annotation=KEY=VALUE]...'),
+    (Option(('--progress',), '', choices=('bar', 'none')), '[--progress=bar|none]'),
+]
+
+
+@pytest.mark.parametrize(('option', 'usage'), OPTIONS, ids=[usage for _, usage in OPTIONS])
+def test_the_usage_of_an_option_comes_from_its_record(option: Option, usage: str) -> None:
+    assert option.usage == usage
+
+
+def test_each_command_has_a_function() -> None:
+    assert list(dispatch.FUNCTIONS) == [command.name for command in command_table.COMMANDS]
 
 
 def test_the_help_has_a_line_for_each_command(capfd: pytest.CaptureFixture[str],
@@ -343,8 +413,7 @@ def test_the_help_has_a_line_for_each_command(capfd: pytest.CaptureFixture[str],
     monkeypatch.setenv('COLUMNS', '100')
     text = ' '.join(shown(capfd, '--help').split())
     for command in command_table.COMMANDS:
-        first, *_ = command.purpose.splitlines()
-        assert f'{command.name} {first}' in text
+        assert f'{command.name} {command.summary}' in text
 
 
 def test_the_version_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -369,7 +438,7 @@ def first_cells(text: str) -> list[str]:
 def test_the_reference_has_a_row_for_each_command_with_its_operands() -> None:
     rows = [cell for cell in first_cells(REFERENCE.read_text()) if cell.startswith('dxf ')]
     assert rows == [cell.rstrip() for cell in rows]
-    assert sorted(rows) == sorted(f'dxf {command.name} {command.operands}'.strip()
+    assert sorted(rows) == sorted(command.line
                                   for command in command_table.COMMANDS)
 
 
@@ -381,7 +450,7 @@ def test_the_reference_names_no_other_command() -> None:
 
 def test_the_reference_has_a_row_for_each_variable() -> None:
     rows = [cell for cell in first_cells(REFERENCE.read_text()) if re.fullmatch('[A-Z_]+', cell)]
-    assert sorted(rows) == sorted(settings.VARIABLES)
+    assert sorted(rows) == sorted(VARIABLES)
 
 
 def test_reference_help_and_settings_name_the_same_variables(capfd: pytest.CaptureFixture[str]) -> None:
@@ -389,11 +458,11 @@ def test_reference_help_and_settings_name_the_same_variables(capfd: pytest.Captu
         return set(re.findall(r'\b(?:DXF_[A-Z_]+|REQUESTS_CA_BUNDLE|XDG_STATE_HOME|DOCKER_CONFIG|REGISTRY_AUTH_FILE|'
                               r'[A-Z]+_PROXY|SOURCE_DATE_EPOCH)\b', text))
 
-    assert named(REFERENCE.read_text()) == named(shown(capfd, '--help')) == set(settings.VARIABLES)
+    assert named(REFERENCE.read_text()) == named(shown(capfd, '--help-env')) == set(VARIABLES)
     for command in command_table.COMMANDS:
-        assert set(command.variables) <= set(settings.VARIABLES)
-    used = set(command_table.COMMON).union(*(command.variables for command in command_table.COMMANDS))
-    assert used == set(settings.VARIABLES)
+        assert set(command.variables) <= set(VARIABLES)
+    used = set(COMMON).union(*(command.variables for command in command_table.COMMANDS))
+    assert used == set(VARIABLES)
 
 
 def test_reference_and_help_name_the_same_commands(capfd: pytest.CaptureFixture[str]) -> None:

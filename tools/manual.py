@@ -10,14 +10,14 @@ from pathlib import Path
 from argparse_manpage.manpage import Manpage
 
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.completion import make_tree
-from dxf.cli.settings import VARIABLES
+from dxf.cli.parsers import add_option, make_tree
+from dxf.cli.variables import VARIABLES
 from dxf.version import VERSION
 
 PAGE = Path(__file__).resolve().parent.parent / 'share' / 'man' / 'man1' / 'dxf.1'
 
 STATUSES = {'0': 'stored, or verified and complete', '1': 'failed', '2': 'wrong usage, or not found',
-            '13': 'unauthorised', '130': 'interrupted', '141': 'nobody reads standard output any more'}
+            '13': 'unauthorised', '130': 'interrupted', '141': 'the reader of standard output has ended'}
 FILES = {'~/.docker/config.json': 'credentials that docker login, or dxf login, has stored',
          '~/.local/state/dxf/uploads': 'what push-blob --resume remembers'}
 
@@ -34,13 +34,16 @@ def terms(meanings: dict[str, str]) -> str:
 
 def examples() -> str:
     """Return an example of each command, as it is typed."""
-    lines = [line.strip() for command in COMMANDS for line in command.example.splitlines()]
+    lines = [line for command in COMMANDS for line in command.examples]
     return '.nf\n.in -5n\n' + '\n'.join(map(escaped, lines)) + '\n.in\n.fi'
 
 
 def manual() -> str:
     """Return the page in roff."""
-    tree = make_tree(is_for_shells=False)
+    tree, parsers = make_tree(has_summaries=False)
+    for command in COMMANDS:
+        for option in command.options:
+            add_option(parsers[command.name], option)
     page = Manpage(tree, format='single-commands-section')
     page.date, page.source, page.manual = '', f'dxf {VERSION}', 'User Commands'
     page.description = 'keep anything in a Docker or OCI registry'

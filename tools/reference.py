@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 import textwrap
 
-from dxf.cli.command_table import COMMANDS, COMMON, Command, Option
-from dxf.cli.settings import VARIABLES
+from dxf.cli.command import Command, Option
+from dxf.cli.command_table import COMMANDS
+from dxf.cli.variables import COMMON, VARIABLES
 
 
 def escaped(text: str) -> str:
@@ -30,21 +31,20 @@ def literal(text: str) -> str:
 
 def option(one: Option) -> str:
     """Return the description of an option."""
-    value = one.value if isinstance(one.value, str) else f'{{{",".join(one.value)}}}' if one.value else ''
+    value = one.value or f'{{{",".join(one.choices)}}}' if one.has_value else ''
     flags = ', '.join(f'{flag} {value}'.rstrip() for flag in one.flags)
     needed = (' Required.' if one.required else '') + (' It may be given several times.' if one.many else '')
-    return f'.. option:: {flags}\n\n   {escaped(one.purpose)}.{needed}\n'
+    return f'.. option:: {flags}\n\n   {escaped(one.help)}.{needed}\n'
 
 
 def command(one: Command) -> str:
     """Return the section of a command."""
-    usage = '\n\n'.join(f'``{line}``' for line in one.lines)
+    usage = '\n\n'.join(f'``{line}``' for line in one.usage)
     parts = [f'.. _dxf-{one.name}:\n', f'{one.name}\n{"~" * len(one.name)}\n', f'.. program:: dxf {one.name}\n',
-             f'{usage}\n', f'{escaped(one.purpose)}\n', *map(option, one.options)]
+             f'{usage}\n', f'{escaped(f"{one.summary} {one.details}")}\n', *map(option, one.options)]
     if one.variables:
         parts.append(f'Reads {", ".join(map(variable, one.variables))}, and what all commands read.\n')
-    examples = [line.strip() for line in one.example.splitlines()]
-    return '\n'.join([*parts, f'For example:\n\n{literal(chr(10).join(examples))}'])
+    return '\n'.join([*parts, f'For example:\n\n{literal(chr(10).join(one.examples))}'])
 
 
 def variables() -> str:

@@ -1,6 +1,6 @@
-"""Commands that are about blobs and aliases: one function a subcommand.
+"""Commands about blobs: one function a command.
 
-A function checks all its operands before the first request, and prints its result. Errors are told elsewhere.
+A function checks all its operands before the first request, and prints its result. Errors are printed elsewhere.
 """
 
 import os
@@ -11,56 +11,53 @@ from itertools import chain
 from typing import Any
 
 from dxf.cli import console, operands, terminal
-from dxf.cli.context import Job, UsageError
+from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
-from dxf.exceptions import DXFError, DXFSizeMismatchError
-from dxf.names import hash_bytes, hash_file
-from dxf.strict_json import load_object, printable
+from dxf.exceptions import DXFSizeMismatchError
+from dxf.local import sinks
+from dxf.names import hash_bytes
 from dxf.transfer import pulling
 
 STDIN = STDOUT = '-'
 
 OUTPUT_OF = 'dxf push-blob <repo> [@alias] -- <command>...'
-"""How the output of a command is stored."""
+"""How to store the output of a command."""
 
 LOOKED_AT = 2000
-"""Bytes at the start of a blob among which a NUL means binary: curl looks at as many before it writes to a terminal."""
-
-DIFFERENCES = 5
-"""How many are told."""
+"""Bytes at the start of a blob in which a NUL means binary, as in curl before it writes to a terminal."""
 
 
-def push_blob(job: Job) -> None:
-    """Store a file or several, give them an alias, print their digests."""
-    if job.options['command'] is not None:
-        _push_output(job, job.options['command'])
+def push_blob(context: Context) -> None:
+    """Store files, name them by an alias, and print their digests."""
+    if context.program is not None:
+        _push_output(context, context.program)
         return
-    *given, last = job.operands
+    *given, last = context.operands
     _check_order(given, last)
     alias = operands.at_alias(last) if given else None
     files = [operand if operand == STDIN else operands.file(operand, '; dxf push-files stores folders')
              for operand in given or [last]]
-    if len(files) > 1 and STDIN in files or job.options['resume'] and (len(files) > 1 or STDIN in files):
+    if len(files) > 1 and STDIN in files or context.options['resume'] and (len(files) > 1 or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
-    are_pipes = [_is_pipe(file) for file in files]
-    with job.registry() as repository:
+    pipes = [file for file in files if _is_pipe(file)]
+    with context.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
-        with progress(job.settings.progress, _total(files)) as shown:
-            digests = _push(repository, files, shown, not job.options['force'],
-                            job.settings.state_folder if job.options['resume'] else None)
-        for file, digest, is_pipe in zip(files, digests, are_pipes):
-            if is_pipe:
-                _tell_empty('standard input was empty' if file == STDIN else f'{file!r} was empty', digest)
+        with progress(context.settings.progress, _total(files)) as shown:
+            digests = _push(repository, files, shown, not context.options['force'],
+                            context.settings.state_folder if context.options['resume'] else None)
+        for file, digest in zip(files, digests):
+            if file in pipes:
+                _warn_of_empty('standard input was empty' if file == STDIN else f'{file!r} was empty', digest)
         if alias is not None:
             repository.set_alias(alias, *digests)
     for digest in digests:
-        job.tell('digest', digest)
+        context.print_result('digest', digest)
 
 
 def _check_order(given: list[str], last: str) -> None:
-    """Check that an alias follows what it names; a file may have a name like one."""
+    """Check that an alias follows the files that it names; a file may have a name like an alias."""
     if not given and last.startswith('@') and not os.path.lexists(last):
         raise UsageError('too few arguments: a file stands before the @alias; a command follows --: ' + OUTPUT_OF)
     is_named = any(operand.startswith('@') for operand in given)
@@ -72,31 +69,31 @@ def _check_order(given: list[str], last: str) -> None:
         raise UsageError(f'invalid alias {last!r}: it is written with an @; several files are followed by one @alias')
 
 
-def _push_output(job: Job, command: list[str]) -> None:
-    """Store what a command prints if it ends with status 0, give it an alias, print its digest."""
-    if job.options['resume']:
+def _push_output(context: Context, command: list[str]) -> None:
+    """Store the output of a program that ends with status 0, name it by an alias, and print its digest."""
+    if context.options['resume']:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
-    if len(job.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
-                                    for operand in job.operands):
+    if len(context.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
+                                    for operand in context.operands):
         raise UsageError('too many arguments: the output of a command is one blob: ' + OUTPUT_OF)
-    alias = operands.at_alias(job.operands[0]) if job.operands else None
-    with job.registry() as repository, operands.output_of(command, job.environ) as output:
-        with progress(job.settings.progress) as shown:
-            digest = _push_stream(repository, output, shown, not job.options['force'])
-        _tell_empty('the command printed nothing', digest)
+    alias = operands.at_alias(context.operands[0]) if context.operands else None
+    with context.registry() as repository, operands.output_of(command, context.environ) as output:
+        with progress(context.settings.progress) as shown:
+            digest = _push_stream(repository, output, shown, not context.options['force'])
+        _warn_of_empty('the command printed nothing', digest)
         if alias is not None:
             repository.set_alias(alias, digest)
-    job.tell('digest', digest)
+    context.print_result('digest', digest)
 
 
-def _tell_empty(reason: str, digest: str) -> None:
-    """Warn of an empty blob that came from a program: that may have failed."""
+def _warn_of_empty(reason: str, digest: str) -> None:
+    """Warn about an empty blob from a program, which may have failed."""
     if digest == hash_bytes(b''):
-        console.complain(f'{reason}: an empty blob is stored')
+        console.print_error(f'{reason}: an empty blob is stored')
 
 
 def _is_pipe(file: str) -> bool:
-    """Return whether an operand is a pipe, such as a shell makes of ``<(tar c photos)``, or standard input."""
+    """Return whether an operand is standard input or a pipe, such as ``<(tar c photos)`` in a shell."""
     return file == STDIN or stat.S_ISFIFO(os.stat(file).st_mode)
 
 
@@ -107,7 +104,7 @@ def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exi
 
 
 def _total(files: list[str]) -> int | None:
-    """Return the bytes of several files."""
+    """Return the sum of the sizes of several files; ``None`` for one file."""
     return sum(os.stat(file).st_size for file in files) if len(files) > 1 else None
 
 
@@ -122,31 +119,31 @@ def _push(repository: Any, files: list[str], shown: Progress | None, check_exist
     return list(repository.push_blobs(files, shown, check_exists))
 
 
-def pull_blob(job: Job) -> None:
-    """Write blobs to standard output, one after the other, or into a file; of multi-platform aliases their digests."""
-    output = job.options['output']
+def pull_blob(context: Context) -> None:
+    """Write blobs to standard output or to a file; print the digests of multi-platform aliases."""
+    output = context.options['output']
     is_to_file = output not in (None, STDOUT)
     if is_to_file:
         _check_output(output)
-    targets = operands.targets(job)
-    with job.registry() as repository:
-        resolved = [target.described(repository, job.settings.platform) for target in targets]
+    targets = operands.targets(context)
+    with context.registry() as repository:
+        resolved = [target.described(repository, context.settings.platform) for target in targets]
         if is_to_file:
-            _pull_to_file(job, repository, resolved)
+            _pull_to_file(context, repository, resolved)
             return
         blobs: list[Any] = []
         for named in resolved:
             if isinstance(named, dict):
-                _pull(job, repository, blobs)
+                _pull(context, repository, blobs)
                 blobs = []
-                console.say({platform: [_digest(blob) for blob in some] for platform, some in named.items()})
+                console.print_items({platform: [_digest(blob) for blob in some] for platform, some in named.items()})
             else:
                 blobs += named
-        _pull(job, repository, blobs)
+        _pull(context, repository, blobs)
 
 
 def _digest(blob: Any) -> str:
-    """Return the digest of a blob that may be given with its size."""
+    """Return the digest of a blob, which may be given with its size."""
     return str(blob if isinstance(blob, str) else blob[0])
 
 
@@ -158,44 +155,49 @@ def _check_output(filename: str) -> None:
         raise UsageError(f'cannot write {filename!r}: {error.strerror}{about_output(filename)}') from None
 
 
-def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
+def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> None:
     for named in resolved:
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
     total = sum(repository._sizes_of(pulling.checked(blobs))) if len(blobs) > 1 else None
-    with progress(job.settings.progress, total) as shown:
-        repository.pull_to_file(job.options['output'], *blobs, progress=shown)
+    with progress(context.settings.progress, total) as shown:
+        repository.pull_to_file(context.options['output'], *blobs, progress=shown)
 
 
-def _pull(job: Job, repository: Any, blobs: list[Any]) -> None:
+def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
     if not blobs:
         return
     is_seen = terminal.is_terminal(sys.stdout)
-    is_text_only = is_seen and job.options['output'] is None
-    mode = job.settings.progress or ('none' if is_seen else None)  # the content itself shows how far it is
+    is_text_only = is_seen and context.options['output'] is None
+    mode = context.settings.progress or ('none' if is_seen else None)  # the content itself shows how far it is
     with progress(mode) as shown:
-        for digest, chunks, size in _fetched(repository, blobs, job.settings.chunk_size or 0):
+        for digest, chunks, size in _fetched(repository, blobs, context.settings.chunk_size or 0):
             content = _text(chunks, digest) if is_text_only else chunks
-            out = console.binary_output()
-            if job.settings.blob_info:
-                out.write(f'{digest} {size}\n'.encode('ascii'))
-            start = out.written
-            if shown is not None:
-                shown(digest, b'', size)
-            for chunk in content:
-                out.write(chunk)
-                if shown is not None:
-                    shown(digest, chunk, size)
-            if out.written - start != size:
-                raise DXFSizeMismatchError(out.written - start, size)
-            out.flush()
+            output = console.binary_output()
+            if context.settings.blob_info:
+                sinks.write_all(output, f'{digest} {size}\n'.encode('ascii'))
+            _write(output, digest, content, size, shown)
+
+
+def _write(output: Any, digest: str, chunks: Iterator[bytes], size: int, shown: Progress | None) -> None:
+    """Write a blob to standard output, and flush it: then it is written, even if the next one fails."""
+    written = 0
+    if shown is not None:
+        shown(digest, b'', size)
+    for chunk in chunks:
+        written += sinks.write_all(output, chunk)
+        if shown is not None:
+            shown(digest, chunk, size)
+    if written != size:
+        raise DXFSizeMismatchError(written, size)
+    sinks.flush(output)
 
 
 def _text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
     """Return the chunks of a blob that a terminal can show.
 
-    :raises UsageError: it is binary; nothing of it was written
+    :raises UsageError: the blob is binary; nothing of it was written
     """
     start: list[bytes] = []
     while sum(map(len, start)) < LOOKED_AT and (chunk := next(chunks, None)) is not None:
@@ -214,132 +216,41 @@ def _fetched(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tup
         yield from repository.pull_blobs(blobs, chunk_size)
 
 
-def blob_size(job: Job) -> None:
-    """Print sizes: of a blob, or the sum of an alias's blobs."""
-    targets = operands.targets(job)
-    with job.registry() as repository:
+def blob_size(context: Context) -> None:
+    """Print the size of each blob, or the sum for each alias."""
+    targets = operands.targets(context)
+    with context.registry() as repository:
         for target in targets:
-            blobs = target.blobs(repository, job.settings.platform, sizes=True)
-            job.tell('size', {platform: _sum(sized) for platform, sized in blobs.items()} if isinstance(blobs, dict)
-                     else _sum(blobs), **target.named)
+            blobs = target.blobs(repository, context.settings.platform, sizes=True)
+            sizes = {platform: _sum(sized) for platform, sized in blobs.items()} if isinstance(blobs, dict) else \
+                _sum(blobs)
+            context.print_result('size', sizes, **target.named)
 
 
 def _sum(blobs: list[tuple[str, int]]) -> int:
     return sum(size for _, size in blobs)
 
 
-def mount_blob(job: Job) -> None:
-    """Mount a blob from another repository, give it an alias, print its digest."""
-    source = operands.repository(job.operands[0], job.settings.host)
-    digest = operands.digest(job.operands[1])
-    alias = operands.at_alias(job.operands[2]) if len(job.operands) > 2 else None
-    with job.registry() as repository:
+def mount_blob(context: Context) -> None:
+    """Mount a blob from another repository, name it by an alias, and print its digest."""
+    source = operands.repository(context.operands[0], context.settings.host)
+    digest = operands.digest(context.operands[1])
+    alias = operands.at_alias(context.operands[2]) if len(context.operands) > 2 else None
+    with context.registry() as repository:
         repository.mount_blob(source, digest)
         if alias is not None:
             repository.set_alias(alias, digest)
-    job.tell('digest', digest)
+    context.print_result('digest', digest)
 
 
-def del_blob(job: Job) -> None:
+def del_blob(context: Context) -> None:
     """Delete blobs, each once."""
-    targets = operands.targets(job)
-    with job.registry() as repository:
+    targets = operands.targets(context)
+    with context.registry() as repository:
         digests: dict[str, None] = {}
         for target in targets:
-            blobs = target.blobs(repository, job.settings.platform)
+            blobs = target.blobs(repository, context.settings.platform)
             for some in blobs.values() if isinstance(blobs, dict) else [blobs]:
                 digests.update(dict.fromkeys(some))
         for digest in digests:
             repository.del_blob(digest)
-
-
-def set_alias(job: Job) -> None:
-    """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
-    alias = operands.alias(job.operands[0])
-    blobs = [operands.blob_to_name(job, operand) for operand in job.operands[1:]]
-    if_match = None if job.options['if_match'] is None else operands.digest(job.options['if_match'])
-    if if_match is not None and job.options['if_absent']:
-        raise UsageError('--if-absent and --if-match exclude each other')
-    digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
-    condition = {'if_absent': job.options['if_absent'], 'if_match': if_match} if job.options['if_absent'] or if_match \
-        else {}
-    with job.registry() as repository:
-        _tell_manifest(job, repository.set_alias(alias, *digests, **condition), alias)
-
-
-def _tell_manifest(job: Job, manifest: str, alias: str) -> None:
-    if job.options['json']:
-        console.say_json({'alias': alias, 'manifest': load_object(manifest, exact=True)})
-    else:
-        console.write_exactly(manifest)
-
-
-def get_alias(job: Job) -> None:
-    """Print the digests that aliases name."""
-    targets = operands.aliases(job)
-    with job.registry() as repository:
-        for target in targets:
-            job.tell('blobs', target.blobs(repository, job.settings.platform), **target.named)
-
-
-def del_alias(job: Job) -> None:
-    """Delete aliases, and print the digests that they named, each when it is gone."""
-    from dxf.deletion import alias_deletion
-    aliases = [operands.reference(operand, job.settings.host) for operand in job.operands]
-    with job.registry() as repository:
-        for alias, named in alias_deletion.AliasDeletion(repository, aliases, job.options['with_others']):
-            job.tell('blobs', named, alias=alias)
-
-
-def get_digest(job: Job) -> None:
-    """Print the digests of aliases' configurations."""
-    targets = operands.aliases(job)
-    with job.registry() as repository:
-        for target in targets:
-            job.tell('digest', repository.get_digest(target.alias, target.manifest, platform=job.settings.platform),
-                     **target.named)
-
-
-def get_manifest(job: Job) -> None:
-    """Print the manifests of aliases as they are stored."""
-    aliases = [operands.reference(operand, job.settings.host) for operand in job.operands]
-    with job.registry() as repository:
-        for alias in aliases:
-            manifest = repository.get_manifest(alias, job.settings.platform)
-            if isinstance(manifest, dict):
-                job.tell('manifest', manifest, alias=alias)
-            else:
-                _tell_manifest(job, manifest, alias)
-
-
-def get_manifest_digest(job: Job) -> None:
-    """Print the digests of the manifests that aliases name, each by one request without a body."""
-    aliases = [operands.named(operand, job.settings.host) for operand in job.operands]
-    with job.registry() as repository:
-        for alias in aliases:
-            job.tell('digest', repository.manifest_digest(alias), alias=alias)
-
-
-def inspect(job: Job) -> None:
-    """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
-    from dxf import inspection
-    alias = operands.reference(job.operands[0], job.settings.host)
-    with job.registry() as repository:
-        found = inspection.inspect(repository, alias, job.settings.platform)
-    if job.options['json']:
-        console.say_json({'alias': alias, **found.document()})
-    else:
-        for line in found.lines():
-            console.say(printable(line))
-
-
-def verify(job: Job) -> None:
-    """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
-    from dxf import inspection
-    *given, last = job.operands
-    alias = operands.named(last.removeprefix('@'), job.settings.host)
-    files = [operands.file(operand) for operand in given]
-    with job.registry() as repository:
-        differences = inspection.differences(repository, alias, files, job.settings.platform)
-    if differences:
-        raise DXFError('; '.join(differences[:DIFFERENCES]))

@@ -1,6 +1,6 @@
-"""The console: what a command reads and writes, whatever stands in the place of the standard streams.
+"""The console: what a command reads from standard input, and writes to standard output and standard error.
 
-A stream may be closed (``None``), or an object with nothing but ``read``, or ``write`` and ``flush``. All output goes
+A stream may be closed (``None``), or an object that has only ``read``, or only ``write`` and ``flush``. All output goes
 through :mod:`dxf.local.sinks`: ``TextIOWrapper`` drops what a raw file (``PYTHONUNBUFFERED=1``) does not take at once.
 """
 
@@ -22,48 +22,29 @@ def _output() -> Any:
     return sys.stdout
 
 
-class BinaryOutput:
-    """Takes the bytes of blobs, and counts them."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.written = 0
-
-    def write(self, content: bytes) -> None:
-        """Write all of ``content``.
-
-        :raises OSError: the disk is full, the reader of the pipe has gone, or the like
-        """
-        self.written += sinks.write_all(self._stream, content)
-
-    def flush(self) -> None:
-        """Flush what was written; then it has left, whatever fails later."""
-        sinks.flush(self._stream)
-
-
-def binary_output() -> BinaryOutput:
-    """Return what takes the bytes of blobs; what was written as text before has left when it is returned."""
+def binary_output() -> Any:
+    """Return the stream for the bytes of blobs, to be written by ``sinks``; text that was written before is flushed."""
     output = _output()
     sinks.flush(output)
-    return BinaryOutput(terminal.shared(getattr(output, 'buffer', output)))
+    return terminal.shared(getattr(output, 'buffer', output))
 
 
 def flush() -> None:
     """Flush standard output, if there is one.
 
-    :raises OSError: the disk is full, the reader of the pipe has gone, or the like
+    :raises OSError: the disk is full, the reader of the pipe has ended, or the like
     """
     if sys.stdout is not None:
         sinks.flush(sys.stdout)
 
 
 def finish() -> None:
-    """Flush standard output, and insist that the system has taken all that was written.
+    """Flush standard output, and check that the system has taken everything.
 
     Some file systems, NFS among them, report a full disk or quota only when a file is closed. Closing a copy of the
     descriptor is enough: https://man7.org/linux/man-pages/man2/close.2.html
 
-    :raises OSError: the disk is full, the reader of the pipe has gone, or the like
+    :raises OSError: the disk is full, the reader of the pipe has ended, or the like
     """
     flush()
     try:
@@ -74,7 +55,7 @@ def finish() -> None:
 
 
 def write(text: str) -> None:
-    """Write text of our own to standard output."""
+    """Write text to standard output, in its encoding."""
     with terminal.paused():
         _write_text(_output(), text)
 
@@ -98,17 +79,17 @@ def _write_text(stream: Any, text: str, encoding: str | None = None) -> None:
 
 
 def _encoded(text: str, encoding: str, errors: str | None) -> bytes:
-    """Return a text in the encoding of a stream; characters that it does not have are escaped."""
+    """Return a text in the encoding of a stream; characters that the encoding lacks are escaped."""
     try:
         return text.encode(encoding, errors or 'strict')
     except UnicodeEncodeError:
         return text.encode(encoding, 'backslashreplace')
 
 
-def say(result: Any) -> None:
-    """Print one item a line; a multi-platform result as one JSON object."""
+def print_items(result: Any) -> None:
+    """Print one item a line; a result by platform as one JSON object."""
     if isinstance(result, dict):
-        say_json(result)
+        print_json(result)
     elif isinstance(result, list):
         for item in result:
             write(f'{item}\n')
@@ -116,13 +97,13 @@ def say(result: Any) -> None:
         write(f'{result}\n')
 
 
-def say_json(document: dict[str, Any]) -> None:
-    """Print an object on a line, with sorted keys."""
+def print_json(document: dict[str, Any]) -> None:
+    """Print a JSON object on one line, with sorted keys."""
     write(dump_json(document) + '\n')
 
 
 def write_exactly(text: str) -> None:
-    """Write text as the bytes that it is stored as, in every locale."""
+    """Write text as UTF-8 in every locale."""
     with terminal.paused():
         _write_text(_output(), text, 'utf-8')
 
@@ -138,14 +119,14 @@ def read() -> str:
 
 
 def binary_input() -> Any:
-    """Return what gives the bytes on standard input."""
+    """Return the stream with the bytes of standard input."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, 'standard input is closed')
     return getattr(sys.stdin, 'buffer', sys.stdin)
 
 
 def is_typed() -> bool:
-    """Return whether standard input is a terminal, where a person types what is read."""
+    """Return whether standard input is a terminal, where a person types."""
     return terminal.is_terminal(sys.stdin)
 
 
@@ -170,10 +151,10 @@ def ask_secretly(question: str) -> str:
         raise
 
 
-def complain(line: str) -> None:
-    """Write a line about what went wrong, or is waited for, to standard error, if there is one.
+def print_error(line: str) -> None:
+    """Write one line, an error or a warning, to standard error, if there is one.
 
-    If it cannot be written the exit status tells all the same.
+    An error of writing is ignored: the exit status does not depend on it.
     """
     if sys.stderr is not None:
         with suppress(OSError), terminal.paused():

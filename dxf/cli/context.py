@@ -1,6 +1,6 @@
-"""Jobs: a command that is to be run, and how it reaches its registry, with whose credential.
+"""The context of a command: its settings, operands and options, and how it reaches its registry.
 
-What it does there is not known here.
+The functions of the commands are in the ``..._commands`` modules.
 """
 
 import os
@@ -11,14 +11,16 @@ from requests.exceptions import RequestException
 
 import dxf
 from dxf.cli import console
-from dxf.cli.settings import OTHER, Settings, read_other_settings, uses_own
+from dxf.cli.environment import read_settings, uses_own
+from dxf.cli.settings import Settings
+from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError, DXFUnauthorizedError
 from dxf.names import check_registry, is_folder
 from dxf.transport.redaction import public_host
 
 
 class UsageError(Exception):
-    """Operands that cannot be right."""
+    """Wrong operands or options."""
 
 
 def _is_about(error: Exception, host: str, other: str) -> bool:
@@ -36,8 +38,16 @@ def _is_about(error: Exception, host: str, other: str) -> bool:
     return source is not None and source.lower() == first != second
 
 
-class Job(NamedTuple):
-    """A command that is to be run: its settings, what it may ask a token for, and its operands."""
+class Context(NamedTuple):
+    """The context of a command.
+
+    :param actions: the actions that its token must allow
+    :param repository: the first operand, as it was typed; ``None`` for a command without operands
+    :param operands: the other operands
+    :param program: what follows ``--``
+    :param used: functions that return where the credential of a registry came from, if that is not its settings; by
+        :attr:`credential_key`
+    """
 
     settings: Settings
     actions: tuple[str, ...]
@@ -45,57 +55,62 @@ class Job(NamedTuple):
     operands: list[str]
     options: Mapping[str, Any]
     environ: Mapping[str, str]
+    program: list[str] | None
     used: dict[str, Callable[[], str | None]]
-    """Where the credential of each host came from, by prefix and host, if it is not that of the settings."""
-
-    prefix: str = 'DXF_'
-    """How the names of the variables begin that the settings come from."""
-
-    def tell(self, key: str, result: Any, **named: Any) -> None:
-        """Print a result, one item a line; with ``--json`` as an object a line.
-
-        :param key: the result's in that object, where it is not one by platform
-        :param named: what else is in it
-        """
-        if not self.options['json']:
-            console.say(result)
-            return
-        named['platforms' if isinstance(result, dict) else key] = result
-        console.say_json(named)
-
-    def credential_for(self, error: Exception) -> str:
-        """Return which credential was refused, without its value; of two registries each, if the error tells neither.
-        """
-        host = self._other_host
-        own = self._credential(self.settings, self.prefix)
-        if host is None:
-            return own
-        other = self._credential(read_other_settings(self.environ, host), OTHER).replace('DXF_', OTHER)
-        own, other = f'for {self.settings.host}, {own}', f'for {host}, {other}'
-        if self.is_about_target(error):
-            return other
-        return own if _is_about(error, self.settings.host, host) else f'{own}; {other}'
 
     @property
-    def _other_host(self) -> str | None:
-        """The registry to copy to, where it has settings of its own."""
+    def credential_key(self) -> str:
+        """The key of the registry in ``used``."""
+        return self.settings.prefix + self.settings.host
+
+    def print_result(self, key: str, result: Any, **named: Any) -> None:
+        """Print a result, one item a line; with ``--json`` as an object a line.
+
+        :param key: the key of the result in that object; ``platforms`` for a result by platform
+        :param named: the other members of the object
+        """
+        if not self.options['json']:
+            console.print_items(result)
+            return
+        named['platforms' if isinstance(result, dict) else key] = result
+        console.print_json(named)
+
+    def credential_for(self, error: Exception) -> str:
+        """Return which credential was refused, without its value.
+
+        A command with two registries gets the credentials of both, if the error does not tell which one refused.
+        """
+        host = self._target_host
+        own = self._credential(self.settings)
+        if host is None:
+            return own
+        target = self._credential(read_settings(self.environ, TARGET_PREFIX, host))
+        own, target = f'for {self.settings.host}, {own}', f'for {host}, {target}'
+        if self.is_about_target(error):
+            return target
+        return own if _is_about(error, self.settings.host, host) else f'{own}; {target}'
+
+    @property
+    def _target_host(self) -> str | None:
+        """The registry to which is copied, if it has settings of its own."""
         host: str | None = self.options['to'] if 'to_repo' in self.options else None
         return None if host is None or uses_own(self.environ, host) else host
 
     def is_about_target(self, error: Exception) -> bool:
-        """Return whether an error came from the registry to copy to, and that has settings of its own."""
-        host = self._other_host
+        """Return whether an error came from the registry to which is copied, and that has settings of its own."""
+        host = self._target_host
         return host is not None and _is_about(error, host, self.settings.host)
 
-    def _credential(self, settings: Settings, prefix: str) -> str:
-        return self.used.get(prefix + settings.host, lambda: None)() or settings.credential
+    def _credential(self, settings: Settings) -> str:
+        used = self.used.get(settings.prefix + settings.host)
+        return used and used() or settings.credential
 
     def registry(self) -> Any:
-        """Return the registry, or the repository where the command names one; no request is made."""
+        """Return the registry, or the repository if the command names one; no request is made."""
         settings = self.settings
         if settings.insecure and (settings.username or settings.authorization):
-            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {self.prefix}INSECURE, or the '
-                                       'credentials')
+            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {settings.prefix}INSECURE, or '
+                                       'the credentials')
         options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
         registry: Any
@@ -112,10 +127,10 @@ class Job(NamedTuple):
         return registry
 
     def _auth(self) -> Callable[[Any, Any], Any] | None:
-        """Return what answers a challenge: the first with all that the command will need, later ones as they are.
+        """Return the function that answers challenges; ``None`` over http, or if a token is the only credential.
 
-        Nothing does over http, nor where a token is all that there is. Without a credential of dxf's own, what docker
-        login and the like have stored is used.
+        The answer to the first challenge asks for all actions that the command needs. Later answers ask for what the
+        challenge names. Without a credential in the settings, the one that docker login has stored is used.
         """
         settings = self.settings
         has_token_alone = settings.token is not None and not (settings.username or settings.authorization)
@@ -131,11 +146,11 @@ class Job(NamedTuple):
         return answer
 
     def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
-        """Return what answers challenges with what is stored.
+        """Return the function that answers challenges with a stored credential.
 
-        :param actions: what the first token is to allow; none for what the challenge asks for
+        :param actions: the actions of the first token; empty for those that the challenge names
         """
         from dxf.credentials.stored import StoredCredentials
-        stored = StoredCredentials({**os.environ, **self.environ}, actions or None, console.complain)
-        self.used[self.prefix + self.settings.host] = lambda: stored.used
+        stored = StoredCredentials({**os.environ, **self.environ}, actions or None, console.print_error)
+        self.used[self.credential_key] = lambda: stored.used
         return stored

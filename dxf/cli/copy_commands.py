@@ -1,85 +1,60 @@
-"""Commands that are about whole repositories: one function a subcommand."""
+"""The command that copies aliases to another registry or repository."""
 
-import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import dxf
 from dxf.cli import operands
-from dxf.cli.context import Job, UsageError
-from dxf.cli.not_found import about_layouts
+from dxf.cli.context import Context, UsageError
+from dxf.cli.environment import read_settings
 from dxf.cli.progress import progress
-from dxf.cli.settings import OTHER, read_other_settings, uses_own
+from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
-from dxf.names import FOLDER, check_alias_at, check_registry, is_folder
-
-NAMED = 5
-"""Names of what was left out that an error message has."""
+from dxf.names import check_alias_at, is_folder
 
 
-def list_aliases(job: Job) -> None:
-    """Print the repository's aliases as the registry gives them out, or sorted.
+class _Wish(NamedTuple):
+    """What is to be copied, and where to; everything is checked.
 
-    :raises DXFError: in a folder some cannot be read, as other tools wrote them
+    :param aliases: empty for all of them
+    :param to_alias: the name there of the only alias; ``None`` for the same name
+    :param target: the context of the repository to which is copied
     """
-    prefix = job.options['prefix'] or ''
-    with job.registry() as repository:
-        names = sorted(repository.list_aliases()) if job.options['sort'] else repository.list_aliases(iterate=True)
-        for name in names:
-            if name.startswith(prefix):
-                job.tell('alias', name)
-    if is_folder(job.settings.host):
-        from dxf.layout import manifests
-        left_out = [f'{name!r}' for name in manifests.unreadable(_layout(job)) if name.startswith(prefix)]
-        if left_out:
-            raise DXFError(f'left out: {", ".join(left_out)}: of a digest that is no sha256, or of another kind')
+
+    aliases: list[str]
+    to_alias: str | None
+    platform: str | None
+    target: Context
 
 
-def list_repos(job: Job) -> None:
-    """Print the registry's repositories as it gives them out.
-
-    :raises DXFError: of a folder, some folders in it cannot be read, or named
-    """
-    if is_folder(job.settings.host):
-        _list_folder(job)
-        return
-    with job.registry() as registry:
-        for name in registry.list_repos(iterate=True):
-            job.tell('repository', name)
-
-
-def _list_folder(job: Job) -> None:
-    """Print the repositories in a folder, and name what in it cannot be listed."""
-    from dxf.layout.repositories import repositories
-    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
-    os.stat(root)
-    unreadable: list[str] = []
-    misnamed: list[str] = []
-    for name in sorted(repositories(root, unreadable, misnamed)):
-        job.tell('repository', name)
-    left_out = [f'left out: {_some(unreadable)}: they cannot be read'] if unreadable else []
-    if misnamed:
-        first, *_ = misnamed = sorted(misnamed)
-        left_out.append(f'left out: {_some([repr(name) for name in misnamed])}: no repository has such a name; read '
-                        f"one by DXF_HOST={FOLDER}{os.path.join(root, first).rstrip(os.sep)} and '' as the repository")
-    if left_out:
-        raise DXFError('; '.join(left_out))
+def copy(context: Context) -> None:
+    """Copy aliases, and everything that they lead to, to another registry; print the digests of their manifests."""
+    options, wish = context.options, _check(context)
+    left_out: list[str] = []
+    copied: set[str] = set()
+    seen: dict[str, int] = {}
+    with context.registry() as source, wish.target.registry() as target:
+        for alias in wish.aliases or _all_aliases(source, left_out):
+            try:
+                copying = dxf.Copying(source, target, alias, wish.to_alias, wish.platform, options['referrers'])
+            except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
+                if not options['all']:
+                    raise
+                left_out.append(str(error))
+                continue
+            copied |= copying.manifests
+            _carry_out(context, copying, alias, seen)
+    if options['dry_run']:
+        total = sum(seen.values())
+        context.print_result('total', total if options['json'] else f'total {total}')
+    if options['all']:
+        _raise_for_left_out(context, left_out, copied)
 
 
-def _some(names: list[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
-    return ', '.join(names[:NAMED]) + more
-
-
-def _layout(job: Job) -> Any:
-    return operands.layout(job.settings.host, job.repository or '')
-
-
-def copy(job: Job) -> None:
-    """Copy aliases, and all that they lead to, to another registry; print the digests of their manifests."""
-    options = job.options
-    aliases = [operands.named(operand, job.settings.host) for operand in job.operands]
+def _check(context: Context) -> _Wish:
+    """Return what is to be copied, after all checks that need no request."""
+    options = context.options
+    aliases = [operands.named(operand, context.settings.host) for operand in context.operands]
     if options['all'] == bool(aliases):
         raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
                          'too many arguments: --all is for all aliases')
@@ -89,52 +64,23 @@ def copy(job: Job) -> None:
         raise UsageError('--to-alias is for one alias')
     to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'], options['to'])
     platform = None if options['platform'] is None else operands.platform_of(options['platform'])
-    other = _target_of(job)
+    target = _make_target(context)
     for alias in aliases if to_alias is None else []:
-        _check_target_alias(alias, other.settings.host)
-    left_out: list[str] = []
-    copied: set[str] = set()
-    with job.registry() as source, other.registry() as target:
-        seen: dict[str, int] = {}
-        for alias in aliases or _all_aliases(source, left_out):
-            try:
-                copying = dxf.Copying(source, target, alias, to_alias, platform, options['referrers'])
-            except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
-                if not options['all']:
-                    raise
-                left_out.append(str(error))
-                continue
-            copied |= copying.manifests
-            _carry_out(job, copying, alias, seen)
-    if options['dry_run']:
-        total = sum(seen.values())
-        job.tell('total', total if options['json'] else f'total {total}')
-    if options['all']:
-        _tell_left_out(job, left_out, copied)
+        _check_target_alias(alias, target.settings.host)
+    return _Wish(aliases, to_alias, platform, target)
 
 
-def _carry_out(job: Job, copying: Any, alias: str, seen: dict[str, int]) -> None:
-    """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take."""
-    if job.options['dry_run']:
-        _tell_plan(job, copying.outcome, seen)
-        return
-    with progress(job.settings.progress, sum(copying.outcome.moved.values())) as shown:
-        copying.carry_out(shown)
-    job.tell('digest', copying.outcome.digest, alias=alias)
-
-
-def _target_of(job: Job) -> Job:
-    """Return the job whose repository is the one to copy to."""
-    options = job.options
-    settings = read_other_settings(job.environ, options['to'])
-    repository = str(job.repository if options['to_repo'] is None else options['to_repo'])
+def _make_target(context: Context) -> Context:
+    """Return the context of the repository to which is copied."""
+    options = context.options
+    settings = read_settings(context.environ, TARGET_PREFIX, options['to'])
+    repository = str(context.repository if options['to_repo'] is None else options['to_repo'])
     operands.repository(repository, settings.host)
-    return job._replace(settings=settings, repository=repository, actions=('pull', 'push'),
-                        prefix='DXF_' if uses_own(job.environ, options['to']) else OTHER)
+    return context._replace(settings=settings, repository=repository, actions=('pull', 'push'))
 
 
 def _check_target_alias(alias: str, host: str) -> None:
-    """Insist that the target can have an alias: a registry has no full references, and no digests."""
+    """Check that the target can have an alias: a registry has no full references, and no digests as aliases."""
     try:
         check_alias_at(host, alias)
     except DXFInvalidNameError as error:
@@ -142,41 +88,41 @@ def _check_target_alias(alias: str, host: str) -> None:
 
 
 def _all_aliases(source: Any, left_out: list[str]) -> Iterator[str]:
-    """Yield the aliases of a repository; a name that breaks the grammar comes last, and is added to ``left_out``."""
+    """Yield the aliases of a repository; an invalid name comes last, and is added to ``left_out``."""
     try:
         yield from source.list_aliases(iterate=True)
     except DXFInvalidNameError as error:
         left_out.append(str(error))
 
 
-def _tell_left_out(job: Job, left_out: list[str], copied: set[str]) -> None:
-    """Raise the error that names what --all could not copy, if there is anything.
-
-    :param copied: the digests of the manifests that were copied
-    """
-    if is_folder(job.settings.host):
-        from dxf.layout import manifests
-        left_out += manifests.without_alias(_layout(job), copied)
-    if left_out:
-        raise DXFError(f'left out: {"; ".join(left_out)}')
+def _carry_out(context: Context, copying: Any, alias: str, seen: dict[str, int]) -> None:
+    """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take."""
+    if context.options['dry_run']:
+        _print_plan(context, copying.outcome, seen)
+        return
+    with progress(context.settings.progress, sum(copying.outcome.moved.values())) as shown:
+        copying.carry_out(shown)
+    context.print_result('digest', copying.outcome.digest, alias=alias)
 
 
-def _tell_plan(job: Job, outcome: Any, seen: dict[str, int]) -> None:
-    """Print what would be moved and has not been named yet, and what need not be."""
+def _print_plan(context: Context, outcome: Any, seen: dict[str, int]) -> None:
+    """Print the blobs that would be copied or skipped, each once."""
     for word, blobs in (('copy', outcome.moved), ('skip', outcome.found)):
         for digest, size in blobs.items():
             if digest not in seen:
-                job.tell('action', word if job.options['json'] else f'{word} {digest} {size}', digest=digest, size=size)
+                context.print_result('action', word if context.options['json'] else f'{word} {digest} {size}',
+                                     digest=digest, size=size)
                 seen[digest] = size if word == 'copy' else 0
 
 
-def gc(job: Job) -> None:
-    """Print, or remove, the blobs of a layout in a folder that nothing leads to."""
-    from dxf.layout import garbage
-    if not is_folder(check_registry(job.settings.host)):
-        raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
-    repository = _layout(job)
-    if not repository.exists():
-        raise UsageError(f'there is no layout in {repository.folder}{about_layouts(job)}')
-    for digest, size in garbage.collect(repository, job.options['delete']):
-        job.tell('digest', digest if job.options['json'] else f'{digest} {size}', size=size)
+def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str]) -> None:
+    """Raise an error that names what --all could not copy, if there is anything.
+
+    :param copied: the digests of the manifests that were copied
+    """
+    if is_folder(context.settings.host):
+        from dxf.layout import manifests
+        layout = operands.layout(context.settings.host, context.repository or '')
+        left_out += manifests.without_alias(layout, copied)
+    if left_out:
+        raise DXFError(f'left out: {"; ".join(left_out)}')

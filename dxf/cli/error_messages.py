@@ -1,4 +1,4 @@
-"""Error messages: one line for every error, and the exit status that it stands for."""
+"""Error messages: one line for every error, and its exit status."""
 
 import errno
 import re
@@ -11,8 +11,9 @@ from requests.exceptions import ConnectTimeout, HTTPError, ProxyError, RequestEx
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
+from dxf.cli.variables import PREFIX, TARGET_PREFIX
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
-from dxf.hints import hint_of
+from dxf.hints import hint_of, is_of_target
 from dxf.strict_json import shortened
 from dxf.transfer.upload_session import UPLOAD_ADDRESS
 from dxf.transport.adapter import status_of_proxy
@@ -22,28 +23,29 @@ from dxf.transport.responses import effective_status, error_codes, phrase_of
 FAILED = 1
 WRONG_USAGE = 2
 LINE_LENGTH = 4000
-"""Characters of an error that are shown: a server may write 64 KiB into a header."""
+"""The most characters of an error message: a server may write 64 KiB into a header."""
 
 NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
-"""What is not found without an answer of 404."""
+"""Errors that mean not found without a response of 404."""
 
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
-"""What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
+"""OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
 
 CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
 
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_LIBRARY_VARIABLES = re.compile(r'\bDXF_(INSECURE|CERT)\b')
 _PORT = re.compile(r':[0-9]+\Z', re.ASCII)
 
 NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
 OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
                      'CERTIFICATE_EXPIRED', 'CERTIFICATE_UNKNOWN', 'DECRYPT_ERROR', 'ACCESS_DENIED')
-"""What a server says, after ALERT, that does not like a client's certificate."""
+"""TLS alerts of a server that refuses a client certificate."""
 
 
 def status_of(error: Exception) -> int:
-    """Return the exit status: 13 unauthorised, 2 not found or a host that is a folder's name, else 1."""
+    """Return the exit status: 13 unauthorised, 2 not found or a host that seems to be a folder, else 1."""
     if isinstance(error, DXFUnauthorizedError):
         return errno.EACCES
     if isinstance(error, NOT_FOUND):
@@ -64,15 +66,15 @@ def line_of(error: BaseException) -> str:
     The text of requests' own errors is never shown: it carries URLs, whose query may be a credential.
     """
     if isinstance(error, RequestException) and not isinstance(error, DXFError):
-        answer = error.response if isinstance(error, HTTPError) else None
-        text = _network(error) if answer is None else f'{answer.status_code} {phrase_of(answer.status_code)}'
-    elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs: a command names its own credential
+        response = error.response if isinstance(error, HTTPError) else None
+        text = _network(error) if response is None else f'{response.status_code} {phrase_of(response.status_code)}'
+    elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs; a command names its credential
         text = error.text
     elif isinstance(error, DXFError):
-        text = str(error)
+        text = _library_text(error)
     elif isinstance(error, OSError):
         text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
-    elif isinstance(error, UnicodeError):  # its text would show a character, which may be a password's
+    elif isinstance(error, UnicodeError):  # its text shows a character, perhaps of a password
         text = f'{type(error).__name__}: a text is not UTF-8'
     else:
         text = f'{type(error).__name__}: {error}'
@@ -80,26 +82,38 @@ def line_of(error: BaseException) -> str:
     return shortened(f'{text}; {hint}' if hint else text, LINE_LENGTH)
 
 
+def _prefix_of(error: BaseException) -> str:
+    """Return how the names of the variables begin that are for the registry that an error came from."""
+    return TARGET_PREFIX if is_of_target(error) else PREFIX
+
+
+def _library_text(error: DXFError) -> str:
+    """Return the text of an error of the library, which knows only the variables for ``DXF_HOST``."""
+    text = str(error)
+    return _LIBRARY_VARIABLES.sub(rf'{TARGET_PREFIX}\1', text) if is_of_target(error) else text
+
+
 def _network(error: RequestException) -> str:
     url = _url_of(error)
     host = _server(error)
+    prefix = _prefix_of(error)
     if isinstance(error, ProxyError):
         return _proxy(error, host)
     found = list(causes(error))
     for cause in found:
         if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
-            return _alert(reason, host, getattr(_pool(found), 'cert_file', None) is not None)
-        known = _known(cause, host, url)
+            return _alert(reason, host, prefix, getattr(_pool(found), 'cert_file', None) is not None)
+        known = _known(cause, host, url, prefix)
         if known is not None:
             return known
     if isinstance(error, SSLError):
-        return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or DXF_TLSVERIFY is set, does it name a file of ' \
-               'certificates?'
+        return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or {prefix}TLSVERIFY is set, does it name a ' \
+               'file of certificates?'
     if isinstance(error, Timeout):
         hint = _missing_port(url) if isinstance(error, ConnectTimeout) else ''
         return f'no answer from {_with_port(url) if hint else host} in time{hint}; DXF_TIMEOUT sets the seconds to wait'
     return f'the connection to {host} broke' + (
-        '; if it speaks TLS, unset DXF_INSECURE' if _may_want_tls(error, found) else '')
+        f'; if it speaks TLS, unset {prefix}INSECURE' if _may_want_tls(error, found) else '')
 
 
 def _url_of(error: RequestException) -> str:
@@ -108,7 +122,7 @@ def _url_of(error: RequestException) -> str:
 
 
 def _unknown_name(error: RequestException) -> str:
-    """Return the host that was not found, if its name may be meant as a folder's; else an empty text."""
+    """Return the host that was not found, if it may be the name of a folder; otherwise an empty text."""
     host = public_host(_url_of(error))
     is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(error))
     is_proxy = isinstance(error, ProxyError)
@@ -116,7 +130,7 @@ def _unknown_name(error: RequestException) -> str:
 
 
 def _with_port(url: str) -> str:
-    """Return host and port of a URL, also where it has the usual port."""
+    """Return host and port of a URL, even if it is the usual port."""
     host, default = public_host(url), 80 if url.startswith('http:') else 443
     return host if _PORT.search(host) else f'{host}:{default}'
 
@@ -134,7 +148,7 @@ def _missing_port(url: str) -> str:
 
 
 def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
-    """Return whether a server did not answer a request by http in HTTP: one that expects TLS hangs up, or alerts."""
+    """Return whether a server may expect TLS: then it closes the connection, or sends an alert, in response to http."""
     request = error.request
     is_first = request is not None and request.method in ('GET', 'HEAD', 'POST')
     is_unanswered = any(isinstance(cause, (BadStatusLine, ConnectionResetError)) for cause in found)
@@ -142,9 +156,9 @@ def _may_want_tls(error: RequestException, found: list[BaseException]) -> bool:
 
 
 def _server(error: RequestException) -> str:
-    """Return what a message calls the server that was asked: its host; of an upload elsewhere, the address.
+    """Return the name of the server in a message: its host, or the address of an upload elsewhere.
 
-    The registry gives the address, and where a proxy before it drops the port, a wrong one:
+    The registry gives the address. Behind a proxy that drops the port, the address is wrong:
     https://github.com/distribution/distribution/issues/2862
     """
     url = _url_of(error)
@@ -155,13 +169,13 @@ def _server(error: RequestException) -> str:
     return f'{address} (the address that the registry gave for the upload{port})'
 
 
-def _known(cause: BaseException, host: str, url: str) -> str | None:
-    """Return what one of the causes of a failure means, if it alone tells."""
+def _known(cause: BaseException, host: str, url: str, prefix: str) -> str | None:
+    """Return the message for one of the causes of a failure; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
     if lacks_tls(cause):
-        return f'{host} does not speak TLS; set DXF_INSECURE=1 only if it is meant to be used without'
+        return f'{host} does not speak TLS; set {prefix}INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
         hint = f'; a folder is written oci:./{host}' if not set('.:') & set(host) else \
             '; is the name right, and is there a network?' if host == public_host(url) and _is_registry(url) else ''
@@ -177,28 +191,29 @@ def _known(cause: BaseException, host: str, url: str) -> str | None:
 
 
 def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:
-    """Return the connections of which one failed, if an error tells."""
+    """Return the pool of the connection that failed, if an error has it."""
     pools = [cause.pool for cause in found if isinstance(cause, MaxRetryError)]
     return next((pool for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
 
 
-def _alert(reason: str, host: str, certified: bool) -> str:
-    """Return what a server means that ends TLS by an alert, which may be about the client's certificate.
+def _alert(reason: str, host: str, prefix: str, certified: bool) -> str:
+    """Return the message for a TLS alert of a server, which may be about the client certificate.
 
-    :param certified: it was shown one; before TLS 1.3 there was no alert of its own for want of one
+    :param prefix: how the names of the variables begin that are for this server
+    :param certified: a certificate was sent; before TLS 1.3 no alert meant that it was missing
     """
     what = reason.rpartition('ALERT_')[2]
     words = what.replace('_', ' ').lower()
     if what == NO_CERTIFICATE or what in OTHER_CERTIFICATE and not certified:
-        return f'{host} demands a client certificate: set DXF_CERT'
+        return f'{host} demands a client certificate: set {prefix}CERT'
     if what in OTHER_CERTIFICATE:
-        return f'{host} refuses the client certificate ({words}): see DXF_CERT'
-    hint = '; if it demands a client certificate, set DXF_CERT' if not certified else ''
+        return f'{host} refuses the client certificate ({words}): see {prefix}CERT'
+    hint = f'; if it demands a client certificate, set {prefix}CERT' if not certified else ''
     return f'cannot speak TLS with {host}: it says {words}{hint}'
 
 
 def _proxy(error: ProxyError, host: str) -> str:
-    """Return what is wrong between us and a proxy, which is named without its password."""
+    """Return the message for a failure of a proxy, without its password."""
     found = list(causes(error))
     pool = _pool(found)
     proxy = pool.proxy if pool is not None else None
@@ -217,7 +232,7 @@ def _proxy(error: ProxyError, host: str) -> str:
 
 
 def _silence(cause: BaseException, name: str) -> str | None:
-    """Return what one of the causes means for which a proxy gives no answer."""
+    """Return the message for one of the causes of a proxy without a response; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f'cannot verify the certificate of {name}: {cause.verify_message.rstrip(".")}'
     if isinstance(cause, socket.gaierror):

@@ -35,7 +35,7 @@ class _Resender:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
-        """Have Python write the number of each signal that arrives, and read what it writes."""
+        """Start to watch: Python writes the number of each signal into the pipe."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._thread.start()
 
@@ -48,7 +48,7 @@ class _Resender:
         os.close(self._reader)
 
     def raise_for(self, signum: int, _: FrameType | None) -> NoReturn:
-        """Handle a signal: raise what ends the command.
+        """Raise the exception that ends the command.
 
         :raises KeyboardInterrupt: it is SIGINT
         :raises TerminatedError: it is SIGTERM
@@ -64,7 +64,7 @@ class _Resender:
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Have SIGINT and SIGTERM raise in what is done within; a SIGINT that the parent process ignores stays ignored.
+    """Let SIGINT and SIGTERM raise in the ``with`` statement; a SIGINT that the parent process ignores stays ignored.
 
     :raises KeyboardInterrupt: SIGINT arrived
     :raises TerminatedError: SIGTERM arrived

@@ -9,7 +9,6 @@ import os
 from collections.abc import Sequence
 
 from dxf.exceptions import DXFError
-from dxf.names import check_alias, check_repository, complete_digest
 
 COMMANDS = {
     **dict.fromkeys(('tag', 'set', 'name', 'alias', 'link', 'ln'), 'set-alias'),
@@ -152,24 +151,27 @@ def _is_content(operand: str) -> bool:
 
 def is_digest(operand: str) -> bool:
     """Return whether an operand is the digest of a blob, in one of its two forms."""
+    from dxf import names
     try:
-        complete_digest(operand)
+        names.complete_digest(operand)
     except DXFError:
         return False
     return True
 
 
 def _is_repository(operand: str) -> bool:
+    from dxf import names
     try:
-        check_repository(operand)
+        names.check_repository(operand)
     except DXFError:
         return False
     return not is_digest(operand)
 
 
 def _is_alias(operand: str) -> bool:
+    from dxf import names
     try:
-        check_alias(operand)
+        names.check_alias(operand)
     except DXFError:
         return False
     return not _is_content(operand)

@@ -11,7 +11,7 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.cli import not_found
-from dxf.cli.context import Job
+from dxf.cli.context import Context
 from dxf.exceptions import DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
@@ -20,25 +20,25 @@ _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
 
 
-def add_next_step(job: Job, error: Exception) -> None:
+def add_next_step(context: Context, error: Exception) -> None:
     """Add what can be done to an error that a command raised, where that is known and the error does not tell it."""
-    step = '' if hint_of(error) else _next_step(job, error)
+    step = '' if hint_of(error) else _next_step(context, error)
     if step:
         add_hint(error, step)
 
 
-def _next_step(job: Job, error: Exception) -> str:
+def _next_step(context: Context, error: Exception) -> str:
     response: Response | None = getattr(error, 'response', None)
     if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
         found = _DIGEST.search(str(error))
-        return '' if found is None else not_found.damaged(job, found[0])
+        return '' if found is None else not_found.damaged(context, found[0])
     if isinstance(error, DXFMountFailed):
-        source, digest = job.operands[:2]
+        source, digest = context.operands[:2]
         return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
     if isinstance(error, HTTPError) and response is not None and response.status_code == 500:
         return _about_manifest(response)
-    if isinstance(error, OSError) and is_folder(job.settings.host):
-        return _about_root(job, error)
+    if isinstance(error, OSError) and is_folder(context.settings.host):
+        return _about_root(context, error)
     return ''
 
 
@@ -51,8 +51,8 @@ def _about_manifest(response: Response) -> str:
     return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
 
 
-def _about_root(job: Job, error: OSError) -> str:
+def _about_root(context: Context, error: OSError) -> str:
     """Return the hint for an error that comes from a wrong folder in ``DXF_HOST``."""
-    root = os.path.realpath(check_registry(job.settings.host).removeprefix(FOLDER))
+    root = os.path.realpath(check_registry(context.settings.host).removeprefix(FOLDER))
     is_below = f'{error.filename}{os.sep}'.startswith(f'{root}{os.sep}')
-    return not_found.missing_root(job.settings.host) if is_below else ''
+    return not_found.missing_root(context.settings.host) if is_below else ''

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from requests import Response
 
 from dxf.cli import operands
-from dxf.cli.context import Job
+from dxf.cli.context import Context
 from dxf.exceptions import DXFError
 from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256
 from dxf.strict_json import printable
@@ -24,7 +24,7 @@ _LIST = '; dxf list-repos prints the repositories'
 _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
-def explained(job: Job, response: Response, line: str) -> str:
+def explained(context: Context, response: Response, line: str) -> str:
     """Return the line for an answer of 404, where it is known what is missing; else the line as it is.
 
     :param line: of the error that the answer became
@@ -33,9 +33,9 @@ def explained(job: Job, response: Response, line: str) -> str:
     if not path or not line.endswith(f' ({path})'):
         return line  # it says already what is missing
     codes = error_codes(response)
-    host = check_registry(job.settings.host)
+    host = check_registry(context.settings.host)
     if is_folder(host) and NO_LAYOUT in line:
-        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{about_layouts(job)}'
+        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{about_layouts(context)}'
     if 'NAME_UNKNOWN' in codes:
         return line if is_docker_hub(host) else line + _LIST
     found = _PATH.fullmatch(path)
@@ -44,32 +44,32 @@ def explained(job: Job, response: Response, line: str) -> str:
         return line
     repository, name = found['repository'] or '', unquote(found['name'])
     what = 'blob' if found['kind'] == 'blobs' else 'manifest' if is_sha256(name) else 'alias'
-    said = _lost(job, name) if what == 'alias' and repository == job.repository else ''
-    hint = _hint(job, what, name) if repository == job.repository else ''
-    said = said or f'{repository or job.settings.host} has no {what} {name}{hint}'
+    said = _lost(context, name) if what == 'alias' and repository == context.repository else ''
+    hint = _hint(context, what, name) if repository == context.repository else ''
+    said = said or f'{repository or context.settings.host} has no {what} {name}{hint}'
     return printable(f'404 Not Found: {said}')
 
 
-def _hint(job: Job, what: str, name: str) -> str:
+def _hint(context: Context, what: str, name: str) -> str:
     """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
-    repository = job.repository or repr('')
+    repository = context.repository or repr('')
     if what == 'alias':
         return f'; dxf list-aliases {repository} prints its aliases'
     if what == 'manifest':
         return '; if this is the hash of a blob, dxf pull-blob fetches it'
-    damage = damaged(job, name)
+    damage = damaged(context, name)
     if damage:
         return f'; {damage}'
-    is_given = any(name.endswith(operand) for operand in job.operands)
+    is_given = any(name.endswith(operand) for operand in context.operands)
     return '; if this is the hash of a manifest, dxf get-manifest prints it' if is_given else \
         '; the alias names it: push it again, or copy the alias again'
 
 
-def _lost(job: Job, alias: str) -> str:
+def _lost(context: Context, alias: str) -> str:
     """Return what is wrong with an alias of a folder whose manifest is not there; empty if there is no such alias."""
-    if not is_folder(job.settings.host):
+    if not is_folder(context.settings.host):
         return ''
-    layout = operands.layout(job.settings.host, job.repository or '')
+    layout = operands.layout(context.settings.host, context.repository or '')
     with suppress(DXFError, OSError):
         for entry in layout.select(alias):
             return f'{layout.blob_path(entry["digest"])}, the manifest of the alias {alias}, is missing or damaged: ' \
@@ -77,20 +77,20 @@ def _lost(job: Job, alias: str) -> str:
     return ''
 
 
-def damaged(job: Job, digest: str) -> str:
+def damaged(context: Context, digest: str) -> str:
     """Return what to do about a blob of a folder whose file has another hash than its name; empty if it is not so."""
-    if not is_folder(job.settings.host) or job.repository is None:
+    if not is_folder(context.settings.host) or context.repository is None:
         return ''
-    layout = operands.layout(job.settings.host, job.repository)
+    layout = operands.layout(context.settings.host, context.repository)
     with suppress(DXFError, OSError):
         if layout.digest_in_file(digest) not in (None, digest):
             return f'{layout.blob_path(digest)} is damaged: push the blob again, or copy it again'
     return ''
 
 
-def about_layouts(job: Job) -> str:
+def about_layouts(context: Context) -> str:
     """Return the hint for a layout that is not there."""
-    missing = missing_root(job.settings.host)
+    missing = missing_root(context.settings.host)
     return f'; {missing}' if missing else _LIST
 
 

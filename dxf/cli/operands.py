@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.cli import console
-from dxf.cli.context import Job, UsageError
+from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_file
 from dxf.client import DXF
@@ -136,7 +136,7 @@ def file(operand: str, folders: str = '') -> str:
     return operand
 
 
-def blob_to_name(job: Job, operand: str) -> str:
+def blob_to_name(context: Context, operand: str) -> str:
     """Return the digest, or the path of the file, by which ``set-alias`` gets a blob.
 
     :raises UsageError: it is neither; the message for an alias tells how that gets another name
@@ -144,8 +144,8 @@ def blob_to_name(job: Job, operand: str) -> str:
     if os.sep in operand:
         return file(operand)
     name = operand.removeprefix('@')
-    second = f'; an alias gets a second name by dxf copy {job.repository or repr("")} {name} ' \
-        f'--to={job.settings.host} --to-alias={job.operands[0]}'
+    second = f'; an alias gets a second name by dxf copy {context.repository or repr("")} {name} ' \
+        f'--to={context.settings.host} --to-alias={context.operands[0]}'
     if name != operand and not os.path.lexists(operand):
         raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
                          f'dxf get-alias prints the hashes of its blobs{second}')
@@ -184,7 +184,7 @@ def _manifest(operand: str) -> str:
     :param operand: what the operand would be
     """
     if console.is_typed():
-        console.complain(f'no {operand} was given: type a manifest, and Ctrl-D to end it')
+        console.print_error(f'no {operand} was given: type a manifest, and Ctrl-D to end it')
     text = console.read()
     if not text.strip():
         raise UsageError(f'no {operand} was given, and standard input is empty')
@@ -199,23 +199,23 @@ def _manifest(operand: str) -> str:
     return text
 
 
-def targets(job: Job) -> list[Target]:
+def targets(context: Context) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
-    if not job.operands:
+    if not context.operands:
         return [Target(manifest=_manifest('hash or alias'))]
-    return [Target(alias=_without_at(operand, job.settings.host)) if operand.startswith('@') else
-            Target(digest=_digest_to_read(job, operand)) for operand in job.operands]
+    return [Target(alias=_without_at(operand, context.settings.host)) if operand.startswith('@') else
+            Target(digest=_digest_to_read(context, operand)) for operand in context.operands]
 
 
-def _digest_to_read(job: Job, operand: str) -> str:
+def _digest_to_read(context: Context, operand: str) -> str:
     """Return the digest that an operand is; the name of a file to write is answered with its option."""
-    is_file = 'output' in job.options and job.options['output'] is None and operand != job.operands[0]
+    is_file = 'output' in context.options and context.options['output'] is None and operand != context.operands[0]
     return digest(operand, f'@{operand}', f'a file to write to is given by -o {operand}, an alias' if is_file else
                   'an alias')
 
 
-def aliases(job: Job) -> list[Target]:
+def aliases(context: Context) -> list[Target]:
     """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
-    if not job.operands:
+    if not context.operands:
         return [Target(manifest=_manifest('alias'))]
-    return [Target(alias=named(operand, job.settings.host)) for operand in job.operands]
+    return [Target(alias=named(operand, context.settings.host)) for operand in context.operands]

@@ -12,42 +12,41 @@ from typing import Any, Protocol
 from dxf.cli import terminal
 from dxf.strict_json import dump_json
 
-MODES = ('bar', 'lines', 'json', 'none')
 INTERVALS = {'lines': 10.0, 'json': 1.0}
 """Seconds between two lines about one blob."""
 
 ON_TERMINAL = {'unit': 'B', 'unit_scale': True, 'unit_divisor': 1024}
-"""For people, the rate in units that they read; elsewhere bars are tqdm's own."""
+"""Arguments of tqdm on a terminal, for a rate in units that people read. Elsewhere bars have tqdm's defaults."""
 
 SIZED = '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'
 UNSIZED = '{desc}: {n} bytes [{elapsed}, {rate_fmt}]'
-"""What a line for people shows, and where only the end will tell the size."""
+"""The format of a bar on a terminal, with and without a known size."""
 
 NOT_MOVED = ('n', 'initial', 'last_print_n')
-"""Attributes of a bar by which tqdm tells bytes that were there from those that moved in its time."""
+"""Attributes of a bar from which tqdm computes the rate."""
 
 
 class Progress(Protocol):
-    """What is shown of transfers: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
+    """Shows transfers: give it to ``push_blob`` as ``progress``, or call it for each chunk."""
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
-        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` for an unknown size."""
 
     def kept(self, digest: str, count: int, size: int) -> None:
-        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+        """Show that ``count`` bytes of a blob were there already, from a transfer that broke off."""
 
     def found(self, count: int) -> None:
-        """Show that a whole blob of so many bytes was there already."""
+        """Show that a whole blob of ``count`` bytes was there already."""
 
     def close(self) -> None:
-        """Show no more."""
+        """End the display."""
 
 
 class Bars:
-    """A bar for each blob on its way and, where there are several, one for all of them.
+    """A bar for each blob that moves, and one for the total of several blobs.
 
-    :param total: bytes of all of them; ``None`` for no such bar
-    :param options: what else to ask of tqdm
+    :param total: bytes of all blobs; ``None`` for no bar of the total
+    :param options: further arguments of tqdm
     """
 
     def __init__(self, total: int | None, options: dict[str, Any]) -> None:
@@ -56,7 +55,7 @@ class Bars:
         self._total = None if total is None else self._bar('total', total)
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
-        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        """Show that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` for an unknown size."""
         with terminal.drawing():
             self._of(digest, size).update(len(chunk))
             self._close_if_done(digest)
@@ -64,7 +63,7 @@ class Bars:
                 self._total.update(len(chunk))
 
     def kept(self, digest: str, count: int, size: int) -> None:
-        """Show that so many bytes of a blob were there already, from a transfer that broke off."""
+        """Show that ``count`` bytes of a blob were there already, from a transfer that broke off."""
         with terminal.drawing():
             _advance(self._of(digest, size), count)
             self._close_if_done(digest)
@@ -104,25 +103,25 @@ class Bars:
 
 
 def _advance(shown: Any, count: int) -> None:
-    """Move a bar on by bytes that were there already, so that they are no part of the rate."""
+    """Advance a bar by bytes that were there already, and keep them out of the rate."""
     for name in NOT_MOVED:
-        if hasattr(shown, name):  # a stand-in for tqdm has the first alone
+        if hasattr(shown, name):  # a replacement of tqdm may have only the first
             setattr(shown, name, getattr(shown, name) + count)
     shown.update(0)
 
 
 class _Transfer:
-    """What is known of one blob on its way."""
+    """The state of one transfer."""
 
     def __init__(self, digest: str, size: int | None) -> None:
         self.digest = digest
         self.size = size
         self.moved = self.kept = 0
-        self.start = self.told = time.monotonic()
+        self.start = self.printed = time.monotonic()
 
     @property
     def is_done(self) -> bool:
-        """Whether all of it has moved."""
+        """Whether the whole blob has moved."""
         return self.size is not None and self.moved >= self.size
 
     @property
@@ -131,22 +130,22 @@ class _Transfer:
         return (self.moved - self.kept) / max(time.monotonic() - self.start, 0.001)
 
     def keep(self, count: int) -> None:
-        """Take note of bytes that were there already: time counts from now on."""
+        """Count bytes that were there already. The rate is measured from now on."""
         self.moved += count
         self.kept += count
         self.start = time.monotonic()
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest will take, if it goes on so."""
+        """Seconds that the rest takes at this rate."""
         return None if self.size is None or not self.rate else max(self.size - self.moved, 0) / self.rate
 
 
 class Reports:
-    """Lines about blobs on their way: one now and then, and one when all of it has moved.
+    """Lines about transfers: one in each interval, and one at the end of each.
 
-    :param describe: makes the line
-    :param interval: seconds between two of them
+    :param describe: returns the line for a transfer
+    :param interval: seconds between two lines about one transfer
     """
 
     def __init__(self, describe: Callable[[_Transfer], str], interval: float) -> None:
@@ -155,35 +154,35 @@ class Reports:
         self._transfers: dict[str, _Transfer] = {}
 
     def __call__(self, digest: str, chunk: bytes, size: int | None) -> None:
-        """Take note that ``chunk`` of a blob of ``size`` bytes has moved; ``None`` where only its end will tell."""
+        """Count ``chunk`` of a blob of ``size`` bytes; ``None`` for an unknown size."""
         transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
         transfer.moved += len(chunk)
         self._report(transfer)
 
     def kept(self, digest: str, count: int, size: int) -> None:
-        """Take note that so many bytes of a blob were there already, from a transfer that broke off."""
+        """Count bytes of a blob that were there already, from a transfer that broke off."""
         transfer = self._transfers.setdefault(digest, _Transfer(digest, size))
         transfer.keep(count)
         self._report(transfer)
 
     def found(self, count: int) -> None:
-        """Report nothing of a blob that was there already."""
+        """Ignore a blob that was there already."""
 
     def _report(self, transfer: _Transfer) -> None:
-        if transfer.is_done or time.monotonic() - transfer.told >= self._interval:
-            transfer.told = time.monotonic()
-            self._tell(transfer)
+        if transfer.is_done or time.monotonic() - transfer.printed >= self._interval:
+            transfer.printed = time.monotonic()
+            self._print(transfer)
         if transfer.is_done:
             del self._transfers[transfer.digest]
 
-    def _tell(self, transfer: _Transfer) -> None:
+    def _print(self, transfer: _Transfer) -> None:
         if sys.stderr is not None:
             print(self._describe(transfer), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Tell how far those have come that did not end."""
+        """Print the state of the transfers that did not end."""
         for transfer in self._transfers.values():
-            self._tell(transfer)
+            self._print(transfer)
         self._transfers.clear()
 
 
@@ -203,10 +202,10 @@ def _json(transfer: _Transfer) -> str:
 
 @contextmanager
 def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | None]:
-    """Provide what shows progress, if it is wanted, and end it.
+    """Provide the display of progress, or ``None`` without one; end it after the ``with`` statement.
 
-    :param mode: one of :data:`MODES`; ``None`` for bars on a terminal, and nothing elsewhere
-    :param total: bytes of all blobs, where there are several
+    :param mode: one of ``variables.PROGRESS_MODES``; ``None`` for bars on a terminal, and nothing elsewhere
+    :param total: bytes of all blobs, if there are several
     """
     on_terminal = terminal.is_terminal(sys.stderr)
     mode = mode or ('bar' if on_terminal else 'none')

@@ -1,4 +1,4 @@
-"""The log of requests on standard error: all of them with ``DXF_DEBUG``, and on a terminal the first retry."""
+"""The log of requests on standard error: with ``DXF_DEBUG`` all of them, on a terminal the first retry."""
 
 import logging
 import sys
@@ -32,7 +32,7 @@ class _OnStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
         if self._written is None or text not in self._written:
-            console.complain(text)
+            console.print_error(text)
             if self._written is not None:
                 self._written.add(text)
 
@@ -41,7 +41,7 @@ class _OnStandardError(logging.Handler):
 def on_standard_error(wanted: bool) -> Iterator[None]:
     """Log to standard error in the ``with`` statement.
 
-    :param wanted: log each request; else only that one failed and is tried again, where a person may wait for it
+    :param wanted: log each request; otherwise only the reasons of retries, on a terminal
     """
     if not wanted and not terminal.is_terminal(sys.stderr):
         yield

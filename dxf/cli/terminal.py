@@ -1,4 +1,4 @@
-"""The terminal on which progress bars are drawn, and what else is written there meanwhile.
+"""The terminal on which progress bars are drawn, and the other output on it.
 
 A bar is drawn again and again in its line. It is cleared before anything else is written, and drawn again below that.
 """
@@ -16,10 +16,10 @@ CLEAR_BELOW = '\r\x1b[J'
 """Clears the line of the cursor and all below it (ECMA-48, section 8.3.39: ED)."""
 
 MOVE_UP = '\x1b[A'
-"""What tqdm writes where there are several bars; when they end, one may be left below the cursor."""
+"""tqdm writes this if there are several bars. When they end, one may be left below the cursor."""
 
 NO_SEQUENCES = ('', 'dumb')
-"""Values of TERM for a terminal that knows no escape sequences."""
+"""Values of TERM for a terminal without escape sequences."""
 
 
 class BarStream:
@@ -40,7 +40,7 @@ class BarStream:
         return getattr(self._stream, 'encoding', None) or 'ascii'
 
     def write(self, text: str) -> None:
-        """Draw something, below a line that other output has left without an end."""
+        """Draw text; on a new line, if other output has not ended its line."""
         if text:
             if self._is_in_line:
                 self._stream.write('\n')
@@ -62,24 +62,24 @@ class BarStream:
             self.flush()
 
     def note_end(self, is_in_line: bool) -> None:
-        """Take note of where the cursor is after other output.
+        """Remember where the cursor is after other output.
 
-        :param is_in_line: it is behind a text whose line has not ended
+        :param is_in_line: the output has not ended its line
         """
         self._is_in_line = is_in_line
 
 
 class _Current:
-    """The stream of the bars that are shown now, if there are any."""
+    """The stream of the bars that are shown now, or ``None``."""
 
     stream: BarStream | None = None
     lock = RLock()
 
 
 def shape() -> dict[str, int]:
-    """Return the columns and rows of the terminal on standard error, by the names that tqdm has for them.
+    """Return the columns and rows of the terminal on standard error, as arguments of tqdm; empty without a terminal.
 
-    Of a new pseudo-terminal that does not know its size, usual ones; nothing where there is no terminal.
+    A new pseudo-terminal that does not know its size gets 80 columns and 24 rows.
     """
     with suppress(OSError, ValueError, AttributeError):
         columns, rows = os.get_terminal_size(sys.stderr.fileno())
@@ -89,7 +89,7 @@ def shape() -> dict[str, int]:
 
 @contextmanager
 def bars() -> Iterator[BarStream]:
-    """Provide the stream for bars on standard error; at the end nothing of them is left below the cursor."""
+    """Provide the stream for bars on standard error. At the end, the screen below the cursor is clear."""
     stream = _Current.stream = BarStream(sys.stderr)
     try:
         yield stream
@@ -101,14 +101,14 @@ def bars() -> Iterator[BarStream]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in the ``with`` statement: another thread that writes something waits for its end."""
+    """Draw in the ``with`` statement: another thread that writes waits for its end."""
     with _Current.lock:
         yield
 
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Write whole lines in the ``with`` statement: the bars are cleared before."""
+    """Write whole lines in the ``with`` statement, after the bars have been cleared."""
     with _Current.lock:
         if _Current.stream is not None:
             _Current.stream.clear()
@@ -116,7 +116,7 @@ def paused() -> Iterator[None]:
 
 
 class SharedOutput:
-    """A standard output that is the terminal on which bars are drawn.
+    """Standard output on the terminal on which bars are drawn.
 
     :param output: the stream
     """
@@ -125,7 +125,7 @@ class SharedOutput:
         self._output = output
 
     def write(self, content: Any) -> int:
-        """Write all of ``content``, and return how much that was; bars are cleared before."""
+        """Write all of ``content`` after clearing the bars, and return its length."""
         with paused():
             written = sinks.write_all(self._output, content)
             if content:
@@ -140,15 +140,15 @@ class SharedOutput:
 
 
 def shared(output: Any) -> Any:
-    """Return a stream for standard output: the stream itself, unless bars are drawn on the same terminal.
+    """Return the stream to write to: ``output``, or a wrapper that clears bars on the same terminal.
 
-    :param output: what takes its bytes, or its text
+    :param output: standard output, for bytes or text
     """
     return output if _Current.stream is None or not is_terminal(sys.stdout) else SharedOutput(output)
 
 
 def is_terminal(stream: Any) -> bool:
-    """Return whether a standard stream is a terminal; one that is closed, or an object of another kind, is not."""
+    """Return whether a standard stream is a terminal; a closed stream, or an object without ``isatty``, is not."""
     try:
         return bool(stream.isatty())
     except (AttributeError, ValueError):

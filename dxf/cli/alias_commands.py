@@ -1,0 +1,114 @@
+"""Commands about aliases and their manifests: one function a command.
+
+A function checks all its operands before the first request, and prints its result.
+"""
+
+import os
+from typing import Any
+
+from dxf.cli import console, operands
+from dxf.cli.context import Context, UsageError
+from dxf.exceptions import DXFError
+from dxf.names import hash_file
+from dxf.strict_json import load_object, printable
+
+MAX_DIFFERENCES = 5
+"""The most differences that an error message names."""
+
+
+def set_alias(context: Context) -> None:
+    """Name blobs, each given by its digest or by a file with the same content, and print the manifest."""
+    alias = operands.alias(context.operands[0])
+    blobs = [operands.blob_to_name(context, operand) for operand in context.operands[1:]]
+    condition = _condition(context)
+    digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
+    with context.registry() as repository:
+        _print_manifest(context, repository.set_alias(alias, *digests, **condition), alias)
+
+
+def _condition(context: Context) -> dict[str, Any]:
+    """Return the condition under which the alias is set, as keyword arguments; empty without one."""
+    if_absent, if_match = context.options['if_absent'], context.options['if_match']
+    if if_match is not None:
+        if_match = operands.digest(if_match)
+        if if_absent:
+            raise UsageError('--if-absent and --if-match exclude each other')
+    return {'if_absent': if_absent, 'if_match': if_match} if if_absent or if_match is not None else {}
+
+
+def _print_manifest(context: Context, manifest: str, alias: str) -> None:
+    if context.options['json']:
+        console.print_json({'alias': alias, 'manifest': load_object(manifest, exact=True)})
+    else:
+        console.write_exactly(manifest)
+
+
+def get_alias(context: Context) -> None:
+    """Print the digests that aliases name."""
+    targets = operands.aliases(context)
+    with context.registry() as repository:
+        for target in targets:
+            context.print_result('blobs', target.blobs(repository, context.settings.platform), **target.named)
+
+
+def del_alias(context: Context) -> None:
+    """Delete aliases, and print the digests that each named, after its deletion."""
+    from dxf.deletion import alias_deletion
+    aliases = [operands.reference(operand, context.settings.host) for operand in context.operands]
+    with context.registry() as repository:
+        for alias, named in alias_deletion.AliasDeletion(repository, aliases, context.options['with_others']):
+            context.print_result('blobs', named, alias=alias)
+
+
+def get_digest(context: Context) -> None:
+    """Print the digests of the configurations of aliases."""
+    targets = operands.aliases(context)
+    with context.registry() as repository:
+        for target in targets:
+            digest = repository.get_digest(target.alias, target.manifest, platform=context.settings.platform)
+            context.print_result('digest', digest, **target.named)
+
+
+def get_manifest(context: Context) -> None:
+    """Print the manifests of aliases as they are stored."""
+    aliases = [operands.reference(operand, context.settings.host) for operand in context.operands]
+    with context.registry() as repository:
+        for alias in aliases:
+            manifest = repository.get_manifest(alias, context.settings.platform)
+            if isinstance(manifest, dict):
+                context.print_result('manifest', manifest, alias=alias)
+            else:
+                _print_manifest(context, manifest, alias)
+
+
+def get_manifest_digest(context: Context) -> None:
+    """Print the digests of the manifests that aliases name, each by one request without a body."""
+    aliases = [operands.named(operand, context.settings.host) for operand in context.operands]
+    with context.registry() as repository:
+        for alias in aliases:
+            context.print_result('digest', repository.manifest_digest(alias), alias=alias)
+
+
+def inspect(context: Context) -> None:
+    """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
+    from dxf import inspection
+    alias = operands.reference(context.operands[0], context.settings.host)
+    with context.registry() as repository:
+        found = inspection.inspect(repository, alias, context.settings.platform)
+    if context.options['json']:
+        console.print_json({'alias': alias, **found.document()})
+    else:
+        for line in found.lines():
+            console.print_items(printable(line))
+
+
+def verify(context: Context) -> None:
+    """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
+    from dxf import inspection
+    *given, last = context.operands
+    alias = operands.named(last.removeprefix('@'), context.settings.host)
+    files = [operands.file(operand) for operand in given]
+    with context.registry() as repository:
+        differences = inspection.differences(repository, alias, files, context.settings.platform)
+    if differences:
+        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]))

@@ -1,0 +1,102 @@
+"""The dispatch of a command line to the function of its command, and the exit status of errors of registries."""
+
+import errno
+import warnings
+from collections.abc import Callable, Mapping
+
+from requests import Response
+from requests.exceptions import HTTPError
+from urllib3.exceptions import InsecureRequestWarning
+
+from dxf.cli import (alias_commands, blob_commands, console, copy_commands, file_commands, login_commands, next_steps,
+                     not_found, operands, repository_commands, request_log)
+from dxf.cli.context import Context, UsageError
+from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.error_messages import FAILED, line_of, status_of
+from dxf.cli.parsers import CommandLine, fail, fail_about_operands
+from dxf.exceptions import DXFUnauthorizedError
+from dxf.hints import mark_as_target
+from dxf.strict_json import printable
+
+FUNCTIONS: dict[str, Callable[[Context], None]] = {
+    'push-blob': blob_commands.push_blob,
+    'pull-blob': blob_commands.pull_blob,
+    'blob-size': blob_commands.blob_size,
+    'mount-blob': blob_commands.mount_blob,
+    'del-blob': blob_commands.del_blob,
+    'verify': alias_commands.verify,
+    'set-alias': alias_commands.set_alias,
+    'get-alias': alias_commands.get_alias,
+    'del-alias': alias_commands.del_alias,
+    'list-aliases': repository_commands.list_aliases,
+    'copy': copy_commands.copy,
+    'push-files': file_commands.push_files,
+    'pull-files': file_commands.pull_files,
+    'attach': file_commands.attach,
+    'referrers': file_commands.referrers,
+    'inspect': alias_commands.inspect,
+    'get-digest': alias_commands.get_digest,
+    'get-manifest': alias_commands.get_manifest,
+    'get-manifest-digest': alias_commands.get_manifest_digest,
+    'list-repos': repository_commands.list_repos,
+    'gc': repository_commands.gc,
+    'login': login_commands.login,
+    'logout': login_commands.logout,
+    'auth': login_commands.auth,
+}
+"""The function of each command."""
+
+
+def run(line: CommandLine, environ: Mapping[str, str]) -> int:
+    """Run a command.
+
+    :return: 0; ``errno.EACCES`` when unauthorised; ``errno.ENOENT`` when the registry does not have it
+    :raises SystemExit: with status 2, a setting or an operand cannot be right
+    :raises Exception: another error
+    """
+    try:
+        return _run(FUNCTIONS[line.command.name], _make_context(line, environ))
+    except SettingsError as error:
+        fail(f'dxf {line.command.name}', str(error))
+    except UsageError as error:
+        fail_about_operands(line, str(error))
+
+
+def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
+    command = line.command
+    settings = read_settings(environ, prompts_for_password=command.prompts_for_password)
+    if line.options.get('progress') is not None:
+        settings = settings._replace(progress=line.options['progress'])
+    repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])
+    if repository is not None:
+        operands.repository(repository, settings.host)
+        if command.creates_repository:
+            operands.check_to_create(repository, settings.host)
+    return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
+
+
+def _run(function: Callable[[Context], None], context: Context) -> int:
+    """Call the function of a command; return the exit status of what the registry refuses or does not have."""
+    try:
+        with warnings.catch_warnings(), request_log.on_standard_error(context.settings.debug):
+            if context.settings.tlsverify is False:  # the user has chosen that: no warning at each request
+                warnings.simplefilter('ignore', InsecureRequestWarning)
+            function(context)
+    except Exception as error:
+        if context.is_about_target(error):
+            mark_as_target(error)
+        next_steps.add_next_step(context, error)
+        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status_of(error) == FAILED:
+            raise
+        console.print_error(_refusal(context, error))
+        return status_of(error)
+    return 0
+
+
+def _refusal(context: Context, error: DXFUnauthorizedError | HTTPError) -> str:
+    """Return the message for what the registry refuses or does not have."""
+    line = line_of(error)
+    if status_of(error) == errno.EACCES:
+        return line + printable(f'; {context.credential_for(error)}')
+    response: Response | None = getattr(error, 'response', None)
+    return line if response is None else not_found.explained(context, response, line)

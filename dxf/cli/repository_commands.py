@@ -1,0 +1,81 @@
+"""Commands about whole repositories: one function a command."""
+
+import os
+
+from dxf.cli import operands
+from dxf.cli.context import Context, UsageError
+from dxf.cli.not_found import about_layouts
+from dxf.exceptions import DXFError
+from dxf.names import FOLDER, check_registry, is_folder
+
+MAX_LEFT_OUT = 5
+"""The most names of what was left out that an error message has."""
+
+
+def list_repos(context: Context) -> None:
+    """Print the repositories of the registry, in its order.
+
+    :raises DXFError: some folders in a folder cannot be read, or named
+    """
+    if is_folder(context.settings.host):
+        _list_folder(context)
+        return
+    with context.registry() as registry:
+        for name in registry.list_repos(iterate=True):
+            context.print_result('repository', name)
+
+
+def _list_folder(context: Context) -> None:
+    """Print the repositories in a folder; raise an error that names what in it cannot be listed."""
+    from dxf.layout.repositories import repositories
+    root = os.path.realpath(check_registry(context.settings.host).removeprefix(FOLDER))
+    os.stat(root)
+    unreadable: list[str] = []
+    misnamed: list[str] = []
+    for name in sorted(repositories(root, unreadable, misnamed)):
+        context.print_result('repository', name)
+    left_out = [f'left out: {_first_of(unreadable)}: they cannot be read'] if unreadable else []
+    if misnamed:
+        first, *_ = misnamed = sorted(misnamed)
+        left_out.append(f'left out: {_first_of([repr(name) for name in misnamed])}: no repository has such a name; '
+                        f"read one by DXF_HOST={FOLDER}{os.path.join(root, first).rstrip(os.sep)} and '' as the "
+                        'repository')
+    if left_out:
+        raise DXFError('; '.join(left_out))
+
+
+def _first_of(names: list[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f' and {len(names) - MAX_LEFT_OUT} more' if len(names) > MAX_LEFT_OUT else ''
+    return ', '.join(names[:MAX_LEFT_OUT]) + more
+
+
+def list_aliases(context: Context) -> None:
+    """Print the aliases of the repository, in the order of the registry or sorted.
+
+    :raises DXFError: a folder has entries of other tools that cannot be read
+    """
+    prefix = context.options['prefix'] or ''
+    with context.registry() as repository:
+        names = sorted(repository.list_aliases()) if context.options['sort'] else repository.list_aliases(iterate=True)
+        for name in names:
+            if name.startswith(prefix):
+                context.print_result('alias', name)
+    if is_folder(context.settings.host):
+        from dxf.layout import manifests
+        layout = operands.layout(context.settings.host, context.repository or '')
+        left_out = [f'{name!r}' for name in manifests.unreadable(layout) if name.startswith(prefix)]
+        if left_out:
+            raise DXFError(f'left out: {", ".join(left_out)}: of a digest that is no sha256, or of another kind')
+
+
+def gc(context: Context) -> None:
+    """Print or delete the blobs of a layout in a folder that no alias leads to."""
+    from dxf.layout import garbage
+    if not is_folder(check_registry(context.settings.host)):
+        raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
+    layout = operands.layout(context.settings.host, context.repository or '')
+    if not layout.exists():
+        raise UsageError(f'there is no layout in {layout.folder}{about_layouts(context)}')
+    for digest, size in garbage.collect(layout, context.options['delete']):
+        context.print_result('digest', digest if context.options['json'] else f'{digest} {size}', size=size)

@@ -1,0 +1,15 @@
+"""Errors that are errors of requests too.
+
+``exceptions`` has them as its own. They stand here because requests takes longer to load than all the rest of dxf, and
+help, version and messages about wrong usage do without it.
+"""
+
+from requests.exceptions import HTTPError
+
+from dxf.exceptions import DXFError
+
+
+class DXFHTTPError(DXFError, HTTPError):
+    """The registry refused a request with a status other than 401; ``.response`` is its answer."""
+
+    __module__ = 'dxf.exceptions'
