@@ -4,7 +4,6 @@ A variable that is empty counts as not set.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 
 from dxf.blobs import JOBS
@@ -14,7 +13,7 @@ from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
 from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import FOLDER, check_host, check_registry, is_folder
+from dxf.names import check_host, check_registry, is_folder
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
