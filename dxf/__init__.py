@@ -9,14 +9,23 @@
     dxf.set_alias('may15-readings', digest)
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from dxf import exceptions, names, version
 from dxf.client import DXF
 from dxf.copying import Copying, copy
+from dxf.exceptions import DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError
 from dxf.limits import Limits
 from dxf.manifest import image
 from dxf.names import hash_bytes, hash_file, split_digest
+from dxf.options import Options
 from dxf.registry import DXFBase
 from dxf.transport.pagination import PaginatingResponse
+
+if TYPE_CHECKING:
+    from dxf import artifacts, copying, credentials
+    from dxf.credentials import from_docker_config
 
 __version__ = version.VERSION
 _to_bytes_2and3 = names.to_bytes
@@ -28,5 +37,23 @@ _schema2_list_mimetype = image.DOCKER_LIST
 _ociv1_manifest_mimetype = image.OCI_MANIFEST
 _ociv1_index_mimetype = image.OCI_INDEX
 
-__all__ = ['Copying', 'DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'copy', 'exceptions', 'hash_bytes', 'hash_file',
-           'split_digest']
+__all__ = ['Copying', 'DXF', 'DXFBase', 'DXFError', 'DXFHTTPError', 'DXFNotFoundError', 'DXFUnauthorizedError',
+           'Limits', 'Options', 'PaginatingResponse', 'artifacts', 'copy', 'copying', 'credentials', 'exceptions',
+           'from_docker_config', 'hash_bytes', 'hash_file', 'split_digest']
+
+_LATE = {'artifacts': 'dxf.artifacts', 'copying': 'dxf.copying', 'credentials': 'dxf.credentials',
+         'from_docker_config': 'dxf.credentials'}
+"""What is imported when it is first used, so that ``import dxf`` stays quick, and the module that has it."""
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public and not imported yet: https://peps.python.org/pep-0562/."""
+    if name not in _LATE:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    module = importlib.import_module(_LATE[name])
+    return module if module.__name__ == f'{__name__}.{name}' else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith('__'))])

@@ -10,6 +10,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     |   +-- DXFUnexpectedKeyTypeError
     |   +-- DXFUnexpectedDigestMethodError
     +-- DXFHTTPError                        also a requests.exceptions.HTTPError, with its .response
+    |   +-- DXFNotFoundError                the registry does not have it: 404
     +-- DXFUnauthorizedError                the registry or its token server answered 401
     +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
     +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
@@ -101,6 +102,16 @@ class DXFUnexpectedDigestMethodError(DXFUnexpectedError):
 
 class DXFHTTPError(DXFError, HTTPError):
     """The registry refused a request with a status other than 401; ``.response`` is its answer."""
+
+
+class DXFNotFoundError(DXFHTTPError):
+    """The registry answered 404: it has no such blob, alias, manifest or repository."""
+
+
+def refusal(text: str, response: Response | None) -> DXFHTTPError:
+    """Return the error for a refusal of a registry, by its status."""
+    is_missing = response is not None and response.status_code == 404
+    return (DXFNotFoundError if is_missing else DXFHTTPError)(text, response=response)
 
 
 class DXFUnauthorizedError(DXFError):

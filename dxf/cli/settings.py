@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from dxf.blobs import JOBS
-from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, is_folder
+from dxf.options import JOBS, SCHEMAS
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
