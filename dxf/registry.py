@@ -24,9 +24,9 @@ from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, logi
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
+from dxf.transport.renewal import begin_session_anew
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
-from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, begin_session_anew, rewind,
-                                   send)
+from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, rewind, send)
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self

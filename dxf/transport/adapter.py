@@ -20,7 +20,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPResponse
-from queue import LifoQueue
 from ssl import SSLEOFError
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -80,8 +79,16 @@ class _NoSecrets(logging.Filter):
         return True
 
 
-for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager'):
-    logging.getLogger(_logger).addFilter(_NoSecrets())
+LOGGERS = ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager')
+"""The loggers of urllib3, whose records quote URLs."""
+
+_NO_SECRETS = _NoSecrets()
+
+
+def filter_logs() -> None:
+    """Keep secrets out of what urllib3 logs about dxf's requests. A second call changes nothing."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_NO_SECRETS)
 
 
 class _Requested(threading.local):
@@ -338,26 +345,6 @@ class Adapter(HTTPAdapter):
             # urllib3 takes the name in name:3128 for a scheme.
             proxies = {url.partition(':')[0]: check_proxy(proxy)}
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
-
-
-def begin_anew(adapter: Any) -> None:
-    """Give a transport empty pools, in a child after a fork; the connections of its parent stay open there.
-
-    The locks of the old pools may be held by threads that no longer exist, so none of them is used. The sockets are
-    closed without a word on them: TLS is not shut down, as the parent goes on with it.
-
-    :param adapter: an ``HTTPAdapter`` of requests, or of a subclass; it is left as if it had been pickled
-    """
-    for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-        manager.pools.lock = threading.RLock()
-        for key in manager.pools.keys():
-            waiting = manager.pools.get(key).pool
-            if waiting is not None:
-                connections = list(waiting.queue)
-                LifoQueue.__init__(waiting, waiting.maxsize)  # urllib3 empties it later, by a lock that is free then
-                for connection in filter(None, connections):
-                    connection.close()
-    adapter.__setstate__(adapter.__getstate__())
 
 
 _POOLS = {'http': _Pool, 'https': _SecurePool}

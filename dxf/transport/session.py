@@ -17,15 +17,13 @@ from ssl import SSLEOFError
 from typing import Any, NamedTuple
 
 from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, SSLError, Timeout
 from urllib3.exceptions import LocationValueError
 
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transport.adapter import REQUESTED, Adapter, begin_anew, status_of_proxy
+from dxf.transport.adapter import REQUESTED, Adapter, filter_logs, status_of_proxy
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
 from dxf.transport.redaction import causes, public_host, public_url, redact
@@ -59,6 +57,8 @@ class RegistrySession(Session):
 
     def __init__(self) -> None:
         super().__init__()
+        # Applications may log what urllib3 does. Upload sessions and storage services keep secrets in queries.
+        filter_logs()
         # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ('http://', 'https://'):
@@ -66,15 +66,6 @@ class RegistrySession(Session):
 
     def get_redirect_target(self, resp: Response) -> None:
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
-
-
-def begin_session_anew(session: Session) -> None:
-    """Give a session, a caller's own too, no connection and no lock of the process that this one was forked from."""
-    for adapter in session.adapters.values():
-        if isinstance(adapter, HTTPAdapter):
-            begin_anew(adapter)
-    if isinstance(session.cookies, RequestsCookieJar):
-        session.cookies = session.cookies.copy()  # with a lock of its own
 
 
 class Route(NamedTuple):
