@@ -41,7 +41,7 @@ def push(client: dxf.DXF, files: list[str], alias: str | None, many: bool) -> No
 def pull(client: dxf.DXF, digests: list[str], alias: str | None, many: bool) -> list[str]:
     """Pull blobs; return the digests of what came."""
     if alias is not None:
-        digests = client.get_alias(alias)
+        digests = list(client.get_alias(alias))
     if many:
         return [digest_of(chunks) for _, chunks, _ in client.pull_blobs(digests)]
     return [digest_of(client.pull_blob(digest)) for digest in digests]

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from dxf.version import VERSION
 
 if TYPE_CHECKING:
-    from dxf import exceptions
+    from dxf import artifacts, copying, credentials, exceptions
     from dxf.client import DXF
     from dxf.copying import Copying, copy
+    from dxf.credentials import from_docker_config
+    from dxf.exceptions import DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError
     from dxf.limits import Limits
     from dxf.manifest.image import DOCKER_LIST as _schema2_list_mimetype
     from dxf.manifest.image import DOCKER_MANIFEST as _schema2_mimetype
@@ -26,16 +28,21 @@ if TYPE_CHECKING:
     from dxf.manifest.image import SCHEMA1_SIGNED as _schema1_mimetype
     from dxf.names import hash_bytes, hash_file, split_digest
     from dxf.names import to_bytes as _to_bytes_2and3
+    from dxf.options import Options
     from dxf.registry import DXFBase
     from dxf.transport.pagination import PaginatingResponse
 
 __version__ = VERSION
 
-__all__ = ['Copying', 'DXF', 'DXFBase', 'Limits', 'PaginatingResponse', 'copy', 'exceptions', 'hash_bytes', 'hash_file',
-           'split_digest']
+__all__ = ['Copying', 'DXF', 'DXFBase', 'DXFError', 'DXFHTTPError', 'DXFNotFoundError', 'DXFUnauthorizedError',
+           'Limits', 'Options', 'PaginatingResponse', 'artifacts', 'copy', 'copying', 'credentials', 'exceptions',
+           'from_docker_config', 'hash_bytes', 'hash_file', 'split_digest']
 
 _SOURCES = {
     'Copying': 'copying.Copying', 'DXF': 'client.DXF', 'DXFBase': 'registry.DXFBase', 'Limits': 'limits.Limits',
+    'Options': 'options.Options', 'from_docker_config': 'credentials.from_docker_config',
+    **{name: f'exceptions.{name}' for name in ('DXFError', 'DXFHTTPError', 'DXFNotFoundError',
+                                               'DXFUnauthorizedError')},
     'PaginatingResponse': 'transport.pagination.PaginatingResponse', 'copy': 'copying.copy',
     'hash_bytes': 'names.hash_bytes', 'hash_file': 'names.hash_file', 'split_digest': 'names.split_digest',
     '_to_bytes_2and3': 'names.to_bytes',

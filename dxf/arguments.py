@@ -6,9 +6,39 @@ What the names in them may be is decided by ``names``. No message quotes a value
 import io
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
+
+
+
+class Shown:
+    """A public attribute that shows a private one.
+
+    It is no property: a subclass that was written before dxf had it may have an attribute of that name itself.
+
+    :param name: the private attribute's
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self.__doc__ = text
+
+    def __get__(self, instance: Any, owner: Any = None) -> str:
+        return str(getattr(instance, self._name)) if instance is not None else str(self.__doc__)
+
 
 _BYTES = (bytes, bytearray, memoryview)
+
+
+
+class Readable(Protocol):
+    """An open binary file, or what is read as one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return some bytes, none at the end."""
+
+
+Data = str | bytes | bytearray | memoryview | Readable | Iterable[bytes]
+"""What can be stored."""
 
 AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 """How what answers challenges is written."""

@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from requests import Response
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError, RequestException
 from requests.exceptions import Timeout as Timeouts
 
-from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
-from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
-                            DXFUnauthorizedError)
+from dxf.arguments import Data, check_blobs, check_client, check_one, check_progress, check_text, several
+from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFNotFoundError, DXFProtocolError,
+                            DXFSizeMismatchError, DXFUnauthorizedError)
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at
-from dxf.registry import Auth, DXFBase, Timeout
+from dxf.options import Options
+from dxf.registry import SHARED, Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
 from dxf.transfer.callbacks import OneAtATime, Watch, reporter, unwrapped
@@ -37,11 +38,12 @@ from dxf.transfer.upload_session import UploadSession, next_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.responses import check_digest_header, expect, is_not_found, names_digest
 
-JOBS = 4
+if TYPE_CHECKING:  # typing has it since Python 3.11
+    from typing_extensions import Self
+
 CANCEL_TIMEOUT = 2
 """Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
-Own = TypeVar('Own', bound='BlobStore')
 Size = TypeVar('Size', int, int | None)
 
 
@@ -50,56 +52,59 @@ class BlobStore(DXFBase):
 
     :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part; empty for a folder
         that is an OCI image layout itself
-    :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
+    :param jobs: how many blobs are moved, or asked for, at once: :attr:`dxf.Options.jobs`
 
     The other parameters are those of :class:`DXFBase`.
 
-    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is none
+    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is not a valid name
     """
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), cert: Cert | None = None, jobs: int = JOBS) -> None:
-        super().__init__(host, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert)
+                 options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
+                 jobs: int | None = None) -> None:
+        super().__init__(host, auth, insecure, auth_host, tlsverify, timeout,
+                         options=options if jobs is None else options.replace(jobs=jobs), limits=limits, cert=cert)
         check_text(repo, 'repo', 'DXF(host, repo)')
         self._repo = repository_at(self._host, repo)
-        check_jobs(jobs)
-        self._jobs = jobs
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
         """Digests of blobs of which the registry told another length: that it stored them has to be seen."""
 
     @classmethod
-    def from_base(cls: type[Own], base: DXFBase, repo: str) -> Own:
+    def from_base(cls, base: DXFBase, repo: str) -> 'Self':
         """Return a repository of the same registry, with the settings, connections and credentials of ``base``.
 
         A token that either obtains serves both, where its scope allows.
 
-        :raises DXFInvalidNameError: ``repo`` is none
+        :raises DXFInvalidNameError: ``repo`` is not a valid name
         """
         check_client(base, 'base', '_base_request')
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
-        dxf._limits, dxf._cert, dxf._proxies = base._limits, base._cert, base._proxies
-        dxf._jobs = getattr(base, '_jobs', dxf._jobs)
-        dxf._sessions = base._sessions
-        dxf._adapter = base._adapter
-        dxf._credential = base._credential
+        # The constructor of a subclass need not take more than the parameters that programs rely on.
+        vars(dxf).update({name: vars(base)[name] for name in SHARED})
         return dxf
+
+    @property
+    def _limits(self) -> Limits:
+        return self.options.limits
+
+    @property
+    def _jobs(self) -> int:
+        return self.options.jobs
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the repository: :meth:`_base_request` with a path below its name."""
         return self._base_request(method, posixpath.join(self._repo, path), **kwargs)
 
-    def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
+    def _scopes(self, actions: Sequence[str] | str | None, challenged: tuple[str, ...]) -> tuple[str, ...]:
         if not actions:
-            return ()
+            return challenged
         return (f'repository:{self._repo}:{actions if isinstance(actions, str) else ",".join(actions)}',)
 
-    def _default_scopes(self) -> tuple[str, ...]:
-        return ()
-
-    def push_blob(self, filename: str | None = None, progress: Callable[..., Any] | None = None, data: Any = None,
-                  digest: str | None = None, check_exists: bool = True, *, resume: str | None = None) -> str:
+    def push_blob(self, filename: str | os.PathLike[str] | None = None, progress: Callable[..., object] | None = None,
+                  data: Data | None = None, digest: str | None = None, check_exists: bool = True, *,
+                  resume: str | os.PathLike[str] | None = None) -> str:
         """Store a blob.
 
         :param filename: path of the file to store; wins over ``data``
@@ -120,9 +125,10 @@ class BlobStore(DXFBase):
         :raises DXFSourceError: the source changed on its way
         :raises OSError: the file cannot be read
         """
-        return self._push(filename, data, progress, digest, check_exists, resume=resume)
+        folder = None if resume is None else os.fspath(resume)
+        return self._push(filename, data, progress, digest, check_exists, resume=folder)
 
-    def push_blobs(self, sources: Iterable[Any], progress: Callable[..., Any] | None = None,
+    def push_blobs(self, sources: Iterable[Data | os.PathLike[str]], progress: Callable[..., object] | None = None,
                    check_exists: bool = True) -> list[str]:
         """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
 
@@ -174,7 +180,7 @@ class BlobStore(DXFBase):
                 on_piece: OnPiece | None, resume: str | None, batch: Batch) -> tuple[str, int]:
         size = source.size
         if size is None:
-            found = self._stored_size(digest) if check_exists and digest is not None else None
+            found = self.stored_size(digest) if check_exists and digest is not None else None
             if digest is not None and found is not None:
                 return digest, found
             return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest, check_exists)
@@ -188,7 +194,7 @@ class BlobStore(DXFBase):
 
     def _upload_hashed(self, source: Source, digest: str, check_exists: bool, on_piece: OnPiece | None,
                        resume: str | None) -> None:
-        is_new = not check_exists or self._stored_size(digest, source.size) is None
+        is_new = not check_exists or self.stored_size(digest, source.size) is None
         if resume is not None and isinstance(source, File):
             from dxf.transfer import upload_journal as journals
             with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
@@ -207,10 +213,10 @@ class BlobStore(DXFBase):
                               self._doubtful)
 
         def is_stored(digest: str, size: int) -> bool:
-            return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
+            return self.stored_size(digest, size, acknowledged=steps.is_accepted) is not None
         return steps, is_stored, self._base_url, self._limits, on_piece
 
-    def _stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
+    def stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
 
         :param size: the blob's, if it is known
@@ -234,6 +240,18 @@ class BlobStore(DXFBase):
             except NoConnection as error:
                 if not isinstance(error, Timeouts):  # the connection that was kept had just been closed
                     self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
+
+    @overload
+    def pull_blob(self, digest: str, size: Literal[False] = False,
+                  chunk_size: int | None = None) -> Iterator[bytes]: ...
+
+    @overload
+    def pull_blob(self, digest: str, size: Literal[True],
+                  chunk_size: int | None = None) -> tuple[Iterator[bytes], int]: ...
+
+    @overload
+    def pull_blob(self, digest: str, size: bool = False,
+                  chunk_size: int | None = None) -> Iterator[bytes] | tuple[Iterator[bytes], int]: ...
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
@@ -274,7 +292,7 @@ class BlobStore(DXFBase):
         return self._puller.several(wanted, chunk_size)
 
     def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
-                     progress: Callable[..., Any] | None = None) -> None:
+                     progress: Callable[..., object] | None = None) -> None:
         """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
 
         Until then they are in a hidden file beside it. If that is there already, from a call that broke off, in this
@@ -307,16 +325,16 @@ class BlobStore(DXFBase):
                 download_to_file.deliver_to_stream(stream, name, fetch(blobs), report)
             return
         atomic_files.check_target(name)
-        sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
+        sized = [(digest, size) for (digest, _), size in zip(wanted, self.sizes_of(wanted), strict=True)]
         try:
             download_to_file.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
         except OSError as error:
-            wrong = self._wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
+            wrong = self.wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
             if wrong is None:
                 raise
             raise wrong from error
 
-    def _sizes_of(self, wanted: list[Blob]) -> list[int]:
+    def sizes_of(self, wanted: list[Blob]) -> list[int]:
         """Return the size of each blob: the one that a manifest gives, else the one that the registry tells.
 
         It need not be proven: what arrives is counted.
@@ -327,7 +345,7 @@ class BlobStore(DXFBase):
         asked = self._each_once(told, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
-    def _wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
+    def wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
         """Return the error for a blob of which a manifest gives a wrong size, if there is one.
 
         The registry is asked: where a disk has too little space, a wrong size may be the reason.
@@ -373,11 +391,11 @@ class BlobStore(DXFBase):
             raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
         check_digest_header(response, digest)
         is_proven = names_digest(response, digest) and digest not in self._doubtful
-        if not is_proven and self._stored_size(digest, size, acknowledged=True) is None:
+        if not is_proven and self.stored_size(digest, size, acknowledged=True) is None:
             raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repo}, but does not have it')
         return digest
 
-    def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None = None,
+    def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., object] | None = None,
                   check_exists: bool = True) -> None:
         """Make a blob of any other repository one of this.
 
@@ -394,7 +412,7 @@ class BlobStore(DXFBase):
         check_one(digest, 'copy_blob', 'copy_blobs(source, [...])')
         self.copy_blobs(source, [digest], progress, check_exists)
 
-    def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
+    def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., object] | None = None,
                    check_exists: bool = True, *, sizes: Mapping[str, int] | None = None) -> None:
         """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
 
@@ -408,7 +426,7 @@ class BlobStore(DXFBase):
 
         def copy(digest: str, check: Callable[[], None]) -> None:
             size = None if sizes is None else sizes.get(digest)
-            if not (check_exists and self._stored_size(digest, size) is not None
+            if not (check_exists and self.stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
                 self._relay(source, digest, size, report, check)
             elif report is not None:
@@ -434,7 +452,8 @@ class BlobStore(DXFBase):
         :param described: the size that a manifest gives for it, if there is one
         """
         from dxf.transfer import remote_file
-        stream, actual = source._puller.one((digest, described), 0, True)
+        puller = Puller(source._request, source.options.limits, source.options.jobs)
+        stream, actual = puller.one((digest, described), 0, True)
         size = actual or 0  # never None: it was asked for
 
         def rest(start: int) -> Response:
@@ -478,7 +497,7 @@ class BlobStore(DXFBase):
         distinct = list(dict.fromkeys(digests))
         return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
 
-    def _known_size(self, digest: str) -> int:
+    def known_size(self, digest: str) -> int:
         """Return the size of a blob that a manifest is to name; the registry is asked once."""
         try:
             if digest not in self._sizes:
@@ -487,5 +506,5 @@ class BlobStore(DXFBase):
         except HTTPError as error:
             if not is_not_found(error):
                 raise
-            raise DXFHTTPError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
-                               f'dxf push-blob {self._repo} <file>', response=error.response) from None
+            raise DXFNotFoundError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
+                                   f'dxf push-blob {self._repo} <file>', response=error.response) from None

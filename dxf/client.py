@@ -6,24 +6,30 @@ How blobs and manifests are fetched and stored is in ``blobs`` and ``manifest_st
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal, overload
 
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf.arguments import check_each, check_text
-from dxf.blobs import JOBS
+from dxf.arguments import Shown, check_each, check_text
+from dxf.catalog import names_page
 from dxf.limits import TIMEOUT, Limits
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
 from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_store import ManifestStore, lacks_blob
-from dxf.names import check_alias, check_alias_at, check_blob, is_folder
-from dxf.registry import Auth, DXFBase, Timeout
+from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
+from dxf.options import Options
+from dxf.registry import Auth, Timeout
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 
-SCHEMAS = ('v2', 'oci', 'v1')
+
+Blobs = list[str] | list[tuple[str, int]]
+"""The digests of blobs, or ``(digest, size)`` of each."""
+
+Deleted = list[str] | dict[str, str]
+"""What a deleted alias named: digests of blobs, or of manifests by platform."""
 
 
 class DXF(ManifestStore):
@@ -32,37 +38,32 @@ class DXF(ManifestStore):
     :param host: ``name[:port]``; the empty string is Docker Hub; ``oci:`` and a path: a folder, and no server
     :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part; empty for a folder
         that is an OCI image layout itself
-    :param schema: what :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1);
-        ``None`` for ``oci`` in a folder and ``v2`` elsewhere
-    :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
+    :param options: what else there is to set; ``limits``, ``cert``, ``schema`` and ``jobs`` win over it
+    :param schema: what :meth:`set_alias` writes: :attr:`Options.schema`
+    :param jobs: how many blobs are moved, or asked for, at once: :attr:`Options.jobs`
 
     The other parameters are those of :class:`DXFBase`.
 
-    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is none
+    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is not a valid name
     """
+
+    repo = Shown('_repo', 'The name of the repository; on Docker Hub with ``library/``, where that was put before it.')
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 limits: Limits = Limits(), cert: Cert | None = None, schema: str | None = None,
-                 jobs: int = JOBS) -> None:
-        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout, limits=limits, cert=cert, jobs=jobs)
-        if schema is None:
-            schema = 'oci' if is_folder(self._host) else 'v2'
-        if schema not in SCHEMAS:
-            raise ValueError(f'schema is one of {", ".join(SCHEMAS)}')
-        self._schema = schema
+                 options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
+                 schema: str | None = None, jobs: int | None = None) -> None:
+        super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout,
+                         options=options if schema is None else options.replace(schema=schema), limits=limits,
+                         cert=cert, jobs=jobs)
 
-    @classmethod
-    def from_base(cls, base: DXFBase, repo: str) -> 'DXF':
-        """Return a repository of the same registry, with the settings, connections and credentials of ``base``.
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self._host!r}, {self._repo!r})'
 
-        A token that either obtains serves both, where its scope allows.
-
-        :raises DXFInvalidNameError: ``repo`` is none
-        """
-        dxf = super().from_base(base, repo)
-        dxf._schema = getattr(base, '_schema', dxf._schema)
-        return dxf
+    @property
+    def schema(self) -> str:
+        """What :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1)."""
+        return self.options.schema or ('oci' if is_folder(self._host) else 'v2')
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
@@ -71,6 +72,12 @@ class DXF(ManifestStore):
             raise ValueError('an alias or a manifest is needed')
         return self._stored(alias)
 
+    @overload
+    def get_manifest(self, alias: str, platform: str) -> str: ...
+
+    @overload
+    def get_manifest(self, alias: str, platform: str | None = None) -> str | dict[str, str]: ...
+
     def get_manifest(self, alias: str, platform: str | None = None) -> str | dict[str, str]:
         """Fetch an alias's manifest.
 
@@ -78,7 +85,33 @@ class DXF(ManifestStore):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return platforms.each(self._stored(alias), platform, self._stored, lambda found: found.text, self._limits)
+        return platforms.each(self._stored(alias), platform, self._stored, lambda found: found.text,
+                              self.options.limits)
+
+    @overload
+    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
+                  sizes: Literal[False] = False, *, platform: str) -> list[str]: ...
+
+    @overload
+    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True, *,
+                  sizes: Literal[True], platform: str) -> list[tuple[str, int]]: ...
+
+    @overload
+    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
+                  sizes: Literal[False] = False, platform: str | None = None) -> list[str] | dict[str, list[str]]: ...
+
+    @overload
+    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True, *,
+                  sizes: Literal[True],
+                  platform: str | None = None) -> list[tuple[str, int]] | dict[str, list[tuple[str, int]]]: ...
+
+    @overload
+    def get_alias(self, alias: str | None, manifest: str | None, verify: bool, sizes: Literal[True],
+                  platform: str | None = None) -> list[tuple[str, int]] | dict[str, list[tuple[str, int]]]: ...
+
+    @overload
+    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
+                  sizes: bool = False, platform: str | None = None) -> Blobs | dict[str, Blobs]: ...
 
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
@@ -92,9 +125,9 @@ class DXF(ManifestStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return platforms.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                              lambda found: self._blobs(found, sizes), self._limits)
+                              lambda found: self._blobs(found, sizes), self.options.limits)
 
-    def _blobs(self, manifest: Image, sizes: bool) -> list[str] | list[tuple[str, int]]:
+    def _blobs(self, manifest: Image, sizes: bool) -> Blobs:
         if isinstance(manifest, ImageManifest):
             return [(layer.digest, layer.size) for layer in manifest.layers] if sizes else \
                 [layer.digest for layer in manifest.layers]
@@ -103,13 +136,23 @@ class DXF(ManifestStore):
         size = self._each_once(self.blob_size, manifest.blobs)
         return [(digest, size[digest]) for digest in manifest.blobs]
 
-    def _described(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
+    def described_blobs(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
         """Return what :meth:`get_alias` does, with the sizes that manifests give, and without where they give none.
 
         Schema 1 gives none, and the registry is not asked.
         """
         return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored,
                               lambda found: self._blobs(found, isinstance(found, ImageManifest)))
+
+    @overload
+    def get_digest(self, alias: str | None = None, manifest: str | None = None, *, platform: str) -> str: ...
+
+    @overload
+    def get_digest(self, alias: str | None, manifest: str | None, platform: str) -> str: ...
+
+    @overload
+    def get_digest(self, alias: str | None = None, manifest: str | None = None,
+                   platform: str | None = None) -> str | dict[str, str]: ...
 
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]:
@@ -122,7 +165,18 @@ class DXF(ManifestStore):
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
         return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored, platforms.config_digest,
-                              self._limits)
+                              self.options.limits)
+
+    def exists(self, name: str) -> bool:
+        """Return whether the repository has a blob or an alias.
+
+        :param name: the digest of a blob, or an alias; the digest of a manifest is not that of a blob
+        :raises DXFUnauthorizedError: the registry refused the credential; any other refusal is an error too
+        """
+        check_text(name, 'name', "exists('may15-readings'), or exists(digest)")
+        if is_sha256(name):
+            return self.stored_size(check_blob(name)) is not None
+        return self.current_digest(check_alias_at(self._host, name)) is not None
 
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
@@ -135,18 +189,18 @@ class DXF(ManifestStore):
         for digest in digests:
             check_blob(digest)
         self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
-        sizes = self._each_once(self._known_size, digests)
+        sizes = self._each_once(self.known_size, digests)
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
 
     def _make(self, blobs: list[Descriptor]) -> str:
-        return image.make(blobs, 'oci' if self._schema == 'oci' else 'v2', self._limits.manifest)
+        return image.make(blobs, 'oci' if self.schema == 'oci' else 'v2', self.options.limits.manifest)
 
     def check_alias_size(self, alias: str, sizes: Sequence[int]) -> None:
         """Check that :meth:`set_alias` could name blobs of these sizes; no request is made.
 
         :raises DXFInvalidDocumentError: the manifest would be too large to be read back
         """
-        if self._schema == 'v1':
+        if self.schema == 'v1':
             self._make_schema1(alias, (ANY_DIGEST,) * len(sizes))
         else:
             self._make([Descriptor(ANY_DIGEST, size) for size in sizes])
@@ -175,13 +229,13 @@ class DXF(ManifestStore):
         # Passed on only where there is one: subclasses override set_manifest without them.
         condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} \
             if if_absent or if_match is not None else {}
-        if self._schema == 'v1':
+        if self.schema == 'v1':
             return self._set_schema1(alias, digests, condition)
         manifest = self.make_manifest(*digests)
         try:
             self.set_manifest(alias, manifest, **condition)
         except HTTPError as error:
-            if not (self._schema == 'v2' and _refuses_schema(error)):
+            if not (self.schema == 'v2' and _refuses_schema(error)):
                 raise
             try:
                 return self._set_schema1(alias, digests, condition)
@@ -197,10 +251,10 @@ class DXF(ManifestStore):
     def _make_schema1(self, alias: str, digests: tuple[str, ...]) -> str:
         from dxf.manifest import schema1
         manifest = schema1.sign(self.make_unsigned_manifest(alias, *digests))
-        image.check_size(len(manifest), self._limits.manifest, len(digests))
+        image.check_size(len(manifest), self.options.limits.manifest, len(digests))
         return manifest
 
-    def del_alias(self, alias: str) -> Any:
+    def del_alias(self, alias: str) -> Deleted:
         """Delete an alias. Its blobs stay.
 
         Its manifest is deleted too, unless something else needs it: another alias, an index, or a manifest that refers
@@ -215,7 +269,7 @@ class DXF(ManifestStore):
         """
         return self.del_aliases(alias)[alias]
 
-    def del_aliases(self, *aliases: str, with_others: bool = False) -> dict[str, Any]:
+    def del_aliases(self, *aliases: str, with_others: bool = False) -> dict[str, Deleted]:
         """Delete several aliases, as :meth:`del_alias` deletes one; the others are looked at only once.
 
         :param aliases: aliases, or digests of manifests; all of them are read before the first is deleted
@@ -227,6 +281,18 @@ class DXF(ManifestStore):
         check_each(aliases, 'del_aliases')
         return dict(alias_deletion.AliasDeletion(self, aliases, with_others))
 
+    @overload
+    def list_aliases(self, batch_size: int | None = None, iterate: Literal[False] = False) -> list[str]: ...
+
+    @overload
+    def list_aliases(self, batch_size: int | None = None, *, iterate: Literal[True]) -> PaginatingResponse: ...
+
+    @overload
+    def list_aliases(self, batch_size: int | None, iterate: Literal[True]) -> PaginatingResponse: ...
+
+    @overload
+    def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse: ...
+
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the repository's aliases.
 
@@ -237,7 +303,7 @@ class DXF(ManifestStore):
         return self._list('tags/list', 'tags', check, batch_size, iterate, self._tags_page)
 
     def _tags_page(self, path: str) -> Response:
-        return self._page(path, self._request if path.startswith('tags/') else self._base_request)
+        return names_page(self._request if path.startswith('tags/') else self._base_request, path)
 
 
 def _refuses_schema(error: HTTPError) -> bool:

@@ -15,7 +15,7 @@ from dxf.manifest.platforms import Manifest
 from dxf.names import check_alias_at, check_digest, check_reference_at
 from dxf.referrers import by_tag, descriptors, subject_of_tag
 from dxf.strict_json import encoded
-from dxf.transfer.parallel import all_of
+from dxf.transfer.parallel import all_of, each_once
 
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
@@ -148,8 +148,8 @@ class Copying:
             asked.update(level)
             if depth == DEPTH or len(asked) > MOST_MANIFESTS:
                 break
-            for batch in _batches(level, new, self._source._jobs):
-                for found in all_of(self._fetch, batch, self._source._jobs):
+            for batch in _batches(level, new, self._source.options.jobs):
+                for found in all_of(self._fetch, batch, self._source.options.jobs):
                     self._add(found)
         raise DXFInvalidDocumentError('invalid index: nested too deep, or too large')
 
@@ -174,7 +174,7 @@ class Copying:
             blobs = (manifest.config, *manifest.layers)
             return _Found(manifest.digest, manifest.text, {}, {blob.digest: blob.size for blob in blobs},
                           frozenset(blob.digest for blob in blobs if is_foreign(blob)))
-        sizes = self._source._each_once(self._source.blob_size, manifest.blobs)
+        sizes = each_once(self._source.blob_size, manifest.blobs, self._source.options.jobs)
         return _Found(manifest.digest, manifest.text, {}, sizes, frozenset())
 
     def _add(self, found: _Found) -> None:
@@ -197,12 +197,12 @@ class Copying:
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
         moved, found = {}, {}
-        stored = self._target._each_once(lambda digest: self._target._stored_size(digest, self._blobs[digest]),
-                                         self._blobs)
+        stored = each_once(lambda digest: self._target.stored_size(digest, self._blobs[digest]), self._blobs,
+                           self._target.options.jobs)
         for digest, size in self._blobs.items():
             if stored[digest] is not None:
                 found[digest] = size
-            elif digest in self._required or self._source._stored_size(digest, size) is not None:
+            elif digest in self._required or self._source.stored_size(digest, size) is not None:
                 moved[digest] = size
         return Copied(self._top[0], moved, found)
 
@@ -242,12 +242,12 @@ class Copying:
             return False
         entries = descriptors(encoded(text), exact=True)
         try:
-            listed = by_tag(self._target._request, subject, self._target._limits).entries
+            listed = by_tag(self._target._request, subject, self._target.options.limits).entries
         except (DXFInvalidDocumentError, DXFUnsupportedSchemaType):  # it is no list, and is replaced as any alias is
             return False
         if {entry['digest'] for entry in listed} <= {entry['digest'] for entry in entries}:
             return False
-        self._target._list_under_tag(subject, entries)
+        self._target.list_under_tag(subject, entries)
         return True
 
     def _order(self) -> Iterator[str]:
@@ -269,13 +269,13 @@ class Copying:
         text = self._texts.get(digest)
         if text is None:
             text = self._source.resolve(digest).text
-        self._target._put_manifest(digest, encoded(text), {}, unlisted)
+        self._target.put_manifest(digest, encoded(text), {}, unlisted)
         return len(text)
 
     def _list(self, unlisted: dict[str, list[dict[str, Any]]]) -> None:
         """List manifests under the referrers tags of their subjects, all of one subject at once."""
         for subject, entries in unlisted.items():
-            self._target._list_under_tag(subject, entries)
+            self._target.list_under_tag(subject, entries)
         unlisted.clear()
 
 

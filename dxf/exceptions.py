@@ -10,6 +10,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     |   +-- DXFUnexpectedKeyTypeError
     |   +-- DXFUnexpectedDigestMethodError
     +-- DXFHTTPError                        also a requests.exceptions.HTTPError, with its .response
+    |   +-- DXFNotFoundError                the registry does not have it: 404
     +-- DXFUnauthorizedError                the registry or its token server answered 401
     +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
     +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
@@ -37,7 +38,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from requests import Response
 
-    from dxf.http_errors import DXFHTTPError
+    from dxf.http_errors import DXFHTTPError, DXFNotFoundError
 else:
     def __getattr__(name: str) -> type[Exception]:
         """Return an error of ``http_errors``, which loads requests; then this function is not needed any more."""
@@ -48,7 +49,7 @@ else:
         globals().pop('__getattr__', None)
         return globals()[name]
 
-HTTP_ERRORS = ('DXFHTTPError',)
+HTTP_ERRORS = ('DXFHTTPError', 'DXFNotFoundError')
 """The errors that are errors of requests too. They are loaded when they are first used."""
 
 __all__ = [
@@ -56,7 +57,7 @@ __all__ = [
     'DXFCredentialHelperError', 'DXFCredentialsError', 'DXFDigestMismatchError',
     'DXFDigestNotAvailableForSchema1', 'DXFDisallowedSignatureAlgorithmError', 'DXFError',
     'DXFFileNotFoundError', 'DXFHTTPError', 'DXFInvalidDocumentError', 'DXFInvalidNameError',
-    'DXFMissingSignaturesError', 'DXFMountFailed', 'DXFPlatformDataNotFound', 'DXFProtocolError',
+    'DXFMissingSignaturesError', 'DXFMountFailed', 'DXFNotFoundError', 'DXFPlatformDataNotFound', 'DXFProtocolError',
     'DXFSignatureChainNotImplementedError', 'DXFSizeMismatchError', 'DXFSourceError', 'DXFUnauthorizedError',
     'DXFUnexpectedDigestMethodError', 'DXFUnexpectedError', 'DXFUnexpectedKeyTypeError',
     'DXFUnexpectedStatusCodeError', 'DXFUnsupportedSchemaType',

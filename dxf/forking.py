@@ -17,7 +17,15 @@ class Renewable(Protocol):
         """Replace it. Called in the child, where locks may be held by threads that no longer exist."""
 
 
-_counted = {'forks': 0}
+class _Forks:
+    """How many forks are between the process that imported dxf and this one."""
+
+    count = 0
+
+
+FORKS = _Forks()
+"""Read where :func:`generation` would be called for each piece of a body."""
+
 _renewables: 'WeakValueDictionary[int, Any]' = WeakValueDictionary()
 
 
@@ -26,7 +34,7 @@ def generation() -> int:
 
     A process ID would not do: a grandchild may get that of a process that has ended.
     """
-    return _counted['forks']
+    return FORKS.count
 
 
 def register(renewable: Renewable) -> None:
@@ -38,7 +46,7 @@ def register(renewable: Renewable) -> None:
 
 
 def _renew_all() -> None:
-    _counted['forks'] += 1
+    FORKS.count += 1
     with ExitStack() as renewals:  # each has its turn, even after one that failed
         for renewable in list(_renewables.values()):
             renewals.callback(renewable.renew_after_fork)

@@ -4,6 +4,7 @@
 help, version and messages about wrong usage do without it.
 """
 
+from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFError
@@ -13,3 +14,15 @@ class DXFHTTPError(DXFError, HTTPError):
     """The registry refused a request with a status other than 401; ``.response`` is its answer."""
 
     __module__ = 'dxf.exceptions'
+
+
+class DXFNotFoundError(DXFHTTPError):
+    """The registry answered 404: it has no such blob, alias, manifest or repository."""
+
+    __module__ = 'dxf.exceptions'
+
+
+def refusal(text: str, response: Response | None) -> DXFHTTPError:
+    """Return the error for a refusal of a registry, by its status."""
+    is_missing = response is not None and response.status_code == 404
+    return (DXFNotFoundError if is_missing else DXFHTTPError)(text, response=response)

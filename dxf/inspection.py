@@ -11,6 +11,7 @@ from dxf.client import DXF
 from dxf.manifest.image import ImageManifest, Index, media_type_of
 from dxf.names import hash_file
 from dxf.strict_json import Json, load_object
+from dxf.transfer.parallel import each_once
 
 
 class Inspection(NamedTuple):
@@ -67,8 +68,8 @@ def inspect(repository: DXF, alias: str, platform: str | None = None) -> Inspect
             {'digest': blob.digest, 'size': blob.size, 'mediaType': blob.media_type, **_title(layer)}
             for blob, layer in zip(manifest.layers, document['layers'], strict=True)]
     else:
-        blobs = [{'digest': digest, 'size': size} for digest, size in repository.get_alias(
-            manifest=manifest.text, sizes=True)]
+        sizes = each_once(repository.blob_size, manifest.blobs, repository.options.jobs)
+        blobs = [{'digest': digest, 'size': sizes[digest]} for digest in manifest.blobs]
     return Inspection(manifest.digest, media_type, sum(blob['size'] for blob in blobs), tuple(blobs), {}, named)
 
 
@@ -96,6 +97,6 @@ def differences(repository: DXF, alias: str, files: Sequence[str], platform: str
         found.append(f'the alias names {len(blobs)} blobs, and {len(files)} files were given')
     if found:
         return found
-    stored = repository._each_once(repository._stored_size, [digest for digest, _ in blobs])
+    stored = each_once(repository.stored_size, [digest for digest, _ in blobs], repository.options.jobs)
     return [f'the repository does not have {digest}, or not its {size} bytes'
             for digest, size in dict.fromkeys(blobs) if stored[digest] != size]

@@ -15,8 +15,9 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf.arguments import check_text
 from dxf.blobs import BlobStore
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
+from dxf.http_errors import refusal
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -25,6 +26,7 @@ from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
                                      is_not_found, names_digest)
+from dxf.transport.session import fetch_whole
 
 TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
          HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
@@ -34,12 +36,9 @@ TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALL
 class ManifestStore(BlobStore):
     """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobStore`."""
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
-        """Make a request of the repository; an alias in a folder may be a full reference, with slashes."""
-        kind, slash, name = path.partition('/')
-        if kind == 'manifests' and is_folder(self._host):
-            path = kind + slash + quote(name, safe=':@')
-        return super()._request(method, path, **kwargs)
+    def manifest_path(self, reference: str) -> str:
+        """Return the path of a manifest in the repository. In a folder a full reference, with slashes, is an alias."""
+        return f'manifests/{quote(reference, safe=":@") if is_folder(self._host) else reference}'
 
     def _check_reference(self, reference: str) -> str:
         check_text(reference, 'alias')
@@ -52,9 +51,9 @@ class ManifestStore(BlobStore):
         :return: its text as the registry keeps it, and the answer that carried it
         :raises DXFDigestMismatchError: it is not what its digest says
         """
-        path = f'manifests/{self._check_reference(alias)}'
-        body, response = self._whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
-                                     self._limits.manifest)
+        path = self.manifest_path(self._check_reference(alias))
+        body, response = fetch_whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
+                                     self.options.limits.manifest, self.options.limits)
         text = _decode(body)
         if is_sha256(alias) and hash_bytes(body) != alias:
             actual = image.read(text).digest  # of schema 1 the digest is that of what was signed
@@ -69,7 +68,7 @@ class ManifestStore(BlobStore):
         :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
         :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
-        response = self._request('head', f'manifests/{self._check_reference(alias)}', headers={'Accept': ACCEPT})
+        response = self._request('head', self.manifest_path(self._check_reference(alias)), headers={'Accept': ACCEPT})
         expect(response, HTTPStatus.OK)
         digest = digest_header(response)
         if is_sha256(alias) and digest not in (None, alias):
@@ -107,12 +106,12 @@ class ManifestStore(BlobStore):
         stored = self._stored(alias)
         if platform is None or not isinstance(stored, Index):
             return stored
-        reading = platforms.Reading(self._stored, self._limits)
+        reading = platforms.Reading(self._stored, self.options.limits)
         return reading.image(platforms.find(stored, check_platform(platform), reading))
 
     def platforms(self, index: Index) -> dict[str, Descriptor]:
         """Return the image manifests of an index by platform, those of an index within it too."""
-        return platforms.entries(index, self._stored, self._limits)
+        return platforms.entries(index, self._stored, self.options.limits)
 
     def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
                      if_match: str | None = None) -> None:
@@ -134,31 +133,31 @@ class ManifestStore(BlobStore):
         """
         text: str | bytes = manifest_json  # callers pass what they read from a file, too
         content = encoded(text) if isinstance(text, str) else text
-        image.check_size(len(content), self._limits.manifest)
+        image.check_size(len(content), self.options.limits.manifest)
         if not if_absent and if_match is None:
-            self._put_manifest(alias, content, {})
+            self.put_manifest(alias, content, {})
             return
         if if_absent and if_match is not None:
             raise ValueError('if_absent and if_match exclude each other')
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
-        current = self._current(check_alias_at(self._host, alias))
+        current = self.current_digest(check_alias_at(self._host, alias))
         if current != if_match:
             raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
                                    f'the alias {alias} of {self._repo} names {current}')
         try:
-            digest = self._put_manifest(alias, content, condition)
+            digest = self.put_manifest(alias, content, condition)
         except HTTPError as error:
             # Harbor answers 412 for an immutable tag, too. Another manifest under the alias proves a conflict.
-            if not _is_failed_precondition(error) or self._current(alias) == if_match:
+            if not _is_failed_precondition(error) or self.current_digest(alias) == if_match:
                 raise
             raise self._set_meanwhile(alias) from None
-        if self._current(alias) != digest:
+        if self.current_digest(alias) != digest:
             raise self._set_meanwhile(alias)
 
     def _set_meanwhile(self, alias: str) -> DXFConflictError:
         return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
 
-    def _current(self, alias: str) -> str | None:
+    def current_digest(self, alias: str) -> str | None:
         """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
         try:
             return self.manifest_digest(alias)
@@ -167,7 +166,7 @@ class ManifestStore(BlobStore):
                 return None
             raise
 
-    def _put_manifest(self, alias: str, content: bytes, condition: dict[str, str],
+    def put_manifest(self, alias: str, content: bytes, condition: dict[str, str],
                       unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
         """Store a manifest, and return its digest.
 
@@ -184,7 +183,7 @@ class ManifestStore(BlobStore):
         digest = _digest_of(stored)
         is_listed = False
         try:
-            response = self._request('put', f'manifests/{alias}', data=content, headers=headers)
+            response = self._request('put', self.manifest_path(alias), data=content, headers=headers)
         except HTTPError as error:
             # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
             # second request whose condition the first, whose answer was lost, has made untrue.
@@ -200,7 +199,7 @@ class ManifestStore(BlobStore):
         if subject is not None and not is_listed:
             entry = image.referrer(stored.text)
             if unlisted is None:
-                self._list_under_tag(subject, [entry])
+                self.list_under_tag(subject, [entry])
             else:
                 unlisted.setdefault(subject, []).append(entry)
         return digest
@@ -209,8 +208,7 @@ class ManifestStore(BlobStore):
         """Return the error to raise where the registry refused a manifest."""
         if lacks_blob(error):
             # It may have said before that it has them: https://github.com/sonatype/nexus-public/issues/264
-            return DXFHTTPError(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>',
-                                response=error.response)
+            return refusal(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>', error.response)
         return error
 
     def _names(self, reference: str, digest: str) -> bool:
@@ -248,7 +246,7 @@ class ManifestStore(BlobStore):
         if found != digest:
             raise DXFDigestMismatchError(found, digest)
 
-    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+    def list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
         """Add descriptors to the index under the referrers tag of their subject.
 
         :param gone: digests of manifests that were deleted: their descriptors are removed
@@ -258,13 +256,13 @@ class ManifestStore(BlobStore):
 
         def write(text: str, condition: dict[str, str]) -> None:
             try:
-                self._put_manifest(tag, encoded(text), condition)
+                self.put_manifest(tag, encoded(text), condition)
             except HTTPError as error:
                 if condition and _is_failed_precondition(error):
                     raise self._set_meanwhile(tag) from None
                 raise
-        read = partial(referrers.by_tag, self._request, subject, self._limits)
-        referrers.ReferrersTag(subject, read, write, self._missing_manifests, self._limits).change(entries, gone)
+        read = partial(referrers.by_tag, self._request, subject, self.options.limits)
+        referrers.ReferrersTag(subject, read, write, self._missing_manifests, self.options.limits).change(entries, gone)
 
     def _missing_manifests(self, digests: Sequence[str]) -> set[str]:
         """Return those of some digests of which the registry has no manifest, of any type."""
@@ -276,7 +274,7 @@ class ManifestStore(BlobStore):
                     return True
                 raise
             return False
-        found = all_of(is_missing, digests, self._jobs)
+        found = all_of(is_missing, digests, self.options.jobs)
         return {digest for digest, missing in zip(digests, found, strict=True) if missing}
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
@@ -287,7 +285,7 @@ class ManifestStore(BlobStore):
             there are any
         """
         from dxf import referrers
-        return referrers.listed(self._request, self._base_request, digest, self._limits)
+        return referrers.listed(self._request, self._base_request, digest, self.options.limits)
 
 
 def _decode(body: bytes) -> str:

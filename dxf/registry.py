@@ -4,41 +4,51 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, Literal, overload
+from urllib.parse import urljoin
 
 from requests import Response, Session
-from requests.adapters import BaseAdapter
-from requests.exceptions import HTTPError, RequestException
 
-from dxf import forking
-from dxf.arguments import AUTH, batch_size_of, check_auth, check_text, check_timeout
-from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
-from dxf.hints import add_hint
+from dxf import catalog, forking
+from dxf.arguments import Shown, batch_size_of, check_auth, check_text, check_timeout
+from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
-from dxf.transport.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value,
-                                challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, read_token,
-                                refuses_token, token_url)
-from dxf.transport.client_certificates import Cert, check_certificate
+from dxf.options import Options
+from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
+from dxf.transport.challenge import challenge_of, refuses_token, token_url
+from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
-from dxf.transport.proxies import Proxies
-from dxf.transport.redaction import public_host
-from dxf.transport.responses import discard, effective_status, expect, raise_for_status, read_body
-from dxf.transport.session import (HEADERS, USER_AGENT, Attempts, RegistrySession, begin_session_anew, is_transient,
-                                   rewind, send)
-from dxf.transport.urls import origin_of
+from dxf.transport.renewal import begin_session_anew
+from dxf.transport.responses import discard, expect, raise_for_status, read_body
+from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, rewind, send)
 
-Auth = Callable[[Any, Response], Any]
+if TYPE_CHECKING:  # typing has it since Python 3.11
+    from typing_extensions import Self
+
+    from dxf.layout.adapter import LayoutAdapter
+
+SHARED = ('options', '_sessions', '_adapter', '_credential')
+"""Attributes that all clients of one registry have in common, if one was made from the other."""
+
+Auth = Callable[[Any, Response], object]
+"""Called with the client, a ``DXF`` or a ``DXFBase``, and with the 401 answer."""
+
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
 """Times that a request is sent at most: other threads may replace its token by one for their own requests."""
+
+
+def _folder_adapter(host: str) -> 'LayoutAdapter':
+    """Return what answers requests from a folder."""
+    from dxf.layout import adapter
+    return adapter.LayoutAdapter(host.removeprefix(FOLDER))
 
 
 class DXFBase:
@@ -51,52 +61,72 @@ class DXFBase:
     :param auth_host: ``name[:port]`` of the token server, in place of the one that the registry names
     :param tlsverify: ``True`` to verify certificates, ``False`` not to, or the path of a file of CA certificates
     :param timeout: seconds to wait for a connection and for the next byte, a number or a pair; ``None`` for ever
-    :param limits: attempts, waits and sizes
-    :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
-        certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
+    :param options: what else there is to set; ``limits`` and ``cert`` win over it
+    :param limits: attempts, waits and sizes: :attr:`Options.limits`
+    :param cert: a client certificate: :attr:`Options.cert`
     :raises DXFInvalidNameError: ``host`` or ``auth_host`` is not a valid name
     :raises DXFCertificateError: the files of ``cert`` cannot be used
     :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
 
+    host = Shown('_host', 'The registry: ``name[:port]``, or ``oci:`` and the path of a folder.')
+
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
-                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, limits: Limits = Limits(),
-                 cert: Cert | None = None) -> None:
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
+                 limits: Limits | None = None, cert: Cert | None = None) -> None:
         check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
-        self._host = check_registry(host)
-        check_auth(auth)
-        check_timeout(timeout)
         if auth_host is not None:
             check_text(auth_host, 'auth_host')
+        check_auth(auth)
+        check_timeout(timeout)
+        self._auth_host = check_host(auth_host) if auth_host else None
+        self._host = check_registry(host)
+        self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
         self._auth = auth
         self._insecure = insecure
-        self._auth_host = check_host(auth_host) if auth_host else None
         self._tlsverify = tlsverify
         self._timeout = timeout
-        self._limits = limits
-        self._cert = None if cert is None else check_certificate(cert)
-        self._proxies: Proxies | None = None
-        """``None``: requests finds out, by the environment of the process, at each request."""
-        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/'
+        options = options if limits is None else options.replace(limits=limits)
+        self.options = options if cert is None else options.replace(cert=cert)
+        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/' if self._adapter is None else \
+            self._adapter.url
+        self._connect()
+
+    def _connect(self) -> None:
+        """Begin without connections and credentials."""
         self._sessions: list[Session] = [RegistrySession()]
-        self._adapter: BaseAdapter | None = None
-        if is_folder(self._host):
-            from dxf.layout.adapter import LayoutAdapter
-            adapter = LayoutAdapter(self._host.removeprefix(FOLDER))
-            self._adapter, self._base_url = adapter, adapter.url
-            self._sessions[0].mount(self._base_url, adapter)
         self._credential = RegistryAuth(self._base_url)
         self._nesting = 0
         forking.register(self)
 
     def renew_after_fork(self) -> None:
-        """Share no connection with the parent process, in a child after a fork; the token stays valid.
-
-        dxf's own sessions do that themselves. This is for one that a caller has put in their place.
-        """
+        """Share no connection and no lock with the parent process, in a child after a fork; the token stays valid."""
+        self._credential.renew_after_fork()
         for session in self._sessions:
-            if not isinstance(session, RegistrySession):
-                begin_session_anew(session)
+            begin_session_anew(session)
+
+    def __copy__(self) -> 'Self':
+        """Return a client that shares connections and credential with this one."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        forking.register(twin)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: no connection, and nothing that is or may hold a secret."""
+        lost = ('_auth', '_sessions', '_credential', '_adapter', '_nesting')
+        return {**{name: value for name, value in self.__dict__.items() if name not in lost},
+                'options': self.options.replace(proxies=None)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what was pickled. ``auth`` and the token are missing, and proxies are those of the environment."""
+        self.__dict__.update(state)
+        self._auth = None
+        self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
+        self._connect()
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self._host!r})'
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -116,7 +146,7 @@ class DXFBase:
     def token(self, token: str | None) -> None:
         self._credential.authorization = None if token is None else f'Bearer {token}'
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> 'Self':
         """Enter a context; when the outermost one is left the connections are closed."""
         self._nesting += 1
         return self
@@ -125,26 +155,21 @@ class DXFBase:
                  traceback: TracebackType | None) -> None:
         self._nesting -= 1
         if self._nesting == 0:
-            self._sessions[0].close()
+            DXFBase.close(self)
+
+    def close(self) -> None:
+        """Close the connections. A later request opens new ones."""
+        self._sessions[0].close()
 
     def _send(self, method: str, url: str, limits: Limits | None = None, **kwargs: Any) -> Response:
         """Send a request with our settings and, unless ``auth`` says otherwise, our credential."""
-        way_to = partial(self._way_to, kwargs.pop('cert', self._cert))
+        route = Route(self._credential.covers, kwargs.pop('cert', self.options.cert), self.options.proxies)
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         session = self._sessions[0]
-        if self._adapter not in (None, session.adapters.get(self._base_url)):  # a session that the caller brought
+        if self._adapter not in (None, session.adapters.get(self._base_url)):  # it is new, or the caller brought it
             session.mount(self._base_url, self._adapter)
-        return send(session, method, url, limits or self._limits, way_to, **kwargs)
-
-    def _way_to(self, cert: Cert | None, url: str) -> dict[str, Any]:
-        """Return by which proxy a request goes, and with which client certificate: another origin never sees ours."""
-        way: dict[str, Any] = {}
-        if cert is not None and url.startswith('https:') and self._credential.covers(url):
-            way['cert'] = cert
-        if self._proxies is not None:
-            way['proxies'] = {url.partition(':')[0]: self._proxies.of(url)}
-        return way
+        return send(session, method, url, limits or self.options.limits, route, **kwargs)
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the registry, authenticating where it asks for that.
@@ -156,31 +181,19 @@ class DXFBase:
         :raises DXFUnauthorizedError: the registry answered 401 all the same
         :raises DXFHTTPError: it refused otherwise
         """
+        url = urljoin(self._base_url, path)
+        is_first = self._auth is not None and not self._credential.is_tried
         try:
-            return self._authenticated(method, urljoin(self._base_url, path), **kwargs)
+            with self._credential.first_request_alone() if is_first else nullcontext():
+                response = self._send_with_credential(method, url, **kwargs)
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                raise_for_status(response, self.options.limits)
         except DXFUnauthorizedError as error:
             error.host = error.host or self._host
-            error.reason = error.reason or self._why_unauthorized(error.response)
+            error.reason = error.reason or self._credential.why_refused(error.response, self._auth is not None)
             raise
-
-    def _why_unauthorized(self, response: Response | None) -> str:
-        """Return which credential the registry refused, or what to do where it was sent none."""
-        if response is None or not self._credential.covers(response.url):
-            return ''
-        if self._credential.token is not None:
-            return 'the registry refused the token'
-        if self._credential.authorization is not None:
-            return 'the registry refused the credential, such as a wrong password'
-        return f'no auth was given: pass {AUTH}' if self._auth is None else \
-            f'auth has set no credential: {AUTH} does'
-
-    def _authenticated(self, method: str, url: str, **kwargs: Any) -> Response:
-        with self._credential.first_request_alone() if self._auth is not None else nullcontext():
-            self._credential.renew_if_due()
-            response = self._send_with_credential(method, url, **kwargs)
-        raise_for_status(response, self._limits)
         if method != 'get':  # the caller reads no body, and the connection is free once it has been read
-            discard(response, self._limits)
+            discard(response, self.options.limits)
         return response
 
     def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
@@ -188,30 +201,41 @@ class DXFBase:
 
         :return: the last answer
         """
-        limits: Limits = kwargs.get('limits') or self._limits
+        limits: Limits = kwargs.get('limits') or self.options.limits
+        if self._credential.renewal is not None:
+            self._credential.renew_if_due()
         ours: dict[str, str] | None = None  # the headers that auth has set for this request
         has_waited = False
         for _ in range(TURNS):
-            sent = dict(self._headers)
+            sent = dict(self._headers)  # programs may change them in place, so they are compared and not counted
             response = self._send(method, url, **kwargs)
-            if not self._response_needs_auth(response) or self._auth is None:
+            if self._auth is None or not self._response_needs_auth(response):
                 break
+            discard(response, self.options.limits)
             if ours == sent == self._headers:
                 if has_waited or not self._may_be_too_new(response, limits):
                     break
                 has_waited = True
-                discard(response, self._limits)
                 time.sleep(limits.fresh_token)
             else:
-                discard(response, self._limits)
-                with self._credential.lock:
-                    if self._headers == sent:  # else another thread has just got a new one, for this or another
-                        self._auth(self, response)
-                        ours = dict(self._headers)
+                ours = self._ask_auth(self._auth, sent, response) or ours
                 if self._headers == sent:
                     break
-            rewind(kwargs.get('data'))
+            if kwargs.get('data') is not None:
+                rewind(kwargs['data'])
         return response
+
+    def _ask_auth(self, auth: Auth, sent: dict[str, str], response: Response) -> dict[str, str] | None:
+        """Ask ``auth`` for a credential, unless another thread has just got a new one, for this request or another.
+
+        :param sent: the headers that were refused
+        :return: the headers that ``auth`` has set, if it was asked
+        """
+        with self._credential.lock:
+            if self._headers != sent:
+                return None
+            auth(self, response)
+            return dict(self._headers)
 
     def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
         """Return whether a token that was just given out is refused because the registry's clock is behind.
@@ -220,29 +244,9 @@ class DXFBase:
         """
         return bool(limits.retries) and self._credential.token is not None and refuses_token(response)
 
-    def _whole(self, request: Callable[[], Response], limit: int) -> tuple[bytes, Response]:
-        """Make a request whose answer fits into memory, again where that breaks off; return its body, and the answer.
-
-        :param limit: bytes; more is an error
-        """
-        attempts = Attempts(self._limits)
-        while True:
-            response = request()
-            expect(response, HTTPStatus.OK)
-            try:
-                return read_body(response, limit, self._limits), response
-            except RequestException as error:
-                if not is_transient(error) or not attempts.again(error=error):
-                    raise
-
     def _response_needs_auth(self, response: Response) -> bool:
         """Return whether an answer is the registry's own challenge. dxf never answers another server's."""
         return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
-
-    def _scopes(self, actions: Sequence[str] | str | None) -> tuple[str, ...]:
-        """Return the scopes to ask a token for, if the caller rather than the challenge decides."""
-        del actions  # they are a repository's
-        return ()
 
     def authenticate(self, username: str | None = None, password: str | None = None,
                      actions: Sequence[str] | str | None = None, response: Response | None = None,
@@ -265,11 +269,10 @@ class DXFBase:
         :raises DXFUnexpectedStatusCodeError: the registry's answer is neither 200 nor 401
         :raises DXFProtocolError: the challenge cannot be answered, or the token server's answer not be read
         """
-        value = authorization_value(username, password, authorization)
-        check_identity_token(identity_token)
+        login = login_of(username, password, authorization, identity_token)
         if response is None:
             response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
-            discard(response, self._limits)
+            discard(response, self.options.limits)
         if not self._credential.covers(response.url or self._base_url):
             raise DXFProtocolError('the challenge comes from another server than the registry')
         if response.status_code == HTTPStatus.OK:
@@ -281,67 +284,38 @@ class DXFBase:
         if challenge is None:
             raise DXFUnauthorizedError(reason='the registry asks for neither Basic nor Bearer authentication')
         if challenge.scheme == 'basic':
-            self._credential.authorization = value
+            self._credential.authorization = login.header
             return None
-        scopes = self._scopes(actions) or challenge.scopes or self._default_scopes()
-        url = token_url(challenge, self._base_url, self._auth_host, scopes)
-        if identity_token is not None:
-            return self._get_token_by_oauth(url, identity_token, username or IDENTITY, user_agent)
-        return self._get_token(url, value, user_agent)
+        url = token_url(challenge, self._base_url, self._auth_host, self._scopes(actions, challenge.scopes))
+        return self._credential.obtain(TokenServer(url, login, user_agent, self.options.limits,
+                                                   self._send_to_token_server, self._auth_host is not None))
 
-    def _default_scopes(self) -> tuple[str, ...]:
-        return ('registry:catalog:*',)
+    def _scopes(self, actions: Sequence[str] | str | None, challenged: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the scopes to ask a token for: those of the challenge; ``actions`` are a repository's."""
+        del actions
+        return challenged or ('registry:catalog:*',)
 
-    def _get_token(self, url: str, authorization: str | None, user_agent: str) -> str:
-        """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        with self._token_server(url):
-            response = self._ask_for_token('get', url, auth=TokenRequestAuth(authorization),
-                                           headers={'User-Agent': user_agent})
-            return self._take_token(response, partial(self._get_token, url, authorization, user_agent))
-
-    def _get_token_by_oauth(self, url: str, identity_token: str, username: str, user_agent: str) -> str:
-        """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
-        again = partial(self._get_token_by_oauth, url, identity_token, username, user_agent)
-        address, form = oauth_request(url, identity_token)
-        with self._token_server(url):
-            response = self._ask_for_token('post', address, auth=TokenRequestAuth(None), data=form, headers={
-                'User-Agent': user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
-            if response.status_code not in OAUTH_REFUSALS:
-                return self._take_token(response, again)
-            if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
-                raise DXFUnauthorizedError(reason='the token server refused the identity token')
-        return self._get_token(url, authorization_value(username, identity_token, None), user_agent)
-
-    @contextmanager
-    def _token_server(self, url: str) -> Iterator[None]:
-        """Add to errors which token server they are about, and which variable names another."""
-        try:
-            yield
-        except DXFUnauthorizedError:
-            raise
-        except (DXFError, RequestException) as error:
-            if origin_of(url) != origin_of(self._base_url):
-                host = public_host(url)
-                add_hint(error, f'DXF_AUTH_HOST names {host} as the token server' if self._auth_host is not None else
-                         f'the registry names {host} as its token server, DXF_AUTH_HOST names another')
-            raise
-
-    def _ask_for_token(self, method: str, url: str, **kwargs: Any) -> Response:
+    def _send_to_token_server(self, method: str, url: str, **kwargs: Any) -> Response:
         """Send a request to a token server. It may not redirect."""
-        return self._send(method, url, self._limits._replace(redirects=0), **kwargs)
+        return self._send(method, url, self.options.limits._replace(redirects=0), **kwargs)
 
-    def _take_token(self, response: Response, again: Callable[[], str]) -> str:
-        """Use the token in an answer from now on, and get another by ``again`` before it expires."""
-        try:
-            raise_for_status(response, self._limits)
-        except DXFUnauthorizedError as error:
-            error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
-            raise
-        expect(response, HTTPStatus.OK)
-        token, seconds = read_token(read_body(response, self._limits.token, self._limits))
-        self.token = token
-        self._credential.renew_after(seconds, again)
-        return token
+    def ping(self) -> Response:
+        """Return the answer to a request of ``/v2/`` with the credential in use. ``auth`` is not called."""
+        response = self._send('get', self._base_url)
+        discard(response, self.options.limits)
+        return response
+
+    @overload
+    def list_repos(self, batch_size: int | None = None, iterate: Literal[False] = False) -> list[str]: ...
+
+    @overload
+    def list_repos(self, batch_size: int | None = None, *, iterate: Literal[True]) -> PaginatingResponse: ...
+
+    @overload
+    def list_repos(self, batch_size: int | None, iterate: Literal[True]) -> PaginatingResponse: ...
+
+    @overload
+    def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse: ...
 
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the registry's repositories. Not all registries offer that.
@@ -351,49 +325,14 @@ class DXFBase:
         :raises DXFHTTPError: the registry does not offer it
         :raises DXFInvalidNameError: a name is none of a repository; a folder lists such layouts last
         """
-        return self._list('_catalog', 'repositories', check_repository, batch_size, iterate, self._catalog_page)
-
-    def _catalog_page(self, path: str) -> Response:
-        sentence = 'the registry does not list its repositories'
-        try:
-            return self._page(path, self._base_request)
-        except DXFUnauthorizedError as error:
-            if not self._is_login_good(error):
-                raise
-            raise DXFUnauthorizedError(f'unauthorized: {sentence} to this user', reason=error.reason) from None
-        except HTTPError as error:
-            response = error.response
-            if response is None or effective_status(response, response.content) not in (403, 404, 405):
-                raise
-            raise DXFHTTPError(f'{sentence} ({error})', response=error.response) from None
-
-    def _is_login_good(self, error: DXFUnauthorizedError) -> bool:
-        """Return whether the credential itself is good, where the listing of repositories was refused by 401.
-
-        It is where the token server gave a token; else ``/v2/`` tells.
-        """
-        response = error.response
-        if response is not None and not urlsplit(response.url).path.endswith('/_catalog'):
-            return False  # the token server's answer
-        if response is not None and self._auth is not None and self.token is not None:
-            return True
-        with suppress(DXFError, RequestException):
-            answer = self._send('get', self._base_url)
-            discard(answer, self._limits)
-            return answer.status_code == HTTPStatus.OK
-        return False
-
-    def _page(self, path: str, request: Callable[..., Response]) -> Response:
-        # Artifactory answers 406 to any other Accept.
-        response = request('get', path, headers={'Accept': 'application/json'})
-        expect(response, HTTPStatus.OK)
-        return response
+        return self._list('_catalog', 'repositories', check_repository, batch_size, iterate,
+                          partial(catalog.page, self))
 
     def _list(self, path: str, key: str, check: Callable[[str], str], batch_size: int | None, iterate: bool,
               fetch: Callable[[str], Response]) -> list[str] | PaginatingResponse:
         if batch_size is not None:
             path = f'{path}?n={batch_size_of(batch_size)}'
-        names = PaginatingResponse(fetch, path, key, check, self._limits)
+        names = PaginatingResponse(fetch, path, key, check, self.options.limits)
         return names if iterate else names.all()
 
     def api_version_check(self) -> tuple[str, Response]:
@@ -403,4 +342,4 @@ class DXFBase:
         :raises DXFUnauthorizedError: it does not take them
         """
         response = self._base_request('get', '')
-        return read_body(response, self._limits.page, self._limits).decode('utf-8', 'replace'), response
+        return read_body(response, self.options.limits.page, self.options.limits).decode('utf-8', 'replace'), response

@@ -20,15 +20,15 @@ from dxf import exceptions
 HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'forking', 'names', 'strict_json', 'limits',
-         'local', 'manifest', 'transport', 'transfer', 'layout', 'credentials', 'referrers', 'deletion', 'registry',
-         'blobs', 'manifest_store', 'client', 'artifacts', 'copying', 'inspection', '__init__', 'cli', 'main',
-         '__main__')
+         'local', 'manifest', 'transport', 'options', 'transfer', 'layout', 'credentials', 'referrers', 'deletion',
+         'catalog', 'registry', 'blobs', 'manifest_store', 'client', 'artifacts', 'copying', 'inspection', '__init__',
+         'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
 """Packages that import no other package."""
 
-HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.auth', 'tqdm': 'cli.progress',
+HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challenge', 'tqdm': 'cli.progress',
          'json': 'strict_json'}
 """The one module of each dependency that must not spread. JSON is read and written by the same rules."""
 
@@ -47,7 +47,9 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('manifest_store', 'referrers'),
-        ('registry', 'layout.adapter'), ('transport.auth', 'www_authenticate')}
+        ('__init__', 'artifacts'), ('__init__', 'copying'), ('__init__', 'credentials'),
+        ('blobs', 'typing_extensions'), ('registry', 'layout.adapter'), ('registry', 'typing_extensions'),
+        ('options', 'typing_extensions'), ('transport.challenge', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 
 
@@ -242,9 +244,11 @@ def undocumented(owner: str, node: ast.AST) -> Iterator[str]:
 
 
 def is_private(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Say whether a definition is nobody else's matter; the setter of a property is told of by its getter."""
+    """Return whether a definition needs no docstring: setters and overloads are documented at their property or method.
+    """
     return node.name.startswith('_') or any(
-        isinstance(decorator, ast.Attribute) and decorator.attr == 'setter' for decorator in node.decorator_list)
+        isinstance(decorator, ast.Attribute) and decorator.attr == 'setter' or
+        isinstance(decorator, ast.Name) and decorator.id == 'overload' for decorator in node.decorator_list)
 
 
 def test_everything_public_has_a_docstring() -> None:

@@ -168,7 +168,7 @@ def test_the_manifest_is_what_the_guidelines_ask_for(place: Place, repo: str,
 @pytest.mark.usefixtures('work')
 def test_an_archive_holds_the_folder_by_its_name_sorted_and_without_times_and_owners(client: DXF) -> None:
     artifacts.push_files(client, 'a', ['charts'])
-    archive = b''.join(client.pull_blob(client.get_alias('a')[0]))
+    archive = b''.join(client.pull_blob(*client.get_alias('a')))
     with tarfile.open(fileobj=io.BytesIO(archive), mode='r:gz') as tar:
         members = tar.getmembers()
     assert [member.name for member in members] == [

@@ -24,8 +24,8 @@ from dxf.arguments import AUTH
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
                             DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
-from dxf.transport.auth import (Challenge, RegistryAuth, TokenRequestAuth, authorization_value, challenge_of,
-                                read_token, token_url)
+from dxf.transport.auth import RegistryAuth, TokenRequestAuth, authorization_value
+from dxf.transport.challenge import Challenge, challenge_of, read_token, token_url
 from dxf.transport.redaction import causes
 from dxf.transport.urls import split_url
 

@@ -211,7 +211,7 @@ def test_data_at_hand_with_another_digest_is_refused_before_anything_is_sent(cli
 ])
 def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, traffic: Traffic, size: int, ranges: list[str],
                                                      last: int) -> None:
-    client._limits = client._limits._replace(small_part=4)
+    client.options = client.options.replace(limits=client.options.limits._replace(small_part=4))
     content = CONTENT[:size]
     assert client.push_blob(data=iter([content])) == hash_bytes(content)
     parts = [request for request in traffic.requests if request.method == 'PATCH']
@@ -224,7 +224,7 @@ def test_a_stream_of_unknown_length_is_sent_in_parts(client: DXF, traffic: Traff
 
 
 def test_the_parts_do_not_depend_on_the_pieces(client: DXF) -> None:
-    client._limits = client._limits._replace(small_part=10)
+    client.options = client.options.replace(limits=client.options.limits._replace(small_part=10))
     pieces = (CONTENT[start:start + 3] for start in range(0, len(CONTENT), 3))
     assert client.push_blob(data=pieces) == hash_bytes(CONTENT)
     assert pulled(client, hash_bytes(CONTENT)) == CONTENT
@@ -320,7 +320,7 @@ def test_progress_of_data_has_no_size(client: DXF, source: Sources) -> None:
 
 
 def test_progress_of_a_stream_in_parts_tells_every_byte_once(client: DXF) -> None:
-    client._limits = client._limits._replace(small_part=5)
+    client.options = client.options.replace(limits=client.options.limits._replace(small_part=5))
     calls = Calls()
     client.push_blob(progress=calls, data=(bytes([byte]) for byte in CONTENT))
     assert b''.join(call[1] for call in calls) == CONTENT
@@ -465,7 +465,7 @@ def test_the_client_goes_on_after_a_pull_that_failed_or_was_left(client: DXF, mo
         patched.setattr(hashlib, 'sha256', Liar)
         with pytest.raises(DXFDigestMismatchError):
             list(client.pull_blob(digest))
-    left = client.pull_blob(digest)
+    left: Any = client.pull_blob(digest)
     assert len(next(left)) == 8192
     left.close()
     assert pulled(client, digest) == content

@@ -121,7 +121,7 @@ def test_a_certificate_goes_through_a_tunnel(registry: Registry, certificates: C
                                              repo: str) -> None:
     with Proxy(tmp_path) as proxy:
         client = DXF(registry.host, repo, tlsverify=certificates.ca, limits=FAST, cert=certificates.both)
-        client._proxies = Proxies(https=proxy.url)
+        client.options = client.options.replace(proxies=Proxies(https=proxy.url))
         assert client.push_blob(data=b'content')
         assert proxy.requests() == [f'CONNECT {registry.host}']
 
@@ -193,11 +193,11 @@ def test_a_connection_made_with_one_is_not_used_without_it_nor_with_another(clie
                                                                             certificates: Certificates) -> None:
     client.api_version_check()
     plain = DXF.from_base(client, 'fred/b')
-    assert plain._cert == client._cert
-    plain._cert = None
+    assert plain.options.cert == client.options.cert
+    plain.options = plain.options.replace(cert=None)
     plain.api_version_check()
     client.api_version_check()
-    plain._cert = (certificates.client, certificates.client_key)
+    plain.options = plain.options.replace(cert=(certificates.client, certificates.client_key))
     plain.api_version_check()
     assert [(request.connection, request.certified) for request in asking.requests] == [
         (1, True), (2, False), (1, True), (3, True)]
@@ -205,7 +205,7 @@ def test_a_connection_made_with_one_is_not_used_without_it_nor_with_another(clie
 
 def test_a_request_of_one_s_own_may_bring_another(client: DXF, asking: ScriptedRegistry, elsewhere: ScriptedRegistry,
                                                   certificates: Certificates) -> None:
-    client._cert = None
+    client.options = client.options.replace(cert=None)
     asking.script('GET', '/v2/', [Answer(307, {'Location': f'{elsewhere.url}/v2/'})])
     client._base_request('get', '', cert=certificates.both)
     assert [request.certified for request in (*asking.requests, *elsewhere.requests)] == [True, False]

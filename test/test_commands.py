@@ -810,7 +810,7 @@ def test_a_pull_asks_a_class_in_place_of_ours_what_an_alias_names(open_shell: Sh
     class Other(dxf.DXF):
         """A client that decides what aliases name."""
 
-        def get_alias(self, *_: Any, **_options: Any) -> list[str]:
+        def get_alias(self, *_: Any, **_options: Any) -> Any:
             return [digest]
 
     monkeypatch.setattr(dxf, 'DXF', Other)
@@ -822,7 +822,7 @@ def test_a_base_class_that_is_put_in_place_of_ours_is_used(open_shell: Shell,
     class Other(dxf.DXFBase):
         """A registry of one repository."""
 
-        def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str]:
+        def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> Any:
             return ['only/one']
 
     monkeypatch.setattr(dxf, 'DXFBase', Other)

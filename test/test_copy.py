@@ -264,7 +264,7 @@ def test_what_the_target_has_is_neither_fetched_nor_sent(open_registry: Place, b
     source, target = open_registry.dxf(repo), basic_registry.dxf(repo)
     there, new = write(source, b'there', b'new')
     target.push_blob(data=b'there')
-    source._jobs = target._jobs = 1
+    source.options = target.options = source.options.replace(jobs=1)
     traffic.clear()
     copied = dxf.copy(source, target, 'a')
     assert (copied.moved, copied.found) == ({new: 3}, {there: 5})

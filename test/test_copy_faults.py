@@ -93,7 +93,7 @@ def test_a_source_that_dies_for_good_is_one_clear_error_and_leaves_nothing(
         open_registry: Place, place: Place, repo: str, traffic: Traffic) -> None:
     small, digest = write(open_registry.dxf(repo), b'small', content_of(repo))
     target = place.dxf(repo)
-    target._jobs = 1
+    target.options = target.options.replace(jobs=1)
     with FaultProxy(open_registry.host, lambda number: Fault(down=CUT) if number == 1 else Fault(down=0)) as proxy:
         source = client_of(proxy.host, repo)
         with pytest.raises(DXFSourceError) as caught:
@@ -115,7 +115,7 @@ def test_a_source_that_dies_for_good_is_one_clear_error_and_leaves_nothing(
 def test_a_source_with_wrong_bytes_is_told_and_nothing_is_stored(open_registry: Place, place: Place, repo: str,
                                                                  traffic: Traffic, jobs: int) -> None:
     source, target = client_of(open_registry.host, repo, jobs=jobs), place.dxf(repo)
-    target._jobs = jobs
+    target.options = target.options.replace(jobs=jobs)
     content = content_of(repo, 1 << 20)
     _, digest = write(source, b'small', content)
     damaged = bytes([content[0] ^ 1]) + content[1:]

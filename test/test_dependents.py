@@ -314,7 +314,7 @@ def test_an_image_is_moved_back(token_registry: Place, open_registry: Place, rep
     with open_registry.dxf(repo) as source, token_registry.dxf(repo) as target:
         source.set_alias('alias', source.push_blob(data=CONTENT))
         move(source, target, 'alias')
-        assert b''.join(target.pull_blob(target.get_alias('alias')[0])) == CONTENT
+        assert b''.join(target.pull_blob(*target.get_alias('alias'))) == CONTENT
 
 
 @pytest.fixture(name='base', params=['registry', 'repository'])
@@ -332,7 +332,7 @@ def test_a_repository_from_a_base_has_its_settings(certificates: Certificates) -
     assert isinstance(client, DXF)
     assert client._repo == 'fred/datalogger'
     for name in ('_host', '_auth', '_auth_host', '_insecure', '_tlsverify', '_timeout', '_base_url', '_headers',
-                 '_limits'):
+                 'options'):
         assert getattr(client, name) == getattr(base, name)
     assert client._sessions[0] is base._sessions[0]
     assert DXF.from_base(DXFBase('', insecure=True), 'alpine')._repo == 'library/alpine'

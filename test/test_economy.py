@@ -201,7 +201,7 @@ def test_the_library_costs_no_more_than_the_command(token_registry: Place, token
     assert len(traffic.requests) == 5 + 1
     assert traffic.connections == both(token_registry, tokens)
     traffic.clear()
-    assert b''.join(dxf.pull_blob(dxf.get_alias('may15')[0])) == CONTENT
+    assert b''.join(dxf.pull_blob(*dxf.get_alias('may15'))) == CONTENT
     assert len(traffic.requests) == 2
     assert traffic.connections == []  # kept alive without a context
 

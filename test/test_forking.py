@@ -314,14 +314,6 @@ def test_a_lock_on_a_folder_ends_with_its_parent_and_not_with_the_child(folder: 
 # Secrets
 
 
-def test_a_client_is_not_pickled_with_its_credential() -> None:
-    client = DXF('localhost', REPO)
-    client.token = 's3cret'
-    for one in (client, DXF.from_base(client, REPO), dxf.DXFBase('localhost')):
-        with pytest.raises(TypeError, match='^a DXF cannot be pickled, as it holds a credential: make one in each pro'):
-            pickle.dumps(one)
-
-
 def test_an_error_that_is_pickled_holds_no_credential() -> None:
     with ScriptedRegistry() as server:
         client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))

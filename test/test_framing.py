@@ -171,7 +171,7 @@ def test_the_command_says_that_a_refused_deletion_failed() -> None:
 def test_an_interim_response_of_a_proxy_to_connect_is_skipped(certificates: Certificates) -> None:
     with ScriptedRegistry(certificates) as server, tunnel(server, HINTS + PROCESSING) as proxy:
         client = connect(server, certificates)
-        client._proxies = Proxies(https=proxy)
+        client.options = client.options.replace(proxies=Proxies(https=proxy))
         assert client.push_blob(data=CONTENT) == DIGEST
         assert server.memory.blobs['fred/a'][DIGEST] == CONTENT
 
@@ -181,7 +181,7 @@ def test_an_interim_response_of_a_proxy_to_connect_is_skipped(certificates: Cert
 def test_a_proxy_that_says_no_after_an_interim_response_says_no(certificates: Certificates, answer: bytes) -> None:
     with ScriptedRegistry(certificates) as server, tunnel(server, answer, opens=False) as proxy:
         client = connect(server, certificates)
-        client._proxies = Proxies(https=proxy)
+        client.options = client.options.replace(proxies=Proxies(https=proxy))
         with pytest.raises(requests.exceptions.ProxyError) as caught:
             client.push_blob(data=CONTENT)
         assert f'the proxy {proxy}' in line_of(caught.value)

@@ -374,7 +374,8 @@ def test_a_registry_without_a_catalogue_says_so_in_a_plain_sentence(server: Scri
     server.hook = lambda request: error(status, 'DENIED' if status == 403 else 'UNSUPPORTED') \
         if '_catalog' in request.path else None
     base = DXFBase(server.host, insecure=True, limits=FAST)
-    for call in (base.list_repos, lambda: list(base.list_repos(iterate=True))):
+    calls: tuple[Callable[[], object], ...] = (base.list_repos, lambda: list(base.list_repos(iterate=True)))
+    for call in calls:
         with pytest.raises((DXFHTTPError, DXFUnauthorizedError)) as caught:
             call()
         assert 'the registry does not list its repositories' in line_of(caught.value)

@@ -204,7 +204,7 @@ def test_sources_are_of_any_kind(server: ScriptedRegistry, tmp_path: Path, jobs:
     for path, content in zip(paths, contents, strict=False):
         path.write_bytes(content)
     with client_of(server, jobs) as client, paths[1].open('rb') as file:
-        sources = [paths[0], str(paths[0]), file, bytearray(contents[2]), memoryview(contents[3]),
+        sources: list[Any] = [paths[0], str(paths[0]), file, bytearray(contents[2]), memoryview(contents[3]),
                    iter([contents[4][:70_000], contents[4][70_000:]]), contents[5]]
         assert client.push_blobs(sources) == [hash_bytes(contents[0]), *digests_of(contents[:6])]
         assert not file.closed
@@ -508,11 +508,12 @@ def test_the_first_error_is_raised_and_not_that_of_the_first_source(
 
 @pytest.mark.parametrize('jobs', [1, 4])
 def test_a_source_that_cannot_be_read_is_one_error(server: ScriptedRegistry, jobs: int, tmp_path: Path) -> None:
+    invalid: list[Any] = [b'readings', None]
     with client_of(server, jobs) as client:
         with pytest.raises(OSError, match='missing'):
             client.push_blobs([tmp_path / 'missing', b'readings'])
         with pytest.raises(TypeError):
-            client.push_blobs([b'readings', None])
+            client.push_blobs(invalid)
 
 
 def test_a_push_that_is_interrupted_ends_at_once(server: ScriptedRegistry, files: Callable[[list[bytes]], list[Path]]
@@ -720,7 +721,7 @@ def test_whoever_leaves_does_not_wait_for_a_server_that_is_silent(server: Script
         return None if request.path.endswith(digests[0]) else replace(server.ordinary(request), stall=10)
     server.hook = hook
     with client_of(server) as client:
-        blobs = client.pull_blobs(digests)
+        blobs: Any = client.pull_blobs(digests)
         next(blobs)
         assert eventually(lambda: len(server.requests) >= 4)
         started = time.monotonic()

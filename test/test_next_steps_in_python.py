@@ -214,7 +214,8 @@ def test_a_file_of_text_that_does_not_look_like_one_says_what_to_write(tmp_path:
     (tmp_path / 'f').write_text('SECRET')
     with ScriptedRegistry() as server:
         with open(tmp_path / 'f', 'rb') as file, pytest.raises(TypeError) as caught:
-            DXF(server.host, REPO, insecure=True).push_blob(data=codecs.getreader('utf-8')(file))
+            text: Any = codecs.getreader('utf-8')(file)
+            DXF(server.host, REPO, insecure=True).push_blob(data=text)
         assert not server.of('PUT')
     assert str(caught.value).endswith("and not of a str: write text.encode(), or open a file with 'rb'")
 

@@ -23,7 +23,7 @@ from dxf.strict_json import printable
 from dxf.transfer.download import Download, declared_size
 from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
 from dxf.transfer.verification import Verifier
-from dxf.transport.auth import Challenge, challenge_of, read_token, token_url
+from dxf.transport.challenge import Challenge, challenge_of, read_token, token_url
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.responses import MESSAGE_LENGTH, error_codes, raise_for_status
 from dxf.transport.session import retry_after

@@ -143,7 +143,7 @@ def test_storage_elsewhere_is_reached_by_the_proxy_too(registry: ScriptedRegistr
         before = len(proxy.requests())
         for bypassed in ('', storage.host, '*'):
             client = DXF(registry.host, 'fred/a', tlsverify=certificates.ca, limits=FAST)
-            client._proxies = Proxies(https=environ['ALL_PROXY'], bypassed=bypassed)
+            client.options = client.options.replace(proxies=Proxies(https=environ['ALL_PROXY'], bypassed=bypassed))
             if bypassed != '*':
                 assert b''.join(client.pull_blob(digest)) == b'content'
                 client.push_blob(data=b'content', check_exists=False)
@@ -177,7 +177,7 @@ def test_the_library_obeys_the_environment_of_the_process(registry: ScriptedRegi
     assert len(proxy.requests()) == before
     monkeypatch.setenv('HTTPS_PROXY', address(proxy.host))
     base.api_version_check()
-    assert DXF.from_base(base, 'fred/a')._proxies is None
+    assert DXF.from_base(base, 'fred/a').options.proxies is None
     assert len(proxy.requests()) == before + 1
     monkeypatch.setenv('NO_PROXY', 'localhost')
     base.api_version_check()
@@ -188,7 +188,7 @@ def test_the_library_obeys_the_environment_of_the_process(registry: ScriptedRegi
 def test_what_is_made_from_a_base_goes_by_its_proxy(registry: ScriptedRegistry, certificates: Certificates,
                                                     proxy: Proxy) -> None:
     base = DXFBase(registry.host, tlsverify=certificates.ca, limits=FAST)
-    base._proxies = Proxies(https=address(proxy.host))
+    base.options = base.options.replace(proxies=Proxies(https=address(proxy.host)))
     before = len(proxy.requests())
     assert DXF.from_base(base, 'fred/a').push_blob(data=b'content')
     assert proxy.requests()[before:] == [f'CONNECT {registry.host}']    # and the tunnel is kept
@@ -211,7 +211,7 @@ def test_an_address_reaches_a_server_behind_a_proxy_as_it_is_written(proxy: Prox
         registry.script('POST', '/v2/fred/a/blobs/uploads/', [Answer(202, {'Location': location})])
         registry.script('PUT', '/upload/%7e%41', [Answer(201, {'Docker-Content-Digest': hash_bytes(b'content')})])
         client = DXF(registry.host, 'fred/a', insecure=True, limits=FAST)
-        client._proxies = Proxies(http=address(proxy.host))
+        client.options = client.options.replace(proxies=Proxies(http=address(proxy.host)))
         client.push_blob(data=b'content')
         put, = registry.of('PUT')
         assert put.target.startswith(location + '&digest=sha256%3A')
@@ -241,7 +241,7 @@ def test_a_registry_that_takes_nothing_is_a_stall_through_a_tunnel_too(registry:
 
     registry.early = early
     client = DXF(registry.host, 'fred/a', tlsverify=certificates.ca, timeout=(30, 0.5), limits=Limits(retries=0))
-    client._proxies = Proxies(https=address(proxy.host))
+    client.options = client.options.replace(proxies=Proxies(https=address(proxy.host)))
     ended: list[BaseException] = []
 
     def push() -> None:
@@ -401,7 +401,7 @@ def test_no_text_holds_the_password(registry: ScriptedRegistry, certificates: Ce
             for host, word in ((proxy.host, WORD), (proxy.host, wrong), ('localhost:1', wrong)):
                 url = address(host, word=word)
                 client = DXFBase(server.host, insecure=server.insecure, tlsverify=certificates.ca, limits=FAST)
-                client._proxies = Proxies(url, url)
+                client.options = client.options.replace(proxies=Proxies(url, url))
                 try:
                     client.api_version_check()
                 except ProxyError as error:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from requests.exceptions import RequestException
@@ -199,7 +200,7 @@ def test_a_reader_that_goes_away_ends_the_threads() -> None:
     with ScriptedRegistry() as server:
         paced = server.hook = Paced(each=0.04)
         with DXF(server.host, REPO, None, True, limits=LIMITS) as client:
-            chunks = client.pull_blob(DIGEST, chunk_size=PIECE)
+            chunks: Any = client.pull_blob(DIGEST, chunk_size=PIECE)
             sha256 = hashlib.sha256()
             while len(paced.ranges) < 8:
                 sha256.update(next(chunks))

@@ -539,7 +539,8 @@ def test_an_endless_answer_ends_at_its_limit(server: ScriptedRegistry, connect: 
 def test_compressed_metadata_is_refused(server: ScriptedRegistry, connect: Callable[..., DXF], encoding: str) -> None:
     server.hook = lambda request: Answer(body=b'{"tags": []}', headers={'Content-Encoding': encoding})
     client = connect(server)
-    for call in (client.list_aliases, client.list_repos, lambda: client.get_alias('x')):
+    calls: tuple[Callable[[], object], ...] = (client.list_aliases, client.list_repos, lambda: client.get_alias('x'))
+    for call in calls:
         with pytest.raises(DXFProtocolError, match='compressed'):
             call()
     assert {request.headers['Accept-Encoding'] for request in server.requests} == {'identity'}
@@ -729,7 +730,7 @@ def test_one_connection_to_each_serves_with_tokens(token_registry: Place, repo: 
     client = token_registry.dxf(repo)
     digest = client.push_blob(data=b'content')
     client.set_alias('x', digest)
-    assert b''.join(client.pull_blob(client.get_alias('x')[0])) == b'content'
+    assert b''.join(client.pull_blob(*client.get_alias('x'))) == b'content'
     assert sorted(traffic.connections) == sorted([token_registry.host, token_registry.tokens.host])
 
 

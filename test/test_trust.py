@@ -150,7 +150,8 @@ def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> Non
         'fresh_token': 1}
     for name, value in Limits()._asdict().items():
         limits = Limits()._replace(**{name: value + 1})
-        assert DXF('localhost', REPO, limits=limits)._limits == DXFBase('localhost', limits=limits)._limits == limits
+        assert DXF('localhost', REPO, limits=limits).options.limits == limits
+        assert DXFBase('localhost', limits=limits).options.limits == limits
 
 
 @pytest.mark.parametrize('limits, answer, times', [

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dxf.blobs import JOBS
 from dxf.cli import command_table, dispatch, progress
 from dxf.cli.command import Command, Operand, Option
 from dxf.cli.variables import COMMON, PROGRESS, PROGRESS_MODES, VARIABLES
 from dxf.limits import TIMEOUT, Limits
 from dxf.main import doit
+from dxf.options import JOBS
 from dxf.version import VERSION
 
 from .tables import paired

@@ -130,7 +130,7 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intak
     try:
         intake.check_space(sum(layer.blob.size for layer, _ in wanted))
     except OSError as error:
-        wrong = repository._wrong_size((layer.blob.digest, layer.blob.size) for layer, _ in wanted)
+        wrong = repository.wrong_size((layer.blob.digest, layer.blob.size) for layer, _ in wanted)
         if wrong is None:
             raise
         raise wrong from error

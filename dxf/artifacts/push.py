@@ -20,6 +20,7 @@ from dxf.client import DXF
 from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
+from dxf.transfer.parallel import each_once
 
 
 class File(NamedTuple):
@@ -114,7 +115,7 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
         raise ValueError('push_files needs at least one file or folder')
 
     def manifest(layers: list[Layer]) -> str:
-        return make(artifact_type, layers, annotations or {}, created, limit=repository._limits.manifest)
+        return make(artifact_type, layers, annotations or {}, created, limit=repository.options.limits.manifest)
     text = manifest(_push(repository, chosen, manifest, progress))
     repository.set_manifest(alias, text)
     return hash_bytes(text.encode('utf-8'))
@@ -137,7 +138,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     subject = _subject(repository, reference)
 
     def manifest(layers: list[Layer]) -> str:
-        return make(artifact_type, layers, annotations or {}, created, subject, repository._limits.manifest)
+        return make(artifact_type, layers, annotations or {}, created, subject, repository.options.limits.manifest)
     text = manifest(_push(repository, chosen, manifest, progress))
     digest = hash_bytes(text.encode('utf-8'))
     repository.set_manifest(digest, text)
@@ -179,7 +180,7 @@ def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], obj
         sources = [file.filename if found is None else found[1] for file, found in zip(files, packed, strict=True)]
         digests = repository.push_blobs(sources, report)
     repository.push_blob(data=EMPTY_CONTENT)
-    lengths = repository._each_once(repository._known_size, digests)
+    lengths = each_once(repository.known_size, digests, repository.options.jobs)
     return [_layer(file, found and found[0], digest, lengths[digest])
             for file, found, digest in zip(files, packed, digests, strict=True)]
 

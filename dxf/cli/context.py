@@ -111,17 +111,14 @@ class Context(NamedTuple):
         if settings.insecure and (settings.username or settings.authorization):
             raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {settings.prefix}INSECURE, or '
                                        'the credentials')
-        options = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
+        common = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
-        registry: Any
-        if self.repository is None:
-            registry = dxf.DXFBase(settings.host, *options)
-        else:
-            registry = dxf.DXF(settings.host, self.repository, *options)
-            registry._schema = settings.schema or registry._schema
-            registry._jobs = settings.jobs
-        registry._limits = dxf.Limits(retries=settings.retries, stall_seconds=idle)
-        registry._cert, registry._proxies = settings.cert, settings.proxies
+        registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \
+            dxf.DXF(settings.host, self.repository, *common)
+        # A class in place of these need not take more than the parameters that programs rely on.
+        registry.options = dxf.Options(limits=dxf.Limits(retries=settings.retries, stall_seconds=idle),
+                                       cert=settings.cert, proxies=settings.proxies, jobs=settings.jobs,
+                                       schema=settings.schema)
         if settings.token is not None:
             registry.token = settings.token
         return registry

@@ -6,14 +6,13 @@ A variable that is empty counts as not set.
 import os
 from collections.abc import Callable, Mapping
 
-from dxf.blobs import JOBS
 from dxf.cli.settings import Settings
 from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
-from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host, check_registry, is_folder
+from dxf.options import JOBS, SCHEMAS
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate

@@ -44,7 +44,7 @@ class Target(NamedTuple):
             return [self.digest]
         if getattr(type(registry), 'get_alias', None) is not DXF.get_alias:  # a class in place of ours decides itself
             return registry.get_alias(self.alias, self.manifest, platform=platform)
-        return registry._described(self.alias, self.manifest, platform)
+        return registry.described_blobs(self.alias, self.manifest, platform)
 
 
 def alias(name: str, host: str = '') -> str:

@@ -5,9 +5,9 @@
 
 from typing import NamedTuple
 
-from dxf.blobs import JOBS
 from dxf.cli.variables import PREFIX
 from dxf.limits import TIMEOUT, Limits
+from dxf.options import JOBS
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
 

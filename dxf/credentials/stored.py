@@ -11,7 +11,7 @@ from requests.exceptions import HTTPError
 
 from dxf.credentials.config_file import Credential, find
 from dxf.exceptions import DXFCredentialHelperError, DXFUnauthorizedError
-from dxf.transport.auth import challenge_of
+from dxf.transport.challenge import challenge_of
 from dxf.transport.responses import effective_status
 
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -84,9 +84,7 @@ def _authenticate(dxf: Any, response: Response | None, credential: Credential | 
         credential = Credential('')
     if credential.registry_token is not None:
         dxf.token = credential.registry_token
-        with dxf._send('head', dxf._base_url) as answer:
-            is_refused = dxf._response_needs_auth(answer)
-        if is_refused:
+        if dxf._response_needs_auth(dxf.ping()):
             dxf.token = None
             raise DXFUnauthorizedError()
         return credential.registry_token

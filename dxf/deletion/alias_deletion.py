@@ -75,7 +75,7 @@ class AliasDeletion:
 
     def _look_at(self, references: list[str]) -> list[_Target]:
         """Fetch what all references lead to."""
-        found = all_of(lambda reference, check: self._target(reference), references, self._dxf._jobs)
+        found = all_of(lambda reference, check: self._target(reference), references, self._dxf.options.jobs)
         missing = [one for one in found if isinstance(one, HTTPError)]
         names: set[str] = set()
         if missing:
@@ -118,7 +118,7 @@ class AliasDeletion:
         if not isinstance(stored, Index):
             return list(stored.blobs)
         try:
-            named = platforms.entries(stored, self._dxf.resolve, self._dxf._limits)
+            named = platforms.entries(stored, self._dxf.resolve, self._dxf.options.limits)
             return {name: entry.digest for name, entry in named.items()}
         except UNREADABLE:
             return {}
@@ -170,7 +170,7 @@ class AliasDeletion:
     def _add_subjects(self, digests: Collection[str]) -> None:
         """Let those manifests stay that others refer to, unless all of these go too."""
         asked = list(digests)
-        found = dict(zip(asked, all_of(lambda digest, check: self._referrers(digest), asked, self._dxf._jobs),
+        found = dict(zip(asked, all_of(lambda digest, check: self._referrers(digest), asked, self._dxf.options.jobs),
                          strict=True))
         all_digests = {target.digest for target in self._targets}
         while True:
@@ -263,5 +263,5 @@ class AliasDeletion:
         """
         with suppress(*REFUSALS):  # the specification only recommends it
             if any(entry['digest'] == digest for entry in
-                   referrers.by_tag(self._dxf._request, subject, self._dxf._limits).entries):
-                self._dxf._list_under_tag(subject, [], [digest])
+                   referrers.by_tag(self._dxf._request, subject, self._dxf.options.limits).entries):
+                self._dxf.list_under_tag(subject, [], [digest])

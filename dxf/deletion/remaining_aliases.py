@@ -10,10 +10,10 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.limits import Limits
 from dxf.manifest.image import IMAGES, SCHEMA1, Index, base_type
 from dxf.manifest.platforms import Manifest
 from dxf.names import is_sha256
+from dxf.options import Options
 from dxf.strict_json import load_object
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import is_not_found
@@ -36,11 +36,16 @@ class Repository(Protocol):
 
     _host: str
     _repo: str
-    _jobs: int
-    _schema: str
-    _limits: Limits
+    options: Options
+
+    @property
+    def schema(self) -> str:
+        """What is written: ``v2``, ``oci`` or ``v1``."""
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response: ...
+
+    def manifest_path(self, reference: str) -> str:
+        """Return the path of a manifest."""
 
     def resolve(self, alias: str) -> Manifest:
         """Fetch what an alias names, and read it."""
@@ -63,7 +68,7 @@ class Repository(Protocol):
     def push_blob(self, filename: str | None = None, progress: None = None, data: Any = None) -> str:
         """Store a blob."""
 
-    def _list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
+    def list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
         """Change the index under the referrers tag of a manifest."""
 
     def list_referrers(self, digest: str) -> list[dict[str, Any]]:
@@ -122,7 +127,7 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         return Needs({}, {}, f'the aliases cannot be listed: {error}')
     incomplete = _left_out(names, going)
     names = [name for name in names if name not in going]
-    heads = dict(zip(names, all_of(lambda name, check: _head(dxf, name), names, dxf._jobs), strict=True))
+    heads = dict(zip(names, all_of(lambda name, check: _head(dxf, name), names, dxf.options.jobs), strict=True))
     named: dict[str, list[str]] = {}
     indexes: dict[str, list[str]] = {}
     for name, head in heads.items():
@@ -184,7 +189,7 @@ def _walk(dxf: Repository, digests: Collection[str], indexes: dict[str, list[str
             return listed, None
         if len(seen) > MOST_INDEXES:
             return listed, f'there are more than {MOST_INDEXES} indexes'
-        read = all_of(lambda digest, check: _read_index(dxf, digest, digests), list(indexes), dxf._jobs)
+        read = all_of(lambda digest, check: _read_index(dxf, digest, digests), list(indexes), dxf.options.jobs)
         inner: dict[str, list[str]] = {}
         for aliases, index in zip(indexes.values(), read, strict=True):
             if index.unknown is not None:

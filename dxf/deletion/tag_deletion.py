@@ -13,8 +13,9 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.deletion.remaining_aliases import REFUSALS, Repository
-from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError
+from dxf.exceptions import DXFConflictError, DXFError, DXFProtocolError
 from dxf.hints import NO_DELETIONS
+from dxf.http_errors import refusal
 from dxf.manifest import image
 from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
 from dxf.names import hash_bytes
@@ -92,7 +93,7 @@ class TagDeletion:
     def delete_by_name(self, alias: str, digest: str | None) -> bool:
         """Delete an alias by its name, if the registry does that, and return whether it is gone."""
         try:
-            response: Response | None = self._dxf._request('delete', f'manifests/{alias}')
+            response: Response | None = self._dxf._request('delete', self._dxf.manifest_path(alias))
         except HTTPError as error:
             if error.response is None or error.response.status_code not in UNSUPPORTED:
                 raise
@@ -194,7 +195,7 @@ class TagDeletion:
 
     def _placeholder(self) -> tuple[str, str]:
         """Return the text of a manifest like no other, that names nothing but an empty blob, and its digest."""
-        is_oci = self._dxf._schema == 'oci'
+        is_oci = self._dxf.schema == 'oci'
         blob = {'digest': hash_bytes(EMPTY_CONTENT), 'size': len(EMPTY_CONTENT)}
         document: dict[str, Any] = {
             'schemaVersion': 2, 'mediaType': OCI_MANIFEST if is_oci else DOCKER_MANIFEST,
@@ -245,8 +246,8 @@ class TagDeletion:
         :raises DXFError: it could not be done
         """
         quick: dict[str, Any] = {} if isinstance(error, Exception) else {
-            'limits': self._dxf._limits._replace(retries=0), 'timeout': HURRY}
-        path = f'manifests/{alias}'
+            'limits': self._dxf.options.limits._replace(retries=0), 'timeout': HURRY}
+        path = self._dxf.manifest_path(alias)
         try:
             try:
                 response = self._dxf._request('head', path, headers={'Accept': image.ACCEPT}, **quick)
@@ -273,4 +274,4 @@ def refused(dxf: Repository, reference: str, error: HTTPError) -> DXFError:
     """Return the error for a registry that refuses to delete something, and still has it."""
     hint = '' if error.response is None or error.response.status_code != HTTPStatus.METHOD_NOT_ALLOWED else \
         f'; {NO_DELETIONS}'
-    return DXFHTTPError(f'{error}; {reference} of {dxf._repo} is as it was{hint}', response=error.response)
+    return refusal(f'{error}; {reference} of {dxf._repo} is as it was{hint}', error.response)

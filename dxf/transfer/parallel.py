@@ -5,7 +5,7 @@ What is done is not known here.
 
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from threading import Condition, Thread
 from time import monotonic
@@ -132,6 +132,15 @@ def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[I
     if errors:
         raise errors[0]
     return [result.result() for result in results]
+
+
+def each_once(work: Callable[[str], Result], items: Iterable[str], jobs: int) -> dict[str, Result]:
+    """Return the result of ``work(item)`` by item, in the order of the items; each is done once.
+
+    :param jobs: how many are done at once
+    """
+    distinct = list(dict.fromkeys(items))
+    return dict(zip(distinct, all_of(lambda item, check: work(item), distinct, jobs), strict=True))
 
 
 class _Stream:

@@ -93,7 +93,7 @@ class UploadSession:
                 raise
             address = f'{url.partition(":")[0]}://{public_host(url)}'
             if isinstance(error, DXFHTTPError):
-                raise DXFHTTPError(f'{error}; the registry sent the upload to {address}', response=error.response
+                raise type(error)(f'{error}; the registry sent the upload to {address}', response=error.response
                                    ) from None
             setattr(error, UPLOAD_ADDRESS, address)
             raise

@@ -17,11 +17,9 @@ import re
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPResponse
-from queue import LifoQueue
 from ssl import SSLEOFError
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -75,35 +73,42 @@ class _NoSecrets(logging.Filter):
     """Rewrites the log records of urllib3 about our own requests; those of other users of urllib3 stay."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(_wanted, 'active', False) and isinstance(record.args, tuple):
+        if REQUESTED.url is not None and isinstance(record.args, tuple):
             record.args = tuple(map(public_argument, record.args))
             record.exc_info = None  # of headers that cannot be parsed it quotes all
         return True
 
 
-for _logger in ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager'):
-    logging.getLogger(_logger).addFilter(_NoSecrets())
+LOGGERS = ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager')
+"""The loggers of urllib3, whose records quote URLs."""
+
+_NO_SECRETS = _NoSecrets()
 
 
-_wanted = threading.local()
+def filter_logs() -> None:
+    """Keep secrets out of what urllib3 logs about dxf's requests. A second call changes nothing."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_NO_SECRETS)
+
+
+class _Requested(threading.local):
+    url: str | None = None
+
+
+REQUESTED = _Requested()
+"""The URL that each thread is requesting, as dxf has it; ``None`` while it requests none."""
 
 _TARGET = re.compile(r'/[\x21-\x7e]*', re.ASCII)
 
 
-@contextmanager
-def verbatim(url: str) -> Iterator[None]:
-    """Keep the escapes of a URL as they are, in the request that this thread makes in the block.
+def _verbatim(url: str) -> str:
+    """Return what to ask a server for in place of a URL that was normalized: it keeps the escapes that dxf has.
 
-    requests and urllib3 would normalize them, which may break the signature of a registry's address.
+    requests and urllib3 normalize them, which may break the signature of a registry's address.
     """
-    target = '/' + url.partition('://')[2].partition('/')[2].partition('#')[0]
-    _wanted.active = True
-    if _TARGET.fullmatch(target):
-        _wanted.target = target
-    try:
-        yield
-    finally:
-        _wanted.__dict__.clear()
+    target = '/' + (REQUESTED.url or '').partition('://')[2].partition('/')[2].partition('#')[0]
+    wanted = _origin_in(url) + (target if _TARGET.fullmatch(target) else '')
+    return wanted if unquote(wanted) == unquote(url) else url
 
 
 class _StallGuard(io.RawIOBase):
@@ -268,9 +273,7 @@ class _Pool(HTTPConnectionPool):
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
-        wanted = _origin_in(url) + getattr(_wanted, 'target', '')
-        url = wanted if unquote(wanted) == unquote(url) else url
-        answer = super()._make_request(conn, method, url, *args, **kwargs)
+        answer = super()._make_request(conn, method, _verbatim(url), *args, **kwargs)
         if conn.proxy_is_forwarding and _is_of_proxy(answer.status, answer.headers):
             answer.close()
             raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{answer.status}'))  # as it would be for a tunnel
@@ -342,26 +345,6 @@ class Adapter(HTTPAdapter):
             # urllib3 takes the name in name:3128 for a scheme.
             proxies = {url.partition(':')[0]: check_proxy(proxy)}
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
-
-
-def begin_anew(adapter: Any) -> None:
-    """Give a transport empty pools, in a child after a fork; the connections of its parent stay open there.
-
-    The locks of the old pools may be held by threads that no longer exist, so none of them is used. The sockets are
-    closed without a word on them: TLS is not shut down, as the parent goes on with it.
-
-    :param adapter: an ``HTTPAdapter`` of requests, or of a subclass; it is left as if it had been pickled
-    """
-    for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-        manager.pools.lock = threading.RLock()
-        for key in manager.pools.keys():
-            waiting = manager.pools.get(key).pool
-            if waiting is not None:
-                connections = list(waiting.queue)
-                LifoQueue.__init__(waiting, waiting.maxsize)  # urllib3 empties it later, by a lock that is free then
-                for connection in filter(None, connections):
-                    connection.close()
-    adapter.__setstate__(adapter.__getstate__())
 
 
 _POOLS = {'http': _Pool, 'https': _SecurePool}

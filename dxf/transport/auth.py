@@ -1,52 +1,38 @@
-"""Authentication: who may see a credential, and how a challenge becomes a token.
+"""Authentication: the credential of a registry, which requests carry it, and how a token is fetched and renewed.
 
-The only module that imports www_authenticate. It makes no request: it returns what to ask of which server, and reads
-the answer.
-https://distribution.github.io/distribution/spec/auth/token/
+``challenge`` reads what a registry asks for. Requests are made by a function that the caller passes in.
 """
 
 import re
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import RLock
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.exceptions import RequestException
 
-from dxf import forking
-from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
-from dxf.strict_json import is_utf_8, load_object
-from dxf.transport.urls import addresses_in, is_loopback, origin_of, split_url
+from dxf.arguments import AUTH
+from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError, DXFNotFoundError, DXFUnauthorizedError
+from dxf.hints import add_hint
+from dxf.limits import Limits
+from dxf.strict_json import is_utf_8
+from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token
+from dxf.transport.redaction import public_host
+from dxf.transport.responses import discard, expect, raise_for_status, read_body
+from dxf.transport.urls import origin_of
 
 RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
 
-LONGEST_LIFE = 10 * 365 * 86400
-LONGEST_CHALLENGE = 16 << 10
-"""Characters of a challenge that are read: its parser needs time by their square."""
-
-CLIENT = 'python-dxf'
-"""What dxf calls itself where a token server wants to know."""
-
-OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND,
-                  HTTPStatus.METHOD_NOT_ALLOWED)
-"""What token servers answer to a POST with a token that they do not take, or that know no OAuth; Harbor's is 403."""
-
 IDENTITY = '<token>'
 """User name that stands for an identity token in place of a password."""
 
-# A quote that is not closed runs to the end: to look for its end again from each later quote would take for ever.
-_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
-                               re.IGNORECASE | re.ASCII | re.DOTALL)
-_PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
 _HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
-_TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
 
 
 def check_authorization(value: str) -> str:
@@ -59,99 +45,53 @@ def check_authorization(value: str) -> str:
     return value
 
 
-class RegistryAuth(AuthBase):
-    """The credential of one registry, attached to requests of that registry's origin and to no others.
+def authorization_value(username: str | None, password: str | None, authorization: str | None) -> str | None:
+    """Return the Authorization header for credentials: user name and password first, else the given value.
 
-    :param base_url: any URL of the registry
+    Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
+
+    :raises DXFInvalidNameError: the given value does not fit in a header, or the user name or password is not UTF-8
+    """
+    if username is not None and password is not None:
+        if not is_utf_8(username, password):
+            raise DXFInvalidNameError('invalid credential: the user name or the password is not UTF-8')
+        return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
+    return None if authorization is None else check_authorization(authorization)
+
+
+def check_identity_token(value: str) -> None:
+    """Check that an identity token can be sent.
+
+    :raises DXFInvalidNameError: it is not UTF-8
+    """
+    if not is_utf_8(value):
+        raise DXFInvalidNameError('invalid credential: the identity token is not UTF-8')
+
+
+class Login(NamedTuple):
+    """What a user authenticates with, checked by :func:`login_of`.
+
+    ``header`` is the value of the Authorization header, ``None`` for an anonymous request. ``identity_token`` is what
+    some registries give out in place of a password, to get tokens with.
     """
 
-    def __init__(self, base_url: str) -> None:
-        self._origin = origin_of(base_url)
-        self._renewal: tuple[float, Callable[[], Any]] | None = None
-        self.lock = RLock()
-        """Held by the one thread that asks for a token."""
-        self._is_tried = False
-        self.headers: dict[str, str] = {}
-        forking.register(self)
+    username: str | None
+    header: str | None
+    identity_token: str | None = None
 
-    def renew_after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held; the credential stays valid."""
-        self.lock = RLock()
+    def __repr__(self) -> str:
+        return 'Login(...)'
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse to be pickled, and with it whatever has this credential.
 
-        :raises TypeError: always
-        """
-        raise TypeError('a DXF cannot be pickled, as it holds a credential: make one in each process')
+def login_of(username: str | None, password: str | None, authorization: str | None, identity_token: str | None
+             ) -> Login:
+    """Return what to authenticate with. User name and password win over the value of a header.
 
-    def covers(self, url: str | None) -> bool:
-        """Return whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
-        return url is not None and origin_of(url) == self._origin
-
-    def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        if self.covers(r.url):
-            r.headers.update(self.headers)
-        return r
-
-    @contextmanager
-    def first_request_alone(self) -> Iterator[None]:
-        """Serialize the first request, so that several threads do not each fetch a token."""
-        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
-        is_first = not self._is_tried and self.authorization is None and lock.acquire()
-        if is_first and self._is_tried:
-            lock.release()
-            is_first = False
-        try:
-            yield
-        finally:
-            if is_first:
-                self._is_tried = True
-                lock.release()
-
-    def replace_headers(self, headers: dict[str, str]) -> None:
-        """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
-        self._renewal = None
-        self.headers = headers
-
-    @property
-    def authorization(self) -> str | None:
-        """The value of the Authorization header, if there is one."""
-        return self.headers.get('Authorization')
-
-    @authorization.setter
-    def authorization(self, value: str | None) -> None:
-        self._renewal = None
-        if value is None:
-            self.headers.pop('Authorization', None)
-        else:
-            self.headers['Authorization'] = check_authorization(value)
-
-    @property
-    def token(self) -> str | None:
-        """The Bearer token in use, if there is one."""
-        scheme, _, token = (self.authorization or '').partition(' ')
-        return token if scheme == 'Bearer' else None
-
-    def renew_after(self, seconds: float | None, renew: Callable[[], Any]) -> None:
-        """Remember how to get the token in use anew, and the seconds that it lives.
-
-        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
-        """
-        if seconds is not None:
-            self._renewal = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN), renew
-
-    def renew_if_due(self) -> None:
-        """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
-
-        Where that fails the old one stays in use: whether it is still good is for the registry to say.
-        """
-        with self.lock:
-            if self._renewal is None or time.monotonic() < self._renewal[0]:
-                return
-            renew, self._renewal = self._renewal[1], None
-            with suppress(DXFError, RequestException):
-                renew()
+    :raises DXFInvalidNameError: a value that no header can carry, or that is not UTF-8
+    """
+    if identity_token is not None:
+        check_identity_token(identity_token)
+    return Login(username, authorization_value(username, password, authorization), identity_token)
 
 
 class TokenRequestAuth(AuthBase):
@@ -169,173 +109,189 @@ class TokenRequestAuth(AuthBase):
         return r
 
 
-def authorization_value(username: str | None, password: str | None, authorization: str | None) -> str | None:
-    """Return the Authorization header for credentials: user name and password first, else the given value.
+class TokenServer:
+    """Fetches tokens from one URL with one login.
 
-    Non-ASCII passwords are sent as UTF-8 (https://www.rfc-editor.org/rfc/rfc7617#section-2.1).
-
-    :raises DXFInvalidNameError: the given value does not fit in a header, or the user name or password is not UTF-8
-    """
-    if username is not None and password is not None:
-        if not is_utf_8(username, password):
-            raise DXFInvalidNameError('invalid credential: the user name or the password is not UTF-8')
-        return 'Basic ' + b64encode(f'{username}:{password}'.encode()).decode('ascii')
-    return None if authorization is None else check_authorization(authorization)
-
-
-class Challenge(NamedTuple):
-    """What a registry asks for in WWW-Authenticate.
-
-    ``scheme`` is ``bearer`` or ``basic``, the latter without the rest.
+    :param url: of the token server, with service and scopes: :func:`dxf.transport.challenge.token_url`
+    :param send: makes a request, and follows no redirect
+    :param is_chosen: whether the caller, and not the registry, has named the host
     """
 
-    scheme: str
-    realm: str = ''
-    service: str | None = None
-    scopes: tuple[str, ...] = ()
+    def __init__(self, url: str, login: Login, user_agent: str, limits: Limits, send: Callable[..., Response],
+                 is_chosen: bool = False) -> None:
+        self.url = url
+        self._login = login
+        self._user_agent = user_agent
+        self._limits = limits
+        self._send = send
+        self._is_chosen = is_chosen
+
+    @property
+    def hint(self) -> str:
+        """Which token server an error is about, and which variable names another."""
+        host = public_host(self.url)
+        return f'DXF_AUTH_HOST names {host} as the token server' if self._is_chosen else \
+            f'the registry names {host} as its token server, DXF_AUTH_HOST names another'
+
+    def fetch(self) -> tuple[str, float | None]:
+        """Return a new token, and the seconds that it lives, where the server tells.
+
+        :raises DXFUnauthorizedError: the server refused the login
+        """
+        identity_token = self._login.identity_token
+        response = self._ask(self._login.header) if identity_token is None else self._ask_by_oauth(identity_token)
+        try:
+            raise_for_status(response, self._limits)
+        except DXFUnauthorizedError as error:
+            error.reason = 'the token server refused the credential, such as a wrong password, or wants one'
+            raise
+        except DXFNotFoundError as error:  # which says nothing about what the registry has
+            raise DXFHTTPError(str(error), response=error.response) from None
+        expect(response, HTTPStatus.OK)
+        return read_token(read_body(response, self._limits.token, self._limits))
+
+    def _ask(self, authorization: str | None) -> Response:
+        """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
+        return self._send('get', self.url, auth=TokenRequestAuth(authorization),
+                          headers={'User-Agent': self._user_agent})
+
+    def _ask_by_oauth(self, identity_token: str) -> Response:
+        """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
+        url, form = oauth_request(self.url, identity_token)
+        response = self._send('post', url, auth=TokenRequestAuth(None), data=form, headers={
+            'User-Agent': self._user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
+        if response.status_code not in OAUTH_REFUSALS:
+            return response
+        if is_refused_by_oauth(response.status_code, discard(response, self._limits)):
+            raise DXFUnauthorizedError(reason='the token server refused the identity token')
+        self._login = login_of(self._login.username or IDENTITY, identity_token, None, None)  # for renewals too
+        return self._ask(self._login.header)
 
 
-def challenge_of(response: Response) -> Challenge | None:
-    """Read the challenge of a 401 answer.
+class RegistryAuth(AuthBase):
+    """The credential of one registry, attached to requests of that registry's origin and to no others.
 
-    Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
-
-    :return: the challenge; ``None`` where dxf can answer no part of the header
-    :raises DXFProtocolError: the header cannot be read
+    :param base_url: any URL of the registry
     """
-    header = response.headers.get('WWW-Authenticate', '')
-    if len(header) > LONGEST_CHALLENGE:
-        raise DXFProtocolError("the registry's authentication challenge is too long")
-    import www_authenticate
-    bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
-    if len(bearers) > 1:  # the parser would keep the last
-        header = header[:bearers[1]].rstrip(', ')
-    try:  # it refuses empty values, and unquoted ones with : or /; on garbage it stumbles in several ways
-        schemes = www_authenticate.parse(_PARAMETER.sub(_quoted, header))
-    except (ValueError, LookupError, AttributeError, TypeError):
-        raise DXFProtocolError("cannot read the registry's authentication challenge") from None
-    if 'bearer' in schemes:
-        given = schemes['bearer']  # not a mapping if there was a lone word
-        parameters = {name.lower(): value.strip() for name, value in given.items()} if isinstance(given, dict) else {}
-        return Challenge('bearer', parameters.get('realm', ''), parameters.get('service') or None,
-                         tuple(parameters.get('scope', '').split()))
-    return Challenge('basic') if 'basic' in schemes else None
 
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._root = '/'.join(base_url.split('/', 3)[:3]) + '/'
+        self.renewal: tuple[float, TokenServer] | None = None
+        self.lock = RLock()
+        """Held by the one thread that asks for a token."""
+        self.is_tried = False
+        """Whether a request of the registry was made: :meth:`first_request_alone`."""
+        self.headers: dict[str, str] = {}
 
-def refuses_token(response: Response) -> bool:
-    """Return whether a 401 answer refuses a token itself, rather than what it allows.
+    def renew_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held; the credential stays valid."""
+        self.lock = RLock()
 
-    https://www.rfc-editor.org/rfc/rfc6750#section-3.1
-    """
-    header = response.headers.get('WWW-Authenticate', '')
-    return 'bearer' in header.lower() and 'insufficient_scope' not in header
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse to be pickled.
 
+        :raises TypeError: always
+        """
+        raise TypeError('a credential cannot be pickled')
 
-def _quoted(match: re.Match[str]) -> str:
-    value = match[2] if match[2] is not None else match[3]
-    return f'{match[1]}="{value or " "}"'
+    def covers(self, url: str | None) -> bool:
+        """Return whether a request of ``url`` may carry the credential: scheme, host and port are the registry's."""
+        # Most requests are below the root of the registry, and need no URL to be parsed.
+        return url is not None and (url.startswith(self._root) or origin_of(url) == origin_of(self._base_url))
 
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self.covers(r.url):
+            r.headers.update(self.headers)
+        return r
 
-def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes: Sequence[str]) -> str:
-    """Return the URL from which to get the token that a challenge asks for.
+    def why_refused(self, response: Response | None, has_auth: bool) -> str:
+        """Return which credential the registry refused by 401, or what to do where it was sent none.
 
-    It is https always; the realm's own query is kept. ``service`` and each scope are parameters of their own.
+        :param has_auth: whether the caller has given something that answers challenges
+        """
+        if response is None or not self.covers(response.url):
+            return ''
+        if self.token is not None:
+            return 'the registry refused the token'
+        if self.authorization is not None:
+            return 'the registry refused the credential, such as a wrong password'
+        return f'auth has set no credential: {AUTH} does' if has_auth else f'no auth was given: pass {AUTH}'
 
-    :param registry: any URL of the registry
-    :param auth_host: ``name[:port]`` to ask in place of the realm's host; ``None`` for the realm's
-    :param scopes: such as ``repository:fred/datalogger:pull,push``
-    :raises DXFProtocolError: the realm is no address to send a password to
-    """
-    try:
-        realm = split_url(challenge.realm)
-    except DXFProtocolError:
-        raise DXFProtocolError("the registry's token realm is no address to send a credential to; "
-                               'name the token server yourself: auth_host or DXF_AUTH_HOST') from None
-    if realm.fragment:
-        raise DXFProtocolError("the registry's token realm has a fragment, which no request carries")
-    if auth_host is None:
-        _check_realm_host(str(realm.hostname), str(urlsplit(registry).hostname))
-    query = parse_qsl(realm.query, keep_blank_values=True)
-    if challenge.service is not None:
-        query.append(('service', challenge.service))
-    query += [('scope', scope) for scope in scopes]
-    return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
-                          query=urlencode(query)).geturl()
+    @contextmanager
+    def first_request_alone(self) -> Iterator[None]:
+        """Serialize the first request, so that several threads do not each fetch a token."""
+        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
+        is_first = not self.is_tried and self.authorization is None and lock.acquire()
+        if is_first and self.is_tried:
+            lock.release()
+            is_first = False
+        try:
+            yield
+        finally:
+            if is_first:
+                self.is_tried = True
+                lock.release()
 
+    def replace_headers(self, headers: dict[str, str]) -> None:
+        """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
+        self.renewal = None
+        self.headers = headers
 
-def oauth_request(url: str, identity_token: str) -> tuple[str, bytes]:
-    """Return the URL and the body by which a token is asked for with an identity token.
+    @property
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, if there is one."""
+        return self.headers.get('Authorization')
 
-    https://distribution.github.io/distribution/spec/auth/oauth/#refresh-token-format
+    @authorization.setter
+    def authorization(self, value: str | None) -> None:
+        self.renewal = None
+        if value is None:
+            self.headers.pop('Authorization', None)
+        else:
+            self.headers['Authorization'] = check_authorization(value)
 
-    :param url: what :func:`token_url` returned; ``service`` and scopes are fields of the form here
-    """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    form = [('grant_type', 'refresh_token'), ('client_id', CLIENT), ('refresh_token', identity_token),
-            *(pair for pair in query if pair[0] == 'service')]
-    scopes = [value for name, value in query if name == 'scope']
-    if scopes:
-        form.append(('scope', ' '.join(scopes)))
-    kept = [pair for pair in query if pair[0] not in ('service', 'scope')]
-    return parts._replace(query=urlencode(kept)).geturl(), urlencode(form).encode('ascii')
+    @property
+    def token(self) -> str | None:
+        """The Bearer token in use, if there is one."""
+        scheme, _, token = (self.authorization or '').partition(' ')
+        return token if scheme == 'Bearer' else None
 
+    def obtain(self, server: TokenServer) -> str:
+        """Fetch a token, use it from now on, and renew it in the same way before it expires.
 
-def check_identity_token(value: str | None) -> None:
-    """Check that an identity token can be sent.
+        Errors name the token server, unless the registry is its own.
 
-    :raises DXFInvalidNameError: it is not UTF-8
-    """
-    if not is_utf_8(value):
-        raise DXFInvalidNameError('invalid credential: the identity token is not UTF-8')
+        :raises DXFUnauthorizedError: the server refused the login
+        """
+        try:
+            token, seconds = server.fetch()
+        except DXFUnauthorizedError:
+            raise
+        except (DXFError, RequestException) as error:
+            if not self.covers(server.url):
+                add_hint(error, server.hint)
+            raise
+        self.authorization = f'Bearer {token}'
+        self._renew_after(seconds, server)
+        return token
 
+    def _renew_after(self, seconds: float | None, server: TokenServer) -> None:
+        """Remember from where to get the token in use anew, and the seconds that it lives.
 
-def is_refused_by_oauth(status: int, body: bytes) -> bool:
-    """Return whether a token server knows OAuth and refuses the identity token; if not, ask it by GET.
+        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
+        """
+        if seconds is not None:
+            self.renewal = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN), server
 
-    A 400 is OAuth's own word for a token that has expired, and its refusals name an ``error``
-    (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
-    one.
+    def renew_if_due(self) -> None:
+        """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
 
-    :param status: the answer's to a POST, one of :data:`OAUTH_REFUSALS`
-    """
-    if status != HTTPStatus.UNAUTHORIZED:
-        return status == HTTPStatus.BAD_REQUEST
-    with suppress(DXFInvalidDocumentError):
-        return isinstance(load_object(body).get('error'), str)
-    return False
-
-
-def _check_realm_host(host: str, registry_host: str) -> None:
-    """Refuse a realm that points into the client's own machine or network.
-
-    The registry's own host may be such an address; any other may only be a name or a public address. A registry on
-    this machine may name another address of this machine. Names are not looked up: one that DNS resolves to a private
-    address is allowed, as the certificate must be for that name.
-    """
-    host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
-    if host == registry_host or is_loopback(host) and is_loopback(registry_host):
-        return
-    if is_loopback(host) or any(not address.is_global or address.is_multicast for address in addresses_in(host)):
-        raise DXFProtocolError("the registry's token realm is a private address; "
-                               'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
-
-
-def read_token(answer: bytes) -> tuple[str, float | None]:
-    """Return the token in a token server's answer, and the seconds that it lives, if the answer says so.
-
-    The token is ``access_token`` if there is one, else ``token``.
-
-    :raises DXFProtocolError: the answer has no token, or one that does not fit in a header
-    """
-    try:
-        document = load_object(answer)
-    except DXFInvalidDocumentError:
-        raise DXFProtocolError("cannot read the token server's answer") from None
-    token = document.get('access_token') or document.get('token')
-    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
-        raise DXFProtocolError("the token server's answer holds no token")
-    seconds = document.get('expires_in')
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < LONGEST_LIFE:
-        return token, None
-    return token, seconds
+        Where that fails the old one stays in use: whether it is still good is for the registry to say.
+        """
+        with self.lock:
+            if self.renewal is None or time.monotonic() < self.renewal[0]:
+                return
+            server, self.renewal = self.renewal[1], None
+            with suppress(DXFError, RequestException):
+                self.obtain(server)

@@ -15,9 +15,10 @@ from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import ReadTimeoutError
 
-from dxf import forking
-from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError,
-                            DXFUnexpectedStatusCodeError)
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFProtocolError,
+                            DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
+from dxf.forking import FORKS
+from dxf.http_errors import refusal
 from dxf.limits import RECEIVE_SIZE, Limits
 from dxf.names import check_digest
 from dxf.strict_json import load_object, printable
@@ -70,11 +71,11 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
     read = getattr(response.raw, 'read1', response.raw.read)
     outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
-    process = forking.generation() if process is None else process
+    process = FORKS.count if process is None else process
     try:
         while True:
             # Parent and child share the socket. Each byte that one of them reads is missing in the other.
-            if process != forking.generation():
+            if process != FORKS.count:
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
             piece = read(RECEIVE_SIZE)
@@ -154,7 +155,7 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     name = public_url(response.url).partition('/v2/')[2]
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     text += f'; {public_host(response.url)} may be no registry' if name and _is_web_page(response) else ''
-    raise DXFHTTPError(text, response=response)
+    raise refusal(text, response)
 
 
 def _is_web_page(response: Response) -> bool:
@@ -172,7 +173,9 @@ def phrase_of(status: int) -> str:
 
 
 def is_not_found(error: HTTPError) -> bool:
-    """Return whether a refusal is a 404."""
+    """Return whether a refusal is the registry's 404; the token server's is no :class:`DXFNotFoundError`."""
+    if isinstance(error, DXFHTTPError) and not isinstance(error, DXFNotFoundError):
+        return False
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
 
 

@@ -14,21 +14,20 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
-from typing import Any
+from typing import Any, NamedTuple
 
 from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, SSLError, Timeout
 from urllib3.exceptions import LocationValueError
 
-from dxf import forking
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transport.adapter import Adapter, begin_anew, status_of_proxy, verbatim
+from dxf.transport.adapter import REQUESTED, Adapter, filter_logs, status_of_proxy
+from dxf.transport.client_certificates import Cert
+from dxf.transport.proxies import Proxies
 from dxf.transport.redaction import causes, public_host, public_url, redact
-from dxf.transport.responses import close, discard, effective_status, phrase_of
+from dxf.transport.responses import close, discard, effective_status, expect, phrase_of, read_body
 from dxf.transport.urls import MALFORMED_URL, resolve
 from dxf.version import VERSION
 
@@ -58,34 +57,38 @@ class RegistrySession(Session):
 
     def __init__(self) -> None:
         super().__init__()
+        # Applications may log what urllib3 does. Upload sessions and storage services keep secrets in queries.
+        filter_logs()
         # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ('http://', 'https://'):
             self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
-        forking.register(self)
-
-    def renew_after_fork(self) -> None:
-        """Share no connection and no lock with the parent process."""
-        begin_session_anew(self)
 
     def get_redirect_target(self, resp: Response) -> None:
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
 
 
-def begin_session_anew(session: Session) -> None:
-    """Give a session, a caller's own too, no connection and no lock of the process that this one was forked from."""
-    for adapter in session.adapters.values():
-        if isinstance(adapter, HTTPAdapter):
-            begin_anew(adapter)
-    if isinstance(session.cookies, RequestsCookieJar):
-        session.cookies = session.cookies.copy()  # with a lock of its own
+class Route(NamedTuple):
+    """How requests reach servers: by which proxies, and which of the servers see the client certificate.
+
+    :param covers: returns whether a URL is the registry's own
+    """
+
+    covers: Callable[[str], bool]
+    cert: Cert | None = None
+    proxies: Proxies | None = None
+
+    def options(self, url: str) -> dict[str, Any]:
+        """Return what ``requests`` is to be told for a URL. No other server than the registry sees the certificate."""
+        options: dict[str, Any] = {}
+        if self.cert is not None and url.startswith('https:') and self.covers(url):
+            options['cert'] = self.cert
+        if self.proxies is not None:
+            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url)}
+        return options
 
 
-WayTo = Callable[[str], Mapping[str, Any]]
-"""Says by which proxy, and with which client certificate, a request of a URL goes."""
-
-
-def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
+def send(session: Session, method: str, url: str, limits: Limits, route: Route, **kwargs: Any) -> Response:
     """Send a request, again where that may help, and follow redirects.
 
     The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
@@ -102,7 +105,7 @@ def send(session: Session, method: str, url: str, limits: Limits, way_to: WayTo,
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
     while True:
         try:
-            response = _follow(session, method, url, limits, way_to, **kwargs)
+            response = _follow(session, method, url, limits, route, **kwargs)
         except RequestException as error:
             redact(error, outer)
             _forget_secrets(error.request)
@@ -122,7 +125,7 @@ def _asks_for_another(response: Response, limits: Limits) -> bool:
     return effective_status(response, discard(response, limits)) in RETRIED
 
 
-def _follow(session: Session, method: str, url: str, limits: Limits, way_to: WayTo, **kwargs: Any) -> Response:
+def _follow(session: Session, method: str, url: str, limits: Limits, route: Route, **kwargs: Any) -> Response:
     """Send a request and follow redirects: each keeps its method and its body, or is an error.
 
     A 302 of a PUT would become a GET by custom, and the login page that it leads to a success.
@@ -131,7 +134,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, way_to: Way
     history: list[Response] = []
     while True:
         begun = time.monotonic()
-        response = _request(session, method, url, {**way_to(url), **kwargs})
+        response = _request(session, method, url, {**route.options(url), **kwargs})
         _forget_secrets(response.request)
         response.url = response.url or url  # a transport need not say
         _note(method, response, kwargs.get('data'), begun)
@@ -159,13 +162,15 @@ def _request(session: Session, method: str, url: str, options: Mapping[str, Any]
         response is all that comes, as by 101, or by a session of the caller's: the next one would be out of step
     """
     response: Response | None = None
+    REQUESTED.url = url
     try:
-        with verbatim(url):
-            response = session.request(method, url, **{**options, 'stream': True, 'allow_redirects': False})
+        response = session.request(method, url, **{**options, 'stream': True, 'allow_redirects': False})
     except InvalidProxyURL:
         raise
     except (InvalidURL, LocationValueError):
         pass  # their texts quote the URL
+    finally:
+        REQUESTED.url = None
     if response is None:
         raise DXFProtocolError(MALFORMED_URL)
     if response.status_code < HTTPStatus.OK:
@@ -266,6 +271,22 @@ def is_transient(error: BaseException) -> bool:
             return refused in RETRIED
     broken = any(isinstance(cause, SSLEOFError) for cause in found)  # the connection ended in the handshake
     return broken or not any(isinstance(cause, SSLError) for cause in found)
+
+
+def fetch_whole(request: Callable[[], Response], limit: int, limits: Limits) -> tuple[bytes, Response]:
+    """Make a request whose answer fits into memory, again where that breaks off; return its body, and the answer.
+
+    :param limit: bytes; more is an error
+    """
+    attempts = Attempts(limits)
+    while True:
+        response = request()
+        expect(response, HTTPStatus.OK)
+        try:
+            return read_body(response, limit, limits), response
+        except RequestException as error:
+            if not is_transient(error) or not attempts.again(error=error):
+                raise
 
 
 def rewind(body: Any) -> None:
