@@ -1,7 +1,6 @@
 """Options: one frozen record, given to a constructor or shared by ``from_base``, beside the keywords."""
 
 import pickle
-from functools import partial
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ def test_options_cannot_be_changed(options: Options) -> None:
 
 def test_options_are_given_by_keyword() -> None:
     with pytest.raises(TypeError, match='positional'):
-        partial(Options, Limits())()
+        getattr(dxf, 'Options')(Limits())
 
 
 def test_a_repository_from_a_base_has_all_its_options(options: Options) -> None:
