@@ -48,6 +48,19 @@ QUICK = {
 """The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
 
 
+MEMORY = '/dev/shm'
+MEMORY_FREE = 8 << 30
+"""Bytes that must be free there: the files of a whole run fit into it several times."""
+
+
+def pytest_configure() -> None:
+    """Keep the tests' files in memory where there is room: registries and dxf wait for the disk after each file."""
+    if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK):
+        system = os.statvfs(MEMORY)
+        if not system.f_flag & os.ST_NOEXEC and system.f_bavail * system.f_frsize >= MEMORY_FREE:
+            os.environ.setdefault('PYTEST_DEBUG_TEMPROOT', MEMORY)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Read no module that ``-m quick`` would leave out: to read all takes as long as to run those that are quick."""
     is_left_out = collection_path.name.startswith('test_') and collection_path.stem not in QUICK
@@ -90,34 +103,34 @@ def make_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp('certificates'))
 
 
-@pytest.fixture(name='directory', scope='module')
+@pytest.fixture(name='directory', scope='session')
 def make_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """A maker of empty directories for registries."""
     return lambda: tmp_path_factory.mktemp('registry')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def open_registry(directory: Callable[[], Path]) -> Iterator[Place]:
-    """A registry over http, open to all."""
+    """A registry over http, open to all; as the next two, it serves all modules, whose repositories have new names."""
     with Registry(directory()) as registry:
         yield Place(registry)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def schema1_registry(directory: Callable[[], Path]) -> Iterator[Place]:
     """A registry over http, open to all, that accepts schema 1."""
     with Registry(directory(), schema1=True) as registry:
         yield Place(registry)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def basic_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
     """A registry over https with Basic authentication."""
     with Registry(directory(), tls=certificates, users={USERNAME: PASSWORD}) as registry:
         yield Place(registry, certificates.ca, USERNAME, PASSWORD)
 
 
-@pytest.fixture(name='token_registry', scope='module')
+@pytest.fixture(name='token_registry', scope='session')
 def start_token_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
     """A registry over https that takes tokens, with its token server."""
     with TokenServer(certificates, {USERNAME: PASSWORD}) as server, \
