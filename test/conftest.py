@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -31,9 +32,12 @@ hypothesis.settings.register_profile('random', deadline=None, print_blob=True,
 hypothesis.settings.register_profile('same', hypothesis.settings.get_profile('random'), derandomize=True)
 hypothesis.settings.load_profile('same')
 
-SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
-            'XDG_', 'SOURCE_DATE_EPOCH')
-"""How the names of variables begin that would let the machine's own settings into a test."""
+KEPT = ('COVERAGE_', 'DXF_TEST_', 'HYPOTHESIS_', 'LANG', 'LC_', 'LD_', 'PATH', 'PIP_', 'PYTEST', 'PYTHON', 'SSL_CERT_',
+        'TERM', 'TMPDIR', 'TZ', 'USER', 'VIRTUAL_ENV')
+"""How the names of the variables begin that tests get from the machine: of others there are settings and secrets."""
+
+for _name in [name for name in os.environ if not name.startswith(KEPT)]:  # once: requests read all at each request
+    del os.environ[_name]
 
 
 ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
@@ -61,6 +65,12 @@ def pytest_configure() -> None:
             os.environ.setdefault('PYTEST_DEBUG_TEMPROOT', MEMORY)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes that run tests: more than processors, as tests wait for servers and programs."""
+    return (len(os.sched_getaffinity(0)) * 3 + 1) // 2 if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Read no module that ``-m quick`` would leave out: to read all takes as long as to run those that are quick."""
     is_left_out = collection_path.name.startswith('test_') and collection_path.stem not in QUICK
@@ -80,13 +90,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(name='homes', scope='session')
+def make_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The paths of the home of each test: a ``mktemp`` a test would read the names of all that were made before."""
+    folder = tmp_path_factory.mktemp('homes')
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the machine's settings, proxies and credentials out of every test."""
-    for name in list(os.environ):
-        if name.upper().startswith(SETTINGS) or name.upper().endswith('_PROXY'):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
+def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
+    """Give every test a home of its own, without settings and credentials."""
+    home = next(homes)
+    home.mkdir()
+    monkeypatch.setenv('HOME', str(home))
 
 
 @pytest.fixture(autouse=True)
