@@ -30,6 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile('random', deadline=None, print_blob=True,
                                      suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile('same', hypothesis.settings.get_profile('random'), derandomize=True)
+hypothesis.settings.register_profile('few', hypothesis.settings.get_profile('same'), max_examples=20)
 hypothesis.settings.load_profile('same')
 
 KEPT = ('COVERAGE_', 'DXF_TEST_', 'HYPOTHESIS_', 'LANG', 'LC_', 'LD_', 'PATH', 'PIP_', 'PYTEST', 'PYTHON', 'SSL_CERT_',
@@ -57,8 +58,13 @@ MEMORY_FREE = 8 << 30
 """Bytes that must be free there: the files of a whole run fit into it several times."""
 
 
-def pytest_configure() -> None:
-    """Keep the tests' files in memory where there is room: registries and dxf wait for the disk after each file."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests' files in memory where there is room: registries and dxf wait for the disk after each file.
+
+    The quick tests draw few examples.
+    """
+    if config.getoption('markexpr') == 'quick':
+        hypothesis.settings.load_profile('few')
     if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK):
         system = os.statvfs(MEMORY)
         if not system.f_flag & os.ST_NOEXEC and system.f_bavail * system.f_frsize >= MEMORY_FREE:
