@@ -396,7 +396,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._limit(answer, sent)
             if answer.drip is not None:
                 self._flush_and_wait(answer.drip[1])
-            self.wfile.write(b'%x\r\n%b\r\n' % (len(piece), piece) if chunked else piece)
+            self.wfile.write(b'%x\r\n%b\r\n' % (len(piece), bytes(piece)) if chunked else piece)
             sent += len(piece)
         self._limit(answer, sent)
         if chunked:
