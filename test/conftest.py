@@ -14,9 +14,11 @@ import hypothesis
 import pytest
 
 from dxf import DXF, Limits
+from dxf.transfer.source import Source, open_source
 
 from . import programs
 from .certificates import Certificates
+from .layouts import REPO as LAYOUT_REPO
 from .places import PASSWORD, USERNAME, Folder, Place
 from .registry import Registry
 from .scripted_registry import REPO, ScriptedRegistry
@@ -99,8 +101,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(name='homes', scope='session')
 def make_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The paths of the home of each test: a ``mktemp`` a test would read the names of all that were made before."""
-    folder = tmp_path_factory.mktemp('homes')
-    return (folder / str(number) for number in itertools.count())
+    root = tmp_path_factory.mktemp('homes')
+    return (root / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
@@ -227,6 +229,26 @@ def open_client(server: ScriptedRegistry) -> Iterator[DXF]:
     """A client of the repository ``REPO`` of ``server`` that sends each request once."""
     with DXF(server.host, REPO, insecure=True, limits=ONCE) as client:
         yield client
+
+
+@pytest.fixture(name='store')
+def name_store(tmp_path: Path) -> Place:
+    """A folder for repositories, which is not there yet."""
+    return Place(Folder(tmp_path / 'blobs'))
+
+
+@pytest.fixture(name='layout')
+def name_layout(store: Place) -> Path:
+    """The folder of one repository in ``store``, which is not there yet."""
+    return store.registry.storage / LAYOUT_REPO
+
+
+@pytest.fixture(name='source')
+def open_path(path: Path) -> Iterator[Source]:
+    """The source that the file ``path`` of a module makes."""
+    source = open_source(str(path), None)
+    yield source
+    source.close()
 
 
 @pytest.fixture
