@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 export PYTHON PYTEST_ARGS
+unexport PYTHONDONTWRITEBYTECODE  # the tests start dxf hundreds of times: compile it once
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -13,9 +14,11 @@ import hypothesis
 import pytest
 
 from dxf import DXF, Limits
+from dxf.transfer.source import Source, open_source
 
 from . import programs
 from .certificates import Certificates
+from .layouts import REPO as LAYOUT_REPO
 from .places import PASSWORD, USERNAME, Folder, Place
 from .registry import Registry
 from .scripted_registry import REPO, ScriptedRegistry
@@ -29,11 +32,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile('random', deadline=None, print_blob=True,
                                      suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile('same', hypothesis.settings.get_profile('random'), derandomize=True)
+hypothesis.settings.register_profile('few', hypothesis.settings.get_profile('same'), max_examples=20)
 hypothesis.settings.load_profile('same')
 
-SETTINGS = ('DXF_', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NETRC', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE',
-            'XDG_', 'SOURCE_DATE_EPOCH')
-"""How the names of variables begin that would let the machine's own settings into a test."""
+KEPT = ('COVERAGE_', 'DXF_TEST_', 'HYPOTHESIS_', 'LANG', 'LC_', 'LD_', 'PATH', 'PIP_', 'PYTEST', 'PYTHON', 'SSL_CERT_',
+        'TERM', 'TMPDIR', 'TZ', 'USER', 'VIRTUAL_ENV')
+"""How the names of the variables begin that tests get from the machine: of others there are settings and secrets."""
+
+for _name in [name for name in os.environ if not name.startswith(KEPT)]:  # once: requests read all at each request
+    del os.environ[_name]
 
 
 ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
@@ -46,6 +53,30 @@ QUICK = {
     'test_upload_session', 'test_usage',
 }
 """The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
+
+
+MEMORY = '/dev/shm'
+MEMORY_FREE = 8 << 30
+"""Bytes that must be free there: the files of a whole run fit into it several times."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests' files in memory where there is room: registries and dxf wait for the disk after each file.
+
+    The quick tests draw few examples.
+    """
+    if config.getoption('markexpr') == 'quick':
+        hypothesis.settings.load_profile('few')
+    if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK):
+        system = os.statvfs(MEMORY)
+        if not system.f_flag & os.ST_NOEXEC and system.f_bavail * system.f_frsize >= MEMORY_FREE:
+            os.environ.setdefault('PYTEST_DEBUG_TEMPROOT', MEMORY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes that run tests: more than processors, as tests wait for servers and programs."""
+    return (len(os.sched_getaffinity(0)) * 3 + 1) // 2 if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -67,13 +98,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(name='homes', scope='session')
+def make_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The paths of the home of each test: a ``mktemp`` a test would read the names of all that were made before."""
+    root = tmp_path_factory.mktemp('homes')
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the machine's settings, proxies and credentials out of every test."""
-    for name in list(os.environ):
-        if name.upper().startswith(SETTINGS) or name.upper().endswith('_PROXY'):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
+def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
+    """Give every test a home of its own, without settings and credentials."""
+    home = next(homes)
+    home.mkdir()
+    monkeypatch.setenv('HOME', str(home))
 
 
 @pytest.fixture(autouse=True)
@@ -90,34 +127,34 @@ def make_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp('certificates'))
 
 
-@pytest.fixture(name='directory', scope='module')
+@pytest.fixture(name='directory', scope='session')
 def make_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """A maker of empty directories for registries."""
     return lambda: tmp_path_factory.mktemp('registry')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def open_registry(directory: Callable[[], Path]) -> Iterator[Place]:
-    """A registry over http, open to all."""
+    """A registry over http, open to all; as the next two, it serves all modules, whose repositories have new names."""
     with Registry(directory()) as registry:
         yield Place(registry)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def schema1_registry(directory: Callable[[], Path]) -> Iterator[Place]:
     """A registry over http, open to all, that accepts schema 1."""
     with Registry(directory(), schema1=True) as registry:
         yield Place(registry)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def basic_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
     """A registry over https with Basic authentication."""
     with Registry(directory(), tls=certificates, users={USERNAME: PASSWORD}) as registry:
         yield Place(registry, certificates.ca, USERNAME, PASSWORD)
 
 
-@pytest.fixture(name='token_registry', scope='module')
+@pytest.fixture(name='token_registry', scope='session')
 def start_token_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
     """A registry over https that takes tokens, with its token server."""
     with TokenServer(certificates, {USERNAME: PASSWORD}) as server, \
@@ -192,6 +229,26 @@ def open_client(server: ScriptedRegistry) -> Iterator[DXF]:
     """A client of the repository ``REPO`` of ``server`` that sends each request once."""
     with DXF(server.host, REPO, insecure=True, limits=ONCE) as client:
         yield client
+
+
+@pytest.fixture(name='store')
+def name_store(tmp_path: Path) -> Place:
+    """A folder for repositories, which is not there yet."""
+    return Place(Folder(tmp_path / 'blobs'))
+
+
+@pytest.fixture(name='layout')
+def name_layout(store: Place) -> Path:
+    """The folder of one repository in ``store``, which is not there yet."""
+    return store.registry.storage / LAYOUT_REPO
+
+
+@pytest.fixture(name='source')
+def open_path(path: Path) -> Iterator[Source]:
+    """The source that the file ``path`` of a module makes."""
+    source = open_source(str(path), None)
+    yield source
+    source.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 import threading
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 PIECE = 1 << 20
+IN_FLIGHT = 256 << 10
+"""Bytes that the system may hold for the registry: what a killed client has sent still arrives."""
 
 
 class KeepingRegistry:
@@ -82,6 +85,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, registry: KeepingRegistry) -> None:
         super().__init__(('127.0.0.1', 0), _Handler)
         self.registry = registry
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, IN_FLIGHT)
+        super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep quiet: clients are killed here."""

@@ -396,7 +396,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._limit(answer, sent)
             if answer.drip is not None:
                 self._flush_and_wait(answer.drip[1])
-            self.wfile.write(b'%x\r\n%b\r\n' % (len(piece), piece) if chunked else piece)
+            self.wfile.write(b'%x\r\n%b\r\n' % (len(piece), bytes(piece)) if chunked else piece)
             sent += len(piece)
         self._limit(answer, sent)
         if chunked:
@@ -421,17 +421,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: ``ScriptedRegistry.requests`` is the log."""
 
 
-def _cut(pieces: Iterable[bytes], answer: Answer) -> Iterator[bytes]:
-    """Cut a body where the answer's faults are due, and into its drips."""
+def _cut(pieces: Iterable[bytes], answer: Answer) -> Iterator[memoryview]:
+    """Cut a body where the answer's faults are due, and into its drips; copy none of it."""
     marks = [mark for mark in (answer.reset, answer.stall) if mark]
     size = PIECE if answer.drip is None else answer.drip[0]
     sent = 0
     for piece in pieces:
-        while piece:
+        rest = memoryview(piece)
+        while rest:
             length = min([size, *(mark - sent for mark in marks if mark > sent)])
-            yield piece[:length]
-            sent += len(piece[:length])
-            piece = piece[length:]
+            yield rest[:length]
+            sent += len(rest[:length])
+            rest = rest[length:]
 
 
 # The registry

@@ -29,7 +29,7 @@ MISSING = hash_bytes(b'what no test ever stores')
 Ask = Callable[[DXF, str], Any]
 
 one_server = pytest.mark.parametrize('place', ['open', 'oci'], indirect=True)
-"""For what is refused before any request, and for what is not about the ways in: one server, and a folder."""
+"""For what is refused before any request, and for what manifests mean: the way in changes neither."""
 
 
 @pytest.fixture(name='client')
@@ -481,6 +481,7 @@ def set_multi(client: DXF, images: Images) -> dict[str, str]:
     return texts
 
 
+@one_server
 def test_a_multi_platform_alias_answers_by_platform(client: DXF, texts: dict[str, str]) -> None:
     digests = {platform: hash_bytes(platform.encode()) for platform in PLATFORMS}
     assert client.get_alias('multi') == {platform: [digest] for platform, digest in digests.items()}
@@ -490,6 +491,7 @@ def test_a_multi_platform_alias_answers_by_platform(client: DXF, texts: dict[str
     assert client.get_manifest('multi') == texts
 
 
+@one_server
 def test_one_platform_answers_alone(client: DXF, texts: dict[str, str], traffic: Traffic) -> None:
     for platform in PLATFORMS:
         digest = hash_bytes(platform.encode())
@@ -510,6 +512,7 @@ def test_a_platform_that_is_missing_is_told(client: DXF, ask: Callable[..., Any]
         assert raised.value.args == (platform,)
 
 
+@one_server
 def test_the_text_of_an_index_is_read_in_place_of_an_alias(client: DXF, texts: dict[str, str]) -> None:
     text, _ = client.get_manifest_and_response('multi')
     expected = client.get_alias('multi')
@@ -521,6 +524,7 @@ def test_the_text_of_an_index_is_read_in_place_of_an_alias(client: DXF, texts: d
         client.get_digest(manifest=text, platform='plan9/mips')
 
 
+@one_server
 def test_a_multi_platform_alias_is_deleted_and_its_images_stay(client: DXF, texts: dict[str, str]) -> None:
     digest, _ = client.head_manifest_and_response('multi')
     assert client.del_alias('multi') == {platform: hash_bytes(text.encode()) for platform, text in texts.items()}
@@ -532,6 +536,7 @@ def test_a_multi_platform_alias_is_deleted_and_its_images_stay(client: DXF, text
         assert client.blob_size(hash_bytes(platform.encode())) == len(platform)
 
 
+@one_server
 def test_a_multi_platform_manifest_is_got_as_it_is_stored(client: DXF, texts: dict[str, str]) -> None:
     text, response = client.get_manifest_and_response('multi')
     assert [entry['digest'] for entry in json.loads(text)['manifests']] == [
@@ -540,6 +545,7 @@ def test_a_multi_platform_manifest_is_got_as_it_is_stored(client: DXF, texts: di
     assert client.head_manifest_and_response('multi')[0] == hash_bytes(text.encode())
 
 
+@one_server
 def test_an_image_that_is_gone_from_its_index_is_told(client: DXF, texts: dict[str, str]) -> None:
     digest = hash_bytes(texts['windows/amd64'].encode())
     if client._host.startswith('oci:'):  # which keeps what an index lists
@@ -562,6 +568,7 @@ def all_digests(client: DXF, alias: str) -> list[str]:
     return [digest for digests in names.values() for digest in digests]
 
 
+@one_server
 def test_entries_that_are_no_images_break_nothing(client: DXF, images: Images) -> None:
     texts = [images.image(content) for content in (b'image', b'attestation', b'another attestation')]
     platforms = ('linux/amd64', 'unknown/unknown', 'unknown/unknown')
@@ -572,6 +579,7 @@ def test_entries_that_are_no_images_break_nothing(client: DXF, images: Images) -
     assert by_platform(client.del_alias('alias'))['linux/amd64'] == hash_bytes(texts[0].encode())
 
 
+@one_server
 def test_entries_of_an_unheard_of_type_break_nothing(client: DXF, images: Images) -> None:
     text = images.image(b'image')
     strange = {'mediaType': 'application/vnd.example.signature', 'digest': MISSING, 'size': 1,
@@ -580,6 +588,7 @@ def test_entries_of_an_unheard_of_type_break_nothing(client: DXF, images: Images
         assert client.get_alias(manifest=images.index(*entries)) == {'linux/amd64': [hash_bytes(b'image')]}
 
 
+@one_server
 def test_entries_of_one_platform_are_both_reachable(client: DXF, images: Images) -> None:
     contents = [b'first', b'second', b'third']
     platforms = ('linux/amd64', 'linux/amd64', 'linux/arm64')
@@ -590,12 +599,14 @@ def test_entries_of_one_platform_are_both_reachable(client: DXF, images: Images)
     assert len(client.del_alias('alias')) == 3
 
 
+@one_server
 def test_one_image_under_two_platforms_is_there_twice(client: DXF, images: Images) -> None:
     text = images.image(b'both')
     client.set_manifest('alias', images.index(entry(text, 'linux/amd64'), entry(text, 'linux/arm64')))
     assert client.get_manifest('alias') == {'linux/amd64': text, 'linux/arm64': text}
 
 
+@one_server
 def test_entries_without_a_platform_are_all_reachable(client: DXF, images: Images) -> None:
     contents = [b'first', b'second', b'third']
     platforms = (None, None, 'linux/amd64')
@@ -604,6 +615,7 @@ def test_entries_without_a_platform_are_all_reachable(client: DXF, images: Image
     assert client.get_alias('alias', platform='linux/amd64') == [hash_bytes(b'third')]
 
 
+@one_server
 def test_an_index_within_an_index_is_read(client: DXF, images: Images) -> None:
     inner = images.index(entry(images.image(b'inner'), 'linux/amd64'), entry(images.image(b'arm'), 'linux/arm64'))
     client.set_manifest(hash_bytes(inner.encode()), inner)
@@ -618,6 +630,7 @@ def test_an_index_within_an_index_is_read(client: DXF, images: Images) -> None:
     assert by_platform(client.get_alias(hash_bytes(inner.encode()))).keys() == {'linux/amd64', 'linux/arm64'}
 
 
+@one_server
 def test_platforms_of_an_index_within_an_index_may_repeat(client: DXF, images: Images) -> None:
     inner = images.index(entry(images.image(b'inner'), 'linux/amd64'))
     client.set_manifest(hash_bytes(inner.encode()), inner)

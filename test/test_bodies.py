@@ -13,7 +13,7 @@ import pytest
 
 from dxf.exceptions import DXFSourceError
 from dxf.transfer.request_body import Body, HashAhead
-from dxf.transfer.source import Source, open_source
+from dxf.transfer.source import Source
 
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
 
@@ -27,14 +27,6 @@ def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that holds ``CONTENT``, and is read in three pieces."""
     monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 4)
     return written(tmp_path)
-
-
-@pytest.fixture(name='source')
-def open_path(path: Path) -> Iterator[Source]:
-    """The source that the file makes."""
-    source = open_source(str(path), None)
-    yield source
-    source.close()
 
 
 def ignore(_piece: bytes, _end: int) -> None:

@@ -141,7 +141,7 @@ VALUES = st.recursive(
         st.text(st.characters(exclude_categories=[]), max_size=5) | st.integers(0, 3) | st.none(), inner, max_size=4))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=3 * settings().max_examples)
 @given(document=VALUES, sort_keys=st.booleans(), indent=st.sampled_from([None, 1, '\t']), limit=st.integers(0, 300))
 def test_what_is_written_is_read_as_the_same(document: Any, sort_keys: bool, indent: Any, limit: int) -> None:
     try:
@@ -235,7 +235,7 @@ JSON_LIKE = st.lists(st.sampled_from(
      '\n', '\ufeff', '\u00e9'])).map(''.join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(st.one_of(st.text(), st.binary(), JSON_LIKE, JSON_LIKE.map(str.encode)))
 def test_any_text_and_any_bytes_are_an_object_or_a_dxf_error(text: str | bytes) -> None:
     try:

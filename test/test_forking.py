@@ -99,7 +99,7 @@ assert [child.exitcode for child in children] == [0] * {WORKERS}
 '''
 
 
-@pytest.mark.parametrize('before', ['requests_each = 400',
+@pytest.mark.parametrize('before', ['requests_each = 100',
                                     'requests_each, client._sessions[0] = 50, requests.Session()',
                                     'requests_each, client = 50, DXF.from_base(client, repo)'],
                          ids=['own session', "caller's session", 'from_base'])

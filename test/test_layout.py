@@ -19,7 +19,7 @@ from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError
 from . import images
 from .images import write_index, write_layout
 from .layouts import NAME, REPO, blobs, bound, enter, entries, put, snapshot, under
-from .places import Folder, Place
+from .places import Place
 from .processes import Runner, files
 
 Skopeo = Callable[..., str]
@@ -32,18 +32,6 @@ DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 LAYERS = (b'first layer\n' * 1000, b'second layer', b'')
 PLATFORMS = (('linux/amd64', LAYERS), ('linux/arm/v7', (b'arm', b'second layer')))
-
-
-@pytest.fixture(name='store')
-def name_store(tmp_path: Path) -> Place:
-    """A folder for repositories, which is not there yet."""
-    return Place(Folder(tmp_path / 'blobs'))
-
-
-@pytest.fixture(name='layout')
-def name_layout(store: Place) -> Path:
-    """The folder of one repository in it, neither."""
-    return store.registry.storage / REPO
 
 
 @pytest.fixture(name='client')

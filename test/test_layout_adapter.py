@@ -17,7 +17,7 @@ from dxf.exceptions import DXFHTTPError
 from dxf.layout.adapter import LayoutAdapter
 
 from .layouts import NAME, REPO, enter, entries, put, snapshot
-from .places import Folder, Place
+from .places import Place
 
 CONTENT = b'The quick brown fox jumps over the lazy dog.'
 DIGEST = hash_bytes(CONTENT)
@@ -28,18 +28,6 @@ ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
 TAGS = f'{REPO}/tags/list'
 BLOB = f'{REPO}/blobs/{DIGEST}'
 UPLOADS = f'{REPO}/blobs/uploads/'
-
-
-@pytest.fixture(name='store')
-def name_store(tmp_path: Path) -> Place:
-    """A folder for repositories."""
-    return Place(Folder(tmp_path / 'blobs'))
-
-
-@pytest.fixture(name='layout')
-def name_layout(store: Place) -> Path:
-    """The folder of one repository in it."""
-    return store.registry.storage / REPO
 
 
 @pytest.fixture(name='client')

@@ -377,7 +377,7 @@ DOCUMENTS = WILD | st.fixed_dictionaries({}, optional={
     'manifests': st.lists(DESCRIPTORS, max_size=2) | WILD, 'fsLayers': WILD, 'signatures': WILD})
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(DOCUMENTS, st.sampled_from([None, '', V2, DOCKER_LIST, OCI, OCI_INDEX, SIGNED, 'text/plain']), st.booleans(),
        st.booleans())
 def test_any_document_is_read_or_a_dxf_error(document: Any, content_type: str | None, verify: bool,

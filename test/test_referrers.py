@@ -258,26 +258,32 @@ def test_no_entry_is_removed_where_the_registry_denies_what_was_just_stored(serv
 
 # Several writers
 
+def replace_writes(server: ScriptedRegistry, subject: str, content: bytes, count: int) -> list[None]:
+    """Replace the next writes of a referrers tag, as a writer does that had read the index before them.
+
+    :return: has an entry for each of them, until it is replaced
+    """
+    left: list[None] = [None] * count
+
+    def hook(request: Request) -> Answer | None:
+        if request.line != f'PUT /v2/{REPO}/manifests/{tag_of(subject)}' or not left:
+            return None
+        answer = server.ordinary(request)
+        left.pop()
+        server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)
+        return answer
+    server.hook = hook
+    return left
+
+
 def test_what_was_deleted_is_not_listed_although_another_writer_puts_it_back(server: ScriptedRegistry, client: DXF
                                                                              ) -> None:
     subject = subject_of(client)
     signature = refer(client, subject, 'application/x-signature')
-    path = f'/v2/{REPO}/manifests/{tag_of(subject)}'
-    content = document([entry(b'x', digest=signature), entry(b'other')])
-    lost = 2
-
-    def hook(request: Request) -> Answer | None:
-        nonlocal lost
-        if request.line != f'PUT {path}' or not lost:
-            return None
-        answer = server.ordinary(request)
-        lost -= 1
-        server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)  # who had read the index before
-        return answer
-    server.hook = hook
+    lost = replace_writes(server, subject, document([entry(b'x', digest=signature), entry(b'other')]), 2)
     client.del_alias(signature)
     assert listed(client, subject) == {hash_bytes(b'other')}
-    assert lost == 0
+    assert not lost
 
 
 def test_what_is_attached_and_deleted_at_once_is_listed_as_it_is(open_registry: Place, repo: str, tmp_path: Path
@@ -302,21 +308,10 @@ def test_what_is_attached_and_deleted_at_once_is_listed_as_it_is(open_registry: 
 
 def test_an_entry_that_another_writer_replaced_is_written_again(server: ScriptedRegistry, client: DXF) -> None:
     subject, other = subject_of(client), entry(b'other')
-    content = json.dumps({'schemaVersion': 2, 'manifests': [other]}).encode()
-    lost = 3
-
-    def hook(request: Request) -> Answer | None:
-        nonlocal lost
-        if request.line != f'PUT /v2/{REPO}/manifests/{tag_of(subject)}' or not lost:
-            return None
-        answer = server.ordinary(request)
-        lost -= 1
-        server.memory.put_manifest(REPO, tag_of(subject), OCI_INDEX, content)  # who had read the index before
-        return answer
-    server.hook = hook
+    lost = replace_writes(server, subject, json.dumps({'schemaVersion': 2, 'manifests': [other]}).encode(), 3)
     signature = refer(client, subject, 'application/x-signature')
     assert listed(client, subject) == {signature, other['digest']}
-    assert lost == 0
+    assert not lost
 
 
 def test_a_writer_is_done_when_the_index_does_not_change_any_more(server: ScriptedRegistry, client: DXF) -> None:

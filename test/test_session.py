@@ -171,7 +171,7 @@ def test_an_address_whose_host_is_none_is_one_error_wherever_it_is_sent(server: 
     assert asked == [f'GET {TAGS}'] * 2 + [f'POST {uploads}'] * 2
 
 
-@settings(deadline=None, derandomize=True, max_examples=150,
+@settings(deadline=None, derandomize=True, max_examples=settings().max_examples * 3 // 2,
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(st.sampled_from(
     ['http://', 'https://', '//', '/', 'localhost', 'a.example', ':', '1', '65536', '[', ']', '::1', '.', '..', '@',

@@ -4,7 +4,7 @@ import io
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,6 @@ from .sources import CONTENT, DIGEST, RESIZED, got_from, written
 def write_path(tmp_path: Path) -> Path:
     """A file that holds ``CONTENT``."""
     return written(tmp_path)
-
-
-@pytest.fixture(name='source')
-def open_path(path: Path) -> Iterator[Source]:
-    """The source that the file makes."""
-    source = open_source(str(path), None)
-    yield source
-    source.close()
 
 
 @pytest.fixture(name='small_reads')

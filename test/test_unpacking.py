@@ -28,6 +28,7 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocument
 from dxf.main import doit
 
 from .places import Place
+from .tables import paired
 from .test_artifacts import MODEL_KEYS, TAR_GZIP, TITLE, UNPACK, blob, model_layer, packed, set_artifact, tree
 
 MARK = b'not to be touched'
@@ -70,10 +71,11 @@ TITLES = {
     'by case of a folder': ['a/b', 'A/c'], 'by its form': ['é', 'e\u0301'], 'by a joiner': ['ab', 'a\u200db'],
     'a file in the place of a folder': ['a', 'a/b'], 'a folder in the place of a file': ['a/b', 'a'],
 }
+TARS_OF_A_MODEL = {kind: kind for kind in ('weight.v1.tar', 'weight.v1.tar+gzip')}
+"""One function checks all names, and one reads all tars, whichever layer they are of: see ``paired``."""
 
 
-@pytest.mark.parametrize('titles', TITLES.values(), ids=TITLES)
-@pytest.mark.parametrize('overwrite', [False, True])
+@pytest.mark.parametrize('titles, overwrite', paired(TITLES, {'new': False, 'overwrite': True}))
 def test_names_that_are_unsafe_are_refused_before_anything_is_fetched(client: DXF, target: Path, titles: list[str],
                                                                       overwrite: bool) -> None:
     set_artifact(client, 'a', [blob(b'good', 'good'), *(blob(b'evil', title) for title in titles)], [b'good', b'evil'])
@@ -83,8 +85,7 @@ def test_names_that_are_unsafe_are_refused_before_anything_is_fetched(client: DX
     check_untouched(target)
 
 
-@pytest.mark.parametrize('titles', TITLES.values(), ids=TITLES)
-@pytest.mark.parametrize('vendor', MODEL_KEYS)
+@pytest.mark.parametrize('titles, vendor', paired(TITLES, {vendor: vendor for vendor in MODEL_KEYS}))
 def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched(
         client: DXF, target: Path, titles: list[str], vendor: str) -> None:
     layers = [model_layer(vendor, b'evil', title, 'weight.v1.raw', **{TITLE: 'good'}) for title in titles]
@@ -95,8 +96,8 @@ def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched
     check_untouched(target)
 
 
-@pytest.mark.parametrize('title', [titles[0] for titles in TITLES.values() if len(titles) == 1 and titles != ['.']])
-@pytest.mark.parametrize('kind', ['weight.v1.tar', 'weight.v1.tar+gzip'])
+@pytest.mark.parametrize('title, kind', paired({
+    name: titles[0] for name, titles in TITLES.items() if len(titles) == 1 and titles != ['.']}, TARS_OF_A_MODEL))
 def test_names_of_a_packed_model_that_are_unsafe_are_refused_before_anything_is_fetched(
         client: DXF, target: Path, title: str, kind: str) -> None:
     set_artifact(client, 'a', [model_layer('cncf', b'evil', title, kind)], [b'evil'])
@@ -218,8 +219,7 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
     check_untouched(target)
 
 
-@pytest.mark.parametrize('content', ARCHIVES.values(), ids=ARCHIVES)
-@pytest.mark.parametrize('kind', ['weight.v1.tar', 'weight.v1.tar+gzip'])
+@pytest.mark.parametrize('content, kind', paired(ARCHIVES, TARS_OF_A_MODEL))
 def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_is_written(
         client: DXF, target: Path, content: bytes, kind: str) -> None:
     layer = packed(content, kind)
@@ -248,8 +248,7 @@ ROOT_ARCHIVES = {
 }
 
 
-@pytest.mark.parametrize('content', ROOT_ARCHIVES.values(), ids=ROOT_ARCHIVES)
-@pytest.mark.parametrize('is_model', [False, True])
+@pytest.mark.parametrize('content, is_model', paired(ROOT_ARCHIVES, {'a folder': False, 'a model': True}))
 def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_is_written(
         client: DXF, target: Path, content: bytes, is_model: bool) -> None:
     zipped = gzip.compress(content)

@@ -3,7 +3,7 @@
 What registries refuse is the subject of test_upload_ways, how uploads break that of test_upload_faults.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from requests.exceptions import HTTPError
 
 from dxf import hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
-from dxf.transfer.source import Source, open_source
+from dxf.transfer.source import Source
 
 from .desk import NOWHERE, Desk, answer, ended, ignore
 from .places import Place
@@ -30,14 +30,6 @@ def write_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that holds ``CONTENT``, and is read in three pieces."""
     monkeypatch.setattr('dxf.transfer.source.READ_SIZE', 4)
     return written(tmp_path)
-
-
-@pytest.fixture(name='source')
-def open_path(path: Path) -> Iterator[Source]:
-    """The source that the file makes."""
-    source = open_source(str(path), None)
-    yield source
-    source.close()
 
 
 class Told(list[tuple[str, bytes]]):
