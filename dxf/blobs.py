@@ -35,7 +35,7 @@ from dxf.transfer.stream_upload import StreamUpload
 from dxf.transfer.upload import Journal, Upload, as_expected
 from dxf.transfer.upload_session import UploadSession, next_url
 from dxf.transport.client_certificates import Cert
-from dxf.transport.responses import check_digest_header, expect, is_not_found, names_digest
+from dxf.transport.responses import check_digest_header, expect, is_forbidden, is_not_found, names_digest
 
 JOBS = 4
 CANCEL_TIMEOUT = 2
@@ -110,8 +110,8 @@ class BlobStore(DXFBase):
             iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
-        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it to a
-            registry that says so and lacks it
+        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it
+            in any case, and asks for its length afterwards
         :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
             call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
             a size, such as a pipe
@@ -177,9 +177,10 @@ class BlobStore(DXFBase):
             found = self._stored_size(digest) if check_exists and digest is not None else None
             if digest is not None and found is not None:
                 return digest, found
-            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest, check_exists)
+            return StreamUpload(source, *self._how_to_upload(on_piece, not check_exists)).send(digest, check_exists)
         if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
-            return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), size
+            uploader = self._uploader(source, on_piece, is_forced=not check_exists)
+            return uploader.send_hashed_ahead(digest, check_exists), size
         digest = as_expected(source.digest(), digest)
         with batch.turn(digest) as is_stored:
             if not is_stored:
@@ -193,21 +194,27 @@ class BlobStore(DXFBase):
             from dxf.transfer import upload_journal as journals
             with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
                 if is_new:
-                    self._uploader(source, on_piece, journal).send(digest)
+                    self._uploader(source, on_piece, journal, not check_exists).send(digest)
                 journal.clear()
         elif is_new:
-            self._uploader(source, on_piece).send(digest)
+            self._uploader(source, on_piece, is_forced=not check_exists).send(digest)
 
-    def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None) -> Upload:
-        return Upload(source, *self._how_to_upload(on_piece), journal=journal)
+    def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None,
+                  is_forced: bool = False) -> Upload:
+        return Upload(source, *self._how_to_upload(on_piece, is_forced), journal=journal)
 
-    def _how_to_upload(self, on_piece: OnPiece | None
+    def _how_to_upload(self, on_piece: OnPiece | None, is_forced: bool
                        ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
         steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits,
-                              self._doubtful)
+                              self._doubtful, is_forced)
 
         def is_stored(digest: str, size: int) -> bool:
-            return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
+            try:
+                return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
+            except (DXFUnauthorizedError, HTTPError) as error:
+                if not (is_forced and steps.is_named and is_forbidden(error)):
+                    raise
+                return digest not in self._doubtful  # the credential may push and not pull: the answer 201 counts
         return steps, is_stored, self._base_url, self._limits, on_piece
 
     def _stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:

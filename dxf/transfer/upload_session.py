@@ -39,29 +39,33 @@ class UploadSession:
     :param request: makes a request of a whole URL, and raises where the registry refuses
     :param cancel: tells the registry to forget the session at a URL
     :param doubtful: digests of blobs that the registry had, with another length: it may keep those, whatever it says
+    :param is_forced: the registry was not asked whether it has the blob, so it may have a damaged one, and keep that
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
     """
 
     def __init__(self, begin: Callable[[], Response], request: Callable[..., Response], cancel: Callable[[str], None],
-                 limits: Limits, doubtful: Collection[str] = ()) -> None:
+                 limits: Limits, doubtful: Collection[str] = (), is_forced: bool = False) -> None:
         self._begin = begin
         self._request = request
         self._cancel = cancel
         self._limits = limits
         self._doubtful = doubtful
+        self._is_forced = is_forced
         self.url = ''
         self._origin: Origin | None = None
         """That of the registry, where it has just opened the session."""
         self.is_accepted = False
         """Whether the registry has said that the blob is complete."""
+        self.is_named = False
+        """Whether it has named the digest, too."""
         self._process = forking.generation()
         self.shortest_part = 0
         """The fewest bytes that the registry wants in a part that is not the last."""
 
     def open(self) -> None:
         """Ask the registry to open a session."""
-        self.is_accepted = False
+        self.is_accepted = self.is_named = False
         opened = self._begin()
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
@@ -120,7 +124,7 @@ class UploadSession:
         """Close the session: the blob is complete.
 
         :param body: the rest of the blob
-        :return: whether the registry confirmed the digest
+        :return: whether the registry confirmed the digest, and this is proof enough
         :raises DXFDigestMismatchError: it stored another
         """
         # The URL is extended textually: registries sign its query.
@@ -129,7 +133,8 @@ class UploadSession:
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
         self.is_accepted = True
-        return names_digest(response, digest) and digest not in self._doubtful
+        self.is_named = names_digest(response, digest)
+        return self.is_named and not self._is_forced and digest not in self._doubtful
 
     def cancel(self) -> None:
         """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""

@@ -168,6 +168,12 @@ def is_not_found(error: HTTPError) -> bool:
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
 
 
+def is_forbidden(error: HTTPError | DXFUnauthorizedError) -> bool:
+    """Return whether a refusal is a 401 or a 403: the credential does not allow the request."""
+    return error.response is not None and \
+        error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
 def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:
     """Return whether a server refused HEAD in a way that says nothing about GET.
 
