@@ -26,13 +26,13 @@ from dxf.names import check_blob, check_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
-from dxf.transfer.callbacks import OneAtATime, Watch, reporter, unwrapped
+from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, progress_callback, call_unwrapped
+from dxf.transfer.hash_ahead import IsStored
 from dxf.transfer.parallel import all_of
-from dxf.transfer.pulling import Blob, Puller, Wanted, checked
-from dxf.transfer.request_body import IsStored
+from dxf.transfer.pulling import Blob, Puller, Wanted, check_wanted
 from dxf.transfer.source import File, OnPiece, Source, open_source
 from dxf.transfer.stream_upload import StreamUpload
-from dxf.transfer.upload import Journal, Upload, as_expected
+from dxf.transfer.upload import Journal, Upload, check_expected_digest
 from dxf.transfer.upload_session import UploadSession, next_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.responses import check_digest_header, expect, is_forbidden, is_not_found, names_digest
@@ -134,13 +134,13 @@ class BlobStore(DXFBase):
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
         check_progress(progress)
-        report = None if progress is None else OneAtATime(progress)
+        report = None if progress is None else SerializedProgress(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
 
         def push(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
-            watch = None if report is None else Watch(report)
+            watch = None if report is None else TrackedProgress(report)
             digest = self._push(source if is_file else None, None if is_file else source, watch, None,
                                 check_exists, check, batch=batch)
             if report is not None and watch is not None and not watch.is_called:
@@ -164,9 +164,9 @@ class BlobStore(DXFBase):
         def push() -> tuple[str, int]:
             with closing(open_source(filename, data)) as source:
                 source.on_read = check
-                report = reporter(progress, filename is not None, source.size)
+                report = progress_callback(progress, filename is not None, source.size)
                 return self._upload(source, expected, check_exists, report, resume, batch or Batch())
-        stored, size = unwrapped(push)
+        stored, size = call_unwrapped(push)
         self._sizes[stored] = size
         return stored
 
@@ -181,7 +181,7 @@ class BlobStore(DXFBase):
         if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
             uploader = self._uploader(source, on_piece, is_forced=not check_exists)
             return uploader.send_hashed_ahead(digest, check_exists), size
-        digest = as_expected(source.digest(), digest)
+        digest = check_expected_digest(source.digest(), digest)
         with batch.turn(digest) as is_stored:
             if not is_stored:
                 self._upload_hashed(source, digest, check_exists, on_piece, resume)
@@ -304,19 +304,19 @@ class BlobStore(DXFBase):
         from dxf.transfer import download_to_file
         check_progress(progress)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
-        wanted = checked(blobs)
+        wanted = check_wanted(blobs)
         report = download_to_file.Reporter(progress or (lambda *_: None))
         fetch = partial(self.pull_blobs, chunk_size=0)
         name = os.fspath(filename)
         stream = special_files.open_to_write(name)
         if stream is not None:
             with stream:
-                download_to_file.deliver_to_stream(stream, name, fetch(blobs), report)
+                download_to_file.write_to_stream(stream, name, fetch(blobs), report)
             return
         atomic_files.check_target(name)
         sized = [(digest, size) for (digest, _), size in zip(wanted, self._sizes_of(wanted), strict=True)]
         try:
-            download_to_file.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
+            download_to_file.write_to_file(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
         except OSError as error:
             wrong = self._wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
             if wrong is None:
@@ -411,7 +411,7 @@ class BlobStore(DXFBase):
         """
         check_client(source, 'source', 'pull_blobs')
         check_progress(progress)
-        report = None if progress is None else OneAtATime(progress)
+        report = None if progress is None else SerializedProgress(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:
             size = None if sizes is None else sizes.get(digest)
@@ -452,8 +452,8 @@ class BlobStore(DXFBase):
             with closing(remote_file.RemoteFile(name, size, stream, rest, self._limits)) as file:
                 content = Source(file.name, file, size)
                 content.on_read = check
-                self._uploader(content, reporter(progress, True, size)).send(digest)
-        unwrapped(relay)
+                self._uploader(content, progress_callback(progress, True, size)).send(digest)
+        call_unwrapped(relay)
         self._sizes[digest] = size
 
     def del_blob(self, digest: str) -> None:

@@ -114,7 +114,7 @@ class LargePartsRefused(Desk):
 def test_parts_grow_until_they_are_refused(source: Source, monkeypatch: pytest.MonkeyPatch, status: int,
                                            keeps: bool) -> None:
     monkeypatch.setattr('dxf.transfer.upload.REMEMBERED_PART', 1)
-    monkeypatch.setattr('dxf.transfer.upload.LONGEST_PART', 7)
+    monkeypatch.setattr('dxf.transfer.upload.MAX_PART', 7)
     desk, told = LargePartsRefused(4, status, keeps), Told()
     desk.upload(source, told, part=2, backoff=0, retries=3).send(DIGEST)
     sent = [(method, data) for method, _, data in desk.sent]

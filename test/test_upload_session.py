@@ -10,7 +10,7 @@ from requests.exceptions import ConnectionError as NoConnection
 
 from dxf import Limits
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFUnexpectedStatusCodeError
-from dxf.transfer.upload_session import MiscountError, UploadSession, next_url, stored_bytes
+from dxf.transfer.upload_session import DuplicateBytesError, UploadSession, next_url, stored_bytes
 
 from .desk import NOWHERE, Desk, answer, ended
 from .sources import CONTENT, DIGEST
@@ -93,8 +93,8 @@ def test_a_part_is_taken(status: int, told: dict[str, str]) -> None:
 @pytest.mark.parametrize('status, location, told, error', [
     (200, FIRST, '0-3', DXFUnexpectedStatusCodeError),
     (202, None, '0-3', DXFProtocolError),
-    (202, FIRST, '0-4', MiscountError),  # a part that was sent twice, say
-    (202, FIRST, 'bytes=0-999', MiscountError),
+    (202, FIRST, '0-4', DuplicateBytesError),  # a part that was sent twice, say
+    (202, FIRST, 'bytes=0-999', DuplicateBytesError),
 ])
 def test_a_part_is_not_taken(status: int, location: str | None, told: str, error: type[DXFError]) -> None:
     desk = Desk()

@@ -162,7 +162,7 @@ def _pull_to_file(job: Job, repository: Any, resolved: list[Any]) -> None:
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
-    total = sum(repository._sizes_of(pulling.checked(blobs))) if len(blobs) > 1 else None
+    total = sum(repository._sizes_of(pulling.check_wanted(blobs))) if len(blobs) > 1 else None
     with progress(job.settings.progress, total) as shown:
         repository.pull_to_file(job.options['output'], *blobs, progress=shown)
 

@@ -28,13 +28,13 @@ CHUNK_SIZE = 8192
 SEGMENT = 2 << 20
 """Bytes that one connection of several is asked for at a time: no more than :class:`Streams` keeps of each."""
 
-TRIALS = 4
+TRIAL_DIVISOR = 4
 """A quarter of the smallest blob that is worth several connections shows how fast one is."""
 
-GAIN = 1.2
+MIN_GAIN = 1.2
 """How much faster more connections must be."""
 
-MOST_EMPTY = 1 << 20
+MAX_EMPTY = 1 << 20
 """Compressed bytes in a row that may decode to nothing."""
 
 REFILL = 1 << 20
@@ -51,7 +51,7 @@ def declared_size(response: Response) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
-class Pace:
+class RateMeter:
     """A stream, and how fast it comes.
 
     ``arrived`` counts its bytes so far; what its reader does with them takes no time here.
@@ -144,17 +144,17 @@ class Download:
         if response.headers['Content-Encoding'].strip().lower() not in ('gzip', 'x-gzip'):
             raise DXFProtocolError('the registry sent a blob in an encoding that dxf does not read')
         decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        fruitless = 0
+        empty = 0
         try:
             for piece in pieces(response, self._limits, self._process):
-                fruitless += len(piece)
+                empty += len(piece)
                 while piece and not decoder.eof:
                     decoded = decoder.decompress(piece, READ_SIZE)
-                    fruitless = 0 if decoded else fruitless
+                    empty = 0 if decoded else empty
                     yield decoded
                     piece = decoder.unconsumed_tail or decoder.unused_data
-                if fruitless > MOST_EMPTY:
-                    raise DXFProtocolError(f'the registry sent {MOST_EMPTY} bytes of a gzip encoding that hold nothing')
+                if empty > MAX_EMPTY:
+                    raise DXFProtocolError(f'the registry sent {MAX_EMPTY} bytes of a gzip encoding that hold nothing')
                 if piece:
                     raise DXFProtocolError('the registry sent data behind the end of a gzip encoding')
             yield decoder.flush()
@@ -168,7 +168,7 @@ class Download:
         """
         attempts, start = Attempts(self._limits), self._received
         begun = self._following() if self._response is None else pieces(self._response, self._limits, self._process)
-        stream = self._sped_up(begun)
+        stream = self._accelerated(begun)
         while True:
             broken: RequestException | None = None
             try:
@@ -185,20 +185,20 @@ class Download:
                 raise failure
             stream = self._following()
 
-    def _sped_up(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+    def _accelerated(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Yield a stream; where it is a slow one of a large blob, what several connections bring in its place."""
         limits = self._limits
-        trial = limits.ranges // TRIALS
-        pace = Pace(stream)
-        for piece in pace:
+        trial = limits.ranges // TRIAL_DIVISOR
+        meter = RateMeter(stream)
+        for piece in meter:
             yield piece
-            if self._jobs > 1 and pace.arrived >= trial:
+            if self._jobs > 1 and meter.arrived >= trial:
                 if self._size is None or self._size < limits.ranges or self._size - self._received < 2 * trial or \
-                        pace.rate >= limits.fast or not self._honours_ranges():
+                        meter.rate >= limits.fast or not self._honours_ranges():
                     self._jobs = 1
                     continue
                 with suppress(RequestException, DXFError):  # then one will do
-                    yield from self._by_ranges(self._size, pace.rate)
+                    yield from self._by_ranges(self._size, meter.rate)
                 self._jobs = 1
                 if self._received < self._size:
                     yield from self._following()
@@ -218,15 +218,15 @@ class Download:
 
         :param rate: bytes a second by one connection
         """
-        trial = self._limits.ranges // TRIALS
+        trial = self._limits.ranges // TRIAL_DIVISOR
         chosen = 1
         for jobs in (2, 4):
             if jobs <= self._jobs:
-                pace = Pace(self._segments(min(self._received + trial, size), jobs))
-                yield from pace
-                if pace.rate < GAIN * rate:
+                meter = RateMeter(self._segments(min(self._received + trial, size), jobs))
+                yield from meter
+                if meter.rate < MIN_GAIN * rate:
                     break
-                chosen, rate = jobs, pace.rate
+                chosen, rate = jobs, meter.rate
         if chosen > 1:
             yield from self._segments(size, chosen)
 

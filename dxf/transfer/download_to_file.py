@@ -57,7 +57,7 @@ class Reporter:
             raise
 
 
-def deliver(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
+def write_to_file(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
     """Write blobs into a file, which gets its name when all of them are verified.
 
     :param report: called with what was there already, too
@@ -69,11 +69,11 @@ def deliver(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: Fetc
         _fill(part, blobs, fetch, fetch_rest, report)
         part.publish()
     except BaseException as error:
-        part.close(keep=error is report.error or not _is_in_vain(error))
+        part.close(keep=error is report.error or not _is_useless(error))
         raise
 
 
-def _is_in_vain(error: BaseException) -> bool:
+def _is_useless(error: BaseException) -> bool:
     """Return whether what has arrived is of no use after an error: it is wrong, or the disk cannot take it."""
     return isinstance(error, (DXFDigestMismatchError, OSError)) and not isinstance(error, RequestException)
 
@@ -115,7 +115,7 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
     return part.position > start or digest_of(sha256) == digest
 
 
-def deliver_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
+def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
     """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
 
     :param filename: what to call it in a message

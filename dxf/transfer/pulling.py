@@ -24,10 +24,10 @@ Wanted = str | tuple[str, int]
 """A blob that is to be fetched: its digest, or that and the size which a manifest gives for it."""
 
 Blob = tuple[str, int | None]
-"""The same, checked; ``None`` where no size was given."""
+"""The same, check_wanted; ``None`` where no size was given."""
 
 
-def checked(wanted: Iterable[Wanted]) -> list[Blob]:
+def check_wanted(wanted: Iterable[Wanted]) -> list[Blob]:
     """Return blobs that are to be fetched, with a size where one was given.
 
     :raises DXFInvalidNameError: a digest is not valid
@@ -61,7 +61,7 @@ class Puller:
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
         _check_chunk_size(chunk_size)
-        return self._in_order(checked(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
+        return self._in_order(check_wanted(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
 
     def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
         """Yield what follows the first bytes of a blob, in pieces.
@@ -108,7 +108,7 @@ class Puller:
             return size or 0, download.pieces()  # never None: it was asked for
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
-            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
+            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was check_wanted
                 yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
 
 

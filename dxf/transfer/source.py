@@ -204,7 +204,7 @@ def _utf_8(text: str) -> bytes:
         raise DXFSourceError(f'data: the character at {error.start} has no UTF-8 encoding') from None
 
 
-def spooled(name: str, pieces: Iterable[bytes]) -> Source:
+def spool(name: str, pieces: Iterable[bytes]) -> Source:
     """Return a source of known size with the content of one that can be read only once.
 
     It is kept in a temporary file that has no name: nothing of it is left, however the process ends.

@@ -13,14 +13,15 @@ from requests.exceptions import HTTPError, RequestException
 
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
+from dxf.transfer.hash_ahead import HashAhead, IsStored
 from dxf.transfer.refused_sizes import refused_sizes_of
-from dxf.transfer.request_body import Body, HashAhead, IsStored
+from dxf.transfer.request_body import Body
 from dxf.transfer.source import OnPiece, Source
-from dxf.transfer.upload_session import MiscountError, UploadSession
+from dxf.transfer.upload_session import DuplicateBytesError, UploadSession
 from dxf.transport.responses import effective_status, error_codes
 from dxf.transport.session import RETRIED, Attempts, is_transient
 
-SESSIONS_LOST = 2
+MAX_LOST_SESSIONS = 2
 """How often a source is sent anew because the registry forgot its session."""
 
 RACED = (400, 409, 412)
@@ -36,9 +37,9 @@ REMEMBERED_PART = 16 << 20
 PART_SECONDS = 2.0
 """Seconds that a large part may take at least: no larger ones than ``Limits.part`` on a slow line."""
 
-LONGEST_PART = 1 << 30
+MAX_PART = 1 << 30
 
-WORTH_WAITING = 1.0
+PART_END_SECONDS = 1.0
 """Seconds in which the part on its way should end, where there is nothing more to send after it."""
 
 
@@ -133,7 +134,7 @@ class Upload:
         if self._on_piece is not None:
             self._on_piece(digest, b'')
 
-    def _look(self) -> None:
+    def _use_result_of_hash_ahead(self) -> None:
         """Use what the hash ahead has found out.
 
         :raises _FoundError: there is nothing to send
@@ -142,9 +143,9 @@ class Upload:
             digest, found = self._hash_ahead.result()
             self._hash_ahead = None
             if found:
-                self._digest = as_expected(digest, self._expected)
+                self._digest = check_expected_digest(digest, self._expected)
                 raise _FoundError
-            self._known(as_expected(digest, self._expected))
+            self._known(check_expected_digest(digest, self._expected))
 
     def _send(self) -> None:
         ways = self._ways()
@@ -154,15 +155,15 @@ class Upload:
             try:
                 self._send_by(ways[0])
                 return
-            except (RequestException, MiscountError) as error:
-                is_lost = isinstance(error, MiscountError) or _status_of(error) in LOST
+            except (RequestException, DuplicateBytesError) as error:
+                is_lost = isinstance(error, DuplicateBytesError) or _status_of(error) in LOST
                 lost += is_lost
-                if self._outgrew(error, ways[0]):
+                if self._is_part_too_large(error, ways[0]):
                     continue
                 if len(ways) > 1 and self._refuses(error):
                     self._refused_sizes.learn(*self._last_body)
                     ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
-                elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
+                elif not (is_lost or is_retryable(error)) or lost > MAX_LOST_SESSIONS or \
                         not self._attempts.again(_answer(error), error):
                     if self._is_stored_meanwhile(error):
                         return
@@ -176,7 +177,7 @@ class Upload:
         is_part, _ = self._last_body
         if not is_part or not is_raced(error):
             return False
-        self._look()
+        self._use_result_of_hash_ahead()
         return self._is_stored()
 
     def _ways(self) -> list[int]:
@@ -239,17 +240,17 @@ class Upload:
         sha256 = None if self._is_hashed_ahead else self._hashed(hashlib.sha256(), 0, start)
         while True:
             if self._hash_ahead is not None and self._hash_ahead.done:
-                self._look()
+                self._use_result_of_hash_ahead()
             end = self._end_of_part(start, part)
             try:
                 sha256 = self._send_part(start, end, sha256)
             except RequestException as error:
-                if not self._outgrew(error, part):
-                    if end == self._size and (may_help(error) or is_raced(error)) and self._is_stored():
+                if not self._is_part_too_large(error, part):
+                    if end == self._size and (is_retryable(error) or is_raced(error)) and self._is_stored():
                         if _answer(error) is not None:  # else only the answer was lost
                             self._session.cancel()
                         return
-                    if not may_help(error) or self._refuses(error):
+                    if not is_retryable(error) or self._refuses(error):
                         raise
                 stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
                 if stored is None or not self._attempts.again(_answer(error), error):
@@ -272,14 +273,14 @@ class Upload:
         if self._hash_ahead is not None:
             part = min(part, max(self._limits.part // 4, self._session.shortest_part))
         elif self._journal is None and part > REMEMBERED_PART:
-            grown = min(int(self._rate(start) * PART_SECONDS), LONGEST_PART)
+            grown = min(int(self._rate(start) * PART_SECONDS), MAX_PART)
             part = grown if part < grown < self._refused_sizes.patch else part
         end = min(start + part, self._size)
         if end == self._size and end - start >= self._refused_sizes.put > 1:  # more than the registry takes in a PUT
             return end - max(min(int(self._refused_sizes.put) // 2, self._limits.small_part), 1)
         return end
 
-    def _outgrew(self, error: Exception, part: int) -> bool:
+    def _is_part_too_large(self, error: Exception, part: int) -> bool:
         """Return whether the registry takes parts, but not one as large as this; remember the size then."""
         is_part, size = self._last_body
         if not is_part or size <= part or not self._refuses(error):
@@ -293,7 +294,7 @@ class Upload:
         self._last_body = not is_last, end - start
         self._part_end = end
         if is_last:
-            self._look()
+            self._use_result_of_hash_ahead()
         body = Body(self._source, start, end, sha256, self._digest, self._report)
         # requests would declare no length of an empty body of ours; reading it notices a file that has grown
         content: Any = body if end > start else b''.join(body)
@@ -319,7 +320,7 @@ class Upload:
     def _report(self, piece: bytes, end: int) -> None:
         """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
         if self._hash_ahead is not None and self._hash_ahead.done and not self._is_nearly_there(end):
-            self._look()
+            self._use_result_of_hash_ahead()
         if self._hash_ahead is not None or self._on_piece is None or end <= self._reported:
             return
         for earlier in self._source.read(self._reported, end - len(piece)):
@@ -333,10 +334,10 @@ class Upload:
 
     def _is_nearly_there(self, end: int) -> bool:
         """Return whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
-        return (self._part_end - end) / self._rate(end) < WORTH_WAITING
+        return (self._part_end - end) / self._rate(end) < PART_END_SECONDS
 
 
-def as_expected(actual: str, expected: str | None) -> str:
+def check_expected_digest(actual: str, expected: str | None) -> str:
     """Return the digest that a source turned out to have.
 
     :raises DXFDigestMismatchError: another was expected
@@ -346,7 +347,7 @@ def as_expected(actual: str, expected: str | None) -> str:
     return actual
 
 
-def may_help(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Return whether a new session, or a look whether the blob is there, may help where an upload failed."""
     status = _status_of(error)
     return is_transient(error) if status is None else status in (*LOST, *RETRIED)
@@ -379,5 +380,5 @@ def _codes_of(error: Exception) -> tuple[str, ...]:
 def _is_over(error: BaseException) -> bool:
     """Return whether an upload that ended by this error can never be continued, in any process."""
     status = _status_of(error) if isinstance(error, Exception) else None
-    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, MiscountError)) or \
+    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, DuplicateBytesError)) or \
         status is not None and status < 500 and status not in (408, 429)

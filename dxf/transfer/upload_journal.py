@@ -15,10 +15,10 @@ from dxf.local.locking import close_locked, is_owned, open_locked
 from dxf.strict_json import dump_json, load_object
 from dxf.transfer.source import File
 
-LONGEST = 64 << 10
+MAX_SIZE = 64 << 10
 """Bytes of a journal."""
 
-LIFE = 7 * 86400
+LIFETIME = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
 
 
@@ -54,7 +54,7 @@ class UploadJournal:
         if self._file is None:
             return None
         try:
-            entry = load_object(os.pread(self._file, LONGEST, 0))
+            entry = load_object(os.pread(self._file, MAX_SIZE, 0))
         except DXFError:
             return None
         url, stored = entry.pop('url', None), entry.pop('stored', None)
@@ -68,7 +68,7 @@ class UploadJournal:
         if self._file is not None:
             entry: dict[str, Any] = {**self._identity, 'url': url, 'stored': stored}
             try:
-                content = dump_json(entry, LONGEST, sort_keys=False).encode('ascii')
+                content = dump_json(entry, MAX_SIZE, sort_keys=False).encode('ascii')
             except DXFInvalidDocumentError:
                 content = b''
             os.ftruncate(self._file, os.pwrite(self._file, content, 0))
@@ -91,5 +91,5 @@ class UploadJournal:
 def _remove_old(folder: str) -> None:
     for entry in os.scandir(folder):
         with suppress(OSError):
-            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFE:
+            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFETIME:
                 os.unlink(entry.path)

@@ -28,7 +28,7 @@ UPLOAD_ADDRESS = 'upload_address'
 """An attribute of errors of requests that an upload to another server than the registry ended in."""
 
 
-class MiscountError(DXFProtocolError):
+class DuplicateBytesError(DXFProtocolError):
     """The registry counts more bytes of an upload than were sent: it has some of them twice."""
 
 
@@ -77,13 +77,13 @@ class UploadSession:
         """Send a part.
 
         :param body: bytes ``start`` to ``end`` of the blob
-        :raises MiscountError: the registry has some twice, and the session is of no use any more
+        :raises DuplicateBytesError: the registry has some twice, and the session is of no use any more
         """
         response = self._send('patch', self.url, body, {'Content-Range': f'{start}-{end - 1}'})
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         self.url = next_url(response)
         if (stored_bytes(response) or 0) > end:
-            raise MiscountError('the registry counts more bytes of the upload than were sent')
+            raise DuplicateBytesError('the registry counts more bytes of the upload than were sent')
 
     def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> Response:
         """Send bytes of the blob.
