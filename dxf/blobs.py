@@ -1,4 +1,4 @@
-"""Blobs: those of one repository in a registry, one short method a protocol step.
+"""Blobs of one repository: stored, fetched, measured and deleted. ``blob_copying`` moves them between repositories.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs
 """
@@ -6,40 +6,32 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-
 import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError, RequestException
-from requests.exceptions import Timeout as Timeouts
 
 from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
-from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
-                            DXFUnauthorizedError)
+from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at
 from dxf.registry import Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
-from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, progress_callback, call_unwrapped
-from dxf.transfer.hash_ahead import IsStored
+from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of
 from dxf.transfer.pulling import Blob, Puller, Wanted, check_wanted
-from dxf.transfer.source import File, OnPiece, Source, open_source
-from dxf.transfer.stream_upload import StreamUpload
-from dxf.transfer.upload import Journal, Upload, check_expected_digest
-from dxf.transfer.upload_session import UploadSession, next_url
+from dxf.transfer.pushing import Push, push
+from dxf.transfer.target import Target
 from dxf.transport.client_certificates import Cert
-from dxf.transport.responses import check_digest_header, expect, is_forbidden, is_not_found, names_digest
+from dxf.transport.responses import expect, is_not_found
 
 JOBS = 4
-CANCEL_TIMEOUT = 2
-"""Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
 Own = TypeVar('Own', bound='BlobStore')
 Size = TypeVar('Size', int, int | None)
@@ -54,7 +46,7 @@ class BlobStore(DXFBase):
 
     The other parameters are those of :class:`DXFBase`.
 
-    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is none
+    :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is not a valid name
     """
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
@@ -67,7 +59,7 @@ class BlobStore(DXFBase):
         self._jobs = jobs
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
-        """Digests of blobs of which the registry told another length: that it stored them has to be seen."""
+        """Digests for which the registry reported another length: its word that it stored such a blob is no proof."""
 
     @classmethod
     def from_base(cls: type[Own], base: DXFBase, repo: str) -> Own:
@@ -75,7 +67,7 @@ class BlobStore(DXFBase):
 
         A token that either obtains serves both, where its scope allows.
 
-        :raises DXFInvalidNameError: ``repo`` is none
+        :raises DXFInvalidNameError: ``repo`` is not a valid name
         """
         check_client(base, 'base', '_base_request')
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
@@ -84,6 +76,7 @@ class BlobStore(DXFBase):
         dxf._sessions = base._sessions
         dxf._adapter = base._adapter
         dxf._credential = base._credential
+        dxf._refused_sizes = base._refused_sizes
         return dxf
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response:
@@ -120,7 +113,10 @@ class BlobStore(DXFBase):
         :raises DXFSourceError: the source changed on its way
         :raises OSError: the file cannot be read
         """
-        return self._push(filename, data, progress, digest, check_exists, resume=resume)
+        if digest is not None:
+            check_one(digest, 'push_blob')
+        return self._push(Push(filename, data, progress, None if digest is None else check_digest(digest),
+                               check_exists, resume))
 
     def push_blobs(self, sources: Iterable[Any], progress: Callable[..., Any] | None = None,
                    check_exists: bool = True) -> list[str]:
@@ -138,109 +134,40 @@ class BlobStore(DXFBase):
         given = several(sources, 'push_blobs')
         batch = Batch(given)
 
-        def push(source: Any, check: Callable[[], None]) -> str:
+        def store(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
             watch = None if report is None else TrackedProgress(report)
-            digest = self._push(source if is_file else None, None if is_file else source, watch, None,
-                                check_exists, check, batch=batch)
+            digest = self._push(Push(source if is_file else None, None if is_file else source, watch, None,
+                                     check_exists, None, check, batch))
             if report is not None and watch is not None and not watch.is_called:
                 report.found(self._sizes.get(digest))
             return digest
-        return all_of(push, given, self._jobs)
+        return all_of(store, given, self._jobs)
 
-    def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
-              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None,
-              batch: Batch | None = None) -> str:
-        """Store a blob.
+    def _push(self, given: Push) -> str:
+        """Store a blob, and remember its size."""
+        check_progress(given.progress)
+        digest, size = call_unwrapped(partial(push, self._target(not given.check_exists), given))
+        self._sizes[digest] = size
+        return digest
 
-        :param check: called for each piece that is read; raises where the blob is not wanted any more
-        :param batch: what else the call stores
+    def _target(self, is_forced: bool = False) -> Target:
+        """Return the repository as uploads see it.
+
+        :param is_forced: blobs are sent without asking for them first
         """
-        check_progress(progress)
-        if digest is not None:
-            check_one(digest, 'push_blob')
-        expected = None if digest is None else check_digest(digest)
+        return Target(self._request, self._base_request, f'{self._base_url}{self._repo}', self._limits,
+                      self._refused_sizes, self._doubtful, is_forced)
 
-        def push() -> tuple[str, int]:
-            with closing(open_source(filename, data)) as source:
-                source.on_read = check
-                report = progress_callback(progress, filename is not None, source.size)
-                return self._upload(source, expected, check_exists, report, resume, batch or Batch())
-        stored, size = call_unwrapped(push)
-        self._sizes[stored] = size
-        return stored
-
-    def _upload(self, source: Source, digest: str | None, check_exists: bool,
-                on_piece: OnPiece | None, resume: str | None, batch: Batch) -> tuple[str, int]:
-        size = source.size
-        if size is None:
-            found = self._stored_size(digest) if check_exists and digest is not None else None
-            if digest is not None and found is not None:
-                return digest, found
-            return StreamUpload(source, *self._how_to_upload(on_piece, not check_exists)).send(digest, check_exists)
-        if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
-            uploader = self._uploader(source, on_piece, is_forced=not check_exists)
-            return uploader.send_hashed_ahead(digest, check_exists), size
-        digest = check_expected_digest(source.digest(), digest)
-        with batch.turn(digest) as is_stored:
-            if not is_stored:
-                self._upload_hashed(source, digest, check_exists, on_piece, resume)
-        return digest, size
-
-    def _upload_hashed(self, source: Source, digest: str, check_exists: bool, on_piece: OnPiece | None,
-                       resume: str | None) -> None:
-        is_new = not check_exists or self._stored_size(digest, source.size) is None
-        if resume is not None and isinstance(source, File):
-            from dxf.transfer import upload_journal as journals
-            with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
-                if is_new:
-                    self._uploader(source, on_piece, journal, not check_exists).send(digest)
-                journal.clear()
-        elif is_new:
-            self._uploader(source, on_piece, is_forced=not check_exists).send(digest)
-
-    def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None,
-                  is_forced: bool = False) -> Upload:
-        return Upload(source, *self._how_to_upload(on_piece, is_forced), journal=journal)
-
-    def _how_to_upload(self, on_piece: OnPiece | None, is_forced: bool
-                       ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
-        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits,
-                              self._doubtful, is_forced)
-
-        def is_stored(digest: str, size: int) -> bool:
-            try:
-                return self._stored_size(digest, size, acknowledged=steps.is_accepted) is not None
-            except (DXFUnauthorizedError, HTTPError) as error:
-                if not (is_forced and steps.is_named and is_forbidden(error)):
-                    raise
-                return digest not in self._doubtful  # the credential may push and not pull: the answer 201 counts
-        return steps, is_stored, self._base_url, self._limits, on_piece
-
-    def _stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
+    def _stored_size(self, digest: str, size: int | None = None) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
 
         :param size: the blob's, if it is known
         """
-        found = blob_lookup.find(self._request, digest, size, self._limits, acknowledged=acknowledged,
-                                 doubtful=self._doubtful)
+        found = self._target().find(digest, size)
         if found is not None:
             self._sizes[digest] = found
-            self._doubtful.discard(digest)
         return found
-
-    def _begin_upload(self, **kwargs: Any) -> Response:
-        return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
-
-    def _cancel_upload(self, url: str) -> None:
-        """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
-        limits = self._limits._replace(retries=0)
-        with suppress(Exception):  # what led here is the error to tell, whatever an override makes of this
-            try:
-                self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
-            except NoConnection as error:
-                if not isinstance(error, Timeouts):  # the connection that was kept had just been closed
-                    self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
 
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
@@ -328,10 +255,10 @@ class BlobStore(DXFBase):
 
         It need not be proven: what arrives is counted.
         """
-        def told(digest: str) -> int:
+        def size_of(digest: str) -> int:
             known = self._sizes.get(digest)
             return blob_lookup.any_size(self._request, digest, self._limits) if known is None else known
-        asked = self._each_once(told, [digest for digest, size in wanted if size is None])
+        asked = self._each_once(size_of, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
     def _wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
@@ -355,106 +282,6 @@ class BlobStore(DXFBase):
         """
         check_one(digest, 'blob_size')
         return blob_lookup.measure(self._request, check_blob(digest), self._limits)
-
-    def mount_blob(self, repo: str, digest: str) -> str:
-        """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
-
-        :param repo: the other repository
-        :return: the digest
-        :raises DXFMountFailed: the registry does not do it; push the blob instead
-        """
-        check_text(repo, 'repo', 'mount_blob(repo, digest)')
-        check_one(digest, 'mount_blob', 'for digest in [...]: mount_blob(repo, digest)')
-        return self._mount(repo, check_blob(digest), None)
-
-    def _mount(self, repo: str, digest: str, size: int | None) -> str:
-        """Mount a blob: :meth:`mount_blob`.
-
-        :param size: the blob's, if it is known
-        """
-        source = repository_at(self._host, repo)
-        response = self._begin_upload(params={'mount': check_digest(digest), 'from': source})
-        if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
-            self._cancel_upload(next_url(response))
-        if response.status_code != HTTPStatus.CREATED:
-            raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
-        check_digest_header(response, digest)
-        is_proven = names_digest(response, digest) and digest not in self._doubtful
-        if not is_proven and self._stored_size(digest, size, acknowledged=True) is None:
-            raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repo}, but does not have it')
-        return digest
-
-    def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., Any] | None = None,
-                  check_exists: bool = True) -> None:
-        """Make a blob of any other repository one of this.
-
-        Within one registry it is mounted, if the registry does that; else it is streamed from one to the other.
-
-        :param source: the other repository
-        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk; not at all for a blob
-            that is there, or that is mounted
-        :param check_exists: ask whether the blob is there, and then do nothing
-        :raises DXFHTTPError: one of the registries refused; 404 for a blob that the other does not have
-        :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
-        :raises DXFSourceError: it broke off on the other's side
-        """
-        check_one(digest, 'copy_blob', 'copy_blobs(source, [...])')
-        self.copy_blobs(source, [digest], progress, check_exists)
-
-    def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., Any] | None = None,
-                   check_exists: bool = True, *, sizes: Mapping[str, int] | None = None) -> None:
-        """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
-
-        :param progress: as for :meth:`copy_blob`; called by several threads, though never by two at once
-        :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
-        :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
-        """
-        check_client(source, 'source', 'pull_blobs')
-        check_progress(progress)
-        report = None if progress is None else SerializedProgress(progress)
-
-        def copy(digest: str, check: Callable[[], None]) -> None:
-            size = None if sizes is None else sizes.get(digest)
-            if not (check_exists and self._stored_size(digest, size) is not None
-                    or self._is_mounted(source, digest, size)):
-                self._relay(source, digest, size, report, check)
-            elif report is not None:
-                report.found(size)
-        wanted = several(digests, 'copy_blobs', 'source, ')
-        for digest in wanted:
-            check_one(digest, 'copy_blobs', 'copy_blobs(source, [digest, ...])')
-        all_of(copy, list(dict.fromkeys(map(check_blob, wanted))), self._jobs)
-
-    def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
-        """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""
-        if source._base_url != self._base_url:
-            return False
-        with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways
-            self._mount(source._repo, digest, size)
-            return True
-        return False
-
-    def _relay(self, source: 'BlobStore', digest: str, described: int | None, progress: Callable[..., Any] | None,
-               check: Callable[[], None]) -> None:
-        """Stream a blob from another repository.
-
-        :param described: the size that a manifest gives for it, if there is one
-        """
-        from dxf.transfer import remote_file
-        stream, actual = source._puller.one((digest, described), 0, True)
-        size = actual or 0  # never None: it was asked for
-
-        def rest(start: int) -> Response:
-            return blob_lookup.fetch_rest(source._request, digest, start, size)
-
-        def relay() -> None:
-            name = f'{digest} of {source._repo}'
-            with closing(remote_file.RemoteFile(name, size, stream, rest, self._limits)) as file:
-                content = Source(file.name, file, size)
-                content.on_read = check
-                self._uploader(content, progress_callback(progress, True, size)).send(digest)
-        call_unwrapped(relay)
-        self._sizes[digest] = size
 
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.

@@ -14,7 +14,7 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.arguments import check_text
-from dxf.blobs import BlobStore
+from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
 from dxf.manifest import image, platforms
@@ -31,8 +31,8 @@ TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALL
 """How registries refuse a manifest for an alias that must not change."""
 
 
-class ManifestStore(BlobStore):
-    """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobStore`."""
+class ManifestStore(BlobCopying):
+    """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobCopying`."""
 
     def _request(self, method: str, path: str, **kwargs: Any) -> Response:
         """Make a request of the repository; an alias in a folder may be a full reference, with slashes."""

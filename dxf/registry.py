@@ -22,6 +22,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProt
 from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
+from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import (IDENTITY, OAUTH_REFUSALS, RegistryAuth, TokenRequestAuth, authorization_value,
                                 challenge_of, check_identity_token, is_refused_by_oauth, oauth_request, read_token,
                                 refuses_token, token_url)
@@ -86,6 +87,7 @@ class DXFBase:
             self._adapter, self._base_url = adapter, adapter.url
             self._sessions[0].mount(self._base_url, adapter)
         self._credential = RegistryAuth(self._base_url)
+        self._refused_sizes = RefusedSizes()
         self._nesting = 0
         forking.register(self)
 

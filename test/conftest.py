@@ -4,7 +4,6 @@ import copy
 import gc
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,14 +73,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.upper().startswith(SETTINGS) or name.upper().endswith('_PROXY'):
             monkeypatch.delenv(name)
     monkeypatch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
-
-
-@pytest.fixture(autouse=True)
-def forget_refused_sizes() -> Iterator[None]:
-    """Forget after each test which sizes registries refused: the next registry may get the same port."""
-    yield
-    if 'dxf.transfer.refused_sizes' in sys.modules:
-        sys.modules['dxf.transfer.refused_sizes'].REFUSED_SIZES.clear()
 
 
 @pytest.fixture(name='certificates', scope='session')

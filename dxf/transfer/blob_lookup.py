@@ -19,7 +19,8 @@ from requests.exceptions import HTTPError
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError, DXFUnauthorizedError
 from dxf.limits import READ_SIZE, Limits
 from dxf.manifest.image import BYTES, base_type
-from dxf.transfer.download import Download, declared_size
+from dxf.transfer.download import Download
+from dxf.transfer.ranges import declared_size, fetch_range
 from dxf.transfer.verification import Verifier
 from dxf.transport.responses import (check_digest_header, close, contradicts, discard, expect, is_encoded,
                                      is_head_refused, is_not_found, is_range_refused, names_digest)
@@ -248,25 +249,3 @@ def _has_type_of_blob(response: Response) -> bool:
     """Return whether an answer has a Content-Type that registries and storage give to blobs, and to no page."""
     media_type = base_type(response.headers.get('Content-Type'))
     return media_type in BYTES or media_type.startswith('application/vnd.')
-
-
-def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:
-    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
-
-    :param end: the byte after the last; ``None`` for the blob's end
-    """
-    last = '' if end is None else end - 1
-    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
-    response = request('get', f'blobs/{digest}', headers=headers)
-    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-    return response
-
-
-def fetch_rest(request: Request, digest: str, start: int, size: int) -> Response:
-    """Return the answer that carries a blob's bytes from ``start`` on; all of it where ranges are refused (416)."""
-    try:
-        return fetch_range(request, digest, start, size)
-    except HTTPError as error:
-        if not is_range_refused(error):
-            raise
-        return fetch_range(request, digest, 0, None)

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from threading import Event, Thread
 
 from dxf.names import digest_of
-from dxf.transfer.source import Source
+from dxf.transfer.source import Source, check_expected_digest
 
 IsStored = Callable[[str, int], bool]
 """Returns whether the registry has a blob of this digest and size."""
@@ -24,11 +24,13 @@ class HashAhead:
     A thread reads the file ahead of what is sent, as fast as it can hash.
 
     :param is_stored: returns whether the registry has a blob of this digest and size
+    :param expected: what the digest should be; ``None`` for any
     """
 
-    def __init__(self, source: Source, is_stored: IsStored) -> None:
+    def __init__(self, source: Source, is_stored: IsStored, expected: str | None = None) -> None:
         self._source = source
         self._is_stored = is_stored
+        self._expected = expected
         self._found: Future[tuple[str, bool]] = Future()
         self._ending = Event()
         self._thread = Thread(target=self._find, daemon=True)
@@ -41,7 +43,7 @@ class HashAhead:
                 sha256.update(piece)
                 if self._ending.is_set():
                     return
-            digest = digest_of(sha256)
+            digest = check_expected_digest(digest_of(sha256), self._expected)
             self._found.set_result((digest, self._is_stored(digest, self._source.size or 0)))
         except BaseException as error:
             self._found.set_exception(error)
@@ -54,6 +56,7 @@ class HashAhead:
     def result(self) -> tuple[str, bool]:
         """Wait until it is known; return the digest, and whether the registry has the blob.
 
+        :raises DXFDigestMismatchError: another digest was expected
         :raises Exception: the error of the thread
         """
         return self._found.result()

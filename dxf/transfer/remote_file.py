@@ -12,7 +12,7 @@ from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transfer.download import check_range
+from dxf.transfer.ranges import check_range
 from dxf.transport.responses import is_encoded, pieces
 
 
@@ -25,14 +25,14 @@ class RemoteFile(io.RawIOBase):
     :param name: what to call it in a message
     :param size: the blob's, in bytes
     :param stream: its content from the beginning, verified
-    :param rest: asks for all from a byte on
+    :param rest: called with a byte and the size: asks for all from that byte on
     """
 
-    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int], Response],
+    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int, int], Response],
                  limits: Limits) -> None:
         super().__init__()
         self.name = name
-        self._size = size
+        self.size = size
         self._stream: Iterator[bytes] | None = stream
         self._rest = rest
         self._limits = limits
@@ -49,8 +49,8 @@ class RemoteFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go elsewhere; that takes a request, made when the next byte is read."""
-        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if position != self._position and position < self._size:
+        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if position != self._position and position < self.size:
             self._leave()
         self._position = position
         return position
@@ -60,7 +60,7 @@ class RemoteFile(io.RawIOBase):
 
         :raises DXFSourceError: they did not arrive
         """
-        if self._position >= self._size or size == 0:
+        if self._position >= self.size or size == 0:
             return b''
         try:
             if self._stream is None:
@@ -78,12 +78,12 @@ class RemoteFile(io.RawIOBase):
         return piece
 
     def _from(self, position: int) -> Iterator[bytes]:
-        response = self._rest(position)
+        response = self._rest(position, self.size)
         if is_encoded(response):
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         skipped = position
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            check_range(response, position, self._size)
+            check_range(response, position, self.size)
             skipped = 0
         for piece in pieces(response, self._limits):
             if len(piece) > skipped:

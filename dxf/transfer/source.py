@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from dxf.arguments import as_bytes, check_data, check_filename
-from dxf.exceptions import DXFError, DXFSourceError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
@@ -113,6 +113,16 @@ class Source:
 
     def close(self) -> None:
         """Close what was opened for it; a caller's file stays open."""
+
+
+def check_expected_digest(actual: str, expected: str | None) -> str:
+    """Return the digest that a source turned out to have.
+
+    :raises DXFDigestMismatchError: another was expected
+    """
+    if expected not in (None, actual):
+        raise DXFDigestMismatchError(actual, expected)
+    return actual
 
 
 FINE, COARSE = 100_000_000, 3_000_000_000

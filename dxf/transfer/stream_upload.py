@@ -14,12 +14,11 @@ from requests.exceptions import RequestException, Timeout
 
 from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.hints import add_hint
-from dxf.limits import Limits
 from dxf.names import digest_of
-from dxf.transfer.hash_ahead import IsStored
-from dxf.transfer.refused_sizes import refused_sizes_of
-from dxf.transfer.source import OnPiece, Source, spool
-from dxf.transfer.upload import Upload, check_expected_digest, is_raced, is_refusal, is_retryable
+from dxf.transfer.outcome import is_race, is_refusal, is_retryable
+from dxf.transfer.source import OnPiece, Source, check_expected_digest, spool
+from dxf.transfer.target import Target
+from dxf.transfer.upload import Upload
 from dxf.transfer.upload_session import UploadSession
 from dxf.transport.session import Attempts
 
@@ -34,21 +33,15 @@ class StreamUpload:
     """One blob of unknown length on its way to a registry.
 
     :param source: its content
-    :param session: the steps of the protocol
-    :param is_stored: returns whether the registry has a blob of this digest and size
-    :param registry: the registry's URL, for the sizes that it has refused
     :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
         ``None`` for no calls
     """
 
-    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
-                 registry: str, limits: Limits, on_piece: OnPiece | None) -> None:
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None) -> None:
         self._source = source
-        self._session = session
-        self._is_stored = is_stored
-        self._registry = registry
-        self._refused_sizes = refused_sizes_of(registry)
-        self._limits = limits
+        self._target = target
+        self._session = UploadSession(target)
+        self._limits = target.limits
         self._on_piece = on_piece
         self._check_exists = True
 
@@ -74,7 +67,7 @@ class StreamUpload:
         first, is_last = next(parts)
         if is_last:
             return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
-        if self._limits.small_part < self._refused_sizes.patch:
+        if self._limits.small_part < self._target.refused_sizes.patch:
             self._session.open()
             with self._cancelled_on_failure():
                 if len(first) < self._session.shortest_part <= MAX_PARTS_IN_MEMORY * len(first):
@@ -104,11 +97,11 @@ class StreamUpload:
                 self._add(first, 0)
                 return True
         except RequestException as error:
-            if is_raced(error) and not is_refusal(error):
+            if is_race(error) and not is_refusal(error):
                 return False  # a copy tells the digest, to look for the blob
             if not is_refusal(error):
                 raise
-        self._refused_sizes.learn(True, len(first))
+        self._target.refused_sizes.learn(len(first), by_patch=True)
         return False
 
     def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
@@ -155,10 +148,10 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
-            if not (is_retryable(error) or is_raced(error)) or not self._is_stored(digest, size):
+            if not (is_retryable(error) or is_race(error)) or not self._session.has(digest, size):
                 raise
             return
-        if not confirmed and not self._is_stored(digest, size):
+        if not confirmed and not self._session.has(digest, size):
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
@@ -166,9 +159,8 @@ class StreamUpload:
         source.on_read = self._source.on_read
         digest = check_expected_digest(source.digest(), expected)
         size = source.size or 0
-        if size <= self._limits.small_part or not (self._check_exists and self._is_stored(digest, size)):
-            upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
-            upload.send(digest)
+        if size <= self._limits.small_part or not (self._check_exists and self._session.has(digest, size)):
+            Upload(source, self._target, self._on_piece).send(digest)
         return digest, size
 
 
