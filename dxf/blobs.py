@@ -173,7 +173,7 @@ class BlobStore(DXFBase):
         """Fetch a blob.
 
         The request is made at once. The iterator raises before it yields the last chunk if the content is not
-        what the digest says, so that whoever got all chunks has a verified blob.
+        what the digest says: a caller that got all chunks has a verified blob.
 
         :param size: return the blob's size in bytes too
         :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive

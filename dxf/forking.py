@@ -17,16 +17,17 @@ class Renewable(Protocol):
         """Replace it. Called in the child, where locks may be held by threads that no longer exist."""
 
 
-_counted = {'forks': 0}
-_renewables: 'WeakValueDictionary[int, Any]' = WeakValueDictionary()
+class Process:
+    """This process, in its line of forks.
 
-
-def generation() -> int:
-    """Return the number of forks between the process that imported dxf and this one.
-
-    A process ID would not do: a grandchild may get that of a process that has ended.
+    ``generation`` is the number of forks between the process that imported dxf and this one. A process ID would not
+    do: a grandchild may get that of a process that has ended.
     """
-    return _counted['forks']
+
+    generation = 0
+
+
+_renewables: 'WeakValueDictionary[int, Any]' = WeakValueDictionary()
 
 
 def register(renewable: Renewable) -> None:
@@ -38,7 +39,7 @@ def register(renewable: Renewable) -> None:
 
 
 def _renew_all() -> None:
-    _counted['forks'] += 1
+    Process.generation += 1
     with ExitStack() as renewals:  # each has its turn, even after one that failed
         for renewable in list(_renewables.values()):
             renewals.callback(renewable.renew_after_fork)

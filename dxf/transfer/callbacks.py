@@ -44,7 +44,7 @@ def call_unwrapped(work: Callable[[], Result]) -> Result:
 class SerializedProgress:
     """Calls ``progress`` for several threads, never twice at once.
 
-    One with a method ``found`` is told by it of each blob that was there already, with its size.
+    A ``progress`` with a method ``found`` gets the size of each blob that was there already by it.
     """
 
     def __init__(self, progress: Callable[..., Any]) -> None:
@@ -57,7 +57,7 @@ class SerializedProgress:
             self._progress(*args)
 
     def found(self, size: int | None) -> None:
-        """Tell that a blob of this size was there already."""
+        """Report a blob of this size that was there already."""
         if self._found is not None and size is not None:
             with self._lock:
                 self._found(size)

@@ -109,7 +109,7 @@ class Download:
         self._limits = limits
         self._response = response
         self._jobs = jobs
-        self._process = forking.generation()
+        self._process = forking.Process.generation
 
     def pieces(self, digest_so_far: Callable[[], str] | None = None) -> Generator[bytes, None, None]:
         """Yield the blob's bytes as they arrive, unverified.

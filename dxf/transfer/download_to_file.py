@@ -1,7 +1,6 @@
-"""Deliveries: blobs into a file, one after the other, continued where a former delivery broke off.
+"""Writing blobs into a file, one after the other, continued where an earlier call broke off.
 
-A special file, such as a pipe, is written straight through. Where the blobs come from is not known here: a delivery is
-handed what fetches them, verified.
+A special file, such as a pipe, is written straight through. ``pulling`` fetches the blobs, verified.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ FetchRest = Callable[[str, int, int, Any], Iterator[bytes]]
 
 
 class Reporter:
-    """Calls a caller's progress function, and remembers what it raised: no error of the network or of the disk.
+    """Calls a caller's progress function, and remembers what it raised, to tell that from errors of network and disk.
 
     :param progress: called with a blob's digest, each piece of it and its size
     """
@@ -42,7 +41,7 @@ class Reporter:
         self._call(self._progress, digest, chunk, size)
 
     def kept(self, digest: str, chunk: bytes, size: int) -> None:
-        """Tell of a piece that was there already: by the method ``kept`` of a progress that has one."""
+        """Report a piece that was there already: by the method ``kept`` of a progress that has one."""
         kept = getattr(self._progress, 'kept', None)
         if kept is None:
             self(digest, chunk, size)
@@ -119,7 +118,7 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
     """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
 
     :param filename: what to call it in a message
-    :raises OSError: it does not take them, as nobody reads the pipe, or the like
+    :raises OSError: it cannot be written: a pipe without a reader, for example
     """
     for digest, chunks, size in blobs:
         report(digest, b'', size)

@@ -1,7 +1,4 @@
-"""Jobs: several things done at once, in bounded memory, their results in order.
-
-What is done is not known here.
-"""
+"""Several jobs at once, in bounded memory, with their results in order. The callers decide what a job does."""
 
 import sys
 from collections import deque
@@ -18,17 +15,17 @@ Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 POLL_SECONDS = 0.2
-"""Seconds after which who waits looks up: a signal that another thread has taken is seen no sooner."""
+"""Seconds of one wait: Python runs the handler of a signal between two waits."""
 
 END_TIMEOUT = 2.0
-"""Seconds to wait for threads that were told to end; one that waits for a server ends when that answers."""
+"""Seconds to wait for threads that were told to end; a thread that waits for a server ends when the server answers."""
 
 BUFFERED = 16 << 20
-"""Bytes that all streams together keep for a reader who has not come to them yet; a piece each may come on top."""
+"""Bytes that all streams together keep for their reader; each may keep one piece more."""
 
 
 class CancelledError(DXFError):
-    """Raised in a job whose result nobody wants any more, and by a stream that was left before its end."""
+    """Raised in a job whose result is not needed any more, and by a stream that was left before its end."""
 
     def __init__(self, text: str = 'cancelled, as something else failed') -> None:
         super().__init__(text)
@@ -62,7 +59,7 @@ class _Workers:
             thread.start()
 
     def renew_after_fork(self) -> None:
-        """Have no threads, in a child after a fork; one of them may have held the lock."""
+        """Forget the threads, which a child does not have after a fork; one of them may have held the lock."""
         self.changed = Condition()
         self.ending = self.cancelled = self.is_forked_child = True
         self._threads = []
@@ -95,7 +92,7 @@ class _Workers:
                 thread.join(max(0.0, deadline - monotonic()))
 
     def check(self) -> None:
-        """Raise where the result of a task is not wanted any more.
+        """Check that the result of a task is still wanted.
 
         :raises CancelledError: it is not
         """
@@ -135,7 +132,7 @@ def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[I
 
 
 class _Stream:
-    """What one task has brought and the reader has not fetched yet."""
+    """What one task has fetched, and the reader has not taken yet."""
 
     def __init__(self) -> None:
         self.head: Any = None
@@ -151,7 +148,7 @@ class _Stream:
 class Streams(Generic[Item]):
     """Streams of bytes that are fetched at once and read one after the other.
 
-    :param start: begins the stream of an item: returns what is to be known of it, and its pieces
+    :param start: begins the stream of an item: returns a description of it, and its pieces
     """
 
     def __init__(self, start: Callable[[Item], tuple[Any, Iterator[bytes]]], items: Sequence[Item], jobs: int) -> None:
@@ -166,7 +163,7 @@ class Streams(Generic[Item]):
         self._error: BaseException | None = None
 
     def __iter__(self) -> Generator[tuple[Item, Any, Iterator[bytes]], None, None]:
-        """Yield each item, what is to be known of it, and its pieces; these must be read before the next item.
+        """Yield each item, its description, and its pieces; these must be read before the next item.
 
         An error of a stream is raised when its turn has come; no new ones are begun after it.
 
@@ -235,7 +232,7 @@ class Streams(Generic[Item]):
         return number >= self._turn and not self._streams[number].is_left and not self._workers.cancelled
 
     def _reserve(self, stream: _Stream, size: int) -> None:
-        """Have a stream's place in memory count as so many bytes."""
+        """Count so many bytes of memory for a stream."""
         self._reserved += size - stream.reserved
         stream.reserved = size
 
@@ -249,7 +246,7 @@ class Streams(Generic[Item]):
                 self._leave(self._streams[number - 1])
             workers.changed.notify_all()
             self._wait_for(lambda: stream.begun or workers.ending and number >= workers.begun)
-        if not stream.begun and self._error is not None:  # one before it failed, which the reader does not mind
+        if not stream.begun and self._error is not None:  # an earlier stream failed, and the reader ignored the error
             raise self._error
         if stream.error is not None and not stream.pieces:
             raise stream.error
@@ -262,7 +259,7 @@ class Streams(Generic[Item]):
             pass
 
     def _leave(self, stream: _Stream) -> None:
-        """Take it that nobody reads what is left of a stream."""
+        """Drop what is left of a stream, unread."""
         stream.is_left = bool(stream.pieces) or not stream.ended
         stream.pieces.clear()
         stream.buffered = 0

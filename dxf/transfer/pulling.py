@@ -1,6 +1,6 @@
-"""Pulling: blobs of one repository, asked for, brought and verified.
+"""Pulling: blobs of one repository, asked for, fetched and verified. It knows no authentication.
 
-Authentication is not known here: a puller is handed what makes its requests.
+``download`` fetches the bytes of one blob, ``verification`` hashes them.
 """
 
 from collections.abc import Iterable, Iterator

@@ -4,18 +4,18 @@
 """
 
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from dxf.exceptions import DXFMountFailed
 from dxf.transfer.batch import Batch
 from dxf.transfer.callbacks import progress_callback
-from dxf.transfer.source import File, OnPiece, Source, check_expected_digest, open_source
+from dxf.transfer.source import File, Source, check_expected_digest, open_source
 from dxf.transfer.stream_upload import StreamUpload
 from dxf.transfer.target import Target
-from dxf.transfer.upload import Upload
+from dxf.transfer.upload import Journal, Upload
 from dxf.transfer.upload_session import UPLOADS, cancel_upload, next_url
 from dxf.transport.responses import check_digest_header, names_digest
 
@@ -29,7 +29,7 @@ class Push:
 
     :param digest: what the digest should be; ``None`` for any
     :param check: called for each piece that is read; raises where the blob is not wanted any more
-    :param batch: what else the call stores
+    :param batch: the other blobs of the same call; ``None`` for one blob
     """
 
     filename: Any = None
@@ -38,8 +38,8 @@ class Push:
     digest: str | None = None
     check_exists: bool = True
     resume: str | None = None
-    check: Callable[[], None] = lambda: None
-    batch: Batch = field(default_factory=Batch)
+    check: Callable[[], None] | None = None
+    batch: Batch | None = None
 
 
 def push(target: Target, given: Push) -> tuple[str, int]:
@@ -53,26 +53,25 @@ def push(target: Target, given: Push) -> tuple[str, int]:
             if given.digest is not None and found is not None:
                 return given.digest, found
             return StreamUpload(source, target, on_piece).send(given.digest, given.check_exists)
-        if source.shared and size > target.limits.part and given.resume is None and not given.batch.may_repeat(size):
+        is_single = given.batch is None or not given.batch.may_repeat(size)
+        if source.shared and size > target.limits.part and given.resume is None and is_single:
             return Upload(source, target, on_piece).send_hashed_ahead(given.digest, given.check_exists), size
         digest = check_expected_digest(source.digest(), given.digest)
-        with given.batch.turn(digest) as is_stored:
+        with nullcontext(False) if given.batch is None else given.batch.turn(digest) as is_stored:
             if not is_stored:
-                _push_hashed(target, source, digest, given, on_piece)
+                with closing(_journal(target, source, digest, given.resume)) as journal:
+                    if not given.check_exists or target.find(digest, size) is None:
+                        Upload(source, target, on_piece, journal).send(digest)
+                    journal.clear()
         return digest, size
 
 
-def _push_hashed(target: Target, source: Source, digest: str, given: Push, on_piece: OnPiece | None) -> None:
-    is_new = not given.check_exists or target.find(digest, source.size) is None
-    if given.resume is None or not isinstance(source, File):
-        if is_new:
-            Upload(source, target, on_piece).send(digest)
-        return
+def _journal(target: Target, source: Source, digest: str, folder: str | None) -> Journal:
+    """Return the journal of an upload; one that remembers nothing if there is no folder for it."""
+    if folder is None or not isinstance(source, File):
+        return Journal()
     from dxf.transfer.upload_journal import UploadJournal
-    with closing(UploadJournal(given.resume, target.url, source, digest)) as journal:
-        if is_new:
-            Upload(source, target, on_piece, journal).send(digest)
-        journal.clear()
+    return UploadJournal(folder, target.url, source, digest)
 
 
 def mount(target: Target, repository: str, digest: str, size: int | None) -> None:

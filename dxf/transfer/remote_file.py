@@ -1,7 +1,4 @@
-"""Remote files: a blob of a repository, to be read like a file.
-
-Where it comes from is not known here: a remote file is handed what asks for it.
-"""
+"""Remote files: a blob of a repository, read like a file. ``pulling`` opens one."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -19,8 +16,8 @@ from dxf.transport.responses import is_encoded, pieces
 class RemoteFile(io.RawIOBase):
     """A blob that is fetched as it is read.
 
-    In the order of its bytes it comes as one stream, which is verified before its last piece; whoever goes back reads
-    stretches that are not, and has to verify what becomes of them.
+    Read in order, it is one stream, which is verified before its last piece. After :meth:`seek` the bytes are not
+    verified: the reader has to do that.
 
     :param name: what to call it in a message
     :param size: the blob's, in bytes
@@ -40,7 +37,7 @@ class RemoteFile(io.RawIOBase):
         self._left = b''
 
     def seekable(self) -> bool:
-        """Say yes."""
+        """Return ``True``."""
         return True
 
     def tell(self) -> int:
@@ -48,7 +45,7 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go elsewhere; that takes a request, made when the next byte is read."""
+        """Change the position; the next read makes a request for it."""
         position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if position != self._position and position < self.size:
             self._leave()
@@ -66,7 +63,7 @@ class RemoteFile(io.RawIOBase):
             if self._stream is None:
                 self._stream = self._from(self._position)
             piece = self._left or next(self._stream, b'')
-        except RequestException as error:  # else it would pass for a failure of whoever gets the bytes
+        except RequestException as error:  # else it would pass for a failure of the registry that gets the bytes
             cause = str(error) if isinstance(error, DXFError) else 'the connection broke'
             raise DXFSourceError(f'cannot read {self.name}: {cause}') from error
         if not piece:
@@ -97,7 +94,7 @@ class RemoteFile(io.RawIOBase):
         self._stream = None
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Close the connection."""
         if not self.closed:
             self._leave()
         super().close()

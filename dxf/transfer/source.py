@@ -1,7 +1,6 @@
 """Sources: what is to be uploaded, how long it is, and whether it can be read again.
 
-A body is a stretch of a source on its way, and never sends more or fewer bytes than it declared. Where it goes is not
-known here.
+``request_body`` sends parts of a source. ``upload`` decides where they go.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
 
 OnPiece = Callable[[str, bytes], None]
-"""Is told of a piece that was sent, and the digest of what it belongs to; empty where that is not known yet."""
+"""Called with a digest and a piece that was sent; the digest is empty where it is not known yet."""
 
 
 class Source:
@@ -37,8 +36,8 @@ class Source:
     def __init__(self, name: str, stream: Any, size: int | None) -> None:
         self.name = name
         self.size = size
-        self.on_read: Callable[[], None] = lambda: None
-        """Called for each piece that is read; raises where the source is not wanted any more."""
+        self.on_read: Callable[[], None] | None = None
+        """Called for each piece that is read, if it is set; raises where the source is not wanted any more."""
         self._stream = stream
         self._start = stream.tell() if size is not None else 0
 
@@ -58,7 +57,8 @@ class Source:
         """
         if self.size is None:
             while piece := self._read_on(READ_SIZE):
-                self.on_read()
+                if self.on_read is not None:
+                    self.on_read()
                 yield piece
             return
         end = self.size if end is None else end
@@ -69,7 +69,8 @@ class Source:
             start += len(piece)
             if not piece or start == self.size and self._read_at(start, 1):
                 raise self.changed()
-            self.on_read()
+            if self.on_read is not None:
+                self.on_read()
             yield piece
 
     def _read_at(self, start: int, size: int) -> bytes:
@@ -147,9 +148,9 @@ class File(Source):
             raise self._unreadable(error) from error
 
     def check(self) -> None:
-        """Check that nobody has written to it: what was read of it may be neither what it was nor what it is.
+        """Check that it was not written to: what was read could be a mixture of old and new bytes.
 
-        :raises DXFSourceError: somebody has
+        :raises DXFSourceError: it was
         """
         if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
             raise self.changed()

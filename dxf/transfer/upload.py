@@ -5,7 +5,7 @@
 
 import hashlib
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from requests.exceptions import RequestException
 
@@ -28,17 +28,24 @@ PART_END_SECONDS = 1.0
 """Seconds in which the part on its way should end, if there is nothing more to send after it."""
 
 
-class Journal(Protocol):
-    """Remembers how far an upload has come, for another process."""
+class Journal:
+    """Remembers how far an upload has come. This one remembers nothing; that of ``upload_journal`` does."""
+
+    is_kept = False
+    """Whether another process can continue the upload; then it is not cancelled where it breaks off."""
 
     def read(self) -> tuple[str, int] | None:
         """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""
+        return None
 
     def write(self, url: str, stored: int) -> None:
-        """Remember."""
+        """Remember a session's URL, and the bytes that it has."""
 
     def clear(self) -> None:
-        """Forget."""
+        """Remove the entry."""
+
+    def close(self) -> None:
+        """Leave the journal to other processes."""
 
 
 class Upload:
@@ -47,10 +54,10 @@ class Upload:
     :param source: its content, of known size
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
         first; ``None`` for no calls
-    :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
+    :param journal: remembers where to continue
     """
 
-    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal | None = None
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal()
                  ) -> None:
         self._source = source
         self._target = target
@@ -58,7 +65,7 @@ class Upload:
         self._progress = UploadProgress(source, on_piece)
         self._journal = journal
         self._plan = make_plan(source.size or 0, target.limits, target.refused_sizes,
-                               is_remembered=journal is not None)
+                               is_remembered=journal.is_kept)
         self._attempts = Attempts(target.limits)
         self._lost_sessions = 0
         self._digest: str | None = None
@@ -116,18 +123,18 @@ class Upload:
                     break
                 start = attempt.end
                 self._attempts = Attempts(self._target.limits)
-                self._remember(start)
+                self._journal.write(self._session.url, start)
         except FoundError as error:
             self._leave_session(error)
         except BaseException as error:
             self._leave_session(error)
             raise
         else:
-            self._forget()
+            self._journal.clear()
 
     def _open(self) -> int:
         """Open a session, or take up the one that the journal remembers; return the bytes that the registry has."""
-        remembered = None if self._journal is None else self._journal.read()
+        remembered = self._journal.read()
         stored = None
         if remembered is not None:
             self._session.url, least = remembered
@@ -135,7 +142,7 @@ class Upload:
         if stored is None:
             self._session.open()
             stored = 0
-            self._remember(0)
+            self._journal.write(self._session.url, 0)
         self._hash_between(0, stored)
         return stored
 
@@ -183,7 +190,7 @@ class Upload:
             stored = self._session.stored(attempt.start, attempt.end)
             if stored is not None and self._attempts.again(response_of(error), error):
                 self._hash_between(attempt.start, stored)
-                self._remember(stored)
+                self._journal.write(self._session.url, stored)
                 return stored
         self._leave_session(error)
         self._prepare_session(error, attempt, outcome)
@@ -236,18 +243,10 @@ class Upload:
         """Return whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
         return (attempt.end - end) / self._progress.rate(end) < PART_END_SECONDS
 
-    def _remember(self, stored: int) -> None:
-        if self._journal is not None:
-            self._journal.write(self._session.url, stored)
-
-    def _forget(self) -> None:
-        if self._journal is not None:
-            self._journal.clear()
-
     def _leave_session(self, error: BaseException) -> None:
         """Cancel the session, unless it is closed, or another process may continue it."""
-        if self._journal is not None and not is_final(error):
+        if self._journal.is_kept and not is_final(error):
             return
         if not (isinstance(error, FoundError) and error.is_closed):
             self._session.cancel()
-        self._forget()
+        self._journal.clear()

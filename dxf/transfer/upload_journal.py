@@ -14,6 +14,7 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.local.locking import close_locked, is_owned, open_locked
 from dxf.strict_json import dump_json, load_object
 from dxf.transfer.source import File
+from dxf.transfer.upload import Journal
 
 MAX_SIZE = 64 << 10
 """Bytes of a journal."""
@@ -22,17 +23,19 @@ LIFETIME = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
 
 
-class UploadJournal:
+class UploadJournal(Journal):
     """The journal of one file's upload to one repository, which it owns until it is closed.
 
     Where another process uploads the same file, it remembers nothing.
 
-    :param folder: where journals are; made if there is none
+    :param folder: where journals are; made if it does not exist
     :param repository: URL of the repository
     :param file: what is uploaded
     :param digest: the file's
     :raises OSError: the folder cannot be made, or not be written to
     """
+
+    is_kept = True
 
     def __init__(self, folder: str, repository: str, file: File, digest: str) -> None:
         path = os.path.realpath(file.name)
@@ -74,7 +77,7 @@ class UploadJournal:
             os.ftruncate(self._file, os.pwrite(self._file, content, 0))
 
     def clear(self) -> None:
-        """Forget."""
+        """Remove the entry."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
 

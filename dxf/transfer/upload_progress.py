@@ -32,8 +32,9 @@ class UploadProgress:
         """
         if not self._digest or self._on_piece is None or end <= self._reported:
             return
-        for earlier in self._source.read(self._reported, end - len(piece)):
-            self._on_piece(self._digest, earlier)
+        if self._reported < end - len(piece):
+            for earlier in self._source.read(self._reported, end - len(piece)):
+                self._on_piece(self._digest, earlier)
         self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
         self._reported = end
 

@@ -49,7 +49,7 @@ class UploadSession:
         """Whether the registry has said that the blob is complete."""
         self._is_named = False
         """Whether it has named the digest, too."""
-        self._process = forking.generation()
+        self._process = forking.Process.generation
         self.shortest_part = 0
         """The fewest bytes that the registry wants in a part that is not the last."""
         self.largest_part = 0
@@ -142,7 +142,7 @@ class UploadSession:
     def cancel(self) -> None:
         """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""
         url, self.url = self.url, ''
-        if url and self._process == forking.generation():
+        if url and self._process == forking.Process.generation:
             cancel_upload(self._target, url)
 
 
@@ -166,7 +166,7 @@ def stored_bytes(response: Response) -> int | None:
 def next_url(response: Response) -> str:
     """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
 
-    :raises DXFProtocolError: there is none, or it leads from https to another host's http
+    :raises DXFProtocolError: it is missing, or it leads from https to another host's http
     """
     location = response.headers.get('Location')
     if not location:

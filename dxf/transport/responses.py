@@ -59,7 +59,7 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
 
     A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
 
-    :param process: the process that asked, by :func:`dxf.forking.generation`: what its child would read from the
+    :param process: the process that asked, by :class:`dxf.forking.Process`: what its child would read from the
         shared connection would be missing in the parent; ``None`` for this one
     :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
     """
@@ -69,10 +69,10 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
     read = getattr(response.raw, 'read1', response.raw.read)
     outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
-    process = forking.generation() if process is None else process
+    process = forking.Process.generation if process is None else process
     try:
         while True:
-            if process != forking.generation():
+            if process != forking.Process.generation:
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
             piece = read(RECEIVE_SIZE)
