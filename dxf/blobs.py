@@ -1,4 +1,4 @@
-"""Blobs: those of one repository in a registry, one short method a protocol step.
+"""Blobs of one repository: stored, fetched, measured and deleted. ``blob_copying`` moves them between repositories.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs
 """
@@ -6,20 +6,17 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-
 import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from requests import Response
-from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError, RequestException
-from requests.exceptions import Timeout as Timeouts
 
 from dxf.arguments import Data, check_blobs, check_client, check_one, check_progress, check_text, several
-from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFNotFoundError, DXFProtocolError,
-                            DXFSizeMismatchError, DXFUnauthorizedError)
+from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at
@@ -27,22 +24,16 @@ from dxf.options import Options
 from dxf.registry import SHARED, Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
-from dxf.transfer.callbacks import OneAtATime, Watch, reporter, unwrapped
+from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of
-from dxf.transfer.pulling import Blob, Puller, Wanted, checked
-from dxf.transfer.request_body import IsStored
-from dxf.transfer.source import File, OnPiece, Source, open_source
-from dxf.transfer.stream_upload import StreamUpload
-from dxf.transfer.upload import Journal, Upload, as_expected
-from dxf.transfer.upload_session import UploadSession, next_url
+from dxf.transfer.pulling import Blob, Puller, Wanted, check_wanted
+from dxf.transfer.pushing import Push, push
+from dxf.transfer.target import Target
 from dxf.transport.client_certificates import Cert
-from dxf.transport.responses import check_digest_header, expect, is_not_found, names_digest
+from dxf.transport.responses import expect, is_not_found
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
-
-CANCEL_TIMEOUT = 2
-"""Seconds that giving up an upload may take: whoever pressed Ctrl-C waits for it."""
 
 Size = TypeVar('Size', int, int | None)
 
@@ -69,7 +60,7 @@ class BlobStore(DXFBase):
         self._repo = repository_at(self._host, repo)
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
-        """Digests of blobs of which the registry told another length: that it stored them has to be seen."""
+        """Digests for which the registry reported another length: its word that it stored such a blob is no proof."""
 
     @classmethod
     def from_base(cls, base: DXFBase, repo: str) -> 'Self':
@@ -115,8 +106,8 @@ class BlobStore(DXFBase):
             iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
-        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it to a
-            registry that says so and lacks it
+        :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it
+            in any case, and asks for its length afterwards
         :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
             call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
             a size, such as a pipe
@@ -125,8 +116,10 @@ class BlobStore(DXFBase):
         :raises DXFSourceError: the source changed on its way
         :raises OSError: the file cannot be read
         """
-        folder = None if resume is None else os.fspath(resume)
-        return self._push(filename, data, progress, digest, check_exists, resume=folder)
+        if digest is not None:
+            check_one(digest, 'push_blob')
+        return self._push(Push(filename, data, progress, None if digest is None else check_digest(digest),
+                               check_exists, None if resume is None else os.fspath(resume)))
 
     def push_blobs(self, sources: Iterable[Data | os.PathLike[str]], progress: Callable[..., object] | None = None,
                    check_exists: bool = True) -> list[str]:
@@ -140,106 +133,44 @@ class BlobStore(DXFBase):
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
         check_progress(progress)
-        report = None if progress is None else OneAtATime(progress)
+        report = None if progress is None else SerializedProgress(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
 
-        def push(source: Any, check: Callable[[], None]) -> str:
+        def store(source: Any, check: Callable[[], None]) -> str:
             is_file = isinstance(source, (str, os.PathLike))
-            watch = None if report is None else Watch(report)
-            digest = self._push(source if is_file else None, None if is_file else source, watch, None,
-                                check_exists, check, batch=batch)
+            watch = None if report is None else TrackedProgress(report)
+            digest = self._push(Push(source if is_file else None, None if is_file else source, watch, None,
+                                     check_exists, None, check, batch))
             if report is not None and watch is not None and not watch.is_called:
                 report.found(self._sizes.get(digest))
             return digest
-        return all_of(push, given, self._jobs)
+        return all_of(store, given, self._jobs)
 
-    def _push(self, filename: Any, data: Any, progress: Callable[..., Any] | None, digest: str | None,
-              check_exists: bool, check: Callable[[], None] = lambda: None, resume: str | None = None,
-              batch: Batch | None = None) -> str:
-        """Store a blob.
+    def _push(self, given: Push) -> str:
+        """Store a blob, and remember its size."""
+        check_progress(given.progress)
+        digest, size = call_unwrapped(partial(push, self._target(not given.check_exists), given))
+        self._sizes[digest] = size
+        return digest
 
-        :param check: called for each piece that is read; raises where the blob is not wanted any more
-        :param batch: what else the call stores
+    def _target(self, is_forced: bool = False) -> Target:
+        """Return the repository as uploads see it.
+
+        :param is_forced: blobs are sent without asking for them first
         """
-        check_progress(progress)
-        if digest is not None:
-            check_one(digest, 'push_blob')
-        expected = None if digest is None else check_digest(digest)
+        return Target(self._request, self._base_request, f'{self._base_url}{self._repo}', self._limits,
+                      self._refused_sizes, self._doubtful, is_forced)
 
-        def push() -> tuple[str, int]:
-            with closing(open_source(filename, data)) as source:
-                source.on_read = check
-                report = reporter(progress, filename is not None, source.size)
-                return self._upload(source, expected, check_exists, report, resume, batch or Batch())
-        stored, size = unwrapped(push)
-        self._sizes[stored] = size
-        return stored
-
-    def _upload(self, source: Source, digest: str | None, check_exists: bool,
-                on_piece: OnPiece | None, resume: str | None, batch: Batch) -> tuple[str, int]:
-        size = source.size
-        if size is None:
-            found = self.stored_size(digest) if check_exists and digest is not None else None
-            if digest is not None and found is not None:
-                return digest, found
-            return StreamUpload(source, *self._how_to_upload(on_piece)).send(digest, check_exists)
-        if source.shared and size > self._limits.part and resume is None and not batch.may_repeat(size):
-            return self._uploader(source, on_piece).send_hashed_ahead(digest, check_exists), size
-        digest = as_expected(source.digest(), digest)
-        with batch.turn(digest) as is_stored:
-            if not is_stored:
-                self._upload_hashed(source, digest, check_exists, on_piece, resume)
-        return digest, size
-
-    def _upload_hashed(self, source: Source, digest: str, check_exists: bool, on_piece: OnPiece | None,
-                       resume: str | None) -> None:
-        is_new = not check_exists or self.stored_size(digest, source.size) is None
-        if resume is not None and isinstance(source, File):
-            from dxf.transfer import upload_journal as journals
-            with closing(journals.UploadJournal(resume, f'{self._base_url}{self._repo}', source, digest)) as journal:
-                if is_new:
-                    self._uploader(source, on_piece, journal).send(digest)
-                journal.clear()
-        elif is_new:
-            self._uploader(source, on_piece).send(digest)
-
-    def _uploader(self, source: Source, on_piece: OnPiece | None, journal: Journal | None = None) -> Upload:
-        return Upload(source, *self._how_to_upload(on_piece), journal=journal)
-
-    def _how_to_upload(self, on_piece: OnPiece | None
-                       ) -> tuple[UploadSession, IsStored, str, Limits, OnPiece | None]:
-        steps = UploadSession(self._begin_upload, self._base_request, self._cancel_upload, self._limits,
-                              self._doubtful)
-
-        def is_stored(digest: str, size: int) -> bool:
-            return self.stored_size(digest, size, acknowledged=steps.is_accepted) is not None
-        return steps, is_stored, self._base_url, self._limits, on_piece
-
-    def stored_size(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
+    def stored_size(self, digest: str, size: int | None = None) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
 
         :param size: the blob's, if it is known
         """
-        found = blob_lookup.find(self._request, digest, size, self._limits, acknowledged=acknowledged,
-                                 doubtful=self._doubtful)
+        found = self._target().find(digest, size)
         if found is not None:
             self._sizes[digest] = found
-            self._doubtful.discard(digest)
         return found
-
-    def _begin_upload(self, **kwargs: Any) -> Response:
-        return self._request('post', 'blobs/uploads/', data=b'', **kwargs)
-
-    def _cancel_upload(self, url: str) -> None:
-        """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
-        limits = self._limits._replace(retries=0)
-        with suppress(Exception):  # what led here is the error to tell, whatever an override makes of this
-            try:
-                self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
-            except NoConnection as error:
-                if not isinstance(error, Timeouts):  # the connection that was kept had just been closed
-                    self._base_request('delete', url, limits=limits, timeout=CANCEL_TIMEOUT)
 
     @overload
     def pull_blob(self, digest: str, size: Literal[False] = False,
@@ -257,7 +188,7 @@ class BlobStore(DXFBase):
         """Fetch a blob.
 
         The request is made at once. The iterator raises before it yields the last chunk if the content is not
-        what the digest says, so that whoever got all chunks has a verified blob.
+        what the digest says: a caller that got all chunks has a verified blob.
 
         :param size: return the blob's size in bytes too
         :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive
@@ -315,19 +246,19 @@ class BlobStore(DXFBase):
         from dxf.transfer import download_to_file
         check_progress(progress)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
-        wanted = checked(blobs)
+        wanted = check_wanted(blobs)
         report = download_to_file.Reporter(progress or (lambda *_: None))
         fetch = partial(self.pull_blobs, chunk_size=0)
         name = os.fspath(filename)
         stream = special_files.open_to_write(name)
         if stream is not None:
             with stream:
-                download_to_file.deliver_to_stream(stream, name, fetch(blobs), report)
+                download_to_file.write_to_stream(stream, name, fetch(blobs), report)
             return
         atomic_files.check_target(name)
         sized = [(digest, size) for (digest, _), size in zip(wanted, self.sizes_of(wanted), strict=True)]
         try:
-            download_to_file.deliver(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
+            download_to_file.write_to_file(name, sized, lambda done: fetch(blobs[done:]), self._puller.rest, report)
         except OSError as error:
             wrong = self.wrong_size(wanted) if error.errno == errno.ENOSPC and error is not report.error else None
             if wrong is None:
@@ -339,10 +270,10 @@ class BlobStore(DXFBase):
 
         It need not be proven: what arrives is counted.
         """
-        def told(digest: str) -> int:
+        def size_of(digest: str) -> int:
             known = self._sizes.get(digest)
             return blob_lookup.any_size(self._request, digest, self._limits) if known is None else known
-        asked = self._each_once(told, [digest for digest, size in wanted if size is None])
+        asked = self._each_once(size_of, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 
     def wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
@@ -366,107 +297,6 @@ class BlobStore(DXFBase):
         """
         check_one(digest, 'blob_size')
         return blob_lookup.measure(self._request, check_blob(digest), self._limits)
-
-    def mount_blob(self, repo: str, digest: str) -> str:
-        """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
-
-        :param repo: the other repository
-        :return: the digest
-        :raises DXFMountFailed: the registry does not do it; push the blob instead
-        """
-        check_text(repo, 'repo', 'mount_blob(repo, digest)')
-        check_one(digest, 'mount_blob', 'for digest in [...]: mount_blob(repo, digest)')
-        return self._mount(repo, check_blob(digest), None)
-
-    def _mount(self, repo: str, digest: str, size: int | None) -> str:
-        """Mount a blob: :meth:`mount_blob`.
-
-        :param size: the blob's, if it is known
-        """
-        source = repository_at(self._host, repo)
-        response = self._begin_upload(params={'mount': check_digest(digest), 'from': source})
-        if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
-            self._cancel_upload(next_url(response))
-        if response.status_code != HTTPStatus.CREATED:
-            raise DXFMountFailed(f'the registry did not mount {digest} from {repo}')
-        check_digest_header(response, digest)
-        is_proven = names_digest(response, digest) and digest not in self._doubtful
-        if not is_proven and self.stored_size(digest, size, acknowledged=True) is None:
-            raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repo}, but does not have it')
-        return digest
-
-    def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., object] | None = None,
-                  check_exists: bool = True) -> None:
-        """Make a blob of any other repository one of this.
-
-        Within one registry it is mounted, if the registry does that; else it is streamed from one to the other.
-
-        :param source: the other repository
-        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk; not at all for a blob
-            that is there, or that is mounted
-        :param check_exists: ask whether the blob is there, and then do nothing
-        :raises DXFHTTPError: one of the registries refused; 404 for a blob that the other does not have
-        :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
-        :raises DXFSourceError: it broke off on the other's side
-        """
-        check_one(digest, 'copy_blob', 'copy_blobs(source, [...])')
-        self.copy_blobs(source, [digest], progress, check_exists)
-
-    def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., object] | None = None,
-                   check_exists: bool = True, *, sizes: Mapping[str, int] | None = None) -> None:
-        """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
-
-        :param progress: as for :meth:`copy_blob`; called by several threads, though never by two at once
-        :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
-        :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
-        """
-        check_client(source, 'source', 'pull_blobs')
-        check_progress(progress)
-        report = None if progress is None else OneAtATime(progress)
-
-        def copy(digest: str, check: Callable[[], None]) -> None:
-            size = None if sizes is None else sizes.get(digest)
-            if not (check_exists and self.stored_size(digest, size) is not None
-                    or self._is_mounted(source, digest, size)):
-                self._relay(source, digest, size, report, check)
-            elif report is not None:
-                report.found(size)
-        wanted = several(digests, 'copy_blobs', 'source, ')
-        for digest in wanted:
-            check_one(digest, 'copy_blobs', 'copy_blobs(source, [digest, ...])')
-        all_of(copy, list(dict.fromkeys(map(check_blob, wanted))), self._jobs)
-
-    def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
-        """Mount a blob of another repository, if that is of the same registry, and this does it; say whether it did."""
-        if source._base_url != self._base_url:
-            return False
-        with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways
-            self._mount(source._repo, digest, size)
-            return True
-        return False
-
-    def _relay(self, source: 'BlobStore', digest: str, described: int | None, progress: Callable[..., Any] | None,
-               check: Callable[[], None]) -> None:
-        """Stream a blob from another repository.
-
-        :param described: the size that a manifest gives for it, if there is one
-        """
-        from dxf.transfer import remote_file
-        puller = Puller(source._request, source.options.limits, source.options.jobs)
-        stream, actual = puller.one((digest, described), 0, True)
-        size = actual or 0  # never None: it was asked for
-
-        def rest(start: int) -> Response:
-            return blob_lookup.fetch_rest(source._request, digest, start, size)
-
-        def relay() -> None:
-            name = f'{digest} of {source._repo}'
-            with closing(remote_file.RemoteFile(name, size, stream, rest, self._limits)) as file:
-                content = Source(file.name, file, size)
-                content.on_read = check
-                self._uploader(content, reporter(progress, True, size)).send(digest)
-        unwrapped(relay)
-        self._sizes[digest] = size
 
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.

@@ -17,24 +17,17 @@ class Renewable(Protocol):
         """Replace it. Called in the child, where locks may be held by threads that no longer exist."""
 
 
-class _Forks:
-    """How many forks are between the process that imported dxf and this one."""
+class Process:
+    """This process, in its line of forks.
 
-    count = 0
+    ``generation`` is the number of forks between the process that imported dxf and this one. A process ID would not
+    do: a grandchild may get that of a process that has ended.
+    """
 
+    generation = 0
 
-FORKS = _Forks()
-"""Read where :func:`generation` would be called for each piece of a body."""
 
 _renewables: 'WeakValueDictionary[int, Any]' = WeakValueDictionary()
-
-
-def generation() -> int:
-    """Return the number of forks between the process that imported dxf and this one.
-
-    A process ID would not do: a grandchild may get that of a process that has ended.
-    """
-    return FORKS.count
 
 
 def register(renewable: Renewable) -> None:
@@ -46,7 +39,7 @@ def register(renewable: Renewable) -> None:
 
 
 def _renew_all() -> None:
-    FORKS.count += 1
+    Process.generation += 1
     with ExitStack() as renewals:  # each has its turn, even after one that failed
         for renewable in list(_renewables.values()):
             renewals.callback(renewable.renew_after_fork)

@@ -14,7 +14,7 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.arguments import check_text
-from dxf.blobs import BlobStore
+from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
 from dxf.http_errors import refusal
@@ -33,8 +33,8 @@ TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALL
 """How registries refuse a manifest for an alias that must not change."""
 
 
-class ManifestStore(BlobStore):
-    """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobStore`."""
+class ManifestStore(BlobCopying):
+    """The blobs and manifests of a repository in a registry; its parameters are those of :class:`BlobCopying`."""
 
     def manifest_path(self, reference: str) -> str:
         """Return the path of a manifest in the repository. In a folder a full reference, with slashes, is an alias."""

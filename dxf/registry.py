@@ -20,6 +20,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthoriz
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.options import Options
+from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
@@ -33,7 +34,7 @@ if TYPE_CHECKING:  # typing has it since Python 3.11
 
     from dxf.layout.adapter import LayoutAdapter
 
-SHARED = ('options', '_sessions', '_adapter', '_credential')
+SHARED = ('options', '_sessions', '_adapter', '_credential', '_refused_sizes')
 """Attributes that all clients of one registry have in common, if one was made from the other."""
 
 Auth = Callable[[Any, Response], object]
@@ -96,6 +97,7 @@ class DXFBase:
         """Begin without connections and credentials."""
         self._sessions: list[Session] = [RegistrySession()]
         self._credential = RegistryAuth(self._base_url)
+        self._refused_sizes = RefusedSizes()
         self._nesting = 0
         forking.register(self)
 
@@ -114,7 +116,7 @@ class DXFBase:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: no connection, and nothing that is or may hold a secret."""
-        lost = ('_auth', '_sessions', '_credential', '_adapter', '_nesting')
+        lost = ('_auth', '_sessions', '_credential', '_adapter', '_refused_sizes', '_nesting')
         return {**{name: value for name, value in self.__dict__.items() if name not in lost},
                 'options': self.options.replace(proxies=None)}
 

@@ -5,7 +5,6 @@ import gc
 import itertools
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,14 +110,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) ->
     home = next(homes)
     home.mkdir()
     monkeypatch.setenv('HOME', str(home))
-
-
-@pytest.fixture(autouse=True)
-def forget_refused_sizes() -> Iterator[None]:
-    """Forget after each test which sizes registries refused: the next registry may get the same port."""
-    yield
-    if 'dxf.transfer.refused_sizes' in sys.modules:
-        sys.modules['dxf.transfer.refused_sizes'].REFUSED_SIZES.clear()
 
 
 @pytest.fixture(name='certificates', scope='session')

@@ -13,8 +13,10 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError
 
 from dxf import Limits
+from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transfer.source import Source
 from dxf.transfer.stream_upload import StreamUpload
+from dxf.transfer.target import Target
 from dxf.transfer.upload import Upload
 from dxf.transfer.upload_session import UploadSession
 
@@ -55,6 +57,8 @@ class Desk:
         self.location = location
         self.shortest = shortest
         self.opened = 0
+        self.opening: Response | None = None
+        """What it answers where a session is asked for, in place of what it would."""
         self.stored: dict[str, int] = {}
         """Digests and sizes of the blobs that it has."""
         self.sent: list[tuple[str, str, bytes]] = []
@@ -62,6 +66,8 @@ class Desk:
         self.cancelled: list[str] = []
         self.answers: list[Response] = []
         """What it answers to the next requests, in place of what it would."""
+        self.refused_sizes = RefusedSizes()
+        """What its clients know that it refuses."""
         self.refused: dict[str, int] = {}
         """The status by which it refuses all requests of a method."""
         self.broken_after: list[int | None] = []
@@ -70,11 +76,26 @@ class Desk:
     def begin(self) -> Response:
         """Open a session."""
         self.opened += 1
+        if self.opening is not None:
+            return self.opening
         wanted = {} if self.shortest is None else {'OCI_Chunk_Min_Length': self.shortest}
         return answer(202, self.location, **wanted)
 
-    def request(self, method: str, url: str, data: Any = b'', headers: dict[str, str] | None = None) -> Response:
-        """Take a part, or the end, or a question."""
+    def request_below(self, method: str, path: str, **_options: Any) -> Response:
+        """Open a session, or tell whether a blob is there."""
+        if method == 'post':
+            return self.begin()
+        digest = path.rpartition('/')[2]
+        if digest not in self.stored:
+            raise HTTPError(response=answer(404))
+        return answer(200, Docker_Content_Digest=digest, Content_Length=str(self.stored[digest]))
+
+    def request(self, method: str, url: str, data: Any = b'', headers: dict[str, str] | None = None, **_options: Any
+                ) -> Response:
+        """Take a part, or the end, or a question, or the wish to give up."""
+        if method == 'delete':
+            self.cancelled.append(url)
+            return answer(204)
         sent = b''
         try:
             for piece in [data] if isinstance(data, bytes) else self._arriving(data):
@@ -100,20 +121,20 @@ class Desk:
 
     def session(self) -> UploadSession:
         """Return a session, not open yet."""
-        return UploadSession(self.begin, self.request, self.cancelled.append, Limits(retries=0))
+        return UploadSession(self.target())
 
-    def has(self, digest: str, size: int) -> bool:
-        """Return whether it has a blob."""
-        return self.stored.get(digest) == size
+    def target(self, **limits: Any) -> Target:
+        """Return what its clients know of it."""
+        return Target(self.request_below, self.request, NOWHERE, _limits(limits), self.refused_sizes)
 
     def upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any) -> Upload:
         """Return an upload of a source of known size."""
-        return Upload(source, self.session(), self.has, NOWHERE, _limits(limits), on_piece)
+        return Upload(source, self.target(**limits), on_piece)
 
     def stream_upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any
                       ) -> StreamUpload:
         """Return an upload of a source that can be read only once."""
-        return StreamUpload(source, self.session(), self.has, NOWHERE, _limits(limits), on_piece)
+        return StreamUpload(source, self.target(**limits), on_piece)
 
 
 def _limits(given: dict[str, Any]) -> Limits:

@@ -21,8 +21,8 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'forking', 'names', 'strict_json', 'limits',
          'local', 'manifest', 'transport', 'options', 'transfer', 'layout', 'credentials', 'referrers', 'deletion',
-         'catalog', 'registry', 'blobs', 'manifest_store', 'client', 'artifacts', 'copying', 'inspection', '__init__',
-         'cli', 'main', '__main__')
+         'catalog', 'registry', 'blobs', 'blob_copying', 'manifest_store', 'client', 'artifacts', 'copying',
+         'inspection', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -33,7 +33,8 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challeng
 """The one module of each dependency that must not spread. JSON is read and written by the same rules."""
 
 LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
-        ('blobs', 'transfer.remote_file'), ('blobs', 'transfer.upload_journal'),
+        ('transfer.pulling', 'transfer.remote_file'), ('transfer.pushing', 'transfer.remote_file'),
+        ('transfer.pushing', 'transfer.upload_journal'),
         ('cli.alias_commands', 'deletion.alias_deletion'), ('cli.alias_commands', 'inspection'),
         ('cli.blob_commands', 'local.atomic_files'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from dxf.exceptions import DXFSourceError
-from dxf.transfer.request_body import Body, HashAhead
-from dxf.transfer.source import Source
+from dxf.transfer.hash_ahead import HashAhead
+from dxf.transfer.request_body import Body
+from dxf.transfer.source import Source, open_source
 
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
 

@@ -159,6 +159,7 @@ def test_storage_elsewhere_that_takes_an_upload_does_not_see_it(client: DXF, ask
     location = elsewhere.memory.answer(Request('POST', '/v2/fred/a/blobs/uploads/', '', Message(), 1)).headers
     asking.script('POST', '/v2/fred/a/blobs/uploads/', [
         Answer(202, {'Location': elsewhere.url + location['Location']})])
+    asking.memory.put('fred/a', b'content')  # what the storage gets is the registry's
     client.push_blob(data=b'content', check_exists=False)
     assert [request.certified for request in elsewhere.requests] == [False]
     assert {request.certified for request in asking.requests} == {True}

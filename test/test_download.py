@@ -11,7 +11,8 @@ from requests import Response
 
 from dxf import Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
-from dxf.transfer.download import CHUNK_SIZE, Download, declared_size
+from dxf.transfer.download import CHUNK_SIZE, Download
+from dxf.transfer.ranges import declared_size
 from dxf.transfer.verification import Verifier
 
 CONTENT = b'0123456789'

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import DXFHTTPError
+from dxf.exceptions import DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 
+from .places import Place
 from .processes import Runner
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
 
@@ -74,7 +75,9 @@ def test_force_sends_in_any_case(server: ScriptedRegistry, tmp_path: Path, files
     sent = DIGESTS if 'OTHER' in command else DIGESTS[:1]
     assert ended.out.decode().split() == sent
     assert sorted(server.memory.blobs[REPO]) == sorted(sent)
-    assert not server.of('HEAD')
+    asked = [request.method for request in server.requests if request.path.rpartition('/')[2] in sent]
+    assert asked == ['HEAD'] * len(sent)  # after the upload, not before
+    assert server.requests[0].method == 'POST'
 
 
 def test_a_stream_that_goes_by_way_of_a_copy_is_sent_all_the_same(server: ScriptedRegistry) -> None:
@@ -83,6 +86,67 @@ def test_a_stream_that_goes_by_way_of_a_copy_is_sent_all_the_same(server: Script
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0, small_part=8))
     assert client.push_blob(data=iter([CONTENTS[0]]), check_exists=False) == DIGESTS[0]
     assert server.memory.blobs[REPO] == {DIGESTS[0]: CONTENTS[0]}
+
+
+KEPT = 'accepted the blob, but does not have it'
+
+
+@pytest.mark.parametrize('command', ['REPO FILE', '--resume REPO FILE', 'REPO FILE @a', 'REPO FILE OTHER @a', 'REPO -',
+                                     'REPO @a -- cat FILE'])
+def test_a_truncated_blob_that_a_real_registry_keeps_is_a_failure(
+        open_registry: Place, tmp_path: Path, files: list[str], repo: str, command: str) -> None:
+    dxf = Runner({**open_registry.environ(), 'XDG_STATE_HOME': str(tmp_path / 'state')})
+    dxf.run('push-blob', repo, files[0]).insist(0)
+    open_registry.file_of(repo, DIGESTS[0]).write_bytes(CONTENTS[0][:7])
+    places = {'REPO': repo, 'FILE': files[0], 'OTHER': files[1]}
+    with open(files[0], 'rb') as stdin:
+        ended = dxf.run('push-blob', '--force', *[places.get(word, word) for word in command.split()], stdin=stdin)
+    line, = ended.insist(1).lines
+    assert KEPT in line
+    with pytest.raises(DXFHTTPError, match='404'):
+        open_registry.dxf(repo).get_alias('a')
+
+
+@pytest.mark.parametrize('size', [100, 5 << 20], ids=['one PUT', 'hashed ahead, in parts'])
+def test_a_program_learns_of_a_truncated_blob_that_a_real_registry_keeps(
+        open_registry: Place, tmp_path: Path, repo: str, size: int) -> None:
+    (tmp_path / 'large').write_bytes(repo.encode() * size)
+    client = DXF(open_registry.host, repo, insecure=True, limits=Limits(part=1 << 20, small_part=1 << 18))
+    digest = client.push_blob(str(tmp_path / 'large'))
+    assert client.push_blob(str(tmp_path / 'large'), check_exists=False) == digest
+    open_registry.file_of(repo, digest).write_bytes(b'cut')
+    with pytest.raises(DXFProtocolError, match=KEPT):
+        client.push_blob(str(tmp_path / 'large'), check_exists=False)
+
+
+def test_a_blob_of_which_head_tells_another_length_is_fetched_after_a_forced_push(server: ScriptedRegistry) -> None:
+    def lying(request: Request) -> Answer | None:
+        return Answer(200, {'Docker-Content-Digest': DIGESTS[0]}, declared=7) if request.method == 'HEAD' else None
+    server.hook = lying
+    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    assert client.push_blob(data=CONTENTS[0], check_exists=False) == DIGESTS[0]
+    assert [request.method for request in server.requests] == ['POST', 'PUT', 'HEAD', 'GET']
+
+
+@pytest.mark.parametrize('status', [401, 403])
+def test_a_credential_that_may_push_and_not_pull_pushes_by_force(server: ScriptedRegistry, status: int) -> None:
+    server.hook = lambda request: error(status, 'DENIED') if request.method in ('HEAD', 'GET') else None
+    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    assert client.push_blob(data=CONTENTS[0], check_exists=False) == DIGESTS[0]
+    assert server.memory.blobs[REPO] == {DIGESTS[0]: CONTENTS[0]}
+
+
+@pytest.mark.parametrize('status', [401, 403])
+def test_without_a_named_digest_a_forced_push_that_cannot_be_checked_fails(server: ScriptedRegistry, status: int
+                                                                           ) -> None:
+    def hook(request: Request) -> Answer | None:
+        if request.method in ('HEAD', 'GET'):
+            return error(status, 'DENIED')
+        return Answer(201) if request.method == 'PUT' else None
+    server.hook = hook
+    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
+    with pytest.raises((DXFHTTPError, DXFUnauthorizedError)):
+        client.push_blob(data=CONTENTS[0], check_exists=False)
 
 
 def test_without_force_nothing_is_sent_to_such_a_registry(server: ScriptedRegistry) -> None:

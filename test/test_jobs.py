@@ -89,7 +89,7 @@ def make_gauge() -> Gauge:
 @pytest.fixture(name='impatient')
 def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody wait for long for a thread that does not end."""
-    monkeypatch.setattr('dxf.transfer.parallel.PATIENCE', 0.05)
+    monkeypatch.setattr('dxf.transfer.parallel.END_TIMEOUT', 0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -563,4 +563,4 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(where: str) -> None:
 
 def test_the_defaults_are_a_few_mib_and_less_than_the_seconds_that_an_interrupt_may_take() -> None:
     assert dxf_jobs.BUFFERED <= 16 << 20
-    assert dxf_jobs.PATIENCE < 3
+    assert dxf_jobs.END_TIMEOUT < 3

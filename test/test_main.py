@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import dxf
-from dxf.blobs import CANCEL_TIMEOUT
+from dxf.transfer.upload_session import CANCEL_TIMEOUT
 
 from . import processes
 from .copies import OCI_INDEX, OCI_MANIFEST, set_document

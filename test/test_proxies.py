@@ -134,6 +134,7 @@ def test_storage_elsewhere_is_reached_by_the_proxy_too(registry: ScriptedRegistr
                                                        proxy: Proxy) -> None:
     with ScriptedRegistry(certificates) as storage:
         digest = storage.memory.put('fred/a', b'content')
+        registry.memory.put('fred/a', b'content')  # what the storage gets is the registry's
         path = f'/v2/fred/a/blobs/{digest}'
         registry.script('GET', path, [Answer(307, {'Location': storage.url + path})] * 2)
         registry.script('POST', '/v2/fred/a/blobs/uploads/', [

@@ -24,7 +24,6 @@ from requests.exceptions import RequestException
 import dxf
 from dxf.cli.error_messages import line_of, status_of
 from dxf.main import doit
-from dxf.transfer.refused_sizes import REFUSED_SIZES
 
 from .certificates import Certificates
 from .fault_proxy import Fault, FaultProxy
@@ -210,7 +209,6 @@ def push_generator(client: dxf.DXF) -> bool:
 
 def push(source: str, environ: dict[str, str], client: dxf.DXF, repo: str, filename: str) -> bool:
     """Push a file by the command line, or a generator by the library, and say whether that went well."""
-    REFUSED_SIZES.clear()
     if source == 'generator':
         return push_generator(client)
     part = SMALL_PART if source == 'file in parts' else len(CONTENT)

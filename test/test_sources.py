@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dxf.exceptions import DXFSourceError
-from dxf.transfer.source import Source, open_source, spooled
+from dxf.transfer.source import Source, open_source, spool
 
 from .sources import CONTENT, DIGEST, RESIZED, got_from, written
 
@@ -175,7 +175,7 @@ def test_an_open_file_that_grows_gives_no_more_than_it_had() -> None:
 
 def test_a_copy_can_be_read_again_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    copy = spooled('data', iter([CONTENT[:3], b'', CONTENT[3:]]))
+    copy = spool('data', iter([CONTENT[:3], b'', CONTENT[3:]]))
     assert (copy.name, copy.size) == ('data', 10)
     for _ in range(2):
         assert b''.join(copy.read()) == CONTENT
@@ -187,4 +187,4 @@ def test_a_copy_that_has_no_place_is_an_error_that_says_what_to_do(monkeypatch: 
                                                                    tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'missing'))
     with pytest.raises(DXFSourceError, match='cannot keep data in a temporary file.*TMPDIR'):
-        spooled('data', iter([CONTENT]))
+        spool('data', iter([CONTENT]))

@@ -3,14 +3,15 @@
 Which steps are taken is the subject of test_upload and test_streaming.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from requests.exceptions import ConnectionError as NoConnection
 
-from dxf import Limits
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFUnexpectedStatusCodeError
-from dxf.transfer.upload_session import MiscountError, UploadSession, next_url, stored_bytes
+from dxf.transfer.outcome import DuplicateBytesError
+from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
 
 from .desk import NOWHERE, Desk, answer, ended
 from .sources import CONTENT, DIGEST
@@ -64,7 +65,8 @@ def test_each_step_goes_where_the_one_before_it_said() -> None:
 ])
 def test_a_session_that_was_not_opened_is_an_error(status: int, location: str | None, error: type[DXFError]) -> None:
     desk = Desk()
-    session = UploadSession(lambda: answer(status, location), desk.request, desk.cancelled.append, Limits())
+    desk.opening = answer(status, location)
+    session = desk.session()
     with pytest.raises(error):
         session.open()
 
@@ -93,8 +95,8 @@ def test_a_part_is_taken(status: int, told: dict[str, str]) -> None:
 @pytest.mark.parametrize('status, location, told, error', [
     (200, FIRST, '0-3', DXFUnexpectedStatusCodeError),
     (202, None, '0-3', DXFProtocolError),
-    (202, FIRST, '0-4', MiscountError),  # a part that was sent twice, say
-    (202, FIRST, 'bytes=0-999', MiscountError),
+    (202, FIRST, '0-4', DuplicateBytesError),  # a part that was sent twice, say
+    (202, FIRST, 'bytes=0-999', DuplicateBytesError),
 ])
 def test_a_part_is_not_taken(status: int, location: str | None, told: str, error: type[DXFError]) -> None:
     desk = Desk()
@@ -129,8 +131,7 @@ def test_what_the_registry_has_is_believed_where_it_can_be_true(told: str, start
 def test_a_session_that_cannot_be_asked_for_is_lost(error: type[Exception]) -> None:
     def fail(*_args: Any) -> Any:
         raise error
-    desk = Desk()
-    session = UploadSession(desk.begin, fail, desk.cancelled.append, Limits())
+    session = UploadSession(replace(Desk().target(), request_url=fail))
     session.open()
     assert session.stored(0, 4) is None
 

@@ -22,7 +22,6 @@ from dxf import DXF, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFDigestMismatchError, DXFHTTPError, DXFSourceError
 from dxf.main import doit
-from dxf.transfer.refused_sizes import REFUSED_SIZES
 
 from .certificates import Certificates
 from .places import Place
@@ -62,12 +61,6 @@ def each_with(rows: Mapping[str, Any]) -> list[Any]:
     return [*paired(rows, SIZED), *paired(rows, {name: name for name in STREAMS})]
 
 
-@pytest.fixture(autouse=True)
-def begin_anew() -> None:
-    """Know nothing of a registry that had the same port before."""
-    REFUSED_SIZES.clear()
-
-
 # The blob arrives
 
 @pytest.mark.parametrize('quirk, source', each_with(QUIRKS))
@@ -96,12 +89,12 @@ def test_what_was_refused_is_not_asked_for_again(quirk: Quirk, source: str, tmp_
     with QuirkyRegistry(quirk) as server:
         for size in (LONG, LONG - 9, PART - 1):
             server.begin_anew()
-            with client_of(server) as client:
-                client.push_blob(**SOURCES[source](CONTENT[:size], tmp_path))
+            with client_of(server) as first:
+                first.push_blob(**SOURCES[source](CONTENT[:size], tmp_path))
             known = [(request.method, length(request)) for request in server.refused]
             server.forget()
             content = OTHER[:size]
-            with client_of(server) as client:  # another client: the process knows the host
+            with DXF.from_base(first, REPO) as client:  # it shares what the other has learned
                 client.push_blob(**SOURCES[source](content, tmp_path))
             assert server.memory.blobs[REPO][hash_bytes(content)] == content
             assert not [request for request in server.refused for method, refused in known
@@ -115,6 +108,15 @@ def test_what_was_refused_is_not_asked_for_again(quirk: Quirk, source: str, tmp_
             way = quirk.stream if source in STREAMS else quirk.middle if size < PART else quirk.file
             if way is not None and size != LONG - 9:
                 assert server.steps() == way(size) or way is large and is_large(server.steps())
+
+
+def test_what_a_client_has_learned_is_not_known_to_a_new_one(tmp_path: Path) -> None:
+    with QuirkyRegistry(QUIRKS['PATCH 405']) as server:
+        for _ in range(2):
+            server.begin_anew()
+            with client_of(server) as client:
+                client.push_blob(**SOURCES['file'](CONTENT, tmp_path))
+            assert [request.method for request in server.refused] == ['PATCH']
 
 
 @pytest.mark.parametrize('name', ['none', 'PATCH 405', 'PATCH of 4 MiB at most', 'bodies of 20 MB at most',
@@ -441,7 +443,8 @@ def test_a_file_is_stored_without_a_question_where_that_is_wanted(path: Path) ->
         server.memory.put(REPO, CONTENT)
         client.push_blob(str(path), check_exists=False)
     assert is_large(server.steps())
-    assert not server.of('HEAD')
+    assert [request.method for request in server.requests][-2:] == ['PUT', 'HEAD']  # afterwards
+    assert len(server.of('HEAD')) == 1
     check_manners(server)
 
 

@@ -20,7 +20,7 @@ from dxf.exceptions import (DXFCredentialsError, DXFDigestMismatchError, DXFErro
 from dxf.main import doit
 from dxf.manifest.image import EMPTY_CONTENT, OCI_MANIFEST
 from dxf.transfer.source import open_source
-from dxf.transfer.upload_journal import LONGEST, UploadJournal
+from dxf.transfer.upload_journal import MAX_SIZE, UploadJournal
 
 from .keychain import Keychain
 from .layouts import REPO, snapshot
@@ -438,7 +438,7 @@ def test_a_journal_remembers_nothing_that_it_could_not_read(tmp_path: Path) -> N
     url = f'https://{HOST}/v2/{REPO}/blobs/uploads/1?state='
     journal.write(url, 5)
     assert journal.read() == (url, 5)
-    journal.write(url + 'x' * LONGEST, 6)
+    journal.write(url + 'x' * MAX_SIZE, 6)
     assert journal.read() is None
     assert (next((tmp_path / 'state').iterdir())).stat().st_size == 0
     journal.write(url, 7)

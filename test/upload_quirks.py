@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.transfer.refused_sizes import REFUSED_SIZES
 
 from .certificates import Certificates
 from .scripted_registry import Answer, Request, ScriptedRegistry, error
@@ -320,10 +319,9 @@ class QuirkyRegistry(ScriptedRegistry):
         self.refused.clear()
 
     def begin_anew(self) -> None:
-        """Forget everything, and have all clients of this process forget what they know of registries."""
+        """Forget everything that was asked and stored."""
         self.forget()
         self.memory.blobs.clear()
-        REFUSED_SIZES.clear()
 
     def steps(self) -> list[Step]:
         """Return what carried bytes of blobs."""

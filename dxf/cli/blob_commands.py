@@ -160,7 +160,7 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
-    total = sum(repository.sizes_of(pulling.checked(blobs))) if len(blobs) > 1 else None
+    total = sum(repository.sizes_of(pulling.check_wanted(blobs))) if len(blobs) > 1 else None
     with progress(context.settings.progress, total) as shown:
         repository.pull_to_file(context.options['output'], *blobs, progress=shown)
 

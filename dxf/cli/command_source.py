@@ -36,7 +36,7 @@ class CommandSource:
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
         self._name = command[0]
-        self._owner = forking.generation()
+        self._owner = forking.Process.generation
         self._ending = ExitStack()
         self._process = self._ending.enter_context(
             subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, bufsize=0))
@@ -74,7 +74,7 @@ class CommandSource:
         """End the command if it still runs: by SIGTERM, and after a second by SIGKILL."""
         stream: Any = self._process.stdout
         stream.close()
-        if self._owner != forking.generation():
+        if self._owner != forking.Process.generation:
             return
         with self._ending:
             if self._process.poll() is None:

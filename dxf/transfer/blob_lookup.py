@@ -19,7 +19,8 @@ from requests.exceptions import HTTPError
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMismatchError, DXFUnauthorizedError
 from dxf.limits import READ_SIZE, Limits
 from dxf.manifest.image import BYTES, base_type
-from dxf.transfer.download import Download, declared_size
+from dxf.transfer.download import Download
+from dxf.transfer.ranges import declared_size, fetch_range
 from dxf.transfer.verification import Verifier
 from dxf.transport.responses import (check_digest_header, close, contradicts, discard, expect, is_encoded,
                                      is_head_refused, is_not_found, is_range_refused, names_digest)
@@ -46,7 +47,7 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
         nothing
     :param acknowledged: the registry has said before that it stored the blob: where it tells another length the whole
         blob is fetched
-    :param doubtful: gets the digest where the registry told another length: it may have a damaged blob, and keep that
+    :param doubtful: gets the digest where the registry stated another length: it may have a damaged blob, and keep that
     :raises DXFHTTPError: the registry refused; not for 404
     """
     if size is None:
@@ -54,7 +55,7 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
     response = _if_there(partial(_evidence, request, digest, limits))
     if response is None:
         return None
-    if _tells_another_size(response, digest, size):
+    if _states_another_size(response, digest, size):
         if doubtful is not None:
             doubtful.add(digest)
         return _if_there(partial(_read_whole, request, digest, size, limits)) if acknowledged else None
@@ -79,12 +80,12 @@ def _if_there(ask: Callable[[], Result]) -> Result | None:
 def _evidence(request: Request, digest: str, limits: Limits) -> Response:
     """Return the answer to HEAD, or to a GET of the first byte where HEAD is refused, or tells nothing."""
     response = _head(request, digest, PROOF)
-    if response is None or told_size(response) is None and _is_silent(response, digest):
+    if response is None or stated_size(response) is None and _is_silent(response, digest):
         return _first_byte(request, digest, limits)
     return response
 
 
-def _tells_another_size(response: Response, digest: str, size: int) -> bool:
+def _states_another_size(response: Response, digest: str, size: int) -> bool:
     """Return whether an answer is about the blob, and gives it another length.
 
     Harbor does under compression. A damaged copy has one: distribution keeps it although it is sent again, and says
@@ -92,7 +93,7 @@ def _tells_another_size(response: Response, digest: str, size: int) -> bool:
     """
     is_about_blob = names_digest(response, digest) or \
         _has_type_of_blob(response) and not contradicts(response, digest)
-    return is_about_blob and told_size(response) not in (None, size)
+    return is_about_blob and stated_size(response) not in (None, size)
 
 
 def _is_silent(response: Response, digest: str) -> bool:
@@ -102,12 +103,12 @@ def _is_silent(response: Response, digest: str) -> bool:
 
 def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
     """Return whether an answer to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
-    told = told_size(response)
-    if contradicts(response, digest) or told not in (None, size):
+    stated = stated_size(response)
+    if contradicts(response, digest) or stated not in (None, size):
         return False
     if names_digest(response, digest):
         return True
-    return told is not None and (size > 0 or acknowledged)  # many servers answer 200 with no content to anything
+    return stated is not None and (size > 0 or acknowledged)  # many servers answer 200 with no content to anything
 
 
 def measure(request: Request, digest: str, limits: Limits) -> int:
@@ -122,13 +123,13 @@ def measure(request: Request, digest: str, limits: Limits) -> int:
     response = _head(request, digest, PROOF)
     if response is not None:
         check_digest_header(response, digest)
-        told = told_size(response)
-        if told is not None and names_digest(response, digest):
-            return told
+        stated = stated_size(response)
+        if stated is not None and names_digest(response, digest):
+            return stated
     return _fetched_size(request, digest, limits)
 
 
-def told_size(response: Response) -> int | None:
+def stated_size(response: Response) -> int | None:
     """Return the size of the blob that an answer tells; ``None`` where it is missing, or of a compressed body."""
     if is_encoded(response):
         return None
@@ -142,7 +143,7 @@ def hinted_size(request: Request, digest: str) -> int | None:
     """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
     with suppress(HTTPError, DXFProtocolError):
         response = _head(request, digest)
-        return None if response is None else told_size(response)
+        return None if response is None else stated_size(response)
     return None
 
 
@@ -152,10 +153,10 @@ def any_size(request: Request, digest: str, limits: Limits) -> int:
     :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
     :raises DXFProtocolError: no answer tells the size
     """
-    told = hinted_size(request, digest)
-    if told is None:
-        told = told_size(_first_byte(request, digest, limits))
-    return _fetched_size(request, digest, limits) if told is None else told
+    stated = hinted_size(request, digest)
+    if stated is None:
+        stated = stated_size(_first_byte(request, digest, limits))
+    return _fetched_size(request, digest, limits) if stated is None else stated
 
 
 def still_has(request: Request, digest: str, limits: Limits) -> bool:
@@ -216,12 +217,12 @@ def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
     response = _get_first_byte(request, digest)
     check_digest_header(response, digest)
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        told = told_size(response)
+        stated = stated_size(response)
         discard(response, limits)
-        if told is None and not is_encoded(response):
+        if stated is None and not is_encoded(response):
             raise DXFProtocolError('the registry does not say how large the blob is')
-        if told is not None and (names_digest(response, digest) or _has_type_of_blob(response)):
-            return told
+        if stated is not None and (names_digest(response, digest) or _has_type_of_blob(response)):
+            return stated
         return _read_whole(request, digest, None, limits)
     return _read_whole(request, digest, None, limits, response)
 
@@ -239,7 +240,7 @@ def _read_whole(request: Request, digest: str, size: int | None, limits: Limits,
         response = request('get', f'blobs/{digest}')
         check_digest_header(response, digest)
     expect(response, HTTPStatus.OK)
-    size = told_size(response) if size is None else size
+    size = stated_size(response) if size is None else size
     download = Download(size, partial(fetch_range, request, digest), limits, response)
     return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
 
@@ -248,25 +249,3 @@ def _has_type_of_blob(response: Response) -> bool:
     """Return whether an answer has a Content-Type that registries and storage give to blobs, and to no page."""
     media_type = base_type(response.headers.get('Content-Type'))
     return media_type in BYTES or media_type.startswith('application/vnd.')
-
-
-def fetch_range(request: Request, digest: str, start: int, end: int | None) -> Response:
-    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
-
-    :param end: the byte after the last; ``None`` for the blob's end
-    """
-    last = '' if end is None else end - 1
-    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
-    response = request('get', f'blobs/{digest}', headers=headers)
-    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-    return response
-
-
-def fetch_rest(request: Request, digest: str, start: int, size: int) -> Response:
-    """Return the answer that carries a blob's bytes from ``start`` on; all of it where ranges are refused (416)."""
-    try:
-        return fetch_range(request, digest, start, size)
-    except HTTPError as error:
-        if not is_range_refused(error):
-            raise
-        return fetch_range(request, digest, 0, None)

@@ -22,7 +22,7 @@ class CallerError(Exception):
         self.error = error
 
 
-def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return what calls ``callback``, and wraps its errors."""
     def call(*args: Any) -> Any:
         try:
@@ -32,7 +32,7 @@ def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def unwrapped(work: Callable[[], Result]) -> Result:
+def call_unwrapped(work: Callable[[], Result]) -> Result:
     """Return the result of ``work``, or raise the caller's error that it wrapped."""
     try:
         return work()
@@ -41,10 +41,10 @@ def unwrapped(work: Callable[[], Result]) -> Result:
     raise error  # outside of the handler: the error gets no context that the caller did not give it
 
 
-class OneAtATime:
+class SerializedProgress:
     """Calls ``progress`` for several threads, never twice at once.
 
-    One with a method ``found`` is told by it of each blob that was there already, with its size.
+    A ``progress`` with a method ``found`` gets the size of each blob that was there already by it.
     """
 
     def __init__(self, progress: Callable[..., Any]) -> None:
@@ -57,13 +57,13 @@ class OneAtATime:
             self._progress(*args)
 
     def found(self, size: int | None) -> None:
-        """Tell that a blob of this size was there already."""
+        """Report a blob of this size that was there already."""
         if self._found is not None and size is not None:
             with self._lock:
                 self._found(size)
 
 
-class Watch:
+class TrackedProgress:
     """Calls ``progress`` for one blob, and remembers whether that was done."""
 
     def __init__(self, progress: Callable[..., Any]) -> None:
@@ -75,12 +75,12 @@ class Watch:
         self._progress(*args)
 
 
-def reporter(progress: Callable[..., Any] | None, of_file: bool, size: int | None
+def progress_callback(progress: Callable[..., Any] | None, of_file: bool, size: int | None
              ) -> Callable[[str, bytes], None] | None:
     """Return what an upload calls for each piece, in the form of the caller's ``progress``; ``None`` without one."""
     if progress is None:
         return None
-    report = guarded(progress)
+    report = wrap_errors(progress)
     if of_file:
         return lambda digest, piece: report(digest, piece, size)
     return lambda digest, piece: report(digest, piece) if piece else None

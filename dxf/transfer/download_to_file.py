@@ -1,7 +1,6 @@
-"""Deliveries: blobs into a file, one after the other, continued where a former delivery broke off.
+"""Writing blobs into a file, one after the other, continued where an earlier call broke off.
 
-A special file, such as a pipe, is written straight through. Where the blobs come from is not known here: a delivery is
-handed what fetches them, verified.
+A special file, such as a pipe, is written straight through. ``pulling`` fetches the blobs, verified.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ FetchRest = Callable[[str, int, int, Any], Iterator[bytes]]
 
 
 class Reporter:
-    """Calls a caller's progress function, and remembers what it raised: no error of the network or of the disk.
+    """Calls a caller's progress function, and remembers what it raised, to tell that from errors of network and disk.
 
     :param progress: called with a blob's digest, each piece of it and its size
     """
@@ -42,7 +41,7 @@ class Reporter:
         self._call(self._progress, digest, chunk, size)
 
     def kept(self, digest: str, chunk: bytes, size: int) -> None:
-        """Tell of a piece that was there already: by the method ``kept`` of a progress that has one."""
+        """Report a piece that was there already: by the method ``kept`` of a progress that has one."""
         kept = getattr(self._progress, 'kept', None)
         if kept is None:
             self(digest, chunk, size)
@@ -57,7 +56,7 @@ class Reporter:
             raise
 
 
-def deliver(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
+def write_to_file(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
     """Write blobs into a file, which gets its name when all of them are verified.
 
     :param report: called with what was there already, too
@@ -69,11 +68,11 @@ def deliver(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: Fetc
         _fill(part, blobs, fetch, fetch_rest, report)
         part.publish()
     except BaseException as error:
-        part.close(keep=error is report.error or not _is_in_vain(error))
+        part.close(keep=error is report.error or not _is_useless(error))
         raise
 
 
-def _is_in_vain(error: BaseException) -> bool:
+def _is_useless(error: BaseException) -> bool:
     """Return whether what has arrived is of no use after an error: it is wrong, or the disk cannot take it."""
     return isinstance(error, (DXFDigestMismatchError, OSError)) and not isinstance(error, RequestException)
 
@@ -115,11 +114,11 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
     return part.position > start or digest_of(sha256) == digest
 
 
-def deliver_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
+def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
     """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
 
     :param filename: what to call it in a message
-    :raises OSError: it does not take them, as nobody reads the pipe, or the like
+    :raises OSError: it cannot be written: a pipe without a reader, for example
     """
     for digest, chunks, size in blobs:
         report(digest, b'', size)

@@ -1,7 +1,4 @@
-"""Jobs: several things done at once, in bounded memory, their results in order.
-
-What is done is not known here.
-"""
+"""Several jobs at once, in bounded memory, with their results in order. The callers decide what a job does."""
 
 import sys
 from collections import deque
@@ -17,24 +14,24 @@ from dxf.exceptions import DXFError
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
-TICK = 0.2
-"""Seconds after which who waits looks up: a signal that another thread has taken is seen no sooner."""
+POLL_SECONDS = 0.2
+"""Seconds of one wait: Python runs the handler of a signal between two waits."""
 
-PATIENCE = 2.0
-"""Seconds to wait for threads that were told to end; one that waits for a server ends when that answers."""
+END_TIMEOUT = 2.0
+"""Seconds to wait for threads that were told to end; a thread that waits for a server ends when the server answers."""
 
 BUFFERED = 16 << 20
-"""Bytes that all streams together keep for a reader who has not come to them yet; a piece each may come on top."""
+"""Bytes that all streams together keep for their reader; each may keep one piece more."""
 
 
 class CancelledError(DXFError):
-    """Raised in a job whose result nobody wants any more, and by a stream that was left before its end."""
+    """Raised in a job whose result is not needed any more, and by a stream that was left before its end."""
 
     def __init__(self, text: str = 'cancelled, as something else failed') -> None:
         super().__init__(text)
 
 
-class _Crew:
+class _Workers:
     """Threads that take up tasks in their order.
 
     :param work: does the task of a number
@@ -51,7 +48,7 @@ class _Crew:
         """Whether no more tasks are to be begun."""
         self.cancelled = False
         """Whether those that were begun are to end as well."""
-        self.is_left_behind = False
+        self.is_forked_child = False
         """Whether this process was forked from the one that has the threads."""
         self._threads = [Thread(target=self._run, daemon=True) for _ in range(min(jobs, count))]
 
@@ -62,9 +59,9 @@ class _Crew:
             thread.start()
 
     def renew_after_fork(self) -> None:
-        """Have no threads, in a child after a fork; one of them may have held the lock."""
+        """Forget the threads, which a child does not have after a fork; one of them may have held the lock."""
         self.changed = Condition()
-        self.ending = self.cancelled = self.is_left_behind = True
+        self.ending = self.cancelled = self.is_forked_child = True
         self._threads = []
 
     def _run(self) -> None:
@@ -89,13 +86,13 @@ class _Crew:
         with self.changed:
             self.ending = self.cancelled = True
             self.changed.notify_all()
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + END_TIMEOUT
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - monotonic()))
 
     def check(self) -> None:
-        """Raise where the result of a task is not wanted any more.
+        """Check that the result of a task is still wanted.
 
         :raises CancelledError: it is not
         """
@@ -117,18 +114,18 @@ def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[I
 
     def do(number: int) -> None:
         try:
-            results[number].set_result(work(items[number], crew.check))
+            results[number].set_result(work(items[number], workers.check))
         except BaseException as error:
             errors.append(error)
-            crew.finish()
+            workers.finish()
             results[number].set_exception(error)
-    crew = _Crew(do, len(items), jobs)
+    workers = _Workers(do, len(items), jobs)
     try:
-        crew.start()
-        while not errors and wait(results, TICK, FIRST_EXCEPTION).not_done:
+        workers.start()
+        while not errors and wait(results, POLL_SECONDS, FIRST_EXCEPTION).not_done:
             pass
     finally:
-        crew.cancel()
+        workers.cancel()
     if errors:
         raise errors[0]
     return [result.result() for result in results]
@@ -144,7 +141,7 @@ def each_once(work: Callable[[str], Result], items: Iterable[str], jobs: int) ->
 
 
 class _Stream:
-    """What one task has brought and the reader has not fetched yet."""
+    """What one task has fetched, and the reader has not taken yet."""
 
     def __init__(self) -> None:
         self.head: Any = None
@@ -160,7 +157,7 @@ class _Stream:
 class Streams(Generic[Item]):
     """Streams of bytes that are fetched at once and read one after the other.
 
-    :param start: begins the stream of an item: returns what is to be known of it, and its pieces
+    :param start: begins the stream of an item: returns a description of it, and its pieces
     """
 
     def __init__(self, start: Callable[[Item], tuple[Any, Iterator[bytes]]], items: Sequence[Item], jobs: int) -> None:
@@ -171,11 +168,11 @@ class Streams(Generic[Item]):
         self._streams = [_Stream() for _ in items]
         self._turn = 0
         self._reserved = 0
-        self._crew = _Crew(self._fetch, len(items), jobs)
+        self._workers = _Workers(self._fetch, len(items), jobs)
         self._error: BaseException | None = None
 
     def __iter__(self) -> Generator[tuple[Item, Any, Iterator[bytes]], None, None]:
-        """Yield each item, what is to be known of it, and its pieces; these must be read before the next item.
+        """Yield each item, its description, and its pieces; these must be read before the next item.
 
         An error of a stream is raised when its turn has come; no new ones are begun after it.
 
@@ -187,33 +184,33 @@ class Streams(Generic[Item]):
                 yield item, head, pieces
             return
         try:
-            self._crew.start()
+            self._workers.start()
             for number, item in enumerate(self._items):
                 yield item, self._head(number), self._read(number)
         finally:
-            self._crew.cancel()
+            self._workers.cancel()
 
     def finish(self, error: BaseException) -> None:
         """Begin no more streams: the reader has found one to be wrong.
 
         :param error: raised by those that were not begun
         """
-        with self._crew.changed:
+        with self._workers.changed:
             self._error = self._error or error
             self._leave(self._streams[self._turn])
-            self._crew.finish()
+            self._workers.finish()
 
     # The tasks' side
 
     def _fetch(self, number: int) -> None:
-        stream, changed = self._streams[number], self._crew.changed
+        stream, changed = self._streams[number], self._workers.changed
         pieces: Iterator[bytes] = iter(())
         try:
             with changed:
-                changed.wait_for(lambda: number <= self._turn or self._crew.cancelled
+                changed.wait_for(lambda: number <= self._turn or self._workers.cancelled
                                  or self._reserved + self._share <= BUFFERED)
                 self._reserve(stream, self._share)
-            self._crew.check()
+            self._workers.check()
             stream.head, pieces = self._start(self._items[number])
             with changed:
                 stream.begun = True
@@ -231,7 +228,7 @@ class Streams(Generic[Item]):
         except BaseException as error:
             stream.error = error
             self._error = self._error or error
-            self._crew.finish()
+            self._workers.finish()
         finally:
             if hasattr(pieces, 'close'):
                 pieces.close()
@@ -241,48 +238,48 @@ class Streams(Generic[Item]):
                 changed.notify_all()
 
     def _is_wanted(self, number: int) -> bool:
-        return number >= self._turn and not self._streams[number].is_left and not self._crew.cancelled
+        return number >= self._turn and not self._streams[number].is_left and not self._workers.cancelled
 
     def _reserve(self, stream: _Stream, size: int) -> None:
-        """Have a stream's place in memory count as so many bytes."""
+        """Count so many bytes of memory for a stream."""
         self._reserved += size - stream.reserved
         stream.reserved = size
 
     # The reader's side
 
     def _head(self, number: int) -> Any:
-        stream, crew = self._streams[number], self._crew
-        with crew.changed:
+        stream, workers = self._streams[number], self._workers
+        with workers.changed:
             self._turn = number
             if number:
                 self._leave(self._streams[number - 1])
-            crew.changed.notify_all()
-            self._wait_for(lambda: stream.begun or crew.ending and number >= crew.begun)
-        if not stream.begun and self._error is not None:  # one before it failed, which the reader does not mind
+            workers.changed.notify_all()
+            self._wait_for(lambda: stream.begun or workers.ending and number >= workers.begun)
+        if not stream.begun and self._error is not None:  # an earlier stream failed, and the reader ignored the error
             raise self._error
         if stream.error is not None and not stream.pieces:
             raise stream.error
         return stream.head
 
     def _wait_for(self, is_so: Callable[[], Any]) -> None:
-        if self._crew.is_left_behind:
+        if self._workers.is_forked_child:
             raise CancelledError('the threads of this transfer are in the parent process: begin it anew in this one')
-        while not self._crew.changed.wait_for(is_so, TICK):
+        while not self._workers.changed.wait_for(is_so, POLL_SECONDS):
             pass
 
     def _leave(self, stream: _Stream) -> None:
-        """Take it that nobody reads what is left of a stream."""
+        """Drop what is left of a stream, unread."""
         stream.is_left = bool(stream.pieces) or not stream.ended
         stream.pieces.clear()
         stream.buffered = 0
         self._reserve(stream, 0)
 
     def _read(self, number: int) -> Iterator[bytes]:
-        stream, crew = self._streams[number], self._crew
+        stream, workers = self._streams[number], self._workers
         while True:
-            with crew.changed:
-                self._wait_for(lambda: stream.pieces or stream.ended or stream.is_left or crew.cancelled)
-                if stream.is_left or crew.cancelled and not stream.ended:
+            with workers.changed:
+                self._wait_for(lambda: stream.pieces or stream.ended or stream.is_left or workers.cancelled)
+                if stream.is_left or workers.cancelled and not stream.ended:
                     raise CancelledError('a blob is to be read before the next one is asked for')
                 if not stream.pieces:
                     break
@@ -290,7 +287,7 @@ class Streams(Generic[Item]):
                 stream.buffered -= len(piece)
                 if stream.ended:
                     self._reserve(stream, stream.buffered)
-                crew.changed.notify_all()
+                workers.changed.notify_all()
             yield piece
         if stream.error is not None:
             raise stream.error

@@ -1,33 +1,38 @@
-"""Pulling: blobs of one repository, asked for, brought and verified.
+"""Pulling: blobs of one repository, asked for, fetched and verified. It knows no authentication.
 
-Authentication is not known here: a puller is handed what makes its requests.
+``download`` fetches the bytes of one blob, ``verification`` hashes them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests import Response
+from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import check_blob
 from dxf.transfer import blob_lookup
-from dxf.transfer.download import CHUNK_SIZE, Download, declared_size
+from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.parallel import Streams
+from dxf.transfer.ranges import declared_size, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.responses import check_digest_header, close, expect, is_encoded
+from dxf.transport.responses import check_digest_header, close, expect, is_encoded, is_range_refused
+
+if TYPE_CHECKING:
+    from dxf.transfer.remote_file import RemoteFile
 
 Wanted = str | tuple[str, int]
 """A blob that is to be fetched: its digest, or that and the size which a manifest gives for it."""
 
 Blob = tuple[str, int | None]
-"""The same, checked; ``None`` where no size was given."""
+"""The same, check_wanted; ``None`` where no size was given."""
 
 
-def checked(wanted: Iterable[Wanted]) -> list[Blob]:
+def check_wanted(wanted: Iterable[Wanted]) -> list[Blob]:
     """Return blobs that are to be fetched, with a size where one was given.
 
     :raises DXFInvalidNameError: a digest is not valid
@@ -61,7 +66,25 @@ class Puller:
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
         _check_chunk_size(chunk_size)
-        return self._in_order(checked(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
+        return self._in_order(check_wanted(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
+
+    def open(self, blob: Blob, name: str) -> 'RemoteFile':
+        """Return a blob as a file that is fetched as it is read.
+
+        :param name: what to call it in a message
+        """
+        from dxf.transfer.remote_file import RemoteFile
+        stream, size = self.one(blob, 0, True)
+        return RemoteFile(name, size or 0, stream, partial(self._fetch_rest, blob[0]), self._limits)  # size: never None
+
+    def _fetch_rest(self, digest: str, start: int, size: int) -> Response:
+        """Return the answer that carries a blob from a byte on; all of it where ranges are refused (416)."""
+        try:
+            return fetch_range(self._request, digest, start, size)
+        except HTTPError as error:
+            if not is_range_refused(error):
+                raise
+            return fetch_range(self._request, digest, 0, None)
 
     def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
         """Yield what follows the first bytes of a blob, in pieces.
@@ -69,7 +92,7 @@ class Puller:
         :param start: how many are there already
         :param sha256: their hash
         """
-        download = Download(size, self._rest_of(digest), self._limits, None, start, self._jobs)
+        download = Download(size, partial(fetch_range, self._request, digest), self._limits, None, start, self._jobs)
         return download.verified(Verifier(digest, size, 0, start, sha256))
 
     def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
@@ -94,11 +117,7 @@ class Puller:
             except BaseException:
                 close(response)
                 raise
-        return Download(size, self._rest_of(digest), self._limits, response, jobs=jobs), size
-
-    def _rest_of(self, digest: str) -> Callable[[int, int | None], Response]:
-        """Return what asks for a part of a blob."""
-        return partial(blob_lookup.fetch_range, self._request, digest)
+        return Download(size, partial(fetch_range, self._request, digest), self._limits, response, jobs=jobs), size
 
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         jobs = self._jobs if len(wanted) == 1 else 1
@@ -108,7 +127,7 @@ class Puller:
             return size or 0, download.pieces()  # never None: it was asked for
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
-            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was checked
+            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was check_wanted
                 yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
 
 
@@ -119,9 +138,6 @@ def _verified(verifier: Verifier, pieces: Iterator[bytes], streams: Streams[Any]
     except DXFError as error:
         streams.finish(error)
         raise
-    finally:
-        if hasattr(pieces, 'close'):
-            pieces.close()
 
 
 def _check_chunk_size(chunk_size: int | None) -> None:

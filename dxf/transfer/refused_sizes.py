@@ -1,7 +1,4 @@
-"""Request sizes that a registry has refused, remembered while the process lives.
-
-``upload`` decides what to send instead.
-"""
+"""Request sizes that a registry has refused. A client and its copies share them; ``part_plan`` avoids them."""
 
 
 class RefusedSizes:
@@ -10,24 +7,12 @@ class RefusedSizes:
     def __init__(self) -> None:
         self.patch = self.put = float('inf')
 
-    def learn(self, is_part: bool, size: int) -> None:
+    def learn(self, size: int, *, by_patch: bool) -> None:
         """Remember that a body was refused.
 
-        :param is_part: the body of a PATCH; else that of the PUT with the last part
+        :param by_patch: it was the body of a PATCH; else that of the PUT with the last part
         """
-        if is_part:
+        if by_patch:
             self.patch = min(size, self.patch)
         else:
             self.put = min(size, self.put)
-
-
-REFUSED_SIZES: dict[str, RefusedSizes] = {}
-"""What each registry has refused, by its URL."""
-
-
-def refused_sizes_of(registry: str) -> RefusedSizes:
-    """Return what a registry has refused so far; the caller adds to it.
-
-    :param registry: the registry's URL
-    """
-    return REFUSED_SIZES.setdefault(registry, RefusedSizes())

@@ -1,7 +1,4 @@
-"""Remote files: a blob of a repository, to be read like a file.
-
-Where it comes from is not known here: a remote file is handed what asks for it.
-"""
+"""Remote files: a blob of a repository, read like a file. ``pulling`` opens one."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,27 +9,27 @@ from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transfer.download import check_range
+from dxf.transfer.ranges import check_range
 from dxf.transport.responses import is_encoded, pieces
 
 
 class RemoteFile(io.RawIOBase):
     """A blob that is fetched as it is read.
 
-    In the order of its bytes it comes as one stream, which is verified before its last piece; whoever goes back reads
-    stretches that are not, and has to verify what becomes of them.
+    Read in order, it is one stream, which is verified before its last piece. After :meth:`seek` the bytes are not
+    verified: the reader has to do that.
 
     :param name: what to call it in a message
     :param size: the blob's, in bytes
     :param stream: its content from the beginning, verified
-    :param rest: asks for all from a byte on
+    :param rest: called with a byte and the size: asks for all from that byte on
     """
 
-    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int], Response],
+    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int, int], Response],
                  limits: Limits) -> None:
         super().__init__()
         self.name = name
-        self._size = size
+        self.size = size
         self._stream: Iterator[bytes] | None = stream
         self._rest = rest
         self._limits = limits
@@ -40,7 +37,7 @@ class RemoteFile(io.RawIOBase):
         self._left = b''
 
     def seekable(self) -> bool:
-        """Say yes."""
+        """Return ``True``."""
         return True
 
     def tell(self) -> int:
@@ -48,9 +45,9 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go elsewhere; that takes a request, made when the next byte is read."""
-        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if position != self._position and position < self._size:
+        """Change the position; the next read makes a request for it."""
+        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if position != self._position and position < self.size:
             self._leave()
         self._position = position
         return position
@@ -60,13 +57,13 @@ class RemoteFile(io.RawIOBase):
 
         :raises DXFSourceError: they did not arrive
         """
-        if self._position >= self._size or size == 0:
+        if self._position >= self.size or size == 0:
             return b''
         try:
             if self._stream is None:
                 self._stream = self._from(self._position)
             piece = self._left or next(self._stream, b'')
-        except RequestException as error:  # else it would pass for a failure of whoever gets the bytes
+        except RequestException as error:  # else it would pass for a failure of the registry that gets the bytes
             cause = str(error) if isinstance(error, DXFError) else 'the connection broke'
             raise DXFSourceError(f'cannot read {self.name}: {cause}') from error
         if not piece:
@@ -78,12 +75,12 @@ class RemoteFile(io.RawIOBase):
         return piece
 
     def _from(self, position: int) -> Iterator[bytes]:
-        response = self._rest(position)
+        response = self._rest(position, self.size)
         if is_encoded(response):
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         skipped = position
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            check_range(response, position, self._size)
+            check_range(response, position, self.size)
             skipped = 0
         for piece in pieces(response, self._limits):
             if len(piece) > skipped:
@@ -97,7 +94,7 @@ class RemoteFile(io.RawIOBase):
         self._stream = None
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Close the connection."""
         if not self.closed:
             self._leave()
         super().close()

@@ -1,7 +1,6 @@
 """Sources: what is to be uploaded, how long it is, and whether it can be read again.
 
-A body is a stretch of a source on its way, and never sends more or fewer bytes than it declared. Where it goes is not
-known here.
+``request_body`` sends parts of a source. ``upload`` decides where they go.
 """
 
 import hashlib
@@ -14,13 +13,13 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from dxf.arguments import as_bytes, check_data, check_filename
-from dxf.exceptions import DXFError, DXFSourceError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
 
 OnPiece = Callable[[str, bytes], None]
-"""Is told of a piece that was sent, and the digest of what it belongs to; empty where that is not known yet."""
+"""Called with a digest and a piece that was sent; the digest is empty where it is not known yet."""
 
 
 class Source:
@@ -37,8 +36,8 @@ class Source:
     def __init__(self, name: str, stream: Any, size: int | None) -> None:
         self.name = name
         self.size = size
-        self.on_read: Callable[[], None] = lambda: None
-        """Called for each piece that is read; raises where the source is not wanted any more."""
+        self.on_read: Callable[[], None] | None = None
+        """Called for each piece that is read, if it is set; raises where the source is not wanted any more."""
         self._stream = stream
         self._start = stream.tell() if size is not None else 0
 
@@ -58,7 +57,8 @@ class Source:
         """
         if self.size is None:
             while piece := self._read_on(READ_SIZE):
-                self.on_read()
+                if self.on_read is not None:
+                    self.on_read()
                 yield piece
             return
         end = self.size if end is None else end
@@ -69,7 +69,8 @@ class Source:
             start += len(piece)
             if not piece or start == self.size and self._read_at(start, 1):
                 raise self.changed()
-            self.on_read()
+            if self.on_read is not None:
+                self.on_read()
             yield piece
 
     def _read_at(self, start: int, size: int) -> bytes:
@@ -115,6 +116,16 @@ class Source:
         """Close what was opened for it; a caller's file stays open."""
 
 
+def check_expected_digest(actual: str, expected: str | None) -> str:
+    """Return the digest that a source turned out to have.
+
+    :raises DXFDigestMismatchError: another was expected
+    """
+    if expected not in (None, actual):
+        raise DXFDigestMismatchError(actual, expected)
+    return actual
+
+
 FINE, COARSE = 100_000_000, 3_000_000_000
 """Nanoseconds in which a file may be written to twice without another time of modification."""
 
@@ -137,9 +148,9 @@ class File(Source):
             raise self._unreadable(error) from error
 
     def check(self) -> None:
-        """Check that nobody has written to it: what was read of it may be neither what it was nor what it is.
+        """Check that it was not written to: what was read could be a mixture of old and new bytes.
 
-        :raises DXFSourceError: somebody has
+        :raises DXFSourceError: it was
         """
         if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
             raise self.changed()
@@ -204,7 +215,7 @@ def _utf_8(text: str) -> bytes:
         raise DXFSourceError(f'data: the character at {error.start} has no UTF-8 encoding') from None
 
 
-def spooled(name: str, pieces: Iterable[bytes]) -> Source:
+def spool(name: str, pieces: Iterable[bytes]) -> Source:
     """Return a source of known size with the content of one that can be read only once.
 
     It is kept in a temporary file that has no name: nothing of it is left, however the process ends.

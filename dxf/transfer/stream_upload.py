@@ -14,19 +14,18 @@ from requests.exceptions import RequestException, Timeout
 
 from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.hints import add_hint
-from dxf.limits import Limits
 from dxf.names import digest_of
-from dxf.transfer.refused_sizes import refused_sizes_of
-from dxf.transfer.request_body import IsStored
-from dxf.transfer.source import OnPiece, Source, spooled
-from dxf.transfer.upload import Upload, as_expected, is_raced, is_refusal, may_help
+from dxf.transfer.outcome import is_race, is_refusal, is_retryable
+from dxf.transfer.source import OnPiece, Source, check_expected_digest, spool
+from dxf.transfer.target import Target
+from dxf.transfer.upload import Upload
 from dxf.transfer.upload_session import UploadSession
 from dxf.transport.session import Attempts
 
-AGAIN = 'run the pipeline again'
+RUN_AGAIN = 'run the pipeline again'
 """What to do where the upload of a pipe failed by the network."""
 
-MOST_IN_MEMORY = 4
+MAX_PARTS_IN_MEMORY = 4
 """How many small parts together are the longest that is kept in memory, where the registry wants longer ones."""
 
 
@@ -34,21 +33,15 @@ class StreamUpload:
     """One blob of unknown length on its way to a registry.
 
     :param source: its content
-    :param session: the steps of the protocol
-    :param is_stored: returns whether the registry has a blob of this digest and size
-    :param registry: the registry's URL, for the sizes that it has refused
     :param on_piece: called with the digest, empty where it is not known yet, and each piece that was sent;
         ``None`` for no calls
     """
 
-    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
-                 registry: str, limits: Limits, on_piece: OnPiece | None) -> None:
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None) -> None:
         self._source = source
-        self._session = session
-        self._is_stored = is_stored
-        self._registry = registry
-        self._refused_sizes = refused_sizes_of(registry)
-        self._limits = limits
+        self._target = target
+        self._session = UploadSession(target)
+        self._limits = target.limits
         self._on_piece = on_piece
         self._check_exists = True
 
@@ -65,8 +58,8 @@ class StreamUpload:
         try:
             return self._send(expected)
         except RequestException as error:
-            if may_help(error):
-                add_hint(error, AGAIN)
+            if is_retryable(error):
+                add_hint(error, RUN_AGAIN)
             raise
 
     def _send(self, expected: str | None) -> tuple[str, int]:
@@ -74,10 +67,10 @@ class StreamUpload:
         first, is_last = next(parts)
         if is_last:
             return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
-        if self._limits.small_part < self._refused_sizes.patch:
+        if self._limits.small_part < self._target.refused_sizes.patch:
             self._session.open()
             with self._cancelled_on_failure():
-                if len(first) < self._session.shortest_part <= MOST_IN_MEMORY * len(first):
+                if len(first) < self._session.shortest_part <= MAX_PARTS_IN_MEMORY * len(first):
                     parts = _cut(chain([first], (part for part, _ in parts)), self._session.shortest_part)
                     first, is_last = next(parts)
                 if is_last:
@@ -85,7 +78,7 @@ class StreamUpload:
                 if self._takes(first):
                     return self._send_rest(first, parts, expected)
             self._session.cancel()
-        with closing(spooled(self._source.name, chain([first], (part for part, _ in parts)))) as source:
+        with closing(spool(self._source.name, chain([first], (part for part, _ in parts)))) as source:
             return self._send_copy(source, expected)
 
     @contextmanager
@@ -104,11 +97,11 @@ class StreamUpload:
                 self._add(first, 0)
                 return True
         except RequestException as error:
-            if is_raced(error) and not is_refusal(error):
+            if is_race(error) and not is_refusal(error):
                 return False  # a copy tells the digest, to look for the blob
             if not is_refusal(error):
                 raise
-        self._refused_sizes.learn(True, len(first))
+        self._target.refused_sizes.learn(len(first), by_patch=True)
         return False
 
     def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
@@ -119,7 +112,7 @@ class StreamUpload:
         for part, is_last in parts:
             sha256.update(part)
             if is_last:
-                digest = as_expected(digest_of(sha256), expected)
+                digest = check_expected_digest(digest_of(sha256), expected)
                 self._finish(digest, part, sent + len(part))
             else:
                 self._add(part, sent)
@@ -139,12 +132,12 @@ class StreamUpload:
             try:
                 self._session.add(part[start - end:], start, end)
             except RequestException as error:
-                if not may_help(error) or not start and is_refusal(error):
+                if not is_retryable(error) or not start and is_refusal(error):
                     raise
                 stored = self._session.stored(start, end)
                 if stored is None:
                     raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
-                                         f'read a second time: {AGAIN}, or push from a file') from error
+                                         f'read a second time: {RUN_AGAIN}, or push from a file') from error
                 if not attempts.again(error.response, error):
                     raise
                 start = stored
@@ -155,20 +148,19 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
-            if not (may_help(error) or is_raced(error)) or not self._is_stored(digest, size):
+            if not (is_retryable(error) or is_race(error)) or not self._session.has(digest, size):
                 raise
             return
-        if not confirmed and not self._is_stored(digest, size):
+        if not confirmed and not self._session.has(digest, size):
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
         """Send what a copy holds, which can be read again."""
         source.on_read = self._source.on_read
-        digest = as_expected(source.digest(), expected)
+        digest = check_expected_digest(source.digest(), expected)
         size = source.size or 0
-        if size <= self._limits.small_part or not (self._check_exists and self._is_stored(digest, size)):
-            upload = Upload(source, self._session, self._is_stored, self._registry, self._limits, self._on_piece)
-            upload.send(digest)
+        if size <= self._limits.small_part or not (self._check_exists and self._session.has(digest, size)):
+            Upload(source, self._target, self._on_piece).send(digest)
         return digest, size
 
 

@@ -1,108 +1,89 @@
-"""Uploads: the ways in which a source that can be read again goes to a registry, and what to do where they break.
+"""Uploads: how a source that can be read again goes to a registry, and what to do where that breaks.
 
-An upload gets a function that makes its requests, and knows no authentication.
+``part_plan`` decides how large the parts are, ``outcome`` what an error means, ``upload_session`` makes the requests.
 """
 
 import hashlib
-import time
-from http import HTTPStatus
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any
 
-from requests import Response
-from requests.exceptions import HTTPError, RequestException
+from requests.exceptions import RequestException
 
-from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
-from dxf.limits import Limits
-from dxf.transfer.refused_sizes import refused_sizes_of
-from dxf.transfer.request_body import Body, HashAhead, IsStored
+from dxf.exceptions import DXFProtocolError
+from dxf.transfer.hash_ahead import HashAhead
+from dxf.transfer.outcome import (Attempt, DuplicateBytesError, FoundError, Outcome, classify, is_final, is_race,
+                                  is_retryable, is_session_lost, response_of)
+from dxf.transfer.part_plan import make_plan
+from dxf.transfer.request_body import Body
 from dxf.transfer.source import OnPiece, Source
-from dxf.transfer.upload_session import MiscountError, UploadSession
-from dxf.transport.responses import effective_status, error_codes
-from dxf.transport.session import RETRIED, Attempts, is_transient
+from dxf.transfer.target import Target
+from dxf.transfer.upload_progress import UploadProgress
+from dxf.transfer.upload_session import UploadSession
+from dxf.transport.session import Attempts
 
-SESSIONS_LOST = 2
+MAX_LOST_SESSIONS = 2
 """How often a source is sent anew because the registry forgot its session."""
 
-RACED = (400, 409, 412)
-"""Statuses where another process has stored the same blob meanwhile (Nexus: 400 BLOB_UPLOAD_INVALID)."""
-
-LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
-"""Statuses by which registries refuse a way of sending: Google's any PATCH, GHCR's large ones, Cloudflare's both."""
-
-REMEMBERED_PART = 16 << 20
-"""Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
-
-PART_SECONDS = 2.0
-"""Seconds that a large part may take at least: no larger ones than ``Limits.part`` on a slow line."""
-
-LONGEST_PART = 1 << 30
-
-WORTH_WAITING = 1.0
-"""Seconds in which the part on its way should end, where there is nothing more to send after it."""
+PART_END_SECONDS = 1.0
+"""Seconds in which the part on its way should end, if there is nothing more to send after it."""
 
 
-class Journal(Protocol):
-    """Remembers how far an upload has come, for another process."""
+class Journal:
+    """Remembers how far an upload has come. This one remembers nothing; that of ``upload_journal`` does."""
+
+    is_kept = False
+    """Whether another process can continue the upload; then it is not cancelled where it breaks off."""
 
     def read(self) -> tuple[str, int] | None:
         """Return the session's URL, and the bytes that it has at least; ``None`` where nothing is remembered."""
+        return None
 
     def write(self, url: str, stored: int) -> None:
-        """Remember."""
+        """Remember a session's URL, and the bytes that it has."""
 
     def clear(self) -> None:
-        """Forget."""
+        """Remove the entry."""
 
-
-class _FoundError(Exception):
-    """The registry has the blob already."""
+    def close(self) -> None:
+        """Leave the journal to other processes."""
 
 
 class Upload:
     """One blob on its way to a registry.
 
     :param source: its content, of known size
-    :param session: the steps of the protocol
-    :param is_stored: returns whether the registry has a blob of this digest and size
-    :param registry: the registry's URL, for the sizes that it has refused
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
         first; ``None`` for no calls
-    :param journal: remembers where to continue; an upload that has one is not cancelled where it breaks off
+    :param journal: remembers where to continue
     """
 
-    def __init__(self, source: Source, session: UploadSession, is_stored: IsStored,
-                 registry: str, limits: Limits, on_piece: OnPiece | None, journal: Journal | None = None) -> None:
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal()
+                 ) -> None:
         self._source = source
-        self._session = session
-        self._has = is_stored
-        self._refused_sizes = refused_sizes_of(registry)
-        self._limits = limits
-        self._on_piece = on_piece
+        self._target = target
+        self._session = UploadSession(target)
+        self._progress = UploadProgress(source, on_piece)
         self._journal = journal
+        self._plan = make_plan(source.size or 0, target.limits, target.refused_sizes,
+                               is_remembered=journal.is_kept)
+        self._attempts = Attempts(target.limits)
+        self._lost_sessions = 0
+        self._digest: str | None = None
+        """``None`` until it is known."""
         self._hash_ahead: HashAhead | None = None
-        self._is_hashed_ahead = False
-        self._expected: str | None = None
-        self._digest = ''
-        self._attempts = Attempts(limits)
-        self._last_body = False, 0
-        self._part_end = 0
-        self._largest_part = 0
-        self._begun = time.monotonic()
-        self._stored = 0
-        self._reported = 0
-
-    @property
-    def _size(self) -> int:
-        return self._source.size or 0
+        """Until its result is used."""
+        self._sha256: Any = None
+        """Of the bytes before the next part; ``None`` where only the thread of ``HashAhead`` hashes."""
 
     def send(self, digest: str) -> None:
-        """Send the source, by as many sessions as it takes.
+        """Send the source.
 
         :param digest: the source's
         :raises DXFSourceError: it changed
         """
-        self._known(digest)
+        self._digest = digest
+        self._sha256 = hashlib.sha256()
+        self._progress.begin(digest)
         self._send()
 
     def send_hashed_ahead(self, expected: str | None, check_exists: bool) -> str:
@@ -117,267 +98,155 @@ class Upload:
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: it changed
         """
-        self._expected = expected
-        self._is_hashed_ahead = self._source.tells_changes
-        self._hash_ahead = hash_ahead = HashAhead(self._source, self._has if check_exists else lambda *_: False)
+        self._sha256 = None if self._source.tells_changes else hashlib.sha256()
+        self._hash_ahead = hash_ahead = HashAhead(self._source, self._session.has if check_exists else
+                                                  lambda *_: False, expected)
         try:
             self._send()
-        except _FoundError:
-            pass
         finally:
             hash_ahead.end()
-        return self._digest
-
-    def _known(self, digest: str) -> None:
-        self._digest = digest
-        if self._on_piece is not None:
-            self._on_piece(digest, b'')
-
-    def _look(self) -> None:
-        """Use what the hash ahead has found out.
-
-        :raises _FoundError: there is nothing to send
-        """
-        if self._hash_ahead is not None:
-            digest, found = self._hash_ahead.result()
-            self._hash_ahead = None
-            if found:
-                self._digest = as_expected(digest, self._expected)
-                raise _FoundError
-            self._known(as_expected(digest, self._expected))
+        return self._known_digest()
 
     def _send(self) -> None:
-        ways = self._ways()
-        lost = 0
-        while True:
-            self._stored = self._open()
-            try:
-                self._send_by(ways[0])
-                return
-            except (RequestException, MiscountError) as error:
-                is_lost = isinstance(error, MiscountError) or _status_of(error) in LOST
-                lost += is_lost
-                if self._outgrew(error, ways[0]):
-                    continue
-                if len(ways) > 1 and self._refuses(error):
-                    self._refused_sizes.learn(*self._last_body)
-                    ways = [way for way in ways[1:] if self._is_open(way)] or ways[1:]
-                elif not (is_lost or may_help(error)) or lost > SESSIONS_LOST or \
-                        not self._attempts.again(_answer(error), error):
-                    if self._is_stored_meanwhile(error):
-                        return
-                    raise
-
-    def _is_stored_meanwhile(self, error: Exception) -> bool:
-        """Return whether a part was refused because another process has stored the blob.
-
-        :raises _FoundError: the same, where the blob's digest was not known yet
-        """
-        is_part, _ = self._last_body
-        if not is_part or not is_raced(error):
-            return False
-        self._look()
-        return self._is_stored()
-
-    def _ways(self) -> list[int]:
-        """Return the ways to try, as the bytes of a part; with no more than a part, all goes in one PUT."""
-        part, small_part = self._limits.part, self._limits.small_part
-        if self._journal is not None:
-            part = min(part, REMEMBERED_PART)
-        ways = [way for way in (part, small_part) if way < self._size]
-        ways.insert(part < self._size, max(self._size, 1))
-        return [way for way in ways if self._is_open(way)] or ways
-
-    def _is_open(self, way: int) -> bool:
-        """Return whether the registry has not refused such a body before."""
-        return way < self._refused_sizes.patch if way < self._size else self._size < self._refused_sizes.put
-
-    def _refuses(self, error: Exception) -> bool:
-        """Return whether the registry refuses the way itself, and not what is sent by it."""
-        status = _status_of(error)
-        is_part, size = self._last_body
-        if is_part:
-            return size > self._largest_part and is_refusal(error)
-        return status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or \
-            self._stored == 0 and status in REFUSED and 'DIGEST_INVALID' not in _codes_of(error)
-
-    def _send_by(self, way: int) -> None:
-        """Send what the registry has not got, in the session that is open."""
+        """Send the source, in as many requests and sessions as it takes."""
+        start: int | None = None
         try:
-            self._send_rest(self._stored, max(way, self._session.shortest_part))
+            while True:
+                start = self._open() if start is None else start
+                attempt = self._next_attempt(start)
+                try:
+                    self._send_part(attempt)
+                except (RequestException, DuplicateBytesError) as error:
+                    start = self._recover(error, attempt)
+                    continue
+                if attempt.is_last:
+                    break
+                start = attempt.end
+                self._attempts = Attempts(self._target.limits)
+                self._journal.write(self._session.url, start)
+        except FoundError as error:
+            self._leave_session(error)
         except BaseException as error:
-            if self._journal is None or _is_over(error):
-                self._session.cancel()
-                self._forget()
+            self._leave_session(error)
             raise
-        self._forget()
+        else:
+            self._journal.clear()
 
     def _open(self) -> int:
         """Open a session, or take up the one that the journal remembers; return the bytes that the registry has."""
-        remembered = None if self._journal is None else self._journal.read()
+        remembered = self._journal.read()
+        stored = None
         if remembered is not None:
             self._session.url, least = remembered
-            stored = self._session.stored(least, self._size)
-            if stored is not None:
-                return stored
-        self._session.open()
-        self._largest_part = 0
-        self._remember(0)
-        return 0
+            stored = self._session.stored(least, self._plan.size)
+        if stored is None:
+            self._session.open()
+            stored = 0
+            self._journal.write(self._session.url, 0)
+        self._hash_between(0, stored)
+        return stored
 
-    def _remember(self, stored: int) -> None:
-        self._stored = stored
-        if self._journal is not None:
-            self._journal.write(self._session.url, stored)
+    def _next_attempt(self, start: int) -> Attempt:
+        """Return what to send next, after using the hash ahead if it is there."""
+        if self._hash_ahead is not None and self._hash_ahead.done:
+            self._known_digest()
+        plan, session = self._plan, self._session
+        end = plan.end_of_part(start, self._target.refused_sizes, shortest=session.shortest_part,
+                               rate=self._progress.rate(start), is_early=self._hash_ahead is not None)
+        part = plan.part_size(session.shortest_part)
+        return Attempt(start, end, plan.size, part, session.largest_part, bool(plan.alternatives),
+                       part < plan.size or plan.size > self._target.limits.part)
 
-    def _forget(self) -> None:
-        if self._journal is not None:
-            self._journal.clear()
-
-    def _send_rest(self, start: int, part: int) -> None:
-        """Send what follows the first ``start`` bytes: all parts but the last by PATCH, and that one in the PUT."""
-        sha256 = None if self._is_hashed_ahead else self._hashed(hashlib.sha256(), 0, start)
-        while True:
-            if self._hash_ahead is not None and self._hash_ahead.done:
-                self._look()
-            end = self._end_of_part(start, part)
-            try:
-                sha256 = self._send_part(start, end, sha256)
-            except RequestException as error:
-                if not self._outgrew(error, part):
-                    if end == self._size and (may_help(error) or is_raced(error)) and self._is_stored():
-                        if _answer(error) is not None:  # else only the answer was lost
-                            self._session.cancel()
-                        return
-                    if not may_help(error) or self._refuses(error):
-                        raise
-                stored = self._session.stored(start, end) if self._size > part or end > self._limits.part else None
-                if stored is None or not self._attempts.again(_answer(error), error):
-                    raise
-                sha256, start = self._hashed(sha256, start, stored), stored
-            else:
-                if end == self._size:
-                    return
-                start = end
-                self._attempts = Attempts(self._limits)
-            self._remember(start)
-
-    def _end_of_part(self, start: int, part: int) -> int:
-        """Return where the next part ends: early, as long as it may turn out that none are wanted.
-
-        Later ones grow with the speed at which they leave: each waits for an answer, which takes time of its own.
-        """
-        if part >= self._size:
-            return self._size
-        if self._hash_ahead is not None:
-            part = min(part, max(self._limits.part // 4, self._session.shortest_part))
-        elif self._journal is None and part > REMEMBERED_PART:
-            grown = min(int(self._rate(start) * PART_SECONDS), LONGEST_PART)
-            part = grown if part < grown < self._refused_sizes.patch else part
-        end = min(start + part, self._size)
-        if end == self._size and end - start >= self._refused_sizes.put > 1:  # more than the registry takes in a PUT
-            return end - max(min(int(self._refused_sizes.put) // 2, self._limits.small_part), 1)
-        return end
-
-    def _outgrew(self, error: Exception, part: int) -> bool:
-        """Return whether the registry takes parts, but not one as large as this; remember the size then."""
-        is_part, size = self._last_body
-        if not is_part or size <= part or not self._refuses(error):
-            return False
-        self._refused_sizes.learn(is_part, size)
-        return True
-
-    def _send_part(self, start: int, end: int, sha256: Any) -> Any:
-        """Send a part, the last one together with the digest; return the hash of all up to its end."""
-        is_last = end == self._size
-        self._last_body = not is_last, end - start
-        self._part_end = end
-        if is_last:
-            self._look()
-        body = Body(self._source, start, end, sha256, self._digest, self._report)
+    def _send_part(self, attempt: Attempt) -> None:
+        """Send a part by PATCH, or the last one by the PUT that closes the session."""
+        def report(piece: bytes, end: int) -> None:
+            if self._hash_ahead is not None and self._hash_ahead.done and not self._is_nearly_sent(attempt, end):
+                self._known_digest()
+            self._progress.report(piece, end)
+        digest = self._known_digest() if attempt.is_last else None
+        body = Body(self._source, attempt.start, attempt.end, self._sha256, digest, report)
         # requests would declare no length of an empty body of ours; reading it notices a file that has grown
-        content: Any = body if end > start else b''.join(body)
-        if not is_last:
-            self._session.add(content, start, end)
-            self._largest_part = max(end - start, self._largest_part)
-        elif not self._session.finish(self._digest, content) and not self._is_stored():
+        content: Any = body if attempt.length else b''.join(body)
+        if digest is None:
+            self._session.add(content, attempt.start, attempt.end)
+        elif not self._session.finish(digest, content) and not self._session.has(digest, attempt.size):
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
-        return body.sha256
+        self._sha256 = body.sha256
 
-    def _hashed(self, sha256: Any, start: int, end: int) -> Any:
-        """Return the hash with a part of the source added; ``None`` where only the thread of ``HashAhead`` hashes."""
-        if sha256 is None:
-            return None
-        after = sha256.copy()
-        for piece in self._source.read(start, end):
-            after.update(piece)
-        return after
+    def _recover(self, error: Exception, attempt: Attempt) -> int | None:
+        """Return where to go on after an error; ``None`` for a new session.
+
+        :raises FoundError: the registry has the blob
+        :raises Exception: ``error``, if nothing helps
+        """
+        if attempt.is_last and (is_retryable(error) or is_race(error)):
+            with suppress(RequestException):  # the lookup failed as well: that tells nothing
+                if self._is_stored():
+                    raise FoundError(is_closed=response_of(error) is None)
+        outcome = classify(error, attempt)
+        if outcome in (Outcome.SMALLER_PARTS, Outcome.OTHER_SIZE):
+            self._target.refused_sizes.learn(attempt.length, by_patch=not attempt.is_last)
+        if outcome in (Outcome.SMALLER_PARTS, Outcome.RESUME):
+            stored = self._session.stored(attempt.start, attempt.end)
+            if stored is not None and self._attempts.again(response_of(error), error):
+                self._hash_between(attempt.start, stored)
+                self._journal.write(self._session.url, stored)
+                return stored
+        self._leave_session(error)
+        self._prepare_session(error, attempt, outcome)
+        return None
+
+    def _prepare_session(self, error: Exception, attempt: Attempt, outcome: Outcome) -> None:
+        """Prepare for another session, where one failed.
+
+        :raises FoundError: the registry has the blob
+        :raises Exception: ``error``, if another session is of no use
+        """
+        if is_session_lost(error):
+            self._lost_sessions += 1
+        if outcome is Outcome.OTHER_SIZE:
+            self._plan = self._plan.after_refusal(self._target.refused_sizes)
+        elif outcome is not Outcome.SMALLER_PARTS:
+            if outcome is Outcome.FAIL or self._lost_sessions > MAX_LOST_SESSIONS or \
+                    not self._attempts.again(response_of(error), error):
+                if not attempt.is_last and is_race(error) and self._is_stored():
+                    raise FoundError
+                raise error
+        self._sha256 = None if self._sha256 is None else hashlib.sha256()
+
+    def _hash_between(self, start: int, end: int) -> None:
+        """Add bytes that the registry has to the hash of what is before the next part."""
+        if self._sha256 is not None and start < end:
+            sha256 = self._sha256.copy()
+            for piece in self._source.read(start, end):
+                sha256.update(piece)
+            self._sha256 = sha256
+
+    def _known_digest(self) -> str:
+        """Return the digest, which the hash ahead may have to find out.
+
+        :raises FoundError: the registry has the blob, so there is nothing to send
+        :raises DXFDigestMismatchError: another was expected
+        """
+        if self._hash_ahead is not None:
+            self._digest, is_found = self._hash_ahead.result()
+            self._hash_ahead = None
+            if is_found:
+                raise FoundError
+            self._progress.begin(self._digest)
+        return self._digest or ''
 
     def _is_stored(self) -> bool:
-        return self._has(self._digest, self._size)
+        return self._session.has(self._known_digest(), self._plan.size)
 
-    def _report(self, piece: bytes, end: int) -> None:
-        """Tell of a piece that was sent: once, and not before it is known that there is something to send."""
-        if self._hash_ahead is not None and self._hash_ahead.done and not self._is_nearly_there(end):
-            self._look()
-        if self._hash_ahead is not None or self._on_piece is None or end <= self._reported:
-            return
-        for earlier in self._source.read(self._reported, end - len(piece)):
-            self._on_piece(self._digest, earlier)
-        self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
-        self._reported = end
-
-    def _rate(self, sent: int) -> float:
-        """Return bytes a second, so far."""
-        return sent / max(time.monotonic() - self._begun, 0.001)
-
-    def _is_nearly_there(self, end: int) -> bool:
+    def _is_nearly_sent(self, attempt: Attempt, end: int) -> bool:
         """Return whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""
-        return (self._part_end - end) / self._rate(end) < WORTH_WAITING
+        return (attempt.end - end) / self._progress.rate(end) < PART_END_SECONDS
 
-
-def as_expected(actual: str, expected: str | None) -> str:
-    """Return the digest that a source turned out to have.
-
-    :raises DXFDigestMismatchError: another was expected
-    """
-    if expected not in (None, actual):
-        raise DXFDigestMismatchError(actual, expected)
-    return actual
-
-
-def may_help(error: Exception) -> bool:
-    """Return whether a new session, or a look whether the blob is there, may help where an upload failed."""
-    status = _status_of(error)
-    return is_transient(error) if status is None else status in (*LOST, *RETRIED)
-
-
-def is_raced(error: Exception) -> bool:
-    """Return whether an error may mean that the registry has the blob already, from another process."""
-    return _status_of(error) in RACED and 'DIGEST_INVALID' not in _codes_of(error)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Return whether an error of a first part means that the registry takes no parts of this size."""
-    return _status_of(error) in (*REFUSED, HTTPStatus.NOT_FOUND)
-
-
-def _answer(error: Exception) -> Response | None:
-    return error.response if isinstance(error, HTTPError) else None
-
-
-def _status_of(error: Exception) -> int | None:
-    answer = _answer(error)
-    return None if answer is None else effective_status(answer, answer.content)
-
-
-def _codes_of(error: Exception) -> tuple[str, ...]:
-    answer = _answer(error)
-    return () if answer is None else error_codes(answer)
-
-
-def _is_over(error: BaseException) -> bool:
-    """Return whether an upload that ended by this error can never be continued, in any process."""
-    status = _status_of(error) if isinstance(error, Exception) else None
-    return isinstance(error, (_FoundError, DXFDigestMismatchError, DXFSourceError, MiscountError)) or \
-        status is not None and status < 500 and status not in (408, 429)
+    def _leave_session(self, error: BaseException) -> None:
+        """Cancel the session, unless it is closed, or another process may continue it."""
+        if self._journal.is_kept and not is_final(error):
+            return
+        if not (isinstance(error, FoundError) and error.is_closed):
+            self._session.cancel()
+        self._journal.clear()

@@ -14,25 +14,28 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.local.locking import close_locked, is_owned, open_locked
 from dxf.strict_json import dump_json, load_object
 from dxf.transfer.source import File
+from dxf.transfer.upload import Journal
 
-LONGEST = 64 << 10
+MAX_SIZE = 64 << 10
 """Bytes of a journal."""
 
-LIFE = 7 * 86400
+LIFETIME = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
 
 
-class UploadJournal:
+class UploadJournal(Journal):
     """The journal of one file's upload to one repository, which it owns until it is closed.
 
     Where another process uploads the same file, it remembers nothing.
 
-    :param folder: where journals are; made if there is none
+    :param folder: where journals are; made if it does not exist
     :param repository: URL of the repository
     :param file: what is uploaded
     :param digest: the file's
     :raises OSError: the folder cannot be made, or not be written to
     """
+
+    is_kept = True
 
     def __init__(self, folder: str, repository: str, file: File, digest: str) -> None:
         path = os.path.realpath(file.name)
@@ -54,7 +57,7 @@ class UploadJournal:
         if self._file is None:
             return None
         try:
-            entry = load_object(os.pread(self._file, LONGEST, 0))
+            entry = load_object(os.pread(self._file, MAX_SIZE, 0))
         except DXFError:
             return None
         url, stored = entry.pop('url', None), entry.pop('stored', None)
@@ -68,13 +71,13 @@ class UploadJournal:
         if self._file is not None:
             entry: dict[str, Any] = {**self._identity, 'url': url, 'stored': stored}
             try:
-                content = dump_json(entry, LONGEST, sort_keys=False).encode('ascii')
+                content = dump_json(entry, MAX_SIZE, sort_keys=False).encode('ascii')
             except DXFInvalidDocumentError:
                 content = b''
             os.ftruncate(self._file, os.pwrite(self._file, content, 0))
 
     def clear(self) -> None:
-        """Forget."""
+        """Remove the entry."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
 
@@ -91,5 +94,5 @@ class UploadJournal:
 def _remove_old(folder: str) -> None:
     for entry in os.scandir(folder):
         with suppress(OSError):
-            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFE:
+            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFETIME:
                 os.unlink(entry.path)

@@ -1,85 +1,83 @@
 """Upload sessions: what a registry opens for one blob, one method a step of the protocol.
 
-``upload`` decides which steps to take, and what to do where one fails. A session gets functions that make its requests,
-and knows no authentication.
+``upload`` decides which steps to take, and what to do where one fails. Authentication is not known here.
 """
 
 import re
-from collections.abc import Callable, Collection
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from requests import Response
-from requests.exceptions import RequestException
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import HTTPError, RequestException, Timeout
 
 from dxf import forking
-from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
-from dxf.limits import Limits
+from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.manifest.image import OCTET_STREAM
+from dxf.transfer.outcome import DuplicateBytesError
+from dxf.transfer.target import Target
 from dxf.transport.redaction import public_host
-from dxf.transport.responses import check_digest_header, discard, expect, names_digest
+from dxf.transport.responses import check_digest_header, discard, expect, is_forbidden, names_digest
 from dxf.transport.urls import Origin, origin_of, resolve
 
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
-
 UPLOAD_ADDRESS = 'upload_address'
 """An attribute of errors of requests that an upload to another server than the registry ended in."""
 
+UPLOADS = 'blobs/uploads/'
+"""Where uploads begin, below the repository."""
 
-class MiscountError(DXFProtocolError):
-    """The registry counts more bytes of an upload than were sent: it has some of them twice."""
+CANCEL_TIMEOUT = 2
+"""Seconds that giving up an upload may take: a user who pressed Ctrl-C waits for it."""
 
 
 class UploadSession:
     """An upload session of a registry.
 
-    :param begin: asks for a session, and returns the answer that opens it
-    :param request: makes a request of a whole URL, and raises where the registry refuses
-    :param cancel: tells the registry to forget the session at a URL
-    :param doubtful: digests of blobs that the registry had, with another length: it may keep those, whatever it says
-
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
     """
 
-    def __init__(self, begin: Callable[[], Response], request: Callable[..., Response], cancel: Callable[[str], None],
-                 limits: Limits, doubtful: Collection[str] = ()) -> None:
-        self._begin = begin
-        self._request = request
-        self._cancel = cancel
-        self._limits = limits
-        self._doubtful = doubtful
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self.url = ''
         self._origin: Origin | None = None
         """That of the registry, where it has just opened the session."""
-        self.is_accepted = False
+        self._is_accepted = False
         """Whether the registry has said that the blob is complete."""
-        self._process = forking.generation()
+        self._is_named = False
+        """Whether it has named the digest, too."""
+        self._process = forking.Process.generation
         self.shortest_part = 0
         """The fewest bytes that the registry wants in a part that is not the last."""
+        self.largest_part = 0
+        """Bytes of the largest part that the registry has taken in this session."""
 
     def open(self) -> None:
         """Ask the registry to open a session."""
-        self.is_accepted = False
-        opened = self._begin()
+        self._is_accepted = self._is_named = False
+        opened = self._target.request('post', UPLOADS, data=b'')
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
         self._origin = origin_of(opened.url)
         shortest = opened.headers.get('OCI-Chunk-Min-Length', '')
         self.shortest_part = int(shortest) if shortest.isascii() and shortest.isdigit() and len(shortest) < 19 else 0
+        self.largest_part = 0
 
     def add(self, body: Any, start: int, end: int) -> None:
         """Send a part.
 
         :param body: bytes ``start`` to ``end`` of the blob
-        :raises MiscountError: the registry has some twice, and the session is of no use any more
+        :raises DuplicateBytesError: the registry has some twice, and the session is of no use any more
         """
         response = self._send('patch', self.url, body, {'Content-Range': f'{start}-{end - 1}'})
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         self.url = next_url(response)
         if (stored_bytes(response) or 0) > end:
-            raise MiscountError('the registry counts more bytes of the upload than were sent')
+            raise DuplicateBytesError('the registry counts more bytes of the upload than were sent')
+        self.largest_part = max(end - start, self.largest_part)
 
     def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> Response:
         """Send bytes of the blob.
@@ -87,7 +85,7 @@ class UploadSession:
         :raises DXFHTTPError: it is refused; where another server than the registry did that, its address is named
         """
         try:
-            return self._request(method, url, data=body, headers={'Content-Type': OCTET_STREAM, **headers})
+            return self._target.request_url(method, url, data=body, headers={'Content-Type': OCTET_STREAM, **headers})
         except RequestException as error:
             if self._origin in (None, origin_of(url)):
                 raise
@@ -106,8 +104,8 @@ class UploadSession:
         :return: ``None`` where the session is lost, or the answer cannot be true
         """
         try:
-            response = self._request('get', self.url)
-            discard(response, self._limits)
+            response = self._target.request_url('get', self.url)
+            discard(response, self._target.limits)
             self.url = next_url(response) if 'Location' in response.headers else self.url
         except (DXFError, RequestException):
             return None
@@ -120,7 +118,7 @@ class UploadSession:
         """Close the session: the blob is complete.
 
         :param body: the rest of the blob
-        :return: whether the registry confirmed the digest
+        :return: whether the registry confirmed the digest, and this is proof enough
         :raises DXFDigestMismatchError: it stored another
         """
         # The URL is extended textually: registries sign its query.
@@ -128,13 +126,35 @@ class UploadSession:
         response = self._send('put', url, body, {})
         expect(response, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
         check_digest_header(response, digest)
-        self.is_accepted = True
-        return names_digest(response, digest) and digest not in self._doubtful
+        self._is_accepted = True
+        self._is_named = names_digest(response, digest)
+        return self._is_named and not self._target.doubts(digest)
+
+    def has(self, digest: str, size: int) -> bool:
+        """Return whether the registry is proven to have a blob."""
+        try:
+            return self._target.find(digest, size, acknowledged=self._is_accepted) is not None
+        except (DXFUnauthorizedError, HTTPError) as error:
+            if not (self._target.is_forced and self._is_named and is_forbidden(error)):
+                raise
+            return digest not in self._target.doubtful  # the credential may push and not pull: the answer 201 counts
 
     def cancel(self) -> None:
         """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""
-        if self._process == forking.generation():
-            self._cancel(self.url)
+        url, self.url = self.url, ''
+        if url and self._process == forking.Process.generation:
+            cancel_upload(self._target, url)
+
+
+def cancel_upload(target: Target, url: str) -> None:
+    """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
+    options = {'limits': target.limits._replace(retries=0), 'timeout': CANCEL_TIMEOUT}
+    with suppress(Exception):  # what led here is the error to report, whatever an override makes of this
+        try:
+            target.request_url('delete', url, **options)
+        except NoConnection as error:
+            if not isinstance(error, Timeout):  # the connection that was kept had just been closed
+                target.request_url('delete', url, **options)
 
 
 def stored_bytes(response: Response) -> int | None:
@@ -146,7 +166,7 @@ def stored_bytes(response: Response) -> int | None:
 def next_url(response: Response) -> str:
     """Return the URL to which the next request of an upload goes, exactly as the registry gave it.
 
-    :raises DXFProtocolError: there is none, or it leads from https to another host's http
+    :raises DXFProtocolError: it is missing, or it leads from https to another host's http
     """
     location = response.headers.get('Location')
     if not location:

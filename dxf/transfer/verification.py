@@ -77,21 +77,25 @@ class Verifier:
     def chunks(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the blob.
 
-        :param pieces: what arrives of it, in its order
+        :param pieces: what arrives of it, in its order; it is closed in the end
         :raises DXFDigestMismatchError: it is something else
         :raises DXFSizeMismatchError: it is longer or shorter than ``size``
         """
         if self._sha256 is None:
             self._sha256 = hashlib.sha256()
         arrived, last = self._count, b''
-        for piece in pieces:
-            arrived += len(piece)
-            if self._size is not None and arrived > self._size:
-                raise DXFSizeMismatchError(arrived, self._size)
-            if self._holds_piece and piece:
-                piece, last = last, piece
-            for chunk in self._cutter.add(piece):
-                yield self._counted(chunk)
+        try:
+            for piece in pieces:
+                arrived += len(piece)
+                if self._size is not None and arrived > self._size:
+                    raise DXFSizeMismatchError(arrived, self._size)
+                if self._holds_piece and piece:
+                    piece, last = last, piece
+                for chunk in self._cutter.add(piece):
+                    yield self._counted(chunk)
+        finally:
+            if hasattr(pieces, 'close'):
+                pieces.close()
         held = [self._counted(chunk) for chunk in self._cutter.add(last)]
         held.append(self._counted(self._cutter.held))
         self._check()

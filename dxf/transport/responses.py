@@ -17,7 +17,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFProtocolError,
                             DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
-from dxf.forking import FORKS
+from dxf.forking import Process
 from dxf.http_errors import refusal
 from dxf.limits import RECEIVE_SIZE, Limits
 from dxf.names import check_digest
@@ -60,7 +60,7 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
 
     A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
 
-    :param process: the process that asked, by :func:`dxf.forking.generation`: what its child would read from the
+    :param process: the process that asked, by :class:`dxf.forking.Process`: what its child would read from the
         shared connection would be missing in the parent; ``None`` for this one
     :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
     """
@@ -71,11 +71,11 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
     read = getattr(response.raw, 'read1', response.raw.read)
     outer = sys.exc_info()[1]
     waited, arrived = 0.0, 0
-    process = FORKS.count if process is None else process
+    process = Process.generation if process is None else process
     try:
         while True:
             # Parent and child share the socket. Each byte that one of them reads is missing in the other.
-            if process != FORKS.count:
+            if process != Process.generation:
                 raise ChunkedEncodingError('the connection is in the parent process', response=response)
             start = time.monotonic()
             piece = read(RECEIVE_SIZE)
@@ -177,6 +177,12 @@ def is_not_found(error: HTTPError) -> bool:
     if isinstance(error, DXFHTTPError) and not isinstance(error, DXFNotFoundError):
         return False
     return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
+
+
+def is_forbidden(error: HTTPError | DXFUnauthorizedError) -> bool:
+    """Return whether a refusal is a 401 or a 403: the credential does not allow the request."""
+    return error.response is not None and \
+        error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def is_head_refused(error: HTTPError | DXFUnauthorizedError) -> bool:

@@ -1,0 +1,90 @@
+"""Part plans: in which sizes a blob goes to a registry. Pure: no request, no clock.
+
+The ways, in this order: a blob of at most ``Limits.part`` goes in one PUT; a larger one in parts of that size, the last
+one in the PUT. If the registry refuses that: all in one PUT, then parts of ``Limits.small_part``.
+"""
+
+from dataclasses import dataclass, replace
+
+from dxf.limits import Limits
+from dxf.transfer.refused_sizes import RefusedSizes
+
+REMEMBERED_PART = 16 << 20
+"""Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
+
+PART_SECONDS = 2.0
+"""Seconds that a large part takes at least: on a slow line, parts stay as small as ``Limits.part``."""
+
+MAX_PART = 1 << 30
+"""Bytes to which parts grow at most."""
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """How a blob is cut into requests.
+
+    :param size: the blob's, in bytes
+    :param part: bytes of a part; a blob that is no larger goes in one PUT
+    :param alternatives: values for ``part`` that are left if the registry refuses this one
+    :param early_part: bytes of a part while it may turn out that the registry has the blob
+    :param small_part: bytes of a last part, where the registry has refused larger ones
+    :param grows: later parts may be larger, on a fast line
+    """
+
+    size: int
+    part: int
+    alternatives: tuple[int, ...]
+    early_part: int
+    small_part: int
+    grows: bool
+
+    def is_refused(self, part: int, refused: RefusedSizes) -> bool:
+        """Return whether the registry has refused such parts, or the whole blob in one PUT, before."""
+        return part >= refused.patch if part < self.size else self.size >= refused.put
+
+    def after_refusal(self, refused: RefusedSizes) -> 'PartPlan':
+        """Return the plan with the next size that the registry has not refused, or with the next one."""
+        open_ones = [part for part in self.alternatives if not self.is_refused(part, refused)]
+        part, *others = open_ones or self.alternatives
+        return replace(self, part=part, alternatives=tuple(others))
+
+    def part_size(self, shortest: int) -> int:
+        """Return the bytes of a part.
+
+        :param shortest: the fewest that the registry wants in a part that is not the last
+        """
+        return max(self.part, shortest)
+
+    def end_of_part(self, start: int, refused: RefusedSizes, *, shortest: int = 0, rate: float = 0.0,
+                    is_early: bool = False) -> int:
+        """Return where the part that begins at ``start`` ends.
+
+        :param shortest: the fewest bytes that the registry wants in a part that is not the last
+        :param rate: bytes a second so far: large parts save waiting for answers
+        :param is_early: it may turn out that the registry has the blob: such a part is small
+        """
+        part = self.part_size(shortest)
+        if part >= self.size:
+            return self.size
+        if is_early:
+            part = min(part, max(self.early_part, shortest))
+        elif self.grows and part > REMEMBERED_PART:
+            grown = min(int(rate * PART_SECONDS), MAX_PART)
+            part = grown if part < grown < refused.patch else part
+        end = min(start + part, self.size)
+        if end == self.size and end - start >= refused.put > 1:  # more than the registry takes in a PUT
+            return end - max(min(int(refused.put) // 2, self.small_part), 1)
+        return end
+
+
+def make_plan(size: int, limits: Limits, refused: RefusedSizes, *, is_remembered: bool = False) -> PartPlan:
+    """Return the plan for a blob.
+
+    :param is_remembered: another process may continue the upload
+    """
+    part = min(limits.part, REMEMBERED_PART) if is_remembered else limits.part
+    whole = max(size, 1)
+    sizes = (part, whole, limits.small_part) if part < size else (whole, limits.small_part)
+    useful = tuple(dict.fromkeys(size for size in sizes if size <= whole))
+    plan = PartPlan(size, whole, useful, limits.part // 4, limits.small_part, not is_remembered)
+    return plan.after_refusal(refused)

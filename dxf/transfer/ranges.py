@@ -1,0 +1,151 @@
+"""Ranges: parts of a blob, asked for by byte numbers; answers that are something else are refused.
+
+https://www.rfc-editor.org/rfc/rfc9110#section-14
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+
+from requests import Response
+from requests.exceptions import HTTPError, RequestException
+
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
+from dxf.limits import Limits
+from dxf.names import digest_of
+from dxf.transport.responses import close, expect, is_encoded, is_range_refused, pieces
+
+Ask = Callable[[int, int | None], Response]
+"""Asks for bytes of a blob: with 5 and 9, by ``Range: bytes=5-8``; with 5 and ``None``, by ``Range: bytes=5-``; with
+0 and ``None``, without a Range."""
+
+_CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
+
+
+def fetch_range(request: Callable[..., Response], digest: str, start: int, end: int | None) -> Response:
+    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
+
+    :param request: makes a request of the repository, as ``DXF._request`` does
+    :param end: the byte after the last; ``None`` for the blob's end
+    """
+    last = '' if end is None else end - 1
+    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
+    response = request('get', f'blobs/{digest}', headers=headers)
+    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return response
+
+
+def declared_size(response: Response) -> int | None:
+    """Return the bytes that an answer says its body has, or ``None`` where it does not say."""
+    value = response.headers.get('Content-Length', '')
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:
+    """Check that an answer carries exactly the range that was asked for.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+
+    :param size: the blob's
+    :param end: the byte after the last; ``None`` for the blob's end
+    :raises DXFProtocolError: it carries another
+    """
+    match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
+    end = size if end is None else end
+    if match is None or int(match[1]) != start or end not in (None, int(match[2]) + 1) or \
+            match[3] not in ('*', match[3] if size is None else str(size)):
+        close(response)
+        raise DXFProtocolError('the registry sent another range of the blob than was asked for')
+
+
+class Ranges:
+    """The ranges of one blob, as its registry gives them.
+
+    :param size: the blob's, in bytes; ``None`` where it is not known
+    """
+
+    def __init__(self, ask: Ask, size: int | None, limits: Limits) -> None:
+        self._ask = ask
+        self._size = size
+        self._limits = limits
+        self._are_refused = False
+
+    def closed(self, start: int, end: int) -> Response:
+        """Return the answer that carries the bytes from ``start`` to ``end``, and nothing else.
+
+        :raises DXFProtocolError: the registry sent another range
+        """
+        response = self._ask(start, end)
+        check_range(response, start, self._size, end)
+        return response
+
+    def are_honoured(self, start: int) -> bool:
+        """Ask for one byte; return whether the registry sends that."""
+        try:
+            response = self.closed(start, start + 1)
+        except (RequestException, DXFError):
+            return False
+        close(response)
+        return response.status_code == HTTPStatus.PARTIAL_CONTENT and not is_encoded(response)
+
+    def rest(self, start: int, digest: str | None) -> tuple[Response, Iterator[bytes]]:
+        """Return an answer that carries what follows the first bytes of the blob, and its pieces.
+
+        :param digest: of the first bytes: see :func:`without_start`
+        :raises DXFSizeMismatchError: the blob has another size
+        :raises DXFProtocolError: the registry sent another range, or compressed it
+        """
+        response = self._rest_or_whole(start)
+        if is_encoded(response):
+            close(response)
+            raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
+        stream = pieces(response, self._limits)
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            check_range(response, start, self._size)
+        elif start:
+            stream = without_start(stream, start, digest)
+        return response, stream
+
+    def _rest_or_whole(self, start: int) -> Response:
+        """Ask for what follows; where the registry refuses the range (416), for the whole blob.
+
+        The range has an end where the size is known: the registry of go-containerregistry (``crane registry serve``)
+        answers 416 to one without. https://github.com/anchore/stereoscope/pull/695
+
+        :raises DXFSizeMismatchError: the blob has another size: the one in a manifest may be wrong, and then there may
+            be no such range (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17)
+        """
+        if not self._are_refused and (start or self._size):
+            try:
+                return self._ask(start, self._size)
+            except HTTPError as error:
+                if not is_range_refused(error):
+                    raise
+                self._are_refused = True
+        response = self._ask(0, None)
+        declared = None if is_encoded(response) else declared_size(response)
+        if None not in (self._size, declared) and declared != self._size:
+            close(response)
+            raise DXFSizeMismatchError(declared, self._size)
+        return response
+
+
+def without_start(stream: Iterator[bytes], start: int, digest: str | None) -> Iterator[bytes]:
+    """Yield what follows the first ``start`` bytes, which have been seen.
+
+    :param digest: of what has been seen, and must come again. ``None`` where its reader is behind a queue and does not
+        know: to hash it twice would cost every download. The digest of the whole decides at the end all the same.
+    """
+    sha256 = hashlib.sha256()
+    left = start
+    for piece in stream:
+        known, rest = piece[:left], piece[left:]
+        if left:
+            left -= len(known)
+            if digest is not None:
+                sha256.update(known)
+                if not left and digest_of(sha256) != digest:
+                    raise DXFDigestMismatchError(digest_of(sha256), digest)
+        if rest:
+            yield rest
