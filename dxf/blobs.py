@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.arguments import Data, check_blobs, check_client, check_one, check_progress, check_text, several
+from dxf.arguments import (Data, check_blobs, check_client, check_one, check_progress, check_text, check_to_pull,
+                           several)
 from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
@@ -245,6 +246,7 @@ class BlobStore(DXFBase):
         from dxf.local import atomic_files, special_files
         from dxf.transfer import download_to_file
         check_progress(progress)
+        check_to_pull(filename, blobs)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = check_wanted(blobs)
         report = download_to_file.Reporter(progress or (lambda *_: None))

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dxf.arguments import check_jobs
+from dxf.arguments import check_jobs, check_limits
 from dxf.limits import Limits
 from dxf.transport.client_certificates import Cert, check_certificate
 from dxf.transport.proxies import Proxies
@@ -37,7 +37,7 @@ class Options(_Fields):
         for ``oci`` in a folder and ``v2`` elsewhere
     :raises DXFCertificateError: the files of ``cert`` cannot be used
     :raises ValueError: another value is not valid
-    :raises TypeError: ``jobs`` is no whole number
+    :raises TypeError: ``jobs`` is no whole number, or ``limits`` no :class:`Limits`
     """
 
     __slots__ = ()
@@ -46,6 +46,7 @@ class Options(_Fields):
                 jobs: int = JOBS, schema: str | None = None) -> 'Self':
         if cert is not None:
             check_certificate(cert)
+        check_limits(limits)
         check_jobs(jobs)
         if schema is not None and schema not in SCHEMAS:
             raise ValueError(f'schema is one of {", ".join(SCHEMAS)}')

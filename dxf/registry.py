@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from requests import Response, Session
 
 from dxf import catalog, forking
-from dxf.arguments import Shown, batch_size_of, check_auth, check_text, check_timeout
+from dxf.arguments import Shown, batch_size_of, check_auth, check_security, check_text, check_timeout
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
@@ -79,6 +79,7 @@ class DXFBase:
         if auth_host is not None:
             check_text(auth_host, 'auth_host')
         check_auth(auth)
+        check_security(insecure, tlsverify)
         check_timeout(timeout)
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
@@ -146,6 +147,8 @@ class DXFBase:
 
     @token.setter
     def token(self, token: str | None) -> None:
+        if token is not None:
+            check_text(token, 'token')
         self._credential.authorization = None if token is None else f'Bearer {token}'
 
     def __enter__(self) -> 'Self':

@@ -30,7 +30,7 @@ def _condition(context: Context) -> dict[str, Any]:
     """Return the condition under which the alias is set, as keyword arguments; empty without one."""
     if_absent, if_match = context.options['if_absent'], context.options['if_match']
     if if_match is not None:
-        if_match = operands.digest(if_match)
+        if_match = operands.manifest_digest(if_match, '--if-match')
         if if_absent:
             raise UsageError('--if-absent and --if-match exclude each other')
     return {'if_absent': if_absent, 'if_match': if_match} if if_absent or if_match is not None else {}

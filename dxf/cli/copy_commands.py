@@ -54,12 +54,12 @@ def copy(context: Context) -> None:
 def _check(context: Context) -> _Wish:
     """Return what is to be copied, after all checks that need no request."""
     options = context.options
+    if options['to'] is None:
+        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     aliases = [operands.named(operand, context.settings.host) for operand in context.operands]
     if options['all'] == bool(aliases):
         raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
                          'too many arguments: --all is for all aliases')
-    if options['to'] is None:
-        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     if options['to_alias'] is not None and len(aliases) != 1:
         raise UsageError('--to-alias is for one alias')
     to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'], options['to'])

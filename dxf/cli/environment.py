@@ -11,7 +11,7 @@ from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_registry, is_folder
+from dxf.names import check_host, check_platform, check_registry, is_folder
 from dxf.options import JOBS, SCHEMAS
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
@@ -142,7 +142,7 @@ def _with_transfer_settings(settings: Settings, read: _Variables) -> Settings:
         progress=_read_choice(*read.of('PROGRESS'), PROGRESS),
         blob_info=read.flag('BLOB_INFO'),
         chunk_size=_read_chunk_size(*read.of('CHUNK_SIZE')),
-        platform=read.text('PLATFORM') or None,
+        platform=_read_platform(*read.of('PLATFORM')),
         timeout=_read_timeout(*read.of('TIMEOUT')),
         retries=_read_retries(*read.of('RETRIES'), Limits().retries),
         schema=_read_schema(*read.of('SCHEMA')),
@@ -283,6 +283,14 @@ def _read_choice(name: str, value: str | None, choices: Mapping[str, str]) -> st
 def _read_schema(name: str, value: str | None) -> str | None:
     """Return what kind of manifest is written."""
     return _read_choice(name, value, {schema: schema for schema in SCHEMAS})
+
+
+def _read_platform(name: str, value: str | None) -> str | None:
+    """Return a platform."""
+    try:
+        return check_platform(value) if value else None
+    except DXFInvalidNameError as error:
+        raise SettingsError(f'{name}: {error}, such as linux/amd64') from None
 
 
 def _read_chunk_size(name: str, value: str | None) -> int | None:

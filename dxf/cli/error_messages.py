@@ -31,7 +31,7 @@ NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
 
-CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
+CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or DXF_TLSVERIFY to a file of the CA's certificates"
 
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)

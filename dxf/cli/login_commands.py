@@ -4,10 +4,11 @@
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from dxf.cli import console
+from dxf.cli import console, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.names import check_registry, is_folder
@@ -34,6 +35,8 @@ def auth(context: Context) -> None:
             token = context.stored_credentials(context.operands)(repository, None)
         if token is None:  # the credentials have not been tried yet
             repository.api_version_check()
+            if terminal.is_terminal(sys.stdout):  # where nobody looks, nothing is wrong
+                console.print_error('the registry gives no token: commands need no DXF_TOKEN there')
         else:
             context.print_result('token', token)
 

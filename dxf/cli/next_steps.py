@@ -12,7 +12,7 @@ from requests.exceptions import HTTPError
 
 from dxf.cli import not_found
 from dxf.cli.context import Context
-from dxf.exceptions import DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
+from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
 
@@ -32,6 +32,8 @@ def _next_step(context: Context, error: Exception) -> str:
     if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
         found = _DIGEST.search(str(error))
         return '' if found is None else not_found.damaged(context, found[0])
+    if isinstance(error, DXFConflictError):
+        return _about_conflict(context)
     if isinstance(error, DXFMountFailed):
         source, digest = context.operands[:2]
         return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
@@ -39,6 +41,16 @@ def _next_step(context: Context, error: Exception) -> str:
         return _about_manifest(response)
     if isinstance(error, OSError) and is_folder(context.settings.host):
         return _about_root(context, error)
+    return ''
+
+
+def _about_conflict(context: Context) -> str:
+    """Return the hint for a condition of ``set-alias`` that does not hold."""
+    if context.options.get('if_absent'):
+        return 'without --if-absent it is replaced'
+    if context.options.get('if_match'):
+        repository = context.repository or repr('')
+        return f'dxf get-manifest-digest {repository} {context.operands[0]} prints what --if-match takes'
     return ''
 
 
