@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 _BYTES = (bytes, bytearray, memoryview)
+_NO = ('0', 'false', 'no', 'off', 'none')
+_YES = ('1', 'true', 'yes', 'on')
+"""What variables and files of settings hold in place of a truth value."""
 
 AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 """How what answers challenges is written."""
@@ -17,10 +20,57 @@ AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response
 def check_auth(auth: Any) -> None:
     """Check that what is to answer challenges can be called; requests itself takes a pair of user and password.
 
-    :raises TypeError: it cannot
+    :raises TypeError: it cannot, or is the function that returns it
     """
+    if getattr(auth, '__name__', '') == 'from_docker_config':
+        raise TypeError('auth is what from_docker_config returns: write auth=from_docker_config()')
     if auth is not None and not callable(auth):
         raise TypeError(f'auth is a function: {AUTH}')
+
+
+def check_security(insecure: Any, tlsverify: Any) -> None:
+    """Check the arguments that say how safe a connection is: the text 'false' would count as true.
+
+    :raises TypeError: a text in place of a truth value
+    """
+    if isinstance(insecure, str) and insecure.lower() in _NO:
+        raise TypeError(f'insecure is True or False, and not {_kind(insecure)}: write insecure=False')
+    wanted = 'tlsverify is True, False or the path of a file of CA certificates'
+    if isinstance(tlsverify, _BYTES):
+        raise TypeError(f'{wanted}, and not {_kind(tlsverify)}')
+    word = tlsverify.lower() if isinstance(tlsverify, str) and not os.path.lexists(tlsverify) else ''
+    if word in (*_NO, *_YES):
+        raise TypeError(f'{wanted}, and not a str: write tlsverify={word in _YES}')
+
+
+def check_limits(limits: Any) -> None:
+    """Check that limits are ours.
+
+    :raises TypeError: they are not
+    """
+    if not hasattr(limits, 'retries'):
+        raise TypeError(f'limits is a Limits, and not {_kind(limits)}: write dxf.Limits(retries=...)')
+
+
+def check_manifest(manifest: Any, name: str) -> None:
+    """Check that a manifest was given as its text.
+
+    :param name: the argument's
+    :raises TypeError: it is a document that was parsed: its text, and so its digest, is not known any more
+    """
+    if not isinstance(manifest, (str, *_BYTES)):
+        hint = ': write json.dumps(...)' if isinstance(manifest, dict) else ''
+        raise TypeError(f'{name} is the text of a manifest, and not {_kind(manifest)}{hint}')
+
+
+def check_to_pull(filename: Any, blobs: Any) -> None:
+    """Check that a file stands before the blobs that are to be written into it.
+
+    :raises TypeError: a digest stands there
+    """
+    if isinstance(filename, str) and filename.startswith('sha256:') and os.sep not in filename and (
+            not blobs or not str(blobs[0]).startswith('sha256:')):
+        raise TypeError('filename is the path of a file, and not a digest: write pull_to_file(filename, digest)')
 
 
 def check_text(value: Any, name: str, written: str = '') -> None:
@@ -88,6 +138,18 @@ def batch_size_of(value: Any) -> int:
     except (TypeError, ValueError):
         raise TypeError(f'batch_size is an int, and not {_kind(value)}: the repository is given by DXF(host, repo)'
                         ) from None
+
+
+def check_chunk_size(chunk_size: Any) -> None:
+    """Check how many bytes are to be handed out at a time.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 0
+    """
+    if chunk_size is not None and not hasattr(chunk_size, '__index__'):
+        raise TypeError(f'chunk_size is an int, and not {_kind(chunk_size)}')
+    if chunk_size is not None and chunk_size < 0:
+        raise ValueError('chunk_size is a number of bytes, or 0')
 
 
 def check_data(data: Any) -> None:
@@ -184,6 +246,9 @@ def check_each(values: Iterable[Any], name: str, first: str = '') -> None:
     :raises TypeError: one of them is a list, or the like
     """
     for value in values:
+        if isinstance(value, _BYTES):
+            raise TypeError(f'{name} takes texts, and not {_kind(value)}: push_blob(data=...) stores bytes and returns '
+                            'their digest')
         if not isinstance(value, str):
             raise TypeError(f'{name} takes texts one by one, and not {_kind(value)}: write {name}({first}*[...])')
 

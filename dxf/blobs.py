@@ -17,7 +17,8 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError, RequestException
 from requests.exceptions import Timeout as Timeouts
 
-from dxf.arguments import check_blobs, check_client, check_jobs, check_one, check_progress, check_text, several
+from dxf.arguments import (check_blobs, check_client, check_jobs, check_one, check_progress, check_text, check_to_pull,
+                           several)
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFMountFailed, DXFProtocolError, DXFSizeMismatchError,
                             DXFUnauthorizedError)
 from dxf.hints import NO_DELETIONS, add_hint
@@ -296,6 +297,7 @@ class BlobStore(DXFBase):
         from dxf.local import atomic_files, special_files
         from dxf.transfer import download_to_file
         check_progress(progress)
+        check_to_pull(filename, blobs)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = checked(blobs)
         report = download_to_file.Reporter(progress or (lambda *_: None))

@@ -11,7 +11,7 @@ from typing import Any
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf.arguments import check_each, check_text
+from dxf.arguments import check_each, check_manifest, check_text
 from dxf.blobs import JOBS
 from dxf.limits import TIMEOUT, Limits
 from dxf.manifest import image, platforms
@@ -66,6 +66,7 @@ class DXF(ManifestStore):
 
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
+            check_manifest(manifest, 'manifest')
             return image.read(manifest, verify=verify)
         if alias is None:
             raise ValueError('an alias or a manifest is needed')

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.arguments import check_text
+from dxf.arguments import check_manifest, check_text
 from dxf.blobs import BlobStore
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
@@ -132,6 +132,7 @@ class ManifestStore(BlobStore):
         :raises ValueError: both conditions are asked for
         :raises DXFHTTPError: the registry refused; mostly as it lacks a blob that the manifest names
         """
+        check_manifest(manifest_json, 'manifest_json')
         text: str | bytes = manifest_json  # callers pass what they read from a file, too
         content = encoded(text) if isinstance(text, str) else text
         image.check_size(len(content), self._limits.manifest)

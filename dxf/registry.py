@@ -17,7 +17,8 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import HTTPError, RequestException
 
 from dxf import forking
-from dxf.arguments import AUTH, batch_size_of, check_auth, check_text, check_timeout
+from dxf.arguments import (AUTH, batch_size_of, check_auth, check_limits, check_security, check_text,
+                           check_timeout)
 from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnauthorizedError
 from dxf.hints import add_hint
 from dxf.limits import TIMEOUT, Limits
@@ -65,7 +66,9 @@ class DXFBase:
         check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
         self._host = check_registry(host)
         check_auth(auth)
+        check_security(insecure, tlsverify)
         check_timeout(timeout)
+        check_limits(limits)
         if auth_host is not None:
             check_text(auth_host, 'auth_host')
         self._auth = auth
@@ -114,6 +117,8 @@ class DXFBase:
 
     @token.setter
     def token(self, token: str | None) -> None:
+        if token is not None:
+            check_text(token, 'token')
         self._credential.authorization = None if token is None else f'Bearer {token}'
 
     def __enter__(self) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from requests.exceptions import SSLError
 
-from dxf import DXF, DXFBase, Limits, artifacts, copy
+from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
+from dxf.credentials import from_docker_config
 from dxf.exceptions import DXFInvalidNameError
 
 from .certificates import Certificates
@@ -32,10 +33,14 @@ PAIR: Any = [('fred', 'SECRET')]
 AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
 FILE = 'pull_to_file takes each digest, or (digest, size), by itself, and not {}: write pull_to_file(filename, *[...])'
-ANY: Any = SimpleNamespace(DXF=DXF, DXFBase=DXFBase, copy=copy, artifacts=artifacts)
+ANY: Any = SimpleNamespace(DXF=DXF, DXFBase=DXFBase, copy=copy, artifacts=artifacts,
+                           from_docker_config=from_docker_config)
 """What is called with arguments that its types do not allow."""
 
 HOST = "host is a str, and not {}: write 'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'"
+TLSVERIFY = 'tlsverify is True, False or the path of a file of CA certificates, and not a str: write tlsverify'
+STORED = 'from_docker_config takes a mapping such as os.environ, or nothing: write auth=from_docker_config()'
+NO_FILE = 'filename is the path of a file, and not a digest: write pull_to_file(filename, digest)'
 TIMEOUT = 'timeout is a number of seconds, or a pair of two, and not {}'
 BATCH_SIZE = 'batch_size is an int, and not a str: the repository is given by DXF(host, repo)'
 REPOSITORY = 'repository is a DXF, and not a str: write DXF(host, repo)'
@@ -157,6 +162,34 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
     'a repository to pull files from': (lambda _: ANY.artifacts.pull_files(REPO, 'a'), REPOSITORY),
     'a repository to attach to': (lambda _: ANY.artifacts.attach(REPO, 'a', [], artifact_type='a/b'),
                                   REPOSITORY),
+    'a text for http': (lambda _: ANY.DXF(NOBODY, REPO, insecure='false'),
+                        'insecure is True or False, and not a str: write insecure=False'),
+    'a text for no verification': (lambda _: ANY.DXF(NOBODY, REPO, tlsverify='false'), f'{TLSVERIFY}=False'),
+    'a number in a text for no verification': (lambda _: ANY.DXFBase(NOBODY, tlsverify='0'), f'{TLSVERIFY}=False'),
+    'a text for verification': (lambda _: ANY.DXFBase(NOBODY, tlsverify='True'), f'{TLSVERIFY}=True'),
+    'bytes for a file of certificates': (
+        lambda _: ANY.DXFBase(NOBODY, tlsverify=b'SECRET'),
+        'tlsverify is True, False or the path of a file of CA certificates, and not bytes'),
+    'bytes to name': (lambda _: client().set_alias('a', b'SECRET'), 'set_alias takes texts, and not bytes: '
+                      'push_blob(data=...) stores bytes and returns their digest'),
+    'the function of stored credentials': (lambda _: ANY.DXF(NOBODY, REPO, auth=from_docker_config),
+                                           'auth is what from_docker_config returns: write auth=from_docker_config()'),
+    'a name for stored credentials': (lambda _: ANY.from_docker_config('SECRET'), STORED),
+    'arguments for stored credentials': (lambda _: ANY.from_docker_config(1, 2), STORED),
+    'limits in a dict': (lambda _: ANY.DXF(NOBODY, REPO, limits={'retries': 0}),
+                         'limits is a Limits, and not a dict: write dxf.Limits(retries=...)'),
+    'a token of bytes': (lambda _: setattr(client(), 'token', b'SECRET'), 'token is a str, and not bytes'),
+    'a manifest that was parsed': (lambda _: client().set_manifest('a', {'schemaVersion': 2}), 'manifest_json is the '
+                                   'text of a manifest, and not a dict: write json.dumps(...)'),
+    'a chunk size as a text': (lambda _: client().pull_blob(DIGEST, chunk_size='9'),
+                               'chunk_size is an int, and not a str'),
+    'a chunk size as a text for several': (lambda _: client().pull_blobs([DIGEST], '9'),
+                                           'chunk_size is an int, and not a str'),
+    'a manifest that was parsed, to read': (
+        lambda _: client().get_alias(manifest={'schemaVersion': 2}),
+        'manifest is the text of a manifest, and not a dict: write json.dumps(...)'),
+    'a digest in place of a file': (lambda _: client().pull_to_file(DIGEST), NO_FILE),
+    'a digest before the file': (lambda _: client().pull_to_file(DIGEST, 'f'), NO_FILE),
     'user and password': (lambda _: DXF(NOBODY, REPO, *PAIR), AUTH),
     'user and password of a registry': (lambda _: DXFBase(NOBODY, *PAIR), AUTH),
 }
@@ -217,6 +250,32 @@ def test_a_file_of_text_that_does_not_look_like_one_says_what_to_write(tmp_path:
             DXF(server.host, REPO, insecure=True).push_blob(data=codecs.getreader('utf-8')(file))
         assert not server.of('PUT')
     assert str(caught.value).endswith("and not of a str: write text.encode(), or open a file with 'rb'")
+
+
+@pytest.mark.parametrize(('host', 'said'), [
+    ('http://host:5000', 'leave out http://; insecure=True is for http'),
+    ('https://host/', 'leave out https:// and the /')])
+def test_a_url_in_place_of_a_host_is_answered_with_the_argument_that_is_for_it(host: str, said: str) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        DXF(host, REPO)
+    assert str(caught.value) == f'invalid host {host!r}: {said}'
+
+
+@pytest.mark.parametrize('push', [lambda path: client().push_blob(path), lambda path: client().push_blobs([path])])
+def test_a_folder_to_push_as_a_blob_is_answered_with_the_function_that_stores_it(push: Callable[[str], object],
+                                                                                 tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        push(str(tmp_path))
+    assert str(caught.value) == \
+        f"[Errno 21] Is a directory; dxf.artifacts.push_files stores folders: '{tmp_path}'"
+
+
+def test_a_file_whose_name_is_a_word_verifies_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           certificates: Certificates) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('off').write_bytes(Path(certificates.ca).read_bytes())
+    with ScriptedRegistry(certificates) as server:
+        assert DXF(server.host, REPO, tlsverify='off', limits=FAST).push_blob(data=b'hello') == hash_bytes(b'hello')
 
 
 def test_no_files_to_push_are_an_error_that_says_so() -> None:

@@ -111,9 +111,14 @@ def _is_read(response: Response, actions: Sequence[str] | None) -> bool:
     return bool(actions) and set(actions) == {'pull'}
 
 
-def from_docker_config(environ: Mapping[str, str] | None = None) -> StoredCredentials:
+def from_docker_config(environ: Mapping[str, str] | None = None, surplus: object = None) -> StoredCredentials:
     """Return an ``auth`` for :class:`dxf.DXF` that answers with what docker login or podman login stored.
 
     :param environ: where to look for the files, and what helpers are run in; ``None`` for ``os.environ``
+    :param surplus: ``None`` alone; the error for anything else says what to write
+    :raises TypeError: ``environ`` is no mapping
     """
+    if surplus is not None or not (environ is None or hasattr(environ, 'get')):
+        raise TypeError('from_docker_config takes a mapping such as os.environ, or nothing: '
+                        'write auth=from_docker_config()')
     return StoredCredentials(environ)

@@ -11,6 +11,7 @@ from typing import Any
 
 from requests import Response
 
+from dxf.arguments import check_chunk_size
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import check_blob
@@ -54,13 +55,13 @@ class Puller:
         :param blob: its digest, which is valid, and the size that a manifest gives for it
         :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
         """
-        _check_chunk_size(chunk_size)
+        check_chunk_size(chunk_size)
         download, size = self._begin(blob, self._jobs, sized)
         return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
-        _check_chunk_size(chunk_size)
+        check_chunk_size(chunk_size)
         return self._in_order(checked(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
 
     def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
@@ -122,8 +123,3 @@ def _verified(verifier: Verifier, pieces: Iterator[bytes], streams: Streams[Any]
     finally:
         if hasattr(pieces, 'close'):
             pieces.close()
-
-
-def _check_chunk_size(chunk_size: int | None) -> None:
-    if chunk_size is not None and chunk_size < 0:
-        raise ValueError('chunk_size is a number of bytes, or 0')

@@ -186,7 +186,7 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     """
     if filename is not None:
         check_filename(filename)
-        return File(os.fspath(filename), io.FileIO(filename))
+        return File(os.fspath(filename), _opened(filename))
     check_data(data)
     if isinstance(data, str):
         data = _utf_8(data)
@@ -195,6 +195,14 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     if hasattr(data, 'read'):
         return Source('data', data, _size_left(data))
     return Source('data', _Pieces(data), None)
+
+
+def _opened(filename: str | os.PathLike[str]) -> io.FileIO:
+    try:
+        return io.FileIO(filename)
+    except IsADirectoryError as error:
+        raise IsADirectoryError(error.errno, f'{error.strerror}; dxf.artifacts.push_files stores folders',
+                                error.filename) from None
 
 
 def _utf_8(text: str) -> bytes:
