@@ -265,6 +265,21 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a folder that is not there to pull to': (
         f'pull-blob {REPO} @a -o no-such/f', {},
         f"cannot write 'no-such/f': {MISSING}; make the folder first: mkdir -p no-such"),
+    'a registry to copy to without its option': (f'copy {REPO} a localhost:2', {},
+                                                 'too few arguments: --to=HOST names the registry to copy to'),
+    'an architecture as a platform': (
+        'list-repos', {'DXF_PLATFORM': 'amd64'},
+        "DXF_PLATFORM: invalid platform 'amd64': want os/architecture[/variant], such as linux/amd64"),
+    'a line end behind a platform': (
+        'list-repos', {'DXF_PLATFORM': 'linux/amd64\r'}, "DXF_PLATFORM: invalid platform 'linux/amd64\\r': want "
+        f'os/architecture[/variant], such as linux/amd64; {ENDS}'),
+    'an alias to be expected': (f'set-alias {REPO} a {DIGEST} --if-match a', {}, "--if-match: invalid digest 'a': want "
+                                'sha256: and 64 hexadecimal digits; dxf get-manifest-digest prints that of an alias'),
+    'an alias to mount': (f'mount-blob {REPO} fred/y @a', {}, "invalid digest '@a': want sha256: and 64 hexadecimal "
+                          'digits; dxf get-alias prints those of an alias'),
+    'an alias without a name': (f'pull-blob {REPO} @', {}, f"invalid alias '': {WANT_ALIAS}; is a variable unset?"),
+    'a pattern of repositories': ('list-aliases fred/*', {}, f"invalid repository 'fred/*': {WANT_REPOSITORY}; "
+                                  'dxf list-repos prints the repositories'),
     'no password in a pipe': ('login --username fred --password-stdin', {},
                               'no password was given, and standard input is empty'),
 }
@@ -536,6 +551,24 @@ def test_a_command_that_prints_nothing_is_told(alias: tuple[str, ...], shelf: tu
     Runner(place.environ()).run('push-blob', repo, '--', 'echo', 'x').insist(0)
 
 
+@pytest.mark.parametrize(('typed', 'operand'), [
+    ('pull-blob| ', 'repository'), ('pull-blob|fred/x|', 'digest'), ('set-alias|fred/x||./x', 'alias')])
+def test_an_operand_without_text_may_come_from_a_variable(typed: str, operand: str) -> None:
+    name, *rest = typed.replace(' ', '').split('|')
+    line = answered({}, 2, name, *rest)
+    assert line.startswith(f"invalid {operand} '': ") and line.endswith(
+        f'; is a variable unset? (see dxf {name} --help)')
+
+
+def test_a_condition_that_does_not_hold_is_told_with_what_to_do(shelf: tuple[Place, str]) -> None:
+    place, repo = shelf
+    digest = hash_bytes(b'hello')
+    given = ('set-alias', repo, 'a', digest)
+    assert answered(place.environ(), 1, *given, '--if-absent').endswith('; without --if-absent it is replaced')
+    assert answered(place.environ(), 1, *given, f'--if-match={digest}').endswith(
+        f'; dxf get-manifest-digest {repo} a prints what --if-match takes')
+
+
 @pytest.mark.parametrize('alias', [(), ('@nightly',)])
 def test_standard_input_that_is_empty_is_told(alias: tuple[str, ...], shelf: tuple[Place, str]) -> None:
     place, repo = shelf
@@ -567,6 +600,45 @@ def test_a_wrong_password_is_told_for_a_listing_as_for_the_rest(kind: str, reque
     expired = {**without, 'DXF_TOKEN': 'expired'}
     assert answered(expired, 13, 'list-repos') == \
         'unauthorized; the credential used is DXF_TOKEN, which may have expired'
+
+
+def test_a_password_with_a_line_end_is_told_where_it_is_refused(basic_registry: Place) -> None:
+    assert answered({**basic_registry.environ(), 'DXF_PASSWORD': f'{basic_registry.password}\r'}, 13, 'list-repos') == \
+        'unauthorized; the credential used is DXF_PASSWORD of user fred, which ends with a line end'
+
+
+def test_a_place_of_credentials_of_the_wrong_kind_is_told_with_its_variable(basic_registry: Place, tmp_path: Path
+                                                                            ) -> None:
+    (tmp_path / 'config.json').write_bytes(b'{}')
+    variables = {'DXF_HOST': basic_registry.host, 'REQUESTS_CA_BUNDLE': str(basic_registry.ca),
+                 'HOME': str(tmp_path)}
+    file = f'{tmp_path}/config.json'
+    password = str(basic_registry.password).encode()
+    for typed in ('list-repos', f'login --username={basic_registry.username} --password-stdin'):
+        assert answered({**variables, 'DOCKER_CONFIG': file}, 1, *typed.split(), input=password) == \
+            f'cannot read {file}/config.json: DOCKER_CONFIG is the folder of config.json, and not a file'
+    assert answered({**variables, 'REGISTRY_AUTH_FILE': str(tmp_path)}, 1, 'list-repos') == \
+        f'cannot read {tmp_path}: Is a directory; REGISTRY_AUTH_FILE is a file, such as auth.json in it'
+
+
+def test_a_credential_helper_that_is_missing_is_told_with_the_file_that_asks_for_it(basic_registry: Place,
+                                                                                    tmp_path: Path) -> None:
+    (tmp_path / 'config.json').write_bytes(b'{"credsStore": "nowhere"}')
+    variables = {'DXF_HOST': basic_registry.host, 'REQUESTS_CA_BUNDLE': str(basic_registry.ca),
+                 'DOCKER_CONFIG': str(tmp_path)}
+    assert answered(variables, 1, 'list-repos') == \
+        f'docker-credential-nowhere is not installed, or not on PATH: {tmp_path}/config.json names it'
+
+
+def test_on_a_terminal_it_is_told_that_a_registry_gives_no_tokens(open_registry: Place) -> None:
+    master, slave = pty.openpty()
+    try:
+        ended = Runner(open_registry.environ()).run('auth', REPO, 'pull', stdout=slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (ended.status, ended.lines) == (0, ['dxf: the registry gives no token: commands need no DXF_TOKEN there'])
+    assert not Runner(open_registry.environ()).run('auth', REPO, 'pull').insist(0).out
 
 
 def test_a_listing_that_a_good_password_does_not_give_is_told(token_registry: Place, tokens: TokenServer) -> None:
@@ -790,6 +862,15 @@ def test_a_target_of_copy_that_speaks_http_is_told_with_its_own_variable(shelf: 
         assert line == f'{target.host} does not speak TLS; set DXF_TO_INSECURE=1 only if it is meant to be used ' \
             'without'
         Runner({**place.environ(), 'DXF_TO_INSECURE': '1'}).run('copy', repo, 'a', '--to', target.host).insist(0)
+
+
+def test_a_certificate_of_the_target_of_copy_is_told_with_its_own_variable(shelf: tuple[Place, str],
+                                                                           basic_registry: Place) -> None:
+    place, repo = shelf
+    variables = {**place.environ(), 'REQUESTS_CA_BUNDLE': '', 'DXF_TLSVERIFY': str(basic_registry.ca)}
+    assert answered(variables, 1, 'copy', repo, 'a', '--to', basic_registry.host) == \
+        f'cannot verify the certificate of {basic_registry.host}: unable to get local issuer certificate; if a CA of ' \
+        "your own signed it, set REQUESTS_CA_BUNDLE or DXF_TO_TLSVERIFY to a file of the CA's certificates"
 
 
 def test_a_source_of_copy_that_speaks_http_is_told_with_its_own_variable(open_registry: Place, tmp_path: Path) -> None:

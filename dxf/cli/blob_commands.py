@@ -257,7 +257,8 @@ def set_alias(job: Job) -> None:
     """Name blobs, given by digest or by the file that holds the same, and print the manifest."""
     alias = operands.alias(job.operands[0])
     blobs = [operands.blob_to_name(job, operand) for operand in job.operands[1:]]
-    if_match = None if job.options['if_match'] is None else operands.digest(job.options['if_match'])
+    expected = job.options['if_match']
+    if_match = None if expected is None else operands.manifest_digest(expected, '--if-match')
     if if_match is not None and job.options['if_absent']:
         raise UsageError('--if-absent and --if-match exclude each other')
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]

@@ -79,12 +79,12 @@ def _layout(job: Job) -> Any:
 def copy(job: Job) -> None:
     """Copy aliases, and all that they lead to, to another registry; print the digests of their manifests."""
     options = job.options
+    if options['to'] is None:
+        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     aliases = [operands.named(operand, job.settings.host) for operand in job.operands]
     if options['all'] == bool(aliases):
         raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
                          'too many arguments: --all is for all aliases')
-    if options['to'] is None:
-        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
     if options['to_alias'] is not None and len(aliases) != 1:
         raise UsageError('--to-alias is for one alias')
     to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'], options['to'])

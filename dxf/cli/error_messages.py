@@ -30,7 +30,7 @@ NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """What OpenSSL's X509_verify_cert calls a chain that does not end at a certificate that is trusted."""
 
-CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE to a file of the CA's certificates"
+CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or DXF_TLSVERIFY to a file of the CA's certificates"
 
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)

@@ -4,10 +4,11 @@ Where credentials are kept is not known here.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from dxf.cli import console
+from dxf.cli import console, terminal
 from dxf.cli.context import Job, UsageError
 from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.names import check_registry, is_folder
@@ -34,6 +35,8 @@ def auth(job: Job) -> None:
             token = job.stored_credentials(job.operands)(repository, None)
         if token is None:  # then the credentials are yet untried
             repository.api_version_check()
+            if terminal.is_terminal(sys.stdout):  # where nobody looks, nothing is wrong
+                console.complain('the registry gives no token: commands need no DXF_TOKEN there')
         else:
             job.tell('token', token)
 

@@ -12,7 +12,7 @@ from requests.exceptions import HTTPError
 
 from dxf.cli import not_found
 from dxf.cli.context import Job
-from dxf.exceptions import DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
+from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
 
@@ -32,6 +32,8 @@ def _next_step(job: Job, error: Exception) -> str:
     if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
         found = _DIGEST.search(str(error))
         return '' if found is None else not_found.damaged(job, found[0])
+    if isinstance(error, DXFConflictError):
+        return _about_conflict(job)
     if isinstance(error, DXFMountFailed):
         source, digest = job.operands[:2]
         return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
@@ -39,6 +41,15 @@ def _next_step(job: Job, error: Exception) -> str:
         return _about_manifest(response)
     if isinstance(error, OSError) and is_folder(job.settings.host):
         return _about_root(job, error)
+    return ''
+
+
+def _about_conflict(job: Job) -> str:
+    """Return the hint for a condition of ``set-alias`` that does not hold."""
+    if job.options.get('if_absent'):
+        return 'without --if-absent it is replaced'
+    if job.options.get('if_match'):
+        return f'dxf get-manifest-digest {job.repository or repr("")} {job.operands[0]} prints what --if-match takes'
     return ''
 
 

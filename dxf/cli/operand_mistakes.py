@@ -11,12 +11,23 @@ from dxf.cli.mistakes import is_digest
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 _ALIASES_ONE_BY_ONE = '; aliases are named one by one: dxf list-aliases prints them'
+_HASHES = 'dxf get-alias prints those of an alias'
 _LOWER = '; a hash is written in lower case'
 _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 _PART_OF_HASH = re.compile(r'(?:sha256:)?[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
+
+
+def about_empty(operand: str) -> str:
+    """Return what an operand without any text may come from."""
+    return '' if operand else '; is a variable unset?'
+
+
+def about_repository(operand: str) -> str:
+    """Return what to write in place of a repository that is none."""
+    return '; dxf list-repos prints the repositories' if _WILD.search(operand) else ''
 
 
 def about_file(operand: str) -> str:
@@ -58,7 +69,9 @@ def about_digest(operand: str) -> str:
     if not is_digest(operand) and is_digest(operand.lower()):
         return _LOWER
     if _PART_OF_HASH.fullmatch(operand):
-        return '; a hash is given whole: dxf get-alias prints those of an alias'
+        return f'; a hash is given whole: {_HASHES}'
+    if operand.startswith('@'):
+        return f'; {_HASHES}'
     return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.cli import console
 from dxf.cli.context import Job, UsageError
 from dxf.cli.mistakes import is_digest
-from dxf.cli.operand_mistakes import about_alias, about_digest, about_file
+from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_repository
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
@@ -52,7 +52,7 @@ def alias(name: str, host: str = '') -> str:
     try:
         return check_alias_at(host, name)
     except DXFInvalidNameError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f'{error}{about_empty(name)}') from None
 
 
 def _alias_to_read(operand: str, host: str = '', hint: str = '') -> str:
@@ -91,7 +91,15 @@ def digest(operand: str, other: str = '', meaning: str = '') -> str:
         return complete_digest(operand)
     except DXFError as error:
         hint = f'; {meaning} is written {other}' if other and ':' not in operand else ''
-        raise UsageError(f'{error}{about_digest(operand) or hint}') from None
+        raise UsageError(f'{error}{about_empty(operand) or about_digest(operand) or hint}') from None
+
+
+def manifest_digest(operand: str, option: str) -> str:
+    """Return the digest of a manifest that an option has as its value."""
+    try:
+        return digest(operand)
+    except UsageError as error:
+        raise UsageError(f'{option}: {error}; dxf get-manifest-digest prints that of an alias') from None
 
 
 def repository(operand: str, host: str) -> str:
@@ -99,7 +107,7 @@ def repository(operand: str, host: str) -> str:
     try:
         return repository_at(check_registry(host), operand)
     except DXFInvalidNameError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f'{error}{about_empty(operand) or about_repository(operand)}') from None
 
 
 def layout(host: str, operand: str) -> 'Layout':

@@ -10,7 +10,7 @@ from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.client import SCHEMAS
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_registry, is_folder
+from dxf.names import check_host, check_platform, check_registry, is_folder
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
@@ -209,7 +209,7 @@ def _read_settings(environ: Mapping[str, str], asks: bool) -> Settings:
         progress=_progress(text('DXF_PROGRESS')),
         blob_info=_flag('DXF_BLOB_INFO', environ),
         chunk_size=_chunk_size(text('DXF_CHUNK_SIZE')),
-        platform=text('DXF_PLATFORM'),
+        platform=_platform(text('DXF_PLATFORM')),
         timeout=_timeout(text('DXF_TIMEOUT')),
         retries=_retries(text('DXF_RETRIES')),
         schema=_schema(text('DXF_SCHEMA')),
@@ -310,6 +310,13 @@ def _progress(value: str | None) -> str | None:
     if value is not None and value not in PROGRESS:
         raise SettingsError(f'DXF_PROGRESS is one of {", ".join(PROGRESS)}')
     return None if value is None else PROGRESS[value]
+
+
+def _platform(value: str | None) -> str | None:
+    try:
+        return None if value is None else check_platform(value)
+    except DXFInvalidNameError as error:
+        raise SettingsError(f'DXF_PLATFORM: {error}, such as linux/amd64') from None
 
 
 def _chunk_size(value: str | None) -> int | None:

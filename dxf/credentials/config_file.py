@@ -62,12 +62,18 @@ class CredentialFile:
             content = content.removeprefix(codecs.BOM_UTF8)  # editors on Windows write one
             return load_object(content, LONGEST_FILE, exact=True) if content.strip() else {}
         except (FileNotFoundError, NotADirectoryError):
+            folder = self._environ.get('DOCKER_CONFIG', '')
+            if os.path.isfile(folder) and os.path.dirname(self.path) == folder:
+                raise DXFCredentialsError(f'cannot read {self.path}: DOCKER_CONFIG is the folder of config.json, and '
+                                          'not a file') from None
             return {}
         except DXFInvalidDocumentError as error:
             raise DXFCredentialsError(f'{self.path} is no file of credentials: it holds no JSON object ({error})'
                                       ) from None
         except OSError as error:
-            raise DXFCredentialsError(f'cannot read {self.path}: {error.strerror}') from None
+            is_folder = isinstance(error, IsADirectoryError) and self.path == self._environ.get('REGISTRY_AUTH_FILE')
+            hint = '; REGISTRY_AUTH_FILE is a file, such as auth.json in it' if is_folder else ''
+            raise DXFCredentialsError(f'cannot read {self.path}: {error.strerror}{hint}') from None
 
     def _member(self, name: str) -> dict[str, Json]:
         value = self._document.get(name)
