@@ -18,7 +18,7 @@ _AT_ALIAS = Operand('@alias', optional=True, completion=FILES_OR_ALIASES)
 _ANY_BLOBS = Operand('<hash>|<@alias>', many=True, optional=True, completion=BLOBS)
 _FILES = Operand('<file>', many=True, completion=FILES)
 
-_JSON = Option(('--json',), 'print a JSON object a line')
+_JSON = Option(('--json',), 'print one JSON object per line')
 _PROGRESS = Option(('--progress',), 'show bars, a line every 10 s, JSON lines or nothing on standard error',
                    choices=PROGRESS_MODES)
 _ANNOTATION = Option(('--annotation',), 'add an annotation to the manifest', 'KEY=VALUE', many=True)
