@@ -168,7 +168,7 @@ complete -c dxf -n '_shtab_dxf_using copy' -l to-repo -xka "(_dxf_repositories)"
 complete -c dxf -n '_shtab_dxf_using copy' -l to-alias -x -d 'the name there (default: the same)'
 complete -c dxf -n '_shtab_dxf_using copy' -l platform -x -d 'copy only the image of this platform'
 complete -c dxf -n '_shtab_dxf_using copy' -l referrers -d 'copy signatures, attestations and other attached manifests too'
-complete -c dxf -n '_shtab_dxf_using copy' -l all -d 'copy all aliases; name manifests without an alias, and end with status 1'
+complete -c dxf -n '_shtab_dxf_using copy' -l all -d 'copy all aliases; if a manifest has none, name it, and end with status 1'
 complete -c dxf -n '_shtab_dxf_using copy' -l dry-run -d 'copy nothing; print what would be copied, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using copy' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using copy' -l json -d 'print one JSON object per line'

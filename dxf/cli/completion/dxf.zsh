@@ -89,7 +89,7 @@ _shtab_dxf_copy_options=(
   "--to-alias[the name there (default\: the same)]:ALIAS:"
   "--platform[copy only the image of this platform]:OS/ARCH:"
   "--referrers[copy signatures, attestations and other attached manifests too]"
-  "--all[copy all aliases\; name manifests without an alias, and end with status 1]"
+  "--all[copy all aliases\; if a manifest has none, name it, and end with status 1]"
   "--dry-run[copy nothing\; print what would be copied, and what is there (skip)]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
