@@ -268,9 +268,10 @@ def _read_certificate(names: tuple[str, str], certificate: str | None, key: str 
 def _read_proxy_settings(environ: Mapping[str, str], host: str, insecure: bool) -> Proxies:
     """Return the proxies, after a check of the one by which the registry would be reached."""
     proxies = read_proxies(environ)
-    host = check_registry(host)
+    if not (proxies.http or proxies.https) or is_folder(host):
+        return proxies
     scheme = 'http' if insecure else 'https'
-    address = '' if is_folder(host) else proxies.of(f'{scheme}://{host}/')
+    address = proxies.of(f'{scheme}://{check_registry(host)}/')
     try:
         if address:
             check_proxy(address)
