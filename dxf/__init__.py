@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 from dxf.version import VERSION
 
 if TYPE_CHECKING:
-    from dxf import artifacts, copying, credentials, exceptions
+    from dxf import artifacts, copying, credentials, exceptions, names
     from dxf.client import DXF
     from dxf.copying import Copying, copy
     from dxf.credentials import from_docker_config
     from dxf.exceptions import DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError
     from dxf.limits import Limits
-    from dxf.manifest.image import DOCKER_LIST as _schema2_list_mimetype
-    from dxf.manifest.image import DOCKER_MANIFEST as _schema2_mimetype
-    from dxf.manifest.image import OCI_INDEX as _ociv1_index_mimetype
-    from dxf.manifest.image import OCI_MANIFEST as _ociv1_manifest_mimetype
-    from dxf.manifest.image import SCHEMA1_SIGNED as _schema1_mimetype
+    from dxf.manifest import image
     from dxf.names import hash_bytes, hash_file, split_digest
-    from dxf.names import to_bytes as _to_bytes_2and3
     from dxf.options import Options
     from dxf.registry import DXFBase
     from dxf.transport.pagination import PaginatingResponse
+
+    _to_bytes_2and3 = names.to_bytes
+    _schema1_mimetype, _schema2_mimetype = image.SCHEMA1_SIGNED, image.DOCKER_MANIFEST
+    _schema2_list_mimetype = image.DOCKER_LIST
+    _ociv1_manifest_mimetype, _ociv1_index_mimetype = image.OCI_MANIFEST, image.OCI_INDEX
 
 __version__ = VERSION
 

@@ -188,6 +188,7 @@ def _main() -> int:
     for module in pkgutil.iter_modules(importlib.import_module('dxf').__path__):
         if module.name != '__main__':
             importlib.import_module(f'dxf.{module.name}')
+    importlib.import_module('dxf.cli.dispatch')
     with socket.socket(fileno=int(sys.argv[1])) as control:
         is_command = serve(control)
     return int(dxf_main.main()) if is_command else 0

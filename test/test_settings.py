@@ -217,6 +217,12 @@ def test_a_proxy_s_password_that_is_not_utf_8_is_refused_by_the_name_of_its_vari
     assert 's3cr' not in str(raised.value) and str(raised.value).isascii()
 
 
+@pytest.mark.parametrize(('prefix', 'host'), [('DXF_', 'other.example.com'), (TARGET_PREFIX, None)])
+def test_another_host_and_its_prefix_are_given_together(prefix: str, host: str | None) -> None:
+    with pytest.raises(ValueError, match=TARGET_PREFIX):
+        read_settings({'DXF_HOST': HOST, 'DXF_TOKEN': 'secret'}, prefix, host)
+
+
 def test_no_secret_is_in_a_message() -> None:
     for name, value, _ in MALFORMED:
         with pytest.raises(SettingsError) as raised:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dxf.cli import command_table, dispatch, progress
+from dxf.cli import blob_commands, command_table, dispatch, progress
 from dxf.cli.command import Command, Operand, Option
 from dxf.cli.variables import COMMON, PROGRESS, PROGRESS_MODES, VARIABLES
 from dxf.limits import TIMEOUT, Limits
@@ -402,6 +402,11 @@ OPTIONS = [
 @pytest.mark.parametrize(('option', 'usage'), OPTIONS, ids=[usage for _, usage in OPTIONS])
 def test_the_usage_of_an_option_comes_from_its_record(option: Option, usage: str) -> None:
     assert option.usage == usage
+
+
+def test_messages_show_the_usage_with_a_program_as_it_is() -> None:
+    assert blob_commands.PROGRAM_USAGE == COMMANDS['push-blob'].program_line == \
+        'dxf push-blob <repo> [@alias] -- <command>...'
 
 
 def test_each_command_has_a_function() -> None:

@@ -21,10 +21,10 @@ from dxf.transfer import pulling
 
 STDIN = STDOUT = '-'
 
-OUTPUT_OF = 'dxf push-blob <repo> [@alias] -- <command>...'
+PROGRAM_USAGE = 'dxf push-blob <repo> [@alias] -- <command>...'
 """How to store the output of a command."""
 
-LOOKED_AT = 2000
+BINARY_SAMPLE = 2000
 """Bytes at the start of a blob in which a NUL means binary, as in curl before it writes to a terminal."""
 
 
@@ -44,7 +44,7 @@ def push_blob(context: Context) -> None:
     with context.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
-        with progress(context.settings.progress, _total(files)) as shown:
+        with progress(context.settings.progress, _total_size(files)) as shown:
             digests = _push(repository, files, shown, not context.options['force'],
                             context.settings.state_folder if context.options['resume'] else None)
         for file, digest in zip(files, digests):
@@ -59,10 +59,10 @@ def push_blob(context: Context) -> None:
 def _check_order(given: list[str], last: str) -> None:
     """Check that an alias follows the files that it names; a file may have a name like an alias."""
     if not given and last.startswith('@') and not os.path.lexists(last):
-        raise UsageError('too few arguments: a file stands before the @alias; a command follows --: ' + OUTPUT_OF)
+        raise UsageError('too few arguments: a file stands before the @alias; a command follows --: ' + PROGRAM_USAGE)
     is_named = any(operand.startswith('@') for operand in given)
     if is_named and not last.startswith('@'):
-        raise UsageError('the @alias comes last, after the files; a command follows --: ' + OUTPUT_OF)
+        raise UsageError('the @alias comes last, after the files; a command follows --: ' + PROGRAM_USAGE)
     if len(given) > 1 and (is_named or not last.startswith('@')):
         raise UsageError('too many arguments: several files are followed by one @alias that names them')
     if given and not last.startswith('@') and os.path.lexists(last):
@@ -75,7 +75,7 @@ def _push_output(context: Context, command: list[str]) -> None:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
     if len(context.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
                                     for operand in context.operands):
-        raise UsageError('too many arguments: the output of a command is one blob: ' + OUTPUT_OF)
+        raise UsageError('too many arguments: the output of a command is one blob: ' + PROGRAM_USAGE)
     alias = operands.at_alias(context.operands[0]) if context.operands else None
     with context.registry() as repository, operands.output_of(command, context.environ) as output:
         with progress(context.settings.progress) as shown:
@@ -103,7 +103,7 @@ def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exi
     return digest
 
 
-def _total(files: list[str]) -> int | None:
+def _total_size(files: list[str]) -> int | None:
     """Return the sum of the sizes of several files; ``None`` for one file."""
     return sum(os.stat(file).st_size for file in files) if len(files) > 1 else None
 
@@ -168,12 +168,12 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
 def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
     if not blobs:
         return
-    is_seen = terminal.is_terminal(sys.stdout)
-    is_text_only = is_seen and context.options['output'] is None
-    mode = context.settings.progress or ('none' if is_seen else None)  # the content itself shows how far it is
+    is_on_terminal = terminal.is_terminal(sys.stdout)
+    is_text_only = is_on_terminal and context.options['output'] is None
+    mode = context.settings.progress or ('none' if is_on_terminal else None)  # the content itself shows how far it is
     with progress(mode) as shown:
-        for digest, chunks, size in _fetched(repository, blobs, context.settings.chunk_size or 0):
-            content = _text(chunks, digest) if is_text_only else chunks
+        for digest, chunks, size in _fetch(repository, blobs, context.settings.chunk_size or 0):
+            content = _check_text(chunks, digest) if is_text_only else chunks
             output = console.binary_output()
             if context.settings.blob_info:
                 sinks.write_all(output, f'{digest} {size}\n'.encode('ascii'))
@@ -194,13 +194,13 @@ def _write(output: Any, digest: str, chunks: Iterator[bytes], size: int, shown: 
     sinks.flush(output)
 
 
-def _text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
-    """Return the chunks of a blob that a terminal can show.
+def _check_text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
+    """Return the chunks of a blob, after a check that a terminal can show them.
 
     :raises UsageError: the blob is binary; nothing of it was written
     """
     start: list[bytes] = []
-    while sum(map(len, start)) < LOOKED_AT and (chunk := next(chunks, None)) is not None:
+    while sum(map(len, start)) < BINARY_SAMPLE and (chunk := next(chunks, None)) is not None:
         start.append(chunk)
     if any(b'\0' in chunk for chunk in start):
         raise UsageError(f'{digest} is binary, and standard output is a terminal: -o FILE writes it to a file, '
@@ -208,7 +208,7 @@ def _text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
     return chain(start, chunks)
 
 
-def _fetched(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+def _fetch(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
     if len(blobs) == 1 and isinstance(blobs[0], str):
         chunks, size = repository.pull_blob(blobs[0], size=True, chunk_size=chunk_size)
         yield blobs[0], chunks, size

@@ -18,7 +18,7 @@ _AT_ALIAS = Operand('@alias', optional=True, completion=FILES_OR_ALIASES)
 _ANY_BLOBS = Operand('<hash>|<@alias>', many=True, optional=True, completion=BLOBS)
 _FILES = Operand('<file>', many=True, completion=FILES)
 
-_JSON = Option(('--json',), 'print a JSON object a line')
+_JSON = Option(('--json',), 'print one JSON object per line')
 _PROGRESS = Option(('--progress',), 'show bars, a line every 10 s, JSON lines or nothing on standard error',
                    choices=PROGRESS_MODES)
 _ANNOTATION = Option(('--annotation',), 'add an annotation to the manifest', 'KEY=VALUE', many=True)
@@ -145,7 +145,7 @@ COMMANDS = (
                  Option(('--to-alias',), 'the name there (default: the same)', 'ALIAS'),
                  Option(('--platform',), 'copy only the image of this platform', 'OS/ARCH'),
                  Option(('--referrers',), 'copy signatures, attestations and other attached manifests too'),
-                 Option(('--all',), 'copy all aliases; name manifests without an alias, and end with status 1'),
+                 Option(('--all',), 'copy all aliases; if a manifest has none, name it, and end with status 1'),
                  Option(('--dry-run',), 'copy nothing; print what would be copied, and what is there (skip)'),
                  _PROGRESS, _JSON),
         examples=('dxf copy fred/datalogger may15 --to registry.example.com',
@@ -160,8 +160,9 @@ COMMANDS = (
                 'A folder becomes a compressed tar. Its entries are sorted, times and owners dropped: identical\n'
                 'folders give identical blobs. A file keeps its path as its name; of a path that is absolute or\n'
                 'leads upwards, only the last part. <file>:<type> sets the media type of a file (default\n'
-                'application/octet-stream). One alias holds about 20,000 files; a folder counts as one.\n'
-                'If a file here has the name of the alias, write @alias: a shell pattern may have put the file there.',
+                'application/octet-stream). One alias holds about 20,000 files, fewer with long names;\n'
+                'a folder counts as one. If a file here has the name of the alias, write @alias: a shell pattern may\n'
+                'have put the file there.',
         operands=(_REPO, _ALIAS, _FILES), options=(_TYPE, _ANNOTATION, _PROGRESS, _JSON),
         examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',),
         actions=_PUSH, variables=_FILE_VARIABLES, creates_repository=True),

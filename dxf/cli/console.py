@@ -130,19 +130,19 @@ def is_typed() -> bool:
     return terminal.is_terminal(sys.stdin)
 
 
-def is_person() -> bool:
+def can_prompt() -> bool:
     """Return whether a person can be asked: standard input and standard error are terminals."""
     return terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr)
 
 
-def ask(question: str) -> str:
+def prompt(question: str) -> str:
     """Ask the person at the terminal, and return the answer."""
     print(question, end='', file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
 
-def ask_secretly(question: str) -> str:
-    """Ask the person at the terminal for a secret, which is not shown while it is typed."""
+def prompt_for_secret(question: str) -> str:
+    """Ask the person at the terminal for a secret, which the terminal does not show."""
     import getpass
     try:
         return getpass.getpass(question, sys.stderr)

@@ -130,10 +130,10 @@ class Context(NamedTuple):
         challenge names. Without a credential in the settings, the one that docker login has stored is used.
         """
         settings = self.settings
-        has_token_alone = settings.token is not None and not (settings.username or settings.authorization)
-        if settings.insecure or is_folder(settings.host) or has_token_alone:
+        has_login = settings.username is not None or settings.authorization is not None
+        if settings.insecure or is_folder(settings.host) or settings.token is not None and not has_login:
             return None
-        if not settings.has_credential:
+        if not has_login:
             return self.stored_credentials(self.actions)
         actions = [self.actions]
 

@@ -13,7 +13,7 @@ from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
 from dxf.names import check_alias_at, is_folder
 
 
-class _Wish(NamedTuple):
+class _Arguments(NamedTuple):
     """What is to be copied, and where to; everything is checked.
 
     :param aliases: empty for all of them
@@ -29,14 +29,15 @@ class _Wish(NamedTuple):
 
 def copy(context: Context) -> None:
     """Copy aliases, and everything that they lead to, to another registry; print the digests of their manifests."""
-    options, wish = context.options, _check(context)
+    options, arguments = context.options, _check(context)
     left_out: list[str] = []
     copied: set[str] = set()
     seen: dict[str, int] = {}
-    with context.registry() as source, wish.target.registry() as target:
-        for alias in wish.aliases or _all_aliases(source, left_out):
+    with context.registry() as source, arguments.target.registry() as target:
+        for alias in arguments.aliases or _all_aliases(source, left_out):
             try:
-                copying = dxf.Copying(source, target, alias, wish.to_alias, wish.platform, options['referrers'])
+                copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
+                                      options['referrers'])
             except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
                 if not options['all']:
                     raise
@@ -51,7 +52,7 @@ def copy(context: Context) -> None:
         _raise_for_left_out(context, left_out, copied)
 
 
-def _check(context: Context) -> _Wish:
+def _check(context: Context) -> _Arguments:
     """Return what is to be copied, after all checks that need no request."""
     options = context.options
     if options['to'] is None:
@@ -67,7 +68,7 @@ def _check(context: Context) -> _Wish:
     target = _make_target(context)
     for alias in aliases if to_alias is None else []:
         _check_target_alias(alias, target.settings.host)
-    return _Wish(aliases, to_alias, platform, target)
+    return _Arguments(aliases, to_alias, platform, target)
 
 
 def _make_target(context: Context) -> Context:

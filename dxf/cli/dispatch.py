@@ -70,7 +70,7 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])
     if repository is not None:
         operands.repository(repository, settings.host)
-        if command.creates_repository:
+        if command.creates_repository and not repository:
             operands.check_to_create(repository, settings.host)
     return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
 

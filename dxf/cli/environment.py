@@ -82,7 +82,7 @@ class _Variables:
         has_other = bool(self.text('TOKEN') or self.text('AUTHORIZATION'))
         names = self.name('USERNAME'), self.name('PASSWORD')
         return _read_login(names, (self.text('USERNAME'), self.text('PASSWORD')),
-                                 may_be_incomplete=prompts_for_password or has_other)
+                           may_be_incomplete=prompts_for_password or has_other)
 
     def tlsverify(self) -> bool | str:
         """Return whether certificates are verified, or the file of CA certificates to verify with."""
@@ -105,10 +105,12 @@ def read_settings(environ: Mapping[str, str], prefix: str = PREFIX, host: str | 
 
     :param prefix: ``DXF_TO_`` for the registry to which is copied. Of the credentials for ``DXF_HOST`` it gets
         nothing, unless it is the same registry and has none of its own.
-    :param host: the registry, in place of that of ``DXF_HOST``
+    :param host: the registry to which is copied
     :param prompts_for_password: the command needs no password for the user name
     :raises SettingsError: ``host``, or a variable, is missing or malformed
     """
+    if (host is None) != (prefix == PREFIX):  # or another registry would get the credentials for DXF_HOST
+        raise ValueError(f'a host is given with the prefix {TARGET_PREFIX}, and never without')
     is_same = host is not None and uses_own(environ, host)
     try:
         return _read(_Variables(environ, prefix, is_same), environ, host, prompts_for_password)
@@ -258,9 +260,10 @@ def _read_certificate(names: tuple[str, str], certificate: str | None, key: str 
 def _read_proxy_settings(environ: Mapping[str, str], host: str, insecure: bool) -> Proxies:
     """Return the proxies, after a check of the one by which the registry would be reached."""
     proxies = read_proxies(environ)
-    host = check_registry(host)
+    if not (proxies.http or proxies.https) or is_folder(host):
+        return proxies
     scheme = 'http' if insecure else 'https'
-    address = '' if is_folder(host) else proxies.of(f'{scheme}://{host}/')
+    address = proxies.of(f'{scheme}://{check_registry(host)}/')
     try:
         if address:
             check_proxy(address)

@@ -67,7 +67,8 @@ def line_of(error: BaseException) -> str:
     """
     if isinstance(error, RequestException) and not isinstance(error, DXFError):
         response = error.response if isinstance(error, HTTPError) else None
-        text = _network(error) if response is None else f'{response.status_code} {phrase_of(response.status_code)}'
+        text = _network_message(error) if response is None else \
+            f'{response.status_code} {phrase_of(response.status_code)}'
     elif isinstance(error, DXFUnauthorizedError):  # its reason is for programs; a command names its credential
         text = error.text
     elif isinstance(error, DXFError):
@@ -93,17 +94,17 @@ def _library_text(error: DXFError) -> str:
     return _LIBRARY_VARIABLES.sub(rf'{TARGET_PREFIX}\1', text) if is_of_target(error) else text
 
 
-def _network(error: RequestException) -> str:
+def _network_message(error: RequestException) -> str:
     url = _url_of(error)
     host = _server(error)
     prefix = _prefix_of(error)
     if isinstance(error, ProxyError):
-        return _proxy(error, host)
+        return _proxy_message(error, host)
     found = list(causes(error))
     for cause in found:
         if isinstance(cause, ssl.SSLError) and 'ALERT_' in (reason := getattr(cause, 'reason', None) or ''):
-            return _alert(reason, host, prefix, getattr(_pool(found), 'cert_file', None) is not None)
-        known = _known(cause, host, url, prefix)
+            return _alert_message(reason, host, prefix, getattr(_pool(found), 'cert_file', None) is not None)
+        known = _message_of_cause(cause, host, url, prefix)
         if known is not None:
             return known
     if isinstance(error, SSLError):
@@ -169,7 +170,7 @@ def _server(error: RequestException) -> str:
     return f'{address} (the address that the registry gave for the upload{port})'
 
 
-def _known(cause: BaseException, host: str, url: str, prefix: str) -> str | None:
+def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) -> str | None:
     """Return the message for one of the causes of a failure; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
@@ -196,7 +197,7 @@ def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:
     return next((pool for pool in pools if isinstance(pool, HTTPConnectionPool)), None)
 
 
-def _alert(reason: str, host: str, prefix: str, certified: bool) -> str:
+def _alert_message(reason: str, host: str, prefix: str, certified: bool) -> str:
     """Return the message for a TLS alert of a server, which may be about the client certificate.
 
     :param prefix: how the names of the variables begin that are for this server
@@ -212,7 +213,7 @@ def _alert(reason: str, host: str, prefix: str, certified: bool) -> str:
     return f'cannot speak TLS with {host}: it says {words}{hint}'
 
 
-def _proxy(error: ProxyError, host: str) -> str:
+def _proxy_message(error: ProxyError, host: str) -> str:
     """Return the message for a failure of a proxy, without its password."""
     found = list(causes(error))
     pool = _pool(found)
@@ -227,11 +228,12 @@ def _proxy(error: ProxyError, host: str) -> str:
         return f'{name} {wish} ({refused}); {variable} is http://user:password@host:port'
     if refused is not None:
         return f'{name} does not connect to {host}: {refused} {phrase_of(refused)}'
-    known = next(filter(None, (_silence(cause, name) for cause in found)), f'the connection to {name} broke')
-    return f'{known}; {variable} names it, NO_PROXY what goes without'
+    known = (_proxy_cause_message(cause, name) for cause in found)
+    reason = next(filter(None, known), f'the connection to {name} broke')
+    return f'{reason}; {variable} names it, NO_PROXY what goes without'
 
 
-def _silence(cause: BaseException, name: str) -> str | None:
+def _proxy_cause_message(cause: BaseException, name: str) -> str | None:
     """Return the message for one of the causes of a proxy without a response; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f'cannot verify the certificate of {name}: {cause.verify_message.rstrip(".")}'

@@ -94,9 +94,9 @@ def _read_credential(context: Context) -> tuple[str, str]:
     _server(context)
     username = context.options['username'] or context.environ.get('DXF_USERNAME')
     is_piped = context.options['password_stdin']
-    if not username and (is_piped or not console.is_person()):
+    if not username and (is_piped or not console.can_prompt()):
         raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')
-    username = username or console.ask('User name: ')
+    username = username or console.prompt('User name: ')
     password = _piped_password() if is_piped else _read_password(context, username)
     if is_piped and not password:
         raise UsageError('no password was given, and standard input is empty')
@@ -111,7 +111,7 @@ def _read_password(context: Context, username: str) -> str:
     """Return the password of a user: from the settings, or a prompt."""
     if context.settings.password is not None and username == context.settings.username:
         return context.settings.password
-    if console.is_person():
+    if console.can_prompt():
         return _typed_password()
     empty = '; DXF_PASSWORD is empty' if context.environ.get('DXF_PASSWORD') == '' else ''
     raise UsageError(f'too few arguments: --password-stdin is needed where nobody can be asked{empty}')
@@ -126,7 +126,7 @@ def _piped_password() -> str:
 
 def _typed_password() -> str:
     try:
-        return console.ask_secretly('Password: ')
+        return console.prompt_for_secret('Password: ')
     except EOFError:
         return ''
     except UnicodeError:  # its text would show a character

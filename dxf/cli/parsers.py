@@ -68,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, program: str, describe: Callable[[], tuple[str, str, str]], **options: Any) -> None:
-        super().__init__(prog=program, formatter_class=_HelpFormatter, **options)
+        super().__init__(prog=program, usage='%(prog)s', formatter_class=_HelpFormatter, **options)
         self._describe = describe
 
     def format_help(self) -> str:

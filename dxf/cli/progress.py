@@ -207,7 +207,7 @@ def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | 
     :param mode: one of ``variables.PROGRESS_MODES``; ``None`` for bars on a terminal, and nothing elsewhere
     :param total: bytes of all blobs, if there are several
     """
-    on_terminal = terminal.is_terminal(sys.stderr)
+    on_terminal = mode != 'none' and terminal.is_terminal(sys.stderr)
     mode = mode or ('bar' if on_terminal else 'none')
     if mode == 'none' or sys.stderr is None:
         yield None

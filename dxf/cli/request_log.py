@@ -10,7 +10,7 @@ from dxf.cli.error_messages import line_of
 from dxf.strict_json import printable
 
 
-class _OneLine(logging.Formatter):
+class _OneLineFormatter(logging.Formatter):
     """Formats a log record as one line, safe to show."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -18,7 +18,7 @@ class _OneLine(logging.Formatter):
         return printable(super().format(record)) if error is None else f'{line_of(error)}; trying again'
 
 
-class _OnStandardError(logging.Handler):
+class _StandardErrorHandler(logging.Handler):
     """Writes log records to standard error, each text once.
 
     :param once: leave out a text that was written already: several connections break for one reason
@@ -26,7 +26,7 @@ class _OnStandardError(logging.Handler):
 
     def __init__(self, once: bool) -> None:
         super().__init__()
-        self.setFormatter(_OneLine())
+        self.setFormatter(_OneLineFormatter())
         self._written: set[str] | None = set() if once else None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -46,7 +46,7 @@ def on_standard_error(wanted: bool) -> Iterator[None]:
     if not wanted and not terminal.is_terminal(sys.stderr):
         yield
         return
-    handler = _OnStandardError(once=not wanted)
+    handler = _StandardErrorHandler(once=not wanted)
     log = logging.getLogger('dxf')
     before = log.level
     log.addHandler(handler)

@@ -53,7 +53,7 @@ _shtab_dxf_attach_options=(
   "--type[the artifact type of the manifest]:MEDIA_TYPE:"
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -64,7 +64,7 @@ _shtab_dxf_attach_defaults_added=0
 
 _shtab_dxf_auth_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::action:(pull push delete)"
 )
@@ -74,7 +74,7 @@ _shtab_dxf_auth_defaults_added=0
 
 _shtab_dxf_blob_size_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -89,10 +89,10 @@ _shtab_dxf_copy_options=(
   "--to-alias[the name there (default\: the same)]:ALIAS:"
   "--platform[copy only the image of this platform]:OS/ARCH:"
   "--referrers[copy signatures, attestations and other attached manifests too]"
-  "--all[copy all aliases\; name manifests without an alias, and end with status 1]"
+  "--all[copy all aliases\; if a manifest has none, name it, and end with status 1]"
   "--dry-run[copy nothing\; print what would be copied, and what is there (skip)]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -103,7 +103,7 @@ _shtab_dxf_copy_defaults_added=0
 _shtab_dxf_del_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--with-others[delete the manifest in any case, and all its other aliases]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -123,7 +123,7 @@ _shtab_dxf_del_blob_defaults_added=0
 _shtab_dxf_gc_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--delete[delete them, also blobs of pushes that run now and have no alias yet]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
 )
 
@@ -132,7 +132,7 @@ _shtab_dxf_gc_defaults_added=0
 
 _shtab_dxf_get_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -142,7 +142,7 @@ _shtab_dxf_get_alias_defaults_added=0
 
 _shtab_dxf_get_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -152,7 +152,7 @@ _shtab_dxf_get_digest_defaults_added=0
 
 _shtab_dxf_get_manifest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -162,7 +162,7 @@ _shtab_dxf_get_manifest_defaults_added=0
 
 _shtab_dxf_get_manifest_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -172,7 +172,7 @@ _shtab_dxf_get_manifest_digest_defaults_added=0
 
 _shtab_dxf_inspect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -184,7 +184,7 @@ _shtab_dxf_list_aliases_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--sort[sort the names (default\: the order of the registry)]"
   "--prefix[list only names that start with TEXT]:TEXT:"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
 )
 
@@ -193,7 +193,7 @@ _shtab_dxf_list_aliases_defaults_added=0
 
 _shtab_dxf_list_repos_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -217,7 +217,7 @@ _shtab_dxf_logout_defaults_added=0
 
 _shtab_dxf_mount_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":from-repo:_dxf_repositories"
   ":hash:"
@@ -243,7 +243,7 @@ _shtab_dxf_pull_files_options=(
   "--to[the folder to write to\; it is created (default\: this folder)]:DIR:_files -/"
   "--overwrite[replace files that exist]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::name:"
@@ -257,7 +257,7 @@ _shtab_dxf_push_blob_options=(
   "--resume[remember how far the upload is\; continue an upload that broke off]"
   "--force[send it even if the registry says that it has it]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::file:_dxf_files_or_alias"
   ":\@alias:_dxf_files_or_alias"
@@ -271,7 +271,7 @@ _shtab_dxf_push_files_options=(
   "--type[the artifact type of the manifest]:MEDIA_TYPE:"
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -283,7 +283,7 @@ _shtab_dxf_push_files_defaults_added=0
 _shtab_dxf_referrers_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--type[list only this artifact type]:MEDIA_TYPE:"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -295,7 +295,7 @@ _shtab_dxf_set_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
   "--if-match[only if the alias names the manifest with this digest]:DIGEST:"
-  "--json[print a JSON object a line]"
+  "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::hash or file:_files"
