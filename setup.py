@@ -56,6 +56,7 @@ setup(
                  'trustme', 'bcrypt', 'cryptography', *DOCS, *MANUAL, 'setuptools>=77'],
         'docs': [*DOCS, *MANUAL],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'types-requests', 'types-tqdm', 'types-jwcrypto'],
+        'pyright': ['pyright'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],
     },

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.exceptions import DXFError, DXFUnauthorizedError, refusal
-from dxf.transport.responses import effective_status, expect
+from dxf.exceptions import DXFError, DXFUnauthorizedError
+from dxf.transport.responses import effective_status, expect, refusal
 
 SENTENCE = 'the registry does not list its repositories'
 REFUSALS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)

@@ -108,12 +108,6 @@ class DXFNotFoundError(DXFHTTPError):
     """The registry answered 404: it has no such blob, alias, manifest or repository."""
 
 
-def refusal(text: str, response: Response | None) -> DXFHTTPError:
-    """Return the error for a refusal of a registry, by its status."""
-    is_missing = response is not None and response.status_code == 404
-    return (DXFNotFoundError if is_missing else DXFHTTPError)(text, response=response)
-
-
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 

@@ -202,7 +202,7 @@ class DXFBase:
         :return: the last answer
         """
         limits: Limits = kwargs.get('limits') or self.options.limits
-        if self._credential.renewal is not None:
+        if time.monotonic() >= self._credential.renew_at:
             self._credential.renew_if_due()
         ours: dict[str, str] | None = None  # the headers that auth has set for this request
         has_waited = False
