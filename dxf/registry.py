@@ -69,7 +69,8 @@ class DXFBase:
     :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
 
-    host = Shown('_host', 'The registry: ``name[:port]``, or ``oci:`` and the path of a folder.')
+    host = Shown('_host')
+    """The registry: ``name[:port]``, or ``oci:`` and the path of a folder."""
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),

@@ -131,6 +131,4 @@ def misuse(client: DXF) -> None:
     """Do what a type checker must refuse: an ignored line without an error is an error itself."""
     client.push_blob(data=5)  # type: ignore[arg-type]
     client.blob_size(b'digest')  # type: ignore[arg-type]
-    Options(Limits())  # type: ignore[call-arg]
     client.options.jobs = 5  # type: ignore[misc]
-    DXF()  # type: ignore[call-arg]

@@ -33,9 +33,11 @@ def test_a_program_that_uses_dxf_passes_mypy(folder: Path) -> None:
 
 
 @pytest.mark.parametrize('line', ['client.pull_blob("d").decode()', 'client.get_alias("a").items()',
-                                  'client.list_aliases().all()', 'client.__enter__().nothing'])
+                                  'client.list_aliases().all()', 'client.__enter__().nothing',
+                                  'Options(Limits())', 'DXF("registry.example.com")'])
 def test_a_wrong_use_of_what_a_caller_gets_is_an_error(folder: Path, line: str) -> None:
     program = folder / 'wrong.py'
-    program.write_text(f'from dxf import DXF\n\n\ndef wrong(client: DXF) -> None:\n    """Fail."""\n    {line}\n')
+    program.write_text('from dxf import DXF, Limits, Options\n\n\n'
+                       f'def wrong(client: DXF) -> None:\n    """Fail."""\n    {line}\n')
     status, text = mypy(program, folder)
     assert status == 1 and ': error: ' in text, text
