@@ -14,7 +14,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck coverage bench docs docs-narrow manual completion dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck pyright coverage bench docs docs-narrow manual completion dist clean registry programs
 
 ##@ Begin here
 help:  ## Print this list
@@ -46,6 +46,9 @@ lint: .venv/dev  ## Check the format, and the code with pylint
 
 typecheck: .venv/dev  ## Check the types with mypy, strict
 	$(BIN)/python -m mypy --strict dxf test tools bench
+
+pyright: .venv/pyright  ## Check with pyright a program that uses dxf (pyright downloads itself, by node)
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python test/consumer.py
 
 coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
@@ -101,6 +104,10 @@ clean:  ## Delete what make has made
 	@echo 'Installing dxf and the tools of its tests into .venv'
 	@$(PIP) install -e '.[test,lint,bench]' || $(NOT_INSTALLED)
 	@touch $@ .venv/run .venv/docs
+
+.venv/pyright: $(PACKAGING) | .venv/dev
+	@$(PIP) install -e '.[pyright]' || $(NOT_INSTALLED)
+	@touch $@
 
 .venv/docs: $(PACKAGING) | .venv/made
 	@echo 'Installing dxf and the tools of its documentation into .venv'

@@ -59,6 +59,7 @@ setup(
         'docs': [*DOCS, *MANUAL, *COMPLETION],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],
+        'pyright': ['pyright'],
         'bench': ['matplotlib'],
         'dist': ['build', 'twine'],
     },

@@ -18,12 +18,11 @@ class Shown:
     :param name: the private attribute's
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self.__doc__ = text
 
     def __get__(self, instance: Any, owner: Any = None) -> str:
-        return str(getattr(instance, self._name)) if instance is not None else str(self.__doc__)
+        return str(getattr(instance, self._name, ''))
 
 
 _BYTES = (bytes, bytearray, memoryview)

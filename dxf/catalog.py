@@ -13,8 +13,7 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.exceptions import DXFError, DXFUnauthorizedError
-from dxf.http_errors import refusal
-from dxf.transport.responses import effective_status, expect
+from dxf.transport.responses import effective_status, expect, refusal
 
 SENTENCE = 'the registry does not list its repositories'
 REFUSALS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)

@@ -47,7 +47,8 @@ class DXF(ManifestStore):
     :raises DXFInvalidNameError: ``host``, ``repo`` or ``auth_host`` is not a valid name
     """
 
-    repo = Shown('_repo', 'The name of the repository; on Docker Hub with ``library/``, where that was put before it.')
+    repo = Shown('_repo')
+    """The name of the repository; on Docker Hub with ``library/``, where that was put before it."""
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,

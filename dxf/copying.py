@@ -159,7 +159,7 @@ class Copying:
             return {}
         found = self._source.list_referrers(digest)
         self._count(len(found), 0)
-        self._referrers[digest] = {check_digest(entry['digest']): _size(entry) for entry in found}
+        self._referrers[digest] = {check_digest(str(entry['digest'])): _size(entry) for entry in found}
         return self._referrers[digest]
 
     def _fetch(self, digest: str, _check: Callable[[], None]) -> _Found:
@@ -279,7 +279,7 @@ class Copying:
         unlisted.clear()
 
 
-def _size(entry: dict[str, Any]) -> int:
+def _size(entry: dict[str, object]) -> int:
     """Return the size that a descriptor declares; a large one for no size."""
     size = entry.get('size')
     return size if isinstance(size, int) and size >= 0 else BATCH

@@ -4,7 +4,6 @@
 help, version and messages about wrong usage do without it.
 """
 
-from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFError
@@ -20,9 +19,3 @@ class DXFNotFoundError(DXFHTTPError):
     """The registry answered 404: it has no such blob, alias, manifest or repository."""
 
     __module__ = 'dxf.exceptions'
-
-
-def refusal(text: str, response: Response | None) -> DXFHTTPError:
-    """Return the error for a refusal of a registry, by its status."""
-    is_missing = response is not None and response.status_code == 404
-    return (DXFNotFoundError if is_missing else DXFHTTPError)(text, response=response)

@@ -17,7 +17,6 @@ from dxf.arguments import check_manifest, check_text
 from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError)
-from dxf.http_errors import refusal
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -25,7 +24,7 @@ from dxf.names import check_alias_at, check_digest, check_platform, check_refere
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
-                                     is_not_found, names_digest)
+                                     is_not_found, names_digest, refusal)
 from dxf.transport.session import fetch_whole
 
 TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
@@ -278,12 +277,12 @@ class ManifestStore(BlobCopying):
         found = all_of(is_missing, digests, self.options.jobs)
         return {digest for digest, missing in zip(digests, found, strict=True) if missing}
 
-    def list_referrers(self, digest: str) -> list[dict[str, Any]]:
+    def list_referrers(self, digest: str) -> list[dict[str, object]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.
 
         :param digest: the other manifest's
         :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
-            there are any
+            there are any. Only the digest was checked.
         """
         from dxf import referrers
         return referrers.listed(self._request, self._base_request, digest, self.options.limits)

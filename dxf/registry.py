@@ -70,7 +70,8 @@ class DXFBase:
     :raises TypeError: an argument of a wrong type: ``auth`` is no function, say
     """
 
-    host = Shown('_host', 'The registry: ``name[:port]``, or ``oci:`` and the path of a folder.')
+    host = Shown('_host')
+    """The registry: ``name[:port]``, or ``oci:`` and the path of a folder."""
 
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
@@ -207,7 +208,7 @@ class DXFBase:
         :return: the last answer
         """
         limits: Limits = kwargs.get('limits') or self.options.limits
-        if self._credential.renewal is not None:
+        if time.monotonic() >= self._credential.renew_at:
             self._credential.renew_if_due()
         ours: dict[str, str] | None = None  # the headers that auth has set for this request
         has_waited = False

@@ -563,7 +563,8 @@ def test_what_is_attached_is_found_and_pulled(place: Place, repo: str, tmp_path:
     assert set(run(capfd, place, 'referrers', repo, 'a').splitlines()) == listed
     assert set(run(capfd, place, 'referrers', repo, subject).splitlines()) == listed
     assert run(capfd, place, 'referrers', repo, 'a', '--type', 'a/b') == f'{second} a/b\n'
-    assert artifacts.referrers(place.dxf(repo), 'a', 'a/b')[0]['annotations']['by'] == 'fred'
+    annotations: Any = artifacts.referrers(place.dxf(repo), 'a', 'a/b')[0]['annotations']
+    assert annotations['by'] == 'fred'
     assert run(capfd, place, 'pull-files', repo, second, '--to', str(tmp_path / 'copy')) == 'charts/run\n'
     assert tree(tmp_path / 'copy') == {'charts': None, 'charts/run': SCRIPT.encode()}
 

@@ -145,7 +145,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     return digest
 
 
-def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, Any]]:
+def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
     """Return the descriptors of what is attached to something.
 
     :param reference: its alias, or the digest of its manifest

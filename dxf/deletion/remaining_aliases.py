@@ -71,7 +71,7 @@ class Repository(Protocol):
     def list_under_tag(self, subject: str, entries: list[dict[str, Any]], gone: Collection[str] = ()) -> None:
         """Change the index under the referrers tag of a manifest."""
 
-    def list_referrers(self, digest: str) -> list[dict[str, Any]]:
+    def list_referrers(self, digest: str) -> list[dict[str, object]]:
         """Return the descriptors of the manifests that refer to another."""
 
 

@@ -13,9 +13,8 @@ from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
 from dxf.deletion.remaining_aliases import REFUSALS, Repository
-from dxf.exceptions import DXFConflictError, DXFError, DXFProtocolError
+from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError
 from dxf.hints import NO_DELETIONS
-from dxf.http_errors import refusal
 from dxf.manifest import image
 from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
 from dxf.names import hash_bytes
@@ -274,4 +273,4 @@ def refused(dxf: Repository, reference: str, error: HTTPError) -> DXFError:
     """Return the error for a registry that refuses to delete something, and still has it."""
     hint = '' if error.response is None or error.response.status_code != HTTPStatus.METHOD_NOT_ALLOWED else \
         f'; {NO_DELETIONS}'
-    return refusal(f'{error}; {reference} of {dxf._repo} is as it was{hint}', error.response)
+    return DXFHTTPError(f'{error}; {reference} of {dxf._repo} is as it was{hint}', response=error.response)

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from math import inf
 from threading import RLock
 from typing import Any, NamedTuple, NoReturn
 
@@ -177,7 +178,9 @@ class RegistryAuth(AuthBase):
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
         self._root = '/'.join(base_url.split('/', 3)[:3]) + '/'
-        self.renewal: tuple[float, TokenServer] | None = None
+        self._server: TokenServer | None = None
+        self.renew_at = inf
+        """When the token in use is to be renewed, by ``time.monotonic()``."""
         self.lock = RLock()
         """Held by the one thread that asks for a token."""
         self.is_tried = False
@@ -235,7 +238,7 @@ class RegistryAuth(AuthBase):
 
     def replace_headers(self, headers: dict[str, str]) -> None:
         """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
-        self.renewal = None
+        self.renew_at = inf
         self.headers = headers
 
     @property
@@ -245,7 +248,7 @@ class RegistryAuth(AuthBase):
 
     @authorization.setter
     def authorization(self, value: str | None) -> None:
-        self.renewal = None
+        self.renew_at = inf
         if value is None:
             self.headers.pop('Authorization', None)
         else:
@@ -282,7 +285,8 @@ class RegistryAuth(AuthBase):
         :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
         """
         if seconds is not None:
-            self.renewal = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN), server
+            self._server = server
+            self.renew_at = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN)
 
     def renew_if_due(self) -> None:
         """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
@@ -290,8 +294,8 @@ class RegistryAuth(AuthBase):
         Where that fails the old one stays in use: whether it is still good is for the registry to say.
         """
         with self.lock:
-            if self.renewal is None or time.monotonic() < self.renewal[0]:
+            if self._server is None or time.monotonic() < self.renew_at:  # another thread has done it
                 return
-            server, self.renewal = self.renewal[1], None
+            self.renew_at = inf
             with suppress(DXFError, RequestException):
-                self.obtain(server)
+                self.obtain(self._server)

@@ -18,7 +18,6 @@ from urllib3.exceptions import ReadTimeoutError
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFProtocolError,
                             DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
 from dxf.forking import Process
-from dxf.http_errors import refusal
 from dxf.limits import RECEIVE_SIZE, Limits
 from dxf.names import check_digest
 from dxf.strict_json import load_object, printable
@@ -156,6 +155,12 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
     text += f'; {public_host(response.url)} may be no registry' if name and _is_web_page(response) else ''
     raise refusal(text, response)
+
+
+def refusal(text: str, response: Response) -> DXFHTTPError:
+    """Return the error for a refusal of a registry, by its status."""
+    kind = DXFNotFoundError if response.status_code == HTTPStatus.NOT_FOUND else DXFHTTPError
+    return kind(text, response=response)
 
 
 def _is_web_page(response: Response) -> bool:
