@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 
-
 class Shown:
     """A public attribute that shows a private one.
 
@@ -29,7 +28,6 @@ _BYTES = (bytes, bytearray, memoryview)
 _NO = ('0', 'false', 'no', 'off', 'none')
 _YES = ('1', 'true', 'yes', 'on')
 """What variables and files of settings hold in place of a truth value."""
-
 
 
 class Readable(Protocol):

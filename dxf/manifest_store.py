@@ -167,7 +167,7 @@ class ManifestStore(BlobCopying):
             raise
 
     def put_manifest(self, alias: str, content: bytes, condition: dict[str, str],
-                      unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
+                     unlisted: dict[str, list[dict[str, Any]]] | None = None) -> str:
         """Store a manifest, and return its digest.
 
         :param condition: headers

@@ -14,7 +14,7 @@ import pytest
 from dxf.exceptions import DXFSourceError
 from dxf.transfer.hash_ahead import HashAhead
 from dxf.transfer.request_body import Body
-from dxf.transfer.source import Source, open_source
+from dxf.transfer.source import Source
 
 from .sources import CHANGED, CONTENT, DIGEST, RESIZED, got_from, written
 

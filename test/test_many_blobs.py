@@ -205,7 +205,7 @@ def test_sources_are_of_any_kind(server: ScriptedRegistry, tmp_path: Path, jobs:
         path.write_bytes(content)
     with client_of(server, jobs) as client, paths[1].open('rb') as file:
         sources: list[Any] = [paths[0], str(paths[0]), file, bytearray(contents[2]), memoryview(contents[3]),
-                   iter([contents[4][:70_000], contents[4][70_000:]]), contents[5]]
+                              iter([contents[4][:70_000], contents[4][70_000:]]), contents[5]]
         assert client.push_blobs(sources) == [hash_bytes(contents[0]), *digests_of(contents[:6])]
         assert not file.closed
     assert server.memory.blobs[REPO] == {hash_bytes(content): content for content in contents[:6]}

@@ -74,7 +74,7 @@ def _push_output(context: Context, command: list[str]) -> None:
     if context.options['resume']:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
     if len(context.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
-                                    for operand in context.operands):
+                                        for operand in context.operands):
         raise UsageError('too many arguments: the output of a command is one blob: ' + PROGRAM_USAGE)
     alias = operands.at_alias(context.operands[0]) if context.operands else None
     with context.registry() as repository, operands.output_of(command, context.environ) as output:

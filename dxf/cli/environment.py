@@ -205,7 +205,7 @@ def _read_host(name: str, value: str | None, check: Callable[[str], str] = check
 
 
 def _read_login(names: tuple[str, str], values: tuple[str | None, str | None], *,
-               may_be_incomplete: bool) -> tuple[str | None, str | None]:
+                may_be_incomplete: bool) -> tuple[str | None, str | None]:
     """Return a user name and its password; ``None`` for both if one is missing.
 
     :param names: the variables of user name and password

@@ -24,7 +24,7 @@ def auth(context: Context) -> None:
     for action in context.operands:
         if action not in ACTIONS:  # some registries have more, such as metadata_read of Azure's
             console.print_error(printable(f'{action!r} is an action that few registries know: '
-                                       f'usual are {", ".join(ACTIONS[:-1])} and {ACTIONS[-1]}'))
+                                          f'usual are {", ".join(ACTIONS[:-1])} and {ACTIONS[-1]}'))
     with context.registry() as repository:
         if settings.insecure or is_folder(settings.host):
             token = None
