@@ -4,6 +4,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoint
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from requests import Response, Session
 
 from dxf import DXF, DXFBase, hash_bytes
-from dxf.exceptions import DXFHTTPError
+from dxf.exceptions import DXFHTTPError, DXFInvalidNameError
 from dxf.layout.adapter import LayoutAdapter
 
 from .layouts import NAME, REPO, enter, entries, put, snapshot
@@ -107,12 +108,18 @@ def test_the_client_follows_the_pages(listed: DXF) -> None:
     assert listed.list_repos(batch_size=2) == REPOS
 
 
-def test_what_is_no_repository_is_not_listed(listed: DXF, store: Place) -> None:
-    for name in ('Upper/case', 'fred/empty', 'fred/not..a/repository'):
-        (store.registry.storage / name).mkdir(parents=True)
-        if 'empty' not in name:
-            (store.registry.storage / name / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
+def test_what_is_no_layout_is_not_listed(listed: DXF, store: Place) -> None:
+    (store.registry.storage / 'fred/empty').mkdir(parents=True)
     assert listed.list_repos() == REPOS
+
+
+@pytest.mark.parametrize('name', ['Upper/case', 'fred/not..a/repository'])
+def test_a_layout_whose_path_is_no_repository_s_name_is_an_error_of_a_listing(listed: DXF, store: Place, name: str
+                                                                              ) -> None:
+    (store.registry.storage / name).mkdir(parents=True)
+    (store.registry.storage / name / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
+    with pytest.raises(DXFInvalidNameError, match=f"^invalid repository '{re.escape(name)}'"):
+        listed.list_repos()
 
 
 def test_the_tags_of_a_repository_that_is_not_there_are_an_error(client: DXF) -> None:
