@@ -29,7 +29,8 @@ autodoc_typehints_description_target = 'documented'
 # Every name that a docstring gives must lead somewhere, but for the standard library's and other packages', and classes
 # that appear in signatures alone.
 nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'),
-                        ('py:class', r'dxf\.(arguments\.Readable|blobs\.BlobStore|manifest_store\.ManifestStore|manifest\.image\.Descriptor)')]
+                        ('py:class', r'dxf\.(arguments\.Readable|blobs\.BlobStore|manifest_store\.ManifestStore|'
+                                     r'manifest\.image\.Descriptor)')]
 
 
 def fill(app: Sphinx, name: str, source: list[str]) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from dxf import exceptions, names, version
 from dxf.client import DXF
-from dxf.copying import Copying, copy
 from dxf.exceptions import DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError
 from dxf.limits import Limits
 from dxf.manifest import image
@@ -25,6 +24,7 @@ from dxf.transport.pagination import PaginatingResponse
 
 if TYPE_CHECKING:
     from dxf import artifacts, copying, credentials
+    from dxf.copying import Copying, copy
     from dxf.credentials import from_docker_config
 
 __version__ = version.VERSION
@@ -41,8 +41,8 @@ __all__ = ['Copying', 'DXF', 'DXFBase', 'DXFError', 'DXFHTTPError', 'DXFNotFound
            'Limits', 'Options', 'PaginatingResponse', 'artifacts', 'copy', 'copying', 'credentials', 'exceptions',
            'from_docker_config', 'hash_bytes', 'hash_file', 'split_digest']
 
-_LATE = {'artifacts': 'dxf.artifacts', 'copying': 'dxf.copying', 'credentials': 'dxf.credentials',
-         'from_docker_config': 'dxf.credentials'}
+_LATE = {'Copying': 'dxf.copying', 'artifacts': 'dxf.artifacts', 'copy': 'dxf.copying', 'copying': 'dxf.copying',
+         'credentials': 'dxf.credentials', 'from_docker_config': 'dxf.credentials'}
 """What is imported when it is first used, so that ``import dxf`` stays quick, and the module that has it."""
 
 
