@@ -11,6 +11,7 @@ from requests import Response
 
 from dxf import Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
+from dxf.limits import RECEIVE_SIZE
 from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.ranges import declared_size
 from dxf.transfer.verification import Verifier
@@ -202,3 +203,20 @@ def test_the_answer_is_closed_whatever_happens() -> None:
 
 def test_chunks_have_8_kibibytes_by_default() -> None:
     assert CHUNK_SIZE == 8192
+
+
+def test_a_body_that_is_longer_than_the_blob_is_not_read_to_its_end() -> None:
+    response = answer(CONTENT * (1 << 20))
+    arrived = sum(map(len, Download(len(CONTENT), never, Limits(retries=0), response).pieces()))
+    assert len(CONTENT) < arrived <= RECEIVE_SIZE  # one piece, by which its reader sees that it is too long
+
+
+def test_a_download_needs_nothing_of_its_reader_to_know_how_far_it_has_come() -> None:
+    asked: list[int] = []
+
+    def rest(start: int, _end: int | None) -> Response:
+        asked.append(start)
+        return answer(CONTENT, Content_Range=f'bytes {start}-9/10')  # with status 200: from its beginning
+    limits = Limits(retries=3, backoff=0)
+    assert b''.join(list(Download(len(CONTENT), rest, limits, answer(CONTENT[:4])).pieces())) == CONTENT
+    assert asked == [4]

@@ -86,7 +86,8 @@ def test_after_a_refusal_the_next_size_is_one_that_was_not_refused() -> None:
     pytest.param(100, {'is_early': True}, [100], id='one PUT is one PUT'),
     pytest.param(101, {'known': refused(put=1)}, [100, 1], id='a PUT of any size was refused: that is no size'),
     pytest.param(180, {'known': refused(put=60)}, [100, 70, 10], id='a last part of 80 would be refused'),
-    pytest.param(150, {'known': refused(put=60)}, [100, 50], id='one of 50 is not'),
+    pytest.param(160, {'known': refused(put=60)}, [100, 50, 10], id='so would one of 60'),
+    pytest.param(159, {'known': refused(put=60)}, [100, 59], id='one of 59 is not'),
     pytest.param(180, {'known': refused(put=8)}, [100, 76, 4], id='half of what was refused'),
 ])
 def test_a_blob_is_cut_into_parts(size: int, options: dict[str, object], parts: list[int]) -> None:

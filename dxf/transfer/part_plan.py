@@ -10,7 +10,8 @@ from dxf.limits import Limits
 from dxf.transfer.refused_sizes import RefusedSizes
 
 REMEMBERED_PART = 16 << 20
-"""Bytes of a part of an upload that another process may continue: at most as many are sent twice."""
+"""Bytes of a part of an upload that another process may continue: at most as many are sent twice. Only larger parts
+grow."""
 
 PART_SECONDS = 2.0
 """Seconds that a large part takes at least: on a slow line, parts stay as small as ``Limits.part``."""
@@ -28,7 +29,6 @@ class PartPlan:
     :param alternatives: values for ``part`` that are left if the registry refuses this one
     :param early_part: bytes of a part while it may turn out that the registry has the blob
     :param small_part: bytes of a last part, where the registry has refused larger ones
-    :param grows: later parts may be larger, on a fast line
     """
 
     size: int
@@ -36,7 +36,6 @@ class PartPlan:
     alternatives: tuple[int, ...]
     early_part: int
     small_part: int
-    grows: bool
 
     def is_refused(self, part: int, refused: RefusedSizes) -> bool:
         """Return whether the registry has refused such parts, or the whole blob in one PUT, before."""
@@ -68,7 +67,7 @@ class PartPlan:
             return self.size
         if is_early:
             part = min(part, max(self.early_part, shortest))
-        elif self.grows and part > REMEMBERED_PART:
+        elif part > REMEMBERED_PART:
             grown = min(int(rate * PART_SECONDS), MAX_PART)
             part = grown if part < grown < refused.patch else part
         end = min(start + part, self.size)
@@ -86,5 +85,5 @@ def make_plan(size: int, limits: Limits, refused: RefusedSizes, *, is_remembered
     whole = max(size, 1)
     sizes = (part, whole, limits.small_part) if part < size else (whole, limits.small_part)
     useful = tuple(dict.fromkeys(size for size in sizes if size <= whole))
-    plan = PartPlan(size, whole, useful, limits.part // 4, limits.small_part, not is_remembered)
+    plan = PartPlan(size, whole, useful, limits.part // 4, limits.small_part)
     return plan.after_refusal(refused)
