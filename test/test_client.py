@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import pickle
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 import dxf
 from dxf import (DXF, DXFBase, DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError, Limits, Options,
@@ -192,6 +194,30 @@ def test_a_copy_of_a_client_shares_its_connections_and_token(token_registry: Pla
     twin = copy.copy(client)
     assert (twin.blob_size(DIGEST), twin.token) == (len(CONTENT), client.token)
     assert (tokens.requests, traffic.connections) == ([], [])
+
+
+# The way of a request
+
+def modules_on_the_stack() -> set[str]:
+    """Return the modules of dxf that the running request has passed."""
+    names = [frame.frame.f_globals.get('__name__', '') for frame in inspect.stack(0)]
+    return {name for name in names if name.partition('.')[0] == 'dxf'}
+
+
+def test_the_requests_of_a_pull_pass_five_modules(token_registry: Place, repo: str,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    token_registry.dxf(repo).push_blob(data=CONTENT)
+    passed: list[set[str]] = []
+    send = HTTPAdapter.send
+
+    def noting(adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        passed.append(modules_on_the_stack())
+        return send(adapter, request, **options)
+    monkeypatch.setattr(HTTPAdapter, 'send', noting)
+    assert b''.join(token_registry.dxf(repo).pull_blob(DIGEST)) == CONTENT
+    assert len(passed) == 3  # the challenge, the token and the blob
+    assert set().union(*passed) == {'dxf.blobs', 'dxf.transfer.pulling', 'dxf.registry', 'dxf.transport.auth',
+                                    'dxf.transport.session'}
 
 
 # The package
