@@ -274,7 +274,7 @@ class BlobStore(DXFBase):
         """
         def size_of(digest: str) -> int:
             known = self._sizes.get(digest)
-            return blob_lookup.any_size(self._request, digest, self._limits) if known is None else known
+            return blob_lookup.unproven_size(self._request, digest, self._limits) if known is None else known
         asked = self._each_once(size_of, [digest for digest, size in wanted if size is None])
         return [asked[digest] if size is None else size for digest, size in wanted]
 

@@ -2,7 +2,7 @@
 
 A status 200 proves nothing: web pages and login pages have it too. ``blobs`` and ``upload`` decide what follows from a
 lookup. Three functions answer three questions: ``find`` proves that a blob is there; ``measure`` proves its size, or
-raises; ``any_size`` returns a size that need not be true.
+raises; ``unproven_size`` returns a size that need not be true.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 """
 
@@ -139,7 +139,7 @@ def stated_size(response: Response) -> int | None:
     return declared_size(response)
 
 
-def hinted_size(request: Request, digest: str) -> int | None:
+def size_by_head(request: Request, digest: str) -> int | None:
     """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
     with suppress(HTTPError, DXFProtocolError):
         response = _head(request, digest)
@@ -147,13 +147,13 @@ def hinted_size(request: Request, digest: str) -> int | None:
     return None
 
 
-def any_size(request: Request, digest: str, limits: Limits) -> int:
+def unproven_size(request: Request, digest: str, limits: Limits) -> int:
     """Return the size of a blob that the answer to HEAD tells, else that to a GET. It need not be true.
 
     :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
     :raises DXFProtocolError: no answer tells the size
     """
-    stated = hinted_size(request, digest)
+    stated = size_by_head(request, digest)
     if stated is None:
         stated = stated_size(_first_byte(request, digest, limits))
     return _fetched_size(request, digest, limits) if stated is None else stated

@@ -114,7 +114,7 @@ class Puller:
         if size is None:
             try:  # where HEAD does not tell it either, the digest alone decides
                 size = blob_lookup.measure(self._request, digest, self._limits) if sized else \
-                    blob_lookup.hinted_size(self._request, digest)
+                    blob_lookup.size_by_head(self._request, digest)
             except BaseException:
                 close(response)
                 raise

@@ -63,7 +63,7 @@ class StreamUpload:
             raise
 
     def _send(self, expected: str | None) -> tuple[str, int]:
-        parts = _cut(self._source.read(), self._limits.small_part)
+        parts = _cut_into_parts(self._source.read(), self._limits.small_part)
         first, is_last = next(parts)
         if is_last:
             return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
@@ -71,11 +71,11 @@ class StreamUpload:
             self._session.open()
             with self._cancelled_on_failure():
                 if len(first) < self._session.shortest_part <= MAX_PARTS_IN_MEMORY * len(first):
-                    parts = _cut(chain([first], (part for part, _ in parts)), self._session.shortest_part)
+                    parts = _cut_into_parts(chain([first], (part for part, _ in parts)), self._session.shortest_part)
                     first, is_last = next(parts)
                 if is_last:
                     return self._send_rest(b'', [(first, True)], expected)
-                if self._takes(first):
+                if self._is_part_taken(first):
                     return self._send_rest(first, parts, expected)
             self._session.cancel()
         with closing(spool(self._source.name, chain([first], (part for part, _ in parts)))) as source:
@@ -90,7 +90,7 @@ class StreamUpload:
             self._session.cancel()
             raise
 
-    def _takes(self, first: bytes) -> bool:
+    def _is_part_taken(self, first: bytes) -> bool:
         """Send the first part; return whether the registry takes parts of this size."""
         try:
             if self._session.shortest_part <= len(first):
@@ -108,7 +108,7 @@ class StreamUpload:
         """Send every part but the last by PATCH, and that one in the PUT that closes the session."""
         sha256 = hashlib.sha256(first)
         sent = len(first)
-        self._tell(expected, first)
+        self._report(expected, first)
         for part, is_last in parts:
             sha256.update(part)
             if is_last:
@@ -117,10 +117,10 @@ class StreamUpload:
             else:
                 self._add(part, sent)
             sent += len(part)
-            self._tell(expected, part)
+            self._report(expected, part)
         return digest_of(sha256), sent
 
-    def _tell(self, expected: str | None, part: bytes) -> None:
+    def _report(self, expected: str | None, part: bytes) -> None:
         if self._on_piece is not None:
             self._on_piece(expected or '', part)
 
@@ -170,7 +170,7 @@ def _cause(error: RequestException) -> str:
         'no answer in time' if isinstance(error, Timeout) else 'the connection broke'
 
 
-def _cut(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+def _cut_into_parts(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
     """Yield parts of exactly ``size`` bytes, and a last one of 1 to ``size``, each with whether it is the last."""
     part = bytearray()
     for piece in pieces:
