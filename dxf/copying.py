@@ -10,11 +10,12 @@ from dxf.arguments import check_client, check_progress, check_text
 from dxf.client import DXF
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFUnsupportedSchemaType)
-from dxf.manifest.image import OCI_INDEX, ImageManifest, Index, is_foreign, media_type_of
+from dxf.manifest.image import OCI_INDEX, ImageManifest, Index, media_type_of
 from dxf.manifest.platforms import Manifest
 from dxf.names import check_alias_at, check_digest, check_reference_at
 from dxf.referrers import by_tag, descriptors, subject_of_tag
 from dxf.strict_json import encoded
+from dxf.transfer import blob_lookup
 from dxf.transfer.parallel import all_of, each_once
 
 DEPTH = 8
@@ -77,14 +78,14 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
 class _Found(NamedTuple):
     """What copying needs to know of a manifest: those that it names and its blobs, by digest and with their sizes.
 
-    ``optional`` are blobs that registries need not have.
+    ``required`` are the blobs that a registry must have.
     """
 
     digest: str
     text: str
     children: dict[str, int]
     blobs: dict[str, int]
-    optional: frozenset[str]
+    required: frozenset[str]
 
 
 def _alias_in(target: DXF, alias: str, to_alias: str | None) -> str:
@@ -173,15 +174,15 @@ class Copying:
         if isinstance(manifest, ImageManifest):
             blobs = (manifest.config, *manifest.layers)
             return _Found(manifest.digest, manifest.text, {}, {blob.digest: blob.size for blob in blobs},
-                          frozenset(blob.digest for blob in blobs if is_foreign(blob)))
+                          frozenset(blob.digest for blob in manifest.required))
         sizes = each_once(self._source.blob_size, manifest.blobs, self._source.options.jobs)
-        return _Found(manifest.digest, manifest.text, {}, sizes, frozenset())
+        return _Found(manifest.digest, manifest.text, {}, sizes, frozenset(sizes))
 
     def _add(self, found: _Found) -> None:
         """Take note of a manifest."""
         self._children[found.digest] = found.children
         self._blobs.update(found.blobs)
-        self._required |= found.blobs.keys() - found.optional
+        self._required |= found.required
         self._count(len(found.children), len(found.text))
         if self._kept + len(found.text) <= KEPT:
             self._kept += len(found.text)
@@ -202,9 +203,13 @@ class Copying:
         for digest, size in self._blobs.items():
             if stored[digest] is not None:
                 found[digest] = size
-            elif digest in self._required or self._source.stored_size(digest, size) is not None:
+            elif digest in self._required or self._is_there(digest):
                 moved[digest] = size
         return Copied(self._top[0], moved, found)
+
+    def _is_there(self, digest: str) -> bool:
+        """Return whether the source has a blob, in whatever state: only its 404 says that it has none."""
+        return blob_lookup.still_has(self._source._request, digest, self._source.options.limits)
 
     # Moving it
 

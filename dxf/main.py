@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from dxf.cli import console, parsers
+from dxf.cli import console, descriptors, parsers
 from dxf.cli.interruption import TerminatedError, signals_raised
 
 
@@ -23,7 +23,10 @@ def doit(args: Sequence[str], environ: Mapping[str, str]) -> int:
     :raises Exception: another error
     """
     console.flush()  # output that the caller has printed comes first
-    line = parsers.parse(args)
+    return _run(parsers.parse(args), environ)
+
+
+def _run(line: parsers.CommandLine, environ: Mapping[str, str]) -> int:
     from dxf.cli import dispatch
     return dispatch.run(line, environ)
 
@@ -49,7 +52,9 @@ def _finish() -> int:
     """
     try:
         try:
-            status = doit(sys.argv[1:], os.environ)
+            line = parsers.parse(sys.argv[1:])
+            descriptors.check_named(line)
+            status = _run(line, os.environ)
         except SystemExit as ended:  # help, or wrong usage
             status = int(ended.code or 0)
         console.finish()  # a full disk, or a reader that has ended, is an error here and not after the end
@@ -67,6 +72,7 @@ def _finish() -> int:
 
 def main() -> int:
     """Run the command that the shell asked for, and return its exit status; no error is a traceback."""
+    descriptors.fill_standard()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the parent ignores it, no program would have a status
     try:
         with signals_raised():

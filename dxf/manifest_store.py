@@ -5,6 +5,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +17,8 @@ from requests.exceptions import HTTPError, RequestException
 from dxf.arguments import check_manifest, check_text
 from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
-                            DXFProtocolError, DXFUnauthorizedError)
+                            DXFProtocolError, DXFUnauthorizedError, DXFUnexpectedDigestMethodError,
+                            DXFUnsupportedSchemaType)
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -30,6 +32,9 @@ from dxf.transport.session import fetch_whole
 TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
          HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
 """How registries refuse a manifest for an alias that must not change."""
+
+UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError)
+"""What is raised for a text that is no manifest, or none that dxf reads."""
 
 
 class ManifestStore(BlobCopying):
@@ -53,12 +58,9 @@ class ManifestStore(BlobCopying):
         path = self.manifest_path(self._check_reference(alias))
         body, response = fetch_whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
                                      self.options.limits.manifest, self.options.limits)
-        text = _decode(body)
-        if is_sha256(alias) and hash_bytes(body) != alias:
-            actual = image.read(text).digest  # of schema 1 the digest is that of what was signed
-            if actual != alias:
-                raise DXFDigestMismatchError(actual, alias)
-        return text, response
+        if is_sha256(alias):
+            _check_content(body, alias)
+        return _decode(body), response
 
     def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
         """Ask for a manifest's digest, without fetching it.
@@ -286,6 +288,21 @@ class ManifestStore(BlobCopying):
         """
         from dxf import referrers
         return referrers.listed(self._request, self._base_request, digest, self.options.limits)
+
+
+def _check_content(body: bytes, digest: str) -> None:
+    """Check that a response to a request by digest carries the manifest of that digest.
+
+    Of schema 1 the digest is that of what was signed, and not of the text.
+
+    :raises DXFDigestMismatchError: it carries something else, readable or not
+    """
+    actual = hash_bytes(body)
+    if actual != digest:
+        with suppress(*UNREADABLE):
+            actual = image.read(_decode(body)).digest
+    if actual != digest:
+        raise DXFDigestMismatchError(actual, digest)
 
 
 def _decode(body: bytes) -> str:

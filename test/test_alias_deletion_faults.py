@@ -147,6 +147,57 @@ def test_an_alias_that_stays_listed_after_each_deletion_is_an_error(server: Scri
     assert 'a' in client.list_aliases()
 
 
+LISTINGS = pytest.mark.parametrize('answer', [
+    error(401, 'UNAUTHORIZED'), error(403, 'DENIED'), error(405, 'UNSUPPORTED'), error(503, 'UNAVAILABLE'),
+    Answer(200, {'Content-Type': 'text/html'}, b'<html>Welcome</html>')],
+    ids=['401', '403', '405', '503', 'a web page'])
+NO_LISTING = 'not known whether a of|unauthorized|invalid|no JSON|not JSON'
+
+
+@LISTINGS
+def test_an_alias_without_a_manifest_is_not_gone_if_the_listing_is_refused(server: ScriptedRegistry, client: DXF,
+                                                                           answer: Answer) -> None:
+    del server.memory.manifests[REPO][DIGEST]
+    listings = 0
+
+    def hook(request: Request) -> Answer | None:
+        nonlocal listings
+        listings += request.path == TAGS
+        if request.method == 'DELETE':
+            return error(405, 'UNSUPPORTED')
+        return answer if request.path == TAGS and listings > 1 else None
+    server.hook = hook
+    with pytest.raises(DXFError, match=NO_LISTING):
+        client.del_alias('a')
+    assert listings > 1 and 'a' in tags(server)
+
+
+@LISTINGS
+def test_an_alias_whose_manifest_went_unseen_is_not_gone_if_the_listing_is_refused(server: ScriptedRegistry,
+                                                                                   client: DXF, answer: Answer
+                                                                                   ) -> None:
+    def hook(request: Request) -> Answer | None:
+        if request.path == path(DIGEST) and request.method == 'DELETE':
+            server.memory.manifests[REPO].pop(DIGEST, None)
+            return error(404, 'MANIFEST_UNKNOWN')
+        return answer if request.path == TAGS and DIGEST not in server.memory.manifests[REPO] else None
+    server.hook = hook
+    with pytest.raises(DXFError, match=NO_LISTING):
+        client.del_alias('a')
+    assert 'a' in tags(server)
+
+
+def test_an_alias_is_gone_if_its_repository_is_not_found_any_more(server: ScriptedRegistry, client: DXF) -> None:
+    def hook(request: Request) -> Answer | None:
+        if request.path == path(DIGEST) and request.method == 'DELETE':
+            server.memory.manifests[REPO].pop(DIGEST, None)
+            return error(404, 'MANIFEST_UNKNOWN')
+        is_forgotten = request.path == TAGS and DIGEST not in server.memory.manifests[REPO]
+        return error(404, 'NAME_UNKNOWN') if is_forgotten else None
+    server.hook = hook
+    assert client.del_alias('a') == BLOBS
+
+
 def test_a_web_page_deletes_nothing(server: ScriptedRegistry, client: DXF) -> None:
     page = Answer(200, {'Content-Type': 'text/html'}, b'<html>Welcome</html>')
     server.hook = lambda request: page

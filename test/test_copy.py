@@ -14,7 +14,7 @@ import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.copying import Copied
 from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFInvalidNameError,
-                            DXFPlatformDataNotFound)
+                            DXFPlatformDataNotFound, DXFSizeMismatchError)
 
 from .copies import CONTENTS, OCI_INDEX, OCI_MANIFEST, lacks, parts, refer, set_document, write
 from .images import write_index
@@ -206,7 +206,7 @@ def test_a_layer_that_registries_do_not_distribute_need_not_be_there(folder: Pla
 def test_a_layer_that_one_of_two_manifests_calls_foreign_has_to_be_there_for_the_other(repo: str) -> None:
     content = f'foreign of {repo}'.encode()
     foreign = {'mediaType': 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
-               'digest': hash_bytes(content), 'size': len(content)}
+               'digest': hash_bytes(content), 'size': len(content), 'urls': ['https://example.com']}
     with ScriptedRegistry() as registry, ScriptedRegistry() as other:
         config = {'mediaType': 'application/octet-stream', 'digest': registry.memory.put(repo, b'{}'), 'size': 2}
         source, target = (DXF(one.host, repo, insecure=True) for one in (registry, other))
@@ -220,6 +220,75 @@ def test_a_layer_that_one_of_two_manifests_calls_foreign_has_to_be_there_for_the
         with pytest.raises(DXFHTTPError, match='^404 '):
             dxf.copy(source, target, 'a')
         assert lacks(target, 'a')
+
+
+FOREIGN = {'mediaType': 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', 'urls': ['https://example.com']}
+
+
+def write_image(client: DXF, **layer: Any) -> str:
+    """Write an image with one layer under an alias; return the layer's digest."""
+    content = f'layer of {client._repo}'.encode()
+    config = {'mediaType': 'application/octet-stream', 'digest': client.push_blob(data=b'{}'), 'size': 2}
+    digest = client.push_blob(data=content)
+    set_document(client, {'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': config,
+                          'layers': [{**layer, 'digest': digest, 'size': len(content)}]}, 'a')
+    return digest
+
+
+@pytest.mark.parametrize('layer', [
+    pytest.param({'mediaType': 'application/vnd.acme.foreign-exchange.rates', 'urls': ['https://example.com']},
+                 id='the word in another type'),
+    pytest.param({'mediaType': 'application/vnd.acme.nondistributable', 'urls': ['https://example.com']},
+                 id='the other word in another type'),
+    pytest.param({'mediaType': FOREIGN['mediaType']}, id='no address'),
+    pytest.param({'mediaType': FOREIGN['mediaType'], 'urls': []}, id='an empty list of addresses'),
+])
+def test_a_layer_that_is_missing_is_left_out_only_by_its_exact_type_and_an_address(
+        folder: Place, tmp_path: Path, repo: str, layer: dict[str, Any]) -> None:
+    with ScriptedRegistry() as registry:
+        source = DXF(registry.host, repo, insecure=True)
+        del registry.memory.blobs[repo][write_image(source, **layer)]
+        for target in (folder.dxf(repo), DXF(f'oci:{tmp_path / "other"}', repo)):
+            with pytest.raises(DXFHTTPError, match='^404 '):
+                dxf.copy(source, target, 'a')
+            assert lacks(target, 'a')
+
+
+def test_a_foreign_layer_that_is_damaged_in_the_source_is_not_left_out(folder: Place, open_registry: Place,
+                                                                       repo: str) -> None:
+    source, target = folder.dxf(repo), open_registry.dxf(repo)
+    digest = write_image(source, **FOREIGN)
+    path, = (path for path in Path(source._host.removeprefix('oci:')).rglob(digest.removeprefix('sha256:')))
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(DXFDigestMismatchError):
+        dxf.copy(source, target, 'a')
+    assert lacks(target, 'a')
+
+
+@pytest.mark.parametrize('headers', [{}, {'Docker-Content-Digest': hash_bytes(b'another')}],
+                         ids=['no digest', 'the digest of another blob'])
+def test_a_foreign_layer_of_which_the_source_tells_another_length_is_not_left_out(
+        open_registry: Place, repo: str, headers: dict[str, str]) -> None:
+    with ScriptedRegistry() as registry:
+        source, target = DXF(registry.host, repo, insecure=True, limits=Limits(retries=0)), open_registry.dxf(repo)
+        digest = write_image(source, **FOREIGN)
+        headers = {'Content-Type': 'application/octet-stream', **headers}
+        registry.hook = lambda request: Answer(200, headers, b'other') if request.path.endswith(digest) else None
+        with pytest.raises((DXFDigestMismatchError, DXFSizeMismatchError)):
+            dxf.copy(source, target, 'a')
+        assert lacks(target, 'a')
+
+
+def test_a_foreign_layer_of_which_the_source_tells_no_length_is_copied(open_registry: Place, repo: str) -> None:
+    with ScriptedRegistry() as registry:
+        source, target = DXF(registry.host, repo, insecure=True), open_registry.dxf(repo)
+        digest = write_image(source, **FOREIGN)
+        content = registry.memory.blobs[repo][digest]
+        registry.hook = lambda request: Answer(200, {}, content, undelimited=True) \
+            if request.path.endswith(digest) else None
+        assert digest in dxf.copy(source, target, 'a').moved
+        assert b''.join(target.pull_blob(digest)) == content
 
 
 def test_a_target_that_has_something_else_in_the_end_is_an_error(open_registry: Place, repo: str) -> None:

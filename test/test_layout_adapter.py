@@ -366,6 +366,14 @@ def test_a_layer_that_is_not_distributed_need_not_be_there(client: DXF) -> None:
     assert client.get_alias('b') == [DIGEST, MISSING]
 
 
+def test_a_layer_whose_type_only_sounds_foreign_has_to_be_there(client: DXF) -> None:
+    manifest = json.loads(str(client.get_manifest('a')))
+    manifest['layers'].append({'mediaType': 'application/vnd.acme.foreign-exchange.rates', 'digest': MISSING,
+                               'size': 7, 'urls': ['https://example.com/']})
+    with pytest.raises(DXFHTTPError, match='MANIFEST_BLOB_UNKNOWN'):
+        client.set_manifest('b', json.dumps(manifest))
+
+
 def test_what_an_index_leads_to_needs_no_entry_of_its_own(client: DXF, layout: Path) -> None:
     child = str(client.get_manifest('a')) + ' '
     digest = hash_bytes(child.encode())

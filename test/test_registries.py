@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
-from dxf.exceptions import DXFHTTPError, DXFInvalidDocumentError
+from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFProtocolError,
+                            DXFUnauthorizedError)
 
 from .scripted_registry import LOST, Answer, Request, ScriptedRegistry, error
 
@@ -146,6 +147,46 @@ def test_an_attestation_that_is_gone_does_not_hide_the_images(server: ScriptedRe
     assert set(client.get_alias('index')) == {'linux/amd64', f'unknown/unknown@{put_image(server, "attestation")}'}
     digests = client.get_digest('index')
     assert isinstance(digests, dict) and digests['linux/amd64'] == DIGEST
+
+
+def put_text(server: ScriptedRegistry, text: bytes) -> str:
+    """Store what may be no manifest, and return its digest."""
+    return server.memory.put_manifest(REPO, 'odd', OCI, text)
+
+
+@pytest.mark.parametrize('text', [
+    pytest.param(b'<html>an attestation</html>', id='markup'),
+    pytest.param(b'\xff\xfe', id='no text'),
+    pytest.param(b'{"schemaVersion": 2, "mediaType": "application/vnd.acme.proof"}', id='another type'),
+    pytest.param(b'{"schemaVersion": 1, "fsLayers": [], "history": []}', id='schema 1 without signatures'),
+])
+def test_an_attestation_that_is_odd_does_not_hide_the_images(server: ScriptedRegistry, text: bytes) -> None:
+    put_index(server, entry(put_text(server, text), UNKNOWN), entry(put_image(server), LINUX))
+    assert client_of(server).get_alias('index') == {'linux/amd64': [DIGEST]}
+
+
+@pytest.mark.parametrize('answer, kind', [
+    pytest.param(error(401, 'UNAUTHORIZED'), DXFUnauthorizedError, id='401'),
+    pytest.param(error(403, 'DENIED'), DXFHTTPError, id='403'),
+    pytest.param(error(429, 'TOOMANYREQUESTS'), DXFHTTPError, id='429'),
+    pytest.param(error(500, 'UNKNOWN'), DXFHTTPError, id='500'),
+    pytest.param(error(503, 'UNAVAILABLE'), DXFHTTPError, id='503'),
+    pytest.param(Answer(200, {'Content-Type': 'text/html'}, b'<html>'), DXFDigestMismatchError, id='a web page'),
+    pytest.param(Answer(200, {'Content-Type': OCI}, b'{}'), DXFDigestMismatchError, id='another document'),
+    pytest.param(Answer(200, {'Content-Type': OCI}, b'\xff'), DXFDigestMismatchError, id='no text'),
+    pytest.param(Answer(200, {'Content-Type': OCI, 'Content-Encoding': 'br'}, b'{}'), DXFProtocolError,
+                 id='compressed'),
+])
+def test_an_attestation_that_is_refused_or_damaged_is_an_error(server: ScriptedRegistry, answer: Answer,
+                                                               kind: type[Exception]) -> None:
+    attestation = put_image(server, 'attestation')
+    put_index(server, entry(attestation, UNKNOWN), entry(put_image(server), LINUX))
+    server.hook = lambda request: answer if request.path.endswith(attestation) else None
+    client = client_of(server)
+    for ask in (client.get_alias, client.get_manifest, client.get_digest):
+        with pytest.raises(kind):
+            ask('index')
+    assert client.get_alias('index', platform='linux/amd64') == [DIGEST]
 
 
 def test_an_image_that_is_gone_is_an_error(server: ScriptedRegistry) -> None:

@@ -5,14 +5,13 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting
 """
 
 import secrets
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.deletion.remaining_aliases import REFUSALS, Repository
+from dxf.deletion.remaining_aliases import Repository
 from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError
 from dxf.hints import NO_DELETIONS
 from dxf.manifest import image
@@ -106,10 +105,11 @@ class TagDeletion:
         """Return whether an alias is gone.
 
         :param digest: of the manifest that it named; ``None`` if that cannot be read: then the listing decides
+        :raises DXFHTTPError: the registry refused to look it up, or to list the aliases
         :raises DXFConflictError: it names another manifest now
         """
         if digest is None:
-            return self._is_missing(alias) and not self._is_listed(alias)
+            return self._is_missing(alias) and not self._listed([alias])
         current = self._digest(alias)
         if current not in (None, digest):
             raise self._changed(alias)
@@ -133,19 +133,26 @@ class TagDeletion:
                 return None
             raise
 
-    def _is_listed(self, alias: str) -> bool:
-        """Return whether the registry lists an alias, as far as it lists any."""
-        with suppress(*REFUSALS):  # distribution forgets a repository whose last manifest is gone
-            return alias in self._dxf.list_aliases(iterate=True)
-        return False
+    def _listed(self, aliases: list[str]) -> list[str]:
+        """Return those of some aliases that the registry lists.
+
+        :raises DXFHTTPError: the listing was refused, so that it is not known
+        """
+        try:
+            names = set(self._dxf.list_aliases(iterate=True))
+        except HTTPError as error:
+            if is_not_found(error):  # distribution forgets a repository whose last manifest is gone
+                return []
+            raise refusal(f'{error}; it is not known whether {", ".join(aliases)} of {self._dxf._repo} is gone',
+                          error.response) from None
+        return [alias for alias in aliases if alias in names]
 
     def dangling(self) -> list[str]:
-        """Return the doubtful aliases that are listed, as far as the registry lists any, and name nothing."""
-        if self.doubtful:
-            with suppress(*REFUSALS):
-                names = set(self._dxf.list_aliases(iterate=True))
-                return [alias for alias in self.doubtful if alias in names and self._is_missing(alias)]
-        return []
+        """Return the doubtful aliases that are listed and name nothing.
+
+        :raises DXFHTTPError: the listing was refused, so that it is not known
+        """
+        return [alias for alias in self._listed(self.doubtful) if self._is_missing(alias)] if self.doubtful else []
 
     # Registries that delete the manifest with its name, as zot once did: https://github.com/project-zot/zot/issues/67
 

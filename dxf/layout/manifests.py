@@ -282,7 +282,7 @@ def _parts(manifest: Manifest) -> Iterable[str]:
     if isinstance(manifest, Index):
         return [entry.digest for entry in manifest.manifests]
     if isinstance(manifest, ImageManifest):
-        return [blob.digest for blob in (manifest.config, *manifest.layers) if not image.is_foreign(blob)]
+        return [blob.digest for blob in manifest.required]
     return manifest.blobs
 
 

@@ -21,7 +21,7 @@ def check(filename: str) -> bool:
 
     :raises OSError: it cannot
     """
-    number = _descriptor(filename)
+    number = descriptor_of(filename)
     if number is not None:
         if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
             raise OSError(errno.EBADF, 'it is open for reading only', filename)
@@ -40,7 +40,7 @@ def open_to_write(filename: str) -> io.FileIO | None:
 
     :raises OSError: it cannot be written to
     """
-    number = _descriptor(filename)
+    number = descriptor_of(filename)
     if number is not None:  # opened anew by its path, a file would be written from its start
         return io.FileIO(os.dup(number), 'w')
     if not _is_special(filename):
@@ -48,7 +48,7 @@ def open_to_write(filename: str) -> io.FileIO | None:
     return io.FileIO(os.open(filename, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), 'w')
 
 
-def _descriptor(filename: str) -> int | None:
+def descriptor_of(filename: str) -> int | None:
     """Return the number of the descriptor of this process that a path leads to, as ``/dev/stdout`` does to 1."""
     path, pattern = filename, re.compile(_DESCRIPTOR.format(os.getpid()), re.ASCII)
     for _ in range(MOST_LINKS):

@@ -43,17 +43,30 @@ BYTES = (OCTET_STREAM, 'binary/octet-stream')
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html#API_PutObject_RequestSyntax
 """
 
+FOREIGN = ('application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+           'application/vnd.oci.image.layer.nondistributable.v1.tar',
+           'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+           'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd')
+"""Types of layers that registries need not have:
+https://distribution.github.io/distribution/spec/manifest-v2-2/#media-types,
+https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers
+"""
+
 _VAGUE = ('', 'application/json', 'text/plain', *BYTES)
 """Content types that say nothing about a manifest; some registries send no better."""
 
 
 class Descriptor(NamedTuple):
-    """Points to content: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md."""
+    """Points to content: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md.
+
+    ``has_urls`` tells whether it names other addresses of the content.
+    """
 
     digest: str
     size: int
     media_type: str = OCTET_STREAM
     platform: str | None = None
+    has_urls: bool = False
 
 
 class ImageManifest(NamedTuple):
@@ -65,6 +78,11 @@ class ImageManifest(NamedTuple):
     config: Descriptor
     layers: tuple[Descriptor, ...]
 
+    @property
+    def required(self) -> tuple[Descriptor, ...]:
+        """The blobs that a registry must have, to have this manifest."""
+        return (self.config, *(layer for layer in self.layers if not is_foreign(layer)))
+
 
 class Index(NamedTuple):
     """Several manifests under one name, mostly one a platform; a Docker list or an OCI index."""
@@ -75,12 +93,9 @@ class Index(NamedTuple):
     manifests: tuple[Descriptor, ...]
 
 
-def is_foreign(blob: Descriptor) -> bool:
-    """Return whether registries do not distribute a layer: it is at an address that the manifest names.
-
-    https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers
-    """
-    return 'nondistributable' in blob.media_type or 'foreign' in blob.media_type
+def is_foreign(layer: Descriptor) -> bool:
+    """Return whether a registry need not have a layer: its type says so, and the manifest names its address."""
+    return layer.has_urls and layer.media_type in FOREIGN
 
 
 def base_type(content_type: str | None) -> str:
@@ -112,7 +127,9 @@ def _descriptor(document: Json) -> Descriptor:
     media_type = document.get('mediaType', OCTET_STREAM)
     if not isinstance(media_type, str):
         raise DXFInvalidDocumentError('invalid document: mediaType is no str')
-    return Descriptor(digest, size, media_type, platform_of(document.get('platform')))
+    urls = document.get('urls')
+    return Descriptor(digest, size, media_type, platform_of(document.get('platform')),
+                      isinstance(urls, list) and bool(urls))
 
 
 def _descriptors(documents: list[Json]) -> tuple[Descriptor, ...]:

@@ -5,12 +5,16 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from requests.exceptions import HTTPError
 
-from dxf.exceptions import DXFDigestNotAvailableForSchema1, DXFError, DXFInvalidDocumentError, DXFPlatformDataNotFound
+from dxf.exceptions import (DXFDigestNotAvailableForSchema1, DXFDisallowedSignatureAlgorithmError, DXFError,
+                            DXFInvalidDocumentError, DXFMissingSignaturesError, DXFPlatformDataNotFound,
+                            DXFSignatureChainNotImplementedError, DXFUnexpectedDigestMethodError,
+                            DXFUnexpectedKeyTypeError, DXFUnsupportedSchemaType)
+from dxf.http_errors import DXFNotFoundError
 from dxf.limits import Limits
 from dxf.manifest.image import INDEXES, OCTET_STREAM, READABLE, Descriptor, ImageManifest, Index
 
@@ -24,7 +28,12 @@ Fetch: TypeAlias = 'Callable[[str], Manifest]'
 
 INDEX_DEPTH = 4
 NO_PLATFORM = 'unknown/unknown'
-"""The platform of entries of an index that are no images, such as attestations. Errors in these are ignored."""
+"""The platform of entries of an index that are no images, such as attestations. These may be missing or odd."""
+
+ODD = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError,
+       DXFDigestNotAvailableForSchema1, DXFMissingSignaturesError, DXFDisallowedSignatureAlgorithmError,
+       DXFSignatureChainNotImplementedError, DXFUnexpectedKeyTypeError)
+"""What is raised for a manifest that arrived as it was stored, and is not one that dxf reads."""
 
 
 class Reading:
@@ -100,6 +109,8 @@ def each(manifest: Manifest, platform: str | None, fetch: Fetch, answer: Callabl
          limits: Limits = Limits()) -> T | dict[str, T]:
     """Return ``answer`` for a single image; for an index one a platform, or that of the platform asked for.
 
+    Entries that are no images by their platform (attestations) are left out if they are missing or odd.
+
     :param platform: ``os/architecture[/variant]``; a single image is taken whatever its platform
     :param fetch: returns the manifest of a digest, verified; it is called once for each
     :raises DXFPlatformDataNotFound: the index has nothing for ``platform``
@@ -115,11 +126,24 @@ def each(manifest: Manifest, platform: str | None, fetch: Fetch, answer: Callabl
     for name, entry in _all(manifest, reading).items():
         if entry.digest not in by_digest:
             reading.check()
-            with suppress(*([DXFError, HTTPError] if name.startswith(NO_PLATFORM) else [])):
+            try:
                 by_digest[entry.digest] = answer(reading.image(entry))
+            except (DXFError, HTTPError) as error:
+                if not (name.startswith(NO_PLATFORM) and _is_missing_or_odd(error)):
+                    raise
         if entry.digest in by_digest:
             answers[name] = by_digest[entry.digest]
     return answers
+
+
+def _is_missing_or_odd(error: Exception) -> bool:
+    """Return whether an error says that the registry has no such manifest, or that it has one that dxf does not read.
+
+    All other errors leave open what the manifest is: a refusal, an overloaded registry, wrong bytes.
+    """
+    if isinstance(error, HTTPError) and not isinstance(error, DXFError):
+        return error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND
+    return isinstance(error, (DXFNotFoundError, *ODD))
 
 
 def entries(index: Index, fetch: Fetch, limits: Limits = Limits()) -> dict[str, Descriptor]:
