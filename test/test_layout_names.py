@@ -310,6 +310,83 @@ def test_what_is_stored_for_an_index_is_nobody_s_latest(store: Place, client: DX
     assert client.list_aliases() == ['latest'] * has_latest + ['v2']
 
 
+def index_of(*manifests: Any) -> str:
+    """Return an index that lists manifests."""
+    return json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': hash_bytes(manifest.encode()), 'size': len(manifest)}
+        for manifest in manifests]})
+
+
+def test_an_index_that_lists_the_only_manifest_without_a_name_leaves_it_the_latest(
+        store: Place, client: DXF, write: Callable[..., Image]) -> None:
+    image = write(None, b'content')
+    with store.dxf('source') as source:
+        copy(client, source, 'latest', 'one')
+        source.set_manifest('multi', index_of(source.get_manifest('one')))
+        copy(source, client, 'multi')
+    assert client.list_aliases() == ['latest', 'multi']
+    assert client.get_alias('latest') == list(image.layers)
+
+
+def test_manifests_without_names_stay_when_an_index_that_lists_them_comes_and_goes(
+        store: Place, client: DXF, layout: Path, write: Callable[..., Image]) -> None:
+    first, second = (write(None, content) for content in (b'one', b'two'))
+    before = entries(layout)
+    with store.dxf('source') as source:
+        for image in (first, second):
+            copy(client, source, image.digest, image.digest[7:20])
+        source.set_manifest('multi', index_of(*(source.get_manifest(image.digest) for image in (first, second))))
+        copy(source, client, 'multi')
+    client.del_alias('multi')
+    assert entries(layout) == before
+    assert client.get_alias(first.digest) == list(first.layers)
+
+
+def test_what_is_stored_by_its_digest_takes_the_latest_from_nothing(store: Place, client: DXF,
+                                                                    write: Callable[..., Image]) -> None:
+    other = client.make_manifest(client.push_blob(data=b'other'))
+    client.set_manifest(hash_bytes(other.encode()), other)
+    assert client.list_aliases() == []  # as on a registry, a digest makes no alias
+    image = write(None, b'content')
+    another = client.make_manifest(client.push_blob(data=b'another'))
+    client.set_manifest(hash_bytes(another.encode()), another)
+    assert client.list_aliases() == ['latest']
+    assert client.get_alias('latest') == list(image.layers)
+    assert run(store, 'pull-blob', REPO, f'@{hash_bytes(other.encode())}').out == b'other'
+
+
+def test_what_was_stored_by_its_digest_before_stays_when_an_index_that_lists_it_comes_and_goes(
+        store: Place, client: DXF) -> None:
+    manifest = client.make_manifest(client.push_blob(data=b'content'))
+    digest = hash_bytes(manifest.encode())
+    client.set_manifest(digest, manifest)
+    with store.dxf('source') as source, store.dxf(REPO) as later:
+        copy(client, source, digest, 'one')
+        source.set_manifest('multi', index_of(manifest))
+        copy(source, later, 'multi')
+    run(store, 'del-alias', REPO, 'multi')
+    run(store, 'gc', REPO, '--delete')
+    assert run(store, 'pull-blob', REPO, f'@{digest}').out == b'content'
+
+
+def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: Place, client: DXF, tmp_path: Path
+                                                                        ) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    subject = client.manifest_digest('a')
+    listed = client.list_referrers(subject)
+    attached = listed[0]['digest']
+    with store.dxf('source') as source:
+        copy(client, source, 'a', referrers=True)
+        source.set_manifest(subject.replace(':', '-'), index_of(source.get_manifest(attached)))
+        copy(source, client, subject.replace(':', '-'))
+    run(store, 'del-alias', REPO, subject.replace(':', '-'))
+    run(store, 'gc', REPO, '--delete')
+    assert client.list_referrers(subject) == listed != []
+    assert client.get_alias(attached) == [hash_bytes(b'signature')]
+
+
 @pytest.mark.parametrize('readings', [1, 2, 3])
 def test_an_alias_that_is_set_while_aliases_are_listed_is_not_called_latest(client: DXF, readings: int,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,9 @@ def put(request: LayoutRequest) -> Response:
         _check_condition(request, reference)
         temporary.write(content)
         # The file first, and then the entry that names it: after a crash no alias leads to what is missing.
-        is_kept, added = change_for(request.layout, manifest, reference)
-        request.layout.change_index(is_kept, added, lambda: request.layout.add_blob(temporary))
+        change = change_for(request.layout, manifest, reference)
+        request.layout.change_index(change.is_kept, change.added, lambda: request.layout.add_blob(temporary))
+        request.layout.made = (request.layout.made - change.unmade) | change.made
     return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                              **({'OCI-Subject': subject} if subject else {})})
 

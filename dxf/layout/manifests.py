@@ -3,12 +3,12 @@
 ``names`` decides which entries an alias names, ``new_entries`` which ones are added.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.layout.names import NAME, SOLE, Entry, name_of, raise_ambiguous, select
+from dxf.layout.names import NAME, SOLE, Entry, annotations_of, may_be_latest, name_of, raise_ambiguous, select
 from dxf.layout.store import Layout, digest_of, is_usable
 from dxf.limits import Limits
 from dxf.local.atomic_files import open_regular
@@ -32,8 +32,7 @@ class Found(NamedTuple):
 
 def known_as(entry: Entry) -> str:
     """Return the digest by which clients know a manifest."""
-    annotations = entry.get('annotations')
-    return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
+    return str(annotations_of(entry).get(KNOWN_AS) or entry['digest'])
 
 
 def digest_for(layout: Layout, alias: str) -> str | None:
@@ -105,18 +104,15 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
     return [] if found is None else [found]
 
 
-def sole(layout: Layout, inner: Collection[str] = ()) -> Entry | None:
-    """Return the only entry that refers to no other manifest, if no entry of the layout has a name.
-
-    :param inner: digests that do not count
-    """
+def sole(layout: Layout) -> Entry | None:
+    """Return the only entry that may be ``latest`` and refers to no other manifest, if no entry has a name."""
     if any(name_of(entry) is not None for entry in layout.entries()):  # quick: no manifest is read
         return None
     found = None
     for entry in layout.entries():
         if name_of(entry) is not None:  # the index was replaced after the first reading
             return None
-        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
+        if may_be_latest(entry) and not _has_subject(layout, entry['digest']):
             if found is not None:
                 return None
             found = entry

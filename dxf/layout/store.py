@@ -45,6 +45,8 @@ class Layout:
         # Links above the root are the user's own. Those below it may come with a layout that somebody else made.
         self._root = os.path.realpath(root)
         self.folder = os.path.join(self._root, repository) if repository else self._root
+        self.made: set[str] = set()
+        """The digests of the entries without a name that were made through this object."""
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
