@@ -466,6 +466,24 @@ def test_copy_all_leaves_out_no_referrer_and_nothing_that_an_alias_leads_to(stor
     run(store, 'copy', REPO, '--all', '--to', f'oci:{tmp_path / "target"}')
 
 
+def test_copy_all_with_referrers_names_what_is_attached_to_a_manifest_whose_alias_has_moved(
+        store: Place, client: DXF, tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    subject = client.manifest_digest('a')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    attached = client.list_referrers(subject)[0]['digest']
+    client.set_alias('a', client.push_blob(data=b'other'))
+    target = Place(Folder(tmp_path / 'target'))
+    to = ('--referrers', '--to', target.host)
+    ended = run(store, 'copy', REPO, '--all', *to, status=1)
+    assert len(ended.lines) == 1 and f'{attached} is attached' in ended.lines[0] and subject in ended.lines[0]
+    assert target.dxf(REPO).list_aliases() == ['a']
+    run(store, 'copy', REPO, subject, '--to-alias', 'b', *to)
+    run(store, 'copy', REPO, '--all', '--to', target.host)  # these are not asked for
+    assert target.dxf(REPO).list_referrers(subject) == client.list_referrers(subject) != []
+
+
 def test_a_full_reference_is_not_copied_to_a_registry_without_a_name_there(client: DXF, write: Callable[..., Image]
                                                                            ) -> None:
     write(MYSQL, b'mysql')

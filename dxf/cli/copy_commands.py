@@ -123,6 +123,8 @@ def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str])
     if is_folder(context.settings.host):
         from dxf.layout import manifests
         layout = operands.layout(context.settings.host, context.repository or '')
-        left_out += manifests.without_alias(layout, copied)
+        # One platform leaves out what is attached to the others, and to their index: that is what was asked for.
+        left_out += manifests.without_alias(layout, copied,
+                                            context.options['referrers'] and context.options['platform'] is None)
     if left_out:
         raise DXFError(f'left out: {"; ".join(left_out)}')

@@ -112,7 +112,7 @@ def sole(layout: Layout) -> Entry | None:
     for entry in layout.entries():
         if name_of(entry) is not None:  # the index was replaced after the first reading
             return None
-        if may_be_latest(entry) and not _has_subject(layout, entry['digest']):
+        if may_be_latest(entry) and _subject_of(layout, entry['digest']) is None:
             if found is not None:
                 return None
             found = entry
@@ -133,12 +133,11 @@ def unreadable(layout: Layout) -> list[str]:
                    if (name := name_of(entry)) is not None and not is_usable(entry)})
 
 
-def without_alias(layout: Layout, known: set[str]) -> list[str]:
-    """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
-
-    Referrers have no alias: their subject leads to them.
+def without_alias(layout: Layout, known: set[str], with_referrers: bool) -> list[str]:
+    """Return a sentence for each entry that cannot be reached by an alias.
 
     :param known: digests of manifests that something else leads to
+    :param with_referrers: return one for referrers too; they have no alias, as their subject should lead to them
     """
     # copy --all reports these: exit status 0 would say that all was copied.
     found = []
@@ -147,15 +146,21 @@ def without_alias(layout: Layout, known: set[str]) -> list[str]:
             continue
         if not is_usable(entry):
             found.append(f'an entry of another kind, {(name_of(entry) or digest_of(entry) or "without a digest")!r}')
-        elif name_of(entry) is None and entry['digest'] not in known and not _has_subject(layout, entry['digest']):
-            found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+        elif name_of(entry) is None and entry['digest'] not in known:
+            subject = _subject_of(layout, entry['digest'])
+            if subject is None:
+                found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+            elif with_referrers:
+                found.append(f'{entry["digest"]} is attached to what no alias leads to: copy {subject}, with '
+                             '--referrers and --to-alias=ALIAS')
     return found
 
 
-def _has_subject(layout: Layout, digest: str) -> bool:
+def _subject_of(layout: Layout, digest: str) -> str | None:
+    """Return the digest of what a manifest refers to; ``None`` if there is nothing, or the manifest is unreadable."""
     with suppress(DXFError, UnicodeDecodeError):
-        return image.subject_of((read_manifest(layout, digest) or b'').decode('utf-8')) is not None
-    return False
+        return image.subject_of((read_manifest(layout, digest) or b'').decode('utf-8'))
+    return None
 
 
 # Several entries of one name: a layout has no index for them, so that it is made up, always the same
