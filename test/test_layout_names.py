@@ -11,7 +11,7 @@ import pytest
 
 from dxf import DXF, hash_bytes
 from dxf.copying import copy
-from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidNameError
+from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.store import Layout
 
 from . import images
@@ -195,6 +195,64 @@ def test_an_alias_of_another_algorithm_is_told_where_aliases_are_listed(store: P
     assert ended.out == b'mine\n'
     assert len(ended.lines) == 1 and "left out: 'long'" in ended.lines[0]
     assert run(store, 'list-aliases', REPO, '--prefix=m').out == b'mine\n'
+    with pytest.raises(DXFInvalidDocumentError, match="left out: 'long'"):
+        client.list_aliases()
+
+
+@pytest.mark.parametrize('digest', ['sha512:' + 'ab' * 64, 'sha256:x', 7])
+@pytest.mark.parametrize('name', ['long', 'example.com/app:long'])
+def test_an_alias_that_cannot_be_read_is_refused_by_its_name_and_is_taken(
+        store: Place, layout: Path, client: DXF, digest: Any, name: str) -> None:
+    content = client.push_blob(data=b'content')
+    client.set_alias('mine', content)
+    enter(layout, {**entries(layout)[0], 'digest': digest, 'annotations': {NAME: name}})
+    before = snapshot(layout)
+    for command in (['get-alias', REPO, 'long'], ['pull-blob', REPO, '@long'], ['del-alias', REPO, 'long'],
+                    ['copy', REPO, 'long', '--to', store.host, '--to-repo', 'target'],
+                    ['set-alias', REPO, 'long', content, '--if-absent']):
+        ended = run(store, *command, status=1)
+        assert len(ended.lines) == 1 and f'the alias {name!r} names ' in ended.lines[0]
+    assert snapshot(layout) == before
+    assert run(store, 'pull-blob', REPO, '@mine').out == b'content'
+    run(store, 'set-alias', REPO, 'long', content)
+    assert run(store, 'pull-blob', REPO, '@long').out == b'content'
+
+
+def test_copy_all_copies_the_rest_where_an_alias_cannot_be_read(store: Place, layout: Path, client: DXF) -> None:
+    client.set_alias('mine', client.push_blob(data=b'content'))
+    enter(layout, {**entries(layout)[0], 'digest': 'sha512:' + 'ab' * 64, 'annotations': {NAME: 'long'}})
+    ended = run(store, 'copy', REPO, '--all', '--to', store.host, '--to-repo', 'target', status=1)
+    assert len(ended.lines) == 1 and "'long'" in ended.lines[0]
+    assert store.dxf('target').list_aliases() == ['mine']
+
+
+def test_a_referrer_that_cannot_be_read_is_an_error(store: Place, layout: Path, client: DXF, tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    alias, attached = entries(layout)
+    content = (layout / 'blobs' / 'sha256' / attached['digest'][7:]).read_bytes()
+    (layout / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [
+        alias, {**attached, 'digest': put(layout, content, 'sha512')}]}), encoding='utf-8')
+    for command in (['referrers', REPO, 'a'], ['copy', REPO, 'a', '--referrers', '--to', store.host, '--to-repo', 'b']):
+        ended = run(store, *command, status=1)
+        assert len(ended.lines) == 1 and "an entry names 'sha512:" in ended.lines[0]
+    assert run(store, 'pull-blob', REPO, '@a').out == b'content'
+
+
+def test_a_referrer_that_is_missing_and_that_only_an_index_lists_is_an_error(store: Place, layout: Path, client: DXF,
+                                                                             tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    alias, attached = entries(layout)
+    client.set_manifest('list', index_of(client.get_manifest(attached['digest'])))
+    (layout / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [
+        alias, entries(layout)[-1]]}), encoding='utf-8')
+    assert run(store, 'referrers', REPO, 'a').out.decode().startswith(attached['digest'])
+    (layout / 'blobs' / 'sha256' / attached['digest'][7:]).unlink()
+    ended = run(store, 'referrers', REPO, 'a', status=1)
+    assert len(ended.lines) == 1 and f'{attached["digest"][7:]}: missing' in ended.lines[0]
 
 
 # Platforms

@@ -15,6 +15,7 @@ from dxf.layout import manifests, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.names import name_of, raise_ambiguous
 from dxf.layout.new_entries import change_for
+from dxf.layout.referrers import referrers as find_referrers
 from dxf.layout.store import digest_of
 from dxf.limits import Limits
 from dxf.local.atomic_files import Temporary
@@ -83,7 +84,7 @@ def referrers(request: LayoutRequest) -> Response:
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
-    found = manifests.referrers(request.layout, request.name) if request.layout.exists() else []
+    found = find_referrers(request.layout, request.name) if request.layout.exists() else []
     body = dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
     return respond(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
 

@@ -16,7 +16,7 @@ from dxf.manifest import image
 from dxf.manifest.image import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import hash_bytes, is_sha256
-from dxf.strict_json import Json, dump_json
+from dxf.strict_json import dump_json
 
 KNOWN_AS = 'vnd.dxf.schema1.digest'
 """Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
@@ -131,6 +131,12 @@ def unreadable(layout: Layout) -> list[str]:
     """Return the names of entries that other tools wrote and dxf cannot read, sorted."""
     return sorted({name for entry in layout.all_entries()
                    if (name := name_of(entry)) is not None and not is_usable(entry)})
+
+
+def about_unreadable(names: list[str]) -> str:
+    """Return what to say about the names that :func:`unreadable` returned."""
+    shown = ', '.join(f'{name!r}' for name in names)
+    return f'left out: {shown}: of a digest that is no sha256, or of another kind'
 
 
 def without_alias(layout: Layout, known: set[str], with_referrers: bool) -> list[str]:
@@ -285,54 +291,3 @@ def _parts(manifest: Manifest) -> Iterable[str]:
     if isinstance(manifest, ImageManifest):
         return [blob.digest for blob in (manifest.config, *manifest.layers) if not image.is_foreign(blob)]
     return manifest.blobs
-
-
-def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
-    """Return the descriptors of the manifests that refer to another; a document of another kind does not.
-
-    :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
-    """
-    # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
-    # index alone. All three places are searched.
-    found = {}
-    pending = [*layout.entries(), *_listed(layout, digest)]
-    seen = {entry['digest'] for entry in pending}
-    for entry in pending:
-        content = read_manifest(layout, entry['digest'])
-        if content is None:
-            raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
-        with suppress(DXFError, UnicodeDecodeError):
-            if image.subject_of(content.decode('utf-8')) == digest:
-                found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
-        for inner in _inner(layout, content):
-            if inner['digest'] not in seen:
-                seen.add(inner['digest'])
-                pending.append(inner)
-    return list(found.values())
-
-
-def _inner(layout: Layout, content: bytes) -> list[Entry]:
-    """Return the manifests that an index lists, of those that are there. They have no entries of their own."""
-    with suppress(DXFError, UnicodeDecodeError):
-        index = image.read(content.decode('utf-8'), verify=False)
-        if isinstance(index, Index):
-            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests
-                    if _may_be_manifest(layout.blob_size(entry.digest))]
-    return []
-
-
-def _may_be_manifest(size: int | None) -> bool:
-    return size is not None and size <= Limits().manifest
-
-
-def _listed(layout: Layout, digest: str) -> list[Entry]:
-    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-    """
-    found = find(layout, digest.replace(':', '-'))
-    with suppress(DXFError, UnicodeDecodeError):
-        index = None if found is None else image.read(found.content.decode('utf-8'))
-        if isinstance(index, Index):
-            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
-    return []

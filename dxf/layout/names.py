@@ -58,7 +58,7 @@ def is_tag(name: str) -> bool:
     return True
 
 
-def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
+def select(entries: Iterable[Any], alias: str) -> list[Entry]:
     """Return the entries that an alias names: the name itself comes before the tag of a full reference.
 
     Several entries of one name are the platforms of one image, if their platforms differ.
@@ -81,7 +81,7 @@ def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
     # The whole name wins, so that every entry can be reached, also one whose name is another's tag.
     if exact:
         return exact
-    if len({str(name_of(entry)) for entry in short}) > 1 and len({entry['digest'] for entry in short}) > 1:
+    if len({str(name_of(entry)) for entry in short}) > 1 and len({str(entry.get('digest')) for entry in short}) > 1:
         raise_ambiguous(alias, short)
     return short or (first if alias == SOLE and count == 1 else [])
 
@@ -96,7 +96,7 @@ def raise_ambiguous(alias: str, entries: list[Entry]) -> Any:
     """Raise the error that lists what an alias could mean: full references, else digests."""
     names = sorted({str(name_of(entry)) for entry in entries})
     if len(names) == 1:
-        names = sorted({str(entry['digest']) for entry in entries})
+        names = sorted({str(entry.get('digest')) for entry in entries})
     raise DXFAmbiguousAliasError(f'the alias {alias} is ambiguous, use one of: {", ".join(names)}')
 
 

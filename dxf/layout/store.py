@@ -14,7 +14,7 @@ from itertools import chain
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
-from dxf.layout.names import Entry, listed, select
+from dxf.layout.names import Entry, listed, name_of, select
 from dxf.layout.repositories import MARKER, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
@@ -382,8 +382,23 @@ class Layout:
         return listed(self.entries())
 
     def select(self, alias: str) -> list[Entry]:
-        """Return the entries that an alias names: see :func:`dxf.layout.names.select`."""
-        return select(self.entries(), alias)
+        """Return the entries that an alias names: see :func:`dxf.layout.names.select`.
+
+        :raises DXFInvalidDocumentError: one of them is of no use to dxf
+        """
+        # Entries of no use are passed over only if the alias does not mean them: they take their names.
+        found = select((entry for entry in self.all_entries() if is_usable(entry) or name_of(entry) is not None), alias)
+        for entry in found:
+            if not is_usable(entry):
+                raise self.unusable_error(entry, 'dxf set-alias replaces it')
+        return found
+
+    def unusable_error(self, entry: Json, consequence: str) -> DXFInvalidDocumentError:
+        """Return the error for an entry that leads to something, and is of no use to dxf."""
+        name = name_of(entry)
+        what = 'an entry' if name is None else f'the alias {name!r}'
+        return DXFInvalidDocumentError(f'{self.path(INDEX)}: {what} names {digest_of(entry) or "no digest"!r}: of '
+                                       f'another algorithm than sha256, or of another kind; {consequence}')
 
 
 def _dumped(entry: Entry) -> str:
