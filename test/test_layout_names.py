@@ -480,6 +480,24 @@ def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_att
     assert run(store, 'list-aliases', REPO).out == b''
 
 
+def test_what_is_attached_to_entries_of_one_name_keeps_all_of_them_when_their_name_goes(
+        store: Place, client: DXF, layout: Path, tmp_path: Path) -> None:
+    platforms_of_one_name(layout, 'app', 'linux/amd64', 'linux/arm64')
+    (layout / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}', encoding='utf-8')
+    subject, platforms = client.manifest_digest('app'), client.get_alias('app')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'app', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    listed = client.list_referrers(subject)
+    run(store, 'del-alias', REPO, 'app')
+    run(store, 'gc', REPO, '--delete')
+    assert client.list_referrers(subject) == listed != []
+    assert client.get_alias(subject) == platforms
+    assert isinstance(platforms, dict)
+    for blobs in platforms.values():
+        for blob in blobs:
+            assert b''.join(client.pull_blob(blob))
+
+
 # What copy --all leaves out
 
 def test_copy_all_tells_what_a_registry_has_no_alias_for_and_copies_the_rest(

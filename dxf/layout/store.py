@@ -287,6 +287,30 @@ class Layout:
             return False
         return True
 
+    def sharer(self) -> str | None:
+        """Return with what folder this layout shares its blobs by a symbolic link; ``None`` if it does not.
+
+        What this layout does not need may be needed there.
+        """
+        own = self.path('blobs', 'sha256')
+        if own != os.path.join(self.path(), 'blobs', 'sha256'):
+            return own
+        for other in self._others:
+            with suppress(OSError, DXFError):
+                if other.path('blobs', 'sha256') == own and other.path() != self.path():
+                    return other.folder
+        return None
+
+    def check_sole_owner(self) -> None:
+        """Insist that no other layout has the same folder of blobs.
+
+        :raises DXFInvalidDocumentError: one has
+        """
+        other = self.sharer()
+        if other is not None:
+            raise DXFInvalidDocumentError(f'{os.path.join(self.folder, "blobs")} is shared with {other} by a symbolic '
+                                          'link, and nothing is deleted: put a copy of the folder in place of the link')
+
     def blobs(self) -> Iterator[str]:
         """Yield the digests of all blobs; other files are left alone."""
         # Other tools keep files of their own beside blobs, such as their unfinished downloads. Garbage collection must
