@@ -1,6 +1,7 @@
 """Garbage: what `dxf gc` removes from a repository in a folder, and what it must not."""
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -111,6 +112,30 @@ def test_a_blob_that_another_repository_has_too_stays_there(root: Path, layout: 
         assert b''.join(other.pull_blob(digest)) == RUBBISH[0]
 
 
+@pytest.mark.parametrize('repo', ['other', REPO], ids=['the link', 'the folder'])
+@pytest.mark.parametrize('depth', [('blobs',), ('blobs', 'sha256')], ids='/'.join)
+def test_nothing_is_removed_where_two_repositories_share_their_blobs_by_a_link(
+        root: Path, layout: Path, client: DXF, repo: str, depth: tuple[str, ...]) -> None:
+    with DXF(f'oci:{root}', 'other') as other:
+        other.set_alias('b', other.push_blob(data=b'one'), other.push_blob(data=b'three'))
+        for digest in blobs(root / 'other'):
+            put(layout, (root / 'other' / 'blobs' / 'sha256' / digest[7:]).read_bytes())
+        shared = (root / 'other').joinpath(*depth)
+        shutil.rmtree(shared)
+        shared.symlink_to(layout.joinpath(*depth))
+        before = blobs(layout)
+        assert other.get_alias('b') == [hash_bytes(b'one'), hash_bytes(b'three')]
+        for delete in (False, True):
+            with pytest.raises(DXFInvalidDocumentError, match='is shared with .* by a symbolic link'):
+                garbage(root, delete, repo)
+        with DXF(f'oci:{root}', repo) as one, pytest.raises(DXFInvalidDocumentError, match='is shared with'):
+            one.del_blob(hash_bytes(b'one'))
+        Runner({'DXF_HOST': f'oci:{root}'}).run('del-alias', repo, 'b' if repo == 'other' else 'a').insist(0)
+    assert blobs(layout) == before
+    with client:
+        assert client.list_aliases() == (['a'] if repo == 'other' else [])
+
+
 def test_other_files_are_left_alone(root: Path, layout: Path) -> None:
     others = {'notes': b'', 'a' * 63: b'short', 'A' * 64: b'upper case', '.hidden': b'', 'a' * 65: b'long'}
     for name, content in others.items():
@@ -186,6 +211,12 @@ def _configuration(layout: Path, client: DXF) -> None:
     client.set_manifest('c', json.dumps(content))
 
 
+def _plain_configuration(layout: Path, client: DXF) -> None:
+    content = manifest_of(put(layout, b'layer'))
+    content['config'] = descriptor(put(layout, {'parts': [put(layout, b'part')]}), 'application/json; charset=utf-8')
+    client.set_manifest('c', json.dumps(content))
+
+
 def _base(layout: Path, client: DXF) -> None:
     other = json.dumps(manifest_of(put(layout, b'base')))
     content = manifest_of(put(layout, b'on top'),
@@ -222,6 +253,7 @@ def _long_digest_in_an_index(layout: Path, client: DXF) -> None:
     pytest.param(_keys, id='a manifest that names digests as keys and within references'),
     pytest.param(_referrer, id='what refers to another, and its subject'),
     pytest.param(_configuration, id='a configuration that is no JSON'),
+    pytest.param(_plain_configuration, id='a configuration of plain JSON'),
     pytest.param(_base, id='an image on which another is built, which names it before'),
     pytest.param(_layer_too, id='a manifest that is a layer of another before'),
 ])

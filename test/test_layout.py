@@ -251,7 +251,8 @@ def test_an_entry_that_is_not_dxf_s_survives_its_changes(client: DXF, layout: Pa
     write_alias(client, 'b', (b'other',))
     assert entry in entries(layout)
     assert client.get_manifest('a') == first
-    assert sorted(client.list_aliases()) == ['a', 'b']
+    listed = iter(client.list_aliases(iterate=True))
+    assert [next(listed), next(listed)] == ['a', 'b']
     client.del_alias('b')
     assert entry in entries(layout)
     client.del_alias('a')

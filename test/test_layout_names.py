@@ -11,7 +11,7 @@ import pytest
 
 from dxf import DXF, hash_bytes
 from dxf.copying import copy
-from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidNameError
+from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.store import Layout
 
 from . import images
@@ -195,6 +195,64 @@ def test_an_alias_of_another_algorithm_is_told_where_aliases_are_listed(store: P
     assert ended.out == b'mine\n'
     assert len(ended.lines) == 1 and "left out: 'long'" in ended.lines[0]
     assert run(store, 'list-aliases', REPO, '--prefix=m').out == b'mine\n'
+    with pytest.raises(DXFInvalidDocumentError, match="left out: 'long'"):
+        client.list_aliases()
+
+
+@pytest.mark.parametrize('digest', ['sha512:' + 'ab' * 64, 'sha256:x', 7])
+@pytest.mark.parametrize('name', ['long', 'example.com/app:long'])
+def test_an_alias_that_cannot_be_read_is_refused_by_its_name_and_is_taken(
+        store: Place, layout: Path, client: DXF, digest: Any, name: str) -> None:
+    content = client.push_blob(data=b'content')
+    client.set_alias('mine', content)
+    enter(layout, {**entries(layout)[0], 'digest': digest, 'annotations': {NAME: name}})
+    before = snapshot(layout)
+    for command in (['get-alias', REPO, 'long'], ['pull-blob', REPO, '@long'], ['del-alias', REPO, 'long'],
+                    ['copy', REPO, 'long', '--to', store.host, '--to-repo', 'target'],
+                    ['set-alias', REPO, 'long', content, '--if-absent']):
+        ended = run(store, *command, status=1)
+        assert len(ended.lines) == 1 and f'the alias {name!r} names ' in ended.lines[0]
+    assert snapshot(layout) == before
+    assert run(store, 'pull-blob', REPO, '@mine').out == b'content'
+    run(store, 'set-alias', REPO, 'long', content)
+    assert run(store, 'pull-blob', REPO, '@long').out == b'content'
+
+
+def test_copy_all_copies_the_rest_where_an_alias_cannot_be_read(store: Place, layout: Path, client: DXF) -> None:
+    client.set_alias('mine', client.push_blob(data=b'content'))
+    enter(layout, {**entries(layout)[0], 'digest': 'sha512:' + 'ab' * 64, 'annotations': {NAME: 'long'}})
+    ended = run(store, 'copy', REPO, '--all', '--to', store.host, '--to-repo', 'target', status=1)
+    assert len(ended.lines) == 1 and "'long'" in ended.lines[0]
+    assert store.dxf('target').list_aliases() == ['mine']
+
+
+def test_a_referrer_that_cannot_be_read_is_an_error(store: Place, layout: Path, client: DXF, tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    alias, attached = entries(layout)
+    content = (layout / 'blobs' / 'sha256' / attached['digest'][7:]).read_bytes()
+    (layout / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [
+        alias, {**attached, 'digest': put(layout, content, 'sha512')}]}), encoding='utf-8')
+    for command in (['referrers', REPO, 'a'], ['copy', REPO, 'a', '--referrers', '--to', store.host, '--to-repo', 'b']):
+        ended = run(store, *command, status=1)
+        assert len(ended.lines) == 1 and "an entry names 'sha512:" in ended.lines[0]
+    assert run(store, 'pull-blob', REPO, '@a').out == b'content'
+
+
+def test_a_referrer_that_is_missing_and_that_only_an_index_lists_is_an_error(store: Place, layout: Path, client: DXF,
+                                                                             tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    alias, attached = entries(layout)
+    client.set_manifest('list', index_of(client.get_manifest(attached['digest'])))
+    (layout / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [
+        alias, entries(layout)[-1]]}), encoding='utf-8')
+    assert run(store, 'referrers', REPO, 'a').out.decode().startswith(attached['digest'])
+    (layout / 'blobs' / 'sha256' / attached['digest'][7:]).unlink()
+    ended = run(store, 'referrers', REPO, 'a', status=1)
+    assert len(ended.lines) == 1 and f'{attached["digest"][7:]}: missing' in ended.lines[0]
 
 
 # Platforms
@@ -310,6 +368,83 @@ def test_what_is_stored_for_an_index_is_nobody_s_latest(store: Place, client: DX
     assert client.list_aliases() == ['latest'] * has_latest + ['v2']
 
 
+def index_of(*manifests: Any) -> str:
+    """Return an index that lists manifests."""
+    return json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': hash_bytes(manifest.encode()), 'size': len(manifest)}
+        for manifest in manifests]})
+
+
+def test_an_index_that_lists_the_only_manifest_without_a_name_leaves_it_the_latest(
+        store: Place, client: DXF, write: Callable[..., Image]) -> None:
+    image = write(None, b'content')
+    with store.dxf('source') as source:
+        copy(client, source, 'latest', 'one')
+        source.set_manifest('multi', index_of(source.get_manifest('one')))
+        copy(source, client, 'multi')
+    assert client.list_aliases() == ['latest', 'multi']
+    assert client.get_alias('latest') == list(image.layers)
+
+
+def test_manifests_without_names_stay_when_an_index_that_lists_them_comes_and_goes(
+        store: Place, client: DXF, layout: Path, write: Callable[..., Image]) -> None:
+    first, second = (write(None, content) for content in (b'one', b'two'))
+    before = entries(layout)
+    with store.dxf('source') as source:
+        for image in (first, second):
+            copy(client, source, image.digest, image.digest[7:20])
+        source.set_manifest('multi', index_of(*(source.get_manifest(image.digest) for image in (first, second))))
+        copy(source, client, 'multi')
+    client.del_alias('multi')
+    assert entries(layout) == before
+    assert client.get_alias(first.digest) == list(first.layers)
+
+
+def test_what_is_stored_by_its_digest_takes_the_latest_from_nothing(store: Place, client: DXF,
+                                                                    write: Callable[..., Image]) -> None:
+    other = client.make_manifest(client.push_blob(data=b'other'))
+    client.set_manifest(hash_bytes(other.encode()), other)
+    assert client.list_aliases() == []  # as on a registry, a digest makes no alias
+    image = write(None, b'content')
+    another = client.make_manifest(client.push_blob(data=b'another'))
+    client.set_manifest(hash_bytes(another.encode()), another)
+    assert client.list_aliases() == ['latest']
+    assert client.get_alias('latest') == list(image.layers)
+    assert run(store, 'pull-blob', REPO, f'@{hash_bytes(other.encode())}').out == b'other'
+
+
+def test_what_was_stored_by_its_digest_before_stays_when_an_index_that_lists_it_comes_and_goes(
+        store: Place, client: DXF) -> None:
+    manifest = client.make_manifest(client.push_blob(data=b'content'))
+    digest = hash_bytes(manifest.encode())
+    client.set_manifest(digest, manifest)
+    with store.dxf('source') as source, store.dxf(REPO) as later:
+        copy(client, source, digest, 'one')
+        source.set_manifest('multi', index_of(manifest))
+        copy(source, later, 'multi')
+    run(store, 'del-alias', REPO, 'multi')
+    run(store, 'gc', REPO, '--delete')
+    assert run(store, 'pull-blob', REPO, f'@{digest}').out == b'content'
+
+
+def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: Place, client: DXF, tmp_path: Path
+                                                                        ) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    subject = client.manifest_digest('a')
+    listed = client.list_referrers(subject)
+    attached = listed[0]['digest']
+    with store.dxf('source') as source:
+        copy(client, source, 'a', referrers=True)
+        source.set_manifest(subject.replace(':', '-'), index_of(source.get_manifest(attached)))
+        copy(source, client, subject.replace(':', '-'))
+    run(store, 'del-alias', REPO, subject.replace(':', '-'))
+    run(store, 'gc', REPO, '--delete')
+    assert client.list_referrers(subject) == listed != []
+    assert client.get_alias(attached) == [hash_bytes(b'signature')]
+
+
 @pytest.mark.parametrize('readings', [1, 2, 3])
 def test_an_alias_that_is_set_while_aliases_are_listed_is_not_called_latest(client: DXF, readings: int,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,6 +478,24 @@ def test_the_only_manifest_without_a_name_stays_the_latest_when_something_is_att
     assert target.dxf(REPO).list_referrers(image.digest) == client.list_referrers(image.digest) != []
     run(store, 'del-alias', REPO, 'latest')
     assert run(store, 'list-aliases', REPO).out == b''
+
+
+def test_what_is_attached_to_entries_of_one_name_keeps_all_of_them_when_their_name_goes(
+        store: Place, client: DXF, layout: Path, tmp_path: Path) -> None:
+    platforms_of_one_name(layout, 'app', 'linux/amd64', 'linux/arm64')
+    (layout / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}', encoding='utf-8')
+    subject, platforms = client.manifest_digest('app'), client.get_alias('app')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'app', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    listed = client.list_referrers(subject)
+    run(store, 'del-alias', REPO, 'app')
+    run(store, 'gc', REPO, '--delete')
+    assert client.list_referrers(subject) == listed != []
+    assert client.get_alias(subject) == platforms
+    assert isinstance(platforms, dict)
+    for blobs in platforms.values():
+        for blob in blobs:
+            assert b''.join(client.pull_blob(blob))
 
 
 # What copy --all leaves out
@@ -387,6 +540,24 @@ def test_copy_all_leaves_out_no_referrer_and_nothing_that_an_alias_leads_to(stor
     enter(layout, {key: value for key, value in entries(layout)[0].items() if key != 'annotations'})
     assert sum(NAME not in entry.get('annotations', {}) for entry in entries(layout)) == 2
     run(store, 'copy', REPO, '--all', '--to', f'oci:{tmp_path / "target"}')
+
+
+def test_copy_all_with_referrers_names_what_is_attached_to_a_manifest_whose_alias_has_moved(
+        store: Place, client: DXF, tmp_path: Path) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    subject = client.manifest_digest('a')
+    (tmp_path / 'signature').write_bytes(b'signature')
+    run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
+    attached = client.list_referrers(subject)[0]['digest']
+    client.set_alias('a', client.push_blob(data=b'other'))
+    target = Place(Folder(tmp_path / 'target'))
+    to = ('--referrers', '--to', target.host)
+    ended = run(store, 'copy', REPO, '--all', *to, status=1)
+    assert len(ended.lines) == 1 and f'{attached} is attached' in ended.lines[0] and subject in ended.lines[0]
+    assert target.dxf(REPO).list_aliases() == ['a']
+    run(store, 'copy', REPO, subject, '--to-alias', 'b', *to)
+    run(store, 'copy', REPO, '--all', '--to', target.host)  # these are not asked for
+    assert target.dxf(REPO).list_referrers(subject) == client.list_referrers(subject) != []
 
 
 def test_a_full_reference_is_not_copied_to_a_registry_without_a_name_there(client: DXF, write: Callable[..., Image]

@@ -6,6 +6,7 @@ What is right is the subject of test_artifacts.
 import errno
 import gzip
 import io
+import mmap
 import os
 import subprocess
 import sys
@@ -510,6 +511,58 @@ def test_a_place_that_cannot_be_a_folder_is_told_before_any_request(target: Path
 
 # Packing what changes
 
+def _write_in_place(path: Path) -> Callable[[], None]:
+    """Return what changes the first byte of a file, and puts its time back."""
+    def write() -> None:
+        status = path.stat()
+        with open(path, 'r+b') as file:
+            file.write(bytes([path.read_bytes()[0] ^ 1]))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return write
+
+
+def _write_mapped(path: Path) -> Callable[[], None]:
+    """Return what changes the first byte of a file in memory, where it was changed before."""
+    with open(path, 'r+b') as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    mapped[0] ^= 1
+
+    def write() -> None:
+        mapped[0] ^= 1
+    return write
+
+
+@pytest.mark.parametrize('size', [1 << 20, 200 << 10])
+@pytest.mark.parametrize('writer', [_write_in_place, _write_mapped])
+def test_a_file_that_changes_while_it_is_packed_is_refused_whatever_its_times_say(
+        tmp_path: Path, size: int, writer: Callable[[Path], Callable[[], None]]) -> None:
+    (tmp_path / 'a').write_bytes(os.urandom(size))
+    write = writer(tmp_path / 'a')
+    entries = tar_folders.contents(str(tmp_path), 'd')
+
+    class Interrupted(io.BytesIO):
+        """Has the file written when its beginning has been packed."""
+
+        def write(self, content: Any, /) -> int:
+            if self.tell() < 100_000 <= self.tell() + len(content):
+                write()
+            return super().write(content)
+    with pytest.raises(DXFSourceError, match='/a changed while it was being packed'):
+        tar_folders.pack(entries, Interrupted())
+
+
+def test_a_file_that_gets_another_name_while_it_is_packed_has_not_changed(tmp_path: Path) -> None:
+    (tmp_path / 'a').write_bytes(os.urandom(1 << 20))
+    entries = tar_folders.contents(str(tmp_path), 'd')
+
+    class Linked(io.BytesIO):
+        """Has the file linked, as backup tools do, while it is written."""
+
+        def write(self, content: Any, /) -> int:
+            if not (tmp_path / 'b').exists():
+                os.link(tmp_path / 'a', tmp_path / 'b')
+            return super().write(content)
+    tar_folders.pack(entries, Linked())
 
 def test_a_file_that_is_another_when_it_is_packed_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(b'x')

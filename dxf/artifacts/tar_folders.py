@@ -160,15 +160,48 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
         member.mode = EXECUTABLE if before.st_mode & stat.S_IXUSR else PLAIN
         with _measured(file, before.st_size) as content:
             member.size = os.fstat(content.fileno()).st_size
+            packed: Any = _HashedReading(content)
             try:
-                tar.addfile(member, content)
+                tar.addfile(member, packed)
             except tarfile.TarError:
                 raise _changed(entry) from None
         if file.read(1):
             raise _changed(entry)
         after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        # Times do not prove it: rsync and touch put them back, and writes to mapped memory need not change them. A file
+        # whose size is not known, such as one in /proc, may have other bytes each time.
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or \
+                content is file and _digest_now(file.fileno()) != packed.digest:
             raise _changed(entry)
+
+
+class _HashedReading:
+    """A file that hashes what is read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        piece = self._file.read(size)
+        self._sha256.update(piece)
+        return piece
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was read."""
+        return digest_of(self._sha256)
+
+
+def _digest_now(descriptor: int) -> str:
+    """Return the digest of what a file has at this moment; no buffer keeps what it had before."""
+    sha256 = hashlib.sha256()
+    position = 0
+    while piece := os.pread(descriptor, READ_SIZE, position):
+        sha256.update(piece)
+        position += len(piece)
+    return digest_of(sha256)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_settings
 from dxf.cli.progress import progress
 from dxf.cli.variables import TARGET_PREFIX
-from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidNameError
+from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import check_alias_at, is_folder
 
 
@@ -34,7 +34,7 @@ def copy(context: Context) -> None:
     copied: set[str] = set()
     seen: dict[str, int] = {}
     with context.registry() as source, arguments.target.registry() as target:
-        for alias in arguments.aliases or _all_aliases(source, left_out):
+        for alias in arguments.aliases or _all_aliases(context, source, left_out):
             try:
                 copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
                                       options['referrers'])
@@ -88,12 +88,22 @@ def _check_target_alias(alias: str, host: str) -> None:
         raise UsageError(f'{error} there: --to-alias=ALIAS names it') from None
 
 
-def _all_aliases(source: Any, left_out: list[str]) -> Iterator[str]:
+def _all_aliases(context: Context, source: Any, left_out: list[str]) -> Iterator[str]:
     """Yield the aliases of a repository; an invalid name comes last, and is added to ``left_out``."""
     try:
         yield from source.list_aliases(iterate=True)
     except DXFInvalidNameError as error:
         left_out.append(str(error))
+    except DXFInvalidDocumentError:
+        # In a folder, what cannot be read comes after all other aliases, and is named at the end with the rest.
+        if not is_folder(context.settings.host) or not _unreadable(context):
+            raise
+
+
+def _unreadable(context: Context) -> list[str]:
+    """Return the names of entries of a folder that dxf cannot read."""
+    from dxf.layout import manifests
+    return manifests.unreadable(operands.layout(context.settings.host, context.repository or ''))
 
 
 def _carry_out(context: Context, copying: Any, alias: str, seen: dict[str, int]) -> None:
@@ -124,6 +134,8 @@ def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str])
     if is_folder(context.settings.host):
         from dxf.layout import manifests
         layout = operands.layout(context.settings.host, context.repository or '')
-        left_out += manifests.without_alias(layout, copied)
+        # One platform leaves out what is attached to the others, and to their index: that is what was asked for.
+        left_out += manifests.without_alias(layout, copied,
+                                            context.options['referrers'] and context.options['platform'] is None)
     if left_out:
         raise DXFError(f'left out: {"; ".join(left_out)}')

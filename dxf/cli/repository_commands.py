@@ -5,7 +5,7 @@ import os
 from dxf.cli import operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.not_found import about_layouts
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.names import FOLDER, check_registry, is_folder
 
 MAX_LEFT_OUT = 5
@@ -57,16 +57,29 @@ def list_aliases(context: Context) -> None:
     """
     prefix = context.options['prefix'] or ''
     with context.registry() as repository:
-        names = sorted(repository.list_aliases()) if context.options['sort'] else repository.list_aliases(iterate=True)
-        for name in names:
-            if name.startswith(prefix):
-                context.print_result('alias', name)
-    if is_folder(context.settings.host):
-        from dxf.layout import manifests
-        layout = operands.layout(context.settings.host, context.repository or '')
-        left_out = [f'{name!r}' for name in manifests.unreadable(layout) if name.startswith(prefix)]
-        if left_out:
-            raise DXFError(f'left out: {", ".join(left_out)}: of a digest that is no sha256, or of another kind')
+        # A folder lists its aliases sorted, and what cannot be read after all others.
+        names = sorted(repository.list_aliases()) if context.options['sort'] and not is_folder(context.settings.host) \
+            else repository.list_aliases(iterate=True)
+        try:
+            for name in names:
+                if name.startswith(prefix):
+                    context.print_result('alias', name)
+        except DXFInvalidDocumentError:
+            if not is_folder(context.settings.host) or not _are_left_out(context, prefix):
+                raise
+
+
+def _are_left_out(context: Context, prefix: str) -> bool:
+    """Return whether a listing failed at its end, for aliases that dxf cannot read.
+
+    :raises DXFError: the beginning of one of them is wanted
+    """
+    from dxf.layout import manifests
+    left_out = manifests.unreadable(operands.layout(context.settings.host, context.repository or ''))
+    wanted = [name for name in left_out if name.startswith(prefix)]
+    if wanted:
+        raise DXFError(manifests.about_unreadable(wanted)) from None
+    return bool(left_out)
 
 
 def gc(context: Context) -> None:

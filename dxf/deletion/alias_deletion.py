@@ -79,8 +79,9 @@ class AliasDeletion:
         missing = [one for one in found if isinstance(one, HTTPError)]
         names: set[str] = set()
         if missing:
-            with suppress(*REFUSALS):
-                names = set(self._dxf.list_aliases(iterate=True))
+            with suppress(*REFUSALS):  # a folder lists what it can before it names what it cannot
+                for name in self._dxf.list_aliases(iterate=True):
+                    names.add(name)
         targets = []
         for reference, one in zip(references, found, strict=True):
             if not isinstance(one, HTTPError):

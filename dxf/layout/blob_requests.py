@@ -74,8 +74,12 @@ def get(request: LayoutRequest) -> Response:
 
 
 def delete(request: LayoutRequest) -> Response:
-    """Delete a blob."""
+    """Delete a blob.
+
+    :raises DXFInvalidDocumentError: another layout has the same folder of blobs
+    """
     request.check_exists('BLOB_UNKNOWN')
+    request.layout.check_sole_owner()
     if not request.layout.remove_blob(request.name):
         raise _unknown()
     return respond(HTTPStatus.ACCEPTED)

@@ -23,13 +23,14 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
     Meanwhile no other process can name anything.
 
     :param delete: remove them, and the temporary files of processes that were killed
-    :raises DXFInvalidDocumentError: a manifest is missing or cannot be read, so that it is not known what it names;
-        nothing is removed
+    :raises DXFInvalidDocumentError: a manifest is missing or cannot be read, so that it is not known what it names, or
+        another layout has the same blobs; nothing is removed
     :raises OSError: a file cannot be read, or removed
     """
     # Locked until the end: a blob that is pushed and named meanwhile must not be taken for garbage. A blob that was
     # pushed before and is not named yet may be removed, as in any registry; set_alias says so.
     with layout.locked():
+        layout.check_sole_owner()
         named = reachable(layout, layout.all_entries())
         # Sorted, so that two runs print the same plan.
         garbage = [Garbage(digest, layout.blob_size(digest) or 0) for digest in sorted(set(layout.blobs()) - named)]

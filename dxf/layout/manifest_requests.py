@@ -15,12 +15,13 @@ from dxf.layout import manifests, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.names import name_of, raise_ambiguous
 from dxf.layout.new_entries import change_for
-from dxf.layout.store import digest_of
+from dxf.layout.referrers import referrers as find_referrers
+from dxf.layout.store import Layout, digest_of
 from dxf.limits import Limits
 from dxf.local.atomic_files import Temporary
 from dxf.manifest import image
 from dxf.manifest.image import OCI_INDEX
-from dxf.names import FOLDER, check_reference_at, is_sha256
+from dxf.names import FOLDER, check_reference_at, hash_bytes, is_sha256
 from dxf.strict_json import Json, dump_json
 
 
@@ -56,8 +57,10 @@ def put(request: LayoutRequest) -> Response:
         _check_condition(request, reference)
         temporary.write(content)
         # The file first, and then the entry that names it: after a crash no alias leads to what is missing.
-        is_kept, added = change_for(request.layout, manifest, reference)
-        request.layout.change_index(is_kept, added, lambda: request.layout.add_blob(temporary))
+        _keep_subject(request.layout, subject)
+        change = change_for(request.layout, manifest, reference)
+        request.layout.change_index(change.is_kept, change.added, lambda: request.layout.add_blob(temporary))
+        request.layout.made = (request.layout.made - change.unmade) | change.made
     return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                              **({'OCI-Subject': subject} if subject else {})})
 
@@ -82,7 +85,7 @@ def referrers(request: LayoutRequest) -> Response:
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
-    found = manifests.referrers(request.layout, request.name) if request.layout.exists() else []
+    found = find_referrers(request.layout, request.name) if request.layout.exists() else []
     body = dump_json({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': found})
     return respond(HTTPStatus.OK, body.encode('utf-8'), {'Content-Type': OCI_INDEX})
 
@@ -141,6 +144,18 @@ def _check_has_all(missing: str | None) -> None:
     """Insist that a layout lacks nothing that a manifest names."""
     if missing is not None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {missing}')
+
+
+def _keep_subject(layout: Layout, digest: str | None) -> None:
+    """Store the index that was made up for several entries of one name, if a manifest refers to it.
+
+    What is attached keeps its subject, and the subject its manifests, when the entries go.
+    """
+    found = manifests.find(layout, digest) if digest is not None and layout.blob_size(digest) is None else None
+    if found is not None and hash_bytes(found.content) == digest:
+        with Temporary(layout.path()) as temporary:
+            temporary.write(found.content)
+            layout.add_blob(temporary)
 
 
 def _check_condition(request: LayoutRequest, reference: str) -> None:

@@ -3,12 +3,12 @@
 ``names`` decides which entries an alias names, ``new_entries`` which ones are added.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.layout.names import NAME, SOLE, Entry, name_of, raise_ambiguous, select
+from dxf.layout.names import NAME, SOLE, Entry, annotations_of, may_be_latest, name_of, raise_ambiguous, select
 from dxf.layout.store import Layout, digest_of, is_usable
 from dxf.limits import Limits
 from dxf.local.atomic_files import open_regular
@@ -16,7 +16,7 @@ from dxf.manifest import image
 from dxf.manifest.image import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import hash_bytes, is_sha256
-from dxf.strict_json import Json, dump_json
+from dxf.strict_json import dump_json
 
 KNOWN_AS = 'vnd.dxf.schema1.digest'
 """Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
@@ -32,8 +32,7 @@ class Found(NamedTuple):
 
 def known_as(entry: Entry) -> str:
     """Return the digest by which clients know a manifest."""
-    annotations = entry.get('annotations')
-    return str((annotations if isinstance(annotations, dict) else {}).get(KNOWN_AS) or entry['digest'])
+    return str(annotations_of(entry).get(KNOWN_AS) or entry['digest'])
 
 
 def digest_for(layout: Layout, alias: str) -> str | None:
@@ -105,18 +104,15 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
     return [] if found is None else [found]
 
 
-def sole(layout: Layout, inner: Collection[str] = ()) -> Entry | None:
-    """Return the only entry that refers to no other manifest, if no entry of the layout has a name.
-
-    :param inner: digests that do not count
-    """
+def sole(layout: Layout) -> Entry | None:
+    """Return the only entry that may be ``latest`` and refers to no other manifest, if no entry has a name."""
     if any(name_of(entry) is not None for entry in layout.entries()):  # quick: no manifest is read
         return None
     found = None
     for entry in layout.entries():
         if name_of(entry) is not None:  # the index was replaced after the first reading
             return None
-        if entry['digest'] not in inner and not _has_subject(layout, entry['digest']):
+        if may_be_latest(entry) and _subject_of(layout, entry['digest']) is None:
             if found is not None:
                 return None
             found = entry
@@ -137,12 +133,17 @@ def unreadable(layout: Layout) -> list[str]:
                    if (name := name_of(entry)) is not None and not is_usable(entry)})
 
 
-def without_alias(layout: Layout, known: set[str]) -> list[str]:
-    """Return a sentence for each entry that cannot be reached by an alias, and that is no referrer.
+def about_unreadable(names: list[str]) -> str:
+    """Return what to say about the names that :func:`unreadable` returned."""
+    shown = ', '.join(f'{name!r}' for name in names)
+    return f'left out: {shown}: of a digest that is no sha256, or of another kind'
 
-    Referrers have no alias: their subject leads to them.
+
+def without_alias(layout: Layout, known: set[str], with_referrers: bool) -> list[str]:
+    """Return a sentence for each entry that cannot be reached by an alias.
 
     :param known: digests of manifests that something else leads to
+    :param with_referrers: return one for referrers too; they have no alias, as their subject should lead to them
     """
     # copy --all reports these: exit status 0 would say that all was copied.
     found = []
@@ -151,15 +152,21 @@ def without_alias(layout: Layout, known: set[str]) -> list[str]:
             continue
         if not is_usable(entry):
             found.append(f'an entry of another kind, {(name_of(entry) or digest_of(entry) or "without a digest")!r}')
-        elif name_of(entry) is None and entry['digest'] not in known and not _has_subject(layout, entry['digest']):
-            found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+        elif name_of(entry) is None and entry['digest'] not in known:
+            subject = _subject_of(layout, entry['digest'])
+            if subject is None:
+                found.append(f'{entry["digest"]} has no name: copy it by its digest, with --to-alias=ALIAS')
+            elif with_referrers:
+                found.append(f'{entry["digest"]} is attached to what no alias leads to: copy {subject}, with '
+                             '--referrers and --to-alias=ALIAS')
     return found
 
 
-def _has_subject(layout: Layout, digest: str) -> bool:
+def _subject_of(layout: Layout, digest: str) -> str | None:
+    """Return the digest of what a manifest refers to; ``None`` if there is nothing, or the manifest is unreadable."""
     with suppress(DXFError, UnicodeDecodeError):
-        return image.subject_of((read_manifest(layout, digest) or b'').decode('utf-8')) is not None
-    return False
+        return image.subject_of((read_manifest(layout, digest) or b'').decode('utf-8'))
+    return None
 
 
 # Several entries of one name: a layout has no index for them, so that it is made up, always the same
@@ -284,54 +291,3 @@ def _parts(manifest: Manifest) -> Iterable[str]:
     if isinstance(manifest, ImageManifest):
         return [blob.digest for blob in manifest.required]
     return manifest.blobs
-
-
-def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
-    """Return the descriptors of the manifests that refer to another; a document of another kind does not.
-
-    :raises DXFInvalidDocumentError: a manifest is missing or damaged, so that it is not known whether it does
-    """
-    # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
-    # index alone. All three places are searched.
-    found = {}
-    pending = [*layout.entries(), *_listed(layout, digest)]
-    seen = {entry['digest'] for entry in pending}
-    for entry in pending:
-        content = read_manifest(layout, entry['digest'])
-        if content is None:
-            raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
-        with suppress(DXFError, UnicodeDecodeError):
-            if image.subject_of(content.decode('utf-8')) == digest:
-                found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
-        for inner in _inner(layout, content):
-            if inner['digest'] not in seen:
-                seen.add(inner['digest'])
-                pending.append(inner)
-    return list(found.values())
-
-
-def _inner(layout: Layout, content: bytes) -> list[Entry]:
-    """Return the manifests that an index lists, of those that are there. They have no entries of their own."""
-    with suppress(DXFError, UnicodeDecodeError):
-        index = image.read(content.decode('utf-8'), verify=False)
-        if isinstance(index, Index):
-            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests
-                    if _may_be_manifest(layout.blob_size(entry.digest))]
-    return []
-
-
-def _may_be_manifest(size: int | None) -> bool:
-    return size is not None and size <= Limits().manifest
-
-
-def _listed(layout: Layout, digest: str) -> list[Entry]:
-    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-    """
-    found = find(layout, digest.replace(':', '-'))
-    with suppress(DXFError, UnicodeDecodeError):
-        index = None if found is None else image.read(found.content.decode('utf-8'))
-        if isinstance(index, Index):
-            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
-    return []

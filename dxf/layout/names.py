@@ -14,6 +14,9 @@ from dxf.strict_json import Json
 
 NAME = 'org.opencontainers.image.ref.name'
 
+BY_DIGEST = 'vnd.dxf.by.digest'
+"""Annotation of an entry that dxf wrote for a manifest that was stored under its digest."""
+
 SOLE = 'latest'
 """The alias of a manifest without a name that is the only one of its layout."""
 
@@ -25,9 +28,19 @@ Entry = dict[str, Json]
 
 def name_of(entry: Json) -> str | None:
     """Return the name of an entry of an index, which may be anything; ``None`` where it has none."""
-    annotations = entry.get('annotations') if isinstance(entry, dict) else None
-    name = annotations.get(NAME) if isinstance(annotations, dict) else None
+    name = annotations_of(entry).get(NAME)
     return name if isinstance(name, str) and name else None
+
+
+def annotations_of(entry: Json) -> dict[str, Json]:
+    """Return the annotations of an entry of an index, which may be anything."""
+    annotations = entry.get('annotations') if isinstance(entry, dict) else None
+    return annotations if isinstance(annotations, dict) else {}
+
+
+def may_be_latest(entry: Entry) -> bool:
+    """Return whether an entry without a name may be ``latest``: as on a registry, a digest alone makes no alias."""
+    return name_of(entry) is None and BY_DIGEST not in annotations_of(entry)
 
 
 def short_name(name: str) -> str | None:
@@ -45,7 +58,7 @@ def is_tag(name: str) -> bool:
     return True
 
 
-def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
+def select(entries: Iterable[Any], alias: str) -> list[Entry]:
     """Return the entries that an alias names: the name itself comes before the tag of a full reference.
 
     Several entries of one name are the platforms of one image, if their platforms differ.
@@ -60,7 +73,7 @@ def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
         name = name_of(entry)
         if name == alias:
             _add(exact, entry, alias)
-        elif name is None and not count:
+        elif not count and may_be_latest(entry):
             first = [entry]
         elif name is not None and name.endswith(f':{alias}') and short_name(name) == alias:
             _add(short, entry, alias)
@@ -68,7 +81,7 @@ def select(entries: Iterable[Entry], alias: str) -> list[Entry]:
     # The whole name wins, so that every entry can be reached, also one whose name is another's tag.
     if exact:
         return exact
-    if len({str(name_of(entry)) for entry in short}) > 1 and len({entry['digest'] for entry in short}) > 1:
+    if len({str(name_of(entry)) for entry in short}) > 1 and len({str(entry.get('digest')) for entry in short}) > 1:
         raise_ambiguous(alias, short)
     return short or (first if alias == SOLE and count == 1 else [])
 
@@ -83,7 +96,7 @@ def raise_ambiguous(alias: str, entries: list[Entry]) -> Any:
     """Raise the error that lists what an alias could mean: full references, else digests."""
     names = sorted({str(name_of(entry)) for entry in entries})
     if len(names) == 1:
-        names = sorted({str(entry['digest']) for entry in entries})
+        names = sorted({str(entry.get('digest')) for entry in entries})
     raise DXFAmbiguousAliasError(f'the alias {alias} is ambiguous, use one of: {", ".join(names)}')
 
 
@@ -93,14 +106,14 @@ def listed(entries: Iterable[Entry]) -> list[str]:
     A full reference is listed by its tag, unless something else has that tag too.
     """
     names: set[str] = set()
-    sole: list[str | None] = []
+    sole: list[bool] = []
     for entry in entries:
         name = name_of(entry)
-        sole = [*sole, name][:2]
+        sole = [*sole, may_be_latest(entry)][:2]
         if name is not None:
             names.add(name)
     # The same rule as in select: what is listed can be fetched.
-    if sole == [None]:
+    if sole == [True]:
         names.add(SOLE)
     tags: dict[str, int] = {}
     for name in names:

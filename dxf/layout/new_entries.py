@@ -1,13 +1,14 @@
 """New entries: how the index of a layout changes when a manifest is stored.
 
-The only manifest without a name is ``latest``. It gets that name when another manifest gets a name.
+A manifest that another tool stored without a name may be ``latest``. It gets that name when another manifest gets one.
 How manifests are found is decided in ``manifests``.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dxf.layout.manifests import KNOWN_AS, sole
-from dxf.layout.names import NAME, SOLE, Entry, name_of
+from dxf.layout.names import BY_DIGEST, NAME, SOLE, Entry, annotations_of, name_of
 from dxf.layout.store import Layout, digest_of
 from dxf.manifest import image
 from dxf.manifest.image import Index
@@ -16,27 +17,59 @@ from dxf.names import hash_bytes, is_sha256
 from dxf.strict_json import Json
 
 
-def change_for(layout: Layout, manifest: Manifest, reference: str) -> tuple[Callable[[Json], bool], list[Entry]]:
-    """Return how the index changes when a manifest is stored: which entries stay, and which ones are added.
+class Change(NamedTuple):
+    """How an index changes: which entries stay, and which ones are added.
 
-    The new entry replaces those of its name. What an index leads to needs no entry without a name.
+    ``made`` are the digests of new entries that may go when an index lists them; ``unmade`` those of entries that go.
+    """
+
+    is_kept: Callable[[Json], bool]
+    added: list[Entry]
+    made: frozenset[str] = frozenset()
+    unmade: frozenset[str] = frozenset()
+
+
+def change_for(layout: Layout, manifest: Manifest, reference: str) -> Change:
+    """Return how the index changes when a manifest is stored.
+
+    The new entry replaces those of its name. What an index leads to needs no entry without a name, if this client has
+    made that entry. Entries that were there before stay.
 
     :param reference: the alias or the digest under which it is stored
     """
     entry = _entry_of(manifest, reference)
-    name = name_of(entry)
     # skopeo takes every entry for an image of its own. Entries for the images of an index would be copied twice.
-    inner = {child.digest for child in manifest.manifests} if isinstance(manifest, Index) else set()
-    # What an index leads to may have been stored for it a moment ago, and is no alias.
-    latest = None if name in (None, SOLE) else sole(layout, inner)
-    if name is None:
-        inner.add(entry['digest'])
+    unwanted = frozenset(child.digest for child in manifest.manifests if child.digest in layout.made) \
+        if isinstance(manifest, Index) else frozenset()
+    if is_sha256(reference):
+        return _change_by_digest(layout, manifest, entry, unwanted)
+    latest = None if reference == SOLE else sole(layout)
 
     def is_kept(other: Json) -> bool:
         if name_of(other) is None:
-            return digest_of(other) not in inner and (latest is None or other != latest)
-        return name_of(other) != name
-    return is_kept, [entry] if latest is None else [_called_latest(latest), entry]
+            return digest_of(other) not in unwanted and (latest is None or other != latest)
+        return name_of(other) != reference
+    return Change(is_kept, [entry] if latest is None else [_annotated(latest, NAME, SOLE), entry],
+                  unmade=unwanted)
+
+
+def _change_by_digest(layout: Layout, manifest: Manifest, entry: Entry, unwanted: frozenset[str]
+                      ) -> Change:
+    """Return how the index changes when a manifest is stored under its digest."""
+    def is_kept(other: Json) -> bool:
+        return name_of(other) is not None or digest_of(other) not in unwanted
+    digest = str(entry['digest'])
+    before = next((other for other in layout.entries() if name_of(other) is None and other['digest'] == digest), None)
+    if before is not None:
+        # Its members and annotations stay: they may be another tool's, and ``latest`` may depend on them.
+        annotations = {**annotations_of(before), **annotations_of(entry)}
+        entry = {**before, **entry, **({'annotations': annotations} if annotations else {})}
+        return Change(lambda other: is_kept(other) and other != before, [entry], unmade=unwanted) \
+            if entry != before else Change(is_kept, [], unmade=unwanted)
+    # What is attached needs its entry also if an index lists it: the index may go.
+    if image.subject_of(manifest.text) is not None:
+        return Change(is_kept, [entry], unmade=unwanted)
+    return Change(is_kept, [_annotated(entry, BY_DIGEST, 'true')], frozenset({digest}), unwanted)
 
 
 def _entry_of(manifest: Manifest, reference: str) -> Entry:
@@ -44,13 +77,11 @@ def _entry_of(manifest: Manifest, reference: str) -> Entry:
     content = manifest.text.encode('utf-8')
     entry: Entry = {'mediaType': image.media_type_of(manifest.text), 'digest': hash_bytes(content),
                     'size': len(content)}
-    annotations = {KNOWN_AS: manifest.digest} if manifest.digest != entry['digest'] else {}
-    if not is_sha256(reference):
-        annotations[NAME] = reference
-    return {**entry, 'annotations': annotations} if annotations else entry
+    if manifest.digest != entry['digest']:
+        entry = _annotated(entry, KNOWN_AS, manifest.digest)
+    return entry if is_sha256(reference) else _annotated(entry, NAME, reference)
 
 
-def _called_latest(entry: Entry) -> Entry:
-    """Return an entry with the name by which it was reached without one."""
-    annotations = entry.get('annotations')
-    return {**entry, 'annotations': {**(annotations if isinstance(annotations, dict) else {}), NAME: SOLE}}
+def _annotated(entry: Entry, key: str, value: str) -> Entry:
+    """Return an entry with one more annotation."""
+    return {**entry, 'annotations': {**annotations_of(entry), key: value}}

@@ -66,10 +66,10 @@ def _root_of(entry: dict[str, Json]) -> str:
 
 def _behind(layout: Layout, found: _Found, digest: str, named: set[str]) -> Iterator[_Found]:
     """Yield the descriptors in the document behind another; add the bare digests in it to ``named``."""
-    media_type = str(found.descriptor.get('mediaType', '+json'))
+    media_type = str(found.descriptor.get('mediaType', '+json')).partition(';')[0].strip().lower()
     # Layers are not read: a layer may have 60 GB, and names nothing by its type. Configurations are, as some tools name
     # blobs there.
-    if not found.is_manifest and (not media_type.endswith(('+json', 'jws')) or media_type == EMPTY_TYPE):
+    if not found.is_manifest and (not media_type.endswith(('+json', '/json', 'jws')) or media_type == EMPTY_TYPE):
         return  # ``{}`` names nothing, and tools need not store it
     try:
         document = _document(layout, digest, found.is_manifest, named)
@@ -184,6 +184,6 @@ def remove_manifests(layout: Layout, digests: Iterable[str]) -> None:
         # The deletion itself has been done. A file that stays is only garbage, and gc reports why.
         except DXFInvalidDocumentError:
             return
-        for digest in digests:
+        for digest in () if layout.sharer() is not None else digests:
             if digest not in needed:
                 layout.remove_blob(digest)

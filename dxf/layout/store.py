@@ -14,7 +14,7 @@ from itertools import chain
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
-from dxf.layout.names import Entry, listed, select
+from dxf.layout.names import Entry, listed, name_of, select
 from dxf.layout.repositories import MARKER, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
@@ -45,6 +45,8 @@ class Layout:
         # Links above the root are the user's own. Those below it may come with a layout that somebody else made.
         self._root = os.path.realpath(root)
         self.folder = os.path.join(self._root, repository) if repository else self._root
+        self.made: set[str] = set()
+        """The digests of the entries without a name that were made through this object."""
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
@@ -285,6 +287,30 @@ class Layout:
             return False
         return True
 
+    def sharer(self) -> str | None:
+        """Return with what folder this layout shares its blobs by a symbolic link; ``None`` if it does not.
+
+        What this layout does not need may be needed there.
+        """
+        own = self.path('blobs', 'sha256')
+        if own != os.path.join(self.path(), 'blobs', 'sha256'):
+            return own
+        for other in self._others:
+            with suppress(OSError, DXFError):
+                if other.path('blobs', 'sha256') == own and other.path() != self.path():
+                    return other.folder
+        return None
+
+    def check_sole_owner(self) -> None:
+        """Insist that no other layout has the same folder of blobs.
+
+        :raises DXFInvalidDocumentError: one has
+        """
+        other = self.sharer()
+        if other is not None:
+            raise DXFInvalidDocumentError(f'{os.path.join(self.folder, "blobs")} is shared with {other} by a symbolic '
+                                          'link, and nothing is deleted: put a copy of the folder in place of the link')
+
     def blobs(self) -> Iterator[str]:
         """Yield the digests of all blobs; other files are left alone."""
         # Other tools keep files of their own beside blobs, such as their unfinished downloads. Garbage collection must
@@ -380,8 +406,23 @@ class Layout:
         return listed(self.entries())
 
     def select(self, alias: str) -> list[Entry]:
-        """Return the entries that an alias names: see :func:`dxf.layout.names.select`."""
-        return select(self.entries(), alias)
+        """Return the entries that an alias names: see :func:`dxf.layout.names.select`.
+
+        :raises DXFInvalidDocumentError: one of them is of no use to dxf
+        """
+        # Entries of no use are passed over only if the alias does not mean them: they take their names.
+        found = select((entry for entry in self.all_entries() if is_usable(entry) or name_of(entry) is not None), alias)
+        for entry in found:
+            if not is_usable(entry):
+                raise self.unusable_error(entry, 'dxf set-alias replaces it')
+        return found
+
+    def unusable_error(self, entry: Json, consequence: str) -> DXFInvalidDocumentError:
+        """Return the error for an entry that leads to something, and is of no use to dxf."""
+        name = name_of(entry)
+        what = 'an entry' if name is None else f'the alias {name!r}'
+        return DXFInvalidDocumentError(f'{self.path(INDEX)}: {what} names {digest_of(entry) or "no digest"!r}: of '
+                                       f'another algorithm than sha256, or of another kind; {consequence}')
 
 
 def _dumped(entry: Entry) -> str:

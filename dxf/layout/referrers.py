@@ -1,0 +1,67 @@
+"""Referrers of a layout: the manifests that refer to another, wherever an entry or an index leads to them.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from dxf.exceptions import DXFError
+from dxf.layout.manifests import find, read_manifest, unreadable_error
+from dxf.layout.names import Entry
+from dxf.layout.store import Layout, digest_of, is_usable
+from dxf.manifest import image
+from dxf.manifest.image import Index
+from dxf.strict_json import Json
+
+
+def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
+    """Return the descriptors of the manifests that refer to another; a document of another kind does not.
+
+    :raises DXFInvalidDocumentError: a manifest is missing, damaged or of a digest that is no sha256, so that it is not
+        known whether it does
+    """
+    # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
+    # index alone. All three places are searched.
+    found = {}
+    pending = [*_entries(layout), *_listed(layout, digest)]
+    seen = {entry['digest'] for entry in pending}
+    for entry in pending:
+        content = read_manifest(layout, entry['digest'])
+        if content is None:
+            raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
+        with suppress(DXFError, UnicodeDecodeError):
+            if image.subject_of(content.decode('utf-8')) == digest:
+                found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
+        for inner in _inner(content):
+            if inner['digest'] not in seen:
+                seen.add(inner['digest'])
+                pending.append(inner)
+    return list(found.values())
+
+
+def _entries(layout: Layout) -> Iterator[Entry]:
+    """Yield the entries of the index that lead to a manifest."""
+    for entry in layout.all_entries():
+        if is_usable(entry):
+            yield entry
+        elif digest_of(entry) is not None:
+            raise layout.unusable_error(entry, 'it is not known what it refers to')
+
+
+def _inner(content: bytes) -> list[Entry]:
+    """Return the manifests that an index lists. They have no entries of their own."""
+    with suppress(DXFError, UnicodeDecodeError):
+        index = image.read(content.decode('utf-8'), verify=False)
+        if isinstance(index, Index):
+            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
+    return []
+
+
+def _listed(layout: Layout, digest: str) -> list[Entry]:
+    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+    """
+    found = find(layout, digest.replace(':', '-'))
+    return [] if found is None else _inner(found.content)
