@@ -47,7 +47,7 @@ lint: .venv/dev  ## Check the format, and the code with pylint
 typecheck: .venv/dev  ## Check the types with mypy, strict
 	$(BIN)/python -m mypy --strict dxf test tools bench
 
-pyright: .venv/pyright  ## Check with pyright a program that uses dxf (pyright downloads itself, by node)
+pyright: .venv/pyright  ## Check with pyright a program that uses dxf (needs node)
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python test/consumer.py
 
 coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches

@@ -434,7 +434,7 @@ def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: P
     run(store, 'attach', REPO, 'a', str(tmp_path / 'signature'), '--type', 'application/vnd.example')
     subject = client.manifest_digest('a')
     listed = client.list_referrers(subject)
-    attached = listed[0]['digest']
+    attached = str(listed[0]['digest'])
     with store.dxf('source') as source:
         copy(client, source, 'a', referrers=True)
         source.set_manifest(subject.replace(':', '-'), index_of(source.get_manifest(attached)))

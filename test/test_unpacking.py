@@ -564,6 +564,7 @@ def test_a_file_that_gets_another_name_while_it_is_packed_has_not_changed(tmp_pa
             return super().write(content)
     tar_folders.pack(entries, Linked())
 
+
 def test_a_file_that_is_another_when_it_is_packed_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(b'x')
     entries = tar_folders.contents(str(tmp_path), 'd')

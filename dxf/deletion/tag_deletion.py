@@ -18,7 +18,7 @@ from dxf.manifest import image
 from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
 from dxf.names import hash_bytes
 from dxf.strict_json import dump_json
-from dxf.transport.responses import expect, is_not_found
+from dxf.transport.responses import expect, is_not_found, refusal
 
 UNSUPPORTED = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 """How registries refuse a deletion by tag; distribution 2.8 answers 400 DIGEST_INVALID.
