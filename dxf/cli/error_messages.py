@@ -31,9 +31,6 @@ NOT_FOUND = (DXFPlatformDataNotFound, DXFFileNotFoundError, FileNotFoundError)
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
 
-CA_HINT = "; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or DXF_TLSVERIFY to a file of the CA's certificates"
-
-
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 _LIBRARY_VARIABLES = re.compile(r'\bDXF_(INSECURE|CERT)\b')
 _PORT = re.compile(r':[0-9]+\Z', re.ASCII)
@@ -173,7 +170,8 @@ def _server(error: RequestException) -> str:
 def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) -> str | None:
     """Return the message for one of the causes of a failure; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        hint = CA_HINT if cause.verify_code in UNKNOWN_ISSUER else ''
+        hint = f'; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or {prefix}TLSVERIFY to a file of the CA\'s ' \
+            'certificates' if cause.verify_code in UNKNOWN_ISSUER else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
     if lacks_tls(cause):
         return f'{host} does not speak TLS; set {prefix}INSECURE=1 only if it is meant to be used without'
