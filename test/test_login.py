@@ -611,6 +611,34 @@ def test_a_helper_that_fails_to_store_is_one_line_and_the_file_does_not_hold_the
     assert home.config.read_bytes() == before
 
 
+def write_idle_helper(home: Home, folder: Path, answer: str) -> None:
+    """Configure a helper that reports no error, does nothing, and always gives one answer."""
+    write_program(folder / 'bin', 'idle', f'cat > /dev/null; [ $1 != get ] || {{ {answer}; }}')
+    write_file(home.config, credHelpers={home.place.host: 'idle'})
+
+
+@pytest.mark.parametrize('answer', [
+    pytest.param('echo credentials not found in native keychain; exit 1', id='nothing'),
+    pytest.param(f"""echo '{{"Username": "{USERNAME}", "Secret": "{WRONG}"}}'""", id='another password'),
+    pytest.param(f"""echo '{{"Username": "{OTHER[0]}", "Secret": "{PASSWORD}"}}'""", id='another user'),
+])
+def test_a_login_that_the_helper_does_not_store_is_an_error(home: Home, login: Callable[..., Ended], tmp_path: Path,
+                                                            answer: str) -> None:
+    write_idle_helper(home, tmp_path, answer)
+    before = home.config.read_bytes()
+    ended = login(home).insist(1)
+    assert ended.lines == [f'dxf: docker-credential-idle did not store the credential for {home.place.host}, and '
+                           f'reported no error: {home.config} names it']
+    assert ended.out == b'' and home.config.read_bytes() == before
+
+
+def test_a_logout_that_the_helper_does_not_carry_out_is_an_error(home: Home, tmp_path: Path) -> None:
+    write_idle_helper(home, tmp_path, f"""echo '{{"Username": "{USERNAME}", "Secret": "{PASSWORD}"}}'""")
+    assert home.run('logout').insist(1).lines == [
+        f'dxf: docker-credential-idle still has the credential for {home.place.host}, and reported no error: '
+        f'{home.config} names it']
+
+
 def test_logins_at_the_same_time_lose_nothing(basic_registry: Place, token_registry: Place, tmp_path: Path) -> None:
     hosts = [f'{name}:{place.host.partition(":")[2]}' for place in (basic_registry, token_registry)
              for name in ('localhost', '127.0.0.1')]

@@ -94,6 +94,22 @@ def test_an_open_file_starts_where_it_stands_each_time(start: int) -> None:
     assert not file.closed
 
 
+class Generous(io.BytesIO):
+    """A file whose reads return up to three times of what they are asked for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None or size < 0 else 3 * size)
+
+
+@pytest.mark.usefixtures('small_reads')
+@pytest.mark.parametrize('start, end', [(0, None), (0, 5), (5, None), (1, 2)])
+def test_a_file_that_reads_more_than_it_is_asked_for_gives_no_byte_twice_and_none_too_many(start: int, end: int | None
+                                                                                           ) -> None:
+    source = open_source(None, Generous(CONTENT))
+    assert b''.join(source.read(start, end)) == CONTENT[start:end]
+    assert source.digest() == DIGEST
+
+
 def test_a_pipe_can_be_read_once() -> None:
     reader, writer = os.pipe()
     with open(reader, 'rb') as file:

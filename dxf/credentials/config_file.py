@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from dxf.credentials.helper import CredentialHelper
-from dxf.exceptions import DXFCredentialsError, DXFInvalidDocumentError
+from dxf.exceptions import DXFCredentialHelperError, DXFCredentialsError, DXFInvalidDocumentError
 from dxf.local.atomic_files import Temporary, make_folders
 from dxf.local.locking import close_locked, wait_for_lock
 from dxf.names import is_docker_hub
@@ -154,7 +154,7 @@ class CredentialFile:
         helper = helpers[key]
         auth = b64encode(f'{username}:{password}'.encode()).decode('ascii')
         if helper is not None:
-            helper.store(key, username, password)
+            self._store_by(helper, key, (username, password))
         with self._changing() as document:
             if not isinstance(document.get('auths'), dict):
                 document['auths'] = {}
@@ -177,9 +177,26 @@ class CredentialFile:
         for key in keys_of(host, None):  # the file first, as a helper may fail
             helper = self._helper(key, host)
             if helper is not None and helper.get(key) is not None:
-                helper.erase(key)
+                self._erase_by(helper, key)
                 found = True
         return found
+
+    # A helper's exit status 0 proves nothing. Amazon's pretends success with AWS_ECR_IGNORE_CREDS_STORAGE:
+    # https://github.com/awslabs/amazon-ecr-credential-helper
+
+    def _store_by(self, helper: CredentialHelper, key: str, credential: tuple[str, str]) -> None:
+        """Keep a credential by a helper, and read it again."""
+        helper.store(key, *credential)
+        if helper.get(key) != credential:
+            raise DXFCredentialHelperError(f'{helper.program} did not store the credential for {key}, and reported no '
+                                           f'error: {self.path} names it')
+
+    def _erase_by(self, helper: CredentialHelper, key: str) -> None:
+        """Remove a credential by a helper, and check that it is gone."""
+        helper.erase(key)
+        if helper.get(key) is not None:
+            raise DXFCredentialHelperError(f'{helper.program} still has the credential for {key}, and reported no '
+                                           f'error: {self.path} names it')
 
     def _has(self, host: str) -> bool:
         return any(stored in self._member('auths') for key in keys_of(host, None) for stored in self._keys_at(key))

@@ -79,7 +79,7 @@ class Source:
         except OSError as error:
             raise self._unreadable(error) from error
         try:
-            return self._read_on(size)
+            return self._read_on(size)[:size]  # a caller's object may return more than it was asked for
         except DXFError:
             raise
         except Exception as error:  # one of urllib3's would pass for a failure of the network
