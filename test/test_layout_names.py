@@ -143,6 +143,18 @@ def test_of_two_full_references_the_one_that_is_deleted_goes(store: Place, clien
     assert client.get_alias('8.0') == list(tools.layers)
 
 
+def test_an_alias_that_is_the_tag_of_a_full_reference_too_is_deleted_after_that(store: Place, client: DXF, layout: Path
+                                                                                 ) -> None:
+    client.set_alias('8.0', client.push_blob(data=b'content'))
+    enter(layout, {**entries(layout)[0], 'annotations': {NAME: MYSQL}})
+    before = snapshot(layout)
+    ended = run(store, 'del-alias', REPO, '8.0', status=1)
+    assert len(ended.lines) == 1 and f'delete {MYSQL} first' in ended.lines[0]
+    assert snapshot(layout) == before
+    run(store, 'del-alias', REPO, MYSQL, '8.0')
+    assert run(store, 'list-aliases', REPO).out == b''
+
+
 @pytest.mark.parametrize('alias', ['a/b', 'a:b', 'platform/mysql:8.0'])
 def test_on_a_registry_a_full_reference_is_no_alias(alias: str) -> None:
     ended = Runner({'DXF_HOST': 'localhost:1'}).run('get-alias', REPO, alias).insist(2)
@@ -237,6 +249,17 @@ def test_a_referrer_that_cannot_be_read_is_an_error(store: Place, layout: Path, 
     for command in (['referrers', REPO, 'a'], ['copy', REPO, 'a', '--referrers', '--to', store.host, '--to-repo', 'b']):
         ended = run(store, *command, status=1)
         assert len(ended.lines) == 1 and "an entry names 'sha512:" in ended.lines[0]
+    assert run(store, 'pull-blob', REPO, '@a').out == b'content'
+
+
+def test_an_index_of_a_manifest_that_cannot_be_read_is_an_error_where_referrers_are_asked_for(
+        store: Place, layout: Path, client: DXF) -> None:
+    client.set_alias('a', client.push_blob(data=b'content'))
+    index = put(layout, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': 'sha512:' + 'ab' * 64, 'size': 7}]})
+    enter(layout, {'mediaType': OCI_INDEX, 'digest': index, 'size': 7, 'annotations': {NAME: 'long'}})
+    ended = run(store, 'referrers', REPO, 'a', status=1)
+    assert len(ended.lines) == 1 and f'{index[7:]}: ' in ended.lines[0] and 'sha512' in ended.lines[0]
     assert run(store, 'pull-blob', REPO, '@a').out == b'content'
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dxf import DXFBase, hash_bytes
-from dxf.exceptions import DXFInvalidNameError
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.layout.repositories import WITHOUT_MARKER
 from dxf.names import check_repository
 
 from .layouts import bound
@@ -92,6 +93,42 @@ def test_a_layout_that_no_name_of_a_repository_leads_to_is_told(root: Path, tmp_
     assert listed.lines == [f'dxf: left out: {root}/b/closed: they cannot be read; '
                             + MISNAMED.format("'Upper/x', 'a/b_.c'", root / 'Upper' / 'x')]
     assert Runner({'DXF_HOST': f'oci:{root / "Upper" / "x"}'}).run('list-aliases', '').insist(0).out == b'a\n'
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda marker: marker.unlink(), lambda marker: (marker.unlink(), marker.mkdir())], ids=['missing', 'a folder'])
+def test_a_repository_that_has_lost_its_marker_is_told(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    (tmp_path / 'blob').write_bytes(BLOB)
+    root = tmp_path / 'root'
+    make_layouts(root, tmp_path / 'blob', 'a', 'b/x', 'c')
+    spoil(root / 'b' / 'x' / 'oci-layout')
+    (root / 'site').mkdir()
+    (root / 'site' / 'index.json').write_text('{}', encoding='utf-8')  # of something else
+    listed = Runner({'DXF_HOST': f'oci:{root}'}).run('list-repos').insist(1)
+    assert (listed.out, listed.lines) == (b'a\nc\n', [f'dxf: left out: {root}/b/x: {WITHOUT_MARKER}'])
+    found = []
+    with pytest.raises(DXFInvalidDocumentError, match=f'left out: {root}/b/x: '):
+        for name in DXFBase(f'oci:{root}').list_repos(iterate=True):
+            found.append(name)
+    assert found == ['a', 'c']
+
+
+def test_a_repository_to_which_a_link_leads_is_listed(tmp_path: Path) -> None:
+    (tmp_path / 'blob').write_bytes(BLOB)
+    root = tmp_path / 'root'
+    make_layouts(root, tmp_path / 'blob', 'a', 'team/x', '.hidden', '../outside')
+    for name, target in (('b', 'a'), ('c', '.hidden'), ('group', 'team'), ('out', '../outside'), ('self', '.'),
+                         ('team/back', '../team'), ('team/a', '../a')):
+        (root / name).symlink_to(target)
+    for name, target in (('p', 'q'), ('q', 'p')):  # a circle
+        (root / name).mkdir()
+        (root / name / target).symlink_to(root / target)
+    names = ['a', 'b', 'c', 'group/a', 'group/x', 'team/a', 'team/x']
+    runner = Runner({'DXF_HOST': f'oci:{root}'})
+    assert runner.run('list-repos').insist(0).out.decode().split() == names
+    assert DXFBase(f'oci:{root}').list_repos() == names
+    for name in names:
+        assert runner.run('pull-blob', name, '@a').insist(0).out == BLOB
 
 
 def test_a_layout_that_is_the_folder_itself_is_told(tmp_path: Path) -> None:

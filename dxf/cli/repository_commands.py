@@ -27,14 +27,17 @@ def list_repos(context: Context) -> None:
 
 def _list_folder(context: Context) -> None:
     """Print the repositories in a folder; raise an error that names what in it cannot be listed."""
-    from dxf.layout.repositories import repositories
+    from dxf.layout.repositories import WITHOUT_MARKER, repositories
     root = os.path.realpath(check_registry(context.settings.host).removeprefix(FOLDER))
     os.stat(root)
     unreadable: list[str] = []
     misnamed: list[str] = []
-    for name in sorted(repositories(root, unreadable, misnamed)):
+    damaged: list[str] = []
+    for name in sorted(repositories(root, unreadable, misnamed, damaged)):
         context.print_result('repository', name)
     left_out = [f'left out: {_first_of(unreadable)}: they cannot be read'] if unreadable else []
+    if damaged:
+        left_out.append(f'left out: {_first_of(sorted(damaged))}: {WITHOUT_MARKER}')
     if misnamed:
         first, *_ = misnamed = sorted(misnamed)
         left_out.append(f'left out: {_first_of([repr(name) for name in misnamed])}: no repository has such a name; '

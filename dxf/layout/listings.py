@@ -14,7 +14,7 @@ from requests import Response
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.layout import manifests
 from dxf.layout.messages import LayoutRequest, respond
-from dxf.layout.repositories import repositories
+from dxf.layout.repositories import WITHOUT_MARKER, repositories
 from dxf.strict_json import dump_json
 
 MOST_LISTED = 3 << 20
@@ -22,12 +22,18 @@ MOST_LISTED = 3 << 20
 
 
 def catalog(root: str, request: LayoutRequest) -> Response:
-    """List the repositories in a folder; names that break the grammar come last, for the client to refuse."""
+    """List the repositories in a folder; names that break the grammar come last, for the client to refuse.
+
+    :raises DXFInvalidDocumentError: all others have been listed, and there are layouts that have lost their marker
+    """
     os.stat(root)
     misnamed: list[str] = []
-    names = sorted(repositories(root, misnamed=misnamed))
+    damaged: list[str] = []
+    names = sorted(repositories(root, misnamed=misnamed, damaged=damaged))
     refused = sorted(os.fsencode(name).decode('utf-8', 'backslashreplace') for name in misnamed)
-    return _page(request, 'repositories', names + refused)
+    if damaged and not _after(request, names + refused):
+        raise DXFInvalidDocumentError(f'left out: {", ".join(sorted(damaged))}: {WITHOUT_MARKER}')
+    return _page(request, 'repositories', names + refused, is_last=not damaged)
 
 
 def tags(request: LayoutRequest) -> Response:

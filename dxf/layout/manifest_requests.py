@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from requests import Response
 
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFConflictError, DXFError
 from dxf.layout import manifests, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
-from dxf.layout.names import name_of, raise_ambiguous
+from dxf.layout.names import name_of, raise_ambiguous, short_name
 from dxf.layout.new_entries import change_for
 from dxf.layout.referrers import referrers as find_referrers
 from dxf.layout.store import Layout, digest_of
@@ -113,6 +113,7 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
     """Return the digests of the manifests that a reference names, and what tells which entries go.
 
     :raises DXFAmbiguousAliasError: an alias is the tag of several full references
+    :raises DXFConflictError: an alias is the tag of a full reference too, and would name something still
     """
     layout = request.layout
     alias = reference
@@ -135,9 +136,18 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
     names = {name_of(entry) for entry in entries}
     if len(names) > 1:
         raise_ambiguous(alias, entries)
+    _check_tag(layout, alias, names)
     manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
     return {entry['digest'] for entry in entries}, \
         lambda entry: entry in entries if names == {None} else name_of(entry) in names
+
+
+def _check_tag(layout: Layout, alias: str, names: set[str | None]) -> None:
+    """Insist that a name that goes is not the tag of a full reference that stays."""
+    for entry in layout.all_entries() if alias in names else ():
+        name = name_of(entry)
+        if name not in (None, alias) and short_name(str(name)) == alias:
+            raise DXFConflictError(f'{alias} is the tag of {name} too, and nothing was deleted: delete {name} first')
 
 
 def _check_has_all(missing: str | None) -> None:

@@ -6,13 +6,14 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-
 from collections.abc import Iterator
 from contextlib import suppress
 
-from dxf.exceptions import DXFError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFUnexpectedDigestMethodError
+from dxf.layout.index import ENTRIES
 from dxf.layout.manifests import find, read_manifest, unreadable_error
 from dxf.layout.names import Entry
 from dxf.layout.store import Layout, digest_of, is_usable
 from dxf.manifest import image
 from dxf.manifest.image import Index
-from dxf.strict_json import Json
+from dxf.strict_json import Json, load_object
 
 
 def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
@@ -33,7 +34,7 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
         with suppress(DXFError, UnicodeDecodeError):
             if image.subject_of(content.decode('utf-8')) == digest:
                 found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
-        for inner in _inner(content):
+        for inner in _inner(layout, entry['digest'], content):
             if inner['digest'] not in seen:
                 seen.add(inner['digest'])
                 pending.append(inner)
@@ -49,13 +50,22 @@ def _entries(layout: Layout) -> Iterator[Entry]:
             raise layout.unusable_error(entry, 'it is not known what it refers to')
 
 
-def _inner(content: bytes) -> list[Entry]:
-    """Return the manifests that an index lists. They have no entries of their own."""
-    with suppress(DXFError, UnicodeDecodeError):
+def _inner(layout: Layout, digest: str, content: bytes) -> list[Entry]:
+    """Return the manifests that an index lists. They have no entries of their own.
+
+    :raises DXFInvalidDocumentError: one is named by another algorithm than sha256
+    """
+    try:
         index = image.read(content.decode('utf-8'), verify=False)
-        if isinstance(index, Index):
-            return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests]
-    return []
+    except DXFUnexpectedDigestMethodError as error:
+        if ENTRIES in load_object(content):
+            raise DXFInvalidDocumentError(f'{layout.blob_path(digest)}: {error}: it is not known what that refers to'
+                                          ) from None
+        return []
+    except (DXFError, UnicodeDecodeError):
+        return []
+    return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests] \
+        if isinstance(index, Index) else []
 
 
 def _listed(layout: Layout, digest: str) -> list[Entry]:
@@ -64,4 +74,4 @@ def _listed(layout: Layout, digest: str) -> list[Entry]:
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
     """
     found = find(layout, digest.replace(':', '-'))
-    return [] if found is None else _inner(found.content)
+    return [] if found is None else _inner(layout, found.digest, found.content)

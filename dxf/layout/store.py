@@ -15,7 +15,7 @@ from itertools import chain
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
 from dxf.layout.names import Entry, listed, name_of, select
-from dxf.layout.repositories import MARKER, repositories
+from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
 from dxf.local.locking import close_locked, wait_for_lock
@@ -23,9 +23,8 @@ from dxf.manifest.image import OCI_INDEX
 from dxf.names import check_digest, split_digest
 from dxf.strict_json import Json, dump_json, load_object
 
-INDEX = 'index.json'
 VERSION = 'imageLayoutVersion'
-RESERVED = (MARKER, INDEX, 'blobs')
+RESERVED = (MARKER, INDEX, BLOBS)
 """What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
 
 LONGEST_MARKER = 64 << 10
