@@ -87,8 +87,8 @@ class DXF(ManifestStore):
         :return: the manifest's text; of a multi-platform alias, texts by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return platforms.each(self._stored(alias), platform, self._stored, lambda found: found.text,
-                              self.options.limits)
+        return platforms.for_each_platform(self._stored(alias), platform, self._stored, lambda found: found.text,
+                                           self.options.limits)
 
     @overload
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
@@ -126,8 +126,8 @@ class DXF(ManifestStore):
         :return: a list of digests; of a multi-platform alias, lists by platform
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return platforms.each(self._stored_or_given(alias, manifest, verify), platform, self._stored,
-                              lambda found: self._blobs(found, sizes), self.options.limits)
+        return platforms.for_each_platform(self._stored_or_given(alias, manifest, verify), platform, self._stored,
+                                           lambda found: self._blobs(found, sizes), self.options.limits)
 
     def _blobs(self, manifest: Image, sizes: bool) -> Blobs:
         if isinstance(manifest, ImageManifest):
@@ -143,8 +143,8 @@ class DXF(ManifestStore):
 
         Schema 1 gives none, and the registry is not asked.
         """
-        return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored,
-                              lambda found: self._blobs(found, isinstance(found, ImageManifest)))
+        return platforms.for_each_platform(self._stored_or_given(alias, manifest), platform, self._stored,
+                                           lambda found: self._blobs(found, isinstance(found, ImageManifest)))
 
     @overload
     def get_digest(self, alias: str | None = None, manifest: str | None = None, *, platform: str) -> str: ...
@@ -166,8 +166,8 @@ class DXF(ManifestStore):
         :raises DXFDigestNotAvailableForSchema1: a schema 1 manifest has none
         :raises DXFPlatformDataNotFound: it has nothing for ``platform``
         """
-        return platforms.each(self._stored_or_given(alias, manifest), platform, self._stored, platforms.config_digest,
-                              self.options.limits)
+        return platforms.for_each_platform(self._stored_or_given(alias, manifest), platform, self._stored,
+                                           platforms.config_digest, self.options.limits)
 
     def exists(self, name: str) -> bool:
         """Return whether the repository has a blob or an alias.

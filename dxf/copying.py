@@ -21,18 +21,18 @@ from dxf.transfer.parallel import all_of, each_once
 DEPTH = 8
 """How deep indexes, and manifests that refer to others, may be nested."""
 
-MOST_MANIFESTS = 10_000
-MOST_ENTRIES = 20_000
+MAX_MANIFESTS = 10_000
+MAX_ENTRIES = 20_000
 """Of indexes, and of lists of referrers."""
 
-MOST_BLOBS = 100_000
-MOST_BYTES = 1 << 30
+MAX_BLOBS = 100_000
+MAX_BYTES = 1 << 30
 """Of all manifests together."""
 
-KEPT = 4 << 20
+MAX_KEPT_BYTES = 4 << 20
 """Bytes of manifests that are kept in memory."""
 
-BATCH = 1 << 20
+BATCH_BYTES = 1 << 20
 """Bytes of manifests that are fetched at once. Reading one takes several times its size."""
 
 
@@ -147,7 +147,7 @@ class Copying:
             if not level:
                 return
             asked.update(level)
-            if depth == DEPTH or len(asked) > MOST_MANIFESTS:
+            if depth == DEPTH or len(asked) > MAX_MANIFESTS:
                 break
             for batch in _batches(level, new, self._source.options.jobs):
                 for found in all_of(self._fetch, batch, self._source.options.jobs):
@@ -184,16 +184,16 @@ class Copying:
         self._blobs.update(found.blobs)
         self._required |= found.required
         self._count(len(found.children), len(found.text))
-        if self._kept + len(found.text) <= KEPT:
+        if self._kept + len(found.text) <= MAX_KEPT_BYTES:
             self._kept += len(found.text)
             self._texts[found.digest] = found.text
 
     def _count(self, entries: int, size: int) -> None:
         self._entries += entries
         self._bytes += size
-        if self._entries > MOST_ENTRIES or self._bytes > MOST_BYTES or len(self._blobs) > MOST_BLOBS:
-            raise DXFInvalidDocumentError(f'the alias leads to more than {MOST_ENTRIES} entries of indexes, '
-                                          f'{MOST_BLOBS} blobs or {MOST_BYTES} bytes of manifests')
+        if self._entries > MAX_ENTRIES or self._bytes > MAX_BYTES or len(self._blobs) > MAX_BLOBS:
+            raise DXFInvalidDocumentError(f'the alias leads to more than {MAX_ENTRIES} entries of indexes, '
+                                          f'{MAX_BLOBS} blobs or {MAX_BYTES} bytes of manifests')
 
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
@@ -223,7 +223,7 @@ class Copying:
         for digest in self._order():
             if digest != top:
                 size += self._put(digest, unlisted)
-                if size > KEPT:
+                if size > MAX_KEPT_BYTES:
                     self._list(unlisted)
                     size = 0
         self._list(unlisted)
@@ -287,7 +287,7 @@ class Copying:
 def _size(entry: dict[str, object]) -> int:
     """Return the size that a descriptor declares; a large one for no size."""
     size = entry.get('size')
-    return size if isinstance(size, int) and size >= 0 else BATCH
+    return size if isinstance(size, int) and size >= 0 else BATCH_BYTES
 
 
 def _batches(digests: list[str], sizes: dict[str, int], jobs: int) -> Iterator[list[str]]:
@@ -295,7 +295,7 @@ def _batches(digests: list[str], sizes: dict[str, int], jobs: int) -> Iterator[l
     batch: list[str] = []
     total = 0
     for digest in digests:
-        if batch and (len(batch) == jobs or total + sizes[digest] > BATCH):
+        if batch and (len(batch) == jobs or total + sizes[digest] > BATCH_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(digest)

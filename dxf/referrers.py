@@ -34,10 +34,10 @@ NO_API = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_AL
 https://github.com/google/go-containerregistry/issues/1962 https://github.com/sigstore/sigstore-js/pull/1187
 """
 
-LOOKS = 20
+MAX_READS = 20
 """How often the index is read, at most, until an entry of ours stays in it."""
 
-WINDOWS = 4
+WAIT_FACTOR = 4
 """How long to wait before the index is read back, in times of what reading and writing it took."""
 
 
@@ -213,16 +213,16 @@ class ReferrersTag:
         removed = set(gone)
         refused: Tagged | None = None
         latest: str | None = None
-        for number in range(LOOKS):
+        for number in range(MAX_READS):
             begun = time.monotonic()
             tagged = self._read()
             present = {entry['digest'] for entry in tagged.entries}
             missing = [entry for entry in entries if entry['digest'] not in present]
             kept = [entry for entry in tagged.entries if entry['digest'] not in removed]
             is_right = not missing and len(kept) == len(tagged.entries)
-            if is_right and (number in (0, LOOKS - 1) or tagged.digest == latest):
+            if is_right and (number in (0, MAX_READS - 1) or tagged.digest == latest):
                 return
-            if number == LOOKS - 1 or number and tagged.is_subject:
+            if number == MAX_READS - 1 or number and tagged.is_subject:
                 break
             latest = tagged.digest
             if not is_right:
@@ -263,7 +263,7 @@ class ReferrersTag:
         :param number: of waits before this one
         :param window: seconds from our reading to the end of our writing
         """
-        shortest = max(self._limits.settle, WINDOWS * window)
+        shortest = max(self._limits.settle, WAIT_FACTOR * window)
         time.sleep(min(shortest * random.uniform(1, 1.5 + number), max(shortest, self._limits.longest_backoff)))
 
 

@@ -25,7 +25,7 @@ from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, logi
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
-from dxf.transport.renewal import begin_session_anew
+from dxf.transport.renewal import reset_session_after_fork
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
 from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, rewind, send)
 
@@ -107,7 +107,7 @@ class DXFBase:
         """Share no connection and no lock with the parent process, in a child after a fork; the token stays valid."""
         self._credential.renew_after_fork()
         for session in self._sessions:
-            begin_session_anew(session)
+            reset_session_after_fork(session)
 
     def __copy__(self) -> 'Self':
         """Return a client that shares connections and credential with this one."""

@@ -20,10 +20,10 @@ _SURROGATE = re.compile(r'[\ud800-\udfff]')
 DEPTH = 500
 """How deep objects and arrays may be nested. Python's own limit depends on the caller's stack."""
 
-MARK = 100
+MARKUP_LENGTH = 100
 """Bytes at the start of a document that tell what it is."""
 
-SHOWN = 20
+SHOWN_LENGTH = 20
 """Characters of a wrong number that an error message shows."""
 
 
@@ -64,7 +64,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise DXFInvalidDocumentError(f'invalid JSON: {name[:SHOWN]} is no number that fits')
+    raise DXFInvalidDocumentError(f'invalid JSON: {name[:SHOWN_LENGTH]} is no number that fits')
 
 
 def _check_depth(document: Json) -> None:
@@ -90,7 +90,7 @@ def encoded(text: str) -> bytes:
 
 def is_markup(body: bytes) -> bool:
     """Return whether a document is HTML or XML rather than JSON, as the pages of web servers are."""
-    return body[:MARK].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<')
+    return body[:MARKUP_LENGTH].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<')
 
 
 def is_utf_8(*texts: str | None) -> bool:

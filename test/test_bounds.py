@@ -165,8 +165,8 @@ def test_what_an_index_names_is_stored_before_it_in_whatever_order_it_is_found(s
     assert parts(open_registry.dxf(repo), 'b') == parts(client, 'b')
 
 
-@pytest.mark.parametrize('name, most', [('MOST_MANIFESTS', 9), ('MOST_ENTRIES', 9), ('MOST_BYTES', 2000),
-                                        ('MOST_BLOBS', 0)])
+@pytest.mark.parametrize('name, most', [('MAX_MANIFESTS', 9), ('MAX_ENTRIES', 9), ('MAX_BYTES', 2000),
+                                        ('MAX_BLOBS', 0)])
 def test_a_copy_of_too_much_is_one_error_that_changes_nothing(
         server: ScriptedRegistry, client: DXF, folder: Place, repo: str, monkeypatch: pytest.MonkeyPatch, name: str,
         most: int) -> None:

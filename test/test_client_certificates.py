@@ -15,7 +15,7 @@ from dxf.cli.environment import SettingsError, read_settings
 from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFHTTPError
 from dxf.main import doit
-from dxf.transport.client_certificates import LONGEST
+from dxf.transport.client_certificates import MAX_LENGTH
 from dxf.transport.proxies import Proxies
 
 from .certificates import Certificates
@@ -233,7 +233,7 @@ def make_files(tmp_path: Path, certificates: Certificates, others: Certificates,
             'encrypted': Path(certificates.client).read_bytes() + encrypted(certificates),
             'cut.pem': Path(certificates.client).read_bytes()[:200] + b'\n-----END CERTIFICATE-----\n',
             'cut.key': b'-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
-            'large': b'#' * (LONGEST + 1) + Path(certificates.both).read_bytes()}.items():
+            'large': b'#' * (MAX_LENGTH + 1) + Path(certificates.both).read_bytes()}.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / 'directory').mkdir()
     os.mkfifo(tmp_path / 'fifo')

@@ -18,7 +18,7 @@ from requests.exceptions import RequestException
 from dxf import DXF, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError, DXFHTTPError, DXFProtocolError
-from dxf.transport.adapter import MOST_FRAMING, MOST_INTERIM
+from dxf.transport.adapter import MAX_FRAMING, MAX_INTERIM
 from dxf.transport.proxies import Proxies
 
 from .certificates import Certificates
@@ -177,7 +177,7 @@ def test_an_interim_response_of_a_proxy_to_connect_is_skipped(certificates: Cert
 
 
 @pytest.mark.parametrize('answer', [HINTS + b'HTTP/1.1 403 no\r\n\r\n', b'HTTP/1.1 101 x\r\n\r\n',
-                                    CONTINUE * (MOST_INTERIM + 1)], ids=['103, 403', '101', '100 for ever'])
+                                    CONTINUE * (MAX_INTERIM + 1)], ids=['103, 403', '101', '100 for ever'])
 def test_a_proxy_that_says_no_after_an_interim_response_says_no(certificates: Certificates, answer: bytes) -> None:
     with ScriptedRegistry(certificates) as server, tunnel(server, answer, opens=False) as proxy:
         client = connect(server, certificates)
@@ -311,4 +311,4 @@ def test_a_response_with_many_headers_is_read(server: ScriptedRegistry, client: 
         return replace(answer, headers={**answer.headers, **headers})
     server.hook = hook
     assert b''.join(client.pull_blob(DIGEST)) == CONTENT
-    assert MOST_FRAMING > 180_000
+    assert MAX_FRAMING > 180_000

@@ -95,8 +95,8 @@ def of(layout: Path) -> dict[str, str]:
     return {'DXF_HOST': f'oci:{layout.parent.parent}'}
 
 
-@pytest.mark.parametrize(('limit', 'value', 'said'), [('MOST_ENTRIES', 1, 'more than 1 entries'),
-                                                      ('LONGEST', 400, 'larger than 400 bytes')])
+@pytest.mark.parametrize(('limit', 'value', 'said'), [('MAX_ENTRIES', 1, 'more than 1 entries'),
+                                                      ('MAX_LENGTH', 400, 'larger than 400 bytes')])
 def test_an_alias_for_which_the_index_has_no_room_is_refused_and_nothing_is_stored(
         layout: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, said: str) -> None:
     monkeypatch.setattr(layout_index, limit, value)

@@ -20,7 +20,7 @@ from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFInvalidNameError
 from dxf.main import doit
-from dxf.transport.adapter import LONGEST_PROXY_RESPONSE, Adapter
+from dxf.transport.adapter import MAX_PROXY_RESPONSE_LENGTH, Adapter
 from dxf.transport.proxies import Proxies, check_proxy
 from dxf.transport.redaction import causes
 
@@ -376,7 +376,7 @@ def test_a_proxy_that_makes_no_tunnel_is_told(registry: ScriptedRegistry, certif
     (lambda connection: None, 'the connection to the proxy {} broke'),
     (lambda connection: connection.sendall(b'SSH-2.0-x\r\n\r\n'), 'the connection to the proxy {} broke'),
     (lambda connection: connection.recv(1), 'no answer from the proxy {} in time'),
-    (lambda connection: connection.sendall(b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * LONGEST_PROXY_RESPONSE),
+    (lambda connection: connection.sendall(b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * MAX_PROXY_RESPONSE_LENGTH),
      'the connection to the proxy {} broke'),
     (lambda connection: connection.sendall(b'HTTP/1.1 599 \x1b[2J\r\n\r\n'), 'the proxy {} does not connect to '),
 ], ids=['hangs up', 'is none', 'is silent', 'never ends', 'says what it likes'])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dxf import artifacts
-from dxf.artifacts.staging import Intake
+from dxf.artifacts.staging import StagedFiles
 from dxf.cli.error_messages import line_of
 
 from .places import Place
@@ -50,7 +50,7 @@ def choose_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 def test_all_files_are_replaced(target: Path) -> None:
-    with Intake(str(target), overwrite=True) as intake:
+    with StagedFiles(str(target), overwrite=True) as intake:
         for path in ('a', 'in/b', 'c', 'in/new'):
             intake.add(path, [NEW])
         intake.publish()
@@ -58,7 +58,7 @@ def test_all_files_are_replaced(target: Path) -> None:
 
 
 def test_a_file_that_was_replaced_comes_back_when_a_later_one_fails(target: Path) -> None:
-    with Intake(str(target), overwrite=True) as intake:
+    with StagedFiles(str(target), overwrite=True) as intake:
         for path in ('a', 'in/b', 'new', 'c'):
             intake.add(path, [NEW])
         (target / 'c').unlink()
@@ -82,7 +82,7 @@ def test_an_error_names_the_file_of_the_user(target: Path, at: str, monkeypatch:
         failing(source, name, **folders)
     if at == 'rename' and 'no links' not in request.node.name:
         monkeypatch.setattr(os, 'link', refuse)
-    with Intake(str(target), overwrite=True) as intake:
+    with StagedFiles(str(target), overwrite=True) as intake:
         for path in ('a', 'in/b', 'c'):
             intake.add(path, [NEW])
         with monkeypatch.context() as patch:
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_put_back_is_kept_and_the_error_says_where(target:
             raise OSError(errno.EIO, os.strerror(errno.EIO), source)
         whole(source, name, **folders)
     with pytest.raises(OSError, match='could not be put back') as raised:
-        with Intake(str(target), overwrite=True) as intake:
+        with StagedFiles(str(target), overwrite=True) as intake:
             for path in ('a', 'c'):
                 intake.add(path, [NEW])
             monkeypatch.setattr(os, 'replace', fail_after_two)
@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_put_back_is_kept_and_the_error_says_where(target:
 
 KILLED = '''
 import os, sys
-from dxf.artifacts.staging import Intake
+from dxf.artifacts.staging import StagedFiles
 target, links, place = sys.argv[1:]
 
 def refuse(*_, **__):
@@ -131,7 +131,7 @@ def die(source, name, **folders):
 if links == 'no':
     os.link = refuse
 whole, os.replace = os.replace, die
-with Intake(target, overwrite=True) as intake:
+with StagedFiles(target, overwrite=True) as intake:
     for path in ('a', 'in/b', 'c'):
         intake.add(path, [b'new'])
     intake.publish()
@@ -145,7 +145,7 @@ def test_what_a_process_was_replacing_when_it_was_killed_is_there_after_the_next
     done = subprocess.run([sys.executable, '-c', KILLED, str(target), links, place], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     assert (target / 'in' / 'b').exists() is (place == 'after' or links == 'yes')
-    with Intake(str(target)) as intake:
+    with StagedFiles(str(target)) as intake:
         intake.add('d', [NEW])
         intake.publish()
     assert tree(target) == {**BEFORE, 'a': NEW, 'in/b': NEW if place == 'after' else OLD, 'd': NEW}
@@ -154,7 +154,7 @@ def test_what_a_process_was_replacing_when_it_was_killed_is_there_after_the_next
 def test_what_a_killed_process_left_is_never_put_in_the_place_of_something_newer(target: Path) -> None:
     subprocess.run([sys.executable, '-c', KILLED, str(target), 'no', 'before'], timeout=60, check=False)
     (target / 'in' / 'b').write_bytes(b'newer')
-    with Intake(str(target)):
+    with StagedFiles(str(target)):
         pass
     assert tree(target) == {**BEFORE, 'a': NEW, 'in/b': b'newer'}
 
@@ -168,7 +168,7 @@ def test_what_is_put_back_does_not_leave_the_folder(target: Path, name: str) -> 
     left.mkdir()
     (left / '1.old').write_bytes(OLD)
     (left / '1.name').write_text(name)
-    with Intake(str(target)):
+    with StagedFiles(str(target)):
         pass
     assert sorted(os.listdir(target.parent)) == ['elsewhere', 'target']
     assert os.listdir(target.parent / 'elsewhere') == [] and not Path('/etc/dxf-victim').exists()
@@ -177,8 +177,8 @@ def test_what_is_put_back_does_not_leave_the_folder(target: Path, name: str) -> 
 
 OTHER = '''
 import os, sys
-from dxf.artifacts.staging import Intake
-with Intake(sys.argv[1], overwrite=True) as intake:
+from dxf.artifacts.staging import StagedFiles
+with StagedFiles(sys.argv[1], overwrite=True) as intake:
     for path in ('a', 'c'):
         intake.add(path, [b'new'])
     os.rmdir(sys.argv[1] + '/later') if sys.argv[2] == 'well' else None

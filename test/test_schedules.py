@@ -36,7 +36,7 @@ SMALL_PART = 30_000
 LIMITS = partial(dxf.Limits, backoff=0.001, longest_retry_after=0.001, small_part=SMALL_PART)
 SOURCES = st.sampled_from(('file', 'file in parts', 'generator'))
 TOKEN = 'c2VjcmV0'
-MOST_REQUESTS = 200
+MAX_REQUESTS = 200
 SCHEDULES = int(os.environ.get('DXF_TEST_SCHEDULES', '200'))
 """How many schedules of a server's faults are run; a third as many of the network's."""
 
@@ -236,7 +236,7 @@ def test_faults_of_a_server_leave_the_truth_and_the_credential(
     client.token = TOKEN
 
     def check_traffic() -> None:
-        assert len(stage.registry.requests) < MOST_REQUESTS
+        assert len(stage.registry.requests) < MAX_REQUESTS
         for other in stage.others:
             assert not any({'Authorization', 'Cookie'} & set(request.headers) for request in other.requests)
         assert not stage.others[1].requests  # http
@@ -302,7 +302,7 @@ def test_faults_of_a_server_never_make_a_command_succeed_that_has_not(stage: Sta
     places = {'REPO': repo, 'HOST': stage.registry.host}
     printed = run(environ, *(places.get(part, part) for part in COMMANDS[command]))
     assert printed is None or is_true(memory, repo, command, printed)
-    assert len(stage.registry.requests) < MOST_REQUESTS
+    assert len(stage.registry.requests) < MAX_REQUESTS
 
 
 BYTES = st.none() | st.integers(0, 600) | st.integers(0, len(CONTENT))
@@ -325,7 +325,7 @@ def test_faults_of_the_network_leave_the_truth(open_registry: Place, proxy: Faul
     proxy.plan = planned(first, pushing)
     with dxf.DXF(proxy.host, repo, insecure=True, limits=LIMITS(retries=2)) as client:
         pushed = push(source, environ, client, repo, filename)
-    assert proxy.connections - first < MOST_REQUESTS
+    assert proxy.connections - first < MAX_REQUESTS
     with open_registry.dxf(repo) as direct:
         if not pushed:
             direct.set_alias('name', direct.push_blob(filename))

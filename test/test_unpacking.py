@@ -22,8 +22,8 @@ import pytest
 import dxf
 from dxf import DXF, artifacts
 from dxf.artifacts import tar_folders
-from dxf.artifacts.safe_paths import MOST_BYTES, MOST_FILES, Paths, check_path
-from dxf.artifacts.staging import Intake
+from dxf.artifacts.safe_paths import MAX_BYTES, MAX_FILES, Paths, check_path
+from dxf.artifacts.staging import StagedFiles
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFSourceError)
 from dxf.main import doit
@@ -329,7 +329,7 @@ def test_a_header_cannot_take_all_the_memory(kind: bytes) -> None:
 
 def test_the_number_of_files_is_bounded() -> None:
     paths = Paths()
-    for number in range(MOST_FILES):
+    for number in range(MAX_FILES):
         paths.add(str(number))
     with pytest.raises(DXFInvalidDocumentError, match='more than 100000 files'):
         paths.add('one more')
@@ -342,13 +342,13 @@ def test_the_number_of_files_is_bounded() -> None:
 ])
 def test_long_names_of_many_files_take_neither_all_the_memory_nor_all_the_time(
         start: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_BYTES == 16 << 20
-    monkeypatch.setattr('dxf.artifacts.safe_paths.MOST_BYTES', MOST_BYTES // 16)
+    assert MAX_BYTES == 16 << 20
+    monkeypatch.setattr('dxf.artifacts.safe_paths.MAX_BYTES', MAX_BYTES // 16)
     paths = Paths()
     began = time.process_time()
     tracemalloc.start()
     with pytest.raises(DXFInvalidDocumentError, match='the names of the files have more than 1048576 bytes'):
-        for number in range(MOST_FILES):
+        for number in range(MAX_FILES):
             paths.add(f'{start}/\U0001f600{number}')
             assert time.process_time() - began < 30  # it takes less than half a second
     _, peak = tracemalloc.get_traced_memory()
@@ -414,7 +414,7 @@ def test_a_folder_that_is_a_link_itself_is_the_users_own_choice(client: DXF, tar
 
 
 def test_a_link_that_comes_while_files_are_fetched_is_not_followed(target: Path) -> None:
-    with Intake(str(target)) as intake:
+    with StagedFiles(str(target)) as intake:
         intake.check('d/a')
         intake.add('d/a', [b'evil'])
         (target / 'd').symlink_to('../victim')
@@ -428,7 +428,7 @@ def test_a_link_that_comes_while_files_are_fetched_is_not_followed(target: Path)
 
 def test_what_cannot_appear_takes_back_all_that_did(target: Path) -> None:
     (target / 'old').write_bytes(MARK)
-    with Intake(str(target), overwrite=True) as intake:
+    with StagedFiles(str(target), overwrite=True) as intake:
         intake.add_folder('empty/folder')
         for path in ('new', 'in/new', 'old', 'last'):
             intake.add(path, [b'n', b'ew'])
@@ -440,7 +440,7 @@ def test_what_cannot_appear_takes_back_all_that_did(target: Path) -> None:
 
 def test_a_file_that_another_process_has_just_made_is_not_replaced(target: Path,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    with Intake(str(target)) as intake:
+    with StagedFiles(str(target)) as intake:
         for path in ('first', 'second'):
             intake.add(path, [b'mine'])
         (target / 'second').write_bytes(b'theirs')
@@ -455,7 +455,7 @@ def test_a_file_system_without_hard_links_will_do(target: Path, monkeypatch: pyt
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
     monkeypatch.setattr(os, 'link', link)
     (target / 'old').write_bytes(MARK)
-    with Intake(str(target), overwrite=True) as intake:
+    with StagedFiles(str(target), overwrite=True) as intake:
         for path in ('old', 'new'):
             intake.add(path, [b'new'])
         intake.publish()
@@ -475,7 +475,7 @@ def test_a_blob_that_is_not_what_it_should_be_leaves_nothing(client: DXF, folder
 def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Path, monkeypatch: pytest.MonkeyPatch
                                                         ) -> None:
     set_artifact(client, 'a', [blob(b'good', 'good')], [b'good'])
-    monkeypatch.setattr('dxf.artifacts.staging.Intake.space', property(lambda intake: 3))
+    monkeypatch.setattr('dxf.artifacts.staging.StagedFiles.space', property(lambda intake: 3))
     with pytest.raises(OSError, match='not enough space') as raised:
         artifacts.pull_files(client, 'a', str(target / 'made'))
     assert raised.value.errno == errno.ENOSPC
@@ -483,12 +483,12 @@ def test_a_full_disk_is_told_before_anything_is_fetched(client: DXF, target: Pat
 
 
 def test_what_a_killed_process_has_left_is_removed_by_the_next(target: Path) -> None:
-    code = ('import os, sys\nfrom dxf.artifacts.staging import Intake\nintake = Intake(sys.argv[1])\n'
+    code = ('import os, sys\nfrom dxf.artifacts.staging import StagedFiles\nintake = StagedFiles(sys.argv[1])\n'
             'intake.add("a", [b"x"])\nos.kill(os.getpid(), 9)')
     subprocess.run([sys.executable, '-c', code, str(target)], timeout=60, check=False)
     left, = os.listdir(target)
     assert left.startswith('.dxf-files.')
-    with Intake(str(target)) as other, Intake(str(target)) as intake:
+    with StagedFiles(str(target)) as other, StagedFiles(str(target)) as intake:
         assert left not in os.listdir(target) and len(os.listdir(target)) == 2
         for one in (other, intake):
             one.add('b', [b'x'])

@@ -67,7 +67,7 @@ def each_with(rows: Mapping[str, Any]) -> list[Any]:
 def test_a_blob_of_any_size_arrives(quirk: Quirk, source: str, tmp_path: Path) -> None:
     with QuirkyRegistry(quirk) as server:
         for size in sorted(SIZES[source]):
-            server.begin_anew()
+            server.reset_after_fork()
             content = CONTENT[:size]
             digest = hash_bytes(content)
             progress = Progress()
@@ -88,7 +88,7 @@ def test_a_blob_of_any_size_arrives(quirk: Quirk, source: str, tmp_path: Path) -
 def test_what_was_refused_is_not_asked_for_again(quirk: Quirk, source: str, tmp_path: Path) -> None:
     with QuirkyRegistry(quirk) as server:
         for size in (LONG, LONG - 9, PART - 1):
-            server.begin_anew()
+            server.reset_after_fork()
             with client_of(server) as first:
                 first.push_blob(**SOURCES[source](CONTENT[:size], tmp_path))
             known = [(request.method, length(request)) for request in server.refused]
@@ -113,7 +113,7 @@ def test_what_was_refused_is_not_asked_for_again(quirk: Quirk, source: str, tmp_
 def test_what_a_client_has_learned_is_not_known_to_a_new_one(tmp_path: Path) -> None:
     with QuirkyRegistry(QUIRKS['PATCH 405']) as server:
         for _ in range(2):
-            server.begin_anew()
+            server.reset_after_fork()
             with client_of(server) as client:
                 client.push_blob(**SOURCES['file'](CONTENT, tmp_path))
             assert [request.method for request in server.refused] == ['PATCH']
@@ -382,7 +382,7 @@ def write_path(tmp_path: Path) -> Path:
 def test_what_the_registry_has_is_not_stored_again(quirk: Quirk, source: str, tmp_path: Path) -> None:
     with QuirkyRegistry(quirk) as server:
         for size in (1, PART, PART + 1, LONG):
-            server.begin_anew()
+            server.reset_after_fork()
             content = CONTENT[:size]
             server.memory.put(REPO, content)
             progress = Progress()

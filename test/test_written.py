@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from dxf import DXF, Limits, artifacts, copying, hash_bytes
-from dxf.artifacts.safe_paths import LONGEST_PART, MOST_PARTS
+from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_PARTS
 from dxf.cli.error_messages import line_of
-from dxf.credentials.config_file import LONGEST_FILE, CredentialFile, find
-from dxf.credentials.helper import LONGEST_ANSWER, CredentialHelper
+from dxf.credentials.config_file import MAX_FILE_LENGTH, CredentialFile, find
+from dxf.credentials.helper import MAX_ANSWER_LENGTH, CredentialHelper
 from dxf.exceptions import (DXFCredentialsError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFInvalidNameError)
 from dxf.main import doit
@@ -245,7 +245,7 @@ def test_a_file_gets_no_name_that_pull_files_would_refuse(server: ScriptedRegist
     assert not server.requests
 
 
-@pytest.mark.parametrize('count, length', [(MOST_PARTS, 45), (11, LONGEST_PART)], ids=['deepest', 'longest'])
+@pytest.mark.parametrize('count, length', [(MAX_PARTS, 45), (11, MAX_PART_LENGTH)], ids=['deepest', 'longest'])
 def test_the_deepest_and_the_longest_path_come_back_and_more_is_not_sent(
         server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, length: int) -> None:
     (tmp_path / 'work').mkdir()
@@ -296,7 +296,7 @@ def fill_index(layout: Path, monkeypatch: pytest.MonkeyPatch) -> Limit:
     client.set_alias('second', hash_bytes(EMPTY_CONTENT))
     limit = Limit(before.stat().st_size, len(kept))
     before.write_bytes(kept)
-    monkeypatch.setattr('dxf.layout.index.LONGEST', limit.most)
+    monkeypatch.setattr('dxf.layout.index.MAX_LENGTH', limit.most)
     return limit
 
 
@@ -382,10 +382,10 @@ def store(config: Path, password: str = 'secret') -> None:
 
 def test_a_file_of_credentials_never_grows_larger_than_it_can_be_read(config: Path) -> None:
     store(config)
-    room = LONGEST_FILE - config.stat().st_size
+    room = MAX_FILE_LENGTH - config.stat().st_size
     config.write_text(json.dumps({'HttpHeaders': {'X': 'y' * (room + 1)}}))
     store(config)
-    assert config.stat().st_size == LONGEST_FILE
+    assert config.stat().st_size == MAX_FILE_LENGTH
     found = find(HOST, None, {'HOME': str(config.parents[1])})
     assert found is not None and found.password == 'secret'
     before = config.read_bytes()
@@ -421,11 +421,11 @@ def test_a_password_that_would_be_read_as_another_is_not_stored(config: Path) ->
 def test_a_secret_that_its_helper_could_not_give_back_is_not_handed_to_it(tmp_path: Path) -> None:
     keychain = Keychain(tmp_path)
     helper = CredentialHelper(keychain.name, {'PATH': keychain.path})
-    helper.store(HOST, 'fred', 'x' * (LONGEST_ANSWER - 200))
-    assert helper.get(HOST) == ('fred', 'x' * (LONGEST_ANSWER - 200))
+    helper.store(HOST, 'fred', 'x' * (MAX_ANSWER_LENGTH - 200))
+    assert helper.get(HOST) == ('fred', 'x' * (MAX_ANSWER_LENGTH - 200))
     with pytest.raises(DXFCredentialsError, match='^the credential is too long'):
-        helper.store(HOST, 'fred', 'y' * LONGEST_ANSWER)
-    assert helper.get(HOST) == ('fred', 'x' * (LONGEST_ANSWER - 200))
+        helper.store(HOST, 'fred', 'y' * MAX_ANSWER_LENGTH)
+    assert helper.get(HOST) == ('fred', 'x' * (MAX_ANSWER_LENGTH - 200))
 
 
 # How far an upload has come

@@ -31,7 +31,7 @@ LIMIT = 100 << 10
 
 LONG = 3 * PART + 7
 LIMITS = Limits(retries=2, backoff=0.01, longest_retry_after=0.1, part=PART, small_part=SMALL)
-MOST_REQUESTS = 20
+MAX_REQUESTS = 20
 """More than any way needs, and its refusals and retries, beside the parts themselves."""
 
 Step = tuple[str, int]
@@ -318,7 +318,7 @@ class QuirkyRegistry(ScriptedRegistry):
         self.requests.clear()
         self.refused.clear()
 
-    def begin_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Forget everything that was asked and stored."""
         self.forget()
         self.memory.blobs.clear()
@@ -445,7 +445,7 @@ def check_manners(server: ScriptedRegistry, authorized: bool = True) -> None:
         assert name == REPO
         assert all(hash_bytes(content) == digest for digest, content in blobs.items())
     parts_sent = sum(size for _, size in map(_step, server.requests))
-    assert len(server.requests) <= MOST_REQUESTS + parts_sent // SMALL + 1
+    assert len(server.requests) <= MAX_REQUESTS + parts_sent // SMALL + 1
 
 
 def _step(request: Request) -> Step:

@@ -11,12 +11,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from dxf.artifacts.safe_paths import HIDDEN, LONGEST_PATH, check_path
+from dxf.artifacts.safe_paths import HIDDEN, MAX_PATH_LENGTH, check_path
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import READ_SIZE
 from dxf.local.locking import close_locked, is_owned, own
 
-KEPT = '.dxf-kept.'
+KEPT_PREFIX = '.dxf-kept.'
 """Prefix of a hidden folder that is not removed: it holds a file that could not be put back."""
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -113,7 +113,7 @@ class HiddenFolder:
                 if _put_all_back(self._parent, self.folder) and not self._to_put_back:
                     _remove(self._parent, self.name, self.folder)
                 else:
-                    left = KEPT + self.name.removeprefix(HIDDEN)
+                    left = KEPT_PREFIX + self.name.removeprefix(HIDDEN)
                     os.rename(self.name, left, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         finally:
             close_locked(self.folder)
@@ -207,7 +207,7 @@ def _put_back(parent: int, folder: int, note: str) -> None:
     kept = note.removesuffix(NAME) + OLD
     if kept in os.listdir(folder):  # else it was not moved yet
         with open(os.open(note, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), 'rb') as file:
-            *parts, name = check_path(os.fsdecode(file.read(LONGEST_PATH + 1))).split('/')
+            *parts, name = check_path(os.fsdecode(file.read(MAX_PATH_LENGTH + 1))).split('/')
         with _opened(parent, parts) as place:
             try:
                 os.stat(name, dir_fd=place, follow_symlinks=False)

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from dxf.arguments import check_client, check_progress, several
 from dxf.artifacts import tar_folders
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
-from dxf.artifacts.safe_paths import LONGEST_PART, MOST_FILES, Paths, check_path
-from dxf.artifacts.staging import Intake, write
+from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
+from dxf.artifacts.staging import StagedFiles, write
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.manifest.image import Descriptor
 
-HEADERS = MOST_FILES << 10
+HEADERS = MAX_FILES << 10
 """Bytes of an archive that may be spent on what says how files are called."""
 
 
@@ -54,7 +54,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     layers = _layers(repository, reference, platform)
     wanted = _wanted(layers, names)
     paths = _paths(wanted)
-    with Intake(folder, overwrite) as intake:
+    with StagedFiles(folder, overwrite) as intake:
         for layer, name in wanted:
             _check_name(layer, name, intake)
         _check_space(repository, wanted, intake)
@@ -87,7 +87,7 @@ def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]
     wanted = [(layer, title) for layer, title in found if not names or title in names]
     for layer, title in wanted:
         if layer.packing not in ('', TAR, TAR_GZIP):
-            raise DXFError(f'{title[:LONGEST_PART]!r} is packed as {layer.packing}, which dxf does not unpack: '
+            raise DXFError(f'{title[:MAX_PART_LENGTH]!r} is packed as {layer.packing}, which dxf does not unpack: '
                            f'dxf pull-blob fetches it as {layer.blob.digest}')
     return wanted
 
@@ -105,7 +105,7 @@ def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
     return paths
 
 
-def _check_name(layer: Layer, name: str, intake: Intake) -> None:
+def _check_name(layer: Layer, name: str, intake: StagedFiles) -> None:
     """Check that a layer may get its name, as far as is known before it is fetched.
 
     :raises OSError: it may not
@@ -121,7 +121,7 @@ def _check_name(layer: Layer, name: str, intake: Intake) -> None:
         intake.check(name)
 
 
-def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake) -> None:
+def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles) -> None:
     """Check that the disk has space for the files.
 
     :raises OSError: it has not
@@ -136,7 +136,7 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intak
         raise wrong from error
 
 
-def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: Intake, report: Callable[..., Any]
+def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles, report: Callable[..., Any]
              ) -> list[tuple[Layer, str, Any]]:
     """Take in all files; return the archives, which are closed with the intake."""
     archived = []
@@ -160,7 +160,7 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Callable[..., A
         report(blob.digest, chunk, blob.size)
 
 
-def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: Intake) -> None:
+def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: StagedFiles) -> None:
     """Look through a whole archive, before any of it is written.
 
     :raises DXFInvalidDocumentError: it does not bring what the manifest names
@@ -175,11 +175,11 @@ def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: Intake) 
             paths.add(member.path, member.is_folder)
         intake.check(member.path, member.is_folder)
     if not is_there:
-        raise DXFInvalidDocumentError(f'invalid archive: {name[:LONGEST_PART]!r} is not in it')
+        raise DXFInvalidDocumentError(f'invalid archive: {name[:MAX_PART_LENGTH]!r} is not in it')
     intake.check_space(size)
 
 
-def _unpack(layer: Layer, name: str, archive: Any, intake: Intake) -> None:
+def _unpack(layer: Layer, name: str, archive: Any, intake: StagedFiles) -> None:
     if layer.is_folder and not layer.is_root:
         intake.add_folder(name)
     for member, pieces in _members(layer, name, archive, intake):
@@ -189,7 +189,7 @@ def _unpack(layer: Layer, name: str, archive: Any, intake: Intake) -> None:
             intake.add(member.path, pieces, member.is_executable)
 
 
-def _members(layer: Layer, name: str, archive: Any, intake: Intake
+def _members(layer: Layer, name: str, archive: Any, intake: StagedFiles
              ) -> Iterator[tuple[tar_folders.Member, Iterator[bytes]]]:
     archive.seek(0)
     return tar_folders.members(archive, '' if layer.is_root else name, intake.space + HEADERS, layer.content,

@@ -8,17 +8,17 @@ import unicodedata
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.strict_json import printable
 
-MOST_FILES = 100_000
+MAX_FILES = 100_000
 """Files and folders that one alias may bring."""
 
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 """Bytes that their paths may have together, with those of the folders that they are in: 167 for each, if there are as
 many as there may be. A compressed archive of 300 KB could hold 300 MB of them.
 """
 
-LONGEST_PART = 255
-LONGEST_PATH = 3000
-MOST_PARTS = 64
+MAX_PART_LENGTH = 255
+MAX_PATH_LENGTH = 3000
+MAX_PARTS = 64
 """Bytes of a name and of all of a path, which systems allow, and how deep folders may be nested."""
 
 HIDDEN = '.dxf-files.'
@@ -36,7 +36,7 @@ def check_path(path: str) -> str:
     """
     reason = _fault(path)
     if reason is not None:
-        raise DXFInvalidNameError(f'unsafe file name {path[:LONGEST_PART]!r}: {reason}')
+        raise DXFInvalidNameError(f'unsafe file name {path[:MAX_PART_LENGTH]!r}: {reason}')
     return path
 
 
@@ -56,8 +56,8 @@ def _fault(path: str) -> str | None:
     for reason, is_so in faults.items():
         if is_so:
             return reason
-    is_long = len(parts) > MOST_PARTS or len(path.encode('utf-8')) > LONGEST_PATH or \
-        any(len(part.encode('utf-8')) > LONGEST_PART for part in parts)
+    is_long = len(parts) > MAX_PARTS or len(path.encode('utf-8')) > MAX_PATH_LENGTH or \
+        any(len(part.encode('utf-8')) > MAX_PART_LENGTH for part in parts)
     return 'it is too long' if is_long else None
 
 
@@ -96,10 +96,10 @@ class Paths:
             self._remember(path, path if key == path else key, is_folder)
             return
         known, was_folder = self._known[key]
-        start = f'unsafe file name {path.decode("utf-8")[:LONGEST_PART]!r}: '
+        start = f'unsafe file name {path.decode("utf-8")[:MAX_PART_LENGTH]!r}: '
         if known != path:
             raise DXFInvalidNameError(f'{start}by upper and lower case alone it differs from '
-                                      f'{known.decode("utf-8")[:LONGEST_PART]!r}')
+                                      f'{known.decode("utf-8")[:MAX_PART_LENGTH]!r}')
         if not (is_folder and was_folder):
             raise DXFInvalidNameError(f'{start}it is there twice')
 
@@ -108,7 +108,7 @@ class Paths:
         if is_folder:
             self._folders.add(path)
         self._bytes += len(path)
-        if len(self._known) > MOST_FILES:
-            raise DXFInvalidDocumentError(f'there are more than {MOST_FILES} files')
-        if self._bytes > MOST_BYTES:
-            raise DXFInvalidDocumentError(f'the names of the files have more than {MOST_BYTES} bytes')
+        if len(self._known) > MAX_FILES:
+            raise DXFInvalidDocumentError(f'there are more than {MAX_FILES} files')
+        if self._bytes > MAX_BYTES:
+            raise DXFInvalidDocumentError(f'the names of the files have more than {MAX_BYTES} bytes')

@@ -30,7 +30,7 @@ def check_folder(folder: str) -> None:
         raise OSError(reason, os.strerror(reason), folder)
 
 
-class _Staged(NamedTuple):
+class _StagedFile(NamedTuple):
     """A file that waits for its name."""
 
     hidden: HiddenFolder
@@ -38,7 +38,7 @@ class _Staged(NamedTuple):
     path: str
 
 
-class Intake:
+class StagedFiles:
     """Files on their way into a folder, which is made where it is missing.
 
     Hidden folders of processes that were killed are removed.
@@ -50,7 +50,7 @@ class Intake:
     def __init__(self, folder: str, overwrite: bool = False) -> None:
         self._folder = os.path.realpath(folder)
         self._overwrite = overwrite
-        self._staged: list[_Staged] = []
+        self._staged: list[_StagedFile] = []
         self._folders: list[str] = []
         self._is_published = False
         self._close = self._undo = ExitStack()
@@ -65,7 +65,7 @@ class Intake:
             self._mounts: dict[str, tuple[int, int] | None] = {}
             self._close = undo.pop_all()
 
-    def __enter__(self) -> 'Intake':
+    def __enter__(self) -> 'StagedFiles':
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -221,7 +221,7 @@ class Intake:
                 write(file, piece, path)
             with _named(path):
                 os.fsync(file.fileno())
-        self._staged.append(_Staged(self._first, name, path))
+        self._staged.append(_StagedFile(self._first, name, path))
 
     # The end
 
@@ -235,11 +235,11 @@ class Intake:
                 folder = self._descend(path.split('/'), make=True)
                 if folder is not None:
                     os.close(folder)
-            self._staged = [self._brought_near(staged) for staged in self._staged]
+            self._staged = [self._moved_beside(staged) for staged in self._staged]
             for staged in self._staged:
                 with self._parent(staged.path) as found, _named(staged.path):
                     if found is not None:
-                        self._appear(staged, *found)
+                        self._give_name(staged, *found)
             self._is_published = True
             for hidden in self._hidden.values():
                 hidden.forget()
@@ -251,7 +251,7 @@ class Intake:
                 os.fsync(folder)
                 os.close(folder)
 
-    def _brought_near(self, staged: _Staged) -> _Staged:
+    def _moved_beside(self, staged: _StagedFile) -> _StagedFile:
         """Move a file to a hidden folder on the file system of its name, from where it can get that by a rename.
 
         It is copied there before any file appears: the copy may fail, as there may be no space.
@@ -267,7 +267,7 @@ class Intake:
             if mount not in self._hidden:
                 self._hidden[mount] = self._hidden_of(mount, staged.path)
             hidden = self._hidden[mount]
-            return _Staged(hidden, hidden.adopt(staged.hidden, staged.name), staged.path)
+            return _StagedFile(hidden, hidden.adopt(staged.hidden, staged.name), staged.path)
 
     def _hidden_of(self, mount: tuple[int, int], path: str) -> HiddenFolder:
         """Make a hidden folder in the uppermost folder of a mount, of which ``path`` is in one."""
@@ -283,13 +283,13 @@ class Intake:
                 os.close(folder)
         raise OSError(errno.EXDEV, 'another file system was mounted there meanwhile', path)
 
-    def _appear(self, staged: _Staged, folder: int, name: str) -> None:
+    def _give_name(self, staged: _StagedFile, folder: int, name: str) -> None:
         """Move a file to its name, which it gets all at once."""
         hidden = staged.hidden
         if self._check_name(folder, name, staged.path):
             within = os.path.relpath(os.path.join(self._folder, staged.path), hidden.parent_path)
             kept = hidden.keep(folder, name, within)
-            self._undo.callback(self._bring_back, hidden, kept, staged.path)
+            self._undo.callback(self._restore_kept, hidden, kept, staged.path)
             os.replace(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
             return
         ours = os.stat(staged.name, dir_fd=hidden.folder)
@@ -303,7 +303,7 @@ class Intake:
         else:
             os.unlink(staged.name, dir_fd=hidden.folder)
 
-    def _bring_back(self, hidden: HiddenFolder, kept: str, path: str) -> None:
+    def _restore_kept(self, hidden: HiddenFolder, kept: str, path: str) -> None:
         with suppress(OSError), self._parent(path) as found:
             if found is not None:
                 hidden.put_back(kept, *found)

@@ -24,7 +24,7 @@ from dxf.limits import READ_SIZE
 from dxf.names import digest_of
 
 COMPRESSION = 6
-LONGEST_HEADER = 16 << 10
+MAX_HEADER_LENGTH = 16 << 10
 """Bytes that are read at once of what says how a file is called: the longest path takes 4 KiB."""
 
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -252,7 +252,7 @@ class _Content:
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of a header."""
-        if not 0 <= size <= LONGEST_HEADER:
+        if not 0 <= size <= MAX_HEADER_LENGTH:
             raise DXFInvalidDocumentError('invalid archive: a header is too long')
         self.last = self.take(size)
         return self.last

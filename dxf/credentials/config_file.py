@@ -25,7 +25,7 @@ DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
 """Under which docker stores the credential of Docker Hub."""
 
 DOCKER_HUB_KEYS = (DOCKER_HUB_KEY, 'index.docker.io', 'docker.io', 'registry-1.docker.io')
-LONGEST_FILE = 4 << 20
+MAX_FILE_LENGTH = 4 << 20
 """Bytes of a file of credentials, read or written."""
 
 _REGISTRY_ADDRESS = re.compile(r'https?://[^/]+(/v[12])?/?', re.IGNORECASE)
@@ -58,9 +58,9 @@ class CredentialFile:
     def _read(self) -> dict[str, Json]:
         try:
             with open(self.path, 'rb') as file:
-                content = file.read(LONGEST_FILE + 1)
+                content = file.read(MAX_FILE_LENGTH + 1)
             content = content.removeprefix(codecs.BOM_UTF8)  # editors on Windows write one
-            return load_object(content, LONGEST_FILE, exact=True) if content.strip() else {}
+            return load_object(content, MAX_FILE_LENGTH, exact=True) if content.strip() else {}
         except (FileNotFoundError, NotADirectoryError):
             folder = self._environ.get('DOCKER_CONFIG', '')
             if os.path.isfile(folder) and os.path.dirname(self.path) == folder:
@@ -238,7 +238,7 @@ class CredentialFile:
 
     def _text(self) -> str:
         try:
-            return dump_json(self._document, LONGEST_FILE - len('\n'), sort_keys=False, indent='\t')
+            return dump_json(self._document, MAX_FILE_LENGTH - len('\n'), sort_keys=False, indent='\t')
         except DXFInvalidDocumentError as error:
             raise DXFCredentialsError(f'{self.path} cannot be written: {error}') from None
 

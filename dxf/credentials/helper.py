@@ -21,7 +21,7 @@ SECONDS = 30.0
 """How long a helper may take: somebody may have to type the password of the keychain."""
 
 POLL_MILLISECONDS = 50
-LONGEST_ANSWER = 64 << 10
+MAX_ANSWER_LENGTH = 64 << 10
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}', re.ASCII)
 _NOT_FOUND = 'credentials not found'
 
@@ -69,7 +69,7 @@ class CredentialHelper:
         :raises DXFCredentialHelperError: the helper is missing, fails or takes too long, or the credential is too long
         """
         try:
-            given = dump_json({'ServerURL': server, 'Username': username, 'Secret': secret}, LONGEST_ANSWER)
+            given = dump_json({'ServerURL': server, 'Username': username, 'Secret': secret}, MAX_ANSWER_LENGTH)
         except DXFInvalidDocumentError:
             raise DXFCredentialHelperError(f'the credential is too long: it could not be read from {self.program} again'
                                       ) from None
@@ -120,11 +120,11 @@ class CredentialHelper:
         while True:
             has_ended = process.poll() is not None
             if arrivals.poll(0 if has_ended else POLL_MILLISECONDS):
-                piece = os.read(process.stdout.fileno(), LONGEST_ANSWER)
+                piece = os.read(process.stdout.fileno(), MAX_ANSWER_LENGTH)
                 answer += piece
                 if not piece:
                     return process.wait(deadline - time.monotonic()), answer
-                if len(answer) > LONGEST_ANSWER:
+                if len(answer) > MAX_ANSWER_LENGTH:
                     raise DXFCredentialHelperError(f'{self.program} answered something else than a credential')
             elif has_ended:
                 return process.returncode, answer

@@ -21,7 +21,7 @@ from dxf.transport.responses import is_not_found
 DEPTH = 8
 """How deep indexes may be nested."""
 
-MOST_INDEXES = 10_000
+MAX_INDEXES = 10_000
 """How many indexes are read."""
 
 NO_INDEXES = (*IMAGES, *SCHEMA1)
@@ -187,8 +187,8 @@ def _walk(dxf: Repository, digests: Collection[str], indexes: dict[str, list[str
     for _ in range(DEPTH):
         if not indexes:
             return listed, None
-        if len(seen) > MOST_INDEXES:
-            return listed, f'there are more than {MOST_INDEXES} indexes'
+        if len(seen) > MAX_INDEXES:
+            return listed, f'there are more than {MAX_INDEXES} indexes'
         read = all_of(lambda digest, check: _read_index(dxf, digest, digests), list(indexes), dxf.options.jobs)
         inner: dict[str, list[str]] = {}
         for aliases, index in zip(indexes.values(), read, strict=True):

@@ -31,7 +31,7 @@ DELETED = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
 
 PLACEHOLDER_TYPE = 'application/vnd.dxf.deleted'
 
-HURRY = 2
+CLEANUP_TIMEOUT = 2
 """Seconds that putting an alias back may take after an interrupt."""
 
 
@@ -252,7 +252,7 @@ class TagDeletion:
         :raises DXFError: it could not be done
         """
         quick: dict[str, Any] = {} if isinstance(error, Exception) else {
-            'limits': self._dxf.options.limits._replace(retries=0), 'timeout': HURRY}
+            'limits': self._dxf.options.limits._replace(retries=0), 'timeout': CLEANUP_TIMEOUT}
         path = self._dxf.manifest_path(alias)
         try:
             try:

@@ -13,16 +13,16 @@ from typing import BinaryIO
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.strict_json import Json, dump_json, load_json, load_part
 
-LONGEST = 64 << 20
+MAX_LENGTH = 64 << 20
 """Maximum size of an index, in bytes, for reading and for writing."""
 
-MOST_ENTRIES = 250_000
+MAX_ENTRIES = 250_000
 """Maximum number of its entries: their names are kept in memory, about 100 bytes each."""
 
 NEXT_STEP = '; delete aliases, or use another repository'
 """What to do about an index that would exceed a limit, at the end of an error message."""
 
-LONGEST_VALUE = 512 << 10
+MAX_VALUE_LENGTH = 512 << 10
 """Maximum size of one entry, or of another field. Parsed JSON takes up to 25 times the memory of its text."""
 
 ENTRIES = 'manifests'
@@ -39,13 +39,13 @@ class _Text:
     def __init__(self, file: BinaryIO) -> None:
         # Before anything is read: this is the quick answer to a file of many gigabytes. What grows while it is read is
         # caught in _read.
-        if os.fstat(file.fileno()).st_size > LONGEST:
-            raise DXFInvalidDocumentError(f'larger than {LONGEST} bytes')
+        if os.fstat(file.fileno()).st_size > MAX_LENGTH:
+            raise DXFInvalidDocumentError(f'larger than {MAX_LENGTH} bytes')
         self._file = file
         self._decode = getincrementaldecoder('utf-8')().decode
         self._text = ''
         self._start = 0
-        self._left = LONGEST + 1
+        self._left = MAX_LENGTH + 1
         self._is_whole = False
 
     def _read(self, size: int) -> None:
@@ -53,7 +53,7 @@ class _Text:
         piece = self._file.read(min(size, self._left))
         self._left -= len(piece)
         if not self._left:
-            raise DXFInvalidDocumentError(f'larger than {LONGEST} bytes')
+            raise DXFInvalidDocumentError(f'larger than {MAX_LENGTH} bytes')
         self._is_whole = not piece
         try:
             added = self._decode(piece, self._is_whole)
@@ -96,8 +96,8 @@ class _Text:
                 load_json(self._text[self._start:])  # it tells what is wrong
                 raise DXFInvalidDocumentError('invalid JSON')
             # Without this bound one endless string would be held in memory as a whole.
-            if len(self._text) - self._start > LONGEST_VALUE:
-                raise DXFInvalidDocumentError(f'invalid JSON, or a value of more than {LONGEST_VALUE} bytes')
+            if len(self._text) - self._start > MAX_VALUE_LENGTH:
+                raise DXFInvalidDocumentError(f'invalid JSON, or a value of more than {MAX_VALUE_LENGTH} bytes')
             # Twice as much each time. With a fixed step, parsing a long value would be quadratic.
             self._read(max(_PIECE, len(self._text) - self._start))
 
@@ -126,8 +126,8 @@ def entries_in(file: BinaryIO, fields: dict[str, str]) -> Iterator[tuple[Json, s
         if name != ENTRIES:
             _, fields[name] = text.value()
             size += len(name) + len(fields[name])
-            if size > LONGEST_VALUE:
-                raise DXFInvalidDocumentError(f'invalid index: fields of more than {LONGEST_VALUE} bytes')
+            if size > MAX_VALUE_LENGTH:
+                raise DXFInvalidDocumentError(f'invalid index: fields of more than {MAX_VALUE_LENGTH} bytes')
         elif text.peek() == '[':
             yield from _elements(text)
         else:
@@ -168,11 +168,11 @@ def _elements(text: _Text) -> Iterator[tuple[Json, str]]:
     if text.peek() == ']':
         text.take(']')
         return
-    for _ in range(MOST_ENTRIES):
+    for _ in range(MAX_ENTRIES):
         yield text.value()
         if not text.has_next():
             return
-    raise DXFInvalidDocumentError(f'invalid index: more than {MOST_ENTRIES} entries')
+    raise DXFInvalidDocumentError(f'invalid index: more than {MAX_ENTRIES} entries')
 
 
 def write_index(write: Callable[[bytes], None], fields: Mapping[str, str], entries: Iterable[str]) -> None:
@@ -195,8 +195,8 @@ def write_index(write: Callable[[bytes], None], fields: Mapping[str, str], entri
 
 def _flush(write: Callable[[bytes], None], text: str, size: int) -> int:
     content = text.encode('utf-8')
-    if size + len(content) > LONGEST:
-        raise DXFInvalidDocumentError(f'the index would be larger than {LONGEST} bytes{NEXT_STEP}')
+    if size + len(content) > MAX_LENGTH:
+        raise DXFInvalidDocumentError(f'the index would be larger than {MAX_LENGTH} bytes{NEXT_STEP}')
     write(content)
     return len(content)
 
@@ -211,10 +211,10 @@ def _pieces(fields: Mapping[str, str], entries: Iterable[str]) -> Iterator[str]:
             continue
         opening = '['
         for number, entry in enumerate(entries):
-            if number == MOST_ENTRIES:
-                raise DXFInvalidDocumentError(f'the index would have more than {MOST_ENTRIES} entries{NEXT_STEP}')
-            if len(entry) > LONGEST_VALUE:
-                raise DXFInvalidDocumentError(f'an entry of the index would be larger than {LONGEST_VALUE} bytes')
+            if number == MAX_ENTRIES:
+                raise DXFInvalidDocumentError(f'the index would have more than {MAX_ENTRIES} entries{NEXT_STEP}')
+            if len(entry) > MAX_VALUE_LENGTH:
+                raise DXFInvalidDocumentError(f'an entry of the index would be larger than {MAX_VALUE_LENGTH} bytes')
             yield f'{opening}\n  {entry}'
             opening = ','
         yield '[]' if opening == '[' else '\n ]'

@@ -17,7 +17,7 @@ from dxf.layout.messages import LayoutRequest, respond
 from dxf.layout.repositories import WITHOUT_MARKER, repositories
 from dxf.strict_json import dump_json
 
-MOST_LISTED = 3 << 20
+MAX_PAGE_LENGTH = 3 << 20
 """Maximum number of characters of the names in one page of a listing: dxf reads pages of 4 MiB."""
 
 
@@ -83,6 +83,6 @@ def _fitting(names: list[str]) -> int:
     size = 0
     for number, name in enumerate(names):
         size += len(name) + 4
-        if size > MOST_LISTED:
+        if size > MAX_PAGE_LENGTH:
             return number
     return len(names)

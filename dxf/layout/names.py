@@ -20,7 +20,7 @@ BY_DIGEST = 'vnd.dxf.by.digest'
 SOLE = 'latest'
 """The alias of a manifest without a name that is the only one of its layout."""
 
-MOST_OF_ONE_NAME = 1000
+MAX_OF_ONE_NAME = 1000
 """Maximum number of entries with one name: one for each platform. They are kept in memory."""
 
 Entry = dict[str, Json]
@@ -87,8 +87,8 @@ def select(entries: Iterable[Any], alias: str) -> list[Entry]:
 
 
 def _add(found: list[Entry], entry: Entry, alias: str) -> None:
-    if len(found) == MOST_OF_ONE_NAME:
-        raise DXFInvalidDocumentError(f'more than {MOST_OF_ONE_NAME} entries of the index are called {alias}')
+    if len(found) == MAX_OF_ONE_NAME:
+        raise DXFInvalidDocumentError(f'more than {MAX_OF_ONE_NAME} entries of the index are called {alias}')
     found.append(entry)
 
 

@@ -27,7 +27,7 @@ VERSION = 'imageLayoutVersion'
 RESERVED = (MARKER, INDEX, BLOBS)
 """What a layout has in its folder. No repository may be there, as it would be a part of the layout."""
 
-LONGEST_MARKER = 64 << 10
+MAX_MARKER_LENGTH = 64 << 10
 NEW_MARKER: dict[str, Json] = {VERSION: '1.0.0'}
 NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
 
@@ -152,7 +152,7 @@ class Layout:
     def _marker(self) -> bytes | None:
         try:
             with open_regular(self.path(MARKER)) as file:
-                return file.read(LONGEST_MARKER)
+                return file.read(MAX_MARKER_LENGTH)
         except FileNotFoundError:
             return None
 

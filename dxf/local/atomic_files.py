@@ -20,14 +20,14 @@ from dxf.local import special_files
 from dxf.local.locking import check_regular, close_locked, is_owned, open_locked, remove_if_unlocked, remove_unlocked
 from dxf.names import digest_of
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 """Bytes of a file's name that its part file's repeats; a name has 255 at most."""
 
 PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
 """How the names of part files end: a mark of the blobs, and a number where another process was at it."""
 
 ATTEMPTS = 100
-OF_FOLDER = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+FOLDER_ERRORS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """Why a folder takes no new file, whatever its name."""
 
 TEMPORARY = '.dxf.'
@@ -76,7 +76,7 @@ class PartFile:
         self._final = os.path.realpath(filename)
         self._folder, name = os.path.split(self._final)
         mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
-        short = os.fsdecode(os.fsencode(name)[:LONGEST_NAME])
+        short = os.fsdecode(os.fsencode(name)[:MAX_NAME_LENGTH])
         self._path = os.path.join(self._folder, f'.{short}.{mark}.part')
         file = self._open()
         self._is_shared = file is not None
@@ -102,7 +102,7 @@ class PartFile:
         try:
             return open_locked(self._path)
         except OSError as error:
-            if error.errno not in OF_FOLDER:  # something stands in the place of the part file, which is to be named
+            if error.errno not in FOLDER_ERRORS:  # something stands in the place of the part file, which is to be named
                 raise
             raise OSError(error.errno, error.strerror, self._filename) from error
 

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 
-MOST_LINKS = 40
+MAX_LINKS = 40
 """Symbolic links to follow one after the other, as Linux does."""
 
 _DESCRIPTOR = r'(?:/proc/{}(?:/task/[0-9]+)?|/dev)/fd/([0-9]+)'
@@ -51,7 +51,7 @@ def open_to_write(filename: str) -> io.FileIO | None:
 def descriptor_of(filename: str) -> int | None:
     """Return the number of the descriptor of this process that a path leads to, as ``/dev/stdout`` does to 1."""
     path, pattern = filename, re.compile(_DESCRIPTOR.format(os.getpid()), re.ASCII)
-    for _ in range(MOST_LINKS):
+    for _ in range(MAX_LINKS):
         folder, name = os.path.split(path)
         path = os.path.join(os.path.realpath(folder or os.curdir), name)
         match = pattern.fullmatch(path)

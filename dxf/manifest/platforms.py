@@ -105,8 +105,8 @@ class Reading:
         return self._indexes[digest]
 
 
-def each(manifest: Manifest, platform: str | None, fetch: Fetch, answer: Callable[[Image], T],
-         limits: Limits = Limits()) -> T | dict[str, T]:
+def for_each_platform(manifest: Manifest, platform: str | None, fetch: Fetch, answer: Callable[[Image], T],
+                      limits: Limits = Limits()) -> T | dict[str, T]:
     """Return ``answer`` for a single image; for an index one a platform, or that of the platform asked for.
 
     Entries that are no images by their platform (attestations) are left out if they are missing or odd.

@@ -44,10 +44,10 @@ SLICE = 256 << 10
 LINE = 64 << 10
 """Bytes of a line to read at a time."""
 
-LONGEST_PROXY_RESPONSE = 64 << 10
+MAX_PROXY_RESPONSE_LENGTH = 64 << 10
 """Maximum size of a proxy's response to CONNECT, in bytes."""
 
-MOST_FRAMING = 256 << 10
+MAX_FRAMING = 256 << 10
 """Bytes of an answer that are not its body: status lines, headers, sizes of chunks, trailers.
 
 A real registry sends a few thousand. http.client alone would take 6 MiB of headers, and trailers without end.
@@ -56,7 +56,7 @@ A real registry sends a few thousand. http.client alone would take 6 MiB of head
 FRAMING_CREDIT = 8
 """How many more such bytes each byte of the body allows: a chunk of one byte brings at least three."""
 
-MOST_INTERIM = 100
+MAX_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
 
 _REFUSED = 'Tunnel connection failed: '
@@ -175,8 +175,8 @@ class _Lines(io.BufferedReader):
         """
         line = super().readline(size)
         self._framing += len(line)
-        if self._framing > MOST_FRAMING + FRAMING_CREDIT * (self._guard.total - self._framing):
-            raise DXFProtocolError(f'the server sent more than {MOST_FRAMING} bytes of headers, chunk sizes or '
+        if self._framing > MAX_FRAMING + FRAMING_CREDIT * (self._guard.total - self._framing):
+            raise DXFProtocolError(f'the server sent more than {MAX_FRAMING} bytes of headers, chunk sizes or '
                                    'trailers: dxf does not read on')
         return line
 
@@ -195,13 +195,13 @@ class _Answer(HTTPResponse):
         https://www.rfc-editor.org/rfc/rfc9110#section-15.2. 101 is final: dxf never asks to switch protocols.
         """
         read_status = getattr(super(), '_read_status')
-        for _ in range(MOST_INTERIM + 1):
+        for _ in range(MAX_INTERIM + 1):
             line: tuple[str, int, str] = read_status()
             if line[1] >= HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
                 return line
             while self.fp.readline(LINE) not in (b'\r\n', b'\n', b''):
                 pass
-        self._refuse(f'the server sent more than {MOST_INTERIM} interim responses and no final one')
+        self._refuse(f'the server sent more than {MAX_INTERIM} interim responses and no final one')
 
     def _refuse(self, text: str) -> NoReturn:
         raise DXFProtocolError(text)
@@ -210,7 +210,7 @@ class _Answer(HTTPResponse):
 class _ProxyResponse(_Answer):
     """A proxy's response to CONNECT, with a bound: http.client reads its headers to an end that may never come."""
 
-    most = LONGEST_PROXY_RESPONSE
+    most = MAX_PROXY_RESPONSE_LENGTH
 
     def _refuse(self, text: str) -> NoReturn:
         raise OSError(text)  # which urllib3 takes for the proxy's fault

@@ -17,8 +17,8 @@ from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
 from dxf.strict_json import load_object
 from dxf.transport.urls import addresses_in, is_loopback, split_url
 
-LONGEST_LIFE = 10 * 365 * 86400
-LONGEST_CHALLENGE = 16 << 10
+MAX_TOKEN_LIFE = 10 * 365 * 86400
+MAX_CHALLENGE_LENGTH = 16 << 10
 """Characters of a challenge that are read: its parser needs time by their square."""
 
 CLIENT = 'python-dxf'
@@ -56,7 +56,7 @@ def challenge_of(response: Response) -> Challenge | None:
     :raises DXFProtocolError: the header cannot be read
     """
     header = response.headers.get('WWW-Authenticate', '')
-    if len(header) > LONGEST_CHALLENGE:
+    if len(header) > MAX_CHALLENGE_LENGTH:
         raise DXFProtocolError("the registry's authentication challenge is too long")
     import www_authenticate
     bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
@@ -179,6 +179,6 @@ def read_token(answer: bytes) -> tuple[str, float | None]:
     if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         raise DXFProtocolError("the token server's answer holds no token")
     seconds = document.get('expires_in')
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < LONGEST_LIFE:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < MAX_TOKEN_LIFE:
         return token, None
     return token, seconds

@@ -15,7 +15,7 @@ Cert = str | tuple[str, str]
 
 KEYLESS = 'it holds a certificate, but not its private key'
 
-LONGEST = 1 << 20
+MAX_LENGTH = 1 << 20
 """Bytes of a file that are read."""
 
 
@@ -48,7 +48,7 @@ def _read(path: str) -> str:
         if stat.S_ISFIFO(os.stat(path).st_mode):
             raise OSError(errno.EINVAL, 'not a regular file')
         with open(path, 'rb') as file:
-            return file.read(LONGEST).decode('ascii', 'ignore')
+            return file.read(MAX_LENGTH).decode('ascii', 'ignore')
     except OSError as error:
         raise DXFCertificateError(path, error.strerror or 'cannot be read') from None
     except ValueError:  # a NUL character

@@ -12,16 +12,16 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
 
-def begin_session_anew(session: Session) -> None:
+def reset_session_after_fork(session: Session) -> None:
     """Give a session, a caller's own too, no connection and no lock of the process that this one was forked from."""
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
-            begin_anew(adapter)
+            reset_after_fork(adapter)
     if isinstance(session.cookies, RequestsCookieJar):
         session.cookies = session.cookies.copy()  # with a lock of its own
 
 
-def begin_anew(adapter: Any) -> None:
+def reset_after_fork(adapter: Any) -> None:
     """Give a transport empty pools, in a child after a fork; the connections of its parent stay open there.
 
     The locks of the old pools may be held by threads that no longer exist, so none of them is used. The sockets are

@@ -40,7 +40,7 @@ A blob is its bytes: a compressed transfer would have to be undone before they c
 """
 
 REDIRECTS = (301, 302, 303, 307, 308)
-KEPT = (307, 308)
+METHOD_KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
 
 SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
@@ -144,7 +144,7 @@ def _follow(session: Session, method: str, url: str, limits: Limits, route: Rout
             return response
         discard(response, limits)
         if len(history) == limits.redirects or \
-                method.lower() not in ('get', 'head') and response.status_code not in KEPT:
+                method.lower() not in ('get', 'head') and response.status_code not in METHOD_KEPT:
             raise DXFProtocolError(f'the registry redirects a {method.upper()}, which dxf does not follow')
         seen |= {url, response.url}  # requests writes some characters in another way
         url = resolve(response, location)
