@@ -48,7 +48,7 @@ typecheck: .venv/dev  ## Check the types with mypy, strict
 	$(BIN)/python -m mypy --strict dxf test tools bench
 
 pyright: .venv/pyright  ## Check with pyright a program that uses dxf (needs node)
-	$(BIN)/python -m pyright --pythonpath $(BIN)/python test/consumer.py
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python test/library/consumer.py
 
 coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from test.programs import MissingProgramError
+from test.helpers.programs import MissingProgramError
 
 from bench import economy, machine, many, picture, report, startup, throughput
 from bench.contenders import Dxf, ours, peer

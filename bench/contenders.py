@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from test.programs import program
+from test.helpers.programs import program
 
 from bench.measuring import Command
 from bench.workspace import BenchError

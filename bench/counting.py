@@ -7,7 +7,7 @@ as it is.
 import asyncio
 import ssl
 from collections.abc import Callable
-from test.certificates import Certificates
+from test.servers.certificates import Certificates
 
 from bench.relay import PIECE, Relay
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from test.certificates import Certificates
-from test.places import PASSWORD, USERNAME
-from test.registry import Registry
-from test.token_server import TokenServer
+from test.helpers.endpoints import PASSWORD, USERNAME
+from test.servers.certificates import Certificates
+from test.servers.registry import Registry
+from test.servers.token_server import TokenServer
 
 from bench.contenders import Dxf
 from bench.counting import CountingRelay

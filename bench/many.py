@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from test.certificates import Certificates
-from test.registry import Registry
+from test.servers.certificates import Certificates
+from test.servers.registry import Registry
 
 from bench.contenders import Dxf, curl
 from bench.delay import DelayRelay

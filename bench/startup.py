@@ -1,6 +1,6 @@
 """Start-up: what a command costs that does little or nothing, beside the start of Python itself."""
 
-from test.registry import Registry
+from test.servers.registry import Registry
 
 from bench.contenders import Dxf
 from bench.measuring import Contender, alternate, always, run

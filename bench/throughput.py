@@ -3,8 +3,8 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from test.certificates import Certificates
-from test.registry import Registry
+from test.servers.certificates import Certificates
+from test.servers.registry import Registry
 from urllib.request import Request, urlopen
 
 from bench import contenders

@@ -15,14 +15,14 @@ import pytest
 from dxf import DXF, Limits
 from dxf.transfer.source import Source, open_source
 
-from . import programs
-from .certificates import Certificates
-from .layouts import REPO as LAYOUT_REPO
-from .places import PASSWORD, USERNAME, Folder, Place
-from .registry import Registry
-from .scripted_registry import REPO, ScriptedRegistry
-from .token_server import TokenServer
-from .traffic import Traffic
+from .helpers import programs
+from .helpers.endpoints import PASSWORD, USERNAME, Endpoint, Folder
+from .helpers.layouts import REPO as LAYOUT_REPO
+from .helpers.traffic import Traffic
+from .servers.certificates import Certificates
+from .servers.registry import Registry
+from .servers.scripted_registry import REPO, ScriptedRegistry
+from .servers.token_server import TokenServer
 
 # A shell starts what it runs in the background with SIGINT ignored, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,9 +46,10 @@ ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
 """The limits of a client that sends each request once, and waits little for what is written to be listed."""
 
 QUICK = {
-    'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_bodies', 'test_commands', 'test_documents',
+    'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_request_body', 'test_commands',
+    'test_strict_json',
     'test_download', 'test_exceptions', 'test_layout_adapter', 'test_links', 'test_listing', 'test_manifests',
-    'test_names', 'test_session', 'test_settings', 'test_sources', 'test_stored', 'test_streaming', 'test_upload',
+    'test_names', 'test_session', 'test_settings', 'test_source', 'test_stored', 'test_stream_upload', 'test_upload',
     'test_upload_session', 'test_usage',
 }
 """The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
@@ -125,36 +126,36 @@ def make_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Pat
 
 
 @pytest.fixture(scope='session')
-def open_registry(directory: Callable[[], Path]) -> Iterator[Place]:
+def open_registry(directory: Callable[[], Path]) -> Iterator[Endpoint]:
     """A registry over http, open to all; as the next two, it serves all modules, whose repositories have new names."""
     with Registry(directory()) as registry:
-        yield Place(registry)
+        yield Endpoint(registry)
 
 
 @pytest.fixture(scope='session')
-def schema1_registry(directory: Callable[[], Path]) -> Iterator[Place]:
+def schema1_registry(directory: Callable[[], Path]) -> Iterator[Endpoint]:
     """A registry over http, open to all, that accepts schema 1."""
     with Registry(directory(), schema1=True) as registry:
-        yield Place(registry)
+        yield Endpoint(registry)
 
 
 @pytest.fixture(scope='session')
-def basic_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
+def basic_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Endpoint]:
     """A registry over https with Basic authentication."""
     with Registry(directory(), tls=certificates, users={USERNAME: PASSWORD}) as registry:
-        yield Place(registry, certificates.ca, USERNAME, PASSWORD)
+        yield Endpoint(registry, certificates.ca, USERNAME, PASSWORD)
 
 
 @pytest.fixture(name='token_registry', scope='session')
-def start_token_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Place]:
+def start_token_registry(directory: Callable[[], Path], certificates: Certificates) -> Iterator[Endpoint]:
     """A registry over https that takes tokens, with its token server."""
     with TokenServer(certificates, {USERNAME: PASSWORD}) as server, \
             Registry(directory(), tls=certificates, tokens=server) as registry:
-        yield Place(registry, certificates.ca, USERNAME, PASSWORD, server)
+        yield Endpoint(registry, certificates.ca, USERNAME, PASSWORD, server)
 
 
 @pytest.fixture
-def tokens(token_registry: Place) -> Iterator[TokenServer]:
+def tokens(token_registry: Endpoint) -> Iterator[TokenServer]:
     """The token server of ``token_registry``: its record empty, its settings put back after the test."""
     server = token_registry.tokens
     assert server is not None
@@ -168,30 +169,30 @@ def tokens(token_registry: Place) -> Iterator[TokenServer]:
 
 
 @pytest.fixture(scope='module')
-def folder(directory: Callable[[], Path]) -> Place:
+def folder(directory: Callable[[], Path]) -> Endpoint:
     """A folder in place of a registry."""
-    return Place(Folder(directory() / 'blobs'))
+    return Endpoint(Folder(directory() / 'blobs'))
 
 
-PLACES = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry', 'oci': 'folder'}
+ENDPOINTS = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry', 'oci': 'folder'}
 
 
-def _place(request: pytest.FixtureRequest) -> Place:
-    found = request.getfixturevalue(PLACES[request.param])
-    assert isinstance(found, Place)
+def _endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    found = request.getfixturevalue(ENDPOINTS[request.param])
+    assert isinstance(found, Endpoint)
     return found
 
 
-@pytest.fixture(scope='module', params=PLACES)
-def place(request: pytest.FixtureRequest) -> Place:
+@pytest.fixture(scope='module', params=ENDPOINTS)
+def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     """Each way in which a registry admits its users, in turn, and a folder in place of one."""
-    return _place(request)
+    return _endpoint(request)
 
 
-@pytest.fixture(scope='module', params=[name for name in PLACES if name != 'oci'])
-def real_server(request: pytest.FixtureRequest) -> Place:
+@pytest.fixture(scope='module', params=[name for name in ENDPOINTS if name != 'oci'])
+def real_server(request: pytest.FixtureRequest) -> Endpoint:
     """The same without the folder, for what only a server has."""
-    return _place(request)
+    return _endpoint(request)
 
 
 @pytest.fixture(name='server')
@@ -223,13 +224,13 @@ def open_client(server: ScriptedRegistry) -> Iterator[DXF]:
 
 
 @pytest.fixture(name='store')
-def name_store(tmp_path: Path) -> Place:
+def name_store(tmp_path: Path) -> Endpoint:
     """A folder for repositories, which is not there yet."""
-    return Place(Folder(tmp_path / 'blobs'))
+    return Endpoint(Folder(tmp_path / 'blobs'))
 
 
 @pytest.fixture(name='layout')
-def name_layout(store: Place) -> Path:
+def name_layout(store: Endpoint) -> Path:
     """The folder of one repository in ``store``, which is not there yet."""
     return store.registry.storage / LAYOUT_REPO
 

@@ -1,0 +1,1 @@
+"""The tests of dxf.main and dxf.cli: commands, settings, messages, terminals."""

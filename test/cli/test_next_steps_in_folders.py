@@ -1,0 +1,106 @@
+"""Messages about folders that name the next step: what is missing, damaged or elsewhere, and what to do about it."""
+
+from pathlib import Path
+
+import pytest
+
+from dxf import hash_bytes
+from dxf.layout.store import Layout
+
+from ..helpers.endpoints import Endpoint
+from ..helpers.processes import Runner
+from .test_next_steps import REPO, answered
+
+BLOB = hash_bytes(b'hello')
+
+
+@pytest.fixture(name='layout')
+def stocked(tmp_path: Path) -> Layout:
+    """A repository in a folder, with an alias."""
+    (tmp_path / 'hello').write_bytes(b'hello')
+    Runner({'DXF_HOST': f'oci:{tmp_path}/blobs'}).run('push-blob', REPO, tmp_path / 'hello', '@a').insist(0)
+    return Layout(str(tmp_path / 'blobs'), REPO)
+
+
+def host(layout: Layout) -> dict[str, str]:
+    """Return the variables for the folder that a layout is in."""
+    return {'DXF_HOST': f'oci:{layout.folder.removesuffix("/" + REPO)}'}
+
+
+@pytest.mark.parametrize('typed', [f'list-aliases {REPO}', f'pull-blob {REPO} @a', 'list-repos', f'gc {REPO}'])
+@pytest.mark.parametrize(('name', 'said'), [
+    ('./blobs', 'DXF_HOST names ./blobs, which does not exist here: write the whole path'),
+    ('{}/blobs', 'DXF_HOST names {}/blobs, which does not exist: is that right?')])
+def test_a_folder_that_is_not_there_is_told_by_its_name(typed: str, name: str, said: str, tmp_path: Path) -> None:
+    line = answered({'DXF_HOST': f'oci:{name.format(tmp_path)}'}, 2, *typed.split(), cwd=tmp_path)
+    assert line.removesuffix(' (see dxf gc --help)').endswith(f'; {said.format(tmp_path)}')
+
+
+@pytest.mark.parametrize('typed', [f'list-aliases {REPO}', f'push-blob {REPO} hello @a', 'list-repos'])
+def test_a_file_in_place_of_a_folder_is_told(typed: str, tmp_path: Path) -> None:
+    (tmp_path / 'hello').write_bytes(b'hello')
+    assert answered({'DXF_HOST': 'oci:./hello'}, 1, *typed.split(), cwd=tmp_path).endswith(
+        ': Not a directory; DXF_HOST names ./hello, which is no folder')
+
+
+@pytest.mark.parametrize('content', [b'hellO', b'hell'])
+@pytest.mark.parametrize('typed', ['pull-blob {} @a', 'pull-blob {} {}', 'pull-blob {} {} -o new', 'blob-size {} {}',
+                                   'copy {} a --to oci:./other'])
+def test_a_damaged_blob_is_told_with_its_file(layout: Layout, typed: str, content: bytes, tmp_path: Path) -> None:
+    file = Path(layout.blob_path(BLOB))
+    file.write_bytes(content)
+    ended = Runner(host(layout)).run(*typed.format(REPO, BLOB).split(), cwd=tmp_path).insist(1, 2)
+    assert ended.lines[0].endswith(f'; {file} is damaged: push the blob again, or copy it again')
+    Runner(host(layout)).run('push-blob', REPO, tmp_path / 'hello').insist(0)
+    Runner(host(layout)).run(*typed.format(REPO, BLOB).split(), cwd=tmp_path).insist(0)
+
+
+def test_a_blob_that_an_alias_names_and_that_is_not_there_is_told_with_what_to_do(layout: Layout) -> None:
+    Path(layout.blob_path(BLOB)).unlink()
+    assert answered(host(layout), 2, 'pull-blob', REPO, '@a') == \
+        f'404 Not Found: {REPO} has no blob {BLOB}; the alias names it: push it again, or copy the alias again'
+
+
+def test_an_alias_whose_manifest_is_not_there_is_told_with_its_file(layout: Layout) -> None:
+    file = Path(layout.blob_path(layout.select('a')[0]['digest']))
+    file.unlink()
+    assert answered(host(layout), 2, 'pull-blob', REPO, '@a') == \
+        f'404 Not Found: {file}, the manifest of the alias a, is missing or damaged: copy it again, or delete the ' \
+        'alias by dxf del-alias'
+    Runner(host(layout)).run('del-alias', REPO, 'a').insist(0)
+
+
+@pytest.mark.parametrize('content', ['', '{', '[]', '{"manifests": 3}'])
+@pytest.mark.parametrize('typed', [f'list-aliases {REPO}', f'pull-blob {REPO} @a', f'push-blob {REPO} hello @b'])
+def test_an_index_that_cannot_be_read_is_told_with_its_file(layout: Layout, typed: str, content: str, tmp_path: Path
+                                                            ) -> None:
+    file = Path(layout.path('index.json'))
+    kept = file.read_bytes()
+    file.write_bytes(content.encode())
+    line = answered(host(layout), 1, *typed.split(), cwd=tmp_path)
+    assert line.startswith(f'{file}: invalid ') and line.endswith('; put a good copy in its place')
+    file.write_bytes(kept)
+    Runner(host(layout)).run(*typed.split(), cwd=tmp_path).insist(0)
+
+
+def test_a_marker_that_cannot_be_read_is_told_with_what_it_holds(layout: Layout) -> None:
+    marker = Path(layout.path('oci-layout'))
+    marker.write_bytes(b'x')
+    line = answered(host(layout), 1, 'pull-blob', REPO, '@a')
+    start, _, rest = line.partition('; put ')
+    assert start == f'{marker}: invalid JSON: Expecting value'
+    marker.write_bytes(rest.removesuffix(' into it').encode())
+    assert Runner(host(layout)).run('pull-blob', REPO, '@a').insist(0).out == b'hello'
+
+
+@pytest.mark.parametrize('kind', ['folder', 'open_registry'])
+def test_the_command_for_a_second_name_of_an_alias_gives_it_one(kind: str, request: pytest.FixtureRequest, repo: str
+                                                                ) -> None:
+    endpoint: Endpoint = request.getfixturevalue(kind)
+    with endpoint.dxf(repo) as repository:
+        manifest = repository.set_alias('old', repository.push_blob(data=b'hello'))
+    for name in ('old', '@old'):
+        line = answered(endpoint.environ(), 2, 'set-alias', repo, 'new', name)
+        command = line.partition('; an alias gets a second name by dxf ')[2].removesuffix(' (see dxf set-alias --help)')
+        Runner(endpoint.environ()).run(*command.split()).insist(0)
+        assert endpoint.dxf(repo).get_manifest('new') == manifest

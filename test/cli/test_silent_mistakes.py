@@ -1,0 +1,70 @@
+"""Mistakes that a command could carry out, with status 0: what is named by a pattern or a variable is not as meant."""
+
+from pathlib import Path
+
+import pytest
+
+from ..helpers.endpoints import Endpoint
+from ..helpers.processes import Runner
+from .test_next_steps import DIGEST, REPO, answered
+
+AS_ALIAS = "invalid alias '{0}': it is also a file here, which would not be stored; write the alias before it, or @{0}"
+
+
+@pytest.mark.parametrize(('typed', 'alias'), [
+    ('demo/r a.csv b.csv', 'a.csv'), ('demo/r charts a.csv b.csv', 'charts'), ('demo/r dangling a.csv', 'dangling')])
+def test_an_alias_that_a_pattern_gave_is_refused(typed: str, alias: str, tmp_path: Path) -> None:
+    files_in(tmp_path)
+    assert answered({}, 2, 'push-files', *typed.split(), cwd=tmp_path) == \
+        f'{AS_ALIAS.format(alias)} (see dxf push-files --help)'
+
+
+@pytest.mark.parametrize(('typed', 'alias'), [
+    ('@a.csv b.csv', 'a.csv'), ('a.csv a.csv', 'a.csv'), ('charts b.csv ./charts/', 'charts'), ('c b.csv', 'c')])
+def test_an_alias_with_the_name_of_a_file_is_taken_where_it_is_meant(typed: str, alias: str, tmp_path: Path) -> None:
+    files_in(tmp_path)
+    runner = Runner({'DXF_HOST': f'oci:{tmp_path}/root'})
+    runner.run('push-files', 'demo/r', *typed.split(), cwd=tmp_path).insist(0)
+    assert runner.run('list-aliases', 'demo/r').insist(0).out.decode().split() == [alias]
+
+
+def files_in(folder: Path) -> None:
+    """Make files, a folder and a link that leads nowhere."""
+    for name in ('a.csv', 'b.csv'):
+        (folder / name).write_text(name)
+    (folder / 'charts').mkdir()
+    (folder / 'dangling').symlink_to('nowhere')
+
+
+@pytest.mark.parametrize('typed', ['push-blob|{}|a.csv', 'push-blob|{}|a.csv|@a', 'push-blob|{}|--|echo|x',
+                                   'push-files|{}|v1|a.csv', 'mount-blob|{}|demo/r|' + DIGEST])
+def test_a_repository_by_a_variable_that_is_unset_is_refused(typed: str, tmp_path: Path) -> None:
+    files_in(tmp_path)
+    root = tmp_path / 'root'
+    said = f"invalid repository '': it stands for the folder itself, and {root} is no layout; is a variable unset? " \
+        f'(see dxf {typed.partition("|")[0]} --help)'
+    variables = {'DXF_HOST': f'oci:{root}'}
+    assert answered(variables, 2, *typed.format('').split('|'), cwd=tmp_path) == said
+    assert not root.exists()
+    Runner(variables).run('push-blob', 'demo/r', 'a.csv', cwd=tmp_path).insist(0)
+    assert answered(variables, 2, *typed.format('').split('|'), cwd=tmp_path) == said
+    assert [path.name for path in root.iterdir()] == ['demo']
+
+
+def test_a_folder_with_a_dollar_in_its_name_is_used_if_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / '$HOME').mkdir()
+    (tmp_path / 'a.csv').write_text('a')
+    for host in ('oci:$HOME', 'oci:./$HOME/blobs', 'oci:./US$/blobs'):
+        Runner({'DXF_HOST': host}).run('push-blob', 'demo/r', 'a.csv', '@a', cwd=tmp_path).insist(0)
+    assert {path.name for path in (tmp_path / '$HOME').iterdir()} == {'demo', 'blobs'}
+    assert (tmp_path / 'US$' / 'blobs' / 'demo' / 'r').is_dir()
+
+
+def test_a_pipe_that_is_empty_is_told_and_an_empty_file_is_not(folder: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / 'empty').touch()
+    runner = Runner(folder.environ())
+    runner.run('push-blob', REPO, 'empty', '@a', cwd=tmp_path).insist(0)
+    runner.run('push-blob', REPO, '/dev/stdin', '@a', input=b'x').insist(0)
+    for files in (('/dev/stdin',), ('/dev/stdin', '@a'), ('empty', '/dev/stdin', '@a')):
+        ended = runner.run('push-blob', REPO, *files, input=b'', cwd=tmp_path)
+        assert (ended.status, ended.lines) == (0, ["dxf: '/dev/stdin' was empty: an empty blob is stored"])

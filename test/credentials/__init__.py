@@ -1,0 +1,1 @@
+"""The tests of dxf.credentials: stored credentials, credential helpers, login."""

@@ -1,0 +1,1 @@
+"""The tests of dxf.deletion: aliases and what they name are deleted."""

@@ -1,0 +1,198 @@
+"""A server that starts dxf by a fork: its interpreter has imported dxf once, which takes ten times what a command does.
+
+Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
+It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`.
+The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+AT_START = ('PYTHON', 'LC_', 'LANG', 'LD_', 'COVERAGE_', 'TZ')
+"""How the names of variables begin that count when an interpreter starts, and not later."""
+
+STREAMS = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+"""The standard streams, and what they are by default."""
+
+Stream = int | IO[bytes]
+
+
+# In the process that runs the tests
+
+def can_run(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
+    """Return whether a command with this environment and these options does as in an interpreter of its own."""
+    return options.keys() <= {*STREAMS, 'cwd'} and _at_start(environ) == _at_start(os.environ)
+
+
+def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout: float, *,
+        cwd: Path | str = '.', started: Callable[[int], object] = bool, **streams: Stream
+        ) -> subprocess.CompletedProcess[bytes]:
+    """Run dxf to its end, as ``subprocess.run`` does.
+
+    :param started: is called with its process identifier when it has been started
+    :raises subprocess.TimeoutExpired: it took too long, and was killed
+    """
+    with contextlib.ExitStack() as ours:
+        pipes: list[int | None] = []
+        connection, theirs = socket.socketpair()
+        ours.enter_context(connection)
+        with theirs, contextlib.ExitStack() as passed:
+            given = [_passed(stream, passed, ours, pipes) for stream in {**STREAMS, **streams}.values()]
+            socket.send_fds(_server(), [b'.'], [theirs.fileno(), *given])
+        connection.sendall(json.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
+                                       'cwd': os.path.abspath(cwd)}).encode() + b'\n')
+        status, (_, out, err) = _wait(connection, pipes, timeout, started)
+    return subprocess.CompletedProcess(args, status, out, err)
+
+
+def _wait(connection: socket.socket, pipes: list[int | None], timeout: float, started: Callable[[int], object]
+          ) -> tuple[int, list[bytes | None]]:
+    """Return how a command has ended, and what came out of its pipes."""
+    deadline = time.monotonic() + timeout
+    with connection.makefile('rb') as answers:
+        pid = int(answers.readline())
+        try:
+            started(pid)
+            read = _read(pipes, deadline)
+            connection.settimeout(max(deadline - time.monotonic(), 0.01))
+            return int(answers.readline()), read
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired('dxf', timeout) from None
+
+
+@cache
+def _server() -> socket.socket:
+    """Start the server of this process at its first command; return the socket that takes requests."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    running = contextlib.ExitStack()
+    with theirs:
+        running.enter_context(subprocess.Popen(
+            [sys.executable, '-m', __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+            cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    running.enter_context(control)  # is closed first: the server then ends
+    atexit.register(running.close)
+    return control
+
+
+def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith(AT_START)}
+
+
+def _passed(stream: Stream, passed: contextlib.ExitStack, ours: contextlib.ExitStack, pipes: list[int | None]) -> int:
+    """Return the descriptor to pass for a stream; add what reads it, where it is a pipe, to the pipes."""
+    if stream == subprocess.PIPE:
+        reader, writer = os.pipe()
+        ours.callback(os.close, reader)
+        passed.callback(os.close, writer)
+        pipes.append(reader)
+        return writer
+    pipes.append(None)
+    if stream == subprocess.DEVNULL:
+        return passed.enter_context(open(os.devnull, 'r+b', buffering=0)).fileno()
+    return stream if isinstance(stream, int) else stream.fileno()
+
+
+def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
+    """Read pipes to their ends."""
+    read = [None if pipe is None else b'' for pipe in pipes]
+    with selectors.DefaultSelector() as selector:
+        for number, pipe in enumerate(pipes):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, number)
+        while selector.get_map():
+            ready = selector.select(max(deadline - time.monotonic(), 0))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                piece = os.read(key.fd, 1 << 20)
+                read[key.data] += piece
+                if not piece:
+                    selector.unregister(key.fd)
+    return read
+
+
+# In the server
+
+def serve(control: socket.socket) -> bool:
+    """Fork for each request, until the tests end; in the process of a command return True, with all set for it."""
+    gc.freeze()
+    with contextlib.suppress(KeyboardInterrupt):
+        while fds := socket.recv_fds(control, 1, 4)[1]:
+            if os.fork() == 0:
+                control.close()
+                return _start(socket.socket(fileno=fds[0]), fds[1:])
+            for fd in fds:
+                os.close(fd)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    return False
+
+
+def _start(connection: socket.socket, streams: list[int]) -> bool:
+    """Start a command, wait for its end and tell how it ended; in the command itself return True."""
+    with connection.makefile('rb') as file:
+        request = json.loads(file.readline())
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        for fd, stream in enumerate(streams):
+            os.dup2(stream, fd)
+        os.closerange(3, max(streams) + 1)
+        _become(request)
+        return True
+    for stream in streams:
+        os.close(stream)
+    connection.sendall(b'%d\n' % pid)
+    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    connection.sendall(b'%d\n' % ended)
+    os._exit(0)
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Take over what belongs to a command, with standard streams as an interpreter opens them at its start."""
+    os.chdir(request['cwd'])
+    os.environ.clear()
+    os.environ.update(request['environ'])
+    sys.argv = ['dxf', *request['args']]
+    for name, mode, fd in (('stdin', 'r', 0), ('stdout', 'w', 1), ('stderr', 'w', 2)):
+        old = getattr(sys, name)
+        raw = io.FileIO(fd, mode, closefd=False)
+        buffer = io.BufferedReader(raw) if mode == 'r' else io.BufferedWriter(raw)
+        new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', line_buffering=fd == 2 or raw.isatty())
+        setattr(sys, name, new)
+        setattr(sys, f'__{name}__', new)
+
+
+def _main() -> int:
+    dxf_main = importlib.import_module('dxf.main')
+    for module in pkgutil.iter_modules(importlib.import_module('dxf').__path__):
+        if module.name != '__main__':
+            importlib.import_module(f'dxf.{module.name}')
+    importlib.import_module('dxf.cli.dispatch')
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        is_command = serve(control)
+    return int(dxf_main.main()) if is_command else 0
+
+
+if __name__ == '__main__':
+    sys.exit(_main())

@@ -1,0 +1,1 @@
+"""The tests of dxf.layout: a folder as a registry."""

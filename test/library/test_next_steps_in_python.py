@@ -1,0 +1,333 @@
+"""Errors of the library that name the next step: what a program passes by mistake, and what answers it."""
+
+import codecs
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from requests.exceptions import SSLError
+
+from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
+from dxf.credentials import from_docker_config
+from dxf.exceptions import DXFInvalidNameError
+
+from ..servers.certificates import Certificates
+from ..servers.scripted_registry import ScriptedRegistry
+
+REPO = 'fred/x'
+DIGEST = 'sha256:' + 'a' * 64
+NOBODY = 'localhost:1'
+FAST = Limits(retries=0)
+
+
+def client() -> Any:
+    """Return a client of a registry that nobody runs."""
+    return DXF(NOBODY, REPO, insecure=True, limits=FAST)
+
+
+PAIR: Any = [('fred', 'SECRET')]
+AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
+PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
+FILE = 'pull_to_file takes each digest, or (digest, size), by itself, and not {}: write pull_to_file(filename, *[...])'
+ANY: Any = SimpleNamespace(DXF=DXF, DXFBase=DXFBase, copy=copy, artifacts=artifacts,
+                           from_docker_config=from_docker_config)
+"""What is called with arguments that its types do not allow."""
+
+HOST = "host is a str, and not {}: write 'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'"
+TLSVERIFY = 'tlsverify is True, False or the path of a file of CA certificates, and not a str: write tlsverify'
+STORED = 'from_docker_config takes a mapping such as os.environ, or nothing: write auth=from_docker_config()'
+NO_FILE = 'filename is the path of a file, and not a digest: write pull_to_file(filename, digest)'
+TIMEOUT = 'timeout is a number of seconds, or a pair of two, and not {}'
+BATCH_SIZE = 'batch_size is an int, and not a str: the repository is given by DXF(host, repo)'
+REPOSITORY = 'repository is a DXF, and not a str: write DXF(host, repo)'
+
+
+def push_text(path: Path, push: Callable[[Any], object]) -> None:
+    """Push a file that is open as text."""
+    path.write_text('SECRET')
+    with path.open(encoding='utf-8') as file:
+        push(file)
+
+
+def push_temporary(path: Path) -> None:
+    """Push a temporary file that is open as text."""
+    with tempfile.NamedTemporaryFile('w+', dir=path) as file:
+        client().push_blob(data=file)
+
+
+CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
+    'bytes to push': (lambda _: client().push_blob(b'SECRET'), PATH.format('bytes')),
+    'a file to push': (lambda _: client().push_blob(io.BytesIO(b'SECRET')), PATH.format('a BytesIO')),
+    'a number to push': (lambda _: client().push_blob(3), PATH.format('an int')),
+    'one path to push': (lambda _: client().push_blobs('f'),
+                         'push_blobs takes a list, and not a str: write push_blobs([...])'),
+    'one text of bytes to push': (lambda _: client().push_blobs(b'SECRET'),
+                                  'push_blobs takes a list, and not bytes: write push_blobs([...])'),
+    'one file to push': (lambda _: client().push_blobs(io.BytesIO(b'SECRET')),
+                         'push_blobs takes a list, and not a BytesIO: write push_blobs([...])'),
+    'one path as an object': (lambda path: client().push_blobs(path),
+                              'push_blobs takes a list, and not a PosixPath: write push_blobs([...])'),
+    'one digest to pull': (lambda _: client().pull_blobs(DIGEST),
+                           'pull_blobs takes a list, and not a str: write pull_blobs([...])'),
+    'one digest to copy': (lambda _: client().copy_blobs(client(), DIGEST),
+                           'copy_blobs takes a list, and not a str: write copy_blobs(source, [...])'),
+    'a number of blobs to pull': (lambda _: client().pull_blobs(3),
+                                  'pull_blobs takes a list, and not an int: write pull_blobs([...])'),
+    'several digests to pull': (lambda _: client().pull_blob([DIGEST]),
+                                'pull_blob takes one digest, a str, and not a list: write pull_blobs([...])'),
+    'no digest to pull': (lambda _: client().pull_blob(None), 'pull_blob takes one digest, a str, and not None'),
+    'bytes as a digest': (lambda _: client().pull_blob(b'SECRET'), 'pull_blob takes one digest, a str, and not bytes'),
+    'several digests to measure': (lambda _: client().blob_size([DIGEST]), 'blob_size takes one digest, a str, and not '
+                                   'a list: write for digest in [...]: blob_size(digest)'),
+    'several digests to delete': (lambda _: client().del_blob((DIGEST, DIGEST)), 'del_blob takes one digest, a str, '
+                                  'and not a tuple: write for digest in [...]: del_blob(digest)'),
+    'several digests to mount': (lambda _: client().mount_blob('fred/y', [DIGEST]), 'mount_blob takes one digest, a '
+                                 'str, and not a list: write for digest in [...]: mount_blob(repo, digest)'),
+    'several digests to copy by one': (lambda _: client().copy_blob(client(), [DIGEST]), 'copy_blob takes one digest, '
+                                       'a str, and not a list: write copy_blobs(source, [...])'),
+    'a list in a list to copy': (lambda _: client().copy_blobs(client(), [[DIGEST]]), 'copy_blobs takes one digest, '
+                                 'a str, and not a list: write copy_blobs(source, [digest, ...])'),
+    'a list in a list to pull': (lambda _: client().pull_blobs([[DIGEST]]), 'pull_blobs takes each digest, or '
+                                 '(digest, size), by itself, and not a list: write pull_blobs([digest, ...])'),
+    'a list of digests into a file': (lambda path: client().pull_to_file(path / 'f', [DIGEST]), FILE.format('a list')),
+    'a list of sizes into a file': (lambda path: client().pull_to_file(path / 'f', [(DIGEST, 1)]),
+                                    FILE.format('a list')),
+    'a pair of digests into a file': (lambda path: client().pull_to_file(path / 'f', (DIGEST, DIGEST)),
+                                      FILE.format('a tuple')),
+    'platforms into a file': (lambda path: client().pull_to_file(path / 'f', {'linux/amd64': [DIGEST]}),
+                              FILE.format('a dict')),
+    'a list of digests to name': (lambda _: client().set_alias('a', [DIGEST]), 'set_alias takes texts one by one, and '
+                                  'not a list: write set_alias(alias, *[...])'),
+    'a list for a manifest': (lambda _: client().make_manifest([DIGEST]),
+                              'make_manifest takes texts one by one, and not a list: write make_manifest(*[...])'),
+    'a list for an unsigned manifest': (
+        lambda _: client().make_unsigned_manifest('a', (DIGEST,)), 'make_unsigned_manifest takes texts one by one, and '
+        'not a tuple: write make_unsigned_manifest(alias, *[...])'),
+    'a list of aliases to delete': (lambda _: client().del_aliases(['a']),
+                                    'del_aliases takes texts one by one, and not a list: write del_aliases(*[...])'),
+    'no host': (lambda _: ANY.DXF(None, REPO), HOST.format('None')),
+    'no repository': (lambda _: ANY.DXF(NOBODY, None), 'repo is a str, and not None: write DXF(host, repo)'),
+    'bytes as a host': (lambda _: ANY.DXFBase(b'host'), HOST.format('bytes')),
+    'a registry by its name': (lambda _: ANY.DXF.from_base('host', REPO),
+                               'base is a DXF, and not a str: write DXF(host, repo)'),
+    'no alias to read': (lambda _: client().get_manifest(None), 'alias is a str, and not None'),
+    'a list of aliases to read': (lambda _: client().get_alias(['a']), 'alias is a str, and not a list'),
+    'digests before the alias': (lambda _: client().set_alias([DIGEST], 'a'),
+                                 'alias is a str, and not a list: write set_alias(alias, *[...])'),
+    'a path as data': (lambda path: client().push_blob(data=path),
+                       'data is what to store, and not a PosixPath: write push_blob(filename)'),
+    'a file of text': (lambda path: push_text(path / 'f', lambda file: client().push_blob(data=file)),
+                       "data is a file of text: open it with 'rb'"),
+    'a temporary file of text': (push_temporary,
+                                 "data is a file of text: open it with 'rb'"),
+    'a text as a file': (lambda _: client().push_blob(data=io.StringIO('SECRET')), 'data is a StringIO, whose text is '
+                         'not bytes: write push_blob(data=....getvalue())'),
+    'a number as data': (lambda _: client().push_blob(data=3), 'data is bytes, a str, a binary file or an iterable of '
+                         'bytes, and not an int'),
+    'a file of text among others': (lambda path: push_text(path / 'f', lambda file: client().push_blobs([file])),
+                                    "data is a file of text: open it with 'rb'"),
+    'an alias behind the file': (lambda _: client().push_blob('f', '@x'), 'progress is a function, and not a str; '
+                                 'set_alias(alias, digest) sets an alias'),
+    'a number for progress': (lambda _: client().push_blobs([], 1), 'progress is a function, and not an int'),
+    'progress of a pull': (lambda path: client().pull_to_file(path / 'f', DIGEST, progress=True),
+                           'progress is a function, and not a bool'),
+    'progress of a copy': (lambda _: ANY.copy(client(), client(), 'a', progress=True),
+                           'progress is a function, and not a bool'),
+    'jobs as a text': (lambda _: ANY.DXF(NOBODY, REPO, jobs='4'), 'jobs is an int, and not a str'),
+    'jobs by halves': (lambda _: ANY.DXF(NOBODY, REPO, jobs=1.5), 'jobs is an int, and not a float'),
+    'seconds as a text': (lambda _: ANY.DXF(NOBODY, REPO, timeout='4'), TIMEOUT.format('a str')),
+    'seconds as texts': (lambda _: ANY.DXFBase(NOBODY, timeout=(1, '4')), TIMEOUT.format('a str')),
+    'seconds in a list': (lambda _: ANY.DXFBase(NOBODY, timeout=[1, 4]), TIMEOUT.format('a list')),
+    'a repository to list': (lambda _: client().list_aliases('demo/r'), BATCH_SIZE),
+    'a registry to list': (lambda _: client().list_repos([], iterate=True), BATCH_SIZE.replace('str', 'list')),
+    'a registry to copy to': (lambda _: ANY.copy(client(), 'host', 'a'),
+                              'target is a DXF, and not a str: write DXF(host, repo)'),
+    'a registry to copy from': (lambda _: ANY.copy('host', client(), 'a'),
+                                'source is a DXF, and not a str: write DXF(host, repo)'),
+    'a registry to copy a blob from': (lambda _: client().copy_blob('host', DIGEST),
+                                       'source is a DXF, and not a str: write DXF(host, repo)'),
+    'one file by its name': (lambda _: ANY.artifacts.push_files(client(), 'a', 'f'), 'push_files takes a list, and '
+                             'not a str: write push_files(repository, alias, [...])'),
+    'one file to attach': (lambda _: ANY.artifacts.attach(client(), 'a', 'f', artifact_type='a/b'), 'attach takes a '
+                           'list, and not a str: write attach(repository, reference, [...])'),
+    'one file to pull': (lambda path: ANY.artifacts.pull_files(client(), 'a', str(path), names='f'), 'pull_files takes '
+                         'a list, and not a str: write pull_files(repository, reference, folder, names=[...])'),
+    'files before the alias': (lambda _: ANY.artifacts.push_files(client(), ['f'], 'a'),
+                               'alias is a str, and not a list: write push_files(repository, alias, [...])'),
+    'a repository by its name': (lambda _: ANY.artifacts.push_files(REPO, 'a', ['f']), REPOSITORY),
+    'a repository to pull files from': (lambda _: ANY.artifacts.pull_files(REPO, 'a'), REPOSITORY),
+    'a repository to attach to': (lambda _: ANY.artifacts.attach(REPO, 'a', [], artifact_type='a/b'),
+                                  REPOSITORY),
+    'a text for http': (lambda _: ANY.DXF(NOBODY, REPO, insecure='false'),
+                        'insecure is True or False, and not a str: write insecure=False'),
+    'a text for no verification': (lambda _: ANY.DXF(NOBODY, REPO, tlsverify='false'), f'{TLSVERIFY}=False'),
+    'a number in a text for no verification': (lambda _: ANY.DXFBase(NOBODY, tlsverify='0'), f'{TLSVERIFY}=False'),
+    'a text for verification': (lambda _: ANY.DXFBase(NOBODY, tlsverify='True'), f'{TLSVERIFY}=True'),
+    'bytes for a file of certificates': (
+        lambda _: ANY.DXFBase(NOBODY, tlsverify=b'SECRET'),
+        'tlsverify is True, False or the path of a file of CA certificates, and not bytes'),
+    'bytes to name': (lambda _: client().set_alias('a', b'SECRET'), 'set_alias takes texts, and not bytes: '
+                      'push_blob(data=...) stores bytes and returns their digest'),
+    'the function of stored credentials': (lambda _: ANY.DXF(NOBODY, REPO, auth=from_docker_config),
+                                           'auth is what from_docker_config returns: write auth=from_docker_config()'),
+    'a name for stored credentials': (lambda _: ANY.from_docker_config('SECRET'), STORED),
+    'arguments for stored credentials': (lambda _: ANY.from_docker_config(1, 2), STORED),
+    'limits in a dict': (lambda _: ANY.DXF(NOBODY, REPO, limits={'retries': 0}),
+                         'limits is a Limits, and not a dict: write dxf.Limits(retries=...)'),
+    'a token of bytes': (lambda _: setattr(client(), 'token', b'SECRET'), 'token is a str, and not bytes'),
+    'a manifest that was parsed': (lambda _: client().set_manifest('a', {'schemaVersion': 2}), 'manifest_json is the '
+                                   'text of a manifest, and not a dict: write json.dumps(...)'),
+    'a chunk size as a text': (lambda _: client().pull_blob(DIGEST, chunk_size='9'),
+                               'chunk_size is an int, and not a str'),
+    'a chunk size as a text for several': (lambda _: client().pull_blobs([DIGEST], '9'),
+                                           'chunk_size is an int, and not a str'),
+    'a manifest that was parsed, to read': (
+        lambda _: client().get_alias(manifest={'schemaVersion': 2}),
+        'manifest is the text of a manifest, and not a dict: write json.dumps(...)'),
+    'a digest in place of a file': (lambda _: client().pull_to_file(DIGEST), NO_FILE),
+    'a digest before the file': (lambda _: client().pull_to_file(DIGEST, 'f'), NO_FILE),
+    'user and password': (lambda _: DXF(NOBODY, REPO, *PAIR), AUTH),
+    'user and password of a registry': (lambda _: DXFBase(NOBODY, *PAIR), AUTH),
+}
+
+
+@pytest.mark.parametrize(('call', 'said'), CALLS.values(), ids=CALLS)
+def test_an_argument_of_a_wrong_type_is_a_type_error_that_says_what_to_write(call: Callable[[Any], object], said: str,
+                                                                             tmp_path: Path) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(tmp_path)
+    assert str(caught.value) == said
+
+
+WANT_DIGEST = 'want sha256: and 64 hexadecimal digits'
+DIGESTS: dict[str, tuple[str, str]] = {
+    'an alias': ('monday', "an alias is resolved by get_alias('monday')"),
+    'an alias with its @': ('@monday', "an alias is resolved by get_alias('monday')"),
+    'a full reference': ('@docker.io/mysql:8', "an alias is resolved by get_alias('docker.io/mysql:8')"),
+    'a hash by itself': ('a' * 64, 'write it with sha256: before it'),
+}
+TAKERS: dict[str, Callable[[str, Path], object]] = {
+    'pull_blob': lambda name, _: client().pull_blob(name),
+    'pull_blobs': lambda name, _: client().pull_blobs([name]),
+    'pull_to_file': lambda name, path: client().pull_to_file(path / 'f', name),
+    'blob_size': lambda name, _: client().blob_size(name),
+    'del_blob': lambda name, _: client().del_blob(name),
+    'mount_blob': lambda name, _: client().mount_blob('fred/y', name),
+    'copy_blob': lambda name, _: client().copy_blob(client(), name),
+    'set_alias': lambda name, _: client().set_alias('a', name),
+    'make_unsigned_manifest': lambda name, _: client().make_unsigned_manifest('a', name),
+}
+
+
+@pytest.mark.parametrize('take', TAKERS.values(), ids=TAKERS)
+@pytest.mark.parametrize(('name', 'hint'), DIGESTS.values(), ids=DIGESTS)
+def test_what_is_no_digest_is_answered_with_what_makes_one_of_it(name: str, hint: str, tmp_path: Path,
+                                                                 take: Callable[[str, Path], object]) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        take(name, tmp_path)
+    assert str(caught.value) == f'invalid digest {name!r}: {WANT_DIGEST}; {hint}'
+
+
+@pytest.mark.parametrize(('data', 'kind'), [
+    (['SECRET'], "a str: write text.encode(), or open a file with 'rb'"), ([b'', 3], 'an int'),
+    (iter([None]), 'None'), ({'SECRET': b''}, "a str: write text.encode(), or open a file with 'rb'")])
+def test_data_that_does_not_consist_of_bytes_says_what_to_write_and_stores_nothing(data: Any, kind: str) -> None:
+    with ScriptedRegistry() as server:
+        with pytest.raises(TypeError) as caught:
+            DXF(server.host, REPO, insecure=True).push_blob(data=data)
+        assert not server.of('PUT')
+    assert str(caught.value) == f'data consists of bytes, and not of {kind}'
+
+
+def test_a_file_of_text_that_does_not_look_like_one_says_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / 'f').write_text('SECRET')
+    with ScriptedRegistry() as server:
+        with open(tmp_path / 'f', 'rb') as file, pytest.raises(TypeError) as caught:
+            text: Any = codecs.getreader('utf-8')(file)
+            DXF(server.host, REPO, insecure=True).push_blob(data=text)
+        assert not server.of('PUT')
+    assert str(caught.value).endswith("and not of a str: write text.encode(), or open a file with 'rb'")
+
+
+@pytest.mark.parametrize(('host', 'said'), [
+    ('http://host:5000', 'leave out http://; insecure=True is for http'),
+    ('https://host/', 'leave out https:// and the /')])
+def test_a_url_in_place_of_a_host_is_answered_with_the_argument_that_is_for_it(host: str, said: str) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        DXF(host, REPO)
+    assert str(caught.value) == f'invalid host {host!r}: {said}'
+
+
+@pytest.mark.parametrize('push', [lambda path: client().push_blob(path), lambda path: client().push_blobs([path])])
+def test_a_folder_to_push_as_a_blob_is_answered_with_the_function_that_stores_it(push: Callable[[str], object],
+                                                                                 tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        push(str(tmp_path))
+    assert str(caught.value) == \
+        f"[Errno 21] Is a directory; dxf.artifacts.push_files stores folders: '{tmp_path}'"
+
+
+def test_a_file_whose_name_is_a_word_verifies_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           certificates: Certificates) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('off').write_bytes(Path(certificates.ca).read_bytes())
+    with ScriptedRegistry(certificates) as server:
+        assert DXF(server.host, REPO, tlsverify='off', limits=FAST).push_blob(data=b'hello') == hash_bytes(b'hello')
+
+
+def test_no_files_to_push_are_an_error_that_says_so() -> None:
+    with pytest.raises(ValueError, match='^push_files needs at least one file or folder$'):
+        artifacts.push_files(client(), 'a', [])
+
+
+def test_an_alias_with_its_at_sign_to_copy_is_answered_without_an_option_of_the_command() -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        copy(client(), client(), '@monday')
+    assert str(caught.value) == "invalid alias '@monday' (write it without the @)"
+
+
+def test_a_registry_that_speaks_http_is_told_to_programs_with_the_argument_that_is_for_it() -> None:
+    with ScriptedRegistry() as server, pytest.raises(SSLError) as caught:
+        DXF(server.host, REPO, limits=FAST).list_aliases()
+    assert str(caught.value).endswith('; the server does not speak TLS: insecure=True is for http')
+
+
+def test_a_wrong_certificate_is_not_told_so(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, pytest.raises(SSLError) as caught:
+        DXF(server.host, REPO, limits=FAST).list_aliases()
+    assert 'insecure' not in str(caught.value)
+
+
+@pytest.mark.parametrize(('name', 'kind'), [('', IsADirectoryError), ('missing/f', FileNotFoundError),
+                                            ('missing/', IsADirectoryError)])
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given_before_anything_is_asked_for(
+        name: str, kind: type[OSError], tmp_path: Path) -> None:
+    target = str(tmp_path / name) + '/' * name.endswith('/')
+    with pytest.raises(kind) as caught:
+        client().pull_to_file(target, DIGEST)
+    assert (caught.value.filename, caught.value.filename2) == (target, None)
+
+
+def test_a_folder_that_takes_no_files_is_told_with_the_name_that_was_given() -> None:
+    with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository:
+        digest = repository.push_blob(data=b'hello')
+        with pytest.raises(OSError) as caught:
+            repository.pull_to_file('/proc/f', digest)
+    assert caught.value.filename == '/proc/f'
+
+
+def test_a_folder_that_took_the_place_of_the_file_is_named_as_the_file_was_given(tmp_path: Path) -> None:
+    target = tmp_path / 'f'
+
+    def progress(_digest: str, chunk: bytes, _size: int) -> None:
+        if chunk:
+            target.mkdir()
+    with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository:
+        digest = repository.push_blob(data=b'hello')
+        with pytest.raises(IsADirectoryError) as caught:
+            repository.pull_to_file(target, digest, progress=progress)
+    assert (caught.value.filename, caught.value.filename2) == (str(target), None)

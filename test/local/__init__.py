@@ -1,0 +1,1 @@
+"""The tests of dxf.local: files of this machine, and where output goes."""

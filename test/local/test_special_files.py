@@ -1,0 +1,172 @@
+"""Pulls to special files: standard output by any of its names, pipes and devices are written straight through."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dxf import DXF, Limits, hash_bytes
+from dxf.exceptions import DXFDigestMismatchError
+
+from ..helpers.processes import Ended, Runner, files
+from ..servers.scripted_registry import Answer, ScriptedRegistry
+
+REPO = 'fred/a'
+FIRST, BLOB = os.urandom(3000), os.urandom(3 << 20)
+DIGESTS = (hash_bytes(FIRST), hash_bytes(BLOB))
+PROGRAM = f'"{sys.executable}" -m dxf pull-blob {REPO} {" ".join(DIGESTS)}'
+
+
+@pytest.fixture(name='server', scope='module')
+def start_server() -> Iterator[ScriptedRegistry]:
+    """A registry with two blobs."""
+    with ScriptedRegistry() as server:
+        server.memory.put(REPO, FIRST)
+        server.memory.put(REPO, BLOB)
+        yield server
+
+
+@pytest.fixture(name='wrong')
+def start_wrong_server() -> Iterator[ScriptedRegistry]:
+    """A registry that sends another blob as the second one."""
+    with ScriptedRegistry() as server:
+        server.memory.put(REPO, FIRST)
+        server.memory.put(REPO, BLOB)
+        wrong = Answer(200, {}, BLOB[:-1] + bytes([BLOB[-1] ^ 1]))
+        server.hook = lambda request: wrong if request.path.endswith(DIGESTS[1]) else None
+        yield server
+
+
+@pytest.fixture(name='folder')
+def make_folder(tmp_path: Path) -> Path:
+    """A folder that dxf runs in."""
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    return folder
+
+
+def runner(server: ScriptedRegistry) -> Runner:
+    """Return what runs dxf."""
+    return Runner(server.environ())
+
+
+def shell(server: ScriptedRegistry, folder: Path, script: str) -> Ended:
+    """Run a script in a folder."""
+    environ = {**os.environ, **runner(server).environ, 'DXF_RETRIES': '0', 'PYTHONPATH': str(Path(__file__).parents[2])}
+    done = subprocess.run(['bash', '-c', script], cwd=folder, env=environ, capture_output=True, timeout=60, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr.decode().splitlines())
+
+
+NAMES = pytest.mark.parametrize('name', ['-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1', 'link'])
+
+
+@NAMES
+def test_standard_output_has_several_names(server: ScriptedRegistry, folder: Path, name: str) -> None:
+    (folder / 'link').symlink_to('/dev/stdout')
+    ended = runner(server).run('pull-blob', '-o', name, REPO, *DIGESTS, cwd=folder).insist(0)
+    assert ended.out == FIRST + BLOB
+    assert [path.name for path in folder.iterdir()] == ['link']
+
+
+@NAMES
+def test_a_file_that_standard_output_is_gets_more_at_its_end(server: ScriptedRegistry, folder: Path, name: str) -> None:
+    (folder / 'link').symlink_to('/dev/stdout')
+    shell(server, folder, f'{{ echo before; {PROGRAM} -o {name}; echo after; }} > out').insist(0)
+    assert (folder / 'out').read_bytes() == b'before\n' + FIRST + BLOB + b'after\n'
+    shell(server, folder, f'{PROGRAM} -o {name} >> out').insist(0)
+    assert (folder / 'out').read_bytes() == b'before\n' + FIRST + BLOB + b'after\n' + FIRST + BLOB
+    assert sorted(path.name for path in folder.iterdir()) == ['link', 'out']
+
+
+@NAMES
+def test_of_a_wrong_blob_less_than_all_reaches_standard_output(wrong: ScriptedRegistry, folder: Path, name: str
+                                                               ) -> None:
+    (folder / 'link').symlink_to('/dev/stdout')
+    ended = runner(wrong).run('pull-blob', '-o', name, REPO, *DIGESTS, cwd=folder).insist(1)
+    assert ended.out.startswith(FIRST) and len(ended.out) < len(FIRST + BLOB)
+    assert (FIRST + BLOB).startswith(ended.out)
+
+
+@NAMES
+def test_a_reader_that_goes_away_ends_it_silently(server: ScriptedRegistry, folder: Path, name: str) -> None:
+    (folder / 'link').symlink_to('/dev/stdout')
+    ended = shell(server, folder, f'{PROGRAM} -o {name} | head -c 1 > /dev/null; echo "${{PIPESTATUS[*]}}"')
+    assert (ended.out, ended.lines) == (b'141 0\n', [])
+
+
+def test_another_descriptor_is_written_by_its_number(server: ScriptedRegistry, folder: Path) -> None:
+    shell(server, folder, f'{PROGRAM} -o /dev/fd/7 7> out').insist(0)
+    assert (folder / 'out').read_bytes() == FIRST + BLOB
+
+
+@pytest.mark.parametrize('name, reason', [
+    ('/dev/fd/0', 'reading only'), ('/dev/fd/77', 'Bad file descriptor'), ('socket', 'socket')])
+def test_what_cannot_be_written_is_told_before_any_request(server: ScriptedRegistry, folder: Path, name: str,
+                                                           reason: str) -> None:
+    server.requests.clear()
+    make = "import socket; socket.socket(socket.AF_UNIX).bind('socket')"
+    ended = shell(server, folder, f'"{sys.executable}" -W ignore -c "{make}"; {PROGRAM} -o {name} < /dev/null')
+    assert reason in ended.insist(2).lines[0]
+    assert not server.requests
+
+
+def read_in_background(path: Path) -> Callable[[], bytes]:
+    """Read a pipe by a thread; return what waits for all that it brings."""
+    got: list[bytes] = []
+    thread = threading.Thread(target=lambda: got.append(path.read_bytes()))
+    thread.start()
+
+    def join() -> bytes:
+        thread.join()
+        return got[0]
+    return join
+
+
+def test_a_named_pipe_is_written_and_stays(server: ScriptedRegistry, folder: Path) -> None:
+    pipe = folder / 'pipe'
+    os.mkfifo(pipe)
+    read = read_in_background(pipe)
+    runner(server).run('pull-blob', '-o', pipe, REPO, *DIGESTS).insist(0)
+    assert read() == FIRST + BLOB
+    assert pipe.is_fifo() and list(folder.iterdir()) == [pipe]
+
+
+def test_of_a_wrong_blob_less_than_all_reaches_a_named_pipe(wrong: ScriptedRegistry, folder: Path) -> None:
+    pipe = folder / 'pipe'
+    os.mkfifo(pipe)
+    read = read_in_background(pipe)
+    runner(wrong).run('pull-blob', '-o', pipe, REPO, *DIGESTS).insist(1)
+    got = read()
+    assert got.startswith(FIRST) and len(got) < len(FIRST + BLOB)
+    assert list(folder.iterdir()) == [pipe]
+
+
+def test_a_device_is_written_and_stays(server: ScriptedRegistry) -> None:
+    before = os.stat(os.devnull)
+    runner(server).run('pull-blob', '-o', os.devnull, REPO, *DIGESTS).insist(0)
+    with DXF(server.host, REPO, insecure=True) as client:
+        client.pull_to_file(os.devnull, *DIGESTS)
+    after = os.stat(os.devnull)
+    assert (after.st_ino, after.st_mode, after.st_rdev) == (before.st_ino, before.st_mode, before.st_rdev)
+
+
+def test_a_device_that_is_full_is_one_line(server: ScriptedRegistry) -> None:
+    ended = runner(server).run('pull-blob', '-o', '/dev/full', REPO, *DIGESTS).insist(1)
+    assert ended.lines == ['dxf: /dev/full: No space left on device']
+
+
+def test_the_library_writes_to_a_pipe_what_is_verified(wrong: ScriptedRegistry, folder: Path) -> None:
+    pipe = folder / 'pipe'
+    os.mkfifo(pipe)
+    read = read_in_background(pipe)
+    moved: list[int] = []
+    with DXF(wrong.host, REPO, insecure=True, limits=Limits(retries=0)) as client:
+        with pytest.raises(DXFDigestMismatchError):
+            client.pull_to_file(pipe, *DIGESTS, progress=lambda digest, chunk, size: moved.append(len(chunk)))
+    got = read()
+    assert len(got) == sum(moved) < len(FIRST + BLOB)
+    assert not [path for path in files(folder) if path != pipe]

@@ -1,0 +1,1 @@
+"""The tests of dxf.manifest: manifests and indexes, without a registry."""

@@ -1,0 +1,215 @@
+"""The benchmark's own parts: its relays, how it runs a process, and what its report makes of numbers."""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from bench.counting import CountingRelay, RequestReader
+from bench.delay import DelayRelay
+from bench.measuring import Contender, alternate, always, run
+from bench.report import Budget, Measure, at_most, budgets_text, page, peak_at_most, ratio, table, timed
+from bench.workspace import BenchError, Workspace
+
+from ..servers.certificates import Certificates
+from ..servers.registry import Registry
+
+DELAY = 0.04
+
+
+@pytest.fixture(name='echo')
+def start_echo() -> Iterator[str]:
+    """A server that sends back what one client sends, as ``localhost:PORT``."""
+    listener = socket.create_server(('127.0.0.1', 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                while piece := client.recv(65536):
+                    client.sendall(piece)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f'localhost:{listener.getsockname()[1]}'
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+@pytest.fixture(name='workspace')
+def make_workspace(tmp_path: Path) -> Workspace:
+    """A workspace in a folder of the test."""
+    return Workspace(tmp_path, 0)
+
+
+def connect(host: str) -> socket.socket:
+    """Return a connection to a relay."""
+    return socket.create_connection(('127.0.0.1', int(host.rpartition(':')[2])), timeout=60)
+
+
+def receive(client: socket.socket, size: int) -> bytes:
+    """Return the next bytes of a connection."""
+    content = bytearray()
+    while len(content) < size:
+        content += client.recv(size - len(content))
+    return bytes(content)
+
+
+def test_a_connection_and_each_exchange_cost_a_round_trip(echo: str) -> None:
+    with DelayRelay(echo, DELAY) as relay:
+        begin = time.monotonic()
+        with connect(relay.host) as client:
+            client.sendall(b'first')
+            assert receive(client, 5) == b'first'
+            connected = time.monotonic()
+            client.sendall(b'second')
+            assert receive(client, 6) == b'second'
+            end = time.monotonic()
+    assert connected - begin >= 4 * DELAY
+    assert end - connected >= 2 * DELAY
+    assert relay.connections == 1
+
+
+def test_delayed_bytes_arrive_as_they_were_sent_and_so_does_their_end(echo: str) -> None:
+    content = os.urandom(3_000_000)
+    with DelayRelay(echo, DELAY) as relay, connect(relay.host) as client:
+        sender = threading.Thread(target=client.sendall, args=(content,))
+        sender.start()
+        assert receive(client, len(content)) == content
+        sender.join()
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b''
+
+
+def test_a_relay_ends_with_its_connections(echo: str) -> None:
+    with DelayRelay(echo, DELAY) as relay, connect(relay.host) as client:
+        pass
+    assert client.fileno() == -1
+    with pytest.raises(ConnectionRefusedError):
+        connect(relay.host)
+
+
+def test_requests_and_connections_are_counted(certificates: Certificates, tmp_path: Path) -> None:
+    tricky = b'GET /none HTTP/1.1\r\n\r\n'
+    with Registry(tmp_path, tls=certificates) as registry, CountingRelay(registry.host, certificates) as relay:
+        url = f'https://{relay.host}/v2/'
+        with requests.Session() as session:
+            session.verify = certificates.ca
+            assert session.get(url).status_code == 200
+            upload = session.post(f'{url}fred/x/blobs/uploads/')
+            location = upload.headers['Location']
+            assert location.startswith(url)
+            patch = session.patch(location, data=iter([tricky, tricky]))
+            assert patch.headers['Range'] == f'0-{2 * len(tricky) - 1}'
+            session.put(f'{url}fred/x/manifests/latest', data=tricky)
+        assert relay.requests == ['GET /v2/', 'POST /v2/fred/x/blobs/uploads/',
+                                  f'PATCH {location.removeprefix(url[:-4]).partition("?")[0]}',
+                                  'PUT /v2/fred/x/manifests/latest']
+        assert relay.connections == 1
+        relay.clear()
+        for _ in range(3):
+            requests.get(url, verify=certificates.ca, timeout=60)
+        assert (relay.requests, relay.connections) == (['GET /v2/'] * 3, 3)
+
+
+@pytest.mark.parametrize('step', [1, 7, 1000])
+def test_requests_are_found_however_their_bytes_arrive(step: int) -> None:
+    content = (b'GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n'
+               b'PUT /d HTTP/1.1\r\nCONTENT-LENGTH: 14\r\n\r\nGET / HTTP/1\r\n'
+               b'\r\nPATCH /e HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\nA\r\n\r\nGET /\r\n\r\r\n'
+               b'0\r\nTrailer: x\r\n\r\n'
+               b'HEAD /f HTTP/1.1\r\n\r\n')
+    found: list[str] = []
+    reader = RequestReader(found.append)
+    for start in range(0, len(content), step):
+        reader.feed(content[start:start + step])
+    assert found == ['GET /a', 'PUT /d', 'PATCH /e', 'HEAD /f']
+
+
+def python(script: str) -> list[str]:
+    """Return the command of a small script."""
+    return [sys.executable, '-S', '-c', script]
+
+
+def test_a_run_has_the_seconds_of_all_and_the_peak_of_the_largest(workspace: Workspace, tmp_path: Path) -> None:
+    output = tmp_path / 'output'
+    pipeline = always(python('import time; time.sleep(0.05); print("x")'),
+                      python('import sys; len(50_000_000 * "x"); print(sys.stdin.read(), end="y")'))
+    cost = run(Contender('two', pipeline, stdout=str(output)), workspace)
+    assert output.read_text('utf-8') == 'x\ny'
+    assert cost.seconds >= 0.05
+    assert 50_000_000 <= cost.peak < 80_000_000
+
+
+def test_a_run_that_fails_says_what_the_command_said(workspace: Workspace) -> None:
+    with pytest.raises(BenchError, match=r'^it: statuses \[0, 1\]: bad luck$'):
+        run(Contender('it', always(python(''), python('import sys; sys.exit("bad luck")'))), workspace)
+    run(Contender('it', always(python('import sys; sys.exit(3)')), status=3), workspace)
+
+
+def test_contenders_alternate_and_another_begins_each_round(workspace: Workspace) -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[], list[list[str]]]:
+        def pipeline() -> list[list[str]]:
+            order.append(name)
+            return [['/bin/true']]
+        return pipeline
+    measures = alternate([Contender(name, noting(name), after=lambda cost: len(order)) for name in 'abc'], 2, workspace,
+                         warm_up=True)
+    assert ''.join(order) == 'cab' 'abc' 'bca'
+    assert [(measure.what, measure.seconds) for measure in measures] == [('a', (4, 9)), ('b', (5, 7)), ('c', (6, 8))]
+
+
+MEASURES = (Measure('slow', (2.0, 9.0, 4.0), 30.4), Measure('quick', (1.0, 3.0), 20.0))
+
+
+def test_medians_and_ratios_are_right() -> None:
+    assert [measure.median for measure in MEASURES] == [4, 2]
+    assert ratio(MEASURES, 'slow', 'quick') == 2
+    assert ratio(MEASURES, 'slow', 'not there') is None
+    section = timed('Title', 'Text.', MEASURES, 'slow', ())
+    assert section.rows == [('slow', '4.000', '2.000 - 9.000', '1.00', '30'),
+                            ('quick', '2.000', '1.000 - 3.000', '0.50', '20')]
+    assert timed('', '', MEASURES, 'slow', (), milliseconds=True).rows[1][1:3] == ('2000.0', '1000.0 - 3000.0')
+
+
+@pytest.mark.parametrize('budget, met', [
+    (at_most(MEASURES, 'quick', 0.5, 'slow'), 'yes'),
+    (at_most(MEASURES, 'quick', 0.49, 'slow'), '**no**'),
+    (at_most(MEASURES, 'quick', 0.5, 'crane'), 'not measured'),
+    (at_most(MEASURES, 'crane', 0.5, 'slow'), 'not measured'),
+    (peak_at_most(MEASURES, 'slow', 31), 'yes'),
+    (peak_at_most(MEASURES, 'slow', 30), '**no**'),  # although rounded it is 30
+    (Budget('requests', 7, 6, '', 0), '**no**'),
+])
+def test_a_budget_is_met_or_not(budget: Budget, met: str) -> None:
+    assert budget.met == budget.row()[-1] == met
+    assert met in budgets_text([timed('', '', MEASURES, 'slow', [budget])]).splitlines()[-2]
+
+
+def test_tables_are_as_wide_as_their_cells() -> None:
+    assert table(('What', 'X'), [('a', 'long'), ('``b c``', '')]) == (
+        '======= ====\n'
+        'What    X\n'
+        '======= ====\n'
+        'a       long\n'
+        '``b c``\n'
+        '======= ====')
+
+
+def test_the_page_begins_with_the_picture_and_ends_with_the_budgets() -> None:
+    section = timed('Pull', 'Text.', MEASURES, 'slow', [at_most(MEASURES, 'quick', 0.4, 'slow')])
+    text = page('Intro.', 'picture.svg', [section], [('Python', '3.14')])
+    parts = ('Benchmarks\n=====', '.. image:: picture.svg', 'Intro.', 'Pull\n----', 'Text. Ratios are to slow.',
+             'quick 2.000', 'Python 3.14', 'quick, beside slow 0.50 x   0.40 x  **no**')
+    places = [text.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places), (places, text)

@@ -1,0 +1,1 @@
+"""The servers that the tests run against, and the tests of these servers."""

@@ -1,0 +1,1 @@
+"""The tests of dxf.transport: HTTP, TLS, authentication, proxies."""

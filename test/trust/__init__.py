@@ -1,0 +1,1 @@
+"""The tests of promises that many modules keep together: whole ways of data, random faults, costs, memory."""
