@@ -77,6 +77,8 @@ def _make_target(context: Context) -> Context:
     settings = read_settings(context.environ, TARGET_PREFIX, options['to'])
     repository = str(context.repository if options['to_repo'] is None else options['to_repo'])
     operands.repository(repository, settings.host)
+    if options['to_repo'] is not None:  # a layout that is copied under its own name, the empty one, may be new
+        operands.check_to_create(repository, settings.host)
     return context._replace(settings=settings, repository=repository, actions=('pull', 'push'))
 
 

@@ -82,6 +82,16 @@ class _Parser(argparse.ArgumentParser):
         console.write(message)  # argparse ignores errors of writing, such as a full disk
 
 
+class _StoreOnce(argparse.Action):
+    """Stores the value of an option that may be given once: a second value would silently replace the first."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f'{option_string} was given twice: it takes one value')
+        setattr(namespace, self.dest, values)
+
+
 class _PrintVariables(argparse.Action):
     """Prints the environment variables, and exits."""
 
@@ -147,7 +157,7 @@ def add_option(parser: argparse.ArgumentParser, option: Option) -> argparse.Acti
     """Add an option of a command to its parser."""
     how: dict[str, Any] = {'action': 'store_true'}
     if option.value or option.choices:
-        how = {'action': 'append' if option.many else 'store', 'metavar': option.value,
+        how = {'action': 'append' if option.many else _StoreOnce, 'metavar': option.value,
                'choices': option.choices or None}
     return parser.add_argument(*option.flags, help=' '.join(option.help.split()), **how)
 

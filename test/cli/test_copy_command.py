@@ -129,6 +129,7 @@ def test_the_folder_itself_may_be_the_repository(to_folder: Command, repo: str, 
     push_alias(source, *CONTENTS)
     digest = f'{digest_of(source)}\n'
     itself, back = f'oci:{tmp_path / "itself"}', f'{repo}-back'
+    DXF(itself, '').push_blob(data=b'')  # it is a layout already
     assert doit(['copy', repo, 'a', '--to', itself, '--to-repo', ''], to_folder.source.environ()) == 0
     assert (tmp_path / 'itself' / 'index.json').exists()
     assert doit(['copy', '', 'a', '--to', to_folder.source.host, '--to-repo', back],

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dxf import DXF
+
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
 from .test_next_steps import DIGEST, REPO, answered
@@ -49,6 +51,31 @@ def test_a_repository_by_a_variable_that_is_unset_is_refused(typed: str, tmp_pat
     Runner(variables).run('push-blob', 'demo/r', 'a.csv', cwd=tmp_path).insist(0)
     assert answered(variables, 2, *typed.format('').split('|'), cwd=tmp_path) == said
     assert [path.name for path in root.iterdir()] == ['demo']
+
+
+def write_alias(host: str, repository: str) -> None:
+    """Write the alias v1."""
+    client = DXF(host, repository)
+    client.set_alias('v1', client.push_blob(data=b'content'))
+
+
+@pytest.mark.parametrize('to_repo', [['--to-repo', ''], ['--to-repo=']])
+def test_a_copy_to_a_repository_by_a_variable_that_is_unset_is_refused(to_repo: list[str], tmp_path: Path) -> None:
+    files_in(tmp_path)
+    source, root = tmp_path / 'source', tmp_path / 'root'
+    write_alias(f'oci:{source}', 'demo/r')
+    said = f"invalid repository '': it stands for the folder itself, and {root} is no layout; is a variable unset? " \
+        '(see dxf copy --help)'
+    typed = ['copy', 'demo/r', 'v1', '--to', f'oci:{root}', *to_repo]
+    assert answered({'DXF_HOST': f'oci:{source}'}, 2, *typed, cwd=tmp_path) == said
+    assert not root.exists()
+
+
+def test_a_copy_of_a_layout_to_another_one_is_what_it_says(tmp_path: Path) -> None:
+    source, target = f'oci:{tmp_path}/source', f'oci:{tmp_path}/target'
+    write_alias(source, '')
+    Runner({'DXF_HOST': source}).run('copy', '', 'v1', '--to', target).insist(0)
+    assert DXF(target, '').get_alias('v1') == DXF(source, '').get_alias('v1')
 
 
 def test_a_folder_with_a_dollar_in_its_name_is_used_if_it_is_there(tmp_path: Path) -> None:

@@ -276,6 +276,19 @@ def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands()
     assert {command.name: (command.min_operands, command.max_operands) for command in command_table.COMMANDS} == COUNTS
 
 
+ONCE = [(command, option) for command in command_table.COMMANDS for option in command.options
+        if option.has_value and not option.many]
+
+
+@pytest.mark.parametrize('command, option', ONCE, ids=[f'{one.name} {option.flags[0]}' for one, option in ONCE])
+def test_an_option_with_one_value_is_rejected_if_it_is_given_twice(
+        command: Command, option: Option, capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
+    value = option.choices[0] if option.choices else 'a'
+    first, last = option.flags[0], option.flags[-1]
+    assert rejected(capfd, traffic, command.name, first, value, 'operand', last, value) == \
+        f'dxf: {last} was given twice: it takes one value (see dxf {command.name} --help)\n'
+
+
 @pytest.mark.parametrize(('typed', 'meant'), [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
                                               ('list-alias', 'list-aliases'), ('set-aliases', 'set-alias')])
 def test_a_command_that_is_misspelt_is_answered_with_the_near_one(typed: str, meant: str,

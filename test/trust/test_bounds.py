@@ -221,9 +221,9 @@ def test_a_copy_of_many_large_manifests_takes_little_memory(server: ScriptedRegi
                                                             tmp_path: Path) -> None:
     numbers = generated(server, 25)
     target = f'oci:{tmp_path / "target"}'
-    ran = MeasuredRun(tmp_path, of(server, certificates), 'copy', REPO, 'a', '--to', target, '--to-repo', '')
+    ran = MeasuredRun(tmp_path, of(server, certificates), 'copy', REPO, 'a', '--to', target, '--to-repo', 'one')
     assert ran.status == 0 and ran.lines == [] and ran.peak < 100, (ran.lines, ran.peak)
-    assert {f'sha256:{path.name}' for path in (tmp_path / 'target' / 'blobs' / 'sha256').iterdir()} == {
+    assert {f'sha256:{path.name}' for path in (tmp_path / 'target' / 'one' / 'blobs' / 'sha256').iterdir()} == {
         *numbers, EMPTY, server.memory.tags[REPO]['a']}
 
 
