@@ -151,10 +151,10 @@ class AliasDeletion:
             self._staying = digests
             return
         self._stay(digest for digest in digests if needs.users(digest))
-        self._add_subjects(digests - set(given) - self._staying)
+        self._add_subjects(digests - self._staying)
         for digest in given:
             if digest in self._staying:
-                users = ', '.join(needs.users(digest)) or 'an index'
+                users = ', '.join(needs.users(digest)) or 'an index, or what is attached to it'
                 raise DXFConflictError(f'{digest} is needed by {users}, and nothing was deleted; --with-others deletes '
                                        'it all the same')
 

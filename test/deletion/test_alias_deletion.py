@@ -213,6 +213,19 @@ def test_a_digest_that_an_alias_names_is_refused(client: DXF, blobs: list[str]) 
     assert client.list_aliases() == ['other']
 
 
+def test_a_digest_to_which_something_is_attached_is_refused_until_that_has_gone(client: DXF, blobs: list[str]
+                                                                           ) -> None:
+    subject = digest_of(client.set_alias('a', *blobs))
+    report = attach(client, subject, blobs[0])
+    with pytest.raises(DXFConflictError, match=f'^{subject} is needed by .*attached to it, and nothing was deleted'):
+        client.del_aliases('a', subject)
+    assert [found['digest'] for found in client.list_referrers(subject)] == [report]
+    assert client.get_alias('a') == blobs
+    client.del_aliases(report)
+    client.del_aliases('a', subject)
+    assert not exists(client, subject) and not exists(client, report)
+
+
 def test_a_digest_that_an_index_lists_is_refused(client: DXF, blobs: list[str]) -> None:
     image = client.set_alias('image', *blobs)
     set_index(client, 'latest', image)
