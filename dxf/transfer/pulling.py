@@ -30,7 +30,7 @@ Wanted = str | tuple[str, int]
 """A blob that is to be fetched: its digest, or that and the size which a manifest gives for it."""
 
 Blob = tuple[str, int | None]
-"""The same, check_wanted; ``None`` where no size was given."""
+"""The same after the check of its digest; ``None`` where no size was given."""
 
 
 def check_wanted(wanted: Iterable[Wanted]) -> list[Blob]:
@@ -128,7 +128,7 @@ class Puller:
             return size or 0, download.pieces()  # never None: it was asked for
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:
-            for (digest, _), size, pieces in started:  # behind the queue: what leaves is what was check_wanted
+            for (digest, _), size, pieces in started:  # verified behind the queue: what leaves is what was checked
                 yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
 
 
