@@ -13,10 +13,10 @@ from requests import Response
 from dxf.exceptions import DXFConflictError, DXFError
 from dxf.layout import manifests, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
-from dxf.layout.names import name_of, raise_ambiguous, short_name
+from dxf.layout.names import digest_of, name_of, raise_ambiguous, short_name
 from dxf.layout.new_entries import change_for
 from dxf.layout.referrers import referrers as find_referrers
-from dxf.layout.store import Layout, digest_of
+from dxf.layout.store import Layout
 from dxf.limits import Limits
 from dxf.local.atomic_files import Temporary
 from dxf.manifest import image

@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.layout.names import NAME, SOLE, Entry, annotations_of, may_be_latest, name_of, raise_ambiguous, select
-from dxf.layout.store import Layout, digest_of, is_usable
+from dxf.layout.names import (NAME, SOLE, Entry, annotations_of, digest_of, is_usable, may_be_latest, name_of,
+                              raise_ambiguous, select)
+from dxf.layout.store import Layout
 from dxf.limits import Limits
 from dxf.local.atomic_files import open_regular
 from dxf.manifest import image

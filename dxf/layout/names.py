@@ -8,8 +8,8 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defi
 from collections.abc import Iterable
 from typing import Any
 
-from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import check_alias, check_full_reference
+from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.names import check_alias, check_digest, check_full_reference
 from dxf.strict_json import Json
 
 NAME = 'org.opencontainers.image.ref.name'
@@ -138,3 +138,18 @@ def is_full_reference(name: str) -> bool:
     except DXFInvalidNameError:
         return False
     return True
+
+
+def digest_of(entry: Json) -> str | None:
+    """Return the digest of an entry of an index, which may be anything."""
+    digest = entry.get('digest') if isinstance(entry, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
+def is_usable(entry: Json) -> bool:
+    """Return whether an entry of an index is a descriptor whose content dxf can verify."""
+    try:
+        check_digest(entry['digest'])
+    except (TypeError, KeyError, AttributeError, DXFError):
+        return False
+    return isinstance(entry.get('mediaType', ''), str)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dxf.layout.manifests import KNOWN_AS, sole
-from dxf.layout.names import BY_DIGEST, NAME, SOLE, Entry, annotations_of, name_of
-from dxf.layout.store import Layout, digest_of
+from dxf.layout.names import BY_DIGEST, NAME, SOLE, Entry, annotations_of, digest_of, name_of
+from dxf.layout.store import Layout
 from dxf.manifest import image
 from dxf.manifest.image import Index
 from dxf.manifest.platforms import Manifest

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFUnexpectedDigestMethodError
 from dxf.layout.index import ENTRIES
 from dxf.layout.manifests import find, read_manifest, unreadable_error
-from dxf.layout.names import Entry
-from dxf.layout.store import Layout, digest_of, is_usable
+from dxf.layout.names import Entry, digest_of, is_usable
+from dxf.layout.store import Layout
 from dxf.manifest import image
 from dxf.manifest.image import Index
 from dxf.strict_json import Json, load_object
