@@ -91,13 +91,15 @@ def check_manifest(manifest: Any, name: str) -> None:
 
 
 def check_to_pull(filename: Any, blobs: Any) -> None:
-    """Check that a file stands before the blobs that are to be written into it.
+    """Check that a file stands before the blobs that are to be written into it, and that there are blobs.
 
-    :raises TypeError: a digest stands there
+    :raises TypeError: a digest stands there, or nothing follows: the file would be emptied
     """
     if isinstance(filename, str) and filename.startswith('sha256:') and os.sep not in filename and (
             not blobs or not str(blobs[0]).startswith('sha256:')):
         raise TypeError('filename is the path of a file, and not a digest: write pull_to_file(filename, digest)')
+    if not blobs:
+        raise TypeError('pull_to_file needs at least one digest: write pull_to_file(filename, digest)')
 
 
 def check_text(value: Any, name: str, written: str = '') -> None:

@@ -14,7 +14,7 @@ from dxf.cli import console, operands, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
-from dxf.exceptions import DXFSizeMismatchError
+from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.local import sinks
 from dxf.names import hash_bytes
 from dxf.transfer import pulling
@@ -160,6 +160,8 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
+    if not blobs:
+        raise DXFError('there are no blobs to write: the file stays as it is')
     total = sum(repository.sizes_of(pulling.check_wanted(blobs))) if len(blobs) > 1 else None
     with progress(context.settings.progress, total) as shown:
         repository.pull_to_file(context.options['output'], *blobs, progress=shown)

@@ -115,7 +115,7 @@ UNUSUAL = ('<{path}?last=b>; Rel="next"', '<{path};jsessionid=1?last=b>; rel="ne
 
 @pytest.mark.parametrize('link', [*UNUSUAL, '<x>; rel="next', '<http://inner.example/x>; rel="next"'])
 @pytest.mark.parametrize('command', [['list-aliases', 'fred/a'], ['list-aliases', 'fred/a', '--sort'],
-                                     ['copy', 'fred/a', '--all', '--to-repo', '']], ids=' '.join)
+                                     ['copy', 'fred/a', '--all', '--to-repo', 'one']], ids=' '.join)
 def test_no_command_handles_a_part_of_the_aliases_and_ends_well(server: ScriptedRegistry, tmp_path: Path, link: str,
                                                                 command: list[str]) -> None:
     client = DXF(server.host, 'fred/a', insecure=True)
@@ -129,7 +129,7 @@ def test_no_command_handles_a_part_of_the_aliases_and_ends_well(server: Scripted
     ran.insist(0 if link in UNUSUAL else 1)
     if link in UNUSUAL:
         assert len(ran.out.split()) == 3
-        assert not is_copy or sorted(DXF(target, '').list_aliases()) == ['a', 'b', 'c']
+        assert not is_copy or sorted(DXF(target, 'one').list_aliases()) == ['a', 'b', 'c']
 
 
 @pytest.mark.parametrize('body', [b'{}', b'{"errors": [{"code": "DENIED"}]}', b'{"names": ["a"]}'])

@@ -312,6 +312,14 @@ def test_a_file_that_cannot_be_written_is_named_as_it_was_given_before_anything_
     assert (caught.value.filename, caught.value.filename2) == (target, None)
 
 
+def test_a_file_without_a_digest_to_pull_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / 'f').write_bytes(b'precious')
+    with pytest.raises(TypeError) as caught:
+        client().pull_to_file(tmp_path / 'f')
+    assert str(caught.value) == 'pull_to_file needs at least one digest: write pull_to_file(filename, digest)'
+    assert (tmp_path / 'f').read_bytes() == b'precious'
+
+
 def test_a_folder_that_takes_no_files_is_told_with_the_name_that_was_given() -> None:
     with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository:
         digest = repository.push_blob(data=b'hello')

@@ -181,7 +181,7 @@ def test_a_copy_of_too_much_is_one_error_that_changes_nothing(
 def test_a_copy_whose_manifests_are_not_kept_fetches_them_again(server: ScriptedRegistry, client: DXF, folder: Endpoint,
                                                                 repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     index(server, index(server, *(image(server, number) for number in range(5))), alias='a')
-    monkeypatch.setattr(dxf.copying, 'KEPT', 1000)
+    monkeypatch.setattr(dxf.copying, 'MAX_KEPT_BYTES', 1000)
     dxf.copy(client, folder.dxf(repo), 'a')
     assert reachable(folder.dxf(repo), 'a') == reachable(client, 'a')
 
@@ -192,7 +192,7 @@ def test_referrers_that_are_not_kept_are_listed_at_the_target(open_registry: End
     push_alias(source, *CONTENTS)
     subject = source.manifest_digest('a')
     signatures = {push_referrer(source, subject, f'application/x-{number}') for number in range(4)}
-    monkeypatch.setattr(dxf.copying, 'KEPT', 1000)
+    monkeypatch.setattr(dxf.copying, 'MAX_KEPT_BYTES', 1000)
     dxf.copy(source, target, 'a', referrers=True)
     assert {str(entry['digest']) for entry in target.list_referrers(subject)} == signatures
 
