@@ -199,7 +199,8 @@ def _read_host(name: str, value: str | None, check: Callable[[str], str] = check
         if is_folder(value):
             check_folder(value)
     except DXFInvalidNameError as error:
-        text = flawed_host(value) or str(error).replace('insecure=True', 'DXF_INSECURE=1')
+        prefix = TARGET_PREFIX if name == '--to' else PREFIX
+        text = flawed_host(value) or str(error).replace('insecure=True', f'{prefix}INSECURE=1')
         raise SettingsError(f'{name}: {text}; examples: {_EXAMPLES}') from None
     return value
 

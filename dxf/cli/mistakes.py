@@ -92,10 +92,15 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
     return f'unrecognized arguments: {" ".join(names)}{hint}'
 
 
+CLOSE = 0.7
+"""How like a name must be, from 0 to 1: ``--file`` is not meant as ``--force``."""
+
+
 def _nearest(name: str, names: Sequence[str]) -> str:
     """Return the name that one is most like; empty if it is like none."""
     import difflib
-    return next(iter(difflib.get_close_matches(name, names, 1)), '')
+    longer = [other for other in names if name.startswith(other) and other.startswith('--')]
+    return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')
 
 
 def _about_option(command: str, option: str) -> str:

@@ -228,7 +228,7 @@ def _parse_without_command(args: Sequence[str]) -> NoReturn:
         parser.print_help()
     _, unknown = parser.parse_known_args(args)
     if unknown:
-        parser.error(mistakes.about_unknown(unknown[:1], (), ''))
+        parser.error(mistakes.about_unknown(unknown[:1], ('--help-env', '--version', '--completion'), ''))
     parser.error('too few arguments: a command is needed')
 
 

@@ -98,6 +98,8 @@ def _unknown(request: LayoutRequest) -> RefusedError:
     message = 'the repository does not have the manifest'
     if not is_sha256(request.name) and (entries := manifests.entries_named(request.layout, unquote(request.name))):
         digest = entries[0]['digest']
+        if manifests.find(request.layout, _reference(request)) is not None:  # another process has just set it
+            return RefusedError(HTTPStatus.NOT_FOUND, 'MANIFEST_UNKNOWN', message)
         if request.layout.blob_size(digest) is not None:
             raise manifests.unreadable_error(request.layout, digest, 'damaged')
         message = f'the file of the manifest is missing: {digest}'

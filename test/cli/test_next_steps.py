@@ -232,6 +232,10 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                            f"cannot read 'https://example.com/x': {MISSING}; {FETCHED} curl -fsSL URL"),
     'a bucket to push': (f'push-blob {REPO} s3://bucket/x @a', {},
                          f"cannot read 's3://bucket/x': {MISSING}; {FETCHED} <command>..."),
+    'an option that is like none': (f'push-blob {REPO} --file x @a', {}, 'unrecognized arguments: --file'),
+    'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
+                               "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
+                               f'http; {EXAMPLES}'),
     'an image to push': (f'push-blob {REPO} docker://x @a', {}, f"cannot read 'docker://x': {MISSING}; dxf copy copies "
                          'from one registry to another'),
     'an address of a file to push': (f'push-blob {REPO} file:///no/x @a', {},
@@ -294,6 +298,11 @@ def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[
 def test_options_before_the_command_are_named_without_their_values() -> None:
     assert answered({}, 2, '-u', 'fred', '-p', 'SECRET', 'login') == \
         'unrecognized arguments: -u; options follow the command (see dxf --help)'
+
+
+def test_an_option_that_begins_as_one_before_the_command_is_answered_with_that_one() -> None:
+    assert answered({}, 2, '--help-environment') == \
+        'unrecognized arguments: --help-environment; did you mean --help-env? (see dxf --help)'
 
 
 @pytest.mark.parametrize(('typed', 'said'), [

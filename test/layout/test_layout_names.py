@@ -4,6 +4,7 @@ candidates, and what ``copy --all`` leaves out is told.
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from dxf import DXF, hash_bytes
 from dxf.copying import copy
-from dxf.exceptions import DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.exceptions import (DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError,
+                            DXFNotFoundError)
 from dxf.layout.store import Layout
 
 from ..helpers import images
@@ -468,6 +470,27 @@ def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: E
     run(store, 'gc', REPO, '--delete')
     assert client.list_referrers(subject) == listed != []
     assert client.get_alias(attached) == [hash_bytes(b'signature')]
+
+
+@pytest.mark.parametrize('readings', [1, 2, 3, 4])
+@pytest.mark.parametrize('alias', ['v2', 'latest'])
+def test_an_alias_that_is_set_while_it_is_asked_for_is_not_called_damaged(client: DXF, readings: int, alias: str,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = client.push_blob(data=b'one')
+    client.set_alias('v1', digest)
+    read = Layout.all_entries
+    done: list[Layout] = []
+
+    def read_slowly(layout: Layout) -> Iterator[Any]:
+        yield from read(layout)
+        done.append(layout)
+        if len(done) == readings:
+            client.set_alias(alias, digest)
+    monkeypatch.setattr(Layout, 'all_entries', read_slowly)
+    with suppress(DXFNotFoundError):
+        assert client.manifest_digest(alias) == client.manifest_digest('v1')
+    client.set_alias(alias, digest)
+    assert client.manifest_digest(alias) == client.manifest_digest('v1')
 
 
 @pytest.mark.parametrize('readings', [1, 2, 3])
