@@ -27,7 +27,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFUnsupportedSchemaType
     +-- DXFPlatformDataNotFound
     +-- DXFDigestNotAvailableForSchema1
-    +-- DXFMissingSignaturesError           also a KeyError: a schema 1 manifest that nobody signed
+    +-- DXFMissingSignaturesError           also a KeyError: a schema 1 manifest without signatures
     +-- DXFDisallowedSignatureAlgorithmError
     +-- DXFSignatureChainNotImplementedError
 """

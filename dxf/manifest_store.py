@@ -119,8 +119,8 @@ class ManifestStore(BlobCopying):
         """Store a manifest under an alias.
 
         With a condition the alias is looked up before, the registry is told the condition, and the alias is read back.
-        A folder, and registries that heed ``If-Match``, keep others out; with all others (distribution is one) two who
-        do this at the same moment may both be told that it went well.
+        A folder, and registries with conditional PUT, keep others out. On all others (distribution is one) two writers
+        at the same moment may both succeed.
 
         An alias that must not change (immutable tags) and names this manifest already is no error.
 

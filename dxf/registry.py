@@ -329,7 +329,7 @@ class DXFBase:
         :param batch_size: names to ask for at a time; ``None`` for what the registry gives by itself
         :param iterate: return an iterable that fetches page by page, in place of a list
         :raises DXFHTTPError: the registry does not offer it
-        :raises DXFInvalidNameError: a name is none of a repository; a folder lists such layouts last
+        :raises DXFInvalidNameError: a name breaks the grammar of repositories; a folder raises it after all other names
         """
         return self._list('_catalog', 'repositories', check_repository, batch_size, iterate,
                           partial(catalog.page, self))

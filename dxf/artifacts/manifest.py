@@ -146,7 +146,7 @@ def read(text: str) -> list[Layer]:
 
 
 def name_of(annotations: dict[str, Json]) -> Json:
-    """Return the name in the annotations of a layer, unchecked; ``None`` if there is none.
+    """Return the name in the annotations of a layer, unchecked; ``None`` if they have no name.
 
     A path of ModelPack wins over a title: some tools write both, and a title alone would say that a tar is a file.
     """

@@ -35,7 +35,7 @@ def auth(context: Context) -> None:
             token = context.stored_credentials(context.operands)(repository, None)
         if token is None:  # the credentials have not been tried yet
             repository.api_version_check()
-            if terminal.is_terminal(sys.stdout):  # where nobody looks, nothing is wrong
+            if terminal.is_terminal(sys.stdout):  # a script gets the empty output, and status 0
                 console.print_error('the registry gives no token: commands need no DXF_TOKEN there')
         else:
             context.print_result('token', token)
@@ -95,7 +95,7 @@ def _read_credential(context: Context) -> tuple[str, str]:
     username = context.options['username'] or context.environ.get('DXF_USERNAME')
     is_piped = context.options['password_stdin']
     if not username and (is_piped or not console.can_prompt()):
-        raise UsageError('too few arguments: --username=USER is needed where nobody can be asked')
+        raise UsageError('too few arguments: --username=USER is needed without a terminal')
     username = username or console.prompt('User name: ')
     password = _piped_password() if is_piped else _read_password(context, username)
     if is_piped and not password:
@@ -114,7 +114,7 @@ def _read_password(context: Context, username: str) -> str:
     if console.can_prompt():
         return _typed_password()
     empty = '; DXF_PASSWORD is empty' if context.environ.get('DXF_PASSWORD') == '' else ''
-    raise UsageError(f'too few arguments: --password-stdin is needed where nobody can be asked{empty}')
+    raise UsageError(f'too few arguments: --password-stdin is needed without a terminal{empty}')
 
 
 def _piped_password() -> str:

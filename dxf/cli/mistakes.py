@@ -36,7 +36,7 @@ VARIABLES = {
     **dict.fromkeys(('--host', '-H', '--registry', '--server', '--url'), HOST_BY),
     **dict.fromkeys(('--insecure', '--plain-http', '--http'), 'DXF_INSECURE=1 is for http'),
     **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify'), 'see DXF_SKIPTLSVERIFY and DXF_TLSVERIFY'),
-    **dict.fromkeys(('--debug', '--verbose'), 'DXF_DEBUG=1 tells of each request'),
+    **dict.fromkeys(('--debug', '--verbose'), 'DXF_DEBUG=1 logs each request'),
 }
 """Options that dxf has as variables."""
 

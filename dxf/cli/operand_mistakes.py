@@ -26,7 +26,7 @@ def about_empty(operand: str) -> str:
 
 
 def about_repository(operand: str) -> str:
-    """Return what to write in place of a repository that is none."""
+    """Return what to write in place of a repository that is not valid."""
     return '; dxf list-repos prints the repositories' if _WILD.search(operand) else ''
 
 
@@ -65,7 +65,7 @@ def _about_joined(operand: str) -> str:
 
 
 def about_digest(operand: str) -> str:
-    """Return what to write in place of a hash that is none."""
+    """Return what to write in place of a hash that is not valid."""
     if not is_digest(operand) and is_digest(operand.lower()):
         return _LOWER
     if _PART_OF_HASH.fullmatch(operand):
@@ -76,7 +76,7 @@ def about_digest(operand: str) -> str:
 
 
 def about_alias(operand: str) -> str:
-    """Return what to write in place of an alias that is none."""
+    """Return what to write in place of an alias that is not valid."""
     if not is_digest(operand) and is_digest(operand.lower()):
         return _LOWER
     if is_digest(operand):

@@ -56,7 +56,7 @@ def alias(name: str, host: str = '') -> str:
 
 
 def _alias_to_read(operand: str, host: str = '', hint: str = '') -> str:
-    """Return an alias; the message for what is none ends with what to write, by default as far as that is known."""
+    """Return an alias; the message for one that is not valid ends with ``hint``, or with what ``about_alias`` knows."""
     try:
         return alias(operand, host)
     except UsageError as error:

@@ -115,7 +115,7 @@ class LayoutFolder:
         """Keep all others from changing it; make what it lacks."""
         lock = self._lock()
         try:
-            # The lock is on oci-layout because this file is never replaced. A lock on index.json would hold nobody back
+            # The lock is on oci-layout because this file is never replaced. A lock on index.json would have no effect
             # after index.json was replaced.
             if not os.fstat(lock).st_size:
                 os.write(lock, dump_json(NEW_MARKER).encode('ascii'))

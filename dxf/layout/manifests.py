@@ -111,8 +111,7 @@ def sole(layout: Layout) -> Entry | None:
         return None
     found = None
     for entry in layout.entries():
-        if name_of(entry) is not None:  # the index was replaced after the first reading
-            return None
+        # The index may have been replaced after the first reading: an entry with a name is not ``latest`` here either.
         if may_be_latest(entry) and _subject_of(layout, entry['digest']) is None:
             if found is not None:
                 return None

@@ -160,7 +160,7 @@ def entries(index: Index, fetch: Fetch, limits: Limits = Limits()) -> dict[str, 
 def find(index: Index, platform: str, reading: Reading) -> Descriptor:
     """Return the entry that :func:`entries` would name by a platform; no index behind it is fetched.
 
-    :raises DXFPlatformDataNotFound: there is none
+    :raises DXFPlatformDataNotFound: the index has no such entry
     """
     named: dict[str, Descriptor] = {}
     for name, entry in reading.walk(index.manifests):

@@ -1,7 +1,7 @@
 """Private names of other packages that dxf overrides or relies on, each with what was read and why.
 
-A release of these packages may drop them without notice: ``test/test_private_names.py`` fails then. This module is
-documentation that is tested, and no other module imports it.
+A release of these packages may drop them without notice: ``test/transport/test_private_names.py`` fails then. This
+module is documentation that is tested, and no other module imports it.
 """
 
 from typing import NamedTuple

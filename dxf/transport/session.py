@@ -101,7 +101,7 @@ def send(session: Session, method: str, url: str, limits: Limits, route: Route, 
     attempts = Attempts(limits)
     outer = sys.exc_info()[1]
     body = kwargs.get('data')
-    # A part that was sent once must not be appended to an upload a second time, and a generator is empty by then.
+    # A PATCH sent twice would append its part twice. A body that was read once (a file, a generator) is empty now.
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
     while True:
         try:
