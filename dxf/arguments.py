@@ -25,7 +25,7 @@ class Shown:
 
 
 _BYTES = (bytes, bytearray, memoryview)
-_NO = ('0', 'false', 'no', 'off', 'none')
+NO = ('0', 'false', 'no', 'off', 'none')
 _YES = ('1', 'true', 'yes', 'on')
 """What variables and files of settings hold in place of a truth value."""
 
@@ -60,13 +60,13 @@ def check_security(insecure: Any, tlsverify: Any) -> None:
 
     :raises TypeError: a text in place of a truth value
     """
-    if isinstance(insecure, str) and insecure.lower() in _NO:
+    if isinstance(insecure, str) and insecure.lower() in NO:
         raise TypeError(f'insecure is True or False, and not {_kind(insecure)}: write insecure=False')
     wanted = 'tlsverify is True, False or the path of a file of CA certificates'
     if isinstance(tlsverify, _BYTES):
         raise TypeError(f'{wanted}, and not {_kind(tlsverify)}')
     word = tlsverify.lower() if isinstance(tlsverify, str) and not os.path.lexists(tlsverify) else ''
-    if word in (*_NO, *_YES):
+    if word in (*NO, *_YES):
         raise TypeError(f'{wanted}, and not a str: write tlsverify={word in _YES}')
 
 

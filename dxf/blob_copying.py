@@ -3,15 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dxf.arguments import check_client, check_one, check_progress, check_text, several
 from dxf.blobs import BlobStore
 from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFUnauthorizedError
-from dxf.names import check_blob, repository_at
+from dxf.names import check_blob, repository_at, shown_repository
 from dxf.transfer.callbacks import SerializedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of
 from dxf.transfer.pulling import Puller
 from dxf.transfer.pushing import mount, push_remote
+
+if TYPE_CHECKING:
+    from dxf.transfer.remote_file import RemoteFile
 
 
 class BlobCopying(BlobStore):
@@ -38,7 +42,8 @@ class BlobCopying(BlobStore):
         :param source: the other repository
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk; not at all for a blob
             that is there, or that is mounted
-        :param check_exists: ask whether the blob is there, and then do nothing
+        :param check_exists: ask whether the blob is there, and then do nothing; ``False`` copies it in any case, and
+            believes an answer that names the digest
         :raises DXFHTTPError: one of the registries refused; 404 for a blob that the other does not have
         :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
         :raises DXFSourceError: it broke off on the other's side
@@ -62,13 +67,17 @@ class BlobCopying(BlobStore):
             size = None if sizes is None else sizes.get(digest)
             if not (check_exists and self.stored_size(digest, size) is not None
                     or self._is_mounted(source, digest, size)):
-                self._relay(source, digest, size, report, check)
+                file = puller.open((digest, size), f'{digest} of {shown_repository(source._repo)}')
+                self._relay(file, digest, report, check)
             elif report is not None:
                 report.found(size)
         wanted = several(digests, 'copy_blobs', 'source, ')
         for digest in wanted:
             check_one(digest, 'copy_blobs', 'copy_blobs(source, [digest, ...])')
-        all_of(copy, list(dict.fromkeys(map(check_blob, wanted))), self._jobs)
+        distinct = list(dict.fromkeys(map(check_blob, wanted)))
+        jobs = source.options.jobs if len(distinct) == 1 else 1  # connections for each: several come at once already
+        puller = Puller(source._request, source.options.limits, jobs)
+        all_of(copy, distinct, self._jobs)
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository of the same registry; return whether the registry did that."""
@@ -79,13 +88,8 @@ class BlobCopying(BlobStore):
             return True
         return False
 
-    def _relay(self, source: 'BlobStore', digest: str, described: int | None, progress: Callable[..., object] | None,
+    def _relay(self, file: 'RemoteFile', digest: str, progress: Callable[..., object] | None,
                check: Callable[[], None]) -> None:
-        """Stream a blob from another repository.
-
-        :param described: the size that a manifest gives for it, if there is one
-        """
-        puller = Puller(source._request, source.options.limits, source.options.jobs)
-        file = puller.open((digest, described), f'{digest} of {source._repo}')
+        """Stream a blob from another repository."""
         call_unwrapped(partial(push_remote, self._target(), file, digest, progress, check))
         self._sizes[digest] = file.size

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
@@ -20,13 +20,13 @@ from dxf.arguments import (Data, check_blobs, check_client, check_one, check_pro
 from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_blob, check_digest, repository_at
+from dxf.names import check_blob, check_digest, repository_at, shown_repository
 from dxf.options import Options
 from dxf.registry import SHARED, Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
 from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, call_unwrapped
-from dxf.transfer.parallel import all_of
+from dxf.transfer.parallel import all_of, each_once
 from dxf.transfer.pulling import Blob, Puller, Wanted, check_wanted
 from dxf.transfer.pushing import Push, push
 from dxf.transfer.target import Target
@@ -35,8 +35,6 @@ from dxf.transport.responses import expect, is_not_found
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
-
-Size = TypeVar('Size', int, int | None)
 
 
 class BlobStore(DXFBase):
@@ -168,7 +166,7 @@ class BlobStore(DXFBase):
 
         :param size: the blob's, if it is known
         """
-        found = self._target().find(digest, size)
+        found = self._target().find(check_blob(digest), size)
         if found is not None:
             self._sizes[digest] = found
         return found
@@ -273,9 +271,9 @@ class BlobStore(DXFBase):
         It need not be proven: what arrives is counted.
         """
         def size_of(digest: str) -> int:
-            known = self._sizes.get(digest)
+            known = self._sizes.get(check_blob(digest))
             return blob_lookup.unproven_size(self._request, digest, self._limits) if known is None else known
-        asked = self._each_once(size_of, [digest for digest, size in wanted if size is None])
+        asked = each_once(size_of, [digest for digest, size in wanted if size is None], self._jobs)
         return [asked[digest] if size is None else size for digest, size in wanted]
 
     def wrong_size(self, wanted: Iterable[Blob]) -> DXFSizeMismatchError | None:
@@ -285,7 +283,7 @@ class BlobStore(DXFBase):
         """
         described = {digest: size for digest, size in wanted if size is not None}
         with suppress(RequestException, DXFError):  # then too little space is the error to tell
-            for digest, actual in self._each_once(self.blob_size, described).items():
+            for digest, actual in each_once(self.blob_size, described, self._jobs).items():
                 if actual != described[digest]:
                     return DXFSizeMismatchError(actual, described[digest], digest)
         return None
@@ -324,11 +322,6 @@ class BlobStore(DXFBase):
         if blob_lookup.still_has(self._request, digest, self._limits):
             raise DXFProtocolError(f'the registry accepted the deletion, but still has {digest}')
 
-    def _each_once(self, size_of: Callable[[str], Size], digests: Iterable[str]) -> dict[str, Size]:
-        """Return the sizes of blobs; up to ``jobs`` are asked for at once, and none twice."""
-        distinct = list(dict.fromkeys(digests))
-        return dict(zip(distinct, all_of(lambda digest, check: size_of(digest), distinct, self._jobs), strict=True))
-
     def known_size(self, digest: str) -> int:
         """Return the size of a blob that a manifest is to name; the registry is asked once."""
         try:
@@ -338,5 +331,6 @@ class BlobStore(DXFBase):
         except HTTPError as error:
             if not is_not_found(error):
                 raise
-            raise DXFNotFoundError(f'404 Not Found: {self._repo} has no blob {digest}; push it first: '
-                                   f'dxf push-blob {self._repo} <file>', response=error.response) from None
+            name = shown_repository(self._repo)
+            raise DXFNotFoundError(f'404 Not Found: {name} has no blob {digest}; push it first: dxf push-blob {name} '
+                                   '<file>', response=error.response) from None

@@ -21,6 +21,7 @@ from dxf.manifest_store import ManifestStore, lacks_blob
 from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
 from dxf.options import Options
 from dxf.registry import Auth, Timeout
+from dxf.transfer.parallel import each_once
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 
@@ -135,7 +136,7 @@ class DXF(ManifestStore):
                 [layer.digest for layer in manifest.layers]
         if not sizes:
             return list(manifest.blobs)
-        size = self._each_once(self.blob_size, manifest.blobs)
+        size = each_once(self.blob_size, manifest.blobs, self.options.jobs)
         return [(digest, size[digest]) for digest in manifest.blobs]
 
     def described_blobs(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
@@ -191,7 +192,7 @@ class DXF(ManifestStore):
         for digest in digests:
             check_blob(digest)
         self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
-        sizes = self._each_once(self.known_size, digests)
+        sizes = each_once(self.known_size, digests, self.options.jobs)
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
 
     def _make(self, blobs: list[Descriptor]) -> str:

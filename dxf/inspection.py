@@ -1,7 +1,4 @@
-"""Inspection: what an alias holds, and whether local files hold the same, without fetching a blob.
-
-How a manifest is read is not known here.
-"""
+"""Inspection: what an alias holds, and whether local files hold the same, without fetching a blob."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

@@ -22,7 +22,8 @@ from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, 
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
-from dxf.names import check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder, is_sha256
+from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
+                       is_sha256, shown_repository)
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
@@ -144,8 +145,8 @@ class ManifestStore(BlobCopying):
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
         current = self.current_digest(check_alias_at(self._host, alias))
         if current != if_match:
-            raise DXFConflictError(f'{self._repo} has no alias {alias}' if current is None else
-                                   f'the alias {alias} of {self._repo} names {current}')
+            raise DXFConflictError(f'{shown_repository(self._repo)} has no alias {alias}' if current is None else
+                                   f'the alias {alias} of {shown_repository(self._repo)} names {current}')
         try:
             digest = self.put_manifest(alias, content, condition)
         except HTTPError as error:
@@ -157,7 +158,7 @@ class ManifestStore(BlobCopying):
             raise self._set_meanwhile(alias)
 
     def _set_meanwhile(self, alias: str) -> DXFConflictError:
-        return DXFConflictError(f'somebody else has set the alias {alias} of {self._repo} meanwhile')
+        return DXFConflictError(f'somebody else has set the alias {alias} of {shown_repository(self._repo)} meanwhile')
 
     def current_digest(self, alias: str) -> str | None:
         """Return the digest of the manifest that an alias names, ``None`` where there is no such alias."""
@@ -210,7 +211,8 @@ class ManifestStore(BlobCopying):
         """Return the error to raise where the registry refused a manifest."""
         if lacks_blob(error):
             # It may have said before that it has them: https://github.com/sonatype/nexus-public/issues/264
-            return refusal(f'{error}; push the blobs first: dxf push-blob --force {self._repo} <file>', error.response)
+            name = shown_repository(self._repo)
+            return refusal(f'{error}; push the blobs first: dxf push-blob --force {name} <file>', error.response)
         return error
 
     def _names(self, reference: str, digest: str) -> bool:

@@ -188,6 +188,11 @@ def _superfluous_in(repository: str) -> str:
         f'; the {what} {_plain(reference)} is given after the repository' if has_reference else '')
 
 
+def shown_repository(name: str) -> str:
+    """Return the name of a repository as a message and a command show it: the empty one needs quotation marks."""
+    return name or "''"
+
+
 def repository_at(host: str, repository: str) -> str:
     """Return the name by which the registry at ``host`` knows a repository.
 

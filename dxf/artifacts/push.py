@@ -108,6 +108,7 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     """
     check_client(repository, 'repository', 'push_blobs')
     check_text(alias, 'alias', 'push_files(repository, alias, [...])')
+    check_text(artifact_type, 'artifact_type')
     check_progress(progress)
     check_alias(alias)
     chosen = _chosen(several(files, 'push_files', 'repository, alias, '))
@@ -132,6 +133,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     The other parameters, and the errors, are those of :func:`push_files`.
     """
     check_client(repository, 'repository', 'push_blobs')
+    check_text(artifact_type, 'artifact_type')
     check_progress(progress)
     chosen = _chosen(several(files, 'attach', 'repository, reference, '))
     check_media_type(artifact_type)

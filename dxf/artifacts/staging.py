@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
 from dxf.local.atomic_files import make_folders
+from dxf.local.sinks import write_all
 
 
 def check_folder(folder: str) -> None:
@@ -100,9 +101,9 @@ class StagedFiles:
 
         :raises OSError: it has not
         """
-        if size > self.space:
-            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {self.space} are free',
-                          self._folder)
+        free = self.space
+        if size > free:
+            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', self._folder)
 
     # The way to a name
 
@@ -340,7 +341,5 @@ def write(file: Any, piece: bytes, path: str) -> None:
     :param path: what the file is called in an error
     :raises OSError: the disk is full, or the like
     """
-    view = memoryview(piece)
     with _named(path):
-        while view:
-            view = view[file.write(view):]
+        write_all(file, piece)

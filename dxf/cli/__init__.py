@@ -1,1 +1,1 @@
-"""The command line: what stands between the parser in ``main`` and the library."""
+"""The command line: its parsers, its commands, and what they print."""

@@ -38,7 +38,9 @@ def push_blob(context: Context) -> None:
     alias = operands.at_alias(last) if given else None
     files = [operand if operand == STDIN else operands.file(operand, '; dxf push-files stores folders')
              for operand in given or [last]]
-    if len(files) > 1 and STDIN in files or context.options['resume'] and (len(files) > 1 or STDIN in files):
+    if context.options['resume'] and files == [STDIN]:
+        raise UsageError('--resume is for a file: standard input cannot be read again')
+    if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     pipes = [file for file in files if _is_pipe(file)]
     with context.registry() as repository:
@@ -60,7 +62,7 @@ def _check_order(given: list[str], last: str) -> None:
     """Check that an alias follows the files that it names; a file may have a name like an alias."""
     if not given and last.startswith('@') and not os.path.lexists(last):
         raise UsageError('too few arguments: a file stands before the @alias; a command follows --: ' + PROGRAM_USAGE)
-    is_named = any(operand.startswith('@') for operand in given)
+    is_named = any(operand.startswith('@') and not os.path.lexists(operand) for operand in given)
     if is_named and not last.startswith('@'):
         raise UsageError('the @alias comes last, after the files; a command follows --: ' + PROGRAM_USAGE)
     if len(given) > 1 and (is_named or not last.startswith('@')):

@@ -1,6 +1,6 @@
 """The table of commands, from which parsers, help, manual, reference and completion are made.
 
-Each command's function is in ``dispatch``.
+``dispatch`` names the function of each command.
 """
 
 from dxf.cli.command import (ACTIONS, ALIASES, BLOBS, FILES, FILES_OR_ALIASES, FOLDERS, REPOSITORIES, Command, Operand,

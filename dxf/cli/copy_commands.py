@@ -105,7 +105,7 @@ def _all_aliases(context: Context, source: Any, left_out: list[str]) -> Iterator
 def _unreadable(context: Context) -> list[str]:
     """Return the names of entries of a folder that dxf cannot read."""
     from dxf.layout import manifests
-    return manifests.unreadable(operands.layout(context.settings.host, context.repository or ''))
+    return manifests.listing(operands.layout(context.settings.host, context.repository or ''))[1]
 
 
 def _carry_out(context: Context, copying: Any, alias: str, seen: dict[str, int]) -> None:

@@ -15,7 +15,7 @@ from dxf.cli.environment import SettingsError, read_settings
 from dxf.cli.error_messages import FAILED, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
 from dxf.exceptions import DXFUnauthorizedError
-from dxf.hints import mark_as_target
+from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
 FUNCTIONS: dict[str, Callable[[Context], None]] = {
@@ -70,7 +70,7 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])
     if repository is not None:
         operands.repository(repository, settings.host)
-        if command.creates_repository and not repository:
+        if command.creates_repository:
             operands.check_to_create(repository, settings.host)
     return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
 
@@ -86,17 +86,18 @@ def _run(function: Callable[[Context], None], context: Context) -> int:
         if context.is_about_target(error):
             mark_as_target(error)
         next_steps.add_next_step(context, error)
-        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status_of(error) == FAILED:
+        status = status_of(error)
+        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status == FAILED:
             raise
-        console.print_error(_refusal(context, error))
-        return status_of(error)
+        console.print_error(_refusal(context, error, status))
+        return status
     return 0
 
 
-def _refusal(context: Context, error: DXFUnauthorizedError | HTTPError) -> str:
+def _refusal(context: Context, error: DXFUnauthorizedError | HTTPError, status: int) -> str:
     """Return the message for what the registry refuses or does not have."""
     line = line_of(error)
-    if status_of(error) == errno.EACCES:
+    if status == errno.EACCES:
         return line + printable(f'; {context.credential_for(error)}')
     response: Response | None = getattr(error, 'response', None)
-    return line if response is None else not_found.explained(context, response, line)
+    return line if response is None or is_of_target(error) else not_found.explained(context, response, line)

@@ -6,6 +6,7 @@ A variable that is empty counts as not set.
 import os
 from collections.abc import Callable, Mapping
 
+from dxf.arguments import NO
 from dxf.cli.settings import Settings
 from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
@@ -29,8 +30,8 @@ MAX_JOBS = 64
 MAX_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
 
-_NO = ('0', 'false', 'no', 'off', 'none')
-"""The words for no in other programs."""
+_PAIR = ('CERT', 'KEY')
+"""Settings that belong together: if one is set for the target, the other is not taken from the source."""
 
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
@@ -59,7 +60,9 @@ class _Variables:
     def name(self, setting: str) -> str:
         """Return the name of the variable of a setting."""
         own = PREFIX + setting
-        if setting not in TARGET_SETTINGS or self._is_same and not self._environ.get(self._prefix + setting):
+        together = _PAIR if setting in _PAIR else (setting,)
+        has_own = any(self._environ.get(self._prefix + one) for one in together)
+        if setting not in TARGET_SETTINGS or self._is_same and not has_own:
             return own
         return self._prefix + setting
 
@@ -176,7 +179,8 @@ def read_date(environ: Mapping[str, str]) -> int | None:
     value = environ.get('SOURCE_DATE_EPOCH')
     seconds = _whole(value) if value else None
     if value and (seconds is None or seconds > MAX_DATE):
-        raise SettingsError('SOURCE_DATE_EPOCH is a number of seconds since 1970')
+        text = 'SOURCE_DATE_EPOCH is a number of seconds since 1970'
+        raise SettingsError(text + about_value(text, environ))
     return seconds
 
 
@@ -236,7 +240,7 @@ def _read_ca_file(name: str, path: str, off: str | None) -> str:
     :param off: the variable that turns verification off, for the message about a path that means no
     """
     if not os.access(path, os.R_OK):
-        hint = f'; {off}=1 is to verify no certificates' if off is not None and path.lower() in _NO else ''
+        hint = f'; {off}=1 is to verify no certificates' if off is not None and path.lower() in NO else ''
         raise SettingsError(f'{name}: cannot read {path}{hint}')
     return path
 

@@ -47,7 +47,7 @@ def status_of(error: Exception) -> int:
         return errno.EACCES
     if isinstance(error, NOT_FOUND):
         return errno.ENOENT
-    if isinstance(error, RequestException) and _unknown_name(error):
+    if isinstance(error, RequestException) and _is_unknown_folder(error):
         return WRONG_USAGE
     if isinstance(error, HTTPError) and error.response is not None:
         if error.response.status_code == 404:
@@ -88,7 +88,12 @@ def _prefix_of(error: BaseException) -> str:
 def _library_text(error: DXFError) -> str:
     """Return the text of an error of the library, which knows only the variables for ``DXF_HOST``."""
     text = str(error)
-    return _LIBRARY_VARIABLES.sub(rf'{TARGET_PREFIX}\1', text) if is_of_target(error) else text
+    if not is_of_target(error):
+        return text
+    text = _LIBRARY_VARIABLES.sub(rf'{TARGET_PREFIX}\1', text)
+    response = getattr(error, 'response', None)
+    host = '' if response is None else public_host(str(response.url))
+    return text if host in text else f'{host}: {text}'
 
 
 def _network_message(error: RequestException) -> str:
@@ -119,12 +124,15 @@ def _url_of(error: RequestException) -> str:
     return str(request.url or '') if request is not None else ''
 
 
-def _unknown_name(error: RequestException) -> str:
-    """Return the host that was not found, if it may be the name of a folder; otherwise an empty text."""
-    host = public_host(_url_of(error))
+def _may_be_folder(url: str) -> bool:
+    """Return whether the host of a registry's URL may be the name of a folder: it has no dot and no port."""
+    return _is_registry(url) and not set('.:') & set(public_host(url))
+
+
+def _is_unknown_folder(error: RequestException) -> bool:
+    """Return whether the host that was not found may be the name of a folder."""
     is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(error))
-    is_proxy = isinstance(error, ProxyError)
-    return host if is_unknown and not is_proxy and not set('.:') & set(host) else ''
+    return is_unknown and not isinstance(error, ProxyError) and _may_be_folder(_url_of(error))
 
 
 def _with_port(url: str) -> str:
@@ -163,7 +171,7 @@ def _server(error: RequestException) -> str:
     address = getattr(error, UPLOAD_ADDRESS, None)
     if address is None:
         return public_host(url) if url else 'the registry'
-    port = '' if re.search(r':[0-9]+$', address, re.ASCII) else ', without a port'
+    port = '' if _PORT.search(address) else ', without a port'
     return f'{address} (the address that the registry gave for the upload{port})'
 
 
@@ -176,8 +184,9 @@ def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) ->
     if lacks_tls(cause):
         return f'{host} does not speak TLS; set {prefix}INSECURE=1 only if it is meant to be used without'
     if isinstance(cause, socket.gaierror):
-        hint = f'; a folder is written oci:./{host}' if not set('.:') & set(host) else \
-            '; is the name right, and is there a network?' if host == public_host(url) and _is_registry(url) else ''
+        is_own = host == public_host(url) and _is_registry(url)
+        hint = '' if not is_own else f'; a folder is written oci:./{host}' if _may_be_folder(url) else \
+            '; is the name right, and is there a network?'
         return f'cannot find {host}: {cause.strerror}{hint}'
     if isinstance(cause, ConnectionRefusedError):
         hint = _missing_port(url)

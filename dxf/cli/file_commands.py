@@ -132,9 +132,9 @@ def referrers(context: Context) -> None:
     from dxf.artifacts import manifest
     reference, = context.operands
     operands.reference(reference, context.settings.host)
-    kind = context.options['type']
+    wanted_type = context.options['type']
     try:
-        wanted = None if kind is None else manifest.check_media_type(kind)
+        wanted = None if wanted_type is None else manifest.check_media_type(wanted_type)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
     with context.registry() as repository:

@@ -48,7 +48,7 @@ def login(context: Context) -> None:
     context.used[context.credential_key] = lambda: 'nothing was stored'
     with context._replace(settings=settings).registry() as registry:
         token = registry.authenticate(username, password)
-        if token is None and registry.token is None and not registry._headers:
+        if token is None and not registry._headers:
             raise DXFError('the registry asks for no credential: nothing was stored')
         if token is None:
             registry.api_version_check()

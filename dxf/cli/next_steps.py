@@ -14,7 +14,7 @@ from dxf.cli import not_found
 from dxf.cli.context import Context
 from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
-from dxf.names import FOLDER, check_registry, is_folder
+from dxf.names import FOLDER, check_registry, is_folder, shown_repository
 
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
@@ -49,7 +49,7 @@ def _about_conflict(context: Context) -> str:
     if context.options.get('if_absent'):
         return 'without --if-absent it is replaced'
     if context.options.get('if_match'):
-        repository = context.repository or repr('')
+        repository = shown_repository(context.repository or '')
         return f'dxf get-manifest-digest {repository} {context.operands[0]} prints what --if-match takes'
     return ''
 

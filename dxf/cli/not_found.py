@@ -10,7 +10,7 @@ from requests import Response
 from dxf.cli import operands
 from dxf.cli.context import Context
 from dxf.exceptions import DXFError
-from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256
+from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256, shown_repository
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
 from dxf.transport.responses import error_codes
@@ -52,7 +52,7 @@ def explained(context: Context, response: Response, line: str) -> str:
 
 def _hint(context: Context, what: str, name: str) -> str:
     """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
-    repository = context.repository or repr('')
+    repository = shown_repository(context.repository or '')
     if what == 'alias':
         return f'; dxf list-aliases {repository} prints its aliases'
     if what == 'manifest':
@@ -69,9 +69,10 @@ def _lost(context: Context, alias: str) -> str:
     """Return what is wrong with an alias of a folder whose manifest is not there; empty if there is no such alias."""
     if not is_folder(context.settings.host):
         return ''
+    from dxf.layout import manifests
     layout = operands.layout(context.settings.host, context.repository or '')
     with suppress(DXFError, OSError):
-        for entry in layout.select(alias):
+        for entry in manifests.entries_named(layout, alias):
             return f'{layout.blob_path(entry["digest"])}, the manifest of the alias {alias}, is missing or damaged: ' \
                 'copy it again, or delete the alias by dxf del-alias'
     return ''

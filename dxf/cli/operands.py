@@ -12,7 +12,8 @@ from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_repository
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder, repository_at
+from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
+                       repository_at, shown_repository)
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def blob_to_name(context: Context, operand: str) -> str:
     if os.sep in operand:
         return file(operand)
     name = operand.removeprefix('@')
-    second = f'; an alias gets a second name by dxf copy {context.repository or repr("")} {name} ' \
+    second = f'; an alias gets a second name by dxf copy {shown_repository(context.repository or "")} {name} ' \
         f'--to={context.settings.host} --to-alias={context.operands[0]}'
     if name != operand and not os.path.lexists(operand):
         raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '

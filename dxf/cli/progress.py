@@ -187,7 +187,8 @@ class Reports:
 
 
 def _line(transfer: _Transfer) -> str:
-    share = '' if transfer.size is None else f'/{transfer.size} bytes, {100 * transfer.moved // max(transfer.size, 1)}%'
+    percent = 100 if transfer.is_done else 100 * transfer.moved // (transfer.size or 1)
+    share = '' if transfer.size is None else f'/{transfer.size} bytes, {percent}%'
     left = '' if transfer.left is None or transfer.is_done else f', {transfer.left:.0f} s left'
     name = transfer.digest or 'blob'
     return f'{name} {transfer.moved}{share or " bytes"}, {transfer.rate / 1e6:.1f} MB/s{left}'

@@ -78,7 +78,7 @@ def _are_left_out(context: Context, prefix: str) -> bool:
     :raises DXFError: the beginning of one of them is wanted
     """
     from dxf.layout import manifests
-    left_out = manifests.unreadable(operands.layout(context.settings.host, context.repository or ''))
+    _, left_out = manifests.listing(operands.layout(context.settings.host, context.repository or ''))
     wanted = [name for name in left_out if name.startswith(prefix)]
     if wanted:
         raise DXFError(manifests.about_unreadable(wanted)) from None

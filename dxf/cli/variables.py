@@ -33,7 +33,7 @@ VARIABLES = {
     'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
     'DXF_JOBS': f'blobs to move at once (default {JOBS}); 1: one after the other',
     'DXF_PLATFORM': 'os/architecture[/variant]: use only this platform of a multi-platform alias',
-    'DXF_SCHEMA': 'what push-blob and set-alias write: v2 (default), oci or v1',
+    'DXF_SCHEMA': 'the kind of manifest that commands write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',
     'DXF_RETRIES': f'attempts after the first (default {Limits().retries})',
     'DXF_DEBUG': '1: log each request to standard error: status, bytes and time (no secrets)',

@@ -301,7 +301,7 @@ def files_of(environ: Mapping[str, str]) -> list[str]:
         paths.append(os.path.join(environ['XDG_RUNTIME_DIR'], 'containers', 'auth.json'))
     paths.append(os.path.join(environ.get('XDG_CONFIG_HOME') or os.path.join(home, '.config'), 'containers',
                               'auth.json'))
-    return [path for path in paths if not path.startswith('~/')]  # the home folder is not known
+    return [path for path in paths if not path.startswith('~/')]  # no home is known, or no shell has replaced it
 
 
 def find(host: str, repository: str | None, environ: Mapping[str, str]) -> Credential | None:

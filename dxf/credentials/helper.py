@@ -51,7 +51,7 @@ class CredentialHelper:
         :raises DXFCredentialHelperError: the helper is missing, fails, takes too long or answers nonsense
         """
         status, answer = self._run('get', server)
-        if status != 0 and answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
+        if status != 0 and _is_not_found(answer):
             return None
         self._check(status)
         try:
@@ -81,7 +81,7 @@ class CredentialHelper:
         :raises DXFCredentialHelperError: the helper is missing, fails or takes too long
         """
         status, answer = self._run('erase', server)
-        if not answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND):
+        if not _is_not_found(answer):
             self._check(status)
 
     def _check(self, status: int) -> None:
@@ -130,6 +130,11 @@ class CredentialHelper:
                 return process.returncode, answer
             elif time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(self.program, self._seconds)
+
+
+def _is_not_found(answer: bytes) -> bool:
+    """Return whether a helper says that it has no such credential."""
+    return answer.decode('utf-8', 'replace').strip().lower().startswith(_NOT_FOUND)
 
 
 def _kill(process: 'subprocess.Popen[bytes]') -> None:

@@ -20,7 +20,7 @@ from dxf.manifest import image, platforms
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import check_reference_at, is_folder, is_sha256
-from dxf.transfer.parallel import all_of
+from dxf.transfer.parallel import all_of, each_once
 from dxf.transport.responses import expect, is_not_found
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
@@ -170,9 +170,7 @@ class AliasDeletion:
 
     def _add_subjects(self, digests: Collection[str]) -> None:
         """Let those manifests stay that others refer to, unless all of these go too."""
-        asked = list(digests)
-        found = dict(zip(asked, all_of(lambda digest, check: self._referrers(digest), asked, self._dxf.options.jobs),
-                         strict=True))
+        found = each_once(self._referrers, digests, self._dxf.options.jobs)
         all_digests = {target.digest for target in self._targets}
         while True:
             going = all_digests - self._staying
@@ -223,7 +221,7 @@ class AliasDeletion:
 
     def _delete_manifest(self, target: _Target, digest: str) -> None:
         """Delete a manifest by its digest, and look whether the reference is gone."""
-        error = self._delete_by_digest(digest) if digest not in self._unseen else None
+        error = self._delete_by_digest(digest)
         if digest in self._unseen:
             return
         if target.is_alias:

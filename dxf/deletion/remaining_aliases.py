@@ -4,6 +4,7 @@ What is deleted, and how, belongs to ``alias_deletion``.
 """
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from requests import Response
@@ -15,7 +16,7 @@ from dxf.manifest.platforms import Manifest
 from dxf.names import is_sha256
 from dxf.options import Options
 from dxf.strict_json import load_object
-from dxf.transfer.parallel import all_of
+from dxf.transfer.parallel import all_of, each_once
 from dxf.transport.responses import is_not_found
 
 DEPTH = 8
@@ -125,9 +126,8 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         names = list(dict.fromkeys(dxf.list_aliases(iterate=True)))
     except REFUSALS as error:
         return Needs({}, {}, f'the aliases cannot be listed: {error}')
-    incomplete = _left_out(names, going)
-    names = [name for name in names if name not in going]
-    heads = dict(zip(names, all_of(lambda name, check: _head(dxf, name), names, dxf.options.jobs), strict=True))
+    leaving = _listed_names(names, going)
+    heads = each_once(partial(_head, dxf), [name for name in names if name not in leaving], dxf.options.jobs)
     named: dict[str, list[str]] = {}
     indexes: dict[str, list[str]] = {}
     for name, head in heads.items():
@@ -136,14 +136,20 @@ def find_needs(dxf: Repository, digests: Collection[str], going: Collection[str]
         if head.digest is not None and head.may_be_index:
             indexes.setdefault(head.digest, []).append(name)
     listed, unread = _walk(dxf, digests, indexes, ignored)
-    unknown = incomplete or next((head.unknown for head in heads.values() if head.unknown is not None), None)
+    unknown = _left_out(names, leaving) or next(filter(None, (head.unknown for head in heads.values())), None)
     return Needs(named, listed, unknown or unread or _still_listed(
         dxf, [name for name, head in heads.items() if head == _Head()]))
 
 
+def _listed_names(names: Collection[str], references: Collection[str]) -> set[str]:
+    """Return the names that a listing has for aliases: a folder lists a full reference by its tag, if that is free."""
+    there = set(names)
+    return {alias if alias in there else alias.rpartition(':')[2] for alias in references if not is_sha256(alias)}
+
+
 def _left_out(names: Collection[str], there: Collection[str]) -> str | None:
     """Return why a listing is not complete: it lacks an alias that is there; ``None`` if it has all of these."""
-    missing = {alias for alias in there if not is_sha256(alias)}.difference(names)
+    missing = set(there).difference(names)
     return f'the listing of the aliases leaves out {min(missing)}' if missing else None
 
 
@@ -200,7 +206,7 @@ def _walk(dxf: Repository, digests: Collection[str], indexes: dict[str, list[str
             inner.update((digest, aliases) for digest in index.indexes if digest not in seen)
         seen |= inner.keys()
         indexes, ignored = inner, ()
-    return listed, 'indexes are nested too deep'
+    return listed, 'indexes are nested too deep' if indexes else None
 
 
 def _read_index(dxf: Repository, digest: str, digests: Collection[str]) -> _Listed:

@@ -16,7 +16,7 @@ from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocol
 from dxf.hints import NO_DELETIONS
 from dxf.manifest import image
 from dxf.manifest.image import DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
-from dxf.names import hash_bytes
+from dxf.names import hash_bytes, shown_repository
 from dxf.strict_json import dump_json
 from dxf.transport.responses import expect, is_not_found, refusal
 
@@ -45,6 +45,7 @@ class TagDeletion:
 
     def __init__(self, dxf: Repository, keeps_manifests: bool = False) -> None:
         self._dxf = dxf
+        self._name = shown_repository(dxf._repo)
         self._keeps_manifests = keeps_manifests
         """Whether a manifest has been seen to stay when its name was deleted."""
         self.doubtful: list[str] = []
@@ -86,7 +87,7 @@ class TagDeletion:
         return stored.text
 
     def _changed(self, alias: str) -> DXFError:
-        return DXFConflictError(f'somebody else has set the alias {alias} of {self._dxf._repo} meanwhile')
+        return DXFConflictError(f'somebody else has set the alias {alias} of {self._name} meanwhile')
 
     def delete_by_name(self, alias: str, digest: str | None) -> bool:
         """Delete an alias by its name, if the registry does that, and return whether it is gone."""
@@ -143,7 +144,7 @@ class TagDeletion:
         except HTTPError as error:
             if is_not_found(error):  # distribution forgets a repository whose last manifest is gone
                 return []
-            raise refusal(f'{error}; it is not known whether {", ".join(aliases)} of {self._dxf._repo} is gone',
+            raise refusal(f'{error}; it is not known whether {", ".join(aliases)} of {self._name} is gone',
                           error.response) from None
         return [alias for alias in aliases if alias in names]
 
@@ -267,17 +268,19 @@ class TagDeletion:
         except (DXFError, RequestException):
             if isinstance(error, Exception):
                 digest = image.read(text, verify=False).digest
-                raise DXFError(f'the alias {alias} of {self._dxf._repo} could not be deleted, and may name an empty '
+                raise DXFError(f'the alias {alias} of {self._name} could not be deleted, and may name an empty '
                                f'manifest now: its own is {digest}') from error
 
 
 def still_there(dxf: Repository, reference: str) -> DXFError:
     """Return the error for what is still there after its deletion."""
-    return DXFProtocolError(f'the registry has accepted the deletion of {reference} of {dxf._repo}, and still has it')
+    return DXFProtocolError(f'the registry has accepted the deletion of {reference} of {shown_repository(dxf._repo)}, '
+                            'and still has it')
 
 
 def refused(dxf: Repository, reference: str, error: HTTPError) -> DXFError:
     """Return the error for a registry that refuses to delete something, and still has it."""
     hint = '' if error.response is None or error.response.status_code != HTTPStatus.METHOD_NOT_ALLOWED else \
         f'; {NO_DELETIONS}'
-    return DXFHTTPError(f'{error}; {reference} of {dxf._repo} is as it was{hint}', response=error.response)
+    return DXFHTTPError(f'{error}; {reference} of {shown_repository(dxf._repo)} is as it was{hint}',
+                        response=error.response)

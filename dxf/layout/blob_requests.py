@@ -11,7 +11,7 @@ from http import HTTPStatus
 from requests import Response
 
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
-from dxf.local.atomic_files import hash_regular, open_regular
+from dxf.local.atomic_files import open_regular
 from dxf.manifest.image import OCTET_STREAM
 
 _RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
@@ -87,10 +87,9 @@ def delete(request: LayoutRequest) -> Response:
 
 def _hashed(request: LayoutRequest) -> str:
     """Return the digest of a blob if its file has it; the name of a file that a copy left behind proves nothing."""
-    try:
-        actual = hash_regular(request.layout.blob_path(request.name))
-    except FileNotFoundError:  # another process has just removed it
-        raise _unknown() from None
+    actual = request.layout.digest_in_file(request.name)
+    if actual is None:
+        raise _unknown()
     if actual != request.name:
         raise RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'the file of the blob is damaged')
     return actual

@@ -12,7 +12,7 @@ from itertools import chain
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
-from dxf.layout.names import Entry, digest_of, is_usable, listed, name_of, select
+from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.local.atomic_files import Temporary, make_folders, open_regular
 from dxf.local.locking import close_locked, wait_for_lock
@@ -122,7 +122,7 @@ class LayoutFolder:
                 os.fsync(lock)
             # A layout must have this folder, even if it is empty:
             # https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#blobs
-            make_folders(self.path('blobs', 'sha256'))
+            make_folders(self.path(BLOBS, 'sha256'))
             if not self._has_index():
                 with self._index_file(NEW_INDEX, []) as new:
                     new.publish(self.path(INDEX))
@@ -237,10 +237,6 @@ class LayoutFolder:
             new.sync()
             yield new
 
-    def names(self) -> list[str]:
-        """Return the aliases under which its entries can be reached."""
-        return listed(self.entries())
-
     def select(self, alias: str) -> list[Entry]:
         """Return the entries that an alias names: see :func:`dxf.layout.names.select`.
 
@@ -264,7 +260,7 @@ class LayoutFolder:
         """Yield the digests of all blobs; other files are left alone."""
         # Other tools keep files of their own beside blobs, such as their unfinished downloads. Garbage collection must
         # not delete these.
-        with os.scandir(self.path('blobs', 'sha256')) as found:
+        with os.scandir(self.path(BLOBS, 'sha256')) as found:
             for entry in found:
                 with suppress(DXFInvalidNameError):
                     yield check_digest(f'sha256:{entry.name}')

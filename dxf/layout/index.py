@@ -1,6 +1,6 @@
 """Index files: ``index.json`` of a layout, read and written entry by entry, in memory that does not grow with it.
 
-``store`` decides when an index is replaced, and what its entries mean.
+``folder`` decides when an index is replaced, ``names`` what its entries mean.
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#indexjson-file
 """
 

@@ -42,8 +42,7 @@ def tags(request: LayoutRequest) -> Response:
     :raises DXFInvalidDocumentError: all others have been listed, and there are some that dxf cannot read
     """
     request.check_exists()
-    names = manifests.aliases(request.layout)
-    left_out = manifests.unreadable(request.layout)
+    names, left_out = manifests.listing(request.layout)
     # On a page of its own, so that a client gets the others first.
     if left_out and not _after(request, names):
         raise DXFInvalidDocumentError(manifests.about_unreadable(left_out))

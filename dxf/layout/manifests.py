@@ -3,12 +3,12 @@
 ``names`` decides which entries an alias names, ``new_entries`` which ones are added.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.layout.names import (NAME, SOLE, Entry, annotations_of, digest_of, is_usable, may_be_latest, name_of,
+from dxf.layout.names import (NAME, SOLE, Entry, annotations_of, digest_of, is_usable, listed, may_be_latest, name_of,
                               raise_ambiguous, select)
 from dxf.layout.store import Layout
 from dxf.limits import Limits
@@ -99,10 +99,11 @@ def entries_named(layout: Layout, alias: str) -> list[Entry]:
     # skopeo copy without a tag writes an entry without a name. skopeo itself reads it by the bare path, if it is the
     # only one.
     entries = layout.select(alias)
-    if alias != SOLE or any(name_of(entry) is not None for entry in entries):
+    if entries or alias != SOLE:
         return entries
     found = sole(layout)
-    return [] if found is None else [found]
+    # Another process that sets an alias meanwhile writes this name to the entry: then it is selected.
+    return layout.select(alias) if found is None else [found]
 
 
 def sole(layout: Layout) -> Entry | None:
@@ -119,22 +120,28 @@ def sole(layout: Layout) -> Entry | None:
     return found
 
 
-def aliases(layout: Layout) -> list[str]:
-    """Return the aliases of a layout. What is attached to another manifest has none, also where it is all there is."""
-    names = layout.names()
-    if names in ([], [SOLE]):
-        return [SOLE] if entries_named(layout, SOLE) else []
-    return names
+def listing(layout: Layout) -> tuple[list[str], list[str]]:
+    """Return the aliases of a layout, and the names of entries that other tools wrote and dxf cannot read, sorted.
 
+    What is attached to another manifest has no alias, also where it is all there is.
+    """
+    # One reading for both: an alias that another process sets meanwhile must not be missing from the two.
+    unreadable: set[str] = set()
 
-def unreadable(layout: Layout) -> list[str]:
-    """Return the names of entries that other tools wrote and dxf cannot read, sorted."""
-    return sorted({name for entry in layout.all_entries()
-                   if (name := name_of(entry)) is not None and not is_usable(entry)})
+    def usable() -> Iterator[Entry]:
+        for entry in layout.all_entries():
+            if is_usable(entry):
+                yield entry
+            elif (name := name_of(entry)) is not None:
+                unreadable.add(name)
+    names = listed(usable())
+    if not names and SOLE not in unreadable and entries_named(layout, SOLE):
+        names = [SOLE]
+    return names, sorted(unreadable)
 
 
 def about_unreadable(names: list[str]) -> str:
-    """Return what to say about the names that :func:`unreadable` returned."""
+    """Return what to say about the names of unreadable entries that :func:`listing` returned."""
     shown = ', '.join(f'{name!r}' for name in names)
     return f'left out: {shown}: of a digest that is no sha256, or of another kind'
 

@@ -6,7 +6,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defi
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import check_alias, check_digest, check_full_reference
@@ -67,23 +67,18 @@ def select(entries: Iterable[Any], alias: str) -> list[Entry]:
     """
     exact: list[Entry] = []
     short: list[Entry] = []
-    first: list[Entry] = []
-    count = 0
     for entry in entries:
         name = name_of(entry)
         if name == alias:
             _add(exact, entry, alias)
-        elif not count and may_be_latest(entry):
-            first = [entry]
         elif name is not None and name.endswith(f':{alias}') and short_name(name) == alias:
             _add(short, entry, alias)
-        count += 1
     # The whole name wins, so that every entry can be reached, also one whose name is another's tag.
     if exact:
         return exact
     if len({str(name_of(entry)) for entry in short}) > 1 and len({str(entry.get('digest')) for entry in short}) > 1:
         raise_ambiguous(alias, short)
-    return short or (first if alias == SOLE and count == 1 else [])
+    return short
 
 
 def _add(found: list[Entry], entry: Entry, alias: str) -> None:
@@ -92,7 +87,7 @@ def _add(found: list[Entry], entry: Entry, alias: str) -> None:
     found.append(entry)
 
 
-def raise_ambiguous(alias: str, entries: list[Entry]) -> Any:
+def raise_ambiguous(alias: str, entries: list[Entry]) -> NoReturn:
     """Raise the error that lists what an alias could mean: full references, else digests."""
     names = sorted({str(name_of(entry)) for entry in entries})
     if len(names) == 1:
@@ -105,16 +100,7 @@ def listed(entries: Iterable[Entry]) -> list[str]:
 
     A full reference is listed by its tag, unless something else has that tag too.
     """
-    names: set[str] = set()
-    sole: list[bool] = []
-    for entry in entries:
-        name = name_of(entry)
-        sole = [*sole, may_be_latest(entry)][:2]
-        if name is not None:
-            names.add(name)
-    # The same rule as in select: what is listed can be fetched.
-    if sole == [True]:
-        names.add(SOLE)
+    names = {name for entry in entries if (name := name_of(entry)) is not None}
     tags: dict[str, int] = {}
     for name in names:
         tag = short_name(name)

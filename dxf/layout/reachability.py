@@ -4,6 +4,7 @@ One rule for garbage collection, for deletions and for new manifests. What is no
 manifest that is missing or damaged may name any blob.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -12,9 +13,9 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.layout.names import name_of
 from dxf.layout.store import Layout
 from dxf.limits import READ_SIZE, Limits
-from dxf.local.atomic_files import hash_regular, open_regular
+from dxf.local.atomic_files import open_regular
 from dxf.manifest.image import EMPTY_TYPE
-from dxf.names import check_digest, hash_bytes
+from dxf.names import check_digest, digest_of, hash_bytes
 from dxf.strict_json import Json, load_json
 
 _OTHER_DIGEST = re.compile(r'[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}', re.ASCII)
@@ -103,33 +104,41 @@ def _document(layout: Layout, digest: str, is_manifest: bool, named: set[str]) -
     if size > Limits().manifest:
         if is_manifest:
             raise DXFInvalidDocumentError('larger than a manifest')
-        if hash_regular(path) != digest:
-            raise DXFInvalidDocumentError('damaged')
-        named.update(_digests_in(path))
+        named.update(_digests_in(path, digest))
         return None
     with open_regular(path) as file:
         content = file.read(size)
+    # A damaged document may have lost a digest. To believe it would delete that blob.
+    if hash_bytes(content) != digest:
+        raise DXFInvalidDocumentError('damaged')
     try:
         document = load_json(content)
     except DXFInvalidDocumentError:
         if is_manifest:
             raise
         document = None
-    # A damaged document may have lost a digest. To believe it would delete that blob.
-    if hash_bytes(content) != digest:
-        raise DXFInvalidDocumentError('damaged')
     named.update(_digests_in_text(content))
     return document
 
 
-def _digests_in(path: str) -> Iterator[str]:
-    """Yield whatever in a file looks like a digest."""
+def _digests_in(path: str, digest: str) -> set[str]:
+    """Return whatever in a file looks like a digest.
+
+    :param digest: the file's
+    :raises DXFInvalidDocumentError: it is damaged
+    """
+    found: set[str] = set()
+    sha256 = hashlib.sha256()
     with open_regular(path) as file:
         text = b''
         while piece := file.read(READ_SIZE):
+            sha256.update(piece)
             # The end of the piece before stays, as a digest may lie across two pieces.
             text = text[1 - _DIGEST_LENGTH:] + piece
-            yield from _digests_in_text(text)
+            found.update(_digests_in_text(text))
+    if digest_of(sha256) != digest:
+        raise DXFInvalidDocumentError('damaged')
+    return found
 
 
 def _digests_in_text(text: bytes) -> Iterator[str]:
@@ -179,11 +188,13 @@ def _digest(value: Json) -> str | None:
 def remove_manifests(layout: Layout, digests: Iterable[str]) -> None:
     """Remove the files of those manifests that no entry of the index leads to; keep them where that is not known."""
     with layout.locked():
-        try:
-            needed = reachable(layout, layout.all_entries())
         # The deletion itself has been done. A file that stays is only garbage, and gc reports why.
-        except DXFInvalidDocumentError:
+        try:
+            if layout.sharer() is not None:
+                return
+            needed = reachable(layout, layout.all_entries())
+        except (OSError, DXFInvalidDocumentError):
             return
-        for digest in () if layout.sharer() is not None else digests:
+        for digest in digests:
             if digest not in needed:
                 layout.remove_blob(digest)

@@ -25,7 +25,7 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
     # index alone. All three places are searched.
     found = {}
-    pending = [*_entries(layout), *_listed(layout, digest)]
+    pending = list({entry['digest']: entry for entry in [*_entries(layout), *_listed(layout, digest)]}.values())
     seen = {entry['digest'] for entry in pending}
     for entry in pending:
         content = read_manifest(layout, entry['digest'])

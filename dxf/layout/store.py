@@ -9,10 +9,11 @@ import os
 import stat
 from contextlib import suppress
 from functools import cached_property
+from itertools import chain
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.layout.folder import LayoutFolder
-from dxf.layout.repositories import repositories
+from dxf.layout.repositories import BLOBS, repositories
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
 from dxf.names import check_digest, split_digest
@@ -23,7 +24,7 @@ class Layout(LayoutFolder):
 
     def blob_path(self, digest: str) -> str:
         """Return where a blob is, or would be."""
-        return self.path('blobs', *split_digest(check_digest(digest)))
+        return self.path(BLOBS, *split_digest(check_digest(digest)))
 
     def blob_size(self, digest: str) -> int | None:
         """Return the bytes of a blob; ``None`` where there is none."""
@@ -38,8 +39,8 @@ class Layout(LayoutFolder):
 
         What another repository of the root holds too is stored once, where the file system can link.
         """
-        # On the disk before it has its name: after a power failure a name must not lead to an empty file.
         self.make()
+        # On the disk before it has its name: after a power failure a name must not lead to an empty file.
         content.sync()
         path = self.blob_path(content.digest)
         make_folders(os.path.dirname(path))
@@ -55,7 +56,7 @@ class Layout(LayoutFolder):
             # Remembered: else a push of 3,000 blobs would walk through the root for each. A repository that appears
             # later is only not linked to.
             return [Layout(self._root, repository) for repository in repositories(self._root)]
-        except OSError:
+        except (OSError, DXFError):
             return []
 
     def _link_twin(self, content: Temporary, path: str) -> bool:
@@ -100,7 +101,10 @@ class Layout(LayoutFolder):
 
     def digest_in_file(self, digest: str) -> str | None:
         """Return the digest of what is in the file of a blob; ``None`` where there is none."""
-        return None if self.blob_size(digest) is None else hash_regular(self.blob_path(digest))
+        try:
+            return None if self.blob_size(digest) is None else hash_regular(self.blob_path(digest))
+        except FileNotFoundError:  # another process has just removed it
+            return None
 
     def _has(self, digest: str) -> bool:
         """Return whether a blob is there and undamaged."""
@@ -137,7 +141,7 @@ class Layout(LayoutFolder):
         """Remove a blob; return whether it was there."""
         folder, name = split_digest(check_digest(digest))
         try:
-            os.unlink(os.path.join(self.path('blobs', folder), name))  # the link, where it is one
+            os.unlink(os.path.join(self.path(BLOBS, folder), name))  # the link, where it is one
         except FileNotFoundError:
             return False
         return True
@@ -146,20 +150,26 @@ class Layout(LayoutFolder):
         """Return with what folder this layout shares its blobs by a symbolic link; ``None`` if it does not.
 
         What this layout does not need may be needed there.
+
+        :raises OSError: a folder of the root cannot be read
         """
-        own = self.path('blobs', 'sha256')
-        if own != os.path.join(self.path(), 'blobs', 'sha256'):
+        own = self.path(BLOBS, 'sha256')
+        if own != os.path.join(self.path(), BLOBS, 'sha256'):
             return own
-        for other in self._others:
-            with suppress(OSError, DXFError):
-                if other.path('blobs', 'sha256') == own and other.path() != self.path():
-                    return other.folder
+        misnamed: list[str] = []
+        # Looked for each time, and a folder that cannot be read is an error: what is not known may be shared.
+        for repository in chain(repositories(self._root, misnamed=misnamed), misnamed):
+            folder = os.path.normpath(os.path.join(self._root, repository))
+            if os.path.realpath(os.path.join(folder, BLOBS, 'sha256')) == own and \
+                    os.path.realpath(folder) != self.path():
+                return folder
         return None
 
     def check_sole_owner(self) -> None:
         """Insist that no other layout has the same folder of blobs.
 
         :raises DXFInvalidDocumentError: one has
+        :raises OSError: a folder of the root cannot be read, so that it is not known
         """
         other = self.sharer()
         if other is not None:

@@ -158,9 +158,9 @@ class PartFile:
         close_locked(self._file)
 
     def close(self, keep: bool) -> None:
-        """Leave it, to be continued by another process.
+        """Close it.
 
-        :param keep: no: remove it instead
+        :param keep: leave it, to be continued by another process; else it is removed
         """
         if is_owned(self._file) and not (keep and self._is_shared and os.fstat(self._file).st_size):
             with suppress(FileNotFoundError):  # it had its name already when something failed

@@ -1,8 +1,8 @@
 """Blob lookups: whether a registry has a blob, and how large it is, by answers that prove it.
 
-A status 200 proves nothing: web pages and login pages have it too. ``blobs`` and ``upload`` decide what follows from a
-lookup. Three functions answer three questions: ``find`` proves that a blob is there; ``measure`` proves its size, or
-raises; ``unproven_size`` returns a size that need not be true.
+A status 200 proves nothing: web pages and login pages have it too. The callers decide what follows from a
+lookup. ``find`` proves that a blob is there, and ``measure`` its size. ``unproven_size``, ``size_by_head`` and
+``still_has`` believe the answer.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 """
 
@@ -25,7 +25,6 @@ from dxf.transfer.verification import Verifier
 from dxf.transport.responses import (check_digest_header, close, contradicts, discard, expect, is_encoded,
                                      is_head_refused, is_not_found, is_range_refused, names_digest)
 
-FIRST_BYTE = {'Range': 'bytes=0-0'}
 PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 """Asks a folder to hash the file, whose name alone proves nothing; registries ignore it.
 
@@ -189,13 +188,11 @@ def _head(request: Request, digest: str, headers: Mapping[str, str] | None = Non
 def _get_first_byte(request: Request, digest: str) -> Response:
     """Ask for the first byte of a blob, or for all of it where it has none; the body is not read yet."""
     try:
-        response = request('get', f'blobs/{digest}', headers=FIRST_BYTE)
+        return fetch_range(request, digest, 0, 1)
     except HTTPError as error:
         if not is_range_refused(error):
             raise
-        response = request('get', f'blobs/{digest}')
-    expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-    return response
+        return fetch_range(request, digest, 0, None)
 
 
 def _first_byte(request: Request, digest: str, limits: Limits) -> Response:

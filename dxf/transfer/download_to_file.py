@@ -99,19 +99,20 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
         sha256.update(piece)
         report.kept(digest, piece, size)
     kept = part.position - start
-    try:
-        if kept and kept < size:
+    if kept == size and digest_of(sha256) == digest:
+        return True
+    if 0 < kept < size:
+        try:
             for piece in fetch_rest(digest, size, kept, sha256):
                 part.write(piece)
                 report(digest, piece, size)
             _check_count(part.position - start, size)
-        elif digest_of(sha256) != digest:
-            raise DXFDigestMismatchError(digest_of(sha256), digest)
-    except DXFDigestMismatchError as error:
-        if error is report.error:
-            raise
-        part.go_back(start)  # what was kept has suffered, by a crash of the machine perhaps
-    return part.position > start or digest_of(sha256) == digest
+            return True
+        except DXFDigestMismatchError as error:
+            if error is report.error:
+                raise
+    part.go_back(start)  # what was kept has suffered, by a crash of the machine perhaps
+    return False
 
 
 def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:

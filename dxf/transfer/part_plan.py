@@ -84,6 +84,6 @@ def make_plan(size: int, limits: Limits, refused: RefusedSizes, *, is_remembered
     part = min(limits.part, REMEMBERED_PART) if is_remembered else limits.part
     whole = max(size, 1)
     sizes = (part, whole, limits.small_part) if part < size else (whole, limits.small_part)
-    useful = tuple(dict.fromkeys(size for size in sizes if size <= whole))
+    useful = tuple(dict.fromkeys(one for one in sizes if one <= whole))
     plan = PartPlan(size, whole, useful, limits.part // 4, limits.small_part)
     return plan.after_refusal(refused)

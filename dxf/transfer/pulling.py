@@ -9,9 +9,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from requests import Response
-from requests.exceptions import HTTPError
-
 from dxf.arguments import check_chunk_size
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
@@ -19,9 +16,9 @@ from dxf.names import check_blob
 from dxf.transfer import blob_lookup
 from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.parallel import Streams
-from dxf.transfer.ranges import declared_size, fetch_range
+from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.responses import check_digest_header, close, expect, is_encoded, is_range_refused
+from dxf.transport.responses import check_digest_header, close, expect
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile
@@ -76,16 +73,8 @@ class Puller:
         """
         from dxf.transfer.remote_file import RemoteFile
         stream, size = self.one(blob, 0, True)
-        return RemoteFile(name, size or 0, stream, partial(self._fetch_rest, blob[0]), self._limits)  # size: never None
-
-    def _fetch_rest(self, digest: str, start: int, size: int) -> Response:
-        """Return the answer that carries a blob from a byte on; all of it where ranges are refused (416)."""
-        try:
-            return fetch_range(self._request, digest, start, size)
-        except HTTPError as error:
-            if not is_range_refused(error):
-                raise
-            return fetch_range(self._request, digest, 0, None)
+        ranges = Ranges(partial(fetch_range, self._request, blob[0]), size, self._limits)
+        return RemoteFile(name, size or 0, stream, ranges)  # size: never None
 
     def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
         """Yield what follows the first bytes of a blob, in pieces.
@@ -105,7 +94,7 @@ class Puller:
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
         check_digest_header(response, digest)
-        size = None if is_encoded(response) else declared_size(response)
+        size = blob_lookup.stated_size(response)
         if described is not None and size not in (None, described):
             close(response)
             raise DXFSizeMismatchError(size, described, digest)

@@ -49,9 +49,10 @@ def push(target: Target, given: Push) -> tuple[str, int]:
         size = source.size
         on_piece = progress_callback(given.progress, given.filename is not None, size)
         if size is None:
-            found = target.find(given.digest) if given.check_exists and given.digest is not None else None
-            if given.digest is not None and found is not None:
-                return given.digest, found
+            if given.check_exists and given.digest is not None:
+                found = target.find(given.digest)
+                if found is not None:
+                    return given.digest, found
             return StreamUpload(source, target, on_piece).send(given.digest, given.check_exists)
         is_single = given.batch is None or not given.batch.may_repeat(size)
         if source.shared and size > target.limits.part and given.resume is None and is_single:

@@ -30,7 +30,7 @@ def fetch_range(request: Callable[..., Response], digest: str, start: int, end: 
     :param end: the byte after the last; ``None`` for the blob's end
     """
     last = '' if end is None else end - 1
-    headers = {'Range': f'bytes={start}-{last}'} if start or last != '' else {}
+    headers = {} if start == 0 and end is None else {'Range': f'bytes={start}-{last}'}
     response = request('get', f'blobs/{digest}', headers=headers)
     expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
     return response
@@ -43,20 +43,25 @@ def declared_size(response: Response) -> int | None:
 
 
 def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:
-    """Check that an answer carries exactly the range that was asked for.
+    """Check that an answer carries exactly the range that was asked for, as it is.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-14.4
 
     :param size: the blob's
     :param end: the byte after the last; ``None`` for the blob's end
-    :raises DXFProtocolError: it carries another
+    :raises DXFProtocolError: it carries another, or a compressed one
     """
-    match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
-    end = size if end is None else end
-    if match is None or int(match[1]) != start or end not in (None, int(match[2]) + 1) or \
-            match[3] not in ('*', match[3] if size is None else str(size)):
+    if not _is_range(response, start, size, size if end is None else end):
         close(response)
         raise DXFProtocolError('the registry sent another range of the blob than was asked for')
+
+
+def _is_range(response: Response, start: int, size: int | None, end: int | None) -> bool:
+    match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
+    if response.status_code != HTTPStatus.PARTIAL_CONTENT or is_encoded(response) or match is None:
+        return False
+    first, last, total = match.groups()
+    return int(first) == start and end in (None, int(last) + 1) and (size is None or total in ('*', str(size)))
 
 
 class Ranges:
@@ -87,7 +92,7 @@ class Ranges:
         except (RequestException, DXFError):
             return False
         close(response)
-        return response.status_code == HTTPStatus.PARTIAL_CONTENT and not is_encoded(response)
+        return True
 
     def rest(self, start: int, digest: str | None) -> tuple[Response, Iterator[bytes]]:
         """Return an answer that carries what follows the first bytes of the blob, and its pieces.

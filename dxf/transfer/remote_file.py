@@ -1,16 +1,13 @@
 """Remote files: a blob of a repository, read like a file. ``pulling`` opens one."""
 
 import io
-from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from collections.abc import Iterator
 
-from requests import Response
 from requests.exceptions import RequestException
 
-from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
-from dxf.limits import Limits
-from dxf.transfer.ranges import check_range
-from dxf.transport.responses import is_encoded, pieces
+from dxf.exceptions import DXFError, DXFSourceError
+from dxf.transfer.ranges import Ranges
+from dxf.transport.responses import close
 
 
 class RemoteFile(io.RawIOBase):
@@ -22,17 +19,15 @@ class RemoteFile(io.RawIOBase):
     :param name: what to call it in a message
     :param size: the blob's, in bytes
     :param stream: its content from the beginning, verified
-    :param rest: called with a byte and the size: asks for all from that byte on
+    :param ranges: the blob's, for what follows a :meth:`seek`
     """
 
-    def __init__(self, name: str, size: int, stream: Iterator[bytes], rest: Callable[[int, int], Response],
-                 limits: Limits) -> None:
+    def __init__(self, name: str, size: int, stream: Iterator[bytes], ranges: Ranges) -> None:
         super().__init__()
         self.name = name
         self.size = size
         self._stream: Iterator[bytes] | None = stream
-        self._rest = rest
-        self._limits = limits
+        self._ranges = ranges
         self._position = 0
         self._left = b''
 
@@ -75,17 +70,11 @@ class RemoteFile(io.RawIOBase):
         return piece
 
     def _from(self, position: int) -> Iterator[bytes]:
-        response = self._rest(position, self.size)
-        if is_encoded(response):
-            raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
-        skipped = position
-        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            check_range(response, position, self.size)
-            skipped = 0
-        for piece in pieces(response, self._limits):
-            if len(piece) > skipped:
-                yield piece[skipped:]
-            skipped = max(skipped - len(piece), 0)
+        response, stream = self._ranges.rest(position, None)
+        try:
+            yield from stream
+        finally:
+            close(response)
 
     def _leave(self) -> None:
         self._left = b''

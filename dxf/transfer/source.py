@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from dxf.arguments import as_bytes, check_data, check_filename
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
+from dxf.local.sinks import write_all
 from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
 
@@ -234,19 +235,13 @@ def spool(name: str, pieces: Iterable[bytes]) -> Source:
         with ExitStack() as undo:
             file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
             for piece in pieces:
-                _write_all(file, piece)
+                write_all(file, piece)
             undo.pop_all()
     except OSError as error:
         raise DXFSourceError(f'cannot keep {name} in a temporary file, which this registry needs: {error.strerror}; '
                              'TMPDIR chooses the folder') from error
     file.seek(0)
     return File(name, file)
-
-
-def _write_all(file: io.FileIO, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[file.write(view):]
 
 
 def _size_left(file: BinaryIO) -> int | None:

@@ -148,7 +148,7 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
-            if not (is_retryable(error) or is_race(error)) or not self._session.has(digest, size):
+            if not (is_retryable(error) or is_race(error)) or not self._session.seems_stored(digest, size):
                 raise
             return
         if not confirmed and not self._session.has(digest, size):

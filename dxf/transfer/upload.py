@@ -4,7 +4,6 @@
 """
 
 import hashlib
-from contextlib import suppress
 from typing import Any
 
 from requests.exceptions import RequestException
@@ -164,6 +163,8 @@ class Upload:
                 self._known_digest()
             self._progress.report(piece, end)
         digest = self._known_digest() if attempt.is_last else None
+        if digest is not None:  # an error of the caller's comes before the registry has all
+            self._progress.catch_up(attempt.start)
         body = Body(self._source, attempt.start, attempt.end, self._sha256, digest, report)
         # requests would declare no length of an empty body of ours; reading it notices a file that has grown
         content: Any = body if attempt.length else b''.join(body)
@@ -180,9 +181,8 @@ class Upload:
         :raises Exception: ``error``, if nothing helps
         """
         if attempt.is_last and (is_retryable(error) or is_race(error)):
-            with suppress(RequestException):  # the lookup failed as well: that tells nothing
-                if self._is_stored():
-                    raise FoundError(is_closed=response_of(error) is None)
+            if self._is_stored():
+                raise FoundError(is_closed=response_of(error) is None)
         outcome = classify(error, attempt)
         if outcome in (Outcome.SMALLER_PARTS, Outcome.OTHER_SIZE):
             self._target.refused_sizes.learn(attempt.length, by_patch=not attempt.is_last)
@@ -217,10 +217,8 @@ class Upload:
     def _hash_between(self, start: int, end: int) -> None:
         """Add bytes that the registry has to the hash of what is before the next part."""
         if self._sha256 is not None and start < end:
-            sha256 = self._sha256.copy()
             for piece in self._source.read(start, end):
-                sha256.update(piece)
-            self._sha256 = sha256
+                self._sha256.update(piece)
 
     def _known_digest(self) -> str:
         """Return the digest, which the hash ahead may have to find out.
@@ -237,7 +235,7 @@ class Upload:
         return self._digest or ''
 
     def _is_stored(self) -> bool:
-        return self._session.has(self._known_digest(), self._plan.size)
+        return self._session.seems_stored(self._known_digest(), self._plan.size)
 
     def _is_nearly_sent(self, attempt: Attempt, end: int) -> bool:
         """Return whether a part ends soon: distribution 2.x can only cancel a session whose last request has ended."""

@@ -5,6 +5,7 @@ One file an upload, in a folder of the user's own: the address of the session, a
 
 import hashlib
 import os
+import re
 import time
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,10 @@ from dxf.transfer.upload import Journal
 
 MAX_SIZE = 64 << 10
 """Bytes of a journal."""
+
+NAME_LENGTH = 32
+NAME = re.compile(f'[0-9a-f]{{{NAME_LENGTH}}}\\.json', re.ASCII)
+"""The name of a journal. Other files in its folder are the user's."""
 
 LIFETIME = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
@@ -35,8 +40,6 @@ class UploadJournal(Journal):
     :raises OSError: the folder cannot be made, or not be written to
     """
 
-    is_kept = True
-
     def __init__(self, folder: str, repository: str, file: File, digest: str) -> None:
         path = os.path.realpath(file.name)
         self._repository = repository
@@ -46,9 +49,10 @@ class UploadJournal(Journal):
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             _remove_old(folder)
-            name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:32]
-            self._path = os.path.join(folder, f'{name}.json')
+            name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()
+            self._path = os.path.join(folder, f'{name[:NAME_LENGTH]}.json')
             self._file = open_locked(self._path, 0o600)
+            self.is_kept = self._file is not None  # else another process has it, and nobody could continue this upload
         except OSError as error:
             raise OSError(error.errno, f'cannot remember the upload there: {error.strerror}', folder) from error
 
@@ -92,7 +96,8 @@ class UploadJournal(Journal):
 
 
 def _remove_old(folder: str) -> None:
+    """Remove the journals of sessions that registries have forgotten."""
     for entry in os.scandir(folder):
         with suppress(OSError):
-            if entry.name.endswith('.json') and entry.stat().st_mtime < time.time() - LIFETIME:
+            if NAME.fullmatch(entry.name) is not None and entry.stat().st_mtime < time.time() - LIFETIME:
                 os.unlink(entry.path)

@@ -32,11 +32,16 @@ class UploadProgress:
         """
         if not self._digest or self._on_piece is None or end <= self._reported:
             return
-        if self._reported < end - len(piece):
-            for earlier in self._source.read(self._reported, end - len(piece)):
-                self._on_piece(self._digest, earlier)
+        self.catch_up(end - len(piece))
         self._on_piece(self._digest, piece[max(self._reported - end, -len(piece)):])
         self._reported = end
+
+    def catch_up(self, end: int) -> None:
+        """Report what was sent before :meth:`begin`, up to ``end``."""
+        if self._on_piece is not None and self._reported < end:
+            for earlier in self._source.read(self._reported, end):
+                self._on_piece(self._digest, earlier)
+            self._reported = end
 
     def rate(self, sent: int) -> float:
         """Return bytes a second, so far."""

@@ -130,6 +130,12 @@ class UploadSession:
         self._is_named = names_digest(response, digest)
         return self._is_named and not self._target.doubts(digest)
 
+    def seems_stored(self, digest: str, size: int) -> bool:
+        """Return whether the registry has a blob, after an error; a lookup that fails too tells nothing."""
+        with suppress(RequestException, DXFUnauthorizedError):
+            return self.has(digest, size)
+        return False
+
     def has(self, digest: str, size: int) -> bool:
         """Return whether the registry is proven to have a blob."""
         try:

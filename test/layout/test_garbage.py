@@ -136,6 +136,18 @@ def test_nothing_is_removed_where_two_repositories_share_their_blobs_by_a_link(
         assert client.list_aliases() == (['a'] if repo == 'other' else [])
 
 
+@pytest.mark.parametrize('other', ['other', 'Upper/Case'])
+def test_blobs_that_are_shared_by_a_link_are_found_however_the_other_layout_is_called(root: Path, layout: Path,
+                                                                                      client: DXF, other: str) -> None:
+    with client:
+        assert client.list_aliases() == ['a']  # the layouts of the root are not remembered
+        shutil.copytree(layout, root / other)
+        shutil.rmtree(root / other / 'blobs')
+        (root / other / 'blobs').symlink_to(layout / 'blobs')
+        with pytest.raises(DXFInvalidDocumentError, match='is shared with'):
+            client.del_blob(hash_bytes(b'one'))
+
+
 def test_other_files_are_left_alone(root: Path, layout: Path) -> None:
     others = {'notes': b'', 'a' * 63: b'short', 'A' * 64: b'upper case', '.hidden': b'', 'a' * 65: b'long'}
     for name, content in others.items():

@@ -500,6 +500,16 @@ def test_an_alias_that_is_set_while_it_is_asked_for_is_not_called_damaged(client
     assert client.manifest_digest(alias) == named
 
 
+@pytest.mark.parametrize('readings', [1, 2, 3])
+def test_latest_is_there_while_another_alias_is_set(client: DXF, write: Callable[..., Image], readings: int,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    image = write(None, b'only')
+    digest = client.push_blob(data=b'one')
+    done = set_after(monkeypatch, readings, lambda: client.set_alias('v1', digest))
+    assert client.get_alias('latest') == list(image.layers)
+    assert len(done) >= readings
+
+
 @pytest.mark.parametrize('readings', [1, 2, 3, 4])
 def test_an_alias_that_is_set_while_aliases_are_listed_is_not_called_latest(client: DXF, readings: int,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,12 +33,13 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challeng
 """The one module of each dependency that must not spread. JSON is read and written by the same rules."""
 
 LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
-        ('transfer.pulling', 'transfer.remote_file'), ('transfer.pushing', 'transfer.remote_file'),
+        ('blob_copying', 'transfer.remote_file'), ('transfer.pulling', 'transfer.remote_file'),
+        ('transfer.pushing', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.upload_journal'),
         ('cli.alias_commands', 'deletion.alias_deletion'), ('cli.alias_commands', 'inspection'),
         ('cli.blob_commands', 'local.atomic_files'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
-        ('cli.mistakes', 'names'), ('cli.repository_commands', 'layout.garbage'),
+        ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'), ('cli.repository_commands', 'layout.garbage'),
         ('cli.repository_commands', 'layout.manifests'), ('cli.repository_commands', 'layout.repositories'),
         ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),

@@ -11,18 +11,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import urllib3
+from requests.exceptions import HTTPError
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFSourceError
+from dxf.transfer.hash_ahead import HashAhead
+from dxf.transfer.source import File, open_source
+from dxf.transfer.upload_journal import UploadJournal
 
-from ..servers.scripted_registry import Request, ScriptedRegistry
+from ..servers.scripted_registry import Answer, Request, ScriptedRegistry
 
 REPO = 'fred/datalogger'
 CONTENT = bytes(range(250)) * 80
@@ -120,6 +125,46 @@ def test_an_upload_whose_progress_fails_can_be_resumed(server: ScriptedRegistry,
         assert client.push_blob(str(path), resume=state) == DIGEST
     assert len(server.of('POST')) == sent == 1
     assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
+
+
+def test_an_error_of_progress_comes_before_the_registry_has_all_where_hashing_is_slow(
+        server: ScriptedRegistry, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HashAhead, 'done', property(lambda _self: False))  # so that nothing is reported before the PUT
+    progress = Progress(OSError(5, 'Input/output error'))
+    with DXF(server.host, REPO, insecure=True, limits=IN_PARTS) as client, pytest.raises(OSError) as raised:
+        client.push_blob(path, progress)
+    assert raised.value is progress.error
+    assert not server.of('PUT') and DIGEST not in server.memory.blobs[REPO]
+
+
+def test_old_files_of_the_user_stay_where_uploads_are_remembered(server: ScriptedRegistry, path: Path, tmp_path: Path
+                                                                 ) -> None:
+    state = tmp_path / 'state'
+    state.mkdir()
+    own, forgotten = state / 'measurements.json', state / f'{"0" * 32}.json'
+    for file in (own, forgotten):
+        file.write_text('{}')
+        os.utime(file, (0, 0))
+    with DXF(server.host, REPO, insecure=True) as client:
+        assert client.push_blob(str(path), resume=state) == DIGEST
+    assert own.read_text() == '{}'
+    assert not forgotten.exists()
+
+
+def test_an_upload_that_another_process_remembers_is_cancelled_if_it_fails(server: ScriptedRegistry, path: Path,
+                                                                           tmp_path: Path) -> None:
+    source = open_source(path, None)
+    assert isinstance(source, File)
+    server.hook = lambda request: Answer(500) if request.method == 'PUT' else None
+    with DXF(server.host, REPO, insecure=True, limits=Limits(retries=0)) as client:
+        url = f'http://{server.host}/v2/{REPO}'
+        with closing(UploadJournal(str(tmp_path), url, source, DIGEST)), pytest.raises(HTTPError):
+            client.push_blob(path, resume=tmp_path)
+        assert len(server.of('DELETE')) == 1
+        with pytest.raises(HTTPError):
+            client.push_blob(path, resume=tmp_path)
+    assert len(server.of('DELETE')) == 1  # this one may be continued
+    source.close()
 
 
 def test_an_error_of_progress_keeps_its_cause(server: ScriptedRegistry) -> None:

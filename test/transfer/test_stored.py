@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from requests.exceptions import RequestException
+from requests.exceptions import HTTPError, RequestException
 
 import dxf
 from dxf import DXF, Limits, hash_bytes
@@ -53,6 +53,18 @@ def named(answer: Answer, digest: str | None, **changes: Any) -> Answer:
 def renaming(server: ScriptedRegistry, digest: str | None, *methods: str) -> None:
     """Let the registry answer these methods with another Docker-Content-Digest, or with none."""
     server.hook = lambda request: named(server.ordinary(request), digest) if request.method in methods else None
+
+
+# A look after an error
+
+@pytest.mark.parametrize('status', [401, 403])
+@pytest.mark.parametrize('data', [b'hello', [b'hello', b' world']], ids=['bytes', 'a stream'])
+def test_an_error_is_not_hidden_by_that_of_the_look_after_it(server: ScriptedRegistry, client: DXF, status: int,
+                                                             data: Any) -> None:
+    reason = error(409, 'DENIED', 'the real reason')
+    server.hook = lambda request: {'PUT': reason, 'HEAD': Answer(status)}.get(request.method)
+    with pytest.raises(HTTPError, match='the real reason'):
+        client.push_blob(data=data if isinstance(data, bytes) else iter(data), check_exists=False)
 
 
 # Web pages
