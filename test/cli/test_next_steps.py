@@ -236,6 +236,11 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
                                "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
                                f'http; {EXAMPLES}'),
+    'a stream to resume': (f'push-blob {REPO} - --resume', {},
+                           '--resume is for a file: standard input cannot be read again'),
+    'a date with a line end': (f'push-files {REPO} a {__file__}', {'SOURCE_DATE_EPOCH': '123\r'},
+                               'SOURCE_DATE_EPOCH is a number of seconds since 1970; it ends with a line end: remove '
+                               'that'),
     'an image to push': (f'push-blob {REPO} docker://x @a', {}, f"cannot read 'docker://x': {MISSING}; dxf copy copies "
                          'from one registry to another'),
     'an address of a file to push': (f'push-blob {REPO} file:///no/x @a', {},
@@ -916,6 +921,26 @@ def test_of_two_registries_the_one_that_refused_is_named(refuses: str, refusal: 
     used = {'source': 'DXF_PASSWORD of user fred', 'target': 'DXF_TO_PASSWORD of user ann'}[refuses]
     assert line.endswith(f'; for {sides[refuses].host}, the credential used is {used}')
     assert sides['target' if refuses == 'source' else 'source'].host not in line
+
+
+@pytest.mark.parametrize(('status', 'code'), [(500, 'UNKNOWN'), (403, 'DENIED'), (404, 'NAME_UNKNOWN')])
+def test_a_target_of_copy_is_named_whatever_it_refuses(shelf: tuple[Endpoint, str], status: int, code: str) -> None:
+    endpoint, repo = shelf
+    with ScriptedRegistry() as target:
+        target.hook = lambda request: error(status, code, 'no')
+        ended = Runner({**endpoint.environ(), 'DXF_TO_INSECURE': '1', 'DXF_RETRIES': '0'}).run(
+            'copy', repo, 'a', '--to', target.host)
+    assert ended.status != 0
+    line, = ended.lines
+    assert target.host in line and 'list-repos' not in line
+
+
+def test_a_storage_host_that_is_not_found_is_not_called_a_folder() -> None:
+    with ScriptedRegistry() as server:
+        server.hook = lambda request: Answer(307, {'Location': 'http://storage/x'})
+        variables = {**INSECURE, 'DXF_HOST': server.host, 'DXF_RETRIES': '0'}
+        line = answered(variables, 1, 'pull-blob', REPO, DIGEST)
+    assert 'cannot find storage' in line and 'oci:' not in line
 
 
 # A pipe
