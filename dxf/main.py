@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from dxf.cli import console, descriptors, parsers
 from dxf.cli.interruption import TerminatedError, signals_raised
@@ -39,10 +40,23 @@ def _die(signum: signal.Signals) -> int:
     return 128 + signum
 
 
-def _abandon_output() -> None:
-    """Prevent the interpreter from writing again, at its end, what could not be written."""
+def _abandon_output(stream: TextIO | None = None) -> None:
+    """Prevent the interpreter from writing again, at its end, what could not be written.
+
+    :param stream: standard output by default
+    """
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
+
+
+def _finish_errors() -> None:
+    """Flush standard error. If it is full, the interpreter would change the exit status to 120 at its end."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _abandon_output(sys.stderr)
+    except (AttributeError, ValueError):  # closed
+        pass
 
 
 def _finish() -> int:
@@ -76,7 +90,9 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the parent ignores it, no program would have a status
     try:
         with signals_raised():
-            return _finish()
+            status = _finish()
+            _finish_errors()
+            return status
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:

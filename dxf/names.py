@@ -32,7 +32,7 @@ _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
-_FOLDER_WORD = re.compile(r'(?:oci|oci-layout|dir|file|folder):(?=.*[^0-9])(.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
+_FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
@@ -218,7 +218,7 @@ def check_alias(alias: str) -> str:
     :raises DXFInvalidNameError: it is not
     """
     if _TAG.fullmatch(alias) is None:
-        hint = ' (write it without the @)' if alias.startswith('@') else \
+        hint = f' (write it without the {alias[0]})' if alias[:1] in ('@', ':') else \
             ': want up to 128 letters, digits, _, . and -, the first no . or -'
         raise DXFInvalidNameError(f'invalid alias {_shown(alias)}{hint}')
     return alias

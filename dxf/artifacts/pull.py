@@ -13,6 +13,7 @@ from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_pa
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
 
 HEADERS = MAX_FILES << 10
@@ -83,13 +84,25 @@ def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]
     titles = {title for _, title in found}
     for name in names:
         if name not in titles:
-            raise DXFFileNotFoundError(name, sorted(titles))
+            error = DXFFileNotFoundError(name, sorted(titles))
+            folders = {layer.title for layer in layers if layer.is_folder}
+            folder = next((part for part in _folders_of(name) if part in folders), '')
+            if folder:
+                add_hint(error, f'it may be in the folder {folder!r}, which is fetched whole, by its own name')
+            raise error
     wanted = [(layer, title) for layer, title in found if not names or title in names]
     for layer, title in wanted:
         if layer.packing not in ('', TAR, TAR_GZIP):
             raise DXFError(f'{title[:MAX_PART_LENGTH]!r} is packed as {layer.packing}, which dxf does not unpack: '
                            f'dxf pull-blob fetches it as {layer.blob.digest}')
     return wanted
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    """Yield the paths of the folders that a file is in, from the innermost one."""
+    while '/' in name:
+        name = name.rpartition('/')[0]
+        yield name
 
 
 def _paths(wanted: list[tuple[Layer, str]]) -> Paths:

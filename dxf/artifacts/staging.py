@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
-from dxf.local.atomic_files import make_folders
+from dxf.local.atomic_files import make_folders, refusal_of
 from dxf.local.sinks import write_all
 
 
@@ -26,7 +26,8 @@ def check_folder(folder: str) -> None:
     path = os.path.realpath(folder)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
-    reason = errno.ENOTDIR if not os.path.isdir(path) else 0 if os.access(path, os.W_OK | os.X_OK) else errno.EACCES
+    reason = errno.ENOTDIR if not os.path.isdir(path) else 0 if os.access(path, os.W_OK | os.X_OK) else \
+        refusal_of(path)
     if reason:
         raise OSError(reason, os.strerror(reason), folder)
 

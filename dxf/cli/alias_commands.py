@@ -12,6 +12,7 @@ from dxf.exceptions import DXFError
 from dxf.names import hash_file
 from dxf.strict_json import load_object, printable
 
+COMPARED = '; verify compares files: dxf pull-files fetches a folder to compare'
 MAX_DIFFERENCES = 5
 """The most differences that an error message names."""
 
@@ -106,8 +107,8 @@ def verify(context: Context) -> None:
     """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
     from dxf import inspection
     *given, last = context.operands
-    alias = operands.named(last.removeprefix('@'), context.settings.host)
-    files = [operands.file(operand) for operand in given]
+    alias = operands.named(last, context.settings.host)
+    files = [operands.file(operand, COMPARED) for operand in given]
     with context.registry() as repository:
         differences = inspection.differences(repository, alias, files, context.settings.platform)
     if differences:

@@ -42,7 +42,7 @@ def push_blob(context: Context) -> None:
         raise UsageError('--resume is for a file: standard input cannot be read again')
     if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
-    pipes = [file for file in files if _is_pipe(file)]
+    streams = [file for file in files if _is_stream(file)]
     with context.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
@@ -50,7 +50,7 @@ def push_blob(context: Context) -> None:
             digests = _push(repository, files, shown, not context.options['force'],
                             context.settings.state_folder if context.options['resume'] else None)
         for file, digest in zip(files, digests):
-            if file in pipes:
+            if file in streams:
                 _warn_of_empty('standard input was empty' if file == STDIN else f'{file!r} was empty', digest)
         if alias is not None:
             repository.set_alias(alias, *digests)
@@ -79,6 +79,8 @@ def _push_output(context: Context, command: list[str]) -> None:
                                         for operand in context.operands):
         raise UsageError('too many arguments: the output of a command is one blob: ' + PROGRAM_USAGE)
     alias = operands.at_alias(context.operands[0]) if context.operands else None
+    if alias is None and operands.is_at_alias(command[-1]):
+        console.print_error(f'{command[-1]} is given to the command: an alias stands before the --: {PROGRAM_USAGE}')
     with context.registry() as repository, operands.output_of(command, context.environ) as output:
         with progress(context.settings.progress) as shown:
             digest = _push_stream(repository, output, shown, not context.options['force'])
@@ -94,9 +96,9 @@ def _warn_of_empty(reason: str, digest: str) -> None:
         console.print_error(f'{reason}: an empty blob is stored')
 
 
-def _is_pipe(file: str) -> bool:
-    """Return whether an operand is standard input or a pipe, such as ``<(tar c photos)`` in a shell."""
-    return file == STDIN or stat.S_ISFIFO(os.stat(file).st_mode)
+def _is_stream(file: str) -> bool:
+    """Return whether an operand is standard input, a pipe (``<(tar c photos)`` in a shell) or a device."""
+    return file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)
 
 
 def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exists: bool) -> str:
@@ -175,7 +177,7 @@ def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
     is_on_terminal = terminal.is_terminal(sys.stdout)
     is_text_only = is_on_terminal and context.options['output'] is None
     mode = context.settings.progress or ('none' if is_on_terminal else None)  # the content itself shows how far it is
-    with progress(mode) as shown:
+    with progress(mode) as shown, console.naming_output():
         for digest, chunks, size in _fetch(repository, blobs, context.settings.chunk_size or 0):
             content = _check_text(chunks, digest) if is_text_only else chunks
             output = console.binary_output()

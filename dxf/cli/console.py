@@ -7,7 +7,8 @@ through :mod:`dxf.local.sinks`: ``TextIOWrapper`` drops what a raw file (``PYTHO
 import errno
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dxf.cli import terminal
@@ -15,11 +16,25 @@ from dxf.exceptions import DXFInvalidDocumentError
 from dxf.local import sinks
 from dxf.strict_json import dump_json
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a limit that is full."""
+
 
 def _output() -> Any:
     if sys.stdout is None:
         raise OSError(errno.EBADF, 'standard output is closed')
     return sys.stdout
+
+
+@contextmanager
+def naming_output() -> Iterator[None]:
+    """Name standard output in an error that it is full, within the ``with`` statement."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, 'standard output') from error
 
 
 def binary_output() -> Any:
@@ -35,7 +50,8 @@ def flush() -> None:
     :raises OSError: the disk is full, the reader of the pipe has ended, or the like
     """
     if sys.stdout is not None:
-        sinks.flush(sys.stdout)
+        with naming_output():
+            sinks.flush(sys.stdout)
 
 
 def finish() -> None:
@@ -51,12 +67,13 @@ def finish() -> None:
         copy = os.dup(sys.stdout.fileno())
     except (AttributeError, OSError, ValueError):  # closed, or an object without a descriptor
         return
-    os.close(copy)
+    with naming_output():
+        os.close(copy)
 
 
 def write(text: str) -> None:
     """Write text to standard output, in its encoding."""
-    with terminal.paused():
+    with terminal.paused(), naming_output():
         _write_text(_output(), text)
 
 
@@ -104,7 +121,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def write_exactly(text: str) -> None:
     """Write text as UTF-8 in every locale."""
-    with terminal.paused():
+    with terminal.paused(), naming_output():
         _write_text(_output(), text, 'utf-8')
 
 

@@ -110,7 +110,7 @@ class Context(NamedTuple):
         settings = self.settings
         if settings.insecure and (settings.username or settings.authorization):
             raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {settings.prefix}INSECURE, or '
-                                       'the credentials')
+                                       'the credentials: a registry without TLS gets no password')
         common = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
         registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \

@@ -12,6 +12,9 @@ from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import check_alias_at, is_folder
 
+MAX_LEFT_OUT = 20
+"""The most names of what --all left out that an error message has."""
+
 
 class _Arguments(NamedTuple):
     """What is to be copied, and where to; everything is checked.
@@ -79,6 +82,7 @@ def _make_target(context: Context) -> Context:
     operands.repository(repository, settings.host)
     if options['to_repo'] is not None:  # a layout that is copied under its own name, the empty one, may be new
         operands.check_to_create(repository, settings.host)
+    operands.check_place(repository, settings.host, '--to')
     return context._replace(settings=settings, repository=repository, actions=('pull', 'push'))
 
 
@@ -140,4 +144,5 @@ def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str])
         left_out += manifests.without_alias(layout, copied,
                                             context.options['referrers'] and context.options['platform'] is None)
     if left_out:
-        raise DXFError(f'left out: {"; ".join(left_out)}')
+        more = f'; and {len(left_out) - MAX_LEFT_OUT} more' if len(left_out) > MAX_LEFT_OUT else ''
+        raise DXFError(f'left out: {"; ".join(left_out[:MAX_LEFT_OUT])}{more}')

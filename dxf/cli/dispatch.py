@@ -72,6 +72,7 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
         operands.repository(repository, settings.host)
         if command.creates_repository:
             operands.check_to_create(repository, settings.host)
+            operands.check_place(repository, settings.host, 'DXF_HOST')
     return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
 
 

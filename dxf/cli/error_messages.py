@@ -32,6 +32,11 @@ UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_FREE = 'free space there, then repeat the command'
+ADVICE = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE,
+          errno.EFBIG: 'the file system, or ulimit -f, allows no larger file'}
+"""What to do about an error of a disk."""
+
 _LIBRARY_VARIABLES = re.compile(r'\bDXF_(INSECURE|CERT)\b')
 _PORT = re.compile(r':[0-9]+\Z', re.ASCII)
 
@@ -76,7 +81,7 @@ def line_of(error: BaseException) -> str:
         text = f'{type(error).__name__}: a text is not UTF-8'
     else:
         text = f'{type(error).__name__}: {error}'
-    hint = hint_of(error)
+    hint = hint_of(error) or ADVICE.get(getattr(error, 'errno', None) or 0, '')
     return shortened(f'{text}; {hint}' if hint else text, LINE_LENGTH)
 
 

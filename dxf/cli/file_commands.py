@@ -16,19 +16,18 @@ from dxf.strict_json import is_utf_8, printable
 def push_files(context: Context) -> None:
     """Store files and folders with their names under an alias; print the digest of the manifest."""
     from dxf import artifacts
-    alias, *paths = context.operands
-    is_explicit = _is_file_behind_at(alias)
-    alias = operands.alias(alias[1:] if is_explicit else alias)
+    operand, *paths = context.operands
+    alias = operands.alias(operand)
     given = _read_files(context, paths)
-    if not is_explicit:
-        _check_no_file(alias, given['files'])
+    if not _is_file_behind_at(operand):
+        _check_no_file(operand, given['files'])
     with context.registry() as repository, progress(context.settings.progress) as shown:
         digest = artifacts.push_files(repository, alias, progress=shown, **given)
     context.print_result('digest', digest)
 
 
 def _is_file_behind_at(operand: str) -> bool:
-    """Return whether an operand is an ``@`` and the name of a file here; no other alias has an ``@`` here."""
+    """Return whether an operand is an ``@`` and the name of a file here, and not itself the name of one."""
     return operand.startswith('@') and os.path.lexists(operand[1:]) and not os.path.lexists(operand)
 
 
@@ -41,15 +40,16 @@ def _check_no_file(alias: str, files: list[Any]) -> None:
     :raises UsageError: it has the name of another file
     """
     if os.path.lexists(alias) and os.path.abspath(alias) not in [os.path.abspath(file.filename) for file in files]:
+        other = '' if alias.startswith('@') else f', or @{alias}'
         raise UsageError(f'invalid alias {alias!r}: it is also a file here, which would not be stored; '
-                         f'write the alias before it, or @{alias}')
+                         f'write the alias before it{other}')
 
 
 def attach(context: Context) -> None:
     """Store files and folders that belong to an alias; print the digest of their manifest."""
     from dxf import artifacts
-    reference, *paths = context.operands
-    operands.reference(reference, context.settings.host)
+    operand, *paths = context.operands
+    reference = operands.reference(operand, context.settings.host)
     if context.options['type'] is None:
         raise UsageError('too few arguments: --type=MEDIA_TYPE says what the files are')
     given = _read_files(context, paths)
@@ -96,8 +96,8 @@ def pull_files(context: Context) -> None:
     """Fetch files and folders into a folder, and print their names; report blobs without a name."""
     from dxf import artifacts
     options = context.options
-    reference, *names = context.operands
-    operands.reference(reference, context.settings.host)
+    operand, *names = context.operands
+    reference = operands.reference(operand, context.settings.host)
     folder = os.curdir if options['to'] is None else options['to']
     _check_folder(folder)
     with context.registry() as repository, progress(context.settings.progress) as shown:
@@ -130,8 +130,7 @@ def referrers(context: Context) -> None:
     """Print the digests and types of what is attached to an alias."""
     from dxf import artifacts
     from dxf.artifacts import manifest
-    reference, = context.operands
-    operands.reference(reference, context.settings.host)
+    reference = operands.reference(context.operands[0], context.settings.host)
     wanted_type = context.options['type']
     try:
         wanted = None if wanted_type is None else manifest.check_media_type(wanted_type)

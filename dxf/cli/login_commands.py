@@ -8,14 +8,20 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from requests.exceptions import RequestException
+
 from dxf.cli import console, terminal
 from dxf.cli.context import Context, UsageError
-from dxf.exceptions import DXFCredentialsError, DXFError, DXFInvalidDocumentError
+from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.names import check_registry, is_folder
 from dxf.strict_json import is_utf_8, printable
+from dxf.transport.redaction import causes, lacks_tls
 
 ACTIONS = ('pull', 'push', 'delete', '*')
 """The actions on a repository: https://distribution.github.io/distribution/spec/auth/scope/#resource-actions."""
+
+
+OVER_TLS = 'a password is sent over TLS alone: set up TLS on the registry or on a proxy before it'
 
 
 def auth(context: Context) -> None:
@@ -43,11 +49,13 @@ def auth(context: Context) -> None:
 
 def login(context: Context) -> None:
     """Check a user name and a password, and store them where docker login does."""
+    if context.settings.insecure:
+        raise UsageError(f'DXF_INSECURE is 1, and {OVER_TLS}; what needs no login works without one')
     username, password = _read_credential(context)
     settings = context.settings._replace(username=username, password=password, authorization=None, token=None)
     context.used[context.credential_key] = lambda: 'nothing was stored'
     with context._replace(settings=settings).registry() as registry:
-        token = registry.authenticate(username, password)
+        token = _authenticate(registry, username, password)
         if token is None and not registry._headers:
             raise DXFError('the registry asks for no credential: nothing was stored')
         if token is None:
@@ -56,6 +64,21 @@ def login(context: Context) -> None:
     if file is None:
         raise DXFError('nothing was stored: HOME is not set')
     console.print_items(f'stored in {file.store(_server(context), username, password)}')
+
+
+def _authenticate(registry: Any, username: str, password: str) -> str | None:
+    """Return the token for a user, or ``None`` where the registry takes the password itself.
+
+    :raises DXFAuthInsecureError: the registry does not speak TLS
+    """
+    try:
+        token: str | None = registry.authenticate(username, password)
+        return token
+    except RequestException as error:
+        if any(map(lacks_tls, causes(error))):
+            raise DXFAuthInsecureError(f'{registry.host} does not speak TLS, and {OVER_TLS}; what needs no login works '
+                                       'with DXF_INSECURE=1') from error
+        raise
 
 
 def logout(context: Context) -> None:

@@ -1,13 +1,15 @@
 """Mistakes: what is typed as for other programs, or in another order, and what to write in its place.
 
 ``about_command`` and ``about_unknown`` return the whole message. The others return what a message ends with; empty
-where they do not know the mistake. Hints about a single operand are in ``operand_mistakes``, or in ``names``
-where they hold for the library too. What a registry lacks is explained by ``not_found``.
+where they do not know the mistake. Options of other programs are in ``option_mistakes``, hints about a single operand
+in ``operand_mistakes`` and ``repository_mistakes``, or in ``names`` where they hold for the library too. What a
+registry lacks is explained by ``not_found``.
 """
 
 import os
 from collections.abc import Sequence
 
+from dxf.cli.option_mistakes import CREDENTIALS, HOST_BY, about_option
 from dxf.exceptions import DXFError
 
 COMMANDS = {
@@ -29,40 +31,10 @@ COMMANDS = {
 }
 """By what other programs call it, the command that is meant."""
 
-HOST_BY = 'DXF_HOST names the registry'
-CREDENTIALS = 'a user name and a password are given by --username=USER and --password-stdin'
-
-VARIABLES = {
-    **dict.fromkeys(('--host', '-H', '--registry', '--server', '--url'), HOST_BY),
-    **dict.fromkeys(('--insecure', '--plain-http', '--http'), 'DXF_INSECURE=1 is for http'),
-    **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify'), 'see DXF_SKIPTLSVERIFY and DXF_TLSVERIFY'),
-    **dict.fromkeys(('--debug', '--verbose'), 'DXF_DEBUG=1 logs each request'),
-}
-"""Options that dxf has as variables."""
-
-GOES_ON = 'with -o FILE it goes on by itself'
-WITHOUT_DELETE = 'without --delete nothing is removed'
-WHOLE_FOLDERS = 'a folder is stored with all that is in it'
-
-OPTIONS = {
-    **dict.fromkeys((('push-blob', '--alias'), ('push-blob', '--tag'), ('push-blob', '-t')),
-                    'the alias comes last, as @alias'),
-    **dict.fromkeys((('pull-blob', '--resume'), ('pull-blob', '--continue'), ('pull-blob', '-c')), GOES_ON),
-    **dict.fromkeys((('gc', '--dry-run'), ('gc', '-n')), WITHOUT_DELETE),
-    **dict.fromkeys((('push-blob', '--recursive'), ('push-blob', '-r'), ('push-blob', '-R')),
-                    'dxf push-files stores folders'),
-    **dict.fromkeys((('push-files', '--recursive'), ('push-files', '-r'), ('push-files', '-R')), WHOLE_FOLDERS),
-    **dict.fromkeys((('del-alias', '--dry-run'), ('del-blob', '--dry-run'), ('del-alias', '-n'), ('del-blob', '-n')),
-                    'dxf get-alias prints what an alias names, and changes nothing'),
-    **dict.fromkeys((('del-alias', '--force'), ('del-alias', '-f'), ('del-blob', '--force'), ('del-blob', '-f')),
-                    'it asks nothing before it deletes'),
-    **dict.fromkeys((('pull-files', '-o'), ('pull-files', '--output')), '--to=DIR names the folder'),
-    **dict.fromkeys((('pull-files', '--force'), ('pull-files', '-f')), '--overwrite replaces files that are there'),
-    **dict.fromkeys((('copy', '--recursive'), ('copy', '-r'), ('copy', '-a')), '--all copies all aliases'),
-}
-"""Options that a command does without, or calls otherwise."""
-
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
+"""Commands whose alias stands before what it names."""
+
+WITHOUT_OPERANDS = ('list-repos', 'login', 'logout')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
 
 
@@ -84,7 +56,7 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
     names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
              for argument in arguments if argument.startswith('-')]
     near = _nearest(names[0], flags) if names else ''
-    hint = next(filter(None, (_about_option(command, name) for name in names)), '')
+    hint = next(filter(None, (about_option(command, name, flags) for name in names)), '')
     if not hint and command == 'login':
         hint = f'; {CREDENTIALS}'
     elif not hint:
@@ -103,19 +75,12 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')
 
 
-def _about_option(command: str, option: str) -> str:
-    """Return what stands for an option that does not exist.
-
-    :param command: empty for an option before a command
-    """
-    if not command and option in ('-v', '-V'):
-        return '; dxf --version prints the version'
-    meant = OPTIONS.get((command, option)) or VARIABLES.get(option)
-    return f'; {meant}' if meant else ''
-
-
 def about_surplus(command: str) -> str:
-    """Return what follows the message about operands of a command that takes none: most are a registry."""
+    """Return what follows the message about too many operands: where there may be none, most are a registry."""
+    if command == 'list-aliases':
+        return '; --prefix=TEXT lists those that start with TEXT'
+    if command not in WITHOUT_OPERANDS:
+        return ''
     return f'; {HOST_BY}' + (f'; {CREDENTIALS}' if command == 'login' else '')
 
 
@@ -130,11 +95,19 @@ def about_order(command: str, line: str, operands: Sequence[str]) -> str:
         return f'; the repository comes first: {line}'
     if len(rest) < 2:
         return ''
-    if command in ALIAS_SECOND and _is_content(rest[0]) and _is_alias(rest[-1].removeprefix('@')):
-        return f'; the alias comes second, without @: {line}'
+    if command in ALIAS_SECOND and _is_content(rest[0]):
+        return _about_alias_second(line, rest)
     if command == 'verify' and os.path.isfile(rest[-1]) and _is_alias(rest[0].removeprefix('@')):
         return f'; the alias comes last: {line}'
     return ''
+
+
+def _about_alias_second(line: str, rest: Sequence[str]) -> str:
+    """Return the hint for what an alias names, in the place of the alias."""
+    if _is_alias(rest[-1].removeprefix('@')):
+        return f'; the alias comes second: {line}'
+    is_no_alias = '/' in rest[0] or is_digest(rest[0])
+    return f'; the alias is missing: {line}' if is_no_alias and all(map(_is_content, rest)) else ''
 
 
 def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:

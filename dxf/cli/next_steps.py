@@ -3,6 +3,7 @@
 What a registry answered 404 for is explained by ``not_found``.
 """
 
+import errno
 import os
 import re
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFai
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder, shown_repository
 
+MISSING = (errno.ENOENT, errno.ENOTDIR)
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
 
@@ -39,7 +41,7 @@ def _next_step(context: Context, error: Exception) -> str:
         return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
     if isinstance(error, HTTPError) and response is not None and response.status_code == 500:
         return _about_manifest(response)
-    if isinstance(error, OSError) and is_folder(context.settings.host):
+    if isinstance(error, OSError) and error.errno in MISSING:
         return _about_root(context, error)
     return ''
 
@@ -64,7 +66,18 @@ def _about_manifest(response: Response) -> str:
 
 
 def _about_root(context: Context, error: OSError) -> str:
-    """Return the hint for an error that comes from a wrong folder in ``DXF_HOST``."""
-    root = os.path.realpath(check_registry(context.settings.host).removeprefix(FOLDER))
-    is_below = f'{error.filename}{os.sep}'.startswith(f'{root}{os.sep}')
-    return not_found.missing_root(context.settings.host) if is_below else ''
+    """Return the hint for an error that comes from a wrong folder in ``DXF_HOST`` or ``--to``."""
+    if _is_below(context.settings.host, error.filename):
+        return not_found.missing_root(context.settings.host)
+    target = context.options.get('to') if 'to_repo' in context.options else None
+    if target is not None and _is_below(target, error.filename):
+        return f'--to names {target.removeprefix(FOLDER)}, and no folder can be made there'
+    return ''
+
+
+def _is_below(host: str, path: object) -> bool:
+    """Return whether a path is the folder that is the registry at ``host``, or below it."""
+    if not is_folder(host):
+        return False
+    root = os.path.realpath(check_registry(host).removeprefix(FOLDER))
+    return f'{path}{os.sep}'.startswith(f'{root}{os.sep}')

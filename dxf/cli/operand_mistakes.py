@@ -10,6 +10,7 @@ import re
 from dxf.cli.mistakes import is_digest
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
+ONLY_FOR_PUSH_BLOB = '; - is standard input for dxf push-blob alone'
 _ALIASES_ONE_BY_ONE = '; aliases are named one by one: dxf list-aliases prints them'
 _HASHES = 'dxf get-alias prints those of an alias'
 _LOWER = '; a hash is written in lower case'
@@ -25,15 +26,10 @@ def about_empty(operand: str) -> str:
     return '' if operand else '; is a variable unset?'
 
 
-def about_repository(operand: str) -> str:
-    """Return what to write in place of a repository that is not valid."""
-    return '; dxf list-repos prints the repositories' if _WILD.search(operand) else ''
-
-
 def about_file(operand: str) -> str:
     """Return what to write in place of a file that is not there."""
-    if is_digest(operand):
-        return NAMES_STORED
+    if operand == '-' or is_digest(operand):
+        return ONLY_FOR_PUSH_BLOB if operand == '-' else NAMES_STORED
     url = _URL.fullmatch(operand)
     if url is not None:
         return _about_url(url['scheme'].lower(), url['rest'])
@@ -72,6 +68,8 @@ def about_digest(operand: str) -> str:
         return f'; a hash is given whole: {_HASHES}'
     if operand.startswith('@'):
         return f'; {_HASHES}'
+    if operand.startswith(':'):
+        return f'; an alias is written @{operand[1:]}'
     return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
 
 

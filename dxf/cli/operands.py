@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,16 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
-from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_repository
+from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
-                       repository_at, shown_repository)
+                       is_sha256, repository_at, shown_repository)
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
     from dxf.cli.command_source import CommandSource
     from dxf.layout.store import Layout
+
+
+_BEFORE_WILD = re.compile(r'[^*?\[]*(?=[*?\[])')
+"""The beginning of a pattern of the shell."""
 
 
 class Target(NamedTuple):
@@ -48,42 +53,72 @@ class Target(NamedTuple):
         return registry.described_blobs(self.alias, self.manifest, platform)
 
 
-def alias(name: str, host: str = '') -> str:
-    """Return an alias; in a folder also the full reference by which another tool named a manifest."""
+def alias(operand: str, host: str = '') -> str:
+    """Return an alias, which may be written with an ``@``.
+
+    In a folder it may also be the full reference by which another tool named a manifest.
+    """
+    return _checked_alias(operand.removeprefix('@'), host)
+
+
+def _checked_alias(name: str, host: str = '') -> str:
     try:
         return check_alias_at(host, name)
     except DXFInvalidNameError as error:
         raise UsageError(f'{error}{about_empty(name)}') from None
 
 
-def _alias_to_read(operand: str, host: str = '', hint: str = '') -> str:
-    """Return an alias; the message for one that is not valid ends with ``hint``, or with what ``about_alias`` knows."""
+def _alias_to_read(operand: str, host: str = '') -> str:
+    """Return an alias; the message for one that is not valid ends with what ``about_alias`` knows."""
+    name = operand.removeprefix('@')
     try:
-        return alias(operand, host)
+        return _checked_alias(name, host)
     except UsageError as error:
-        raise UsageError(f'{error}{hint or about_alias(operand)}') from None
+        hint = '; a hash is written without the @' if name != operand and is_digest(name) else about_alias(name)
+        raise UsageError(f'{error}{hint}') from None
 
 
 def reference(operand: str, host: str = '') -> str:
     """Return an alias, or the digest of a manifest."""
-    return digest(operand) if operand.startswith('sha256:') else _alias_to_read(operand, host)
+    return digest(operand) if is_sha256(operand) else _alias_to_read(operand, host)
 
 
-def named(operand: str, host: str, hint: str = '') -> str:
+def named(operand: str, host: str) -> str:
     """Return the alias of something that is read; in a folder, whose manifests need no name, also a digest."""
-    return reference(operand, host) if is_folder(host) else _alias_to_read(operand, hint=hint)
+    name = operand.removeprefix('@')
+    return digest(name) if is_folder(host) and is_sha256(name) else _alias_to_read(operand, host)
+
+
+def prefix(text: str, host: str) -> str:
+    """Return the beginning of aliases that an option has as its value.
+
+    :raises UsageError: no alias can begin with it
+    """
+    plain = _BEFORE_WILD.match(text)
+    if plain is not None:
+        raise UsageError(f'--prefix: {text!r} is a pattern: write the beginning alone, --prefix={plain[0]}')
+    start = text.removesuffix('/') if is_folder(host) else text
+    if start and not is_sha256(start):
+        try:
+            check_alias_at(host, start)
+        except DXFInvalidNameError as error:
+            raise UsageError(f'--prefix: {error}') from None
+    return text
 
 
 def at_alias(operand: str) -> str:
     """Return the alias behind an ``@``."""
     if not operand.startswith('@'):
         raise UsageError(f'invalid alias {operand!r}: write it with an @ before it')
-    return alias(operand[1:])
+    return alias(operand)
 
 
-def _without_at(operand: str, host: str) -> str:
-    """Return the alias behind an ``@``, of something that is read."""
-    return named(operand[1:], host, '; a hash is written without the @' if is_digest(operand[1:]) else '')
+def is_at_alias(word: str) -> bool:
+    """Return whether a word is an alias behind an ``@``, and no file here has this name."""
+    try:
+        return word.startswith('@') and alias(word) != '' and not os.path.lexists(word[1:])
+    except UsageError:
+        return False
 
 
 def digest(operand: str, other: str = '', meaning: str = '') -> str:
@@ -108,7 +143,7 @@ def repository(operand: str, host: str) -> str:
     try:
         return repository_at(check_registry(host), operand)
     except DXFInvalidNameError as error:
-        raise UsageError(f'{error}{about_empty(operand) or about_repository(operand)}') from None
+        raise UsageError(f'{error}{about_empty(operand)}') from None
 
 
 def layout(host: str, operand: str) -> 'Layout':
@@ -125,6 +160,28 @@ def check_to_create(operand: str, host: str) -> None:
     if not operand and is_folder(host) and not (root := layout(host, operand)).exists():
         raise UsageError(f'invalid repository {operand!r}: it stands for the folder itself, and {root.folder} is no '
                          'layout; is a variable unset?')
+
+
+def check_place(operand: str, host: str, name: str) -> None:
+    """Check that the path of a folder does not end with the repository, which would be stored below that once more.
+
+    :param name: what names the folder: ``DXF_HOST`` or ``--to``
+    :raises UsageError: it does, and neither the folder nor the repository is there yet
+    """
+    path = host.removeprefix(FOLDER)
+    full = os.path.abspath(path)
+    is_twice = is_folder(host) and operand != '' and full.endswith(f'/{operand}')
+    if not is_twice or os.path.isdir(os.path.join(full, operand)) or os.path.isdir(full) and not _is_layout(full):
+        return
+    short = path.rstrip('/')
+    short = (short if short.endswith(f'/{operand}') else full).removesuffix(f'/{operand}') or '/'
+    raise UsageError(f'{name}: {host} ends with the repository, which would be stored below it as {operand}: '
+                     f'write {name}={FOLDER}{short}; if it is meant, make the folder '
+                     f'{os.path.join(path, operand)} first')
+
+
+def _is_layout(folder: str) -> bool:
+    return os.path.lexists(os.path.join(folder, 'oci-layout'))
 
 
 def file(operand: str, folders: str = '') -> str:
@@ -154,14 +211,14 @@ def blob_to_name(context: Context, operand: str) -> str:
         return file(operand)
     name = operand.removeprefix('@')
     second = f'; an alias gets a second name by dxf copy {shown_repository(context.repository or "")} {name} ' \
-        f'--to={context.settings.host} --to-alias={context.operands[0]}'
+        f'--to={context.settings.host} --to-alias={alias(context.operands[0])}'
     if name != operand and not os.path.lexists(operand):
         raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
                          f'dxf get-alias prints the hashes of its blobs{second}')
     try:
         return digest(operand, f'./{operand}', 'a file')
     except UsageError as error:
-        is_alias = ':' not in operand and not os.path.lexists(operand)
+        is_alias = ':' not in operand and not os.path.lexists(operand) and not is_digest(context.operands[0])
         raise UsageError(f'{error}{second if is_alias else ""}') from None
 
 
@@ -212,7 +269,7 @@ def targets(context: Context) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not context.operands:
         return [Target(manifest=_manifest('hash or alias'))]
-    return [Target(alias=_without_at(operand, context.settings.host)) if operand.startswith('@') else
+    return [Target(alias=named(operand, context.settings.host)) if operand.startswith('@') else
             Target(digest=_digest_to_read(context, operand)) for operand in context.operands]
 
 

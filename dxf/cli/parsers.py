@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from dxf.cli import console, mistakes
+from dxf.cli import console, mistakes, repository_mistakes
 from dxf.cli.command import Command, Option
 from dxf.cli.command_table import COMMANDS, GROUPS
 from dxf.cli.variables import COMMON, VARIABLES
@@ -23,6 +23,7 @@ USAGE = 'dxf [--help] [--help-env] [--version] [--completion=SHELL] <command> ..
 PURPOSE = 'Store and fetch arbitrary data in a Docker or OCI registry.'
 STATUSES = ('exit status: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not found; '
             '13 unauthorised')
+ALIASES = 'An alias is written @alias; where only an alias can stand, alias will do.'
 SHELLS = ('bash', 'zsh', 'fish')
 
 _COMMANDS = {command.name: command for command in COMMANDS}
@@ -49,9 +50,11 @@ def fail(program: str, message: str) -> NoReturn:
 
 
 def fail_about_operands(line: CommandLine, message: str) -> NoReturn:
-    """Print one line about wrong operands, with a hint about their order, and exit with status 2."""
+    """Print one line about wrong operands, with a hint about the repository or their order; exit with status 2."""
     command = line.command
-    fail(f'dxf {command.name}', message + mistakes.about_order(command.name, command.line, line.operands))
+    hint = repository_mistakes.about_repository(command, line.operands[0], message) if line.operands else ''
+    hint = hint or mistakes.about_order(command.name, command.line, line.operands)
+    fail(f'dxf {command.name}', message + hint)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -140,7 +143,8 @@ def _list_of_commands() -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the options before a command; its help lists the commands."""
-    parser = _Parser('dxf', lambda: (USAGE, f'{PURPOSE}\n\n{_list_of_commands()}', _wrapped(STATUSES)))
+    parser = _Parser('dxf', lambda: (USAGE, f'{PURPOSE}\n\n{_list_of_commands()}',
+                                     f'{ALIASES}\n{_wrapped(STATUSES)}'))
     add_general_options(parser)
     return parser
 
@@ -243,8 +247,7 @@ def _check_count(line: CommandLine) -> None:
     if count < least:
         fail_about_operands(line, f'too few arguments: {command.line}')
     if most is not None and count > most:
-        surplus = '' if command.operands else mistakes.about_surplus(command.name)
-        fail_about_operands(line, f'too many arguments: {command.line}{surplus}')
+        fail_about_operands(line, f'too many arguments: {command.line}{mistakes.about_surplus(command.name)}')
 
 
 def make_tree(*, has_summaries: bool) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

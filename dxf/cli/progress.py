@@ -89,7 +89,7 @@ class Bars:
     def _bar(self, name: str, size: int | None) -> Any:
         import tqdm
         options = self._options
-        if options:
+        if 'unit' in options:
             options = {**options, 'bar_format': UNSIZED if size is None else SIZED}
         return tqdm.tqdm(desc=name, total=size, **options)
 
@@ -177,7 +177,7 @@ class Reports:
 
     def _print(self, transfer: _Transfer) -> None:
         if sys.stderr is not None:
-            print(self._describe(transfer), file=sys.stderr, flush=True)
+            print(self._describe(transfer), file=terminal.ProgressStream(sys.stderr), flush=True)
 
     def close(self) -> None:
         """Print the state of the transfers that did not end."""
@@ -221,6 +221,6 @@ def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | 
             stream = open_until_the_end.enter_context(terminal.bars())
             shown = Bars(total, {**ON_TERMINAL, 'file': stream, **terminal.shape()})
         else:
-            shown = Bars(None, {})
+            shown = Bars(None, {'file': terminal.ProgressStream(sys.stderr)})
         open_until_the_end.callback(shown.close)
         yield shown

@@ -58,7 +58,7 @@ def list_aliases(context: Context) -> None:
 
     :raises DXFError: a folder has entries of other tools that cannot be read
     """
-    prefix = context.options['prefix'] or ''
+    prefix = operands.prefix(context.options['prefix'] or '', context.settings.host)
     with context.registry() as repository:
         # A folder lists its aliases sorted, and what cannot be read after all others.
         names = sorted(repository.list_aliases()) if context.options['sort'] and not is_folder(context.settings.host) \

@@ -22,6 +22,33 @@ NO_SEQUENCES = ('', 'dumb')
 """Values of TERM for a terminal without escape sequences."""
 
 
+class ProgressStream:
+    """Standard error for progress. Errors of writing are ignored: the exit status is about the transfer alone.
+
+    curl and wget end with 0 too where their progress goes to a full disk.
+
+    :param stream: standard error
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of standard error: tqdm draws with other characters where that is not Unicode."""
+        return getattr(self._stream, 'encoding', None) or 'ascii'
+
+    def write(self, text: str) -> None:
+        """Write text, if that can be done."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush what was written, if that can be done."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 class BarStream:
     """Standard error for bars, which remembers whether there are any on the screen.
 
@@ -29,15 +56,15 @@ class BarStream:
     """
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream = ProgressStream(stream)
         self._is_drawn = False
         self._has_several = False
         self._is_in_line = False
 
     @property
     def encoding(self) -> str:
-        """The encoding of standard error: tqdm draws with other characters where that is not Unicode."""
-        return getattr(self._stream, 'encoding', None) or 'ascii'
+        """The encoding of standard error."""
+        return self._stream.encoding
 
     def write(self, text: str) -> None:
         """Draw text; on a new line, if other output has not ended its line."""

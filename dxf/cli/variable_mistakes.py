@@ -49,7 +49,7 @@ def check_folder(registry: str) -> None:
     :raises DXFInvalidNameError: it has such a part
     """
     path = registry.removeprefix(FOLDER)
-    wrong = '' if os.path.lexists(path) else flaw_of(path)
+    wrong = '' if os.path.isdir(path) else 'it is no folder' if os.path.lexists(path) else flaw_of(path)
     for found in () if wrong else _UNEXPANDED.finditer(path):
         if not os.path.lexists(path[:found.end()]):
             wrong = f'{found["word"]} is not replaced here: write the whole path; make the folder first if that is ' \

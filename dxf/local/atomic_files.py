@@ -53,7 +53,7 @@ def check_target(filename: str) -> None:
         elif not os.path.isdir(folder):
             reason = errno.ENOENT
         elif not os.access(folder, os.W_OK | os.X_OK):
-            reason = errno.EACCES
+            reason = refusal_of(folder)
         else:
             os.stat(final)
     except FileNotFoundError:
@@ -143,7 +143,10 @@ class PartFile:
 
         :raises OSError: the disk is full, or the like
         """
-        _write_at(self._file, content, self._position)
+        try:
+            _write_at(self._file, content, self._position)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._filename) from error
         self._position += len(content)
 
     def publish(self) -> None:
@@ -299,6 +302,11 @@ def hash_regular(path: str) -> str:
         while piece := file.read(READ_SIZE):
             sha256.update(piece)
     return digest_of(sha256)
+
+
+def refusal_of(folder: str) -> int:
+    """Return the number of the error for a folder that cannot be written to: read-only, or not permitted."""
+    return errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
 
 
 def make_folders(path: str, attempts: int = ATTEMPTS) -> list[str]:

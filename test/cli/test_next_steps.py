@@ -109,12 +109,15 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
         'list-repos', {'DXF_HOST': 'oci:///srv/blobs'},
         f"DXF_HOST: invalid folder 'oci:///srv/blobs': write oci:/srv/blobs; {EXAMPLES}"),
     'a repository with an alias': (f'pull-blob {REPO}:nightly', {}, f"invalid repository '{REPO}:nightly': "
-                                   f'{WANT_REPOSITORY}; the alias nightly is given after the repository'),
+                                   f'{WANT_REPOSITORY}; the alias nightly is given after the '
+                                   f'repository: dxf pull-blob {REPO} '
+                                   '@nightly'),
     'a repository with a registry': (f'list-aliases localhost:5000/{REPO}', {}, "invalid repository "
-                                     f"'localhost:5000/{REPO}': {WANT_REPOSITORY}; the registry is given by DXF_HOST"),
+                                     f"'localhost:5000/{REPO}': {WANT_REPOSITORY}; the registry is given by "
+                                     f'DXF_HOST: dxf list-aliases {REPO}'),
     'a repository with both': (f'get-alias localhost:5000/{REPO}:a', {}, "invalid repository "
                                f"'localhost:5000/{REPO}:a': {WANT_REPOSITORY}; the registry is given by DXF_HOST; "
-                               'the alias a is given after the repository'),
+                               f'the alias a is given after the repository: dxf get-alias {REPO} a'),
     'a hash by another method in place of a repository': (
         f'pull-blob {MD5}', {}, f"invalid repository '{MD5}': {WANT_REPOSITORY}"),
     'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
@@ -160,12 +163,14 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                        f"cannot read '{DIGEST}': No such file or directory; "
                        'dxf set-alias gives a name to what is stored'),
     'a repository with an alias behind an @': (f'pull-blob {REPO}@monday', {}, f"invalid repository '{REPO}@monday': "
-                                               f'{WANT_REPOSITORY}; the alias monday is given after the repository'),
+                                               f'{WANT_REPOSITORY}; the alias monday is given after the repository: '
+                                               f'dxf pull-blob {REPO} @monday'),
     'a repository with a hash': (f'pull-blob {REPO}@{DIGEST}', {}, f"invalid repository '{REPO}@{DIGEST}': "
-                                 f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+                                 f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository: '
+                                               f'dxf pull-blob {REPO} {DIGEST}'),
     'a repository with alias and hash': (
         f'pull-blob {REPO}:a@{DIGEST}', {}, f"invalid repository '{REPO}:a@{DIGEST}': "
-        f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository'),
+        f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository: dxf pull-blob {REPO} {DIGEST}'),
     'a folder in upper case': ('list-repos', {'DXF_HOST': 'OCI:./blobs'},
                                f"DXF_HOST: invalid host 'OCI:./blobs': a folder is written oci:./blobs; {EXAMPLES}"),
     'a folder as a file': ('list-repos', {'DXF_HOST': 'file:./blobs'},
@@ -340,7 +345,7 @@ def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typ
 
 
 FIRST = 'the repository comes first: dxf'
-SECOND = 'the alias comes second, without @: dxf'
+SECOND = 'the alias comes second: dxf'
 PUSH = 'push-blob <repo> <file>... [@alias]'
 PUSH_FILES = 'push-files <repo> <alias> <file>...'
 SET = 'set-alias <repo> <alias> <hash>|<file>...'
@@ -377,11 +382,17 @@ ORDERS = {
                                         'monday is given by itself',
     "push-blob demo/r 'data.txt'": f'cannot read "\'data.txt\'": {MISSING}; the quotation marks are part of the name: '
                                    'leave them out',
+    'push-files demo/r ./data.txt ./data.txt': f"invalid alias './data.txt': {WANT_ALIAS}; the alias is missing: dxf "
+                                               f'{PUSH_FILES}',
+    f'set-alias demo/r {DIGEST[7:]} name': "invalid digest 'name': want sha256: and 64 hexadecimal digits; a file is "
+                                           f'written ./name; {SECOND} {SET}',
     # What is merely missing or misspelt stands in the right order.
     'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
     'push-files localhost:5000/r monday data.txt': f"invalid repository 'localhost:5000/r': {WANT_REPOSITORY}; "
-                                                   'the registry is given by DXF_HOST',
-    'get-alias r:a b': f"invalid repository 'r:a': {WANT_REPOSITORY}; the alias a is given after the repository",
+                                                   'the registry is given by DXF_HOST: dxf push-files r <alias> '
+                                                   '<file>...',
+    'get-alias r:a b': f"invalid repository 'r:a': {WANT_REPOSITORY}; the alias a is given after the repository: "
+                       'dxf get-alias r a',
     'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
     'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
     'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
@@ -681,7 +692,8 @@ def test_a_password_that_http_does_not_carry_is_not_asked_for(typed: str, tmp_pa
         given = answered({'DXF_HOST': registry.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw', **INSECURE}, 1,
                          *typed.split())
     assert line == 'unauthorized; over http dxf sends no password: the registry needs TLS for that; a DXF_TOKEN is sent'
-    assert given == 'Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials'
+    assert given == 'Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials: ' \
+        'a registry without TLS gets no password'
 
 
 def test_a_value_of_authorization_without_its_scheme_is_told(basic_registry: Endpoint) -> None:

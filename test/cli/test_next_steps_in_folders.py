@@ -39,8 +39,8 @@ def test_a_folder_that_is_not_there_is_told_by_its_name(typed: str, name: str, s
 @pytest.mark.parametrize('typed', [f'list-aliases {REPO}', f'push-blob {REPO} hello @a', 'list-repos'])
 def test_a_file_in_place_of_a_folder_is_told(typed: str, tmp_path: Path) -> None:
     (tmp_path / 'hello').write_bytes(b'hello')
-    assert answered({'DXF_HOST': 'oci:./hello'}, 1, *typed.split(), cwd=tmp_path).endswith(
-        ': Not a directory; DXF_HOST names ./hello, which is no folder')
+    assert answered({'DXF_HOST': 'oci:./hello'}, 2, *typed.split(), cwd=tmp_path).startswith(
+        "DXF_HOST: invalid folder 'oci:./hello': it is no folder; ")
 
 
 @pytest.mark.parametrize('content', [b'hellO', b'hell'])

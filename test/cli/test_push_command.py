@@ -108,9 +108,9 @@ def test_an_alias_is_not_needed(folder: Endpoint, repo: str) -> None:
 
 
 def test_no_shell_and_no_option_of_dxf_is_behind_the_dashes(folder: Endpoint, repo: str) -> None:
-    given = ['--json', '--help', '$HOME;', '--', '*', '@a']
+    given = ['--json', '--help', '$HOME;', '--', '*', '@-']
     ended = Runner(folder.environ()).run('push-blob', repo, '--', 'printf', '%s ', *given)
-    digest = hash_bytes(b'--json --help $HOME; -- * @a ')
+    digest = hash_bytes(b'--json --help $HOME; -- * @- ')
     assert ended.insist(0).out.decode() == digest + '\n'
 
 

@@ -95,3 +95,58 @@ def test_a_pipe_that_is_empty_is_told_and_an_empty_file_is_not(folder: Endpoint,
     for files in (('/dev/stdin',), ('/dev/stdin', '@a'), ('empty', '/dev/stdin', '@a')):
         ended = runner.run('push-blob', REPO, *files, input=b'', cwd=tmp_path)
         assert (ended.status, ended.lines) == (0, ["dxf: '/dev/stdin' was empty: an empty blob is stored"])
+
+
+def test_a_folder_that_ends_with_the_repository_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    write_alias(f'oci:{tmp_path}/source', 'demo/r')
+    said = 'oci:./new/demo/r ends with the repository, which would be stored below it as demo/r: ' \
+        'write {0}=oci:./new; if it is meant, make the folder ./new/demo/r/demo/r first (see dxf {1} --help)'
+    copied = ('copy', 'demo/r', 'v1', '--to', 'oci:./new/demo/r')
+    source = {'DXF_HOST': f'oci:{tmp_path}/source'}
+    assert answered(source, 2, *copied, cwd=tmp_path) == '--to: ' + said.format('--to', 'copy')
+    files_in(tmp_path)
+    assert answered({'DXF_HOST': 'oci:./new/demo/r'}, 2, 'push-blob', 'demo/r', 'a.csv', cwd=tmp_path) == \
+        'DXF_HOST: ' + said.format('DXF_HOST', 'push-blob')
+    assert not (tmp_path / 'new').exists()
+    (tmp_path / 'new' / 'demo' / 'r' / 'demo' / 'r').mkdir(parents=True)
+    Runner(source).run(*copied, cwd=tmp_path).insist(0)
+
+
+def test_a_device_that_is_empty_is_told(folder: Endpoint) -> None:
+    ended = Runner(folder.environ()).run('push-blob', REPO, '/dev/null')
+    assert (ended.status, ended.lines) == (0, ["dxf: '/dev/null' was empty: an empty blob is stored"])
+
+
+def test_an_alias_behind_a_command_is_told(folder: Endpoint) -> None:
+    ended = Runner(folder.environ()).run('push-blob', REPO, '--', 'echo', '@a')
+    assert (ended.status, ended.lines) == (0, ['dxf: @a is given to the command: an alias stands before the --: '
+                                               'dxf push-blob <repo> [@alias] -- <command>...'])
+
+
+def test_an_alias_is_taken_with_its_at_wherever_one_stands(folder: Endpoint, tmp_path: Path) -> None:
+    files_in(tmp_path)
+    runner = Runner(folder.environ())
+    runner.run('push-files', REPO, '@b', 'a.csv', cwd=tmp_path).insist(0)
+    for typed in ('inspect|@b', 'get-manifest|@b', 'get-manifest-digest|@b', 'get-alias|@b', 'referrers|@b',
+                  f'copy|@b|--to={folder.host}|--to-alias=@c', 'del-alias|@b'):
+        command, *rest = typed.split('|')
+        runner.run(command, REPO, *rest).insist(0)
+    assert runner.run('list-aliases', REPO).insist(0).out == b'c\n'
+
+
+def test_progress_that_cannot_be_written_ends_no_transfer(folder: Endpoint, tmp_path: Path) -> None:
+    for mode in ('bar', 'lines', 'json'):
+        (tmp_path / 'data').write_text(mode)
+        with open('/dev/full', 'wb') as full:
+            ended = Runner(folder.environ()).run('push-blob', REPO, 'data', f'--progress={mode}', cwd=tmp_path,
+                                                 stderr=full)
+        assert ended.status == 0
+
+
+def test_standard_output_that_is_full_is_named(folder: Endpoint) -> None:
+    write_alias(str(folder.host), REPO)
+    for typed in (('pull-blob', REPO, '@v1'), ('list-repos',)):
+        with open('/dev/full', 'wb') as full:
+            ended = Runner(folder.environ()).run(*typed, stdout=full).insist(1)
+        assert ended.lines == ['dxf: standard output: No space left on device; free space there, then repeat the '
+                               'command']

@@ -159,9 +159,9 @@ def test_a_file_that_cannot_be_read_is_rejected(command: str, path: str, capfd: 
 REJECTED = {
     'a third operand without @': ('invalid alias', 'push-blob', REPO, FILE, 'alias'),
     'a fourth operand without @': ('invalid alias', 'mount-blob', REPO, REPO, DIGEST, 'alias'),
-    'an @ where an alias name is wanted': ('without the @', 'get-alias', REPO, '@a'),
-    'an @ where an alias is to be set': ('without the @', 'set-alias', REPO, '@a', DIGEST),
-    'an @ where an alias is to be deleted': ('without the @', 'del-alias', REPO, '@a'),
+    'two @ where an alias is wanted': ('without the @', 'get-alias', REPO, '@@a'),
+    'two @ where an alias is to be set': ('without the @', 'set-alias', REPO, '@@a', DIGEST),
+    'two @ where an alias is to be deleted': ('without the @', 'del-alias', REPO, '@@a'),
     'an alias before its file': ('the @alias comes last', 'push-blob', REPO, '@a', FILE),
     'an alias without a file': ('a file stands before the @alias', 'push-blob', REPO, '@a'),
     'no repository': ('<repo> <file>...', 'push-blob', FILE),

@@ -1,0 +1,102 @@
+"""Mistakes in a repository: written as an address, with its alias, or as a pattern, and what to type in its place.
+
+``names`` says what a repository is, for the library too. Here the whole command is known.
+"""
+
+import os
+import re
+from typing import NamedTuple
+
+from dxf.cli.command import Command, Operand
+from dxf.exceptions import DXFError
+
+_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)'
+                      r'(?::(?P<alias>[^:@/]+))?(?:@(?P<last>.+))?', re.ASCII | re.DOTALL | re.IGNORECASE)
+_WILD = re.compile(r'[*?\[]')
+_METHOD = re.compile(r'sha[0-9]+|md5|blake3', re.ASCII)
+_HUB = ('docker', 'oras', 'registry')
+"""Schemes of other programs, whose addresses may be of Docker Hub without naming it."""
+
+
+class _Address(NamedTuple):
+    """What an operand names, which is more than a repository.
+
+    :param host: empty where it names none
+    :param reference: an alias or a hash; empty where it names none
+    """
+
+    host: str
+    repository: str
+    reference: str
+
+
+def about_repository(command: Command, operand: str, message: str) -> str:
+    """Return what a message about usage ends with, if the repository is written with what does not belong to it.
+
+    :param operand: the first one
+    :param message: about the repository, or about too few operands
+    """
+    is_named = message.startswith('invalid repository ')
+    if is_named and _WILD.search(operand):
+        return '; dxf list-repos prints the repositories'
+    if is_named and operand.startswith('oci:') and '/' in operand:
+        return '; a folder is given by DXF_HOST=oci:PATH, and the repository is the path below it'
+    address = None if os.path.lexists(operand) else _address_of(operand)
+    if address is None or not is_named and not message.startswith('too few '):
+        return ''
+    if not is_named:
+        return f'; did you mean {_line(command, address)[0]}?' if address.repository else ''
+    host = f'; the registry is given by DXF_HOST={address.host}' if '://' in operand else ''
+    return host + (_about_line(command, address) if address.repository else '')
+
+
+def _address_of(operand: str) -> _Address | None:
+    """Return what an operand names, if that is a repository and more."""
+    found = _ADDRESS.fullmatch(operand)
+    if found is None or _METHOD.fullmatch(found['path']):
+        return None
+    host, repository = _split(found['scheme'], found['path'].rstrip('/'))
+    reference = found['last'] or found['alias'] or ''
+    is_address = _is_repository(repository) and (host != '' or reference != '') if repository else not reference
+    return _Address(host, repository, reference) if is_address and (host or repository) else None
+
+
+def _split(scheme: str | None, path: str) -> tuple[str, str]:
+    """Split a path without reference into host and repository; each may be empty."""
+    first, _, rest = path.partition('/')
+    has_host = ':' in first and rest != '' or scheme is not None and (
+        scheme.lower() not in _HUB or bool(set('.:') & set(first)) or first == 'localhost')
+    return (first, rest) if has_host else ('docker.io' if scheme is not None else '', path)
+
+
+def _is_repository(text: str) -> bool:
+    from dxf import names  # wrong usage and help do without it
+    try:
+        names.check_repository(text)
+    except DXFError:
+        return False
+    return True
+
+
+def _about_line(command: Command, address: _Address) -> str:
+    line, is_placed = _line(command, address)
+    none = '' if is_placed or not address.reference else f'; dxf {command.name} takes no alias or hash'
+    return f'{none}: {line}'
+
+
+def _line(command: Command, address: _Address) -> tuple[str, bool]:
+    """Return the command to type, with the repository by itself, and whether the alias or hash has a place in it."""
+    words, is_placed = ['dxf', command.name, address.repository], False
+    words += [option.usage for option in command.options if option.required]
+    for operand in command.operands[1:]:
+        written = '' if is_placed or not address.reference else _written(operand, address.reference)
+        is_placed = is_placed or written != ''
+        words += [written] if written else [] if operand.optional and address.reference else [operand.usage]
+    return ' '.join(words), is_placed
+
+
+def _written(operand: Operand, reference: str) -> str:
+    """Return an alias or a hash as an operand takes it; empty for an operand that takes no such thing."""
+    if ':' in reference:
+        return reference if operand.name.startswith(('<hash>', '<alias>')) else ''
+    return reference if operand.name == '<alias>' else f'@{reference}' if '@alias' in operand.name else ''
