@@ -63,5 +63,6 @@ class Limits(_Fields):
 
     def __repr__(self) -> str:
         """Return a text of what is not the default."""
-        values = {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+        usual = _Fields()
+        values = {name: value for name, value in self._asdict().items() if value != getattr(usual, name)}
         return f'Limits({", ".join(f"{name}={value!r}" for name, value in values.items())})'
