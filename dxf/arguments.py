@@ -1,33 +1,17 @@
 """Arguments: of a wrong type, as they are easily given to the library, each with what to write instead.
 
+``client_arguments`` has those of the classes. ``parameters`` decides which parameter gets which check.
 What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
 """
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
 
-class Shown:
-    """A public attribute that shows a private one.
-
-    It is no property: a subclass that was written before dxf had it may have an attribute of that name itself.
-
-    :param name: the private attribute's
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, owner: Any = None) -> str:
-        return str(getattr(instance, self._name, ''))
-
-
-_BYTES = (bytes, bytearray, memoryview)
-NO = ('0', 'false', 'no', 'off', 'none')
-_YES = ('1', 'true', 'yes', 'on')
-"""What variables and files of settings hold in place of a truth value."""
+BYTES = (bytes, bytearray, memoryview)
 
 
 class Readable(Protocol):
@@ -40,43 +24,96 @@ class Readable(Protocol):
 Data = str | bytes | bytearray | memoryview | Readable | Iterable[bytes]
 """What can be stored."""
 
-AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
-"""How what answers challenges is written."""
 
+def check_flag(value: Any, name: str, function: str) -> None:
+    """Check that a truth value was given: any text, path or file would count as true.
 
-def check_auth(auth: Any) -> None:
-    """Check that what is to answer challenges can be called; requests itself takes a pair of user and password.
-
-    :raises TypeError: it cannot, or is the function that returns it
+    :param name: the argument's
+    :param function: the function's
+    :raises TypeError: something else
     """
-    if getattr(auth, '__name__', '') == 'from_docker_config':
-        raise TypeError('auth is what from_docker_config returns: write auth=from_docker_config()')
-    if auth is not None and not callable(auth):
-        raise TypeError(f'auth is a function: {AUTH}')
+    if value is None or isinstance(value, int) and value in (0, 1):
+        return
+    if isinstance(value, (str, *BYTES, os.PathLike, int, float)) or callable(value) or \
+            any(hasattr(value, each) for each in ('__iter__', 'read', 'write')):
+        hint = _in_place_of_size(value) if function == 'pull_blob' else f'write {name}=True'
+        raise TypeError(f'{name} is True or False, and not {kind_of(value)}: {hint}')
 
 
-def check_security(insecure: Any, tlsverify: Any) -> None:
-    """Check the arguments that say how safe a connection is: the text 'false' would count as true.
+def _in_place_of_size(value: Any) -> str:
+    """Return what to write in place of the second argument of ``pull_blob``."""
+    if isinstance(value, (int, float)):
+        return 'write pull_blob(digest, chunk_size=...)'
+    if isinstance(value, str) and value.startswith('sha256:'):
+        return 'write pull_blobs([...])'
+    return 'write pull_to_file(filename, digest) to store a blob in a file'
 
-    :raises TypeError: a text in place of a truth value
+
+def check_path_type(path: Any, name: str) -> None:
+    """Check that a path was given.
+
+    :param name: the argument's
+    :raises TypeError: something else
     """
-    if isinstance(insecure, str) and insecure.lower() in NO:
-        raise TypeError(f'insecure is True or False, and not {_kind(insecure)}: write insecure=False')
-    wanted = 'tlsverify is True, False or the path of a file of CA certificates'
-    if isinstance(tlsverify, _BYTES):
-        raise TypeError(f'{wanted}, and not {_kind(tlsverify)}')
-    word = tlsverify.lower() if isinstance(tlsverify, str) and not os.path.lexists(tlsverify) else ''
-    if word in (*NO, *_YES):
-        raise TypeError(f'{wanted}, and not a str: write tlsverify={word in _YES}')
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f'{name} is a path, a str, and not {kind_of(path)}')
 
 
-def check_limits(limits: Any) -> None:
-    """Check that limits are ours.
+def check_path_to_hash(path: Any) -> None:
+    """Check that a path was given, not a number, which ``open`` takes for a file that is open.
 
-    :raises TypeError: they are not
+    :raises TypeError: something else
     """
-    if not hasattr(limits, 'retries'):
-        raise TypeError(f'limits is a Limits, and not {_kind(limits)}: write dxf.Limits(retries=...)')
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f'filename is the path of a file, and not {kind_of(path)}')
+
+
+def check_bytes(content: Any) -> None:
+    """Check that what is to be hashed is no text.
+
+    :raises TypeError: it is
+    """
+    if isinstance(content, str):
+        raise TypeError('buf is bytes, and not a str: write hash_bytes(text.encode()), or hash_file(filename)')
+
+
+def check_mapping(mapping: Any, name: str) -> None:
+    """Check that a mapping was given.
+
+    :param name: the argument's
+    :raises TypeError: something else
+    """
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f'{name} is a dict, and not {kind_of(mapping)}: write {name}={{...: ...}}')
+
+
+def check_conditions(if_absent: Any, if_match: Any) -> None:
+    """Check that an alias is to be set on one condition at most.
+
+    :raises ValueError: on both
+    """
+    if if_absent and if_match is not None:
+        raise ValueError('if_absent and if_match exclude each other')
+
+
+def check_created(created: Any) -> None:
+    """Check a moment in seconds since 1970.
+
+    :raises TypeError: it is no whole number
+    """
+    if not hasattr(created, '__index__'):
+        hint = ': write int(created.timestamp())' if hasattr(created, 'timestamp') else ''
+        raise TypeError(f'created is an int, seconds since 1970, and not {kind_of(created)}{hint}')
+
+
+def check_manifest_by_name(alias: Any, manifest: Any) -> None:
+    """Check that what follows an alias is no argument that must be given by its name.
+
+    :raises DXFInvalidDocumentError: it is a text such as that of a platform
+    """
+    if alias is not None and isinstance(manifest, str) and not manifest.lstrip().startswith('{'):
+        raise DXFInvalidDocumentError("manifest is the text of a manifest, which begins with {; other arguments are "
+                                      "written by name: platform='linux/amd64', sizes=True")
 
 
 def check_manifest(manifest: Any, name: str) -> None:
@@ -85,9 +122,9 @@ def check_manifest(manifest: Any, name: str) -> None:
     :param name: the argument's
     :raises TypeError: it is a document that was parsed: its text, and so its digest, is not known any more
     """
-    if not isinstance(manifest, (str, *_BYTES)):
+    if not isinstance(manifest, (str, *BYTES)):
         hint = ': write json.dumps(...)' if isinstance(manifest, dict) else ''
-        raise TypeError(f'{name} is the text of a manifest, and not {_kind(manifest)}{hint}')
+        raise TypeError(f'{name} is the text of a manifest, and not {kind_of(manifest)}{hint}')
 
 
 def check_to_pull(filename: Any, blobs: Any) -> None:
@@ -110,7 +147,7 @@ def check_text(value: Any, name: str, written: str = '') -> None:
     :raises TypeError: it is not
     """
     if not isinstance(value, str):
-        raise TypeError(f'{name} is a str, and not {_kind(value)}' + (f': write {written}' if written else ''))
+        raise TypeError(f'{name} is a str, and not {kind_of(value)}' + (f': write {written}' if written else ''))
 
 
 def check_progress(progress: Any) -> None:
@@ -120,7 +157,7 @@ def check_progress(progress: Any) -> None:
     """
     if progress is not None and not callable(progress):
         hint = '; set_alias(alias, digest) sets an alias' if isinstance(progress, str) else ''
-        raise TypeError(f'progress is a function, and not {_kind(progress)}{hint}')
+        raise TypeError(f'progress is a function, and not {kind_of(progress)}{hint}')
 
 
 def check_client(client: Any, name: str, method: str) -> None:
@@ -130,43 +167,23 @@ def check_client(client: Any, name: str, method: str) -> None:
     :param method: one that it must have
     :raises TypeError: it is the name of a registry, or the like
     """
-    if not hasattr(client, method):
-        raise TypeError(f'{name} is a DXF, and not {_kind(client)}: write DXF(host, repo)')
+    if isinstance(client, type) or not hasattr(client, method):
+        raise TypeError(f'{name} is a DXF, and not {kind_of(client)}: write DXF(host, repo)')
 
 
-def check_jobs(jobs: Any) -> None:
-    """Check how many things are to be done at once.
-
-    :raises TypeError: it is no whole number
-    :raises ValueError: it is less than 1
-    """
-    if not hasattr(jobs, '__index__'):
-        raise TypeError(f'jobs is an int, and not {_kind(jobs)}')
-    if jobs < 1:
-        raise ValueError('jobs is a number of things to do at once, at least 1')
-
-
-def check_timeout(timeout: Any) -> None:
-    """Check that seconds are a number, or a pair of numbers; urllib3 would refuse others at the first request.
-
-    :raises TypeError: they are not
-    """
-    parts = timeout if isinstance(timeout, (tuple, list)) else (timeout,)
-    wrong = [part for part in parts if isinstance(part, (str, *_BYTES, tuple, list))]
-    if wrong or isinstance(timeout, list) or isinstance(timeout, tuple) and len(timeout) != 2:
-        raise TypeError(f'timeout is a number of seconds, or a pair of two, and not {_kind((*wrong, timeout)[0])}')
-
-
-def batch_size_of(value: Any) -> int:
-    """Return how many names are to be asked for at a time.
+def check_batch_size(batch_size: Any) -> None:
+    """Check how many names are to be asked for at a time.
 
     :raises TypeError: it is no number: the name of a repository, say
+    :raises ValueError: it is less than 1: some registries would answer with no names
     """
     try:
-        return int(value)
+        number = int(batch_size)
     except (TypeError, ValueError):
-        raise TypeError(f'batch_size is an int, and not {_kind(value)}: the repository is given by DXF(host, repo)'
-                        ) from None
+        raise TypeError(f'batch_size is an int, and not {kind_of(batch_size)}: the repository is given by '
+                        'DXF(host, repo)') from None
+    if number < 1:
+        raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
 
 
 def check_chunk_size(chunk_size: Any) -> None:
@@ -176,7 +193,7 @@ def check_chunk_size(chunk_size: Any) -> None:
     :raises ValueError: it is less than 0
     """
     if chunk_size is not None and not hasattr(chunk_size, '__index__'):
-        raise TypeError(f'chunk_size is an int, and not {_kind(chunk_size)}')
+        raise TypeError(f'chunk_size is an int, and not {kind_of(chunk_size)}')
     if chunk_size is not None and chunk_size < 0:
         raise ValueError('chunk_size is a number of bytes, or 0')
 
@@ -188,15 +205,43 @@ def check_data(data: Any) -> None:
     """
     if data is None:
         raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
+    if isinstance(data, Mapping) and not data:  # a full one is told by what it consists of
+        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {kind_of(data)}: write '
+                        'push_blob(data=json.dumps(...))')
     if isinstance(data, os.PathLike):
-        raise TypeError(f'data is what to store, and not {_kind(data)}: write push_blob(filename)')
+        raise TypeError(f'data is what to store, and not {kind_of(data)}: write push_blob(filename)')
     if isinstance(data, io.StringIO):
         raise TypeError('data is a StringIO, whose text is not bytes: write push_blob(data=....getvalue())')
     if isinstance(getattr(data, 'file', data), io.TextIOBase):
         raise TypeError("data is a file of text: open it with 'rb'")
     if not hasattr(data, 'read') and not hasattr(data, '__iter__') and not hasattr(data, '__getitem__') \
-            and not isinstance(data, _BYTES):
-        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {_kind(data)}')
+            and not isinstance(data, BYTES):
+        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {kind_of(data)}')
+
+
+def check_source(data: Any) -> None:
+    """Check that an open file, or a generator, can be read.
+
+    :raises TypeError: the file was opened to be written alone
+    :raises DXFSourceError: the file is closed, or the generator has ended
+    """
+    if getattr(data, 'closed', False) is True:
+        raise DXFSourceError("data is a file that is closed: open it again with 'rb'")
+    if hasattr(data, 'read') and hasattr(data, 'readable') and not data.readable():
+        raise TypeError("data is a file that is open to be written: open it with 'rb'")
+    if getattr(data, 'gi_frame', data) is None:
+        raise DXFSourceError('data is a generator that has ended already: make it again')
+
+
+def check_left(file: Any, size: int | None) -> None:
+    """Check that a file was not read to its end before: an empty blob would be stored.
+
+    :param size: bytes from where it stands to its end, ``None`` where that is not known
+    :raises DXFSourceError: it was
+    """
+    if size == 0 and file.tell() > 0:
+        raise DXFSourceError("data is a file that stands at its end, with nothing left to read: write file.seek(0) "
+                             "before; data=b'' stores an empty blob")
 
 
 def as_bytes(piece: Any) -> bytes:
@@ -208,17 +253,21 @@ def as_bytes(piece: Any) -> bytes:
         return piece if isinstance(piece, bytes) else memoryview(piece).tobytes()
     except TypeError:
         hint = ": write text.encode(), or open a file with 'rb'" if isinstance(piece, str) else ''
-        raise TypeError(f'data consists of bytes, and not of {_kind(piece)}{hint}') from None
+        raise TypeError(f'data consists of bytes, and not of {kind_of(piece)}{hint}') from None
 
 
-def check_filename(filename: Any) -> None:
-    """Check that the first argument of ``push_blob`` is a path.
+def check_filename(filename: Any, name: str, function: str) -> None:
+    """Check that the first argument of ``push_blob`` or ``pull_to_file`` is a path.
 
-    :raises TypeError: it is what to store
+    :param name: the argument's
+    :param function: the function's
+    :raises TypeError: it is what to store, or an open file
     """
     if not isinstance(filename, (str, os.PathLike)):
-        raise TypeError(f'filename is the path of a file, and not {_kind(filename)}: '
-                        'write push_blob(data=...) for what to store')
+        hint = 'write push_blob(data=...) for what to store' if function == 'push_blob' else \
+            'write for chunk in pull_blob(digest): file.write(chunk)' if hasattr(filename, 'write') else \
+            'write pull_to_file(filename, digest)'
+        raise TypeError(f'{name} is the path of a file, and not {kind_of(filename)}: {hint}')
 
 
 def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
@@ -228,9 +277,9 @@ def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
     :param first: its arguments before them, as they are written
     :raises TypeError: it is one item, of which each character, byte or line would be taken for one; or nothing
     """
-    if isinstance(values, (str, *_BYTES, os.PathLike)) or not hasattr(values, '__iter__') \
+    if isinstance(values, (str, *BYTES, os.PathLike)) or not hasattr(values, '__iter__') \
             or hasattr(values, 'read'):
-        raise TypeError(f'{name} takes a list, and not {_kind(values)}: write {name}({first}[...])')
+        raise TypeError(f'{name} takes a list, and not {kind_of(values)}: write {name}({first}[...])')
     return list(values)
 
 
@@ -244,9 +293,9 @@ def check_one(digest: Any, name: str, several_by: str = '') -> None:
     if isinstance(digest, str):
         return
     several_by = several_by or f'for digest in [...]: {name}(digest)'
-    hint = '' if digest is None or not hasattr(digest, '__iter__') or isinstance(digest, _BYTES) else \
+    hint = '' if digest is None or not hasattr(digest, '__iter__') or isinstance(digest, BYTES) else \
         f': write {several_by}'
-    raise TypeError(f'{name} takes one digest, a str, and not {_kind(digest)}{hint}')
+    raise TypeError(f'{name} takes one digest, a str, and not {kind_of(digest)}{hint}')
 
 
 def check_blobs(values: Iterable[Any], name: str, written: str) -> None:
@@ -258,7 +307,7 @@ def check_blobs(values: Iterable[Any], name: str, written: str) -> None:
     """
     for value in values:
         if not isinstance(value, str) and not _is_sized(value):
-            raise TypeError(f'{name} takes each digest, or (digest, size), by itself, and not {_kind(value)}: '
+            raise TypeError(f'{name} takes each digest, or (digest, size), by itself, and not {kind_of(value)}: '
                             f'write {written}')
 
 
@@ -275,14 +324,15 @@ def check_each(values: Iterable[Any], name: str, first: str = '') -> None:
     :raises TypeError: one of them is a list, or the like
     """
     for value in values:
-        if isinstance(value, _BYTES):
-            raise TypeError(f'{name} takes texts, and not {_kind(value)}: push_blob(data=...) stores bytes and returns '
-                            'their digest')
+        if isinstance(value, BYTES):
+            raise TypeError(f'{name} takes texts, and not {kind_of(value)}: push_blob(data=...) stores bytes and '
+                            'returns their digest')
         if not isinstance(value, str):
-            raise TypeError(f'{name} takes texts one by one, and not {_kind(value)}: write {name}({first}*[...])')
+            raise TypeError(f'{name} takes texts one by one, and not {kind_of(value)}: write {name}({first}*[...])')
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """Return what a value is, as a message shows it: its type with an article."""
     if value is None:
         return 'None'
     kind = type(value).__name__

@@ -5,10 +5,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dxf.arguments import check_client, check_one, check_progress, check_text, several
+from dxf.arguments import check_one, several
 from dxf.blobs import BlobStore
 from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFUnauthorizedError
 from dxf.names import check_blob, repository_at, shown_repository
+from dxf.parameters import checked
 from dxf.transfer.callbacks import SerializedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of
 from dxf.transfer.pulling import Puller
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class BlobCopying(BlobStore):
     """A repository into which blobs of others can be copied."""
 
+    @checked
     def mount_blob(self, repo: str, digest: str) -> str:
         """Make a blob of another repository of the same registry a blob of this one, without moving its bytes.
 
@@ -28,11 +30,10 @@ class BlobCopying(BlobStore):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
-        check_text(repo, 'repo', 'mount_blob(repo, digest)')
-        check_one(digest, 'mount_blob', 'for digest in [...]: mount_blob(repo, digest)')
         mount(self._target(), repository_at(self._host, repo), check_blob(digest), None)
         return digest
 
+    @checked
     def copy_blob(self, source: 'BlobStore', digest: str, progress: Callable[..., object] | None = None,
                   check_exists: bool = True) -> None:
         """Make a blob of any other repository a blob of this one.
@@ -48,9 +49,9 @@ class BlobCopying(BlobStore):
         :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
         :raises DXFSourceError: it broke off on the other's side
         """
-        check_one(digest, 'copy_blob', 'copy_blobs(source, [...])')
         self.copy_blobs(source, [digest], progress, check_exists)
 
+    @checked
     def copy_blobs(self, source: 'BlobStore', digests: Iterable[str], progress: Callable[..., object] | None = None,
                    check_exists: bool = True, *, sizes: Mapping[str, int] | None = None) -> None:
         """Make several blobs of any other repository blobs of this one, up to ``jobs`` of them at once.
@@ -59,8 +60,6 @@ class BlobCopying(BlobStore):
         :param sizes: of the blobs, as far as they are known: a blob of another size counts as missing
         :raises Exception: what :meth:`copy_blob` raises, for the first that failed; the others are given up then
         """
-        check_client(source, 'source', 'pull_blobs')
-        check_progress(progress)
         report = None if progress is None else SerializedProgress(progress)
 
         def copy(digest: str, check: Callable[[], None]) -> None:

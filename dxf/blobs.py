@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.arguments import (Data, check_blobs, check_client, check_one, check_progress, check_text, check_to_pull,
-                           several)
+from dxf.arguments import Data, check_blobs, check_to_pull, several
 from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at, shown_repository
 from dxf.options import Options
+from dxf.parameters import checked
 from dxf.registry import SHARED, Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
@@ -55,13 +55,13 @@ class BlobStore(DXFBase):
                  jobs: int | None = None) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout,
                          options=options if jobs is None else options.replace(jobs=jobs), limits=limits, cert=cert)
-        check_text(repo, 'repo', 'DXF(host, repo)')
         self._repo = repository_at(self._host, repo)
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
         """Digests for which the registry reported another length: its word that it stored such a blob is no proof."""
 
     @classmethod
+    @checked
     def from_base(cls, base: DXFBase, repo: str) -> 'Self':
         """Return a repository of the same registry, with the settings, connections and credentials of ``base``.
 
@@ -69,7 +69,6 @@ class BlobStore(DXFBase):
 
         :raises DXFInvalidNameError: ``repo`` is not a valid name
         """
-        check_client(base, 'base', '_base_request')
         dxf = cls(base._host, repo, base._auth, base._insecure, base._auth_host, base._tlsverify, base._timeout)
         # The constructor of a subclass need not take more than the parameters that programs rely on.
         vars(dxf).update({name: vars(base)[name] for name in SHARED})
@@ -92,6 +91,7 @@ class BlobStore(DXFBase):
             return challenged
         return (f'repository:{self._repo}:{actions if isinstance(actions, str) else ",".join(actions)}',)
 
+    @checked
     def push_blob(self, filename: str | os.PathLike[str] | None = None, progress: Callable[..., object] | None = None,
                   data: Data | None = None, digest: str | None = None, check_exists: bool = True, *,
                   resume: str | os.PathLike[str] | None = None) -> str:
@@ -101,8 +101,8 @@ class BlobStore(DXFBase):
         :param progress: called as ``progress(digest, chunk, size)`` for a file, first with an empty chunk, as
             ``progress(digest, chunk)`` for ``data``, with every chunk of bytes sent; not at all for a blob that
             the registry has already; its errors come out as they are, and end the upload
-        :param data: what to store: bytes, a str (stored as UTF-8), an open binary file (from where it stands), or an
-            iterable of bytes
+        :param data: what to store: bytes, a str (stored as UTF-8), an open binary file (from where it stands, which
+            is not its end, unless it is empty), or an iterable of bytes
         :param digest: the blob's, if it is known; without it a source that can be read only once is sent even where the
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it
@@ -112,14 +112,13 @@ class BlobStore(DXFBase):
             a size, such as a pipe
         :return: the digest
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
-        :raises DXFSourceError: the source changed on its way
+        :raises DXFSourceError: the source changed on its way; or a file or generator was read to its end before
         :raises OSError: the file cannot be read
         """
-        if digest is not None:
-            check_one(digest, 'push_blob')
         return self._push(Push(filename, data, progress, None if digest is None else check_digest(digest),
                                check_exists, None if resume is None else os.fspath(resume)))
 
+    @checked
     def push_blobs(self, sources: Iterable[Data | os.PathLike[str]], progress: Callable[..., object] | None = None,
                    check_exists: bool = True) -> list[str]:
         """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
@@ -131,7 +130,6 @@ class BlobStore(DXFBase):
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
         """
-        check_progress(progress)
         report = None if progress is None else SerializedProgress(progress)
         given = several(sources, 'push_blobs')
         batch = Batch(given)
@@ -148,7 +146,6 @@ class BlobStore(DXFBase):
 
     def _push(self, given: Push) -> str:
         """Store a blob, and remember its size."""
-        check_progress(given.progress)
         digest, size = call_unwrapped(partial(push, self._target(not given.check_exists), given))
         self._sizes[digest] = size
         return digest
@@ -183,6 +180,7 @@ class BlobStore(DXFBase):
     def pull_blob(self, digest: str, size: bool = False,
                   chunk_size: int | None = None) -> Iterator[bytes] | tuple[Iterator[bytes], int]: ...
 
+    @checked
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
 
@@ -195,7 +193,6 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        check_one(digest, 'pull_blob', 'pull_blobs([...])')
         chunks, actual = self._puller.one((check_blob(digest), None), chunk_size, size)
         return (chunks, actual) if size else chunks
 
@@ -203,6 +200,7 @@ class BlobStore(DXFBase):
     def _puller(self) -> Puller:
         return Puller(self._request, self._limits, self._jobs)
 
+    @checked
     def pull_blobs(self, digests: Iterable[Wanted], chunk_size: int | None = None
                    ) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Fetch several blobs, up to ``jobs`` of them at once, and hand them out one after the other.
@@ -221,6 +219,7 @@ class BlobStore(DXFBase):
         check_blobs(wanted, 'pull_blobs', 'pull_blobs([digest, ...])')
         return self._puller.several(wanted, chunk_size)
 
+    @checked
     def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
                      progress: Callable[..., object] | None = None) -> None:
         """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
@@ -243,7 +242,6 @@ class BlobStore(DXFBase):
         """
         from dxf.local import atomic_files, special_files
         from dxf.transfer import download_to_file
-        check_progress(progress)
         check_to_pull(filename, blobs)
         check_blobs(blobs, 'pull_to_file', 'pull_to_file(filename, *[...])')
         wanted = check_wanted(blobs)
@@ -288,6 +286,7 @@ class BlobStore(DXFBase):
                     return DXFSizeMismatchError(actual, described[digest], digest)
         return None
 
+    @checked
     def blob_size(self, digest: str) -> int:
         """Return the size of a blob in bytes.
 
@@ -295,9 +294,9 @@ class BlobStore(DXFBase):
         :raises DXFDigestMismatchError: the answer is not the blob
         :raises DXFProtocolError: the answer does not tell the size
         """
-        check_one(digest, 'blob_size')
         return blob_lookup.measure(self._request, check_blob(digest), self._limits)
 
+    @checked
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.
 
@@ -308,7 +307,6 @@ class BlobStore(DXFBase):
         :raises DXFUnexpectedStatusCodeError: the answer is not one to a deletion
         :raises DXFProtocolError: the registry still has the blob
         """
-        check_one(digest, 'del_blob')
         self._sizes.pop(check_blob(digest), None)
         try:
             response: Response | None = self._request('delete', f'blobs/{digest}')

@@ -11,8 +11,9 @@ from typing import Any, Literal, overload
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf.arguments import Shown, check_each, check_manifest, check_text
+from dxf.arguments import check_conditions, check_each, check_manifest, check_manifest_by_name
 from dxf.catalog import names_page
+from dxf.client_arguments import Shown
 from dxf.limits import TIMEOUT, Limits
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
@@ -20,6 +21,7 @@ from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_store import ManifestStore, lacks_blob
 from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
 from dxf.options import Options
+from dxf.parameters import checked
 from dxf.registry import Auth, Timeout
 from dxf.transfer.parallel import each_once
 from dxf.transport.client_certificates import Cert
@@ -36,6 +38,16 @@ Deleted = list[str] | dict[str, str]
 class DXF(ManifestStore):
     """A repository in a registry.
 
+    ::
+
+        dxf = DXF('registry.example.com', 'fred/datalogger', auth=from_docker_config())
+        digest = dxf.push_blob('logger.dat')            # a file; push_blob(data=b'...') for bytes
+        dxf.set_alias('may15-readings', digest)         # a name for it, or for several
+        [digest] = dxf.get_alias('may15-readings')
+        dxf.pull_to_file('logger.dat', digest)          # pull_blob(digest) yields its bytes
+
+    Arguments after ``repo`` are best given by name.
+
     :param host: ``name[:port]``; the empty string is Docker Hub; ``oci:`` and a path: a folder, and no server
     :param repo: the repository's name; on Docker Hub ``library/`` is put before a name of one part; empty for a folder
         that is an OCI image layout itself
@@ -51,6 +63,7 @@ class DXF(ManifestStore):
     repo = Shown('_repo')
     """The name of the repository; on Docker Hub with ``library/``, where that was put before it."""
 
+    @checked
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
                  options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
@@ -70,6 +83,7 @@ class DXF(ManifestStore):
     def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
         if manifest is not None:
             check_manifest(manifest, 'manifest')
+            check_manifest_by_name(alias, manifest)
             return image.read(manifest, verify=verify)
         if alias is None:
             raise ValueError('an alias or a manifest is needed')
@@ -81,6 +95,7 @@ class DXF(ManifestStore):
     @overload
     def get_manifest(self, alias: str, platform: str | None = None) -> str | dict[str, str]: ...
 
+    @checked
     def get_manifest(self, alias: str, platform: str | None = None) -> str | dict[str, str]:
         """Fetch an alias's manifest.
 
@@ -116,6 +131,7 @@ class DXF(ManifestStore):
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Blobs | dict[str, Blobs]: ...
 
+    @checked
     def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
         """Return the blobs that an alias names, in its order.
@@ -157,6 +173,7 @@ class DXF(ManifestStore):
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]: ...
 
+    @checked
     def get_digest(self, alias: str | None = None, manifest: str | None = None,
                    platform: str | None = None) -> str | dict[str, str]:
         """Return the digest of an alias's configuration, which is what Docker calls the image's id.
@@ -170,17 +187,18 @@ class DXF(ManifestStore):
         return platforms.for_each_platform(self._stored_or_given(alias, manifest), platform, self._stored,
                                            platforms.config_digest, self.options.limits)
 
+    @checked
     def exists(self, name: str) -> bool:
         """Return whether the repository has a blob or an alias.
 
         :param name: the digest of a blob, or an alias; the digest of a manifest is not that of a blob
         :raises DXFUnauthorizedError: the registry refused the credential; any other refusal is an error too
         """
-        check_text(name, 'name', "exists('may15-readings'), or exists(digest)")
         if is_sha256(name):
             return self.stored_size(check_blob(name)) is not None
         return self.current_digest(check_alias_at(self._host, name)) is not None
 
+    @checked
     def make_manifest(self, *digests: str) -> str:
         """Return the text of a manifest that names blobs, in their order; nothing is stored.
 
@@ -208,12 +226,14 @@ class DXF(ManifestStore):
         else:
             self._make([Descriptor(ANY_DIGEST, size) for size in sizes])
 
+    @checked
     def make_unsigned_manifest(self, alias: str, *digests: str) -> str:
         """Return the text of an unsigned schema 1 manifest that names blobs, in their order; nothing is stored."""
         from dxf.manifest import schema1
         check_each(digests, 'make_unsigned_manifest', 'alias, ')
         return schema1.make_unsigned(self._repo, check_alias(alias), tuple(map(check_blob, digests)))
 
+    @checked
     def set_alias(self, alias: str, *digests: str, if_absent: bool = False, if_match: str | None = None) -> str:
         """Give a name to blobs.
 
@@ -226,9 +246,9 @@ class DXF(ManifestStore):
         :return: the manifest that was stored
         :raises DXFConflictError: the condition does not hold
         """
-        check_text(alias, 'alias', 'set_alias(alias, *[...])')
         check_alias(alias)
         check_each(digests, 'set_alias', 'alias, ')
+        check_conditions(if_absent, if_match)
         # Passed on only where there is one: subclasses override set_manifest without them.
         condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} \
             if if_absent or if_match is not None else {}
@@ -257,6 +277,7 @@ class DXF(ManifestStore):
         image.check_size(len(manifest), self.options.limits.manifest, len(digests))
         return manifest
 
+    @checked
     def del_alias(self, alias: str) -> Deleted:
         """Delete an alias. Its blobs stay.
 
@@ -272,6 +293,7 @@ class DXF(ManifestStore):
         """
         return self.del_aliases(alias)[alias]
 
+    @checked
     def del_aliases(self, *aliases: str, with_others: bool = False) -> dict[str, Deleted]:
         """Delete several aliases, as :meth:`del_alias` deletes one; the others are looked at only once.
 
@@ -296,6 +318,7 @@ class DXF(ManifestStore):
     @overload
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse: ...
 
+    @checked
     def list_aliases(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the repository's aliases.
 

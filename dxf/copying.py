@@ -6,13 +6,13 @@ How a blob or a manifest is moved is not known here.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from dxf.arguments import check_client, check_progress, check_text
 from dxf.client import DXF
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFUnsupportedSchemaType)
 from dxf.manifest.image import OCI_INDEX, ImageManifest, Index, media_type_of
 from dxf.manifest.platforms import Manifest
 from dxf.names import check_alias_at, check_digest, check_reference_at
+from dxf.parameters import checked
 from dxf.referrers import by_tag, descriptors, subject_of_tag
 from dxf.strict_json import encoded
 from dxf.transfer import blob_lookup
@@ -49,6 +49,7 @@ class Copied(NamedTuple):
     found: dict[str, int]
 
 
+@checked
 def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, platform: str | None = None,
          referrers: bool = False, dry_run: bool = False, progress: Callable[..., Any] | None = None) -> Copied:
     """Copy all that an alias leads to, byte for byte: manifests, configurations and blobs.
@@ -68,7 +69,6 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     :raises DXFDigestMismatchError: a registry sent something else than was asked for, or has something else now
     :raises DXFHTTPError: a registry refused
     """
-    check_progress(progress)
     copying = Copying(source, target, alias, to_alias, platform, referrers)
     if not dry_run:
         copying.carry_out(progress)
@@ -107,11 +107,9 @@ class Copying:
     The parameters are those of :func:`copy`.
     """
 
+    @checked
     def __init__(self, source: DXF, target: DXF, alias: str, to_alias: str | None = None,
                  platform: str | None = None, referrers: bool = False) -> None:
-        check_client(source, 'source', 'resolve')
-        check_client(target, 'target', 'set_manifest')
-        check_text(alias, 'alias')
         self._source = source
         self._target = target
         self._alias = _alias_in(target, alias, to_alias)

@@ -26,6 +26,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
     +-- DXFPlatformDataNotFound
+    |   +-- DXFInvalidPlatformError         also a DXFInvalidNameError: what is no platform has no data
     +-- DXFDigestNotAvailableForSchema1
     +-- DXFMissingSignaturesError           also a KeyError: a schema 1 manifest without signatures
     +-- DXFDisallowedSignatureAlgorithmError
@@ -57,6 +58,7 @@ __all__ = [
     'DXFCredentialHelperError', 'DXFCredentialsError', 'DXFDigestMismatchError',
     'DXFDigestNotAvailableForSchema1', 'DXFDisallowedSignatureAlgorithmError', 'DXFError',
     'DXFFileNotFoundError', 'DXFHTTPError', 'DXFInvalidDocumentError', 'DXFInvalidNameError',
+    'DXFInvalidPlatformError',
     'DXFMissingSignaturesError', 'DXFMountFailed', 'DXFNotFoundError', 'DXFPlatformDataNotFound', 'DXFProtocolError',
     'DXFSignatureChainNotImplementedError', 'DXFSizeMismatchError', 'DXFSourceError', 'DXFUnauthorizedError',
     'DXFUnexpectedDigestMethodError', 'DXFUnexpectedError', 'DXFUnexpectedKeyTypeError',
@@ -253,6 +255,16 @@ class DXFPlatformDataNotFound(DXFError):
 
     def __str__(self) -> str:
         return f'no data for platform {self.platform}'
+
+
+class DXFInvalidPlatformError(DXFPlatformDataNotFound, DXFInvalidNameError):
+    """A platform that breaks its grammar; no alias has anything for it.
+
+    :param platform: what was given
+    """
+
+    def __str__(self) -> str:
+        return f'invalid platform {str(self.platform)[:255]!r}: want os/architecture[/variant]'
 
 
 class DXFDigestNotAvailableForSchema1(DXFError):

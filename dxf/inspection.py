@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from dxf.arguments import check_path_type, several
 from dxf.artifacts.manifest import name_of
 from dxf.client import DXF
 from dxf.manifest.image import ImageManifest, Index, media_type_of
 from dxf.names import hash_file
+from dxf.parameters import checked
 from dxf.strict_json import Json, load_object
 from dxf.transfer.parallel import each_once
 
@@ -45,6 +47,7 @@ class Inspection(NamedTuple):
                 'platforms': self.platforms, 'annotations': self.annotations}
 
 
+@checked
 def inspect(repository: DXF, alias: str, platform: str | None = None) -> Inspection:
     """Return what an alias names.
 
@@ -77,6 +80,7 @@ def _title(layer: Json) -> dict[str, Json]:
     return {'title': title} if isinstance(title, str) else {}
 
 
+@checked
 def differences(repository: DXF, alias: str, files: Sequence[str], platform: str | None = None) -> list[str]:
     """Return in what local files differ from the blobs that an alias names, in their order: a sentence each.
 
@@ -85,6 +89,9 @@ def differences(repository: DXF, alias: str, files: Sequence[str], platform: str
     :param files: their paths
     :raises OSError: a file cannot be read
     """
+    files = several(files, 'differences', 'repository, alias, ')
+    for file in files:
+        check_path_type(file, 'each of the files')
     blobs = repository.get_alias(alias, platform=platform, sizes=True)
     if isinstance(blobs, dict):
         return [f'the alias has several platforms: choose one of {", ".join(sorted(blobs))}']

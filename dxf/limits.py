@@ -17,21 +17,7 @@ with 512 KiB. Over http it made no difference (0.65 s and 0.61 s).
 """
 
 
-class Limits(NamedTuple):
-    """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
-
-    A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies
-    (Cloudflare's: 100 MB), smaller ones wait for more answers; on a fast line they grow until they are refused.
-    ``small_part`` is for sources of unknown length, which are kept in memory part by part, and for registries that take
-    no larger one (GHCR). A blob of ``ranges`` bytes or more may be pulled over several connections, where one brings
-    less than ``fast`` bytes a second.
-
-    ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
-    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
-    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
-    is the wait before a token that was refused although it is new is tried once more.
-    """
-
+class _Fields(NamedTuple):
     retries: int = 4
     backoff: float = 0.5
     longest_backoff: float = 8
@@ -56,3 +42,27 @@ class Limits(NamedTuple):
     ranges: int = 64 << 20
     fast: float = 100 << 20
     fresh_token: float = 1.0
+
+
+class Limits(_Fields):
+    """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
+
+    A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies
+    (Cloudflare's: 100 MB), smaller ones wait for more answers; on a fast line they grow until they are refused.
+    ``small_part`` is for sources of unknown length, which are kept in memory part by part, and for registries that take
+    no larger one (GHCR). A blob of ``ranges`` bytes or more may be pulled over several connections, where one brings
+    less than ``fast`` bytes a second.
+
+    ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
+    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
+    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
+    is the wait before a token that was refused although it is new is tried once more.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return a text of what is not the default."""
+        usual = _Fields()
+        values = {name: value for name, value in self._asdict().items() if value != getattr(usual, name)}
+        return f'Limits({", ".join(f"{name}={value!r}" for name, value in values.items())})'

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.arguments import check_manifest, check_text
+from dxf.arguments import check_conditions, check_manifest
 from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
                             DXFProtocolError, DXFUnauthorizedError, DXFUnexpectedDigestMethodError,
@@ -24,6 +24,7 @@ from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
                        is_sha256, shown_repository)
+from dxf.parameters import checked
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
@@ -46,9 +47,9 @@ class ManifestStore(BlobCopying):
         return f'manifests/{quote(reference, safe=":@") if is_folder(self._host) else reference}'
 
     def _check_reference(self, reference: str) -> str:
-        check_text(reference, 'alias')
         return check_reference_at(self._host, reference)
 
+    @checked
     def get_manifest_and_response(self, alias: str) -> tuple[str, Response]:
         """Fetch a manifest.
 
@@ -63,6 +64,7 @@ class ManifestStore(BlobCopying):
             _check_content(body, alias)
         return _decode(body), response
 
+    @checked
     def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
         """Ask for a manifest's digest, without fetching it.
 
@@ -77,6 +79,7 @@ class ManifestStore(BlobCopying):
             raise DXFDigestMismatchError(digest, alias)
         return digest, response
 
+    @checked
     def manifest_digest(self, alias: str) -> str:
         """Return the digest of the manifest that an alias names; it is fetched only where the registry does not tell.
 
@@ -97,6 +100,7 @@ class ManifestStore(BlobCopying):
         check_digest_header(response, stored.digest)
         return stored
 
+    @checked
     def resolve(self, alias: str, platform: str | None = None) -> Manifest:
         """Fetch what an alias names, and read it.
 
@@ -115,6 +119,7 @@ class ManifestStore(BlobCopying):
         """Return the image manifests of an index by platform, those of an index within it too."""
         return platforms.entries(index, self._stored, self.options.limits)
 
+    @checked
     def set_manifest(self, alias: str, manifest_json: str, *, if_absent: bool = False,
                      if_match: str | None = None) -> None:
         """Store a manifest under an alias.
@@ -140,8 +145,7 @@ class ManifestStore(BlobCopying):
         if not if_absent and if_match is None:
             self.put_manifest(alias, content, {})
             return
-        if if_absent and if_match is not None:
-            raise ValueError('if_absent and if_match exclude each other')
+        check_conditions(if_absent, if_match)
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
         current = self.current_digest(check_alias_at(self._host, alias))
         if current != if_match:
@@ -281,6 +285,7 @@ class ManifestStore(BlobCopying):
         found = all_of(is_missing, digests, self.options.jobs)
         return {digest for digest, missing in zip(digests, found, strict=True) if missing}
 
+    @checked
     def list_referrers(self, digest: str) -> list[dict[str, object]]:
         """Return the descriptors of the manifests that refer to another by their ``subject``.
 

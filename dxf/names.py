@@ -10,6 +10,7 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 
+from dxf.arguments import check_bytes, check_path_to_hash, check_text
 from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
 
 DOCKER_HUB = 'registry-1.docker.io'
@@ -232,6 +233,7 @@ def split_digest(digest: str) -> tuple[str, str]:
     :raises ValueError: there is not exactly one colon
     :raises DXFUnexpectedDigestMethodError: another method than sha256
     """
+    check_text(digest, 'digest')
     method, colon, value = digest.partition(':')
     if not colon or ':' in value:
         raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits')
@@ -336,6 +338,7 @@ def digest_of(sha256: Any) -> str:
 
 def hash_bytes(buf: bytes) -> str:
     """Return the digest of ``buf``: ``sha256:`` and 64 hexadecimal digits."""
+    check_bytes(buf)
     return digest_of(hashlib.sha256(buf))
 
 
@@ -344,6 +347,7 @@ def hash_file(filename: str) -> str:
 
     :raises OSError: the file cannot be read
     """
+    check_path_to_hash(filename)
     sha256 = hashlib.sha256()
     with open(filename, 'rb', buffering=0) as file:
         while piece := file.read(HASH_READ_SIZE):

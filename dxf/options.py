@@ -5,8 +5,8 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dxf.arguments import check_jobs, check_limits
 from dxf.limits import Limits
+from dxf.parameters import checked
 from dxf.transport.client_certificates import Cert, check_certificate
 from dxf.transport.proxies import Proxies
 
@@ -42,12 +42,11 @@ class Options(_Fields):
 
     __slots__ = ()
 
+    @checked
     def __new__(cls, *, limits: Limits = Limits(), cert: Cert | None = None, proxies: Proxies | None = None,
                 jobs: int = JOBS, schema: str | None = None) -> 'Self':
         if cert is not None:
             check_certificate(cert)
-        check_limits(limits)
-        check_jobs(jobs)
         if schema is not None and schema not in SCHEMAS:
             raise ValueError(f'schema is one of {", ".join(SCHEMAS)}')
         return super().__new__(cls, limits, cert, proxies, jobs, schema)
@@ -61,6 +60,8 @@ class Options(_Fields):
         return type(self)(**{**self._asdict(), **changes})
 
     def __repr__(self) -> str:
-        """Return a text without the proxies: their addresses may hold passwords."""
-        values = {name: value for name, value in self._asdict().items() if name != 'proxies'}
+        """Return a text of what is not the default, without the proxies: their addresses may hold passwords."""
+        usual = Options()
+        values = {name: value for name, value in self._asdict().items()
+                  if name != 'proxies' and value != getattr(usual, name)}
         return f'Options({", ".join(f"{name}={value!r}" for name, value in values.items())})'

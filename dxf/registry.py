@@ -15,11 +15,14 @@ from urllib.parse import urljoin
 from requests import Response, Session
 
 from dxf import catalog, forking
-from dxf.arguments import Shown, batch_size_of, check_auth, check_security, check_text, check_timeout
+from dxf.arguments import check_text
+from dxf.client_arguments import Shown, check_security
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
+from dxf.missing import described
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.options import Options
+from dxf.parameters import checked
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
@@ -73,15 +76,11 @@ class DXFBase:
     host = Shown('_host')
     """The registry: ``name[:port]``, or ``oci:`` and the path of a folder."""
 
+    @checked
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
-        check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
-        if auth_host is not None:
-            check_text(auth_host, 'auth_host')
-        check_auth(auth)
         check_security(insecure, tlsverify)
-        check_timeout(timeout)
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
         self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
@@ -193,7 +192,7 @@ class DXFBase:
             with self._credential.first_request_alone() if is_first else nullcontext():
                 response = self._send_with_credential(method, url, **kwargs)
             if response.status_code >= HTTPStatus.BAD_REQUEST:
-                raise_for_status(response, self.options.limits)
+                raise_for_status(response, self.options.limits, described)
         except DXFUnauthorizedError as error:
             error.host = error.host or self._host
             error.reason = error.reason or self._credential.why_refused(error.response, self._auth is not None)
@@ -254,6 +253,7 @@ class DXFBase:
         """Return whether an answer is the registry's own challenge. dxf never answers another server's."""
         return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
 
+    @checked
     def authenticate(self, username: str | None = None, password: str | None = None,
                      actions: Sequence[str] | str | None = None, response: Response | None = None,
                      authorization: str | None = None, user_agent: str = USER_AGENT, *,
@@ -323,6 +323,7 @@ class DXFBase:
     @overload
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse: ...
 
+    @checked
     def list_repos(self, batch_size: int | None = None, iterate: bool = False) -> list[str] | PaginatingResponse:
         """List the registry's repositories. Not all registries offer that.
 
@@ -337,7 +338,7 @@ class DXFBase:
     def _list(self, path: str, key: str, check: Callable[[str], str], batch_size: int | None, iterate: bool,
               fetch: Callable[[str], Response]) -> list[str] | PaginatingResponse:
         if batch_size is not None:
-            path = f'{path}?n={batch_size_of(batch_size)}'
+            path = f'{path}?n={int(batch_size)}'
         names = PaginatingResponse(fetch, path, key, check, self.options.limits)
         return names if iterate else names.all()
 

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dxf.arguments import check_client, check_progress, several
+from dxf.arguments import check_text, several
 from dxf.artifacts import tar_folders
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
@@ -15,6 +15,7 @@ from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
+from dxf.parameters import checked
 
 HEADERS = MAX_FILES << 10
 """Bytes of an archive that may be spent on what says how files are called."""
@@ -27,6 +28,7 @@ class Pulled(NamedTuple):
     skipped: list[Descriptor]
 
 
+@checked
 def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Sequence[str] = (),
                overwrite: bool = False, platform: str | None = None,
                progress: Callable[..., Any] | None = None) -> Pulled:
@@ -49,9 +51,9 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already, or cannot be written
     """
-    check_client(repository, 'repository', 'pull_blobs')
-    check_progress(progress)
     names = several(names, 'pull_files', 'repository, reference, folder, names=')
+    for name in names:
+        check_text(name, 'each of the names')
     layers = _layers(repository, reference, platform)
     wanted = _wanted(layers, names)
     paths = _paths(wanted)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from dxf.arguments import check_client, check_progress, check_text, several
+from dxf.arguments import check_path_type, several
 from dxf.artifacts import tar_folders
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
@@ -20,6 +20,7 @@ from dxf.client import DXF
 from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
+from dxf.parameters import checked
 from dxf.transfer.parallel import each_once
 
 
@@ -31,6 +32,7 @@ class File(NamedTuple):
     media_type: str
 
 
+@checked
 def choose(operands: Iterable[str]) -> list[File]:
     """Return the files that operands name, checked.
 
@@ -41,11 +43,16 @@ def choose(operands: Iterable[str]) -> list[File]:
     :raises DXFSourceError: something is neither a file nor a folder
     :raises OSError: a file cannot be read
     """
-    return _chosen(operands)
+    return _chosen(several(operands, 'choose'))
 
 
 def _chosen(files: Iterable[File | str]) -> list[File]:
-    return _checked([file if isinstance(file, File) else _file(os.fspath(file)) for file in files])
+    return _checked([file if isinstance(file, File) else _file(_path(file)) for file in files])
+
+
+def _path(file: str | os.PathLike[str]) -> str:
+    check_path_type(file, 'each of the files')
+    return os.fspath(file)
 
 
 def _checked(files: list[File]) -> list[File]:
@@ -89,6 +96,7 @@ def _name(filename: str) -> str:
     return check_path(path)
 
 
+@checked
 def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
                annotations: Mapping[str, str] | None = None, created: int | None = None,
                progress: Callable[..., Any] | None = None) -> str:
@@ -106,10 +114,6 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     :raises DXFSourceError: a file changed on its way, or is neither a file nor a folder
     :raises OSError: a file cannot be read
     """
-    check_client(repository, 'repository', 'push_blobs')
-    check_text(alias, 'alias', 'push_files(repository, alias, [...])')
-    check_text(artifact_type, 'artifact_type')
-    check_progress(progress)
     check_alias(alias)
     chosen = _chosen(several(files, 'push_files', 'repository, alias, '))
     if not chosen:
@@ -122,6 +126,7 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     return hash_bytes(text.encode('utf-8'))
 
 
+@checked
 def attach(repository: DXF, reference: str, files: Sequence[File | str], *, artifact_type: str,
            annotations: Mapping[str, str] | None = None, created: int | None = None,
            progress: Callable[..., Any] | None = None) -> str:
@@ -132,9 +137,6 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
 
     The other parameters, and the errors, are those of :func:`push_files`.
     """
-    check_client(repository, 'repository', 'push_blobs')
-    check_text(artifact_type, 'artifact_type')
-    check_progress(progress)
     chosen = _chosen(several(files, 'attach', 'repository, reference, '))
     check_media_type(artifact_type)
     subject = _subject(repository, reference)
@@ -147,6 +149,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     return digest
 
 
+@checked
 def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
     """Return the descriptors of what is attached to something.
 
@@ -155,7 +158,6 @@ def referrers(repository: DXF, reference: str, artifact_type: str | None = None)
     :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
         there are any
     """
-    check_client(repository, 'repository', 'list_referrers')
     found = repository.list_referrers(_subject(repository, reference).digest)
     return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
 

@@ -6,7 +6,7 @@ A variable that is empty counts as not set.
 import os
 from collections.abc import Callable, Mapping
 
-from dxf.arguments import NO
+from dxf.client_arguments import NO
 from dxf.cli.settings import Settings
 from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX

@@ -1,27 +1,23 @@
 """Not found: what a registry lacks, and the command that lists what it has, in place of a status and a code."""
 
 import os
-import re
 from contextlib import suppress
-from urllib.parse import unquote
 
 from requests import Response
 
 from dxf.cli import operands
 from dxf.cli.context import Context
 from dxf.exceptions import DXFError
-from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256, shown_repository
+from dxf.missing import missing_in
+from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, shown_repository
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
 from dxf.transport.responses import error_codes
 
-_PATH = re.compile(r'(?:(?P<repository>.*)/)?(?P<kind>manifests|blobs)/(?P<name>[^/]+)')
 NO_LAYOUT = 'there is no layout in '
 """What a folder answers for a repository that it lacks, by the code of what was asked for."""
 
 _LIST = '; dxf list-repos prints the repositories'
-
-_UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
 def explained(context: Context, response: Response, line: str) -> str:
@@ -30,20 +26,19 @@ def explained(context: Context, response: Response, line: str) -> str:
     :param line: of the error that the answer became
     """
     path = public_url(response.url).partition('/v2/')[2]
-    if not path or not line.endswith(f' ({path})'):
+    missing = missing_in(response)
+    shown = f' ({path})' if missing is None else f'; {missing}'
+    if not path or not line.endswith(shown.removeprefix('; ')):
         return line  # it says already what is missing
     codes = error_codes(response)
     host = check_registry(context.settings.host)
     if is_folder(host) and NO_LAYOUT in line:
-        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(f" ({path})")}{about_layouts(context)}'
+        return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(shown)}{about_layouts(context)}'
     if 'NAME_UNKNOWN' in codes:
         return line if is_docker_hub(host) else line + _LIST
-    found = _PATH.fullmatch(path)
-    method = getattr(response.request, 'method', None)
-    if found is None or method != 'HEAD' and _UNKNOWN[found['kind']] not in codes:  # an answer to HEAD has no codes
+    if missing is None:
         return line
-    repository, name = found['repository'] or '', unquote(found['name'])
-    what = 'blob' if found['kind'] == 'blobs' else 'manifest' if is_sha256(name) else 'alias'
+    repository, what, name = missing
     said = _lost(context, name) if what == 'alias' and repository == context.repository else ''
     hint = _hint(context, what, name) if repository == context.repository else ''
     said = said or f'{repository or context.settings.host} has no {what} {name}{hint}'

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from dxf.arguments import as_bytes, check_data, check_filename
+from dxf.arguments import as_bytes, check_data, check_left, check_source
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.local.sinks import write_all
@@ -197,15 +197,17 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     :raises DXFSourceError: a str that UTF-8 cannot encode
     """
     if filename is not None:
-        check_filename(filename)
         return File(os.fspath(filename), _opened(filename))
     check_data(data)
     if isinstance(data, str):
         data = _utf_8(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
+    check_source(data)
     if hasattr(data, 'read'):
-        return Source('data', data, _size_left(data))
+        size = _size_left(data)
+        check_left(data, size)
+        return Source('data', data, size)
     return Source('data', _Pieces(data), None)
 
 

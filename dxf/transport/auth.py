@@ -17,7 +17,7 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.exceptions import RequestException
 
-from dxf.arguments import AUTH
+from dxf.client_arguments import AUTH
 from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError, DXFNotFoundError, DXFUnauthorizedError
 from dxf.hints import add_hint
 from dxf.limits import Limits

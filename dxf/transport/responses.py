@@ -5,7 +5,7 @@ The module that makes a request decides what a good response means.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -135,9 +135,10 @@ def discard(response: Response, limits: Limits) -> bytes:
         return b''
 
 
-def raise_for_status(response: Response, limits: Limits) -> None:
+def raise_for_status(response: Response, limits: Limits, describe: Callable[[Response], str] = lambda _: '') -> None:
     """Raise the error that a refusing answer stands for.
 
+    :param describe: returns a sentence about the refusal, which stands in place of the path; empty for none
     :raises DXFUnauthorizedError: 401
     :raises DXFHTTPError: any other status from 400 on; its text is the registry's own ``CODE: message``, or
         its ``message`` alone, and what was asked for, without the query: that may hold a secret
@@ -152,7 +153,9 @@ def raise_for_status(response: Response, limits: Limits) -> None:
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
-    text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '') + (f' ({name})' if name else '')
+    text = f'{status} {phrase_of(status)}' + (f': {message}' if message else '')
+    said = describe(response)
+    text += f'{"; " if message else ": "}{said}' if said else f' ({name})' if name else ''
     text += f'; {public_host(response.url)} may be no registry' if name and _is_web_page(response) else ''
     raise refusal(text, response)
 

@@ -126,8 +126,7 @@ def test_no_data_is_pushed_from(client: DXF, source: Sources) -> None:
 @pytest.mark.parametrize('position, expected', [
     (0, CONTENT),
     (4, CONTENT[4:]),
-    (len(CONTENT), b''),  # at its end there is nothing left to read
-    (len(CONTENT) + 5, b''),  # nor behind it
+    (len(CONTENT) - 1, CONTENT[-1:]),
 ])
 def test_an_open_file_is_read_from_where_it_stands_and_stays_open(client: DXF, path: str, position: int,
                                                                   expected: bytes) -> None:

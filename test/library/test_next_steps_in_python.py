@@ -1,6 +1,7 @@
 """Errors of the library that name the next step: what a program passes by mistake, and what answers it."""
 
 import codecs
+import inspect
 import io
 import tempfile
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from requests.exceptions import SSLError
 
-from dxf import DXF, DXFBase, Limits, artifacts, copy, hash_bytes
+from dxf import DXF, DXFBase, Limits, Options, artifacts, copy, hash_bytes
 from dxf.credentials import from_docker_config
-from dxf.exceptions import DXFInvalidNameError
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFNotFoundError, DXFSourceError
+from dxf.parameters import CHECKS
 
+from ..helpers.endpoints import Endpoint
 from ..servers.certificates import Certificates
 from ..servers.scripted_registry import ScriptedRegistry
 
@@ -33,8 +36,8 @@ PAIR: Any = [('fred', 'SECRET')]
 AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
 PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
 FILE = 'pull_to_file takes each digest, or (digest, size), by itself, and not {}: write pull_to_file(filename, *[...])'
-ANY: Any = SimpleNamespace(DXF=DXF, DXFBase=DXFBase, copy=copy, artifacts=artifacts,
-                           from_docker_config=from_docker_config)
+ANY: Any = SimpleNamespace(DXF=DXF, Limits=Limits, DXFBase=DXFBase, copy=copy, artifacts=artifacts, Options=Options,
+                           hash_bytes=hash_bytes, from_docker_config=from_docker_config)
 """What is called with arguments that its types do not allow."""
 
 HOST = "host is a str, and not {}: write 'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'"
@@ -195,6 +198,80 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
+SIZE = 'size is True or False, and not {}: write {}'
+FOR_FILE = 'pull_to_file(filename, digest) to store a blob in a file'
+CALLS |= {
+    'a file to pull into': (lambda _: client().pull_blob(DIGEST, 'o.txt'), SIZE.format('a str', FOR_FILE)),
+    'an open file to pull into': (lambda _: client().pull_blob(DIGEST, io.BytesIO()),
+                                  SIZE.format('a BytesIO', FOR_FILE)),
+    'a number of bytes to pull': (lambda _: client().pull_blob(DIGEST, 8192),
+                                  SIZE.format('an int', 'pull_blob(digest, chunk_size=...)')),
+    'two digests to pull': (lambda _: client().pull_blob(DIGEST, DIGEST), SIZE.format('a str', 'pull_blobs([...])')),
+    'an open file in place of its name': (
+        lambda _: client().pull_to_file(io.BytesIO(), DIGEST), 'filename is the path of a file, and not a BytesIO: '
+        'write for chunk in pull_blob(digest): file.write(chunk)'),
+    'no file to pull into': (lambda _: client().pull_to_file(None, DIGEST), 'filename is the path of a file, and not '
+                             'None: write pull_to_file(filename, digest)'),
+    'a text for sizes': (lambda _: client().get_alias('a', sizes='no'),
+                         'sizes is True or False, and not a str: write sizes=True'),
+    'a text for pages': (lambda _: client().list_aliases(iterate='no'),
+                         'iterate is True or False, and not a str: write iterate=True'),
+    'a text for a condition': (lambda _: client().set_alias('a', DIGEST, if_absent='no'),
+                               'if_absent is True or False, and not a str: write if_absent=True'),
+    'a text for a push in any case': (lambda _: client().push_blob(data=b'', check_exists='no'),
+                                      'check_exists is True or False, and not a str: write check_exists=True'),
+    'a pair for a platform': (lambda _: client().get_alias('a', platform=('linux', 'amd64')),
+                              "platform is a str, and not a tuple: write platform='linux/amd64'"),
+    'a list for a platform to copy': (lambda _: ANY.copy(client(), client(), 'a', platform=[]),
+                                      "platform is a str, and not a list: write platform='linux/amd64'"),
+    'a number for an alias': (lambda _: client().set_alias(3, DIGEST),
+                              'alias is a str, and not an int: write set_alias(alias, *[...])'),
+    'a number for the alias of a copy': (lambda _: ANY.copy(client(), client(), 'a', 3),
+                                         'to_alias is a str, and not an int'),
+    'a class in place of a client': (lambda _: ANY.copy(client(), DXF, 'a'),
+                                     'target is a DXF, and not a type: write DXF(host, repo)'),
+    'a class in place of its instance': (lambda _: ANY.DXF.push_blob('f'), 'push_blob is a method of a client: write '
+                                         'DXF(host, repo).push_blob(...)'),
+    'a user name': (lambda _: ANY.DXF(NOBODY, REPO, username='fred', password='SECRET'),
+                    f"DXF takes no argument 'username': write {AUTH.removeprefix('auth is a function: ')}"),
+    'attempts': (lambda _: ANY.DXF(NOBODY, REPO, retries=3),
+                 "DXF takes no argument 'retries': write limits=dxf.Limits(...)"),
+    'a word that is nearly right': (lambda _: ANY.DXF(NOBODY, REPO, tls_verify=False),
+                                    "DXF takes no argument 'tls_verify': write tlsverify="),
+    'digests by their name': (lambda _: ANY.DXF.set_alias(client(), 'a', digests=[DIGEST]),
+                              "set_alias takes no argument 'digests': write set_alias(alias, *[...])"),
+    'a word that nothing is like': (lambda _: ANY.DXF.del_blob(client(), zzz=DIGEST),
+                                    "del_blob takes no argument 'zzz'; it takes digest"),
+    'options in a dict': (lambda _: ANY.DXF(NOBODY, REPO, options={}),
+                          'options is an Options, and not a dict: write dxf.Options(jobs=...)'),
+    'limits of texts': (lambda _: ANY.DXF(NOBODY, REPO, limits=ANY.Limits(retries='3')),
+                        'retries of limits is a number, and not a str'),
+    'a proxy by its address': (lambda _: ANY.DXF(NOBODY, REPO, options=ANY.Options(proxies='http://SECRET@proxy')),
+                               'proxies is a Proxies, and not a str: write dxf.transport.proxies.Proxies(https=...)'),
+    'a number for a certificate': (lambda _: ANY.DXF(NOBODY, REPO, cert=3), 'cert is the path of a file, or a pair of '
+                                   "paths, and not an int: write cert=('certificate.pem', 'key.pem')"),
+    'a password of bytes': (lambda _: client().authenticate('fred', b'SECRET'), 'password is a str, and not bytes'),
+    'a pair for a user name': (lambda _: client().authenticate(('fred', 'SECRET')),
+                               'username is a str, and not a tuple'),
+    'a number for actions': (lambda _: client().authenticate('fred', 'SECRET', 3),
+                             "actions is a str, or several in a list: write actions=['pull', 'push']"),
+    'a number among files': (lambda _: ANY.artifacts.push_files(client(), 'a', [3]),
+                             'each of the files is a path, a str, and not an int'),
+    'names in place of the folder': (lambda _: ANY.artifacts.pull_files(client(), 'a', ['f']),
+                                     'folder is a path, a str, and not a list'),
+    'annotations as a text': (lambda _: ANY.artifacts.push_files(client(), 'a', ['f'], annotations='a=b'),
+                              'annotations is a dict, and not a str: write annotations={...: ...}'),
+    'a moment as a text': (lambda _: ANY.artifacts.push_files(client(), 'a', ['f'], created='now'),
+                           'created is an int, seconds since 1970, and not a str'),
+    'one operand to choose': (lambda _: ANY.artifacts.choose('f'), 'choose takes a list, and not a str: write '
+                              'choose([...])'),
+    'an empty dict to push': (lambda _: client().push_blob(data={}), 'data is bytes, a str, a binary file or an '
+                              'iterable of bytes, and not a dict: write push_blob(data=json.dumps(...))'),
+    'text to hash': (lambda _: ANY.hash_bytes('SECRET'), 'buf is bytes, and not a str: write '
+                     'hash_bytes(text.encode()), or hash_file(filename)'),
+}
+
+
 @pytest.mark.parametrize(('call', 'said'), CALLS.values(), ids=CALLS)
 def test_an_argument_of_a_wrong_type_is_a_type_error_that_says_what_to_write(call: Callable[[Any], object], said: str,
                                                                              tmp_path: Path) -> None:
@@ -339,3 +416,141 @@ def test_a_folder_that_took_the_place_of_the_file_is_named_as_the_file_was_given
         with pytest.raises(IsADirectoryError) as caught:
             repository.pull_to_file(target, digest, progress=progress)
     assert (caught.value.filename, caught.value.filename2) == (str(target), None)
+
+
+PLATFORM = "invalid platform 'amd64': want os/architecture[/variant]"
+BY_NAME = "manifest is the text of a manifest, which begins with {; other arguments are written by name: " \
+    "platform='linux/amd64', sizes=True"
+VALUES: dict[str, tuple[Callable[[], object], type[ValueError], str]] = {
+    'half a platform': (lambda: client().get_alias(platform='amd64'), DXFInvalidNameError, PLATFORM),
+    'half a platform to copy': (lambda: copy(client(), client(), 'a', platform='amd64'), DXFInvalidNameError, PLATFORM),
+    'sizes in place of a manifest': (lambda: client().get_alias('a', 'sizes'), DXFInvalidDocumentError, BY_NAME),
+    'a platform in place of a manifest': (lambda: client().get_digest('a', 'linux/amd64'), DXFInvalidDocumentError,
+                                          BY_NAME),
+    'an alias behind its digest': (lambda: client().set_alias(DIGEST, 'a'), DXFInvalidNameError,
+                                   'alias is a name, and not a digest: write set_alias(alias, digest)'),
+    'an alias behind its manifest': (
+        lambda: client().set_manifest('{"schemaVersion": 2}', 'a'), DXFInvalidNameError,
+        'alias is a name, and not the text of a manifest: write set_manifest(alias, manifest_json)'),
+    'a repository behind a digest': (
+        lambda: client().mount_blob(DIGEST, 'fred/y'), DXFInvalidNameError,
+        'repo is the name of a repository, and not a digest: write mount_blob(repo, digest)'),
+    'an alias to replace': (lambda: client().set_alias('a', DIGEST, if_match='b'), DXFInvalidNameError,
+                            f"invalid digest 'b': {WANT_DIGEST}"),
+    'two conditions': (lambda: client().set_alias('a', DIGEST, if_absent=True, if_match=DIGEST), ValueError,
+                       'if_absent and if_match exclude each other'),
+    'no names at a time': (lambda: client().list_aliases(0), ValueError,
+                           'batch_size is a number of names to ask for at a time, at least 1'),
+    'no seconds': (lambda: DXF(NOBODY, REPO, timeout=0), ValueError,
+                   'timeout is a number of seconds above 0, or None for no limit'),
+    'fewer attempts than none': (lambda: DXF(NOBODY, REPO, limits=Limits(retries=-1)), ValueError,
+                                 'retries of limits is a number of at least 0'),
+}
+
+
+@pytest.mark.parametrize(('call', 'kind', 'said'), VALUES.values(), ids=VALUES)
+def test_a_value_in_the_wrong_place_is_an_error_that_says_what_to_write(call: Callable[[], object],
+                                                                        kind: type[ValueError], said: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == said
+
+
+AT_END = 'data is a file that stands at its end, with nothing left to read: write file.seek(0) before; ' \
+    "data=b'' stores an empty blob"
+
+
+def read_to_the_end(path: Path) -> Any:
+    """Return a file that was read to its end."""
+    file = path.open('rb')
+    file.read()
+    return file
+
+
+def ended() -> Any:
+    """Return a generator that has ended."""
+    generator = (piece for piece in [b'SECRET'])
+    list(generator)
+    return generator
+
+
+@pytest.mark.parametrize(('open_it', 'said'), [
+    (read_to_the_end, AT_END), (lambda _: io.BytesIO(b'SECRET'), AT_END),
+    (lambda path: path.open('ab'), "data is a file that is open to be written: open it with 'rb'"),
+    (lambda _: ended(), 'data is a generator that has ended already: make it again')])
+def test_what_has_nothing_left_to_read_is_no_empty_blob(open_it: Callable[[Path], Any], said: str,
+                                                        tmp_path: Path) -> None:
+    (tmp_path / 'f').write_bytes(b'SECRET')
+    data = open_it(tmp_path / 'f')
+    if isinstance(data, io.BytesIO):
+        data.seek(6)
+    try:
+        with ScriptedRegistry() as server, pytest.raises((DXFSourceError, TypeError)) as caught:
+            DXF(server.host, REPO, insecure=True).push_blob(data=data)
+    finally:
+        data.close()
+    assert (str(caught.value), server.requests) == (said, [])
+
+
+def test_a_file_that_is_closed_says_so() -> None:
+    data = io.BytesIO(b'SECRET')
+    data.close()
+    with pytest.raises(DXFSourceError, match="^data is a file that is closed: open it again with 'rb'$"):
+        client().push_blob(data=data)
+
+
+def test_an_empty_file_is_an_empty_blob(tmp_path: Path) -> None:
+    (tmp_path / 'f').write_bytes(b'')
+    with ScriptedRegistry() as server, DXF(server.host, REPO, insecure=True) as repository, \
+            (tmp_path / 'f').open('rb') as file:
+        assert repository.push_blob(data=file) == repository.push_blob(data=b'') == hash_bytes(b'')
+
+
+@pytest.mark.parametrize(('ask', 'lacks'), [
+    (lambda repository: repository.get_alias('nope'), 'alias nope'),
+    (lambda repository: repository.get_manifest(DIGEST), f'manifest {DIGEST}'),
+    (lambda repository: repository.pull_blob(DIGEST), f'blob {DIGEST}'),
+    (lambda repository: repository.blob_size(DIGEST), f'blob {DIGEST}')])
+def test_an_answer_of_404_names_what_is_not_there(open_registry: Endpoint, repo: str, ask: Callable[[DXF], object],
+                                                  lacks: str) -> None:
+    with open_registry.dxf(repo) as repository:
+        repository.push_blob(data=b'x')
+        with pytest.raises(DXFNotFoundError) as caught:
+            ask(repository)
+    assert str(caught.value).startswith('404 Not Found: ') and \
+        str(caught.value).endswith(f'{repo} has no {lacks}')
+
+
+def test_the_help_of_the_client_begins_with_its_use_and_has_a_short_signature() -> None:
+    text = str(DXF.__doc__)
+    assert 0 < text.index('push_blob(') < text.index(':param')
+    assert len(str(inspect.signature(DXF))) < 600
+    assert (repr(Options()), repr(Limits(retries=3))) == ('Options()', 'Limits(retries=3)')
+
+
+FREE = {'self', 'cls', 'data', 'sources', 'digests', 'aliases', 'blobs', 'files', 'names', 'operands', 'manifest',
+        'manifest_json', 'tlsverify', 'insecure', 'schema'}
+"""Parameters that the functions check themselves."""
+
+STEPS = {'stored_size', 'wrong_size', 'sizes_of', 'known_size', 'check_alias_size', 'current_digest',
+         'described_blobs', 'list_under_tag', 'manifest_path', 'put_manifest', 'platforms'}
+"""Methods that other modules of dxf use; docs/api.rst says that they check less."""
+
+
+def public_functions() -> dict[str, Any]:
+    """Return the functions of the library that have parameters."""
+    methods = {name: value for name, value in inspect.getmembers(DXF) if not name.startswith('_') and name not in STEPS}
+    modules = {name: getattr(artifacts, name) for name in artifacts.__all__}
+    found = {**methods, **modules, 'copy': copy, 'DXF': DXF.__init__, 'DXFBase': DXFBase.__init__}
+    return {name: value for name, value in found.items()
+            if inspect.isroutine(value) and set(inspect.signature(value).parameters) - {'self'}}
+
+
+def test_every_parameter_of_every_public_function_has_a_check() -> None:
+    found = public_functions()
+    assert len(found) > 25
+    assert not [name for name, value in found.items() if not hasattr(value, '__wrapped__')]
+    unchecked = {f'{name}({parameter})' for name, value in found.items()
+                 for parameter in inspect.signature(value).parameters
+                 if parameter not in FREE and parameter not in CHECKS and f'{name}.{parameter}' not in CHECKS}
+    assert not unchecked

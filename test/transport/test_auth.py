@@ -20,7 +20,7 @@ from requests.exceptions import InvalidURL
 from requests.structures import CaseInsensitiveDict
 
 from dxf import DXF, DXFBase, Limits
-from dxf.arguments import AUTH
+from dxf.client_arguments import AUTH
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
                             DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)

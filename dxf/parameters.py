@@ -1,0 +1,193 @@
+"""Parameters: which check each parameter of the public functions gets, by its name.
+
+``arguments``, ``client_arguments`` and ``names`` have the checks. A function that takes several of something checks
+each of them itself.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import CO_VARARGS
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from dxf import arguments, client_arguments
+from dxf.exceptions import DXFInvalidNameError, DXFInvalidPlatformError
+from dxf.limits import Limits
+from dxf.names import check_digest, check_platform
+
+Arguments = ParamSpec('Arguments')
+Result = TypeVar('Result')
+Check = Callable[[Any, str, str], object]
+"""Called with a value, the parameter's name and the function's; it raises what is wrong with the value."""
+
+WRITTEN = {'set_alias': 'set_alias(alias, *[...])', 'push_files': 'push_files(repository, alias, [...])',
+           'set_manifest': 'set_manifest(alias, manifest_json)', 'mount_blob': 'mount_blob(repo, digest)',
+           'make_unsigned_manifest': 'make_unsigned_manifest(alias, *[...])', 'DXF': 'DXF(host, repo)',
+           'from_base': 'DXF(host, repo)'}
+"""How calls are written whose arguments are easily swapped."""
+
+SEVERAL = {'pull_blob': 'pull_blobs([...])', 'copy_blob': 'copy_blobs(source, [...])',
+           'mount_blob': 'for digest in [...]: mount_blob(repo, digest)'}
+"""What to write for several digests, where a function takes one and it is not a loop around it."""
+
+NO_DIGEST = ('set_alias', 'make_unsigned_manifest', 'push_files')
+"""Functions whose ``alias`` is no digest: the arguments are swapped."""
+
+KEYWORDS = {
+    **dict.fromkeys(('username', 'user', 'password', 'login', 'credentials', 'auth_config'), client_arguments.AUTH),
+    **dict.fromkeys(('verify', 'verify_ssl', 'ssl_verify'), 'tlsverify=False, or the path of a file of CA '
+                    'certificates'),
+    **dict.fromkeys(('http', 'plain_http', 'use_http'), 'insecure=True'),
+    **dict.fromkeys(Limits._fields, 'limits=dxf.Limits(...)'),
+    'token': 'auth=lambda dxf, response: setattr(dxf, "token", TOKEN)', 'proxies': 'options=dxf.Options(proxies=...)',
+    'registry': 'host', 'hostname': 'host', 'url': 'host',
+    'repository': 'repo', 'tag': 'alias', 'reference': 'alias', 'content': 'data', 'path': 'filename',
+    'file': 'filename', 'target': 'to_alias', 'media_type': 'artifact_type'}
+"""What to write in place of keywords that other libraries have."""
+
+
+def _digest(value: Any, _name: str, function: str) -> None:
+    arguments.check_one(value, function, SEVERAL.get(function, ''))
+
+
+def _condition(value: Any, name: str, function: str) -> None:
+    _digest(value, name, function)
+    check_digest(value)
+
+
+def _text(value: Any, name: str, function: str) -> None:
+    arguments.check_text(value, name, WRITTEN.get(function, ''))
+
+
+def _alias(value: Any, name: str, function: str) -> None:
+    _text(value, name, function)
+    kind = 'the text of a manifest' if value.lstrip().startswith('{') else \
+        'a digest' if value.startswith('sha256:') and function in NO_DIGEST else ''
+    if kind:
+        written = WRITTEN.get(function, '').replace('*[...]', 'digest')
+        raise DXFInvalidNameError(f'{name} is a name, and not {kind}' + (f': write {written}' if written else ''))
+
+
+def _repository(value: Any, name: str, function: str) -> None:
+    _text(value, name, function)
+    if value.startswith('sha256:'):
+        raise DXFInvalidNameError(f'{name} is the name of a repository, and not a digest: write '
+                                  f'{WRITTEN.get(function, "DXF(host, repo)")}')
+
+
+def _platform(value: Any, name: str, _function: str) -> None:
+    arguments.check_text(value, name, "platform='linux/amd64'")
+    platform, is_at, digest = value.rpartition('@')  # an answer for all platforms names some of them with a digest
+    if not digest.startswith('sha256:') or is_at:
+        try:
+            check_platform(platform if digest.startswith('sha256:') else value)
+        except DXFInvalidNameError:
+            raise DXFInvalidPlatformError(value) from None
+
+
+def _alone(check: Callable[[Any], object]) -> Check:
+    """Return a check that needs neither the name of the parameter nor that of the function."""
+    return lambda value, _name, _function: check(value)
+
+
+def _named(check: Callable[[Any, str], object]) -> Check:
+    """Return a check that does not need the function's name."""
+    return lambda value, name, _function: check(value, name)
+
+
+def _client(method: str) -> Check:
+    """Return the check of a client that must have a method."""
+    return lambda value, name, _function: arguments.check_client(value, name, method)
+
+
+FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
+         'dry_run')
+
+CHECKS: dict[str, Check] = {
+    **dict.fromkeys(FLAGS, arguments.check_flag),
+    **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'authorization', 'identity_token', 'user_agent'),
+                    _named(arguments.check_text)),
+    **dict.fromkeys(('alias', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
+    'host': _named(client_arguments.check_host_type), 'repo': _repository, 'auth': _alone(client_arguments.check_auth),
+    'password': _named(arguments.check_text), 'actions': _alone(client_arguments.check_actions),
+    'response': _alone(client_arguments.check_response), 'timeout': _alone(client_arguments.check_timeout),
+    'options': _alone(client_arguments.check_options), 'limits': _alone(client_arguments.check_limits),
+    'jobs': _alone(client_arguments.check_jobs), 'proxies': _alone(client_arguments.check_proxies),
+    'cert': _alone(client_arguments.check_cert), 'base': _client('_base_request'), 'source': _client('pull_blobs'),
+    'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
+    'progress': _alone(arguments.check_progress), 'chunk_size': _alone(arguments.check_chunk_size),
+    'batch_size': _alone(arguments.check_batch_size), 'filename': arguments.check_filename,
+    'resume': _named(arguments.check_path_type), 'folder': _named(arguments.check_path_type),
+    'annotations': _named(arguments.check_mapping), 'copy_blobs.sizes': _named(arguments.check_mapping),
+    'created': _alone(arguments.check_created), 'exists.name': lambda value, name, _function: arguments.check_text(
+        value, name, "exists('may15-readings'), or exists(digest)")}
+"""The check of each parameter, by its name, or by those of function and parameter."""
+
+
+class _Function(NamedTuple):
+    """What the checks need of a function: its name, those of its parameters, and their checks.
+
+    ``rest`` is the parameter that takes any number of arguments, empty without one. ``is_method`` means that the first
+    argument is a client.
+    """
+
+    name: str
+    positional: tuple[str, ...]
+    names: tuple[str, ...]
+    rest: str
+    checks: dict[str, Check]
+    defaults: dict[str, Any]
+    is_method: bool
+
+    def check(self, given: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Check the arguments of a call, in the order of the parameters."""
+        for keyword in keywords:
+            if keyword not in self.names:
+                raise TypeError(f'{self.name} takes no argument {keyword!r}{self._instead_of(keyword)}')
+        if self.is_method and given and not hasattr(given[0], '_base_request'):
+            raise TypeError(f'{self.name} is a method of a client: write DXF(host, repo).{self.name}(...)')
+        values = {**dict(zip(self.positional, given, strict=False)), **keywords}
+        for name, check in self.checks.items():
+            if name in values and not (name in self.defaults and values[name] is self.defaults[name]):
+                check(values[name], name, self.name)
+
+    def _instead_of(self, keyword: str) -> str:
+        """Return what to write in place of a keyword that the function does not have."""
+        if keyword == self.rest:
+            return f': write {WRITTEN.get(self.name, f"{self.name}(*[...])")}'
+        known = KEYWORDS.get(keyword, '')
+        if known.partition('=')[0] in self.names:
+            return f': write {known}{"=" * known.isidentifier()}'
+        from difflib import get_close_matches
+        near = get_close_matches(keyword, self.names, 1)
+        return f': write {near[0]}=' if near else f'; it takes {", ".join(self.names)}' if self.names else ''
+
+
+def _function_of(function: Any) -> _Function:
+    code = function.__code__
+    owner, _, name = function.__qualname__.rpartition('.')
+    names: tuple[str, ...] = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+    positional = names[:code.co_argcount]
+    defaults = function.__defaults__ or ()
+    if name in ('__init__', '__new__'):
+        name = owner
+    is_bound = names[0] in ('self', 'cls')
+    checks = {each: CHECKS.get(f'{name}.{each}') or CHECKS[each] for each in names
+              if each in CHECKS or f'{name}.{each}' in CHECKS}
+    rest = code.co_varnames[len(names)] if code.co_flags & CO_VARARGS else ''
+    return _Function(name, positional, names[is_bound:], rest, checks,
+                     {**dict(zip(positional[len(positional) - len(defaults):], defaults, strict=True)),
+                      **(function.__kwdefaults__ or {})}, names[0] == 'self' and name != owner)
+
+
+def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return a public function that checks its arguments before it begins, by :data:`CHECKS`.
+
+    An argument that is its parameter's default is right.
+    """
+    described = _function_of(function)
+
+    @wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        described.check(args, kwargs)
+        return function(*args, **kwargs)
+    return call
