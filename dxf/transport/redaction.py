@@ -15,6 +15,7 @@ from dxf.strict_json import shortened
 URL_LENGTH = 500
 """Characters of a URL that are shown."""
 
+# Only what a host and a port can be. A password before an @ must not pass for one.
 _AUTHORITY = re.compile(r'(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?', re.ASCII)
 _SCHEME = re.compile(r'(?:[A-Za-z][A-Za-z0-9+.-]*:)?', re.ASCII)
 _NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
