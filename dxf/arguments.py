@@ -1,6 +1,6 @@
-"""Arguments: of a wrong type, as they are easily given to the library, each with what to write instead.
+"""Checks of arguments: the error for a wrong type says what to write instead.
 
-What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
+``names`` checks the names in them. No message quotes a value: it may be a secret, or large.
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 class Shown:
     """A public attribute that shows a private one.
 
-    It is no property: a subclass that was written before dxf had it may have an attribute of that name itself.
+    It is no property, as a subclass may set an attribute of the same name.
 
     :param name: the private attribute's
     """
@@ -41,13 +41,13 @@ Data = str | bytes | bytearray | memoryview | Readable | Iterable[bytes]
 """What can be stored."""
 
 AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response=response)'
-"""How what answers challenges is written."""
+"""How to write a function that answers challenges."""
 
 
 def check_auth(auth: Any) -> None:
-    """Check that what is to answer challenges can be called; requests itself takes a pair of user and password.
+    """Check that ``auth`` can be called. requests itself takes a pair of user and password there.
 
-    :raises TypeError: it cannot, or is the function that returns it
+    :raises TypeError: it cannot, or it is ``from_docker_config`` itself and not its result
     """
     if getattr(auth, '__name__', '') == 'from_docker_config':
         raise TypeError('auth is what from_docker_config returns: write auth=from_docker_config()')
@@ -114,7 +114,7 @@ def check_text(value: Any, name: str, written: str = '') -> None:
 
 
 def check_progress(progress: Any) -> None:
-    """Check that what is to be told of progress can be called.
+    """Check that ``progress`` can be called.
 
     :raises TypeError: it cannot
     """
@@ -202,7 +202,7 @@ def check_data(data: Any) -> None:
 def as_bytes(piece: Any) -> bytes:
     """Return a piece of what ``push_blob`` is to store, as it was read.
 
-    :raises TypeError: it is a text, or a number, of which bytes() would make that many zeros
+    :raises TypeError: it is a text, or a number: bytes(3) would be three zeros
     """
     try:
         return piece if isinstance(piece, bytes) else memoryview(piece).tobytes()
@@ -226,7 +226,7 @@ def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
 
     :param name: the method's
     :param first: its arguments before them, as they are written
-    :raises TypeError: it is one item, of which each character, byte or line would be taken for one; or nothing
+    :raises TypeError: it is one item (its characters, bytes or lines would count as items), or nothing
     """
     if isinstance(values, (str, *_BYTES, os.PathLike)) or not hasattr(values, '__iter__') \
             or hasattr(values, 'read'):

@@ -64,7 +64,7 @@ def page(registry: Registry, path: str) -> Response:
 def _is_login_good(registry: Registry, error: DXFUnauthorizedError) -> bool:
     """Return whether the credential itself is good, where the catalog was refused by 401.
 
-    It is where the token server gave a token; else ``/v2/`` tells.
+    It is good if the token server gave a token. Without one, a request of ``/v2/`` tells.
     """
     response = error.response
     if response is not None and not urlsplit(response.url).path.endswith('/_catalog'):

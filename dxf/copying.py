@@ -36,8 +36,8 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
          referrers: bool = False, dry_run: bool = False, progress: Callable[..., Any] | None = None) -> Copied:
     """Copy all that an alias leads to, byte for byte: manifests, configurations and blobs.
 
-    What the target has is not sent again; the alias is set when all the rest is there, so that a copy that broke off
-    can be repeated, and continues.
+    What the target has is not sent again, and the alias is set last. So a copy that broke off continues when it is
+    repeated.
 
     :param alias: an alias; in a folder also the full reference that another tool wrote, or a manifest's digest
     :param to_alias: its name in the target; ``None`` for the same

@@ -20,8 +20,8 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFProtocolError                    an answer that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
     +-- DXFAmbiguousAliasError              an alias could mean several manifests of a folder
-    +-- DXFConflictError                    an alias is not what the caller took it for
-    +-- DXFCredentialsError                 a stored credential cannot be had
+    +-- DXFConflictError                    an alias names another manifest than the caller expects
+    +-- DXFCredentialsError                 a stored credential cannot be read
     |   +-- DXFCredentialHelperError        the program that keeps it is missing, or failed
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
@@ -136,7 +136,7 @@ class DXFUnauthorizedError(DXFError):
     """
 
     host: str | None = None
-    """The registry's, where a request of it ended so."""
+    """The host of the registry, if a request of the registry ended with this error."""
 
     def __init__(self, text: str = 'unauthorized', response: 'Response | None' = None, reason: str = '') -> None:
         super().__init__(text)
@@ -209,7 +209,7 @@ class DXFAmbiguousAliasError(DXFError):
 
 
 class DXFConflictError(DXFError):
-    """An alias names something else than the caller took it for, or somebody else has set it meanwhile."""
+    """An alias names another manifest than the caller expects, or another client has set it meanwhile."""
 
 
 class DXFCredentialsError(DXFError):

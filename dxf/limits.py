@@ -20,15 +20,15 @@ with 512 KiB. Over http it made no difference (0.65 s and 0.61 s).
 class Limits(NamedTuple):
     """How often dxf tries, how long it waits (seconds), how much it reads, and in which parts it sends (bytes).
 
-    A file larger than ``part`` is hashed while it goes out in such parts: larger ones would be refused by some proxies
-    (Cloudflare's: 100 MB), smaller ones wait for more answers; on a fast line they grow until they are refused.
+    A file larger than ``part`` is hashed while it is sent in such parts. Some proxies refuse larger ones (Cloudflare:
+    above 100 MB). Smaller ones wait for more responses. On a fast line parts grow until the registry refuses them.
     ``small_part`` is for sources of unknown length, which are kept in memory part by part, and for registries that take
     no larger one (GHCR). A blob of ``ranges`` bytes or more may be pulled over several connections, where one brings
     less than ``fast`` bytes a second.
 
     ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
-    entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
-    a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
+    entries of indexes. It keeps at most ``total`` bytes of their texts, and ``referrers`` bytes of a list of referrers.
+    ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
     is the wait before a token that was refused although it is new is tried once more.
     """
 

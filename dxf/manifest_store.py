@@ -1,6 +1,6 @@
 """Manifests: those of one repository in a registry, fetched and stored, one short method a protocol step.
 
-What an alias means to a user is decided by ``client``; what a manifest means, by ``manifest``.
+``client`` decides what an alias means to a user, ``manifest`` what a manifest means.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 """
 
@@ -32,10 +32,10 @@ from dxf.transport.session import fetch_whole
 
 TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
          HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
-"""How registries refuse a manifest for an alias that must not change."""
+"""Statuses by which registries refuse a manifest for an alias that must not change."""
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError)
-"""What is raised for a text that is no manifest, or none that dxf reads."""
+"""Errors for a text that is no manifest, or is of a kind that dxf does not read."""
 
 
 class ManifestStore(BlobCopying):
@@ -123,7 +123,7 @@ class ManifestStore(BlobCopying):
         A folder, and registries with conditional PUT, keep others out. On all others (distribution is one) two writers
         at the same moment may both succeed.
 
-        An alias that must not change (immutable tags) and names this manifest already is no error.
+        It is no error if an immutable tag names this manifest already.
 
         :param manifest_json: its text, stored as it is; its own media type is sent with it
         :param if_absent: only where there is no such alias yet
@@ -174,8 +174,8 @@ class ManifestStore(BlobCopying):
         """Store a manifest, and return its digest.
 
         :param condition: headers
-        :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
-            is added here, by the subject's digest; else it is listed under the referrers tag
+        :param unlisted: gets the descriptor, by the digest of its subject, if the registry does not list it among the
+            referrers. ``None`` to list it under the referrers tag at once
         """
         self._check_reference(alias)
         stored = image.read(_decode(content), verify=False)
@@ -216,14 +216,14 @@ class ManifestStore(BlobCopying):
         return error
 
     def _names(self, reference: str, digest: str) -> bool:
-        """Return whether an alias names a manifest; not where the registry does not tell."""
+        """Return whether an alias names a manifest; false if the registry does not tell."""
         try:
             return self.manifest_digest(reference) == digest
         except (DXFError, RequestException):
             return False
 
     def _lists_referrer(self, subject: str, digest: str) -> bool:
-        """Return whether the registry lists a manifest among the referrers of another; not where it does not tell."""
+        """Return whether the registry lists a manifest among the referrers of another; false if it does not tell."""
         try:
             return any(entry['digest'] == digest for entry in self.list_referrers(subject))
         except (DXFError, RequestException):

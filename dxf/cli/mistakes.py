@@ -27,7 +27,7 @@ COMMANDS = {
     **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
     'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
 }
-"""By what other programs call it, the command that is meant."""
+"""Commands of dxf, by the names that other programs give them."""
 
 HOST_BY = 'DXF_HOST names the registry'
 CREDENTIALS = 'a user name and a password are given by --username=USER and --password-stdin'
@@ -60,7 +60,7 @@ OPTIONS = {
     **dict.fromkeys((('pull-files', '--force'), ('pull-files', '-f')), '--overwrite replaces files that are there'),
     **dict.fromkeys((('copy', '--recursive'), ('copy', '-r'), ('copy', '-a')), '--all copies all aliases'),
 }
-"""Options that a command does without, or calls otherwise."""
+"""Options of other programs that a command lacks, or has under another name."""
 
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
@@ -93,11 +93,11 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
 
 
 CLOSE = 0.7
-"""How like a name must be, from 0 to 1: ``--file`` is not meant as ``--force``."""
+"""How similar a name must be to be suggested, from 0 to 1: ``--file`` is not meant as ``--force``."""
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """Return the name that one is most like; empty if it is like none."""
+    """Return the most similar name; empty if none is similar."""
     import difflib
     longer = [other for other in names if name.startswith(other) and other.startswith('--')]
     return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')
@@ -115,7 +115,7 @@ def _about_option(command: str, option: str) -> str:
 
 
 def about_surplus(command: str) -> str:
-    """Return what follows the message about operands of a command that takes none: most are a registry."""
+    """Return the hint about operands of a command that takes none: most of these are a registry."""
     return f'; {HOST_BY}' + (f'; {CREDENTIALS}' if command == 'login' else '')
 
 

@@ -33,7 +33,7 @@ NO_PLATFORM = 'unknown/unknown'
 ODD = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError,
        DXFDigestNotAvailableForSchema1, DXFMissingSignaturesError, DXFDisallowedSignatureAlgorithmError,
        DXFSignatureChainNotImplementedError, DXFUnexpectedKeyTypeError)
-"""What is raised for a manifest that arrived as it was stored, and is not one that dxf reads."""
+"""Errors for a manifest that arrived undamaged, and that dxf does not read."""
 
 
 class Reading:
