@@ -292,8 +292,8 @@ class BlobStore(DXFBase):
         """Return the size of a blob in bytes.
 
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-        :raises DXFDigestMismatchError: the answer is not the blob
-        :raises DXFProtocolError: the answer does not tell the size
+        :raises DXFDigestMismatchError: the response is not the blob
+        :raises DXFProtocolError: the response does not tell the size
         """
         check_one(digest, 'blob_size')
         return blob_lookup.measure(self._request, check_blob(digest), self._limits)
@@ -305,7 +305,7 @@ class BlobStore(DXFBase):
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
 
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-        :raises DXFUnexpectedStatusCodeError: the answer is not one to a deletion
+        :raises DXFUnexpectedStatusCodeError: the response is not one to a deletion
         :raises DXFProtocolError: the registry still has the blob
         """
         check_one(digest, 'del_blob')

@@ -17,7 +17,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     |   +-- DXFFileNotFoundError            a file that an artifact does not have
     +-- DXFCertificateError                 also a ValueError: a client certificate that cannot be used
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
-    +-- DXFProtocolError                    an answer that the protocol does not allow
+    +-- DXFProtocolError                    a response that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
     +-- DXFAmbiguousAliasError              an alias could mean several manifests of a folder
     +-- DXFConflictError                    an alias names another manifest than the caller expects
@@ -131,7 +131,7 @@ class DXFUnexpectedDigestMethodError(DXFUnexpectedError):
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 
-    :param response: the answer, if there is one
+    :param response: the server's, if there is one
     :param reason: which credential was refused, or what to do where there was none
     """
 
@@ -197,7 +197,7 @@ class DXFInvalidDocumentError(DXFError, ValueError):
 
 
 class DXFProtocolError(DXFError):
-    """An answer that the protocol does not allow, or that is larger than dxf reads."""
+    """A response that the protocol does not allow, or that is larger than dxf reads."""
 
 
 class DXFSourceError(DXFError):

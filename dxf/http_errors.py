@@ -10,7 +10,7 @@ from dxf.exceptions import DXFError
 
 
 class DXFHTTPError(DXFError, HTTPError):
-    """The registry refused a request with a status other than 401; ``.response`` is its answer."""
+    """The registry refused a request with a status other than 401; ``.response`` is what it sent."""
 
     __module__ = 'dxf.exceptions'
 

@@ -53,7 +53,7 @@ class ManifestStore(BlobCopying):
         """Fetch a manifest.
 
         :param alias: an alias, or the digest of a manifest
-        :return: its text as the registry keeps it, and the answer that carried it
+        :return: its text as the registry keeps it, and the response that carried it
         :raises DXFDigestMismatchError: it is not what its digest says
         """
         path = self.manifest_path(self._check_reference(alias))
@@ -67,7 +67,7 @@ class ManifestStore(BlobCopying):
         """Ask for a manifest's digest, without fetching it.
 
         :param alias: an alias, or the digest of a manifest
-        :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
+        :return: the digest, ``None`` where the registry does not tell one by sha256, and the response
         :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
         response = self._request('head', self.manifest_path(self._check_reference(alias)), headers={'Accept': ACCEPT})
@@ -189,7 +189,7 @@ class ManifestStore(BlobCopying):
             response = self._request('put', self.manifest_path(alias), data=content, headers=headers)
         except HTTPError as error:
             # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
-            # second request whose condition the first, whose answer was lost, has made untrue.
+            # second request whose condition the first, whose response was lost, has made untrue.
             if not (_is_taken(error) and self._names(alias, digest)):
                 raise self._refusal(error) from None
             is_listed = subject is not None and self._lists_referrer(subject, digest)
@@ -230,7 +230,7 @@ class ManifestStore(BlobCopying):
             return False
 
     def _confirm(self, reference: str, digest: str, response: Response) -> None:
-        """Check that the registry has a manifest: by the answer to its PUT, or by reading it back.
+        """Check that the registry has a manifest: by the response to its PUT, or by reading it back.
 
         :raises DXFDigestMismatchError: it has another
         :raises DXFProtocolError: it has none

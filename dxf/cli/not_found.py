@@ -25,9 +25,9 @@ _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
 def explained(context: Context, response: Response, line: str) -> str:
-    """Return the line for an answer of 404, where it is known what is missing; else the line as it is.
+    """Return the line for a response of 404, where it is known what is missing; else the line as it is.
 
-    :param line: of the error that the answer became
+    :param line: of the error that the response became
     """
     path = public_url(response.url).partition('/v2/')[2]
     if not path or not line.endswith(f' ({path})'):
@@ -40,7 +40,7 @@ def explained(context: Context, response: Response, line: str) -> str:
         return line if is_docker_hub(host) else line + _LIST
     found = _PATH.fullmatch(path)
     method = getattr(response.request, 'method', None)
-    if found is None or method != 'HEAD' and _UNKNOWN[found['kind']] not in codes:  # an answer to HEAD has no codes
+    if found is None or method != 'HEAD' and _UNKNOWN[found['kind']] not in codes:  # a response to HEAD has no codes
         return line
     repository, name = found['repository'] or '', unquote(found['name'])
     what = 'blob' if found['kind'] == 'blobs' else 'manifest' if is_sha256(name) else 'alias'

@@ -234,7 +234,7 @@ class TagDeletion:
     def _delete_by_digest(self, digest: str) -> bool:
         """Delete a manifest; return whether it was there.
 
-        One that is not there is deleted: the answer to a first attempt may have been lost.
+        One that is not there is deleted: the response to a first attempt may have been lost.
         """
         try:
             response: Response | None = self._dxf._request('delete', f'manifests/{digest}')

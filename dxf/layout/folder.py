@@ -46,7 +46,7 @@ class LayoutFolder:
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
-        """Insist that the folder is not a part of another layout, and never becomes one.
+        """Check that the folder is not a part of another layout, and never becomes one.
 
         A repository of such a name that is there already can be used while no layout is around it.
         """
@@ -131,7 +131,7 @@ class LayoutFolder:
             close_locked(lock)
 
     def _check_inner(self) -> None:
-        """Insist that no repository is where a new layout here would have its own files."""
+        """Check that no repository is where a new layout here would have its own files."""
         for name in filter(lambda name: os.path.isdir(self.path(name)), RESERVED):
             inner = next(repositories(self.path(name)), None)
             if inner is not None or os.path.exists(self.path(name, MARKER)):

@@ -100,7 +100,7 @@ def remove_if_unlocked(path: str) -> None:
 
 
 def check_regular(file: int, path: str) -> None:
-    """Insist that an open file is a regular one: reading a FIFO or a device may take for ever.
+    """Check that an open file is a regular one: reading a FIFO or a device may take for ever.
 
     :raises OSError: it is something else
     """

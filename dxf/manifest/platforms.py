@@ -50,7 +50,7 @@ class Reading:
         self._documents = self._descriptors = self._bytes = 0
 
     def check(self) -> None:
-        """Insist that another manifest may be fetched.
+        """Check that another manifest may be fetched.
 
         :raises DXFInvalidDocumentError: it may not
         """

@@ -33,7 +33,7 @@ class HashAhead:
         self._expected = expected
         self._found: Future[tuple[str, bool]] = Future()
         self._ending = Event()
-        # A daemon: the process can end while this thread waits for the answer to its lookup.
+        # A daemon: the process can end while this thread waits for the response to its lookup.
         self._thread = Thread(target=self._find, daemon=True)
         self._thread.start()
 
@@ -65,6 +65,6 @@ class HashAhead:
         return self._found.result()
 
     def end(self) -> None:
-        """Stop reading the file. A request of the thread may go on; its answer is not used."""
+        """Stop reading the file. A request of the thread may go on; its response is not used."""
         self._ending.set()
         self._thread.join(END_TIMEOUT)

@@ -37,7 +37,7 @@ class DuplicateBytesError(DXFProtocolError):
 class FoundError(Exception):
     """The registry has the blob already.
 
-    :param is_closed: the upload's session ended with that: only the answer was lost
+    :param is_closed: the upload's session ended with that: only the response was lost
     """
 
     def __init__(self, is_closed: bool = False) -> None:

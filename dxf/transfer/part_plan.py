@@ -73,7 +73,7 @@ class PartPlan:
         # A blob that the registry has costs one small part, and not a large one.
         if is_early:
             part = min(part, max(self.early_part, shortest))
-        # Each part costs the wait for its answer. Only parts that need not be small grow with the speed of the line.
+        # Each part costs the wait for its response. Only parts that need not be small grow with the speed of the line.
         elif part > REMEMBERED_PART:
             grown = min(int(rate * PART_SECONDS), MAX_PART)
             part = grown if part < grown < refused.patch else part

@@ -156,7 +156,7 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
-            # The answer was lost, or another process was faster. In both cases the blob may be there.
+            # The response was lost, or another process was faster. In both cases the blob may be there.
             if not (is_retryable(error) or is_race(error)) or not self._session.seems_stored(digest, size):
                 raise
             return

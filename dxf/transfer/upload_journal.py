@@ -56,7 +56,7 @@ class UploadJournal(Journal):
             name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()
             self._path = os.path.join(folder, f'{name[:NAME_LENGTH]}.json')
             self._file = open_locked(self._path, 0o600)
-            self.is_kept = self._file is not None  # else another process has it, and nobody could continue this upload
+            self.is_kept = self._file is not None  # else another process has it, and none could continue this upload
         except OSError as error:
             raise OSError(error.errno, f'cannot remember the upload there: {error.strerror}', folder) from error
 

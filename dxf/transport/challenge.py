@@ -1,4 +1,4 @@
-"""Challenges: what a registry asks for in a 401 answer, and the request to the token server that follows from it.
+"""Challenges: what a registry asks for in a 401 response, and the request to the token server that follows from it.
 
 The only module that imports www_authenticate. It makes no request; ``auth`` does.
 https://distribution.github.io/distribution/spec/auth/token/
@@ -50,7 +50,7 @@ class Challenge(NamedTuple):
 
 
 def challenge_of(response: Response) -> Challenge | None:
-    """Read the challenge of a 401 answer.
+    """Read the challenge of a 401 response.
 
     Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
 
@@ -77,7 +77,7 @@ def challenge_of(response: Response) -> Challenge | None:
 
 
 def refuses_token(response: Response) -> bool:
-    """Return whether a 401 answer refuses a token itself, rather than what it allows.
+    """Return whether a 401 response refuses a token itself, rather than what it allows.
 
     https://www.rfc-editor.org/rfc/rfc6750#section-3.1
     """
@@ -145,7 +145,7 @@ def is_refused_by_oauth(status: int, body: bytes) -> bool:
     (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
     one.
 
-    :param status: the answer's to a POST, one of :data:`OAUTH_REFUSALS`
+    :param status: that of the response to a POST, one of :data:`OAUTH_REFUSALS`
     """
     if status != HTTPStatus.UNAUTHORIZED:
         return status == HTTPStatus.BAD_REQUEST
@@ -171,11 +171,11 @@ def _check_realm_host(host: str, registry_host: str) -> None:
 
 
 def read_token(answer: bytes) -> tuple[str, float | None]:
-    """Return the token in a token server's answer, and the seconds that it lives, if the answer says so.
+    """Return the token in a token server's response, and the seconds that it lives, if the response says so.
 
     The token is ``access_token`` if there is one, else ``token``.
 
-    :raises DXFProtocolError: the answer has no token, or one that does not fit in a header
+    :raises DXFProtocolError: the response has no token, or one that does not fit in a header
     """
     try:
         document = load_object(answer)

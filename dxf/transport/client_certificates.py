@@ -1,4 +1,4 @@
-"""Client certificates: do files hold one, and its key.
+"""Client certificates: checks of the files that hold one, and its key.
 
 ``registry`` decides which server sees it. Error messages name the file. They never quote its content.
 """
@@ -24,7 +24,7 @@ class _EncryptedError(Exception):
 
 
 def check_certificate(cert: Cert) -> Cert:
-    """Return a client certificate, if its files can be used; none is shown to anybody yet.
+    """Return a client certificate, if its files can be used; no server sees it yet.
 
     :param cert: path of a file in PEM with the certificate, its chain and its key; or a pair of paths, of certificate
         and key

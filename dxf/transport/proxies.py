@@ -1,4 +1,4 @@
-"""Proxies: which one a request of a URL uses, if any, by the variables of an environment.
+"""Proxies: which one a request uses, by the variables of an environment.
 
 ``adapter`` sends requests by them. The variables are those of curl and of Python itself.
 """

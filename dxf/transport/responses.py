@@ -275,7 +275,7 @@ def _about_tls(response: Response, body: bytes) -> str:
 
 
 def expect(response: Response, *statuses: int) -> None:
-    """Insist that an answer has one of the statuses that its step knows.
+    """Check that an answer has one of the statuses that its step knows.
 
     :raises DXFUnexpectedStatusCodeError: it has another
     """
@@ -297,7 +297,7 @@ def digest_header(response: Response) -> str | None:
 
 
 def check_digest_header(response: Response, digest: str) -> None:
-    """Insist that Docker-Content-Digest, where it is sent and by sha256, agrees with the digest that we know.
+    """Check that Docker-Content-Digest, if it is sent and by sha256, agrees with the digest that we know.
 
     :raises DXFDigestMismatchError: it is another
     """
