@@ -1,4 +1,4 @@
-"""Arguments: of a wrong type, as they are easily given to the library, each with what to write instead.
+"""Checks of arguments: the error for a wrong type says what to write instead.
 
 ``client_arguments`` has those of the classes. ``parameters`` decides which parameter gets which check.
 What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
@@ -151,7 +151,7 @@ def check_text(value: Any, name: str, written: str = '') -> None:
 
 
 def check_progress(progress: Any) -> None:
-    """Check that what is to be told of progress can be called.
+    """Check that ``progress`` can be called.
 
     :raises TypeError: it cannot
     """
@@ -247,7 +247,7 @@ def check_left(file: Any, size: int | None) -> None:
 def as_bytes(piece: Any) -> bytes:
     """Return a piece of what ``push_blob`` is to store, as it was read.
 
-    :raises TypeError: it is a text, or a number, of which bytes() would make that many zeros
+    :raises TypeError: it is a text, or a number: bytes(3) would be three zeros
     """
     try:
         return piece if isinstance(piece, bytes) else memoryview(piece).tobytes()
@@ -275,7 +275,7 @@ def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
 
     :param name: the method's
     :param first: its arguments before them, as they are written
-    :raises TypeError: it is one item, of which each character, byte or line would be taken for one; or nothing
+    :raises TypeError: it is one item (its characters, bytes or lines would count as items), or nothing
     """
     if isinstance(values, (str, *BYTES, os.PathLike)) or not hasattr(values, '__iter__') \
             or hasattr(values, 'read'):

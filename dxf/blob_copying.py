@@ -44,7 +44,7 @@ class BlobCopying(BlobStore):
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk; not at all for a blob
             that is there, or that is mounted
         :param check_exists: ask whether the blob is there, and then do nothing; ``False`` copies it in any case, and
-            believes an answer that names the digest
+            believes a response that names the digest
         :raises DXFHTTPError: one of the registries refused; 404 for a blob that the other does not have
         :raises DXFDigestMismatchError: what the other sent is not the blob; nothing is stored
         :raises DXFSourceError: it broke off on the other's side

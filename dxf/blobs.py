@@ -107,9 +107,9 @@ class BlobStore(DXFBase):
             registry has it
         :param check_exists: ask whether the registry has the blob, and then send nothing; ``False`` sends it
             in any case, and asks for its length afterwards
-        :param resume: a folder in which to remember how far the upload of a file has come: if it breaks off, a later
-            call continues it, in this process or another; ``None`` to remember nothing; not used for a file without
-            a size, such as a pipe
+        :param resume: a folder in which to remember how far the upload of a file has come; ``None`` to remember
+            nothing. A later call, in any process, continues an upload that broke off. Not used for a file without a
+            size, such as a pipe
         :return: the digest
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: the source changed on its way; or a file or generator was read to its end before
@@ -124,8 +124,8 @@ class BlobStore(DXFBase):
         """Store several blobs, up to ``jobs`` of them at once; equal files are sent once.
 
         :param sources: each the path of a file, or what ``push_blob`` takes as ``data``
-        :param progress: as for ``push_blob``; called by several threads, though never by two at once; its method
-            ``found``, if it has one, is called with the size of each blob that the registry has already
+        :param progress: as for ``push_blob``. Several threads call it, though never two at once. Its method ``found``,
+            if it has one, is called with the size of each blob that the registry has already
         :param check_exists: ask whether the registry has a blob, and then do not send it
         :return: the digests, in the order of the sources
         :raises Exception: what :meth:`push_blob` raises, for the first that failed; the others are given up then
@@ -156,7 +156,7 @@ class BlobStore(DXFBase):
         :param is_forced: blobs are sent without asking for them first
         """
         return Target(self._request, self._base_request, f'{self._base_url}{self._repo}', self._limits,
-                      self._refused_sizes, self._doubtful, is_forced)
+                      self._shared.refused_sizes, self._doubtful, is_forced)
 
     def stored_size(self, digest: str, size: int | None = None) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.
@@ -184,8 +184,8 @@ class BlobStore(DXFBase):
     def pull_blob(self, digest: str, size: bool = False, chunk_size: int | None = None) -> Any:
         """Fetch a blob.
 
-        The request is made at once. The iterator raises before it yields the last chunk if the content is not
-        what the digest says: a caller that got all chunks has a verified blob.
+        The request is made at once. The iterator raises before it yields the last chunk if the content does not have
+        the digest. So a caller that got all chunks has a verified blob.
 
         :param size: return the blob's size in bytes too
         :param chunk_size: bytes of every chunk but the last; 8192 by default; 0 for pieces as they arrive
@@ -222,19 +222,19 @@ class BlobStore(DXFBase):
     @checked
     def pull_to_file(self, filename: str | os.PathLike[str], *blobs: Wanted,
                      progress: Callable[..., object] | None = None) -> None:
-        """Fetch blobs, one after the other, into a file that appears under its name when all is there and verified.
+        """Fetch blobs, one after the other, into a file, which gets its name when all of it is verified.
 
-        Until then they are in a hidden file beside it. If that is there already, from a call that broke off, in this
-        process or another, it is continued: what it holds is hashed, and only the rest is fetched.
+        Until then they are in a hidden file beside it. If a call broke off, the next one continues its hidden file:
+        the content is hashed, and only the rest is fetched.
 
-        What is no regular file (a pipe, a device, ``/dev/stdout``) is written straight through, as chunks arrive; the
-        last chunk of each blob when it is verified.
+        A pipe, a device or ``/dev/stdout`` is written as chunks arrive. The last chunk of each blob is written when the
+        blob is verified.
 
         :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
         :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
             an error
-        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob; what it
-            raises comes out as it is, and what had arrived is kept; its method ``kept``, if it has one, is called as
+        :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob. Its
+            errors are raised unchanged, and what had arrived is kept. Its method ``kept``, if it has one, is called as
             ``kept(digest, count, size)`` for bytes that were there already
         :raises DXFDigestMismatchError: the registry sent something else; nothing of it is left
         :raises DXFSizeMismatchError: a blob has another size than was given
@@ -280,7 +280,7 @@ class BlobStore(DXFBase):
         The registry is asked: where a disk has too little space, a wrong size may be the reason.
         """
         described = {digest: size for digest, size in wanted if size is not None}
-        with suppress(RequestException, DXFError):  # then too little space is the error to tell
+        with suppress(RequestException, DXFError):  # the lack of space is the error then
             for digest, actual in each_once(self.blob_size, described, self._jobs).items():
                 if actual != described[digest]:
                     return DXFSizeMismatchError(actual, described[digest], digest)
@@ -291,8 +291,8 @@ class BlobStore(DXFBase):
         """Return the size of a blob in bytes.
 
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-        :raises DXFDigestMismatchError: the answer is not the blob
-        :raises DXFProtocolError: the answer does not tell the size
+        :raises DXFDigestMismatchError: the response is not the blob
+        :raises DXFProtocolError: the response does not tell the size
         """
         return blob_lookup.measure(self._request, check_blob(digest), self._limits)
 
@@ -300,11 +300,11 @@ class BlobStore(DXFBase):
     def del_blob(self, digest: str) -> None:
         """Delete a blob from the repository. The registry frees its space when it collects garbage.
 
-        It is looked for again: a web page may have answered.
+        Afterwards the registry is asked for the blob: the first response may be a web page.
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
 
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-        :raises DXFUnexpectedStatusCodeError: the answer is not one to a deletion
+        :raises DXFUnexpectedStatusCodeError: the response is not one to a deletion
         :raises DXFProtocolError: the registry still has the blob
         """
         self._sizes.pop(check_blob(digest), None)

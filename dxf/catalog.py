@@ -31,11 +31,11 @@ class Registry(Protocol):
         """The token in use."""
 
     def ping(self) -> Response:
-        """Return the answer to a request of ``/v2/``."""
+        """Return the response to a request of ``/v2/``."""
 
 
 def names_page(request: Callable[..., Response], path: str) -> Response:
-    """Return the answer with a page of names, of repositories or of aliases."""
+    """Return the response with a page of names, of repositories or of aliases."""
     # Artifactory answers 406 to any other Accept.
     response = request('get', path, headers={'Accept': 'application/json'})
     expect(response, HTTPStatus.OK)
@@ -43,7 +43,7 @@ def names_page(request: Callable[..., Response], path: str) -> Response:
 
 
 def page(registry: Registry, path: str) -> Response:
-    """Return the answer with a page of the catalog.
+    """Return the response with a page of the catalog.
 
     :raises DXFUnauthorizedError: the registry does not list its repositories to this user, or refuses the credential
     :raises DXFHTTPError: the registry does not list its repositories
@@ -64,11 +64,11 @@ def page(registry: Registry, path: str) -> Response:
 def _is_login_good(registry: Registry, error: DXFUnauthorizedError) -> bool:
     """Return whether the credential itself is good, where the catalog was refused by 401.
 
-    It is where the token server gave a token; else ``/v2/`` tells.
+    It is good if the token server gave a token. Without one, a request of ``/v2/`` tells.
     """
     response = error.response
     if response is not None and not urlsplit(response.url).path.endswith('/_catalog'):
-        return False  # the token server's answer
+        return False  # the token server's response
     if response is not None and registry._auth is not None and registry.token is not None:
         return True
     with suppress(DXFError, RequestException):

@@ -1,6 +1,6 @@
 """The client: a repository in a registry, and the aliases that name its blobs.
 
-How blobs and manifests are fetched and stored is in ``blobs`` and ``manifest_store``, the classes that it is made of.
+Its base classes, in ``blobs`` and ``manifest_store``, fetch and store blobs and manifests.
 """
 
 from collections.abc import Sequence
@@ -156,9 +156,9 @@ class DXF(ManifestStore):
         return [(digest, size[digest]) for digest in manifest.blobs]
 
     def described_blobs(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
-        """Return what :meth:`get_alias` does, with the sizes that manifests give, and without where they give none.
+        """Return what :meth:`get_alias` returns, with the sizes in the manifests; the registry is not asked.
 
-        Schema 1 gives none, and the registry is not asked.
+        Schema 1 has no sizes, so its blobs are digests alone.
         """
         return platforms.for_each_platform(self._stored_or_given(alias, manifest), platform, self._stored,
                                            lambda found: self._blobs(found, isinstance(found, ImageManifest)))

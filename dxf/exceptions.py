@@ -17,11 +17,11 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     |   +-- DXFFileNotFoundError            a file that an artifact does not have
     +-- DXFCertificateError                 also a ValueError: a client certificate that cannot be used
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
-    +-- DXFProtocolError                    an answer that the protocol does not allow
+    +-- DXFProtocolError                    a response that the protocol does not allow
     +-- DXFSourceError                      what was to be uploaded changed, or cannot be read again
     +-- DXFAmbiguousAliasError              an alias could mean several manifests of a folder
-    +-- DXFConflictError                    an alias is not what the caller took it for
-    +-- DXFCredentialsError                 a stored credential cannot be had
+    +-- DXFConflictError                    an alias names another manifest than the caller expects
+    +-- DXFCredentialsError                 a stored credential cannot be read
     |   +-- DXFCredentialHelperError        the program that keeps it is missing, or failed
     +-- DXFMountFailed
     +-- DXFUnsupportedSchemaType
@@ -133,12 +133,12 @@ class DXFUnexpectedDigestMethodError(DXFUnexpectedError):
 class DXFUnauthorizedError(DXFError):
     """The registry, or the token server it names, answered 401.
 
-    :param response: the answer, if there is one
+    :param response: the server's, if there is one
     :param reason: which credential was refused, or what to do where there was none
     """
 
     host: str | None = None
-    """The registry's, where a request of it ended so."""
+    """The host of the registry, if a request of the registry ended with this error."""
 
     def __init__(self, text: str = 'unauthorized', response: 'Response | None' = None, reason: str = '') -> None:
         super().__init__(text)
@@ -199,7 +199,7 @@ class DXFInvalidDocumentError(DXFError, ValueError):
 
 
 class DXFProtocolError(DXFError):
-    """An answer that the protocol does not allow, or that is larger than dxf reads."""
+    """A response that the protocol does not allow, or that is larger than dxf reads."""
 
 
 class DXFSourceError(DXFError):
@@ -211,7 +211,7 @@ class DXFAmbiguousAliasError(DXFError):
 
 
 class DXFConflictError(DXFError):
-    """An alias names something else than the caller took it for, or somebody else has set it meanwhile."""
+    """An alias names another manifest than the caller expects, or another client has set it meanwhile."""
 
 
 class DXFCredentialsError(DXFError):

@@ -40,7 +40,7 @@ def register(renewable: Renewable) -> None:
 
 def _renew_all() -> None:
     Process.generation += 1
-    with ExitStack() as renewals:  # each has its turn, even after one that failed
+    with ExitStack() as renewals:  # an error of one object does not stop the others
         for renewable in list(_renewables.values()):
             renewals.callback(renewable.renew_after_fork)
 

@@ -1,4 +1,4 @@
-"""Hints: texts that are added to an error where it is raised or passed on, for its message to end with.
+"""Hints: texts at the end of an error message, added where the error is raised or passed on.
 
 They are plain attributes, so that the error can still be pickled. ``cli.error_messages`` makes the message.
 """

@@ -1,7 +1,7 @@
 """Errors that are errors of requests too.
 
-``exceptions`` has them as its own. They stand here because requests takes longer to load than all the rest of dxf, and
-help, version and messages about wrong usage do without it.
+``exceptions`` has them as its own. requests takes longer to load than all the rest of dxf. Help, version and messages
+about wrong usage need no module of requests, so these errors have a module of their own.
 """
 
 from requests.exceptions import HTTPError
@@ -10,7 +10,7 @@ from dxf.exceptions import DXFError
 
 
 class DXFHTTPError(DXFError, HTTPError):
-    """The registry refused a request with a status other than 401; ``.response`` is its answer."""
+    """The registry refused a request with a status other than 401; ``.response`` is what it sent."""
 
     __module__ = 'dxf.exceptions'
 

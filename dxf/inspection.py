@@ -16,9 +16,9 @@ from dxf.transfer.parallel import each_once
 class Inspection(NamedTuple):
     """What an alias names.
 
-    ``size`` is the sum of its blobs' bytes, ``None`` for an index; ``blobs`` have ``digest``, ``size`` and
-    ``mediaType``, and ``title`` where they are files with names; ``platforms`` are the digests of an index's manifests,
-    by platform.
+    ``size`` is the sum of the sizes of its blobs, ``None`` for an index. ``blobs`` have ``digest``, ``size`` and
+    ``mediaType``; files with names have ``title``, too. ``platforms`` are the digests of an index's manifests, by
+    platform.
     """
 
     digest: str
@@ -102,5 +102,5 @@ def differences(repository: DXF, alias: str, files: Sequence[str], platform: str
     if found:
         return found
     stored = each_once(repository.stored_size, [digest for digest, _ in blobs], repository.options.jobs)
-    return [f'the repository does not have {digest}, or not its {size} bytes'
+    return [f'{digest} is missing in the repository, or does not have {size} bytes'
             for digest, size in dict.fromkeys(blobs) if stored[digest] != size]

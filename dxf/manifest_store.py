@@ -1,6 +1,6 @@
 """Manifests: those of one repository in a registry, fetched and stored, one short method a protocol step.
 
-What an alias means to a user is decided by ``client``; what a manifest means, by ``manifest``.
+``client`` decides what an alias means to a user, ``manifest`` what a manifest means.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 """
 
@@ -33,10 +33,10 @@ from dxf.transport.session import fetch_whole
 
 TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
          HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
-"""How registries refuse a manifest for an alias that must not change."""
+"""Statuses by which registries refuse a manifest for an alias that must not change."""
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError)
-"""What is raised for a text that is no manifest, or none that dxf reads."""
+"""Errors for a text that is no manifest, or is of a kind that dxf does not read."""
 
 
 class ManifestStore(BlobCopying):
@@ -54,7 +54,7 @@ class ManifestStore(BlobCopying):
         """Fetch a manifest.
 
         :param alias: an alias, or the digest of a manifest
-        :return: its text as the registry keeps it, and the answer that carried it
+        :return: its text as the registry keeps it, and the response that carried it
         :raises DXFDigestMismatchError: it is not what its digest says
         """
         path = self.manifest_path(self._check_reference(alias))
@@ -69,7 +69,7 @@ class ManifestStore(BlobCopying):
         """Ask for a manifest's digest, without fetching it.
 
         :param alias: an alias, or the digest of a manifest
-        :return: the digest, ``None`` where the registry does not tell one by sha256, and the answer
+        :return: the digest, ``None`` where the registry does not tell one by sha256, and the response
         :raises DXFDigestMismatchError: ``alias`` is a digest, and the registry tells another
         """
         response = self._request('head', self.manifest_path(self._check_reference(alias)), headers={'Accept': ACCEPT})
@@ -128,7 +128,7 @@ class ManifestStore(BlobCopying):
         A folder, and registries with conditional PUT, keep others out. On all others (distribution is one) two writers
         at the same moment may both succeed.
 
-        An alias that must not change (immutable tags) and names this manifest already is no error.
+        It is no error if an immutable tag names this manifest already.
 
         :param manifest_json: its text, stored as it is; its own media type is sent with it
         :param if_absent: only where there is no such alias yet
@@ -178,8 +178,8 @@ class ManifestStore(BlobCopying):
         """Store a manifest, and return its digest.
 
         :param condition: headers
-        :param unlisted: where given, a descriptor that the registry does not list among the referrers of its subject
-            is added here, by the subject's digest; else it is listed under the referrers tag
+        :param unlisted: gets the descriptor, by the digest of its subject, if the registry does not list it among the
+            referrers. ``None`` to list it under the referrers tag at once
         """
         self._check_reference(alias)
         stored = image.read(_decode(content), verify=False)
@@ -193,7 +193,7 @@ class ManifestStore(BlobCopying):
             response = self._request('put', self.manifest_path(alias), data=content, headers=headers)
         except HTTPError as error:
             # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
-            # second request whose condition the first, whose answer was lost, has made untrue.
+            # second request whose condition the first, whose response was lost, has made untrue.
             if not (_is_taken(error) and self._names(alias, digest)):
                 raise self._refusal(error) from None
             is_listed = subject is not None and self._lists_referrer(subject, digest)
@@ -220,21 +220,21 @@ class ManifestStore(BlobCopying):
         return error
 
     def _names(self, reference: str, digest: str) -> bool:
-        """Return whether an alias names a manifest; not where the registry does not tell."""
+        """Return whether an alias names a manifest; false if the registry does not tell."""
         try:
             return self.manifest_digest(reference) == digest
         except (DXFError, RequestException):
             return False
 
     def _lists_referrer(self, subject: str, digest: str) -> bool:
-        """Return whether the registry lists a manifest among the referrers of another; not where it does not tell."""
+        """Return whether the registry lists a manifest among the referrers of another; false if it does not tell."""
         try:
             return any(entry['digest'] == digest for entry in self.list_referrers(subject))
         except (DXFError, RequestException):
             return False
 
     def _confirm(self, reference: str, digest: str, response: Response) -> None:
-        """Check that the registry has a manifest: by the answer to its PUT, or by reading it back.
+        """Check that the registry has a manifest: by the response to its PUT, or by reading it back.
 
         :raises DXFDigestMismatchError: it has another
         :raises DXFProtocolError: it has none

@@ -1,7 +1,7 @@
 """Names: the grammar of registries, repositories, aliases, digests and platforms, and the hash behind a digest.
 
-Every name that a caller gives is checked here before a request is made of it, and every name that a
-server sends before it reaches a URL or the screen. What the names refer to is not known here.
+A name that a caller gives is checked before a request is made with it. A name that a server sends is checked before it
+reaches a URL or the screen. What the names refer to is not known here.
 """
 
 import hashlib

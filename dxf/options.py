@@ -1,4 +1,4 @@
-"""Options: what a client takes besides its registry, repository, credential and how it is reached.
+"""Options: what a client takes besides its registry, repository, credential and timeout.
 
 ``Limits`` has bounds and waits, ``transport.proxies`` and ``transport.client_certificates`` the types of two options.
 """
@@ -29,8 +29,8 @@ class Options(_Fields):
     """What a client takes besides its registry, repository and credential; it cannot be changed.
 
     :param limits: attempts, waits and sizes
-    :param cert: a client certificate, shown to the registry's own origin alone: path of a file in PEM that holds
-        certificate and key, or a pair of paths, of the certificate and of the key; read again for each connection
+    :param cert: a client certificate, shown only to the registry's own origin. Path of a file in PEM with certificate
+        and key, or the paths of both as a pair. The files are read again for each connection
     :param proxies: the proxies to use; ``None`` for those that the environment names at each request
     :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
     :param schema: what ``set_alias`` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1); ``None``

@@ -6,13 +6,18 @@ each of them itself.
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import CO_VARARGS
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from dxf import arguments, client_arguments
 from dxf.exceptions import DXFInvalidNameError, DXFInvalidPlatformError
 from dxf.limits import Limits
 from dxf.names import check_digest, check_platform
+
+VARARGS = 4
+"""The flag of a function that takes any number of arguments. To import inspect for its name would cost a start 10 ms.
+
+https://docs.python.org/3/library/inspect.html#code-objects-bit-flags
+"""
 
 Arguments = ParamSpec('Arguments')
 Result = TypeVar('Result')
@@ -157,8 +162,8 @@ class _Function(NamedTuple):
         known = KEYWORDS.get(keyword, '')
         if known.partition('=')[0] in self.names:
             return f': write {known}{"=" * known.isidentifier()}'
-        from difflib import get_close_matches
-        near = get_close_matches(keyword, self.names, 1)
+        import difflib
+        near = difflib.get_close_matches(keyword, self.names, 1)
         return f': write {near[0]}=' if near else f'; it takes {", ".join(self.names)}' if self.names else ''
 
 
@@ -173,7 +178,7 @@ def _function_of(function: Any) -> _Function:
     is_bound = names[0] in ('self', 'cls')
     checks = {each: CHECKS.get(f'{name}.{each}') or CHECKS[each] for each in names
               if each in CHECKS or f'{name}.{each}' in CHECKS}
-    rest = code.co_varnames[len(names)] if code.co_flags & CO_VARARGS else ''
+    rest = code.co_varnames[len(names)] if code.co_flags & VARARGS else ''
     return _Function(name, positional, names[is_bound:], rest, checks,
                      {**dict(zip(positional[len(positional) - len(defaults):], defaults, strict=True)),
                       **(function.__kwdefaults__ or {})}, names[0] == 'self' and name != owner)

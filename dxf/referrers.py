@@ -117,7 +117,7 @@ def _first_page(request: Callable[..., Response], path: str) -> Response:
         if error.response is not None and _is_no_api(error.response, path):
             raise _NoListError from None
         raise
-    except DXFProtocolError:  # a redirect that dxf does not follow; all else that is wrong meets the tag, too
+    except DXFProtocolError:  # a redirect that dxf does not follow; any other problem would meet the tag, too
         raise _NoListError from None
     if response.status_code == HTTPStatus.NO_CONTENT or 300 <= response.status_code < 400:
         close(response)
@@ -201,8 +201,8 @@ class ReferrersTag:
 
         Most registries ignore conditions, so that two writers who have read the same index replace each other's.
         Each therefore reads it back, after a wait that is longer than reading and writing takes, and writes again
-        where the index is not as it should be. It is done when the index has not changed while it waited: as long as
-        it changes, one who had read an older index may be about to write.
+        if an entry is missing. It ends when the index has stayed the same during a wait. While the index changes,
+        another writer may have read an older one, and write it next.
 
         distribution refuses an index that lists what it does not have. Entries of manifests that are missing are
         removed then.
@@ -258,7 +258,7 @@ class ReferrersTag:
         return absent
 
     def _wait(self, number: int, window: float) -> None:
-        """Sleep until others who had read the index have written theirs; longer each time, and by chance.
+        """Sleep until other writers have written the index; longer each time, and by a random factor.
 
         :param number: of waits before this one
         :param window: seconds from our reading to the end of our writing

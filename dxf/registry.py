@@ -20,10 +20,10 @@ from dxf.client_arguments import Shown, check_security
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.missing import described
-from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
+from dxf.names import check_host, check_registry, check_repository
 from dxf.options import Options
 from dxf.parameters import checked
-from dxf.transfer.refused_sizes import RefusedSizes
+from dxf.shared_state import SharedState, adapter_for
 from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # typing has it since Python 3.11
 
     from dxf.layout.adapter import LayoutAdapter
 
-SHARED = ('options', '_sessions', '_adapter', '_credential', '_refused_sizes')
+SHARED = ('options', '_sessions', '_shared')
 """Attributes that all clients of one registry have in common, if one was made from the other."""
 
 Auth = Callable[[Any, Response], object]
@@ -47,12 +47,6 @@ Timeout = float | tuple[float, float] | None
 
 TURNS = 16
 """Times that a request is sent at most: other threads may replace its token by one for their own requests."""
-
-
-def _folder_adapter(host: str) -> 'LayoutAdapter':
-    """Return what answers requests from a folder."""
-    from dxf.layout import adapter
-    return adapter.LayoutAdapter(host.removeprefix(FOLDER))
 
 
 class DXFBase:
@@ -83,22 +77,21 @@ class DXFBase:
         check_security(insecure, tlsverify)
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
-        self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
+        adapter = adapter_for(self._host)
         self._auth = auth
         self._insecure = insecure
         self._tlsverify = tlsverify
         self._timeout = timeout
         options = options if limits is None else options.replace(limits=limits)
         self.options = options if cert is None else options.replace(cert=cert)
-        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/' if self._adapter is None else \
-            self._adapter.url
-        self._connect()
+        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/' if adapter is None else \
+            adapter.url
+        self._connect(adapter)
 
-    def _connect(self) -> None:
+    def _connect(self, adapter: 'LayoutAdapter | None') -> None:
         """Begin without connections and credentials."""
         self._sessions: list[Session] = [RegistrySession()]
-        self._credential = RegistryAuth(self._base_url)
-        self._refused_sizes = RefusedSizes()
+        self._shared = SharedState(RegistryAuth(self._base_url), adapter)
         self._nesting = 0
         forking.register(self)
 
@@ -117,7 +110,7 @@ class DXFBase:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: no connection, and nothing that is or may hold a secret."""
-        lost = ('_auth', '_sessions', '_credential', '_adapter', '_refused_sizes', '_nesting')
+        lost = ('_auth', '_sessions', '_shared', '_nesting')
         return {**{name: value for name, value in self.__dict__.items() if name not in lost},
                 'options': self.options.replace(proxies=None)}
 
@@ -125,11 +118,14 @@ class DXFBase:
         """Take what was pickled. ``auth`` and the token are missing, and proxies are those of the environment."""
         self.__dict__.update(state)
         self._auth = None
-        self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
-        self._connect()
+        self._connect(adapter_for(self._host))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._host!r})'
+
+    @property
+    def _credential(self) -> RegistryAuth:
+        return self._shared.credential
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -172,8 +168,9 @@ class DXFBase:
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         session = self._sessions[0]
-        if self._adapter not in (None, session.adapters.get(self._base_url)):  # it is new, or the caller brought it
-            session.mount(self._base_url, self._adapter)
+        adapter = self._shared.adapter
+        if adapter not in (None, session.adapters.get(self._base_url)):  # it is new, or the caller brought it
+            session.mount(self._base_url, adapter)
         return send(session, method, url, limits or self.options.limits, route, **kwargs)
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:

@@ -15,7 +15,7 @@ from dxf.exceptions import DXFInvalidDocumentError
 
 Json = Any
 _SURROGATE = re.compile(r'[\ud800-\udfff]')
-"""By which Python stands for a byte that is not UTF-8: https://peps.python.org/pep-0383/."""
+"""Characters that Python uses for bytes that are not UTF-8: https://peps.python.org/pep-0383/."""
 
 DEPTH = 500
 """How deep objects and arrays may be nested. Python's own limit depends on the caller's stack."""
@@ -80,7 +80,7 @@ def _check_depth(document: Json) -> None:
 def encoded(text: str) -> bytes:
     """Return text as UTF-8.
 
-    :raises DXFInvalidDocumentError: a surrogate alone, in text that was read carelessly, cannot be that
+    :raises DXFInvalidDocumentError: it has a lone surrogate, which UTF-8 cannot encode
     """
     try:
         return text.encode('utf-8')

@@ -70,7 +70,7 @@ class HiddenFolder:
     def keep(self, folder: int, name: str, path: str) -> str:
         """Keep a file that is to be replaced; return what it is called here.
 
-        A second link is best, as the file never vanishes from its name. Linux refuses that for files of another owner
+        A hard link is best, as the file keeps its name meanwhile. Linux refuses that for files of another owner
         (``fs.protected_hardlinks``), and some file systems have no links: then the file itself is moved here.
 
         :param folder: descriptor of the folder that it is in
@@ -97,7 +97,7 @@ class HiddenFolder:
             os.unlink(_note(kept), dir_fd=self.folder)
 
     def forget(self) -> None:
-        """Let go of the files that were replaced: what replaced them is there."""
+        """Forget the files that were replaced: they are not put back any more."""
         for name in os.listdir(self.folder):
             if name.endswith(NAME):
                 os.unlink(name, dir_fd=self.folder)

@@ -23,7 +23,7 @@ EMPTY = Descriptor(hash_bytes(EMPTY_CONTENT), len(EMPTY_CONTENT), EMPTY_TYPE)
 """Stands where there is nothing to say, such as for the configuration."""
 
 UNKNOWN_TYPE = 'application/vnd.unknown.artifact.v1'
-"""What an artifact is whose maker does not say; oras takes the same."""
+"""The type of an artifact whose maker gives none, as in oras."""
 
 FILE_TYPE = OCTET_STREAM
 FOLDER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip'
@@ -183,7 +183,7 @@ def _packing(media_type: str) -> str:
 def descriptor_of(manifest: Manifest) -> Descriptor:
     """Return what refers to a manifest.
 
-    :raises DXFUnsupportedSchemaType: it is one of schema 1, to which nothing refers
+    :raises DXFUnsupportedSchemaType: it is one of schema 1, to which no manifest can refer
     """
     if not isinstance(manifest, (ImageManifest, Index)):
         raise DXFUnsupportedSchemaType(image.media_type_of(manifest.text))

@@ -18,7 +18,7 @@ from dxf.manifest.image import Descriptor
 from dxf.parameters import checked
 
 HEADERS = MAX_FILES << 10
-"""Bytes of an archive that may be spent on what says how files are called."""
+"""Maximum number of bytes in an archive that give the names of its files."""
 
 
 class Pulled(NamedTuple):
@@ -57,16 +57,16 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
     layers = _layers(repository, reference, platform)
     wanted = _wanted(layers, names)
     paths = _paths(wanted)
-    with StagedFiles(folder, overwrite) as intake:
+    with StagedFiles(folder, overwrite) as staged:
         for layer, name in wanted:
-            _check_name(layer, name, intake)
-        _check_space(repository, wanted, intake)
-        folders = _fetched(repository, wanted, intake, progress or (lambda *_: None))
+            _check_name(layer, name, staged)
+        _check_space(repository, wanted, staged)
+        folders = _fetched(repository, wanted, staged, progress or (lambda *_: None))
         for found in folders:
-            _check(*found, paths, intake)
+            _check(*found, paths, staged)
         for found in folders:
-            _unpack(*found, intake)
-        intake.publish()
+            _unpack(*found, staged)
+        staged.publish()
     return Pulled([name for _, name in wanted],
                   [layer.blob for layer in layers if layer.title is None and not names])
 
@@ -120,7 +120,7 @@ def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
     return paths
 
 
-def _check_name(layer: Layer, name: str, intake: StagedFiles) -> None:
+def _check_name(layer: Layer, name: str, staged: StagedFiles) -> None:
     """Check that a layer may get its name, as far as is known before it is fetched.
 
     :raises OSError: it may not
@@ -128,22 +128,22 @@ def _check_name(layer: Layer, name: str, intake: StagedFiles) -> None:
     if layer.is_root:
         return
     if layer.is_folder or not layer.packing:
-        intake.check(name, layer.is_folder)
+        staged.check(name, layer.is_folder)
         return
     try:
-        intake.check(name, True)
+        staged.check(name, True)
     except NotADirectoryError:  # then it must be a file that a file may replace
-        intake.check(name)
+        staged.check(name)
 
 
-def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles) -> None:
+def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFiles) -> None:
     """Check that the disk has space for the files.
 
     :raises OSError: it has not
     :raises DXFSizeMismatchError: the reason is a wrong size in the manifest
     """
     try:
-        intake.check_space(sum(layer.blob.size for layer, _ in wanted))
+        staged.check_space(sum(layer.blob.size for layer, _ in wanted))
     except OSError as error:
         wrong = repository.wrong_size((layer.blob.digest, layer.blob.size) for layer, _ in wanted)
         if wrong is None:
@@ -151,17 +151,17 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Stage
         raise wrong from error
 
 
-def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles, report: Callable[..., Any]
+def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFiles, report: Callable[..., Any]
              ) -> list[tuple[Layer, str, Any]]:
-    """Take in all files; return the archives, which are closed with the intake."""
+    """Take in all files; return the archives, which are closed with the staged files."""
     archived = []
     blobs = repository.pull_blobs([(layer.blob.digest, layer.blob.size) for layer, _ in wanted], chunk_size=0)
     for (layer, name), (_, chunks, _) in zip(wanted, blobs, strict=True):
         pieces = _reported(layer.blob, chunks, report)
         if not layer.packing:
-            intake.add(name, pieces)
+            staged.add(name, pieces)
             continue
-        archive = intake.nameless()
+        archive = staged.nameless()
         for piece in pieces:
             write(archive, piece, name)
         archived.append((layer, name, archive))
@@ -175,37 +175,37 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Callable[..., A
         report(blob.digest, chunk, blob.size)
 
 
-def _check(layer: Layer, name: str, archive: Any, paths: Paths, intake: StagedFiles) -> None:
+def _check(layer: Layer, name: str, archive: Any, paths: Paths, staged: StagedFiles) -> None:
     """Look through a whole archive, before any of it is written.
 
     :raises DXFInvalidDocumentError: it does not bring what the manifest names
     """
     size, is_there = 0, layer.is_folder
-    for member, _ in _members(layer, name, archive, intake):
+    for member, _ in _members(layer, name, archive, staged):
         is_there = True
         size += member.size
         if not member.path:
             continue
         if not layer.is_folder or member.path != name or not member.is_folder:
             paths.add(member.path, member.is_folder)
-        intake.check(member.path, member.is_folder)
+        staged.check(member.path, member.is_folder)
     if not is_there:
         raise DXFInvalidDocumentError(f'invalid archive: {name[:MAX_PART_LENGTH]!r} is not in it')
-    intake.check_space(size)
+    staged.check_space(size)
 
 
-def _unpack(layer: Layer, name: str, archive: Any, intake: StagedFiles) -> None:
+def _unpack(layer: Layer, name: str, archive: Any, staged: StagedFiles) -> None:
     if layer.is_folder and not layer.is_root:
-        intake.add_folder(name)
-    for member, pieces in _members(layer, name, archive, intake):
+        staged.add_folder(name)
+    for member, pieces in _members(layer, name, archive, staged):
         if member.is_folder and member.path:
-            intake.add_folder(member.path)
+            staged.add_folder(member.path)
         elif not member.is_folder:
-            intake.add(member.path, pieces, member.is_executable)
+            staged.add(member.path, pieces, member.is_executable)
 
 
-def _members(layer: Layer, name: str, archive: Any, intake: StagedFiles
+def _members(layer: Layer, name: str, archive: Any, staged: StagedFiles
              ) -> Iterator[tuple[tar_folders.Member, Iterator[bytes]]]:
     archive.seek(0)
-    return tar_folders.members(archive, '' if layer.is_root else name, intake.space + HEADERS, layer.content,
+    return tar_folders.members(archive, '' if layer.is_root else name, staged.space + HEADERS, layer.content,
                                layer.packing == TAR_GZIP)

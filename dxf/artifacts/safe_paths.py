@@ -1,6 +1,6 @@
-"""Paths: the names that files are to have within one folder, as strangers give them.
+"""Safe paths: the names of files within one folder, as a manifest that is not trusted gives them.
 
-How a file gets its name is not known here.
+``staging`` gives files their names.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.strict_json import printable
 
 MAX_FILES = 100_000
-"""Files and folders that one alias may bring."""
+"""Maximum number of files and folders in one alias."""
 
 MAX_BYTES = 16 << 20
 """Bytes that their paths may have together, with those of the folders that they are in: 167 for each, if there are as
@@ -29,7 +29,7 @@ _JOINERS = dict.fromkeys((0x200c, 0x200d))
 
 
 def check_path(path: str) -> str:
-    """Return ``path`` if a file may have it that is to be in a folder: it leads to nothing else, and can be shown.
+    """Return ``path`` if it is safe: it stays within its folder, and can be shown.
 
     :param path: relative, its parts joined by ``/``
     :raises DXFInvalidNameError: it is absolute, leads out, is empty, too long or has characters that deceive
@@ -62,7 +62,7 @@ def _fault(path: str) -> str | None:
 
 
 def _key(path: str) -> str:
-    """Return what paths have in common that are one file where upper and lower case are the same."""
+    """Return a key that is equal for paths that differ only by upper and lower case."""
     folded = unicodedata.normalize('NFC', path.translate(_JOINERS)).casefold()
     return unicodedata.normalize('NFC', folded)
 
@@ -76,7 +76,7 @@ class Paths:
         self._bytes = 0
 
     def add(self, path: str, is_folder: bool = False) -> None:
-        """Take note of a path, and of the folders that it is in.
+        """Add a path, and the folders that it is in.
 
         :raises DXFInvalidNameError: it is unsafe, or is there already, by the same spelling or by upper and lower case
         :raises DXFInvalidDocumentError: there are too many

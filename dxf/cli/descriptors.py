@@ -20,8 +20,8 @@ NAMES = ('standard input', 'standard output', 'standard error')
 def fill_standard() -> None:
     """Open the null device in the place of standard streams that are closed.
 
-    A file that dxf opens would get the lowest free number, and a message of a C library about its crash would be
-    written into it. Python's own streams stay closed, and so do those of programs that dxf runs.
+    Else a file that dxf opens would get such a number, and a C library would write its error messages into the file.
+    Python's own streams stay closed, and so do those of programs that dxf runs.
     """
     with suppress(OSError):  # no /dev/null, or no more descriptors
         while (number := os.open(os.devnull, os.O_RDONLY)) <= LAST_STANDARD:

@@ -1,8 +1,8 @@
 """Interruption: SIGINT and SIGTERM end the command, also when they arrive just before a system call waits.
 
-Python runs the handler of a signal in the main thread, between two of its own instructions. A signal that arrives
-after the last of them but before the system call interrupts nothing, and its handler runs when the call returns: a
-server that is silent may keep it waiting for a minute. A signal that another thread took has the same effect. So a
+Python runs the handler of a signal in the main thread, between two of its own instructions. A signal that arrives after
+the last of them, and before the system call, interrupts nothing. Its handler runs when the call returns: with a silent
+server, after a minute. A signal that another thread took has the same effect. So a
 thread of its own watches the signals, and sends each again until its handler has run.
 """
 

@@ -29,7 +29,7 @@ COMMANDS = {
     **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
     'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
 }
-"""By what other programs call it, the command that is meant."""
+"""Commands of dxf, by the names that other programs give them."""
 
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 """Commands whose alias stands before what it names."""
@@ -65,11 +65,11 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
 
 
 CLOSE = 0.7
-"""How like a name must be, from 0 to 1: ``--file`` is not meant as ``--force``."""
+"""How similar a name must be to be suggested, from 0 to 1: ``--file`` is not meant as ``--force``."""
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """Return the name that one is most like; empty if it is like none."""
+    """Return the most similar name; empty if none is similar."""
     import difflib
     longer = [other for other in names if name.startswith(other) and other.startswith('--')]
     return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')

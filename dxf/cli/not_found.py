@@ -21,9 +21,9 @@ _LIST = '; dxf list-repos prints the repositories'
 
 
 def explained(context: Context, response: Response, line: str) -> str:
-    """Return the line for an answer of 404, where it is known what is missing; else the line as it is.
+    """Return the line for a response of 404, where it is known what is missing; else the line as it is.
 
-    :param line: of the error that the answer became
+    :param line: of the error that the response became
     """
     path = public_url(response.url).partition('/v2/')[2]
     missing = missing_in(response)

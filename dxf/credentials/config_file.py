@@ -1,4 +1,4 @@
-"""Files of credentials: those in which docker login, podman login and their like keep them, or say which helper does.
+"""Files of credentials, as docker login and podman login write them. They may name a helper that keeps the secrets.
 
 ``helper`` runs the programs that keep secrets. What a registry does with a credential is not known here.
 https://docs.docker.com/reference/cli/docker/login/#credential-stores,
@@ -22,7 +22,7 @@ from dxf.strict_json import Json, dump_json, is_utf_8, load_object
 from dxf.transport.auth import IDENTITY
 
 DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
-"""Under which docker stores the credential of Docker Hub."""
+"""The key under which docker stores the credential of Docker Hub."""
 
 DOCKER_HUB_KEYS = (DOCKER_HUB_KEY, 'index.docker.io', 'docker.io', 'registry-1.docker.io')
 MAX_FILE_LENGTH = 4 << 20
@@ -43,7 +43,7 @@ class Credential(NamedTuple):
 
 
 class CredentialFile:
-    """A file in which docker or podman keeps credentials, or says which helper does.
+    """A file in which docker or podman keeps credentials, or names a helper that does.
 
     :param path: of a file that need not be there
     :param environ: the environment that helpers are run in
@@ -83,7 +83,7 @@ class CredentialFile:
         """Return the credential for a repository, or ``None`` where there is none; the longest key that fits wins.
 
         :param host: as :func:`dxf.names.check_host` returns it
-        :raises DXFCredentialsError: it is there, but cannot be had
+        :raises DXFCredentialsError: it is there, but cannot be read
         """
         for key in keys_of(host, repository):
             helper = self._helper(key, host)
@@ -129,8 +129,8 @@ class CredentialFile:
     def _decoded(self, auth: Json, key: str) -> tuple[str, str]:
         """Return user name and password from ``auth``.
 
-        Files are written by hand too: ``base64`` wraps long lines and ends with a line end, both of which Docker
-        skips; some tools leave out the padding.
+        Some files are written by hand. The program ``base64`` writes line ends, which Docker skips. Some tools leave
+        out the padding.
         """
         colon = ''
         with suppress(ValueError):  # binascii.Error and UnicodeError are such
@@ -308,7 +308,7 @@ def find(host: str, repository: str | None, environ: Mapping[str, str]) -> Crede
     """Return the credential that is stored for a repository; ``None`` where there is none.
 
     :param host: as :func:`dxf.names.check_host` returns it
-    :raises DXFCredentialsError: it cannot be had
+    :raises DXFCredentialsError: it cannot be read
     """
     for path in files_of(environ):
         found = CredentialFile(path, environ).find(host, repository)

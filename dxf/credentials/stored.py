@@ -48,7 +48,7 @@ class StoredCredentials:
 
         Reads go on without a credential that is refused, or whose helper fails: the repository may be public.
 
-        :raises DXFCredentialsError: it cannot be had
+        :raises DXFCredentialsError: it cannot be read
         :raises DXFUnauthorizedError: it was refused
         """
         if dxf._insecure:  # nothing is looked for: a challenge over http is an error, an open registry needs nothing

@@ -1,6 +1,6 @@
 """Alias deletion: an alias goes, and its manifest with it if nothing that remains needs it.
 
-What remains is asked of ``remaining_aliases``. How a name goes without its manifest belongs to ``tag_deletion``.
+``remaining_aliases`` finds out what the other aliases need. ``tag_deletion`` deletes a name without its manifest.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
 """
 
@@ -25,7 +25,7 @@ from dxf.transport.responses import expect, is_not_found
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
               DXFUnexpectedDigestMethodError)
-"""What is raised for a manifest that cannot be read, although the registry sent it."""
+"""Errors for a manifest that the registry sent, and that cannot be read."""
 
 
 class _Target(NamedTuple):
@@ -49,7 +49,7 @@ class _Target(NamedTuple):
 class AliasDeletion:
     """Deletes aliases of a repository, and manifests by their digests.
 
-    All are looked at when this is made; iterating deletes them.
+    The constructor looks at all of them. Iterating deletes them.
 
     :param dxf: the repository
     :param references: aliases, or digests of manifests
@@ -137,7 +137,7 @@ class AliasDeletion:
         """
         digests = {target.digest for target in self._targets if target.digest is not None}
         if is_folder(self._dxf._host) and all(target.is_alias for target in self._targets):
-            self._staying = digests  # there a name goes by itself, and takes along what nothing else leads to
+            self._staying = digests  # a folder deletes a name, and then what nothing else leads to
             return
         given = [target.reference for target in self._targets if not target.is_alias]
         ignored = {(referrers.tag_of(target.subject), target.digest) for target in self._targets
@@ -159,7 +159,7 @@ class AliasDeletion:
                                        'it all the same')
 
     def _stay(self, digests: Iterable[str]) -> None:
-        """Let manifests stay, and what they list if they are indexes."""
+        """Keep manifests, and what they list if they are indexes."""
         pending = list(digests)
         children = {target.digest: target.children for target in self._targets}
         while pending:
@@ -169,7 +169,7 @@ class AliasDeletion:
                 pending += children[digest]
 
     def _add_subjects(self, digests: Collection[str]) -> None:
-        """Let those manifests stay that others refer to, unless all of these go too."""
+        """Keep the manifests to which others refer, unless all of those are deleted too."""
         found = each_once(self._referrers, digests, self._dxf.options.jobs)
         all_digests = {target.digest for target in self._targets}
         while True:
@@ -220,7 +220,7 @@ class AliasDeletion:
             raise still_there(self._dxf, alias)
 
     def _delete_manifest(self, target: _Target, digest: str) -> None:
-        """Delete a manifest by its digest, and look whether the reference is gone."""
+        """Delete a manifest by its digest, and check that the reference is gone."""
         error = self._delete_by_digest(digest)
         if digest in self._unseen:
             return

@@ -21,13 +21,13 @@ from dxf.strict_json import dump_json
 from dxf.transport.responses import expect, is_not_found, refusal
 
 UNSUPPORTED = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
-"""How registries refuse a deletion by tag; distribution 2.8 answers 400 DIGEST_INVALID.
+"""Statuses by which registries refuse a deletion by tag; distribution 2.8 answers 400 DIGEST_INVALID.
 
 https://github.com/distribution/distribution/issues/1566
 """
 
 DELETED = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-"""What registries answer to a deletion; the specification wants 202."""
+"""Statuses of a deletion that succeeded; the specification wants 202."""
 
 PLACEHOLDER_TYPE = 'application/vnd.dxf.deleted'
 
@@ -49,7 +49,7 @@ class TagDeletion:
         self._keeps_manifests = keeps_manifests
         """Whether a manifest has been seen to stay when its name was deleted."""
         self.doubtful: list[str] = []
-        """Aliases whose manifests did not go by an answer that says so: their tags may be left."""
+        """Aliases whose manifests are gone although no response confirmed that: their tags may be left."""
         self._needs_placeholder = False
         """Whether the registry deletes by digest, and not by name."""
 
@@ -234,7 +234,7 @@ class TagDeletion:
     def _delete_by_digest(self, digest: str) -> bool:
         """Delete a manifest; return whether it was there.
 
-        One that is not there is deleted: the answer to a first attempt may have been lost.
+        One that is not there is deleted: the response to a first attempt may have been lost.
         """
         try:
             response: Response | None = self._dxf._request('delete', f'manifests/{digest}')

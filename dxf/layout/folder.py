@@ -46,7 +46,7 @@ class LayoutFolder:
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
-        """Insist that the folder is not a part of another layout, and never becomes one.
+        """Check that the folder is not a part of another layout, and never becomes one.
 
         A repository of such a name that is there already can be used while no layout is around it.
         """
@@ -92,7 +92,7 @@ class LayoutFolder:
         except FileNotFoundError:
             return False
         if set(names) - {MARKER}:
-            if self._marker():  # who makes it writes that first, and has done so since
+            if self._marker():  # another process has just made the layout, and writes this file first
                 return self.exists()
             raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
         self._check_inner()
@@ -131,7 +131,7 @@ class LayoutFolder:
             close_locked(lock)
 
     def _check_inner(self) -> None:
-        """Insist that no repository is where a new layout here would have its own files."""
+        """Check that no repository is where a new layout here would have its own files."""
         for name in filter(lambda name: os.path.isdir(self.path(name)), RESERVED):
             inner = next(repositories(self.path(name)), None)
             if inner is not None or os.path.exists(self.path(name, MARKER)):
@@ -141,7 +141,7 @@ class LayoutFolder:
     def _lock(self) -> int:
         while True:
             make_folders(self.path())
-            with suppress(FileNotFoundError):  # who made the folder before has just removed it
+            with suppress(FileNotFoundError):  # another process made the folder, and has just removed it
                 return wait_for_lock(self.path(MARKER))
 
     def _marker(self) -> bytes | None:
@@ -242,7 +242,7 @@ class LayoutFolder:
 
         :raises DXFInvalidDocumentError: one of them is of no use to dxf
         """
-        # Entries of no use are passed over only if the alias does not mean them: they take their names.
+        # Entries of no use are skipped only if the alias does not mean them. Their names count as taken.
         found = select((entry for entry in self.all_entries() if is_usable(entry) or name_of(entry) is not None), alias)
         for entry in found:
             if not is_usable(entry):

@@ -1,6 +1,6 @@
 """Requests for the manifests of a folder.
 
-How manifests are found, and which entries of the index name them, is decided in ``manifests``.
+``manifests`` finds manifests, and the entries of the index that name them.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 """
 
@@ -145,7 +145,7 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
 
 
 def _check_tag(layout: Layout, alias: str, names: set[str | None]) -> None:
-    """Insist that a name that goes is not the tag of a full reference that stays."""
+    """Check that a name that is deleted is not the tag of a full reference that stays."""
     for entry in layout.all_entries() if alias in names else ():
         name = name_of(entry)
         if name not in (None, alias) and short_name(str(name)) == alias:
@@ -153,7 +153,7 @@ def _check_tag(layout: Layout, alias: str, names: set[str | None]) -> None:
 
 
 def _check_has_all(missing: str | None) -> None:
-    """Insist that a layout lacks nothing that a manifest names."""
+    """Check that a layout has everything that a manifest names."""
     if missing is not None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_BLOB_UNKNOWN', f'the repository has no blob {missing}')
 
@@ -171,7 +171,7 @@ def _keep_subject(layout: Layout, digest: str | None) -> None:
 
 
 def _check_condition(request: LayoutRequest, reference: str) -> None:
-    """Insist on If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
+    """Check If-Match and If-None-Match: https://www.rfc-editor.org/rfc/rfc9110#section-13.1."""
     headers = request.prepared.headers
     wanted, unwanted = headers.get('If-Match'), headers.get('If-None-Match')
     if wanted is None and unwanted is None:

@@ -1,7 +1,7 @@
 """New entries: how the index of a layout changes when a manifest is stored.
 
 A manifest that another tool stored without a name may be ``latest``. It gets that name when another manifest gets one.
-How manifests are found is decided in ``manifests``.
+``manifests`` finds manifests.
 """
 
 from collections.abc import Callable

@@ -152,7 +152,7 @@ def _unknown(layout: Layout, found: _Found, digest: str, reason: str) -> DXFInva
 
 
 def _check_is_nothing(found: _Found) -> None:
-    """Insist that a manifest has no digest by another algorithm: it would name blobs, too."""
+    """Check that a manifest has no digest by another algorithm: it would name blobs, too."""
     digest = found.descriptor.get('digest')
     if found.is_manifest and isinstance(digest, str) and _OTHER_DIGEST.fullmatch(digest) is not None:
         raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no '

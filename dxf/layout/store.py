@@ -166,7 +166,7 @@ class Layout(LayoutFolder):
         return None
 
     def check_sole_owner(self) -> None:
-        """Insist that no other layout has the same folder of blobs.
+        """Check that no other layout has the same folder of blobs.
 
         :raises DXFInvalidDocumentError: one has
         :raises OSError: a folder of the root cannot be read, so that it is not known

@@ -1,7 +1,7 @@
-"""Files: content that is to appear under its name when all of it is there and on the disk, and not before.
+"""Atomic files: content that gets its name when all of it is on the disk.
 
-Until then it is in another file beside it: a part file, which another process may continue, or a temporary one. What
-comes in is not known here.
+Until then it is in another file beside it: a part file, which another process may continue, or a temporary one. The
+callers know what the content is.
 """
 
 import errno
@@ -21,10 +21,10 @@ from dxf.local.locking import check_regular, close_locked, is_owned, open_locked
 from dxf.names import digest_of
 
 MAX_NAME_LENGTH = 200
-"""Bytes of a file's name that its part file's repeats; a name has 255 at most."""
+"""Bytes of a file's name that the name of its part file repeats. A name has at most 255 bytes."""
 
 PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
-"""How the names of part files end: a mark of the blobs, and a number where another process was at it."""
+"""How the names of part files end: a mark of the blobs, and a number if another process has the file without one."""
 
 ATTEMPTS = 100
 FOLDER_ERRORS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -80,11 +80,11 @@ class PartFile:
         self._path = os.path.join(self._folder, f'.{short}.{mark}.part')
         file = self._open()
         self._is_shared = file is not None
-        if file is None:  # another process is at it: this one cannot continue, nor be continued
+        if file is None:  # another process writes it: this one begins a new file, which is not continued later
             self._path = f'{self._path}.{time.time_ns()}'
             file = self._open()
             if file is None:
-                raise OSError(errno.EBUSY, 'another thread is writing the same', filename)
+                raise OSError(errno.EBUSY, 'another thread is writing the same file', filename)
             os.ftruncate(file, 0)
         else:
             remove_unlocked(f'{self._path}.')
@@ -102,7 +102,7 @@ class PartFile:
         try:
             return open_locked(self._path)
         except OSError as error:
-            if error.errno not in FOLDER_ERRORS:  # something stands in the place of the part file, which is to be named
+            if error.errno not in FOLDER_ERRORS:  # the part file is the problem, and not its folder
                 raise
             raise OSError(error.errno, error.strerror, self._filename) from error
 
@@ -134,7 +134,7 @@ class PartFile:
         return self._position
 
     def go_back(self, position: int) -> None:
-        """Give up what was written from a byte on."""
+        """Drop what was written from a byte on."""
         self._position = position
         os.ftruncate(self._file, position)
 
@@ -172,7 +172,7 @@ class PartFile:
 
 
 class Temporary:
-    """Content on its way to a name, in a hidden file, which vanishes if it gets none.
+    """Content in a hidden file, which is removed if it gets no name.
 
     Those of processes that were killed are removed when the next one is made in the same folder.
 
@@ -234,7 +234,7 @@ class Temporary:
             raise OSError(error.errno, error.strerror, self._folder) from error
 
     def publish(self, path: str) -> None:
-        """Give it its name, in place of what has that; there is nothing more to be done with it then."""
+        """Give the file its name, and replace what has that name. Nothing is left to discard then."""
         try:
             os.replace(self._path, path)
         except OSError as error:
@@ -244,7 +244,7 @@ class Temporary:
         sync_folder(os.path.dirname(path))
 
     def link(self, source: str, path: str) -> None:
-        """Become another name of a file instead, and give it its name, in place of what has that."""
+        """Give the name to another file by a hard link instead, and replace what has that name."""
         os.unlink(self._path)
         os.link(source, self._path)
         self.publish(path)
@@ -254,7 +254,7 @@ class Temporary:
         if not self._is_open:
             return
         self._is_open = False
-        if not is_owned(self._file):  # but by the parent process, which goes on with it
+        if not is_owned(self._file):  # the parent process made the file, and continues it
             close_locked(self._file)
             return
         with suppress(FileNotFoundError):

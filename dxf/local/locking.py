@@ -1,7 +1,7 @@
 """Locks: files of which one process at a time is the owner.
 
-A lock belongs to the open file, which a child process would share after a fork: it would keep the lock as long as it
-lives. So the child gives up its share at once.
+A lock belongs to the open file, which a child process shares after a fork. The child would keep the lock as long as it
+lives, so it closes its copy at once.
 """
 
 import errno
@@ -100,7 +100,7 @@ def remove_if_unlocked(path: str) -> None:
 
 
 def check_regular(file: int, path: str) -> None:
-    """Insist that an open file is a regular one: reading a FIFO or a device may take for ever.
+    """Check that an open file is a regular one: reading a FIFO or a device may take for ever.
 
     :raises OSError: it is something else
     """

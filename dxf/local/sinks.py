@@ -44,7 +44,7 @@ def _behind(content: bytes | str, start: int) -> Any:
 
 
 def flush(stream: Any) -> None:
-    """Flush a stream, and wait for one that does not wait by itself.
+    """Flush a stream; wait if it is non-blocking.
 
     :raises OSError: the disk is full, the pipe has no reader, or the like
     """

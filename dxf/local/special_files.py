@@ -66,6 +66,6 @@ def descriptor_of(filename: str) -> int | None:
 def _is_special(filename: str) -> bool:
     try:
         mode = os.stat(filename).st_mode
-    except OSError:  # missing, or a matter for who makes the file
+    except OSError:  # missing, or an error that making the file will report
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

@@ -53,7 +53,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributa
 """
 
 _VAGUE = ('', 'application/json', 'text/plain', *BYTES)
-"""Content types that say nothing about a manifest; some registries send no better."""
+"""Content types that say nothing about a manifest; some registries send these."""
 
 
 class Descriptor(NamedTuple):
@@ -137,10 +137,10 @@ def _descriptors(documents: list[Json]) -> tuple[Descriptor, ...]:
 
 
 def _media_type(document: dict[str, Json], content_type: str | None) -> str:
-    """Decide what a document is; its own word, the header's and its form must not contradict each other.
+    """Return the media type of a document. Its ``mediaType``, the header and its form must agree.
 
-    CVE-2021-41190: what is both a manifest and an index, or is named as one and formed as the other, would be
-    read differently by different clients.
+    CVE-2021-41190: clients differ in how they read a document that is both a manifest and an index, or has the type of
+    one and the form of the other.
     """
     declared = document.get('mediaType')
     header = base_type(content_type)
@@ -180,7 +180,7 @@ def read(text: str, content_type: str | None = None, verify: bool = True) -> 'Im
     :param text: JSON; an OCI document may lack its ``mediaType``
     :param content_type: the header that came with it, if any
     :param verify: check the signatures of a schema 1 manifest
-    :raises DXFUnsupportedSchemaType: it is something else, by its own word
+    :raises DXFUnsupportedSchemaType: its media type is of another kind
     :raises DXFInvalidDocumentError: it breaks its grammar, or contradicts itself or the header
     :raises DXFUnexpectedDigestMethodError: it names content by another algorithm than sha256
 

@@ -33,7 +33,7 @@ NO_PLATFORM = 'unknown/unknown'
 ODD = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError,
        DXFDigestNotAvailableForSchema1, DXFMissingSignaturesError, DXFDisallowedSignatureAlgorithmError,
        DXFSignatureChainNotImplementedError, DXFUnexpectedKeyTypeError)
-"""What is raised for a manifest that arrived as it was stored, and is not one that dxf reads."""
+"""Errors for a manifest that arrived undamaged, and that dxf does not read."""
 
 
 class Reading:
@@ -50,7 +50,7 @@ class Reading:
         self._documents = self._descriptors = self._bytes = 0
 
     def check(self) -> None:
-        """Insist that another manifest may be fetched.
+        """Check that another manifest may be fetched.
 
         :raises DXFInvalidDocumentError: it may not
         """

@@ -1,7 +1,7 @@
 """Schema 1: Docker's first manifests, built, signed and verified; the only module that imports jwcrypto.
 
-A signed manifest is libtrust's "pretty" JWS: the signatures are spliced into the JSON that they sign, and
-each one's protected header says how to take them out again (``formatLength``, ``formatTail``). A signature
+A signed manifest is libtrust's "pretty" JWS: the signatures are inserted into the JSON that they sign. The protected
+header of each says how to take them out again (``formatLength``, ``formatTail``). A signature
 here proves integrity, not who signed: the key stands beside it.
 https://distribution.github.io/distribution/spec/deprecated-schema-v1/
 """
@@ -80,7 +80,7 @@ def read(text: str, verify: bool = True) -> Schema1Manifest:
     """Read a schema 1 manifest.
 
     :param text: the document, as the registry sent it
-    :param verify: check every signature and read what they sign; else take the document at its word,
+    :param verify: check every signature and read what they sign; else believe the document,
         unsigned ones too
     :raises DXFMissingSignaturesError: no signature where one was to be verified
     :raises DXFInvalidSignatureError: a signature does not fit

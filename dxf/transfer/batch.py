@@ -1,4 +1,4 @@
-"""Batches: the sources of one call, of which equal ones are sent once."""
+"""Batches: the sources of one call. Equal files are sent once."""
 
 import os
 from collections import Counter
@@ -15,6 +15,7 @@ class Batch:
     """
 
     def __init__(self, sources: Iterable[Any] = ()) -> None:
+        # Only files of one size can be equal. Others can be hashed while they are sent.
         self._sizes: Counter[int] = Counter()
         for source in sources:
             if isinstance(source, (str, os.PathLike)):
@@ -32,7 +33,9 @@ class Batch:
     def turn(self, digest: str) -> Iterator[bool]:
         """Wait until no other thread uploads a blob; yield whether another has stored it."""
         with self._lock:
+            # One lock for each digest: threads with other blobs do not wait.
             turn = self._turns.setdefault(digest, Lock())
         with turn:
             yield digest in self._stored
+            # Skipped if the upload raised: the thread that waits sends the blob itself then.
             self._stored.add(digest)

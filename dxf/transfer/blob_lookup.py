@@ -1,8 +1,8 @@
-"""Blob lookups: whether a registry has a blob, and how large it is, by answers that prove it.
+"""Blob lookups: whether a registry has a blob, and how large it is, by responses that prove it.
 
 A status 200 proves nothing: web pages and login pages have it too. The callers decide what follows from a
 lookup. ``find`` proves that a blob is there, and ``measure`` its size. ``unproven_size``, ``size_by_head`` and
-``still_has`` believe the answer.
+``still_has`` believe the response.
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 """
 
@@ -31,6 +31,8 @@ PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 https://www.rfc-editor.org/rfc/rfc9530#section-4
 """
 
+# 19 digits hold every size of 63 bits. int() raises ValueError for thousands of digits:
+# https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
 _FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
 Result = TypeVar('Result')
@@ -42,11 +44,11 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
          doubtful: set[str] | None = None) -> int | None:
     """Return the size of a blob that the registry is proven to have, else ``None``.
 
-    :param size: the blob's, if it is known: an answer with this length is a proof then, and one with another proves
+    :param size: the blob's, if it is known: a response with this length is a proof then, and one with another proves
         nothing
-    :param acknowledged: the registry has said before that it stored the blob: where it tells another length the whole
+    :param acknowledged: the registry has said before that it stored the blob: if it states another length, the whole
         blob is fetched
-    :param doubtful: gets the digest where the registry stated another length: it may have a damaged blob, and keep that
+    :param doubtful: gets the digest where the registry stated another length: it may have, and keep, a damaged blob
     :raises DXFHTTPError: the registry refused; not for 404
     """
     if size is None:
@@ -54,6 +56,9 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
     response = _if_there(partial(_evidence, request, digest, limits))
     if response is None:
         return None
+    # Another length may come from a damaged copy. The registry of go-containerregistry had such:
+    # https://github.com/google/go-containerregistry/pull/2272
+    # Sending the blob does not repair it everywhere, so after an upload only the content is a proof.
     if _states_another_size(response, digest, size):
         if doubtful is not None:
             doubtful.add(digest)
@@ -62,7 +67,7 @@ def find(request: Request, digest: str, size: int | None, limits: Limits, *, ack
 
 
 def _if_there(ask: Callable[[], Result]) -> Result | None:
-    """Return what ``ask`` finds out of a blob; ``None`` where it is missing, or the answer is something else.
+    """Return what ``ask`` finds out about a blob; ``None`` where it is missing, or the response is something else.
 
     :raises DXFHTTPError: the registry refused; not for 404
     """
@@ -72,12 +77,14 @@ def _if_there(ask: Callable[[], Result]) -> Result | None:
         if is_not_found(error):
             return None
         raise
+    # A response that proves nothing is no error: the blob is sent, and the response to that decides.
     except (DXFProtocolError, DXFDigestMismatchError, DXFSizeMismatchError):
         return None
 
 
 def _evidence(request: Request, digest: str, limits: Limits) -> Response:
-    """Return the answer to HEAD, or to a GET of the first byte where HEAD is refused, or tells nothing."""
+    """Return the response to HEAD, or to a GET of the first byte where HEAD is refused, or tells nothing."""
+    # HEAD first: it moves no bytes, and most registries answer it with digest and length.
     response = _head(request, digest, PROOF)
     if response is None or stated_size(response) is None and _is_silent(response, digest):
         return _first_byte(request, digest, limits)
@@ -85,7 +92,7 @@ def _evidence(request: Request, digest: str, limits: Limits) -> Response:
 
 
 def _states_another_size(response: Response, digest: str, size: int) -> bool:
-    """Return whether an answer is about the blob, and gives it another length.
+    """Return whether a response is about the blob, and gives it another length.
 
     Harbor does under compression. A damaged copy has one: distribution keeps it although it is sent again, and says
     that it stored the blob.
@@ -96,12 +103,12 @@ def _states_another_size(response: Response, digest: str, size: int) -> bool:
 
 
 def _is_silent(response: Response, digest: str) -> bool:
-    """Return whether an answer neither confirms nor contradicts a digest."""
+    """Return whether a response neither confirms nor contradicts a digest."""
     return not names_digest(response, digest) and not contradicts(response, digest)
 
 
 def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> bool:
-    """Return whether an answer to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
+    """Return whether a response to HEAD, or to a GET of the first byte, can only be that of a blob of this size."""
     stated = stated_size(response)
     if contradicts(response, digest) or stated not in (None, size):
         return False
@@ -111,13 +118,13 @@ def _proves(response: Response, digest: str, size: int, acknowledged: bool) -> b
 
 
 def measure(request: Request, digest: str, limits: Limits) -> int:
-    """Return the size of a blob, by an answer that can only be about this blob.
+    """Return the size of a blob, by a response that can only be about this blob.
 
     Only where the registry sends no Docker-Content-Digest, or no length, part of the blob is fetched.
 
     :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-    :raises DXFDigestMismatchError: the answer is not the blob
-    :raises DXFProtocolError: the answer does not tell the size
+    :raises DXFDigestMismatchError: the response is not the blob
+    :raises DXFProtocolError: the response does not tell the size
     """
     response = _head(request, digest, PROOF)
     if response is not None:
@@ -129,9 +136,12 @@ def measure(request: Request, digest: str, limits: Limits) -> int:
 
 
 def stated_size(response: Response) -> int | None:
-    """Return the size of the blob that an answer tells; ``None`` where it is missing, or of a compressed body."""
+    """Return the size of the blob that a response tells; ``None`` where it is missing, or of a compressed body."""
+    # The length is that of the compressed body: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
     if is_encoded(response):
         return None
+    # Content-Length is that of the range, Content-Range has the whole size:
+    # https://www.rfc-editor.org/rfc/rfc9110#section-14.4
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
         return None if match is None else int(match[1])
@@ -139,7 +149,8 @@ def stated_size(response: Response) -> int | None:
 
 
 def size_by_head(request: Request, digest: str) -> int | None:
-    """Return the size of a blob that an answer to HEAD tells; ``None`` where it tells none. It proves nothing."""
+    """Return the size of a blob that a response to HEAD tells; ``None`` where it tells none. It proves nothing."""
+    # The caller makes a GET next. If the registry refuses that too, the error is of the GET, and has a body.
     with suppress(HTTPError, DXFProtocolError):
         response = _head(request, digest)
         return None if response is None else stated_size(response)
@@ -147,10 +158,10 @@ def size_by_head(request: Request, digest: str) -> int | None:
 
 
 def unproven_size(request: Request, digest: str, limits: Limits) -> int:
-    """Return the size of a blob that the answer to HEAD tells, else that to a GET. It need not be true.
+    """Return the size of a blob that the response to HEAD tells, else that to a GET. It need not be true.
 
     :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
-    :raises DXFProtocolError: no answer tells the size
+    :raises DXFProtocolError: no response tells the size
     """
     stated = size_by_head(request, digest)
     if stated is None:
@@ -163,6 +174,8 @@ def still_has(request: Request, digest: str, limits: Limits) -> bool:
 
     :raises DXFHTTPError: the registry refused; not for 404
     """
+    # A copy asks this for blobs that a registry need not have, such as layers that may not be distributed:
+    # https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers
     try:
         if _head(request, digest) is None:
             _first_byte(request, digest, limits)
@@ -174,9 +187,11 @@ def still_has(request: Request, digest: str, limits: Limits) -> bool:
 
 
 def _head(request: Request, digest: str, headers: Mapping[str, str] | None = None) -> Response | None:
-    """Return the answer to HEAD; ``None`` where HEAD is refused, and a GET may not be."""
+    """Return the response to HEAD; ``None`` where HEAD is refused, and a GET may not be."""
     try:
         response = request('head', f'blobs/{digest}', headers=dict(headers or {}))
+    # 401 too: storage answers so to a HEAD of an address that was signed for GET. GHCR and Docker Hub (403):
+    # https://github.com/containerd/stargz-snapshotter/pull/167
     except (HTTPError, DXFUnauthorizedError) as error:
         if not is_head_refused(error):
             raise
@@ -190,15 +205,18 @@ def _get_first_byte(request: Request, digest: str) -> Response:
     try:
         return fetch_range(request, digest, 0, 1)
     except HTTPError as error:
+        # An empty blob has no first byte, so its range is refused:
+        # https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
         if not is_range_refused(error):
             raise
         return fetch_range(request, digest, 0, None)
 
 
 def _first_byte(request: Request, digest: str, limits: Limits) -> Response:
-    """Return the answer to a GET of the first byte; its body is not kept."""
+    """Return the response to a GET of the first byte; its body is not kept."""
     response = _get_first_byte(request, digest)
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        # One byte is read, and the connection is used again. A 200 has the whole blob: closing costs less than reading.
         discard(response, limits)
     else:
         close(response)
@@ -206,7 +224,7 @@ def _first_byte(request: Request, digest: str, limits: Limits) -> Response:
 
 
 def _fetched_size(request: Request, digest: str, limits: Limits) -> int:
-    """Return the size that the answer to a range tells, or the length of a whole answer with the right hash.
+    """Return the size that the response to a range tells, or the length of a whole response with the right hash.
 
     Storage behind a redirect (GitLab's CDN, S3) knows no Docker-Content-Digest, but ranges. So does a web server that
     sends one page for every path: ranges of another type than a blob's prove nothing.
@@ -228,8 +246,8 @@ def _read_whole(request: Request, digest: str, size: int | None, limits: Limits,
                 ) -> int:
     """Read a blob to its end, and return its length.
 
-    :param size: the blob's; ``None`` for what the answer tells
-    :param response: the answer that carries it; ``None`` to ask for it
+    :param size: the blob's; ``None`` for what the response tells
+    :param response: the response that carries it; ``None`` to ask for it
     :raises DXFDigestMismatchError: it is something else
     :raises DXFSizeMismatchError: it is longer or shorter
     """
@@ -239,10 +257,12 @@ def _read_whole(request: Request, digest: str, size: int | None, limits: Limits,
     expect(response, HTTPStatus.OK)
     size = stated_size(response) if size is None else size
     download = Download(size, partial(fetch_range, request, digest), limits, response)
+    # The chunks are only counted, and large ones take the least time.
     return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
 
 
 def _has_type_of_blob(response: Response) -> bool:
-    """Return whether an answer has a Content-Type that registries and storage give to blobs, and to no page."""
+    """Return whether a response has a Content-Type that registries and storage give to blobs, and to no page."""
     media_type = base_type(response.headers.get('Content-Type'))
+    # The page of a web server is text/html. A registry gives the type of the layer, or that of any bytes.
     return media_type in BYTES or media_type.startswith('application/vnd.')

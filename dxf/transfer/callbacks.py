@@ -27,6 +27,7 @@ def wrap_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         try:
             return callback(*args)
+        # KeyboardInterrupt and SystemExit stay as they are: the HTTP libraries pass them on.
         except Exception as error:
             raise CallerError(error) from error
     return call
@@ -48,6 +49,7 @@ class SerializedProgress:
     """
 
     def __init__(self, progress: Callable[..., Any]) -> None:
+        # The progress of a caller, tqdm for example, may break if two threads call it at once.
         self._progress = progress
         self._found = getattr(progress, 'found', None)
         self._lock = Lock()
@@ -58,6 +60,7 @@ class SerializedProgress:
 
     def found(self, size: int | None) -> None:
         """Report a blob of this size that was there already."""
+        # None: the registry has the blob, and its size was not asked for.
         if self._found is not None and size is not None:
             with self._lock:
                 self._found(size)
@@ -81,6 +84,7 @@ def progress_callback(progress: Callable[..., Any] | None, of_file: bool, size: 
     if progress is None:
         return None
     report = wrap_errors(progress)
+    # Only the progress of a file gets an empty first chunk: a bar appears with it. Programs rely on both forms.
     if of_file:
         return lambda digest, piece: report(digest, piece, size)
     return lambda digest, piece: report(digest, piece) if piece else None

@@ -1,4 +1,4 @@
-"""Writing blobs into a file, one after the other, continued where an earlier call broke off.
+"""Writing blobs into a file, one after the other. A call continues where an earlier one broke off.
 
 A special file, such as a pipe, is written straight through. ``pulling`` fetches the blobs, verified.
 """
@@ -49,6 +49,7 @@ class Reporter:
             self._call(kept, digest, len(chunk), size)
 
     def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        # Kept to be compared by identity: the function may raise an OSError, which looks like one of the disk.
         try:
             function(*args)
         except BaseException as error:
@@ -68,17 +69,21 @@ def write_to_file(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest
         _fill(part, blobs, fetch, fetch_rest, report)
         part.publish()
     except BaseException as error:
+        # Bytes that arrived before the network or the progress failed are right: the next call continues there.
         part.close(keep=error is report.error or not _is_useless(error))
         raise
 
 
 def _is_useless(error: BaseException) -> bool:
     """Return whether what has arrived is of no use after an error: it is wrong, or the disk cannot take it."""
+    # The errors of requests are OSErrors as well:
+    # https://requests.readthedocs.io/en/latest/api/#requests.RequestException
     return isinstance(error, (DXFDigestMismatchError, OSError)) and not isinstance(error, RequestException)
 
 
 def _fill(part: PartFile, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
     done = 0
+    # Blobs that are complete need no request.
     while done < len(blobs) and _continue(part, blobs[done], fetch_rest, report):
         done += 1
     for digest, chunks, size in fetch(done):
@@ -91,9 +96,10 @@ def _fill(part: PartFile, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: Fetch
 
 
 def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporter) -> bool:
-    """Make a blob whole of which the file holds something already; return whether it is whole now."""
+    """Complete a blob of which the file has a part already; return whether it is complete now."""
     digest, size = blob
     start = part.position
+    # The file is hashed again: a crash of the machine may have lost blocks in the middle of it.
     sha256 = hashlib.sha256()
     for piece in part.kept(size):
         sha256.update(piece)
@@ -108,6 +114,7 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
                 report(digest, piece, size)
             _check_count(part.position - start, size)
             return True
+        # The bytes that were kept are wrong, or those that came. The blob is fetched anew, which tells the two apart.
         except DXFDigestMismatchError as error:
             if error is report.error:
                 raise
@@ -127,6 +134,7 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
         for chunk in chunks:
             try:
                 written += sinks.write_all(stream, chunk)
+            # The error of a write names no file.
             except OSError as error:
                 raise OSError(error.errno, error.strerror, filename) from error
             report(digest, chunk, size)
@@ -134,5 +142,6 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
 
 
 def _check_count(written: int, size: int) -> None:
+    # A subclass may override pull_blobs, so that its chunks may be unverified.
     if written != size:
         raise DXFSizeMismatchError(written, size)

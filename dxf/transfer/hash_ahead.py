@@ -33,6 +33,7 @@ class HashAhead:
         self._expected = expected
         self._found: Future[tuple[str, bool]] = Future()
         self._ending = Event()
+        # A daemon: the process can end while this thread waits for the response to its lookup.
         self._thread = Thread(target=self._find, daemon=True)
         self._thread.start()
 
@@ -41,20 +42,22 @@ class HashAhead:
             sha256 = hashlib.sha256()
             for piece in self._source.read():
                 sha256.update(piece)
+                # Asked after each piece: to hash one takes less than a millisecond.
                 if self._ending.is_set():
                     return
             digest = check_expected_digest(digest_of(sha256), self._expected)
             self._found.set_result((digest, self._is_stored(digest, self._source.size or 0)))
+        # Every error goes to the thread that waits for the result. Without that it would wait for ever.
         except BaseException as error:
             self._found.set_exception(error)
 
     @property
     def done(self) -> bool:
-        """Whether it is known."""
+        """Whether the result is known."""
         return self._found.done()
 
     def result(self) -> tuple[str, bool]:
-        """Wait until it is known; return the digest, and whether the registry has the blob.
+        """Wait for the result; return the digest, and whether the registry has the blob.
 
         :raises DXFDigestMismatchError: another digest was expected
         :raises Exception: the error of the thread
@@ -62,6 +65,6 @@ class HashAhead:
         return self._found.result()
 
     def end(self) -> None:
-        """Stop reading the file. A request of the thread may go on; its answer is not used."""
+        """Stop reading the file. A request of the thread may go on; its response is not used."""
         self._ending.set()
         self._thread.join(END_TIMEOUT)

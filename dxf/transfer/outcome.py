@@ -14,12 +14,18 @@ from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceEr
 from dxf.transport.responses import effective_status, error_codes
 from dxf.transport.session import RETRIED, is_transient
 
+# Nexus: https://github.com/sonatype/nexus-public/issues/967
 RACED = (400, 409, 412)
 """Statuses where another process has stored the same blob meanwhile (Nexus: 400 BLOB_UPLOAD_INVALID)."""
 
+# distribution answers 404 up to 2.8, and 416 since 3.0:
+# https://github.com/distribution/distribution/pull/3755
 LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 """Statuses by which registries say that they have forgotten a session, or count its bytes in another way."""
 
+# Google takes no parts: https://github.com/podman-container-tools/skopeo/issues/1101
+# GHCR answers 416 to parts above 4 MiB: https://github.com/oras-project/rust-oci-client/issues/35
+# Cloudflare answers 413 above 100 MB: https://github.com/distribution/distribution/issues/2042
 REFUSED = (400, 405, 411, 413, 415, 416, 500, 501)
 """Statuses by which registries refuse a way of sending: Google's any PATCH, GHCR's large ones, Cloudflare's both."""
 
@@ -31,7 +37,7 @@ class DuplicateBytesError(DXFProtocolError):
 class FoundError(Exception):
     """The registry has the blob already.
 
-    :param is_closed: the upload's session ended with that: only the answer was lost
+    :param is_closed: the upload's session ended with that: only the response was lost
     """
 
     def __init__(self, is_closed: bool = False) -> None:
@@ -89,22 +95,29 @@ def classify(error: Exception, attempt: Attempt) -> Outcome:
 
     :param error: of requests, or :class:`DuplicateBytesError`
     """
+    # More bytes cannot be taken back from a session. distribution 2.8 appends a part that is sent twice:
+    # https://github.com/opencontainers/distribution-spec/issues/590
     if isinstance(error, DuplicateBytesError):
         return Outcome.RESTART
     is_refused = _refuses(error, attempt)
+    # A grown part first: the size that the registry took before is known to be good.
     if is_refused and attempt.has_grown:
         return Outcome.SMALLER_PARTS
     if is_refused and attempt.has_alternative:
         return Outcome.OTHER_SIZE
     if not is_retryable(error):
         return Outcome.FAIL
+    # To ask how much arrived is a request of its own. A small blob is sent again in the same time.
     return Outcome.RESUME if attempt.is_resumable and not is_refused else Outcome.RESTART
 
 
 def _refuses(error: Exception, attempt: Attempt) -> bool:
     """Return whether an error means that the registry refuses the way of sending, and not what is sent by it."""
     if not attempt.is_last:
+        # If the registry took a part of this size before, the size is not the reason.
         return attempt.length > attempt.largest_part and is_refusal(error)
+    # DIGEST_INVALID is about the bytes: in another size they would be as wrong.
+    # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
     status = status_of(error)
     return status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or \
         attempt.start == 0 and status in REFUSED and 'DIGEST_INVALID' not in _codes_of(error)
@@ -118,11 +131,13 @@ def is_retryable(error: Exception) -> bool:
 
 def is_race(error: Exception) -> bool:
     """Return whether an error may mean that the registry has the blob already, from another process."""
+    # Wrong bytes are answered 400 as well.
     return status_of(error) in RACED and 'DIGEST_INVALID' not in _codes_of(error)
 
 
 def is_refusal(error: Exception) -> bool:
     """Return whether an error of a first part means that the registry takes no parts of this size."""
+    # 404 too: the session was opened a moment ago, so it is not lost, and the server may have no PATCH.
     return status_of(error) in (*REFUSED, HTTPStatus.NOT_FOUND)
 
 
@@ -134,6 +149,7 @@ def is_session_lost(error: Exception) -> bool:
 def is_final(error: BaseException) -> bool:
     """Return whether an upload that ended by this error can never be continued, in any process."""
     status = status_of(error) if isinstance(error, Exception) else None
+    # 408, 429 and all from 500 on may pass: another process continues the upload then.
     return isinstance(error, (FoundError, DXFDigestMismatchError, DXFSourceError, DuplicateBytesError)) or \
         status is not None and status < 500 and status not in (408, 429)
 
@@ -146,6 +162,7 @@ def response_of(error: Exception) -> Response | None:
 def status_of(error: Exception) -> int | None:
     """Return the status of the response that an error is about."""
     response = response_of(error)
+    # GHCR sends its rate limit as 403, which counts as 429: https://github.com/virtualcell/vcell/issues/1888
     return None if response is None else effective_status(response, response.content)
 
 

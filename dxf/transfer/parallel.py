@@ -86,6 +86,7 @@ class _Workers:
         with self.changed:
             self.ending = self.cancelled = True
             self.changed.notify_all()
+        # Together, not each: a user who pressed Ctrl-C waits for all of them.
         deadline = monotonic() + END_TIMEOUT
         for thread in self._threads:
             if thread.ident is not None:

@@ -1,7 +1,7 @@
 """Part plans: in which sizes a blob goes to a registry. Pure: no request, no clock.
 
-The ways, in this order: a blob of at most ``Limits.part`` goes in one PUT; a larger one in parts of that size, the last
-one in the PUT. If the registry refuses that: all in one PUT, then parts of ``Limits.small_part``.
+A blob of at most ``Limits.part`` goes in one PUT. A larger one goes in parts of that size, the last one in the PUT. If
+the registry refuses that, one PUT of the whole blob is next, and then parts of ``Limits.small_part``.
 """
 
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from dxf.limits import Limits
 from dxf.transfer.refused_sizes import RefusedSizes
 
+# distribution 3 keeps the bytes of a part that broke off. Others drop them, and it is sent again.
 REMEMBERED_PART = 16 << 20
 """Bytes of a part of an upload that another process may continue: at most as many are sent twice. Only larger parts
 grow."""
@@ -39,10 +40,12 @@ class PartPlan:
 
     def is_refused(self, part: int, refused: RefusedSizes) -> bool:
         """Return whether the registry has refused such parts, or the whole blob in one PUT, before."""
+        # A part that is smaller than the blob goes by PATCH, the whole blob by PUT.
         return part >= refused.patch if part < self.size else self.size >= refused.put
 
     def after_refusal(self, refused: RefusedSizes) -> 'PartPlan':
         """Return the plan with the next size that the registry has not refused, or with the next one."""
+        # If all sizes were refused before, the next one is tried all the same: the refusal may have had another cause.
         open_ones = [part for part in self.alternatives if not self.is_refused(part, refused)]
         part, *others = open_ones or self.alternatives
         return replace(self, part=part, alternatives=tuple(others))
@@ -52,6 +55,8 @@ class PartPlan:
 
         :param shortest: the fewest that the registry wants in a part that is not the last
         """
+        # OCI-Chunk-Min-Length:
+        # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
         return max(self.part, shortest)
 
     def end_of_part(self, start: int, refused: RefusedSizes, *, shortest: int = 0, rate: float = 0.0,
@@ -65,12 +70,15 @@ class PartPlan:
         part = self.part_size(shortest)
         if part >= self.size:
             return self.size
+        # A blob that the registry has costs one small part, and not a large one.
         if is_early:
             part = min(part, max(self.early_part, shortest))
+        # Each part costs the wait for its response. Only parts that need not be small grow with the speed of the line.
         elif part > REMEMBERED_PART:
             grown = min(int(rate * PART_SECONDS), MAX_PART)
             part = grown if part < grown < refused.patch else part
         end = min(start + part, self.size)
+        # The last part goes in the PUT, which may have a bound of its own. A PUT of one byte cannot be smaller.
         if end == self.size and end - start >= refused.put > 1:  # more than the registry takes in a PUT
             return end - max(min(int(refused.put) // 2, self.small_part), 1)
         return end
@@ -82,8 +90,11 @@ def make_plan(size: int, limits: Limits, refused: RefusedSizes, *, is_remembered
     :param is_remembered: another process may continue the upload
     """
     part = min(limits.part, REMEMBERED_PART) if is_remembered else limits.part
+    # An empty blob has a part too, or no part would reach its end.
     whole = max(size, 1)
     sizes = (part, whole, limits.small_part) if part < size else (whole, limits.small_part)
+    # A part that is larger than the blob is the same as one PUT. Each size is tried once.
     useful = tuple(dict.fromkeys(one for one in sizes if one <= whole))
+    # The first way: refusals that are known are skipped before the first request.
     plan = PartPlan(size, whole, useful, limits.part // 4, limits.small_part)
     return plan.after_refusal(refused)

@@ -20,6 +20,7 @@ Ask = Callable[[int, int | None], Response]
 """Asks for bytes of a blob: with 5 and 9, by ``Range: bytes=5-8``; with 5 and ``None``, by ``Range: bytes=5-``; with
 0 and ``None``, without a Range."""
 
+# int() raises ValueError for thousands of digits; 19 hold every size of 63 bits.
 _CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
 
 
@@ -128,6 +129,7 @@ class Ranges:
                 if not is_range_refused(error):
                     raise
                 self._are_refused = True
+        # A size in a manifest may be wrong: then the length of the whole blob tells it, before a byte is handed out.
         response = self._ask(0, None)
         declared = None if is_encoded(response) else declared_size(response)
         if None not in (self._size, declared) and declared != self._size:

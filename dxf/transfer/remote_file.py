@@ -42,6 +42,7 @@ class RemoteFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Change the position; the next read makes a request for it."""
         position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        # At the end or behind it there is nothing to ask for.
         if position != self._position and position < self.size:
             self._leave()
         self._position = position
@@ -57,10 +58,12 @@ class RemoteFile(io.RawIOBase):
         try:
             if self._stream is None:
                 self._stream = self._from(self._position)
+            # Fewer bytes than asked for are allowed: https://docs.python.org/3/library/io.html#io.RawIOBase.read
             piece = self._left or next(self._stream, b'')
         except RequestException as error:  # else it would pass for a failure of the registry that gets the bytes
             cause = str(error) if isinstance(error, DXFError) else 'the connection broke'
             raise DXFSourceError(f'cannot read {self.name}: {cause}') from error
+        # Ranges end silently where the connection was closed early.
         if not piece:
             raise DXFSourceError(f'cannot read {self.name}: it is shorter than it should be')
         end = len(piece) if size is None or size < 0 else size
@@ -70,6 +73,7 @@ class RemoteFile(io.RawIOBase):
         return piece
 
     def _from(self, position: int) -> Iterator[bytes]:
+        # None: the bytes before this position were not read, and cannot be compared.
         response, stream = self._ranges.rest(position, None)
         try:
             yield from stream
@@ -78,12 +82,14 @@ class RemoteFile(io.RawIOBase):
 
     def _leave(self) -> None:
         self._left = b''
+        # Closing the generator closes its response.
         if self._stream is not None and hasattr(self._stream, 'close'):
             self._stream.close()
         self._stream = None
 
     def close(self) -> None:
         """Close the connection."""
+        # io.IOBase calls close a second time when the object is collected.
         if not self.closed:
             self._leave()
         super().close()

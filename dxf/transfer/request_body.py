@@ -31,20 +31,26 @@ class Body:
         self.sha256 = sha256
         """Of what was sent, and what went before."""
 
+    # requests sends a body without a length in chunks, which storage such as S3 refuses:
+    # https://github.com/psf/requests/issues/6294
     def __len__(self) -> int:
         return self._end - self._start
 
+    # A generator would be empty at the second attempt, and requests would send that.
     def __iter__(self) -> Iterator[bytes]:
+        # A copy of the hash: after a 401 the same bytes are sent, and hashed, again.
         self.sha256 = None if self._before is None else self._before.copy()
         position = self._start
         for piece in self._source.read(self._start, self._end):
             position += len(piece)
             if self.sha256 is not None:
                 self.sha256.update(piece)
+            # Checked before the last piece leaves: a registry stores nothing of a body that is too short.
             if position == self._source.size:
                 self._source.check()
                 if self.sha256 is not None and digest_of(self.sha256) != self._digest:
                     raise self._source.changed()
+            # A piece counts as sent when the next one is asked for.
             yield piece
             self._on_piece(piece, position)
 

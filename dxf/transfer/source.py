@@ -52,7 +52,7 @@ class Source:
     def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield its bytes.
 
-        :param start: the first, where it can be read again; otherwise it goes on where it was
+        :param start: the first; ignored for a source that is read only once, which goes on where it was
         :param end: the one after the last; ``None`` for all
         :raises DXFSourceError: it cannot be read, or does not have the size that it had when it was opened
         """
@@ -63,11 +63,13 @@ class Source:
                 yield piece
             return
         end = self.size if end is None else end
+        # A file that was empty may have grown. The loop below would read none of it.
         if self.size == 0 and self._read_at(0, 1):
             raise self.changed()
         while start < end:
             piece = self._read_at(start, min(end - start, READ_SIZE))
             start += len(piece)
+            # One byte is read beyond the end: a file that grows is not sent as if it were complete.
             if not piece or start == self.size and self._read_at(start, 1):
                 raise self.changed()
             if self.on_read is not None:
@@ -91,6 +93,8 @@ class Source:
             content = self._stream.read(size)
         except OSError as error:  # else it would pass for a failure of the network
             raise self._unreadable(error) from error
+        # So a non-blocking file says that it has nothing yet:
+        # https://docs.python.org/3/library/io.html#io.RawIOBase.read
         if content is None:
             raise DXFSourceError(f'cannot read {self.name}: it is non-blocking, and has no bytes yet')
         return as_bytes(content)
@@ -99,7 +103,7 @@ class Source:
         return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')
 
     def check(self) -> None:
-        """Check that it is what it was when it was opened, as far as it can tell.
+        """Check that the source has not changed since it was opened, as far as that can be seen.
 
         :raises DXFSourceError: it is not
         """
@@ -110,7 +114,7 @@ class Source:
         return False
 
     def changed(self) -> DXFSourceError:
-        """Return the error that says so."""
+        """Return the error for a source that changed."""
         return DXFSourceError(f'{self.name} changed while it was being uploaded')
 
     def close(self) -> None:
@@ -127,6 +131,8 @@ def check_expected_digest(actual: str, expected: str | None) -> str:
     return actual
 
 
+# git has the same problem: https://git-scm.com/docs/racy-git
+# FAT counts two seconds, others count one. Elsewhere the clock of the kernel ticks every few milliseconds.
 FINE, COARSE = 100_000_000, 3_000_000_000
 """Nanoseconds in which a file may be written to twice without another time of modification."""
 
@@ -144,6 +150,7 @@ class File(Source):
 
     def _read_at(self, start: int, size: int) -> bytes:
         try:
+            # pread moves no position: two threads read the file at once.
             return os.pread(self._stream.fileno(), size, self._start + start)
         except OSError as error:
             raise self._unreadable(error) from error
@@ -153,6 +160,7 @@ class File(Source):
 
         :raises DXFSourceError: it was
         """
+        # Nanoseconds as an integer: a float cannot tell two moments within some hundred nanoseconds.
         if os.fstat(self._stream.fileno()).st_mtime_ns != self.status.st_mtime_ns:
             raise self.changed()
 
@@ -201,6 +209,7 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     check_data(data)
     if isinstance(data, str):
         data = _utf_8(data)
+    # nbytes, not len: an item of a memoryview may have several bytes.
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     check_source(data)
@@ -234,6 +243,7 @@ def spool(name: str, pieces: Iterable[bytes]) -> Source:
     :raises DXFSourceError: the disk is full, or the like
     """
     try:
+        # Closed if the disk is full; else by the source.
         with ExitStack() as undo:
             file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
             for piece in pieces:
@@ -249,12 +259,13 @@ def spool(name: str, pieces: Iterable[bytes]) -> Source:
 def _size_left(file: BinaryIO) -> int | None:
     """Return the bytes from where a file stands to its end; ``None`` for a pipe, a socket and the like.
 
-    The kernel tells the size 0 of files in /proc, and of /dev/zero, that are not empty: those have no size either.
+    The kernel gives files in /proc, and /dev/zero, the size 0 although they have content: they have no size either.
     """
     try:
         start = file.tell()
         end = file.seek(0, io.SEEK_END)
         file.seek(start)
+        # Only where nothing seems left: files in /proc have the size 0, and content.
         if end <= start and file.read(1):
             file.seek(start)
             return None

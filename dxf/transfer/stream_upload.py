@@ -1,7 +1,7 @@
 """Streams: sources that can be read only once, and whose length is not known, on their way to a registry.
 
-They go in parts that are kept in memory one at a time; where the registry takes no such parts, by way of a temporary
-file. Authentication is not known here.
+They go in parts, one of which is in memory at a time. If the registry takes no such parts, a temporary file holds the
+source. Authentication is not known here.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class StreamUpload:
         """Send the source.
 
         :param expected: what its digest should be, ``None`` for any
-        :param check_exists: where a copy of the source tells the digest before anything is sent, ask for the blob
+        :param check_exists: if the digest is known before anything is sent, ask for the blob
         :return: digest and size
         :raises DXFDigestMismatchError: the source has another digest; nothing is stored
         :raises DXFSourceError: it would have to be read again
@@ -65,11 +65,14 @@ class StreamUpload:
     def _send(self, expected: str | None) -> tuple[str, int]:
         parts = _cut_into_parts(self._source.read(), self._limits.small_part)
         first, is_last = next(parts)
+        # A source of one part has a digest before anything is sent: the registry may have the blob.
         if is_last:
             return self._send_copy(Source(self._source.name, io.BytesIO(first), len(first)), expected)
         if self._limits.small_part < self._target.refused_sizes.patch:
             self._session.open()
             with self._cancelled_on_failure():
+                # The registry may want longer parts (OCI-Chunk-Min-Length), and parts are kept in memory:
+                # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
                 if len(first) < self._session.shortest_part <= MAX_PARTS_IN_MEMORY * len(first):
                     parts = _cut_into_parts(chain([first], (part for part, _ in parts)), self._session.shortest_part)
                     first, is_last = next(parts)
@@ -77,6 +80,7 @@ class StreamUpload:
                     return self._send_rest(b'', [(first, True)], expected)
                 if self._is_part_taken(first):
                     return self._send_rest(first, parts, expected)
+            # No part was taken. The copy is sent in a new session, in the parts of a file.
             self._session.cancel()
         with closing(spool(self._source.name, chain([first], (part for part, _ in parts)))) as source:
             return self._send_copy(source, expected)
@@ -109,6 +113,8 @@ class StreamUpload:
         sha256 = hashlib.sha256(first)
         sent = len(first)
         self._report(expected, first)
+        # The last part waits for the digest, which is in the URL of the PUT that carries it.
+        # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
         for part, is_last in parts:
             sha256.update(part)
             if is_last:
@@ -125,13 +131,15 @@ class StreamUpload:
             self._on_piece(expected or '', part)
 
     def _add(self, part: bytes, start: int) -> None:
-        """Send a part, and where that breaks what the registry has not got of it."""
+        """Send a part; after an error, send what the registry lacks of it."""
+        # Only the part in memory can be sent again. What came before it is gone.
         attempts = Attempts(self._limits)
         end = start + len(part)
         while start < end:
             try:
                 self._session.add(part[start - end:], start, end)
             except RequestException as error:
+                # A first part that is refused is no error yet: the caller goes by way of a file then.
                 if not is_retryable(error) or not start and is_refusal(error):
                     raise
                 stored = self._session.stored(start, end)
@@ -148,6 +156,7 @@ class StreamUpload:
         try:
             confirmed = self._session.finish(digest, part)
         except RequestException as error:
+            # The response was lost, or another process was faster. In both cases the blob may be there.
             if not (is_retryable(error) or is_race(error)) or not self._session.seems_stored(digest, size):
                 raise
             return
@@ -156,6 +165,7 @@ class StreamUpload:
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
         """Send what a copy holds, which can be read again."""
+        # A copy is given up too if another upload of the same call fails.
         source.on_read = self._source.on_read
         digest = check_expected_digest(source.digest(), expected)
         size = source.size or 0
@@ -175,7 +185,9 @@ def _cut_into_parts(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes,
     part = bytearray()
     for piece in pieces:
         part += piece
+        # Not >=: the last part has at least one byte, and is known to be the last.
         while len(part) > size:
             yield bytes(part[:size]), False
+            # CPython only moves the start of a bytearray here, and copies nothing.
             del part[:size]
     yield bytes(part), True

@@ -15,8 +15,8 @@ class Target:
     :param request_url: makes a request of a whole URL, as ``DXF._base_request`` does
     :param url: the repository's
     :param refused_sizes: sizes that its registry has refused; uploads add to them
-    :param doubtful: digests for which the registry reported another length: it may have a damaged blob, and keep that
-        (distribution does), so its word that it stored such a blob is no proof
+    :param doubtful: digests for which the registry reported another length. It may have, and keep, a damaged blob, as
+        distribution does: then its response to an upload is no proof
     :param is_forced: blobs are sent without asking for them first, so each of them is doubtful
     """
 
@@ -24,6 +24,7 @@ class Target:
     request_url: blob_lookup.Request
     url: str
     limits: Limits
+    # Shared by all uploads of a client: what one learns spares the others a request.
     refused_sizes: RefusedSizes = field(default_factory=RefusedSizes)
     doubtful: set[str] = field(default_factory=set)
     is_forced: bool = False
@@ -36,6 +37,7 @@ class Target:
         """
         found = blob_lookup.find(self.request, digest, size, self.limits, acknowledged=acknowledged,
                                  doubtful=self.doubtful)
+        # The registry answers with the right length now: the damaged copy was replaced.
         if found is not None:
             self.doubtful.discard(digest)
         return found

@@ -167,6 +167,7 @@ class Upload:
             self._progress.catch_up(attempt.start)
         body = Body(self._source, attempt.start, attempt.end, self._sha256, digest, report)
         # requests would declare no length of an empty body of ours; reading it notices a file that has grown
+        # https://github.com/psf/requests/issues/6294
         content: Any = body if attempt.length else b''.join(body)
         if digest is None:
             self._session.add(content, attempt.start, attempt.end)

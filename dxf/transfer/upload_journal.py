@@ -17,6 +17,7 @@ from dxf.strict_json import dump_json, load_object
 from dxf.transfer.source import File
 from dxf.transfer.upload import Journal
 
+# Registries sign the URL of a session, and a signature may take some KiB.
 MAX_SIZE = 64 << 10
 """Bytes of a journal."""
 
@@ -24,6 +25,7 @@ NAME_LENGTH = 32
 NAME = re.compile(f'[0-9a-f]{{{NAME_LENGTH}}}\\.json', re.ASCII)
 """The name of a journal. Other files in its folder are the user's."""
 
+# https://distribution.github.io/distribution/about/configuration/#uploadpurging
 LIFETIME = 7 * 86400
 """Seconds after which registries have forgotten a session (distribution: a week)."""
 
@@ -47,12 +49,14 @@ class UploadJournal(Journal):
                           'modified': file.status.st_mtime_ns}
         self._file: int | None = None
         try:
+            # For the user alone: the URL of a session may be all that is needed to write to it.
             os.makedirs(folder, mode=0o700, exist_ok=True)
             _remove_old(folder)
+            # A path may have bytes that are not UTF-8: https://peps.python.org/pep-0383/
             name = hashlib.sha256(f'{repository}\n{path}'.encode('utf-8', 'surrogateescape')).hexdigest()
             self._path = os.path.join(folder, f'{name[:NAME_LENGTH]}.json')
             self._file = open_locked(self._path, 0o600)
-            self.is_kept = self._file is not None  # else another process has it, and nobody could continue this upload
+            self.is_kept = self._file is not None  # else another process has it, and none could continue this upload
         except OSError as error:
             raise OSError(error.errno, f'cannot remember the upload there: {error.strerror}', folder) from error
 
@@ -61,10 +65,12 @@ class UploadJournal(Journal):
         if self._file is None:
             return None
         try:
+            # Bounded: another program may have written the file.
             entry = load_object(os.pread(self._file, MAX_SIZE, 0))
         except DXFError:
             return None
         url, stored = entry.pop('url', None), entry.pop('stored', None)
+        # A changed file has another identity. The scheme is checked, as other programs can write the journal.
         if entry != self._identity or not isinstance(url, str) or not isinstance(stored, int) or \
                 urlsplit(url).scheme not in ('https', urlsplit(self._repository).scheme):
             return None
@@ -78,6 +84,7 @@ class UploadJournal(Journal):
                 content = dump_json(entry, MAX_SIZE, sort_keys=False).encode('ascii')
             except DXFInvalidDocumentError:
                 content = b''
+            # Written first, cut afterwards. An entry that breaks off between the two is no JSON, and is not used.
             os.ftruncate(self._file, os.pwrite(self._file, content, 0))
 
     def clear(self) -> None:
@@ -88,6 +95,7 @@ class UploadJournal(Journal):
     def close(self) -> None:
         """Leave it to other processes; one that holds nothing is removed."""
         if self._file is not None:
+            # In a child after a fork the journal belongs to the parent.
             if is_owned(self._file) and not os.fstat(self._file).st_size:
                 with suppress(FileNotFoundError):
                     os.unlink(self._path)
@@ -98,6 +106,8 @@ class UploadJournal(Journal):
 def _remove_old(folder: str) -> None:
     """Remove the journals of sessions that registries have forgotten."""
     for entry in os.scandir(folder):
+        # Other processes remove old journals at the same time.
         with suppress(OSError):
+            # The folder is the user's, and may have other files in it.
             if NAME.fullmatch(entry.name) is not None and entry.stat().st_mtime < time.time() - LIFETIME:
                 os.unlink(entry.path)

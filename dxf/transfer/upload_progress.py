@@ -23,6 +23,7 @@ class UploadProgress:
         """Report from now on: it is known now what is sent, and that it has to be sent."""
         self._digest = digest
         if self._on_piece is not None:
+            # A bar appears before the first byte has been sent.
             self._on_piece(digest, b'')
 
     def report(self, piece: bytes, end: int) -> None:
@@ -30,6 +31,7 @@ class UploadProgress:
 
         :param end: of the piece, in the source
         """
+        # After an error bytes are sent again, and were reported before.
         if not self._digest or self._on_piece is None or end <= self._reported:
             return
         self.catch_up(end - len(piece))
@@ -39,10 +41,12 @@ class UploadProgress:
     def catch_up(self, end: int) -> None:
         """Report what was sent before :meth:`begin`, up to ``end``."""
         if self._on_piece is not None and self._reported < end:
+            # Read again from the file: it was sent before its digest, and so the name of its bar, was known.
             for earlier in self._source.read(self._reported, end):
                 self._on_piece(self._digest, earlier)
             self._reported = end
 
     def rate(self, sent: int) -> float:
         """Return bytes a second, so far."""
+        # The clock may stand still between two calls.
         return sent / max(time.monotonic() - self._start, 0.001)

@@ -22,6 +22,7 @@ from dxf.transport.redaction import public_host
 from dxf.transport.responses import check_digest_header, discard, expect, is_forbidden, names_digest
 from dxf.transport.urls import Origin, origin_of, resolve
 
+# distribution sends 0-9, its specification bytes=0-9: https://github.com/distribution/distribution/issues/1240
 _RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
 
 UPLOAD_ADDRESS = 'upload_address'
@@ -75,6 +76,8 @@ class UploadSession:
         response = self._send('patch', self.url, body, {'Content-Range': f'{start}-{end - 1}'})
         expect(response, HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         self.url = next_url(response)
+        # Fewer bytes are no error: the Range of ECR stays at the first part, and all parts are stored.
+        # https://github.com/aws/containers-roadmap/issues/2831
         if (stored_bytes(response) or 0) > end:
             raise DuplicateBytesError('the registry counts more bytes of the upload than were sent')
         self.largest_part = max(end - start, self.largest_part)
@@ -111,6 +114,7 @@ class UploadSession:
             return None
         stored = stored_bytes(response)
         if stored == 1 and start == 0:  # distribution says 0-0 of nothing, too
+            # https://github.com/distribution/distribution/issues/2363
             stored = 0
         return stored if stored is not None and start <= stored <= end else None
 

@@ -27,6 +27,7 @@ from dxf.transport.redaction import public_host
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
 from dxf.transport.urls import origin_of
 
+# GitLab's tokens live for 5 minutes, and a large transfer takes longer.
 RENEWAL_MARGIN = 10.0
 """Seconds before a token's end at which it is renewed, if it lives long enough."""
 
@@ -272,6 +273,7 @@ class RegistryAuth(AuthBase):
         except DXFUnauthorizedError:
             raise
         except (DXFError, RequestException) as error:
+            # Another server than the one that the user named needs a name in the error.
             if not self.covers(server.url):
                 add_hint(error, server.hint)
             raise

@@ -1,4 +1,4 @@
-"""Challenges: what a registry asks for in a 401 answer, and the request to the token server that follows from it.
+"""Challenges: what a registry asks for in a 401 response, and the request to the token server that follows from it.
 
 The only module that imports www_authenticate. It makes no request; ``auth`` does.
 https://distribution.github.io/distribution/spec/auth/token/
@@ -17,6 +17,7 @@ from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
 from dxf.strict_json import load_object
 from dxf.transport.urls import addresses_in, is_loopback, split_url
 
+# Seconds. JSON has integers of any length. Above some 300 digits, arithmetic with a float raises OverflowError.
 MAX_TOKEN_LIFE = 10 * 365 * 86400
 MAX_CHALLENGE_LENGTH = 16 << 10
 """Characters of a challenge that are read: its parser needs time by their square."""
@@ -32,6 +33,7 @@ OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FO
 _BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
                                re.IGNORECASE | re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+# A token is opaque, but it becomes a header: a line end in it would begin another one.
 _TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
 
 
@@ -48,7 +50,7 @@ class Challenge(NamedTuple):
 
 
 def challenge_of(response: Response) -> Challenge | None:
-    """Read the challenge of a 401 answer.
+    """Read the challenge of a 401 response.
 
     Bearer wins over Basic, the first Bearer over a second one; other schemes are passed over.
 
@@ -75,7 +77,7 @@ def challenge_of(response: Response) -> Challenge | None:
 
 
 def refuses_token(response: Response) -> bool:
-    """Return whether a 401 answer refuses a token itself, rather than what it allows.
+    """Return whether a 401 response refuses a token itself, rather than what it allows.
 
     https://www.rfc-editor.org/rfc/rfc6750#section-3.1
     """
@@ -108,9 +110,12 @@ def token_url(challenge: Challenge, registry: str, auth_host: str | None, scopes
     if auth_host is None:
         _check_realm_host(str(realm.hostname), str(urlsplit(registry).hostname))
     query = parse_qsl(realm.query, keep_blank_values=True)
+    # Each scope is a parameter of its own, and service comes first, as in the example of the specification:
+    # https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token
     if challenge.service is not None:
         query.append(('service', challenge.service))
     query += [('scope', scope) for scope in scopes]
+    # The request carries a password. A realm of http is asked by https.
     return realm._replace(scheme='https', netloc=auth_host or realm.netloc,
                           query=urlencode(query)).geturl()
 
@@ -140,7 +145,7 @@ def is_refused_by_oauth(status: int, body: bytes) -> bool:
     (https://www.rfc-editor.org/rfc/rfc6749#section-5.2). Artifactory has been seen to answer 401 to each POST, without
     one.
 
-    :param status: the answer's to a POST, one of :data:`OAUTH_REFUSALS`
+    :param status: that of the response to a POST, one of :data:`OAUTH_REFUSALS`
     """
     if status != HTTPStatus.UNAUTHORIZED:
         return status == HTTPStatus.BAD_REQUEST
@@ -157,6 +162,7 @@ def _check_realm_host(host: str, registry_host: str) -> None:
     address is allowed, as the certificate must be for that name.
     """
     host, registry_host = (name.lower().removesuffix('.') for name in (host, registry_host))
+    # Without this check a registry could have dxf send requests, and a password, to servers behind a firewall.
     if host == registry_host or is_loopback(host) and is_loopback(registry_host):
         return
     if is_loopback(host) or any(not address.is_global or address.is_multicast for address in addresses_in(host)):
@@ -165,20 +171,23 @@ def _check_realm_host(host: str, registry_host: str) -> None:
 
 
 def read_token(answer: bytes) -> tuple[str, float | None]:
-    """Return the token in a token server's answer, and the seconds that it lives, if the answer says so.
+    """Return the token in a token server's response, and the seconds that it lives, if the response says so.
 
     The token is ``access_token`` if there is one, else ``token``.
 
-    :raises DXFProtocolError: the answer has no token, or one that does not fit in a header
+    :raises DXFProtocolError: the response has no token, or one that does not fit in a header
     """
     try:
         document = load_object(answer)
     except DXFInvalidDocumentError:
         raise DXFProtocolError("cannot read the token server's answer") from None
+    # Azure sends access_token alone, distribution token; both are in the specification:
+    # https://distribution.github.io/distribution/spec/auth/token/#token-response-fields
     token = document.get('access_token') or document.get('token')
     if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         raise DXFProtocolError("the token server's answer holds no token")
     seconds = document.get('expires_in')
+    # bool is an int in Python: true would be one second.
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < MAX_TOKEN_LIFE:
         return token, None
     return token, seconds

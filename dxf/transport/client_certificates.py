@@ -1,4 +1,4 @@
-"""Client certificates: do files hold one, and its key.
+"""Client certificates: checks of the files that hold one, and its key.
 
 ``registry`` decides which server sees it. Error messages name the file. They never quote its content.
 """
@@ -24,10 +24,10 @@ class _EncryptedError(Exception):
 
 
 def check_certificate(cert: Cert) -> Cert:
-    """Return a client certificate, if its files can be used; none is shown to anybody yet.
+    """Return a client certificate, if its files can be used; no server sees it yet.
 
-    :param cert: path of a file with the certificate, its chain and its key in PEM, or a pair: path of the certificate
-        and path of the key
+    :param cert: path of a file in PEM with the certificate, its chain and its key; or a pair of paths, of certificate
+        and key
     :raises DXFCertificateError: they cannot
     """
     if isinstance(cert, str):
@@ -56,6 +56,7 @@ def _read(path: str) -> str:
 
 
 def _check_chain(path: str) -> None:
+    # load_cert_chain alone would report a file in DER by a message of OpenSSL that names nothing.
     content = _read(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content)

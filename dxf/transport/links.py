@@ -16,6 +16,7 @@ _VALUE = r'([^\s,;"<>]+)|"((?:[^"\\]|\\.)*)"'
 _PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_NAME})(?:[ \t]*=[ \t]*(?:{_VALUE}))?)?', re.ASCII)
 """A name, and its value as a token or quoted. Values such as ``rel=a/b`` are no tokens, but are in use."""
 
+# A quoted-pair: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4
 _ESCAPED = re.compile(r'\\(.)')
 
 

@@ -56,6 +56,7 @@ class PaginatingResponse:
         """
         names: list[str] = []
         for name in self:
+            # A registry that is not trusted decides how many names follow. Iterating has no such bound.
             if len(names) >= self._limits.names:
                 raise DXFProtocolError(f'the listing has more than {self._limits.names} names, too many for a list')
             names.append(name)

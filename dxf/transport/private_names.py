@@ -20,6 +20,7 @@ class PrivateName(NamedTuple):
     reason: str
 
 
+# urllib3 and http.client have no public way to do these.
 PRIVATE_NAMES = (
     PrivateName('http.client.HTTPResponse', '_read_status', ('self',), 'transport.adapter._Answer',
                 'skips interim responses of any status'),

@@ -1,4 +1,4 @@
-"""Proxies: which one a request of a URL uses, if any, by the variables of an environment.
+"""Proxies: which one a request uses, by the variables of an environment.
 
 ``adapter`` sends requests by them. The variables are those of curl and of Python itself.
 """
@@ -17,6 +17,7 @@ from dxf.transport.urls import DEFAULT_PORTS, origin_of
 VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 
 _WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
+# Not urlsplit: it takes a path, and spaces, too.
 _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',
                       re.ASCII | re.IGNORECASE)
 

@@ -1,4 +1,4 @@
-"""Redaction: what may be shown of URLs, and of errors that quote them.
+"""Redaction: the parts of URLs, and of errors that quote them, that may be shown.
 
 Upload sessions and storage services keep secrets in the query of a URL. The errors of requests, urllib3 and http.client
 quote URLs and whatever a server sent, so their texts are replaced. They are never searched for secrets: a secret may
@@ -15,10 +15,11 @@ from dxf.strict_json import shortened
 URL_LENGTH = 500
 """Characters of a URL that are shown."""
 
+# Only what a host and a port can be. A password before an @ must not pass for one.
 _AUTHORITY = re.compile(r'(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?', re.ASCII)
 _SCHEME = re.compile(r'(?:[A-Za-z][A-Za-z0-9+.-]*:)?', re.ASCII)
 _NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
-"""What OpenSSL says, by its release, of an answer that is no TLS at all."""
+"""What OpenSSL says, by its release, of a response that is no TLS at all."""
 
 _QUOTING = ('requests', 'urllib3', 'http')
 """The packages whose errors quote URLs, headers and what a server sent."""

@@ -30,6 +30,7 @@ def reset_after_fork(adapter: Any) -> None:
     :param adapter: an ``HTTPAdapter`` of requests, or of a subclass; it is left as if it had been pickled
     """
     for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+        # A thread of the parent may hold the old lock. That thread does not exist here, and would never release it.
         manager.pools.lock = threading.RLock()
         for key in manager.pools.keys():
             waiting = manager.pools.get(key).pool
@@ -38,4 +39,5 @@ def reset_after_fork(adapter: Any) -> None:
                 LifoQueue.__init__(waiting, waiting.maxsize)  # urllib3 empties it later, by a lock that is free then
                 for connection in filter(None, connections):
                     connection.close()
+    # requests keeps no pool when an adapter is pickled, and makes new ones when it is loaded.
     adapter.__setstate__(adapter.__getstate__())

@@ -35,6 +35,7 @@ WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP 
 NO_REGISTRY = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 """Statuses of a web server that is not a registry."""
 
+# Behind Cloudflare HEAD may be refused: https://github.com/UKGovernmentBEIS/inspect_ai/pull/1551
 NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, *NO_HEAD)
 """Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
@@ -129,6 +130,7 @@ def discard(response: Response, limits: Limits) -> bytes:
     """
     try:
         return read_body(response, limits.error, limits)
+    # distribution 2.8 sends a 416 with a wrong Content-Length.
     except (DXFError, OSError):  # OSError: all that requests raises
         close(response)
         response.raw = BytesIO()
@@ -276,7 +278,7 @@ def _about_tls(response: Response, body: bytes) -> str:
 
 
 def expect(response: Response, *statuses: int) -> None:
-    """Insist that an answer has one of the statuses that its step knows.
+    """Check that an answer has one of the statuses that its step knows.
 
     :raises DXFUnexpectedStatusCodeError: it has another
     """
@@ -298,7 +300,7 @@ def digest_header(response: Response) -> str | None:
 
 
 def check_digest_header(response: Response, digest: str) -> None:
-    """Insist that Docker-Content-Digest, where it is sent and by sha256, agrees with the digest that we know.
+    """Check that Docker-Content-Digest, if it is sent and by sha256, agrees with the digest that we know.
 
     :raises DXFDigestMismatchError: it is another
     """

@@ -47,6 +47,8 @@ SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
 
 _log = logging.getLogger('dxf')
 
+# Not 501, which is final. A 403 that is a rate limit (GHCR) counts as 429.
+# https://github.com/virtualcell/vcell/issues/1888
 RETRIED = (408, 429, 500, 502, 503, 504)
 
 _NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
@@ -102,6 +104,7 @@ def send(session: Session, method: str, url: str, limits: Limits, route: Route, 
     outer = sys.exc_info()[1]
     body = kwargs.get('data')
     # A PATCH sent twice would append its part twice. A body that was read once (a file, a generator) is empty now.
+    # https://github.com/GoogleContainerTools/jib/issues/4526
     repeatable = method.lower() != 'patch' and (body is None or isinstance(body, bytes))
     while True:
         try:
@@ -206,6 +209,7 @@ class Attempts:
         limits = self._limits
         if self._attempts >= limits.retries:
             return False
+        # Random, so that clients that failed together do not all come back at once.
         pause = min(limits.backoff * 2 ** self._attempts, limits.longest_backoff) * random.uniform(0.5, 1)
         if response is not None:
             asked = retry_after(response.headers.get('Retry-After'))
@@ -238,6 +242,7 @@ def retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     if value.strip().isascii() and value.strip().isdigit():
+        # Nine digits are 31 years. The caller waits a minute at most.
         return float(value.strip()[:9])
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())

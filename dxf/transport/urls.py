@@ -26,6 +26,8 @@ Origin = tuple[str, str, int]
 _UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
 """What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
+# Addresses that are compatible with IPv4, and the prefix of NAT64:
+# https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.1, https://www.rfc-editor.org/rfc/rfc6052#section-2.1
 _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
 
 

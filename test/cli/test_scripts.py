@@ -116,7 +116,7 @@ def test_verify_fails_where_a_blob_of_the_alias_is_not_there_or_damaged(folder: 
     stored.unlink()
     if spoil != 'remove':
         stored.write_bytes({'cut': b'conten', 'change': b'CONTENT'}[spoil])
-    with pytest.raises(DXFError, match=f'the repository does not have {digest}, or not its 7 bytes'):
+    with pytest.raises(DXFError, match=f'{digest} is missing in the repository, or does not have 7 bytes'):
         doit(['verify', repo, str(tmp_path / 'file'), 'a'], folder.environ())
 
 
@@ -129,7 +129,7 @@ def test_verify_fails_where_the_registry_does_not_have_a_blob_of_the_alias(open_
     digests = client.push_blobs(map(str, files))
     client.set_alias('a', *digests)
     client.del_blob(digests[1])
-    with pytest.raises(DXFError, match=f'^the repository does not have {digests[1]}, or not its 3 bytes$'):
+    with pytest.raises(DXFError, match=f'^{digests[1]} is missing in the repository, or does not have 3 bytes$'):
         doit(['verify', repo, *map(str, files), 'a'], open_registry.environ())
 
 

@@ -24,7 +24,7 @@ from dxf.names import check_host, repository_at
 from dxf.transport.redaction import causes
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
-from ..helpers.stored_credentials import HelperProgram, as_nobody, encoded, write_file
+from ..helpers.stored_credentials import HelperProgram, as_nobody, encoded, entry_that_is_refused, write_file
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.scripted_registry import ScriptedRegistry, error
@@ -438,21 +438,11 @@ def test_a_registry_token_is_used_as_it_is(token_registry: Endpoint, tokens: Tok
     assert tokens.requests == []
 
 
-def entry_that_is_refused(kind: str, tokens: TokenServer, repo: str) -> dict[str, str]:
-    """Return an entry of a file whose credential has expired, or never was right."""
-    if kind != 'registrytoken':
-        return {'password': {'auth': encoded(USERNAME, SECRET)}, 'identitytoken': {'identitytoken': SECRET}}[kind]
-    tokens.backdate = tokens.lifetime + 120
-    token = tokens.token(USERNAME, f'repository:{repo}:pull,push')
-    tokens.backdate = 0
-    return {'registrytoken': token}
-
-
 @pytest.mark.parametrize('kind', ['password', 'identitytoken', 'registrytoken'])
 def test_a_credential_that_is_refused_is_left_away_for_reading_with_a_warning(
         token_registry: Endpoint, tokens: TokenServer, config: Path, tmp_path: Path, repo: str, kind: str) -> None:
     digest = token_registry.dxf(repo).push_blob(data=CONTENT)
-    write_file(config, {token_registry.host: entry_that_is_refused(kind, tokens, repo)})
+    write_file(config, {token_registry.host: entry_that_is_refused(kind, SECRET, tokens, repo)})
     repository = client(token_registry, repo, tmp_path)
     with pytest.warns(UserWarning) as caught:
         assert b''.join(repository.pull_blob(digest)) == CONTENT
@@ -465,7 +455,7 @@ def test_a_credential_that_is_refused_is_left_away_for_reading_with_a_warning(
 @pytest.mark.parametrize('kind', ['password', 'identitytoken', 'registrytoken'])
 def test_a_credential_that_is_refused_is_an_error_for_writing(
         token_registry: Endpoint, tokens: TokenServer, config: Path, tmp_path: Path, repo: str, kind: str) -> None:
-    write_file(config, {token_registry.host: entry_that_is_refused(kind, tokens, repo)})
+    write_file(config, {token_registry.host: entry_that_is_refused(kind, SECRET, tokens, repo)})
     auth = StoredCredentials({'HOME': str(tmp_path)})
     repository = DXF(token_registry.host, repo, auth, tlsverify=str(token_registry.ca), limits=Limits(retries=0))
     with pytest.raises(DXFUnauthorizedError):

@@ -28,7 +28,7 @@ from dxf.main import doit
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 from ..helpers.processes import DXF, Ended, Runner
-from ..helpers.stored_credentials import HelperProgram, encoded, write_file, write_program
+from ..helpers.stored_credentials import HelperProgram, encoded, entry_that_is_refused, write_file, write_program
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.registry import Registry
@@ -248,21 +248,11 @@ def test_a_file_that_was_written_by_hand_opens_a_registry(each_home: Home, repo:
 # What is stored is refused
 
 
-def entry_that_is_refused(kind: str, tokens: TokenServer, repo: str) -> dict[str, str]:
-    """Return an entry of a file whose credential has expired, or never was right."""
-    if kind != 'registrytoken':
-        return {'password': {'auth': encoded(USERNAME, WRONG)}, 'identitytoken': {'identitytoken': WRONG}}[kind]
-    tokens.backdate = tokens.lifetime + 120
-    token = tokens.token(USERNAME, f'repository:{repo}:pull,push')
-    tokens.backdate = 0
-    return {'registrytoken': token}
-
-
 @pytest.mark.parametrize('kind', ['password', 'identitytoken', 'registrytoken'])
 def test_with_a_credential_that_is_refused_commands_read_anonymously_and_say_so(home: Home, repo: str, kind: str,
                                                                                 tokens: TokenServer) -> None:
     home.endpoint.dxf(repo).set_alias('a', home.endpoint.dxf(repo).push_blob(data=CONTENT))
-    write_file(home.config, {home.endpoint.host: entry_that_is_refused(kind, tokens, repo)})
+    write_file(home.config, {home.endpoint.host: entry_that_is_refused(kind, WRONG, tokens, repo)})
     ended = home.run('pull-blob', repo, '@a')
     assert (ended.status, ended.out, len(ended.lines)) == (0, CONTENT, 1)
     assert ended.lines[0].startswith('dxf: ') and str(home.config) in ended.lines[0]
@@ -271,7 +261,7 @@ def test_with_a_credential_that_is_refused_commands_read_anonymously_and_say_so(
 @pytest.mark.parametrize('kind', ['password', 'identitytoken', 'registrytoken'])
 def test_with_a_credential_that_is_refused_commands_do_not_write_and_say_where_it_is(
         home: Home, repo: str, kind: str, tokens: TokenServer, readings: str) -> None:
-    write_file(home.config, {home.endpoint.host: entry_that_is_refused(kind, tokens, repo)})
+    write_file(home.config, {home.endpoint.host: entry_that_is_refused(kind, WRONG, tokens, repo)})
     ended = home.run('push-blob', repo, readings).insist(errno.EACCES)
     assert str(home.config) in ended.lines[0]
 

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..servers.token_server import TokenServer
+from .endpoints import USERNAME
+
 NOBODY = 65534
 
 _HELPER = '''#!{python} -ISE
@@ -84,6 +87,20 @@ def write_program(folder: Path, name: str, script: str, mode: int = 0o755) -> No
 def encoded(username: str, password: str) -> str:
     """Return the value of ``auth``, as of a Basic header."""
     return base64.b64encode(f'{username}:{password}'.encode()).decode()
+
+
+def entry_that_is_refused(kind: str, secret: str, tokens: TokenServer, repo: str) -> dict[str, str]:
+    """Return an entry of a file whose credential has expired, or was never right.
+
+    :param kind: ``password``, ``identitytoken`` or ``registrytoken``
+    :param secret: a wrong password
+    """
+    if kind != 'registrytoken':
+        return {'password': {'auth': encoded(USERNAME, secret)}, 'identitytoken': {'identitytoken': secret}}[kind]
+    tokens.backdate = tokens.lifetime + 120
+    token = tokens.token(USERNAME, f'repository:{repo}:pull,push')
+    tokens.backdate = 0
+    return {'registrytoken': token}
 
 
 def write_file(path: Path, auths: dict[str, Any] | None = None, **members: Any) -> Path:

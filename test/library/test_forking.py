@@ -294,7 +294,7 @@ def test_a_file_that_the_parent_fetches_survives_a_child_that_ends(folder: Endpo
 def test_a_lock_on_a_folder_ends_with_its_parent_and_not_with_the_child(folder: Endpoint, repo: str) -> None:
     run(folder, repo, '''
         digest = client.push_blob(data=b'a')
-        layout = client._adapter._layout(repo)
+        layout = client._shared.adapter._layout(repo)
         asked, answer = os.pipe()
         with layout.locked():
             child = os.fork()

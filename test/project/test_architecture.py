@@ -21,9 +21,9 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'client_arguments', 'forking', 'names',
          'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer', 'layout',
-         'credentials', 'referrers', 'deletion',
-         'catalog', 'missing', 'registry', 'blobs', 'blob_copying', 'manifest_store', 'client', 'artifacts', 'copying',
-         'inspection', '__init__', 'cli', 'main', '__main__')
+         'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
+         'blob_copying', 'manifest_store', 'client', 'artifacts', 'contents', 'copying', 'inspection', '__init__',
+         'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -51,8 +51,8 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('manifest_store', 'referrers'),
-        ('parameters', 'difflib'), ('blobs', 'typing_extensions'),
-        ('registry', 'layout.adapter'), ('registry', 'typing_extensions'),
+        ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
+        ('shared_state', 'layout.adapter'),
         ('options', 'typing_extensions'), ('transport.challenge', 'www_authenticate')}
 """What is imported where it is used, or for its types alone: it costs more than all the rest."""
 

@@ -16,6 +16,7 @@ from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError,
                             DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
 
+from ..helpers.changing_files import append
 from ..helpers.endpoints import Endpoint
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
@@ -334,12 +335,6 @@ def test_parts_are_stored_once_or_the_upload_fails(steps: dict[str, list[Step]],
 
 
 # Sources
-
-def append(path: Path) -> None:
-    """Let a file grow."""
-    with path.open('ab') as file:
-        file.write(b'more')
-
 
 def shrink(path: Path) -> None:
     """Cut a file off."""

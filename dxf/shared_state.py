@@ -1,0 +1,32 @@
+"""Shared state: what all clients of one registry have in common, if one was made from another."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dxf.names import FOLDER, is_folder
+from dxf.transfer.refused_sizes import RefusedSizes
+from dxf.transport.auth import RegistryAuth
+
+if TYPE_CHECKING:
+    from dxf.layout.adapter import LayoutAdapter
+
+
+@dataclass(frozen=True)
+class SharedState:
+    """The state of a registry that its clients share.
+
+    :param adapter: answers requests from a folder; ``None`` for a server
+    :param refused_sizes: what uploads have learned of the registry
+    """
+
+    credential: RegistryAuth
+    adapter: 'LayoutAdapter | None'
+    refused_sizes: RefusedSizes = field(default_factory=RefusedSizes)
+
+
+def adapter_for(host: str) -> 'LayoutAdapter | None':
+    """Return what answers requests from a folder; ``None`` for the host of a server."""
+    if not is_folder(host):
+        return None
+    from dxf.layout import adapter
+    return adapter.LayoutAdapter(host.removeprefix(FOLDER))
