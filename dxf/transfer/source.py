@@ -16,6 +16,7 @@ from dxf.arguments import as_bytes, check_data, check_filename
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.local.sinks import write_all
+from dxf.local.special_files import enlarge_pipe
 from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
 
@@ -205,6 +206,7 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     if hasattr(data, 'read'):
+        enlarge_pipe(data)
         return Source('data', data, _size_left(data))
     return Source('data', _Pieces(data), None)
 
