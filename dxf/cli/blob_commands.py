@@ -15,7 +15,7 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
 from dxf.exceptions import DXFError, DXFSizeMismatchError
-from dxf.local import sinks
+from dxf.local import sinks, special_files
 from dxf.names import hash_bytes
 from dxf.transfer import pulling
 
@@ -181,6 +181,7 @@ def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
         for digest, chunks, size in _fetch(repository, blobs, context.settings.chunk_size or 0):
             content = _check_text(chunks, digest) if is_text_only else chunks
             output = console.binary_output()
+            special_files.enlarge_pipe(output)
             if context.settings.blob_info:
                 sinks.write_all(output, f'{digest} {size}\n'.encode('ascii'))
             _write(output, digest, content, size, shown)

@@ -3,9 +3,9 @@
 A special file, such as a pipe, is written straight through. ``pulling`` fetches the blobs, verified.
 """
 
-import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from requests.exceptions import RequestException
@@ -13,7 +13,9 @@ from requests.exceptions import RequestException
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
 from dxf.local import sinks
 from dxf.local.atomic_files import PartFile
+from dxf.local.special_files import enlarge_pipe
 from dxf.names import digest_of
+from dxf.transfer.background_hash import BackgroundHash
 
 Blob = tuple[str, int]
 
@@ -100,10 +102,11 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
     digest, size = blob
     start = part.position
     # The file is hashed again: a crash of the machine may have lost blocks in the middle of it.
-    sha256 = hashlib.sha256()
-    for piece in part.kept(size):
-        sha256.update(piece)
-        report.kept(digest, piece, size)
+    with closing(BackgroundHash()) as background:
+        for piece in part.kept(size):
+            background.add(piece)
+            report.kept(digest, piece, size)
+        sha256 = background.result()
     kept = part.position - start
     if kept == size and digest_of(sha256) == digest:
         return True
@@ -128,6 +131,7 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
     :param filename: what to call it in a message
     :raises OSError: it cannot be written: a pipe without a reader, for example
     """
+    enlarge_pipe(stream)
     for digest, chunks, size in blobs:
         report(digest, b'', size)
         written = 0

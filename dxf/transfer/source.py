@@ -16,6 +16,7 @@ from dxf.arguments import as_bytes, check_data, check_left, check_source
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.local.sinks import write_all
+from dxf.local.special_files import enlarge_pipe
 from dxf.names import digest_of
 from dxf.transfer.callbacks import CallerError
 
@@ -214,6 +215,7 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     check_source(data)
     if hasattr(data, 'read'):
+        enlarge_pipe(data)
         size = _size_left(data)
         check_left(data, size)
         return Source('data', data, size)

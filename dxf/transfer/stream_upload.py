@@ -4,7 +4,6 @@ They go in parts, one of which is in memory at a time. If the registry takes no 
 source. Authentication is not known here.
 """
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +14,8 @@ from requests.exceptions import RequestException, Timeout
 from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
 from dxf.hints import add_hint
 from dxf.names import digest_of
+from dxf.transfer.background_hash import BackgroundHash
+from dxf.transfer.cutter import Cutter
 from dxf.transfer.outcome import is_race, is_refusal, is_retryable
 from dxf.transfer.source import OnPiece, Source, check_expected_digest, spool
 from dxf.transfer.target import Target
@@ -110,21 +111,22 @@ class StreamUpload:
 
     def _send_rest(self, first: bytes, parts: Iterable[tuple[bytes, bool]], expected: str | None) -> tuple[str, int]:
         """Send every part but the last by PATCH, and that one in the PUT that closes the session."""
-        sha256 = hashlib.sha256(first)
         sent = len(first)
         self._report(expected, first)
         # The last part waits for the digest, which is in the URL of the PUT that carries it.
         # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
-        for part, is_last in parts:
-            sha256.update(part)
-            if is_last:
-                digest = check_expected_digest(digest_of(sha256), expected)
-                self._finish(digest, part, sent + len(part))
-            else:
-                self._add(part, sent)
-            sent += len(part)
-            self._report(expected, part)
-        return digest_of(sha256), sent
+        with closing(BackgroundHash()) as background:
+            background.add(first)
+            for part, is_last in parts:
+                background.add(part)
+                if is_last:
+                    digest = check_expected_digest(digest_of(background.result()), expected)
+                    self._finish(digest, part, sent + len(part))
+                else:
+                    self._add(part, sent)
+                sent += len(part)
+                self._report(expected, part)
+            return digest_of(background.result()), sent
 
     def _report(self, expected: str | None, part: bytes) -> None:
         if self._on_piece is not None:
@@ -181,13 +183,9 @@ def _cause(error: RequestException) -> str:
 
 
 def _cut_into_parts(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield parts of exactly ``size`` bytes, and a last one of 1 to ``size``, each with whether it is the last."""
-    part = bytearray()
+    """Yield parts of exactly ``size`` bytes, and a last one of up to ``size``, each with whether it is the last."""
+    cutter = Cutter(size)
     for piece in pieces:
-        part += piece
-        # Not >=: the last part has at least one byte, and is known to be the last.
-        while len(part) > size:
-            yield bytes(part[:size]), False
-            # CPython only moves the start of a bytearray here, and copies nothing.
-            del part[:size]
-    yield bytes(part), True
+        for part in cutter.add(piece):
+            yield part, False
+    yield cutter.held, True

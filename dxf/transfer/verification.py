@@ -1,57 +1,16 @@
-"""Verification: the stage that hands out the bytes of a blob, cuts, hashes and counts them.
+"""Verification: the stage that hands out the bytes of a blob, hashes, cuts and counts them.
 
 It is the last stage on each way out: nothing after it changes, repeats or drops a byte. How the bytes arrive is not
 known here.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
 from dxf.names import digest_of
-
-
-class Cutter:
-    """Cuts pieces into chunks of exactly ``chunk_size`` bytes, each byte copied a fixed number of times.
-
-    :param chunk_size: 0 to leave the pieces as they are
-    """
-
-    def __init__(self, chunk_size: int) -> None:
-        self._chunk_size = chunk_size
-        self._held: bytes | bytearray = b''
-
-    @property
-    def held(self) -> bytes:
-        """The bytes that came last and may be the end of the stream."""
-        return bytes(self._held)
-
-    def add(self, piece: bytes) -> Iterator[bytes]:
-        """Take a piece, and yield the chunks that have a byte behind them by now; the rest is held."""
-        if not piece:
-            return
-        if not self._chunk_size:
-            before, self._held = self._held, piece
-            if before:
-                yield bytes(before)
-            return
-        start = 0
-        while len(self._held) + len(piece) - start > self._chunk_size:
-            end = start + self._chunk_size - len(self._held)
-            chunk = bytes(self._held + piece[start:end]) if self._held else piece[start:end]
-            start, self._held = end, b''
-            yield chunk
-        self._hold(piece[start:])
-
-    def _hold(self, rest: bytes) -> None:
-        """Keep what is no whole chunk; an array that grows, as joining bytes anew would be quadratic."""
-        if not self._held:
-            self._held = rest
-            return
-        if isinstance(self._held, bytes):
-            self._held = bytearray(self._held)
-        self._held += rest
+from dxf.transfer.background_hash import BackgroundHash
+from dxf.transfer.cutter import Cutter
 
 
 class Verifier:
@@ -71,7 +30,7 @@ class Verifier:
         self._size = size
         self._cutter = Cutter(chunk_size)
         self._count = start
-        self._sha256 = sha256
+        self._hash = BackgroundHash(sha256)
         self._holds_piece = holds_piece
 
     def chunks(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -81,8 +40,6 @@ class Verifier:
         :raises DXFDigestMismatchError: it is something else
         :raises DXFSizeMismatchError: it is longer or shorter than ``size``
         """
-        if self._sha256 is None:
-            self._sha256 = hashlib.sha256()
         arrived, last = self._count, b''
         try:
             for piece in pieces:
@@ -91,30 +48,33 @@ class Verifier:
                     raise DXFSizeMismatchError(arrived, self._size)
                 if self._holds_piece and piece:
                     piece, last = last, piece
-                for chunk in self._cutter.add(piece):
-                    yield self._counted(chunk)
+                yield from self._cut(piece)
+            held = [*self._cut(last), self._counted(self._cutter.held)]
+            self._check(arrived)
         finally:
+            self._hash.close()
             if hasattr(pieces, 'close'):
                 pieces.close()
-        held = [self._counted(chunk) for chunk in self._cutter.add(last)]
-        held.append(self._counted(self._cutter.held))
-        self._check()
         yield from filter(None, held)
 
-    def _check(self) -> None:
-        if self._size is not None and self._count != self._size:
-            raise DXFSizeMismatchError(self._count, self._size)
-        if digest_of(self._sha256) != self._digest:
-            raise DXFDigestMismatchError(digest_of(self._sha256), self._digest)
+    def _cut(self, piece: bytes) -> Iterator[bytes]:
+        """Hash a piece, and yield the chunks that it completes: slices of the bytes that are hashed."""
+        self._hash.add(piece)
+        return map(self._counted, self._cutter.add(piece))
 
     def _counted(self, chunk: bytes) -> bytes:
-        """Hash and count a chunk, and return it: it is handed out next."""
-        self._sha256.update(chunk)
+        """Count a chunk, and return it: it is handed out next."""
         self._count += len(chunk)
         return chunk
 
+    def _check(self, arrived: int) -> None:
+        """Check what was handed out, and what is to be handed out last."""
+        if self._count != (arrived if self._size is None else self._size):
+            raise DXFSizeMismatchError(self._count, self._size)
+        digest = digest_of(self._hash.result())
+        if digest != self._digest:
+            raise DXFDigestMismatchError(digest, self._digest)
+
     def digest_so_far(self) -> str:
         """Return the digest of all that has arrived, what is held back included."""
-        sha256 = hashlib.sha256() if self._sha256 is None else self._sha256.copy()
-        sha256.update(self._cutter.held)
-        return digest_of(sha256)
+        return digest_of(self._hash.result())

@@ -43,5 +43,6 @@ RELIED_ON = (
 """Names without an underscore that applications rarely touch: a change there is as quiet."""
 
 MADE = (('poolmanager', 'pools'), ('pools', 'lock'), ('pool', 'pool'), ('queue', 'queue'), ('queue', 'maxsize'),
-        ('poolmanager', 'pool_classes_by_scheme'), ('response', 'fp'))
+        ('poolmanager', 'pool_classes_by_scheme'), ('response', 'fp'), ('response', 'length'), ('response', 'chunked'),
+        ('raw', '_fp'), ('raw', 'length_remaining'))
 """Attributes of the objects that a request makes, by what has them."""

@@ -1,27 +1,23 @@
 """Responses: read within limits, and turned into errors where a server refuses.
 
-The module that makes a request decides what a good response means.
+The module that makes a request decides what a good response means. ``response_body`` reads bodies.
 """
 
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
 from requests import Response
-from requests.exceptions import ChunkedEncodingError, HTTPError, ReadTimeout
-from urllib3.exceptions import HTTPError as Urllib3Error
-from urllib3.exceptions import ReadTimeoutError
+from requests.exceptions import HTTPError
 
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFProtocolError,
                             DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
-from dxf.forking import Process
-from dxf.limits import RECEIVE_SIZE, Limits
+from dxf.limits import Limits
 from dxf.names import check_digest
 from dxf.strict_json import load_object, printable
-from dxf.transport.redaction import public_host, public_url, redact
+from dxf.transport.redaction import public_host, public_url
+from dxf.transport.response_body import pieces
 
 MESSAGE_LENGTH = 200
 
@@ -53,53 +49,6 @@ def close(response: Response) -> None:
 def is_encoded(response: Response) -> bool:
     """Return whether the body of an answer is compressed, or encoded in another way, against our ``identity``."""
     return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
-
-
-def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
-    """Yield the body of an answer as it arrives, undecoded.
-
-    A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
-
-    :param process: the process that asked, by :class:`dxf.forking.Process`: what its child would read from the
-        shared connection would be missing in the parent; ``None`` for this one
-    :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
-    """
-    if response.raw is None:  # a transport that had read it already
-        yield response.content
-        return
-    # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
-    read = getattr(response.raw, 'read1', response.raw.read)
-    outer = sys.exc_info()[1]
-    waited, arrived = 0.0, 0
-    process = Process.generation if process is None else process
-    try:
-        while True:
-            # Parent and child share the socket. Each byte that one of them reads is missing in the other.
-            if process != Process.generation:
-                raise ChunkedEncodingError('the connection is in the parent process', response=response)
-            start = time.monotonic()
-            piece = read(RECEIVE_SIZE)
-            waited += time.monotonic() - start
-            if not piece:
-                return
-            yield piece
-            arrived += len(piece)
-            if arrived >= limits.stall_bytes:
-                waited, arrived = 0.0, 0
-            elif waited >= limits.stall_seconds:
-                raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
-    except (ReadTimeout, ChunkedEncodingError):
-        raise
-    # requests wraps these errors only in its own iter_content, which dxf does not use: it would decode, and reads fixed
-    # sizes.
-    except ReadTimeoutError as error:
-        timeout = ReadTimeout(error, response=response)
-        redact(timeout, outer)
-        raise timeout from error
-    except (Urllib3Error, OSError) as error:
-        broken = ChunkedEncodingError(error, response=response)
-        redact(broken, outer)
-        raise broken from error
 
 
 def read_body(response: Response, limit: int, limits: Limits) -> bytes:

@@ -1,16 +1,20 @@
 """Pulls to special files: standard output by any of its names, pipes and devices are written straight through."""
 
+import fcntl
+import io
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError
+from dxf.local.special_files import PIPE_SIZE, enlarge_pipe
 
 from ..helpers.processes import Ended, Runner, files
 from ..servers.scripted_registry import Answer, ScriptedRegistry
@@ -170,3 +174,29 @@ def test_the_library_writes_to_a_pipe_what_is_verified(wrong: ScriptedRegistry, 
     got = read()
     assert len(got) == sum(moved) < len(FIRST + BLOB)
     assert not [path for path in files(folder) if path != pipe]
+
+
+def pipe_size(descriptor: int) -> int:
+    """Return how many bytes a pipe holds."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+
+
+def test_a_pipe_that_a_blob_is_written_to_or_read_from_is_enlarged(server: ScriptedRegistry) -> None:
+    environ = {**os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
+    command = [sys.executable, '-m', 'dxf']
+    with subprocess.Popen([*command, 'pull-blob', REPO, DIGESTS[1]], env=environ, stdout=subprocess.PIPE) as pulling:
+        assert pulling.stdout is not None
+        first = pulling.stdout.read(1)
+        assert pipe_size(pulling.stdout.fileno()) == PIPE_SIZE
+        assert first + pulling.stdout.read() == BLOB
+    with subprocess.Popen([*command, 'push-blob', REPO, '-'], env=environ, stdin=subprocess.PIPE) as pushing:
+        assert pushing.stdin is not None
+        pushing.stdin.write(BLOB)  # more than a pipe holds: it was read from
+        assert pipe_size(pushing.stdin.fileno()) == PIPE_SIZE
+        pushing.stdin.close()
+    assert (pulling.returncode, pushing.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize('stream', [None, 7, io.BytesIO(), io.StringIO()])
+def test_what_is_no_pipe_is_left_as_it_is(stream: Any) -> None:
+    enlarge_pipe(stream)

@@ -11,7 +11,7 @@ from requests import Response
 
 from dxf import Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
-from dxf.limits import RECEIVE_SIZE
+from dxf.limits import READ_SIZE
 from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.ranges import declared_size
 from dxf.transfer.verification import Verifier
@@ -208,7 +208,7 @@ def test_chunks_have_8_kibibytes_by_default() -> None:
 def test_a_body_that_is_longer_than_the_blob_is_not_read_to_its_end() -> None:
     response = answer(CONTENT * (1 << 20))
     arrived = sum(map(len, Download(len(CONTENT), never, Limits(retries=0), response).pieces()))
-    assert len(CONTENT) < arrived <= RECEIVE_SIZE  # one piece, by which its reader sees that it is too long
+    assert len(CONTENT) < arrived <= READ_SIZE  # one piece, by which its reader sees that it is too long
 
 
 def test_a_download_needs_nothing_of_its_reader_to_know_how_far_it_has_come() -> None:

@@ -60,14 +60,18 @@ def test_what_a_request_makes_has_the_attributes_that_are_relied_on(open_registr
     with open_registry.dxf(repo) as client:
         response = client._request('post', 'blobs/uploads/', data=b'')
         transport: Any = client._sessions[0].get_adapter(response.url)
+        raw = client._sessions[0].get(response.url, stream=True).raw
         pools = transport.poolmanager.pools
         pool = pools.get(*pools.keys())
-        made = {'poolmanager': transport.poolmanager, 'pools': pools, 'pool': pool, 'queue': pool.pool}
+        made = {'poolmanager': transport.poolmanager, 'pools': pools, 'pool': pool, 'queue': pool.pool,
+                'raw': raw}
+        raw.close()
         assert not [(owner, name) for owner, name in MADE if owner in made and not hasattr(made[owner], name)]
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert hasattr(found('http.client.HTTPResponse')(ours), 'fp')
-    assert {owner for owner, _ in MADE} == {*made, 'response'}
+        made['response'] = found('http.client.HTTPResponse')(ours)
+        assert not [name for owner, name in MADE if owner == 'response' and not hasattr(made[owner], name)]
+    assert {owner for owner, _ in MADE} == {*made}
 
 
 def test_the_place_that_lists_them_names_the_releases_that_were_read() -> None:

@@ -21,7 +21,8 @@ from dxf import DXF, Limits
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError
 from dxf.transport.redaction import URL_LENGTH, causes, public_argument, public_host, public_url, redact
-from dxf.transport.responses import pieces, raise_for_status
+from dxf.transport.response_body import pieces
+from dxf.transport.responses import raise_for_status
 
 from ..helpers.processes import Runner
 from ..servers.certificates import Certificates

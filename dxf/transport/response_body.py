@@ -1,0 +1,131 @@
+"""Bodies of responses: their bytes as they arrive, undecoded. ``responses`` decides what a response means."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from typing import Any
+
+from requests import Response
+from requests.exceptions import ChunkedEncodingError, ReadTimeout
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import ReadTimeoutError
+
+from dxf.forking import Process
+from dxf.limits import PATIENCE, READ_SIZE, RECEIVE_SIZE, Limits
+from dxf.transport.redaction import redact
+
+
+def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
+    """Yield the body of a response as it arrives, undecoded.
+
+    A timeout of the socket never fires on one byte a second; such a body ends here, by whatever session it came.
+
+    :param process: the process that asked, by :class:`dxf.forking.Process`: what its child would read from the
+        shared connection would be missing in the parent; ``None`` for this one
+    :raises requests.exceptions.RequestException: the connection broke or stalled; too few bytes arrived
+    """
+    if response.raw is None:  # a transport that had read it already
+        yield response.content
+        return
+    outer = sys.exc_info()[1]
+    receive = _receiver(response.raw)
+    process = Process.generation if process is None else process
+    waited, arrived = 0.0, 0
+    while True:
+        # Parent and child share the socket. Each byte that one of them reads is missing in the other.
+        if process != Process.generation:
+            raise ChunkedEncodingError('the connection is in the parent process', response=response)
+        start = time.monotonic()
+        with _errors_of_requests(response, outer):
+            piece = receive()
+        waited += time.monotonic() - start
+        if not piece:
+            return
+        yield piece
+        arrived += len(piece)
+        if arrived >= limits.stall_bytes:
+            waited, arrived = 0.0, 0
+        elif waited >= limits.stall_seconds:
+            raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
+
+
+@contextmanager
+def _errors_of_requests(response: Response, outer: BaseException | None) -> Iterator[None]:
+    """Raise the errors of urllib3 and of sockets as those of requests.
+
+    requests wraps them only in its own ``iter_content``. dxf does not use that: it decodes, and reads fixed sizes.
+    """
+    try:
+        yield
+    except (ReadTimeoutError, TimeoutError) as error:
+        timeout = ReadTimeout(error, response=response)
+        redact(timeout, outer)
+        raise timeout from error
+    except (Urllib3Error, OSError) as error:
+        broken = ChunkedEncodingError(error, response=response)
+        redact(broken, outer)
+        raise broken from error
+
+
+def _receiver(raw: Any) -> Callable[[], bytes]:
+    """Return what receives the next bytes of a body, and nothing at its end."""
+    # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
+    read = getattr(raw, 'read1', raw.read)
+    answer = getattr(raw, '_fp', None)
+    # Only a body of known length has its bytes on the connection as they are: another one comes in chunks.
+    if isinstance(answer, HTTPResponse) and answer.length is not None and answer.length > RECEIVE_SIZE and \
+            not answer.chunked and hasattr(answer.fp, 'readinto1'):
+        return _BufferedBody(raw, answer, read).receive
+    size = RECEIVE_SIZE if answer is not None else READ_SIZE  # a file of a folder comes without a connection
+    return lambda: bytes(read(size))
+
+
+class _BufferedBody:
+    """A body of known length that is received into one buffer, which is used again.
+
+    ``read1`` asks the system for memory anew each time, and over TLS it brings one record, of at most 16 KiB. To pull
+    1 GiB over TLS took 2.9 s so; it takes 1.1 s through such a buffer.
+
+    :param raw: urllib3's response
+    :param answer: the response of ``http.client`` in it
+    :param read: reads the body in the ordinary way
+    """
+
+    def __init__(self, raw: Any, answer: HTTPResponse, read: Callable[[int], bytes]) -> None:
+        self._raw = raw
+        self._answer = answer
+        self._read = read
+        self._buffer = memoryview(bytearray(min(READ_SIZE, answer.length or 0)))
+        self._size = min(RECEIVE_SIZE, len(self._buffer))
+        self._error: OSError | None = None
+
+    def receive(self) -> bytes:
+        """Return the next bytes, a copy of their own: what arrives within a moment, or the buffer is full of."""
+        filled = 0 if self._error is not None else self._fill(min(self._size, self._answer.length or 0))
+        if not filled and self._error is not None:
+            self._raw.close()  # as urllib3 does after an error
+            raise self._error
+        self._size = min(2 * self._size, len(self._buffer))  # the first bytes leave soon, the others in large pieces
+        if not filled:  # the end, or an early one: urllib3 tells them apart, and gives the connection back
+            return bytes(self._read(RECEIVE_SIZE))
+        # Both count what is to come. They would take the rest of the body for missing.
+        self._answer.length = (self._answer.length or 0) - filled
+        if self._raw.length_remaining is not None:
+            self._raw.length_remaining -= filled
+        return bytes(self._buffer[:filled])
+
+    def _fill(self, size: int) -> int:
+        """Receive into the buffer; return how many bytes."""
+        filled, end = 0, time.monotonic() + PATIENCE
+        while filled < size:
+            try:
+                count: int = self._answer.fp.readinto1(self._buffer[filled:size])
+            except OSError as error:
+                self._error = error  # what came before it is handed out first
+                break
+            filled += count
+            if not count or time.monotonic() > end:
+                break
+        return filled
