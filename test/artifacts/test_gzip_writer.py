@@ -12,6 +12,8 @@ import tempfile
 import textwrap
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +173,13 @@ def test_an_error_leaves_no_thread(error: type[BaseException]) -> None:
     assert living_threads() == []
 
 
-def run(script: str, *args: str) -> 'subprocess.Popen[str]':
-    """Start a script that packs a folder by two threads, with a function ``pack(folder, on_block)``."""
-    return subprocess.Popen([sys.executable, '-W', 'ignore::DeprecationWarning', '-c', textwrap.dedent('''
+@contextmanager
+def run(script: str, *args: str) -> Iterator['subprocess.Popen[str]']:
+    """Start a script that packs a folder by two threads, with a function ``pack(on_block)``; at the end, kill it.
+
+    It has a session of its own, so that its children are killed too.
+    """
+    with subprocess.Popen([sys.executable, '-W', 'ignore::DeprecationWarning', '-c', textwrap.dedent('''
         import os, sys
         from pathlib import Path
         from dxf.artifacts import tar_writer
@@ -182,7 +188,12 @@ def run(script: str, *args: str) -> 'subprocess.Popen[str]':
         def pack(on_block):
             tar_writer.pack(tar_writer.contents(sys.argv[1], 'd'), Output(on_block), 2)
         ''') + textwrap.dedent(script), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[2])
+            cwd=Path(__file__).parents[2], start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:

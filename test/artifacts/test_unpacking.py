@@ -210,8 +210,8 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize('content', ARCHIVES.values(), ids=ARCHIVES)
-def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written(client: DXF, target: Path,
-                                                                                 content: bytes) -> None:
+def test_archives_that_are_unsafe_are_refused_before_anything_of_them_appears(client: DXF, target: Path,
+                                                                              content: bytes) -> None:
     zipped = gzip.compress(content)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'), blob(zipped, 'd', TAR_GZIP, **{
         'io.deis.oras.content.unpack': 'true'})], [b'other', b'first', zipped])
@@ -223,7 +223,7 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
 
 
 @pytest.mark.parametrize('content, kind', paired(ARCHIVES, TARS_OF_A_MODEL))
-def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_is_written(
+def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_appears(
         client: DXF, target: Path, content: bytes, kind: str) -> None:
     layer = packed(content, kind)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'),
@@ -252,7 +252,7 @@ ROOT_ARCHIVES = {
 
 
 @pytest.mark.parametrize('content, is_model', paired(ROOT_ARCHIVES, {'a folder': False, 'a model': True}))
-def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_is_written(
+def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_appears(
         client: DXF, target: Path, content: bytes, is_model: bool) -> None:
     zipped = gzip.compress(content)
     layer = model_layer('cncf', zipped, '.', 'weight.v1.tar+gzip') if is_model else \
