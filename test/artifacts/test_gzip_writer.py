@@ -125,9 +125,9 @@ def test_gzip_and_tar_unpack_it(tmp_path: Path) -> None:
 # The threads
 
 
-def test_one_job_has_no_thread_and_more_have_no_more_than_eight() -> None:
+def test_one_job_has_no_thread_and_more_have_no_more_than_six() -> None:
     assert threads_for(1) == 0
-    assert threads_for(1000) in {0, *range(2, 9)}
+    assert threads_for(1000) in {0, *range(2, 7)}
 
 
 class Output(io.RawIOBase):
