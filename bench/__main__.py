@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
-from bench import economy, machine, many, picture, report, startup, throughput
+from bench import economy, folders, machine, many, picture, report, startup, throughput
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
 from bench.workspace import MIB, BenchError, Workspace, workspace
@@ -26,6 +26,7 @@ PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
     'pull': throughput.pull,
     'pull-tls': throughput.pull_over_tls,
     'push': throughput.push,
+    'folders': folders.folders,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,
     'small': many.small,

@@ -9,6 +9,7 @@ from typing import Any
 
 from dxf.arguments import BYTES, check_text, kind_of
 
+
 class Shown:
     """A public attribute that shows a private one.
 

@@ -32,7 +32,8 @@ class Options(_Fields):
     :param cert: a client certificate, shown only to the registry's own origin. Path of a file in PEM with certificate
         and key, or the paths of both as a pair. The files are read again for each connection
     :param proxies: the proxies to use; ``None`` for those that the environment names at each request
-    :param jobs: how many blobs are moved, or asked for, at once, and connections used; 1 for one after the other
+    :param jobs: how many blobs are moved, or asked for, at once, connections used, and threads that compress a folder;
+        1 for one after the other
     :param schema: what ``set_alias`` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1); ``None``
         for ``oci`` in a folder and ``v2`` elsewhere
     :raises DXFCertificateError: the files of ``cert`` cannot be used

@@ -1,13 +1,15 @@
 """Pulls of files by their names: all that are wanted appear in a folder, or none does.
 
-``staging`` gives files their names. ``tar_folders`` reads archives.
+``staging`` gives files their names. ``tar_reader`` reads archives.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import Any, NamedTuple
 
 from dxf.arguments import check_text, several
-from dxf.artifacts import tar_folders
+from dxf.artifacts import tar_reader
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
@@ -19,6 +21,18 @@ from dxf.parameters import checked
 
 HEADERS = MAX_FILES << 10
 """Maximum number of bytes in an archive that give the names of its files."""
+
+
+SMALL_ARCHIVE = 1 << 20
+"""Bytes of a compressed archive that are not worth a thread."""
+
+
+class _Archive(NamedTuple):
+    """A layer that was fetched and is to be unpacked: its name, and the open file that has it."""
+
+    layer: Layer
+    name: str
+    file: Any
 
 
 class Pulled(NamedTuple):
@@ -61,11 +75,8 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
         for layer, name in wanted:
             _check_name(layer, name, staged)
         _check_space(repository, wanted, staged)
-        folders = _fetched(repository, wanted, staged, progress or (lambda *_: None))
-        for found in folders:
-            _check(*found, paths, staged)
-        for found in folders:
-            _unpack(*found, staged)
+        for archive in _fetched(repository, wanted, staged, progress or (lambda *_: None)):
+            _Unpacking(archive, paths, staged, repository.options.jobs > 1).run()
         staged.publish()
     return Pulled([name for _, name in wanted],
                   [layer.blob for layer in layers if layer.title is None and not names])
@@ -152,7 +163,7 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], staged: Stage
 
 
 def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFiles, report: Callable[..., Any]
-             ) -> list[tuple[Layer, str, Any]]:
+             ) -> list[_Archive]:
     """Take in all files; return the archives, which are closed with the staged files."""
     archived = []
     blobs = repository.pull_blobs([(layer.blob.digest, layer.blob.size) for layer, _ in wanted], chunk_size=0)
@@ -161,10 +172,10 @@ def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFil
         if not layer.packing:
             staged.add(name, pieces)
             continue
-        archive = staged.nameless()
+        file = staged.nameless()
         for piece in pieces:
-            write(archive, piece, name)
-        archived.append((layer, name, archive))
+            write(file, piece, name)
+        archived.append(_Archive(layer, name, file))
     return archived
 
 
@@ -175,37 +186,75 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Callable[..., A
         report(blob.digest, chunk, blob.size)
 
 
-def _check(layer: Layer, name: str, archive: Any, paths: Paths, staged: StagedFiles) -> None:
-    """Look through a whole archive, before any of it is written.
+class _Unpacking:
+    """An archive on its way into the files that it brings.
 
-    :raises DXFInvalidDocumentError: it does not bring what the manifest names
+    It is read once: what is in it is taken in while it is looked through, as no file has its name before the end. What
+    says that it brings more than half of what the disk has free (a bomb may) is looked through to its end first, and
+    its rest is taken in by a second reading.
+
+    :param paths: what all archives and files of the pull are called
+    :param is_parallel: a thread decompresses ahead of what is used
     """
-    size, is_there = 0, layer.is_folder
-    for member, _ in _members(layer, name, archive, staged):
-        is_there = True
-        size += member.size
-        if not member.path:
-            continue
-        if not layer.is_folder or member.path != name or not member.is_folder:
-            paths.add(member.path, member.is_folder)
-        staged.check(member.path, member.is_folder)
-    if not is_there:
-        raise DXFInvalidDocumentError(f'invalid archive: {name[:MAX_PART_LENGTH]!r} is not in it')
-    staged.check_space(size)
 
+    def __init__(self, archive: _Archive, paths: Paths, staged: StagedFiles, is_parallel: bool) -> None:
+        self._archive = archive
+        self._paths = paths
+        self._staged = staged
+        self._is_ahead = is_parallel and archive.layer.blob.size > SMALL_ARCHIVE
+        self._space = staged.space
+        self._size = 0
+        """Bytes of all files that were found."""
 
-def _unpack(layer: Layer, name: str, archive: Any, staged: StagedFiles) -> None:
-    if layer.is_folder and not layer.is_root:
-        staged.add_folder(name)
-    for member, pieces in _members(layer, name, archive, staged):
+    def run(self) -> None:
+        """Take in all that is in it.
+
+        :raises DXFInvalidDocumentError: it does not bring what the manifest names
+        :raises OSError: the disk has too little space
+        """
+        layer, name = self._archive.layer, self._archive.name
+        if layer.is_folder and not layer.is_root:
+            self._staged.add_folder(name)
+        found, taken = self._look_through()
+        if not found and not layer.is_folder:
+            raise DXFInvalidDocumentError(f'invalid archive: {name[:MAX_PART_LENGTH]!r} is not in it')
+        if taken < found:
+            self._take_rest(taken)
+
+    def _look_through(self) -> tuple[int, int]:
+        """Check all that is in it, and take in the first of it; return how many there are, and how many were taken in.
+        """
+        found = taken = written = 0
+        with closing(self._members()) as members:
+            for found, (member, pieces) in enumerate(members, 1):
+                self._check(member)
+                if self._size <= self._space // 2:
+                    self._take(member, pieces)
+                    taken, written = found, self._size
+        self._staged.check_space(self._size - written)
+        return found, taken
+
+    def _take_rest(self, taken: int) -> None:
+        with closing(self._members()) as members:
+            for member, pieces in islice(members, taken, None):
+                self._take(member, pieces)
+
+    def _check(self, member: tar_reader.Member) -> None:
+        self._size += member.size
+        layer, name = self._archive.layer, self._archive.name
+        if member.path:
+            if not layer.is_folder or member.path != name or not member.is_folder:
+                self._paths.add(member.path, member.is_folder)
+            self._staged.check(member.path, member.is_folder)
+
+    def _take(self, member: tar_reader.Member, pieces: Iterator[bytes]) -> None:
         if member.is_folder and member.path:
-            staged.add_folder(member.path)
+            self._staged.add_folder(member.path)
         elif not member.is_folder:
-            staged.add(member.path, pieces, member.is_executable)
+            self._staged.add(member.path, pieces, member.is_executable)
 
-
-def _members(layer: Layer, name: str, archive: Any, staged: StagedFiles
-             ) -> Iterator[tuple[tar_folders.Member, Iterator[bytes]]]:
-    archive.seek(0)
-    return tar_folders.members(archive, '' if layer.is_root else name, staged.space + HEADERS, layer.content,
-                               layer.packing == TAR_GZIP)
+    def _members(self) -> Generator[tuple[tar_reader.Member, Iterator[bytes]], None, None]:
+        layer, name, file = self._archive
+        file.seek(0)
+        return tar_reader.members(file, '' if layer.is_root else name, self._space + HEADERS, layer.content,
+                                  layer.packing == TAR_GZIP, self._is_ahead)

@@ -1,6 +1,6 @@
 """Pushes of files with their names: which files operands name, how folders are packed, what is sent.
 
-``manifest`` writes the manifest, ``tar_folders`` the archive of a folder. ``pull`` fetches what is pushed here.
+``manifest`` writes the manifest, ``tar_writer`` the archive of a folder. ``pull`` fetches what is pushed here.
 """
 
 import errno
@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from dxf.arguments import check_path_type, several
-from dxf.artifacts import tar_folders
+from dxf.artifacts import tar_writer
+from dxf.artifacts.gzip_writer import threads_for
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
@@ -61,7 +62,7 @@ def _checked(files: list[File]) -> list[File]:
     for file in files:
         check_media_type(file.media_type)
         if os.path.isdir(file.filename):
-            for entry in tar_folders.contents(file.filename, file.name):
+            for entry in tar_writer.contents(file.filename, file.name):
                 paths.add(entry.path, entry.is_folder)
         else:
             paths.add(file.name)
@@ -173,7 +174,8 @@ def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], obj
     :param check: called with layers of the same length in JSON, before anything is sent
     """
     with ExitStack() as opened:
-        packed = [_packed(file, opened) if os.path.isdir(file.filename) else None for file in files]
+        threads = threads_for(repository.options.jobs)
+        packed = [_packed(file, opened, threads) if os.path.isdir(file.filename) else None for file in files]
         check([_layer(file, found and found[0], ANY_DIGEST, os.stat(file.filename).st_size if found is None else
                       found[0].size) for file, found in zip(files, packed, strict=True)])
         sizes = {found.digest: found.size for found, _ in filter(None, packed)}
@@ -189,16 +191,16 @@ def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], obj
             for file, found, digest in zip(files, packed, digests, strict=True)]
 
 
-def _layer(file: File, packed: tar_folders.Packed | None, digest: str, size: int) -> Layer:
+def _layer(file: File, packed: tar_writer.Packed | None, digest: str, size: int) -> Layer:
     return Layer(Descriptor(digest, size, file.media_type), file.name, packed is not None,
                  None if packed is None else packed.content)
 
 
-def _packed(file: File, opened: ExitStack) -> tuple[tar_folders.Packed, Any]:
+def _packed(file: File, opened: ExitStack, threads: int) -> tuple[tar_writer.Packed, Any]:
     """Pack a folder into a temporary file that has no name: nothing of it is left, however the process ends."""
     kept = opened.enter_context(tempfile.TemporaryFile())
     try:
-        found = tar_folders.pack(tar_folders.contents(file.filename, file.name), kept)
+        found = tar_writer.pack(tar_writer.contents(file.filename, file.name), kept, threads)
     except OSError as error:
         if error.filename is not None:
             raise

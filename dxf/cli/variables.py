@@ -31,7 +31,7 @@ VARIABLES = {
     'DXF_PROGRESS': '1: show progress bars; 0: show nothing; lines, json: as --progress (default: bars on a terminal)',
     'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
     'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
-    'DXF_JOBS': f'blobs to move at once (default {JOBS}); 1: one after the other',
+    'DXF_JOBS': f'blobs to move at once, and threads that compress a folder (default {JOBS}); 1: one after the other',
     'DXF_PLATFORM': 'os/architecture[/variant]: use only this platform of a multi-platform alias',
     'DXF_SCHEMA': 'the kind of manifest that commands write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',

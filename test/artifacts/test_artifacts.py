@@ -122,6 +122,19 @@ def test_equal_folders_are_equal_blobs(client: DXF, work: Path) -> None:
     assert artifacts.push_files(client, 'c', ['charts'], created=EPOCH) != first
 
 
+def test_a_folder_of_several_blocks_is_the_same_for_any_number_of_jobs(folder: Endpoint, repo: str, work: Path,
+                                                                       tmp_path: Path) -> None:
+    for name in ('one', 'two'):
+        (work / 'charts' / name).write_bytes(os.urandom(3 << 19) + bytes(3 << 19))
+    pushed = set()
+    for jobs in (1, 4):
+        with DXF(folder.host, f'{repo}/{jobs}', jobs=jobs) as client:
+            pushed.add(artifacts.push_files(client, 'a', ['charts'], created=EPOCH))
+            artifacts.pull_files(client, 'a', str(tmp_path / str(jobs)))
+            assert tree(tmp_path / str(jobs) / 'charts') == tree(work / 'charts')
+    assert len(pushed) == 1
+
+
 def test_a_large_folder_is_packed_and_unpacked_in_bounded_memory(open_registry: Endpoint, repo: str, work: Path,
                                                                  tmp_path: Path) -> None:
     client = open_registry.dxf(repo)

@@ -14,6 +14,7 @@ import tarfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import pytest
 
 import dxf
 from dxf import DXF, artifacts
-from dxf.artifacts import tar_folders
+from dxf.artifacts import tar_reader, tar_writer
+from dxf.artifacts.gzip_writer import BLOCK_SIZE
 from dxf.artifacts.safe_paths import MAX_BYTES, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError,
@@ -208,8 +210,8 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize('content', ARCHIVES.values(), ids=ARCHIVES)
-def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written(client: DXF, target: Path,
-                                                                                 content: bytes) -> None:
+def test_archives_that_are_unsafe_are_refused_before_anything_of_them_appears(client: DXF, target: Path,
+                                                                              content: bytes) -> None:
     zipped = gzip.compress(content)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'), blob(zipped, 'd', TAR_GZIP, **{
         'io.deis.oras.content.unpack': 'true'})], [b'other', b'first', zipped])
@@ -221,7 +223,7 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_is_written
 
 
 @pytest.mark.parametrize('content, kind', paired(ARCHIVES, TARS_OF_A_MODEL))
-def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_is_written(
+def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_appears(
         client: DXF, target: Path, content: bytes, kind: str) -> None:
     layer = packed(content, kind)
     set_artifact(client, 'a', [blob(b'other', 'd/other'), blob(b'first', 'first'),
@@ -250,7 +252,7 @@ ROOT_ARCHIVES = {
 
 
 @pytest.mark.parametrize('content, is_model', paired(ROOT_ARCHIVES, {'a folder': False, 'a model': True}))
-def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_is_written(
+def test_an_archive_called_dot_that_is_unsafe_is_refused_before_anything_of_it_appears(
         client: DXF, target: Path, content: bytes, is_model: bool) -> None:
     zipped = gzip.compress(content)
     layer = model_layer('cncf', zipped, '.', 'weight.v1.tar+gzip') if is_model else \
@@ -310,8 +312,53 @@ def test_an_archive_of_another_content_than_is_noted_is_refused(client: DXF, tar
 def test_a_bomb_is_not_unpacked_to_more_than_there_is_space_for() -> None:
     zipped = io.BytesIO(gzip.compress(tar_of(member('d/zeros', content=bytes(4 << 20)))))
     with pytest.raises(OSError, match='not enough space') as raised:
-        list(tar_folders.members(zipped, 'd', 1 << 20))
+        list(tar_reader.members(zipped, 'd', 1 << 20))
     assert raised.value.errno == errno.ENOSPC
+
+
+THREE = {f'd/{name}': name.encode() * 1000 for name in 'abc'}
+
+
+def take_in_space(client: DXF, target: Path, space: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Pull a folder of three files of 1000 bytes to a disk with so much space.
+
+    :return: what was taken in and what was looked up, in that order: the path, or that with a question mark
+    """
+    zipped = gzip.compress(tar_of(*(member(path, content=content) for path, content in THREE.items())))
+    set_artifact(client, 'a', [blob(zipped, 'd', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})], [zipped])
+    monkeypatch.setattr('dxf.artifacts.staging.StagedFiles.space', property(lambda intake: space))
+    done: list[str] = []
+    add, check = StagedFiles.add, StagedFiles.check
+
+    def noted_add(intake: StagedFiles, path: str, *more: Any) -> None:
+        done.append(path)
+        add(intake, path, *more)
+
+    def noted_check(intake: StagedFiles, path: str, is_folder: bool = False) -> None:
+        done.append(f'{path}?')
+        check(intake, path, is_folder)
+    monkeypatch.setattr(StagedFiles, 'add', noted_add)
+    monkeypatch.setattr(StagedFiles, 'check', noted_check)
+    with suppress(OSError):
+        artifacts.pull_files(client, 'a', str(target))
+    return done
+
+
+@pytest.mark.parametrize('space, taken', [
+    pytest.param(6000, ['d?', 'd/a?', 'd/a', 'd/b?', 'd/b', 'd/c?', 'd/c'], id='half of the space will do'),
+    pytest.param(5000, ['d?', 'd/a?', 'd/a', 'd/b?', 'd/b', 'd/c?', 'd/c'], id='for two of them'),
+    pytest.param(3000, ['d?', 'd/a?', 'd/a', 'd/b?', 'd/c?', 'd/b', 'd/c'], id='for one of them'),
+])
+def test_what_takes_half_of_the_space_is_taken_in_at_once_and_the_rest_when_all_was_looked_through(
+        client: DXF, target: Path, space: int, taken: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert take_in_space(client, target, space, monkeypatch) == taken
+    assert tree(target) == {'d': None, **THREE}
+
+
+def test_what_takes_more_than_the_space_is_not_taken_in_to_more_than_half_of_it(
+        client: DXF, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert take_in_space(client, target, 1999, monkeypatch) == ['d?', 'd/a?', 'd/b?', 'd/c?']
+    check_untouched(target)
 
 
 @pytest.mark.parametrize('kind', [b'L', b'K', b'x', b'g'])
@@ -321,7 +368,7 @@ def test_a_header_cannot_take_all_the_memory(kind: bytes) -> None:
     del content
     tracemalloc.start()
     with pytest.raises(DXFInvalidDocumentError, match='a header is too long'):
-        list(tar_folders.members(zipped, 'd', 1 << 30))
+        list(tar_reader.members(zipped, 'd', 1 << 30))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
@@ -532,28 +579,29 @@ def _write_mapped(path: Path) -> Callable[[], None]:
     return write
 
 
-@pytest.mark.parametrize('size', [1 << 20, 200 << 10])
+@pytest.mark.parametrize('size', [1 << 20, 200 << 10])  # read in several pieces, and at once
 @pytest.mark.parametrize('writer', [_write_in_place, _write_mapped])
 def test_a_file_that_changes_while_it_is_packed_is_refused_whatever_its_times_say(
         tmp_path: Path, size: int, writer: Callable[[Path], Callable[[], None]]) -> None:
+    (tmp_path / '0').write_bytes(os.urandom(BLOCK_SIZE - (100 << 10)))
     (tmp_path / 'a').write_bytes(os.urandom(size))
     write = writer(tmp_path / 'a')
-    entries = tar_folders.contents(str(tmp_path), 'd')
+    entries = tar_writer.contents(str(tmp_path), 'd')
 
     class Interrupted(io.BytesIO):
-        """Has the file written when its beginning has been packed."""
+        """Has the file written when its beginning has been packed: the first block ends 100 KiB behind that."""
 
         def write(self, content: Any, /) -> int:
             if self.tell() < 100_000 <= self.tell() + len(content):
                 write()
             return super().write(content)
     with pytest.raises(DXFSourceError, match='/a changed while it was being packed'):
-        tar_folders.pack(entries, Interrupted())
+        tar_writer.pack(entries, Interrupted())
 
 
 def test_a_file_that_gets_another_name_while_it_is_packed_has_not_changed(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(os.urandom(1 << 20))
-    entries = tar_folders.contents(str(tmp_path), 'd')
+    entries = tar_writer.contents(str(tmp_path), 'd')
 
     class Linked(io.BytesIO):
         """Has the file linked, as backup tools do, while it is written."""
@@ -562,32 +610,33 @@ def test_a_file_that_gets_another_name_while_it_is_packed_has_not_changed(tmp_pa
             if not (tmp_path / 'b').exists():
                 os.link(tmp_path / 'a', tmp_path / 'b')
             return super().write(content)
-    tar_folders.pack(entries, Linked())
+    tar_writer.pack(entries, Linked())
 
 
 def test_a_file_that_is_another_when_it_is_packed_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'a').write_bytes(b'x')
-    entries = tar_folders.contents(str(tmp_path), 'd')
+    entries = tar_writer.contents(str(tmp_path), 'd')
     (tmp_path / 'a').unlink()
     os.mkfifo(tmp_path / 'a')
     with pytest.raises(DXFSourceError, match='changed'):
-        tar_folders.pack(entries, io.BytesIO())
+        tar_writer.pack(entries, io.BytesIO())
     (tmp_path / 'a').unlink()
     (tmp_path / 'a').symlink_to('/etc/passwd')
     with pytest.raises(OSError, match='symbolic'):
-        tar_folders.pack(entries, io.BytesIO())
+        tar_writer.pack(entries, io.BytesIO())
 
 
-def test_a_file_that_changes_while_it_is_packed_is_refused(tmp_path: Path) -> None:
-    (tmp_path / 'a').write_bytes(os.urandom(1 << 20))
-    entries = tar_folders.contents(str(tmp_path), 'd')
+@pytest.mark.parametrize('by', [1, -(1 << 20)])
+def test_a_file_that_grows_or_shrinks_while_it_is_packed_is_refused(tmp_path: Path, by: int) -> None:
+    (tmp_path / 'a').write_bytes(os.urandom(3 << 20))
+    entries = tar_writer.contents(str(tmp_path), 'd')
 
-    class Growing(io.BytesIO):
-        """Has the file grow while it is written."""
+    class Other(io.BytesIO):
+        """Has the file grow or shrink while it is written."""
 
         def write(self, content: Any, /) -> int:
-            with open(tmp_path / 'a', 'ab') as file:
-                file.write(b'x')
+            if len(content) > 10:  # not the header
+                os.truncate(tmp_path / 'a', (3 << 20) + by)
             return super().write(content)
-    with pytest.raises(DXFSourceError, match='changed'):
-        tar_folders.pack(entries, Growing())
+    with pytest.raises(DXFSourceError, match='/a changed while it was being packed'):
+        tar_writer.pack(entries, Other())

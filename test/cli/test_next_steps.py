@@ -167,7 +167,7 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                                f'dxf pull-blob {REPO} @monday'),
     'a repository with a hash': (f'pull-blob {REPO}@{DIGEST}', {}, f"invalid repository '{REPO}@{DIGEST}': "
                                  f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository: '
-                                               f'dxf pull-blob {REPO} {DIGEST}'),
+                                 f'dxf pull-blob {REPO} {DIGEST}'),
     'a repository with alias and hash': (
         f'pull-blob {REPO}:a@{DIGEST}', {}, f"invalid repository '{REPO}:a@{DIGEST}': "
         f'{WANT_REPOSITORY}; the hash {DIGEST} is given after the repository: dxf pull-blob {REPO} {DIGEST}'),

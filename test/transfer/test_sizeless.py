@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dxf import DXF, artifacts, hash_bytes, hash_file
-from dxf.artifacts import tar_folders
+from dxf.artifacts import tar_reader, tar_writer
 from dxf.exceptions import DXFSourceError
 from dxf.main import doit
 from dxf.transfer.source import open_source
@@ -75,9 +75,9 @@ def test_push_files_stores_all_of_a_file_that_tells_size_0(server: ScriptedRegis
 def test_a_folder_of_files_that_tell_size_0_is_packed_whole() -> None:
     folder = Path('/proc/sys/kernel/pty')
     packed = io.BytesIO()
-    tar_folders.pack(tar_folders.contents(str(folder), 'pty'), packed)
+    tar_writer.pack(tar_writer.contents(str(folder), 'pty'), packed)
     packed.seek(0)
-    found = {member.path: b''.join(pieces) for member, pieces in tar_folders.members(packed, 'pty', 1 << 20)}
+    found = {member.path: b''.join(pieces) for member, pieces in tar_reader.members(packed, 'pty', 1 << 20)}
     assert found == {'pty': b'', **{f'pty/{file.name}': file.read_bytes() for file in folder.iterdir()}}
     assert found['pty/max']
 
