@@ -4,16 +4,18 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_client, check_progress, several
 from dxf.artifacts import tar_folders
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
-from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.manifest.image import Descriptor
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from dxf.client import DXF
 
 HEADERS = MAX_FILES << 10
 """Bytes of an archive that may be spent on what says how files are called."""
@@ -26,7 +28,7 @@ class Pulled(NamedTuple):
     skipped: list[Descriptor]
 
 
-def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Sequence[str] = (),
+def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: Sequence[str] = (),
                overwrite: bool = False, platform: str | None = None,
                progress: Callable[..., Any] | None = None) -> Pulled:
     """Fetch files and folders, by the names that they have, into a folder.
@@ -68,7 +70,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
                   [layer.blob for layer in layers if layer.title is None and not names])
 
 
-def _layers(repository: DXF, reference: str, platform: str | None) -> list[Layer]:
+def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Layer]:
     text = repository.get_manifest(reference, platform)
     if isinstance(text, dict):
         raise DXFInvalidDocumentError(f'{reference} has several platforms: set DXF_PLATFORM to one of '
@@ -121,7 +123,7 @@ def _check_name(layer: Layer, name: str, intake: StagedFiles) -> None:
         intake.check(name)
 
 
-def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles) -> None:
+def _check_space(repository: 'DXF', wanted: list[tuple[Layer, str]], intake: StagedFiles) -> None:
     """Check that the disk has space for the files.
 
     :raises OSError: it has not
@@ -136,7 +138,7 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], intake: Stage
         raise wrong from error
 
 
-def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], intake: StagedFiles, report: Callable[..., Any]
+def _fetched(repository: 'DXF', wanted: list[tuple[Layer, str]], intake: StagedFiles, report: Callable[..., Any]
              ) -> list[tuple[Layer, str, Any]]:
     """Take in all files; return the archives, which are closed with the intake."""
     archived = []

@@ -9,18 +9,20 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_client, check_progress, check_text, several
 from dxf.artifacts import tar_folders
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
-from dxf.client import DXF
 from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
 from dxf.transfer.parallel import each_once
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from dxf.client import DXF
 
 
 class File(NamedTuple):
@@ -89,7 +91,7 @@ def _name(filename: str) -> str:
     return check_path(path)
 
 
-def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
+def push_files(repository: 'DXF', alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
                annotations: Mapping[str, str] | None = None, created: int | None = None,
                progress: Callable[..., Any] | None = None) -> str:
     """Store files and folders with their names, and give them an alias.
@@ -122,7 +124,7 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
     return hash_bytes(text.encode('utf-8'))
 
 
-def attach(repository: DXF, reference: str, files: Sequence[File | str], *, artifact_type: str,
+def attach(repository: 'DXF', reference: str, files: Sequence[File | str], *, artifact_type: str,
            annotations: Mapping[str, str] | None = None, created: int | None = None,
            progress: Callable[..., Any] | None = None) -> str:
     """Store files and folders that belong to something which is there already.
@@ -147,7 +149,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
     return digest
 
 
-def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
+def referrers(repository: 'DXF', reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
     """Return the descriptors of what is attached to something.
 
     :param reference: its alias, or the digest of its manifest
@@ -160,11 +162,11 @@ def referrers(repository: DXF, reference: str, artifact_type: str | None = None)
     return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
 
 
-def _subject(repository: DXF, reference: str) -> Descriptor:
+def _subject(repository: 'DXF', reference: str) -> Descriptor:
     return descriptor_of(repository.resolve(reference))
 
 
-def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], object],
+def _push(repository: 'DXF', files: list[File], check: Callable[[list[Layer]], object],
           progress: Callable[..., Any] | None) -> list[Layer]:
     """Store the blobs of files; return what the manifest says of them.
 

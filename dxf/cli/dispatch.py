@@ -1,20 +1,17 @@
 """The dispatch of a command line to the function of its command, and the exit status of errors of registries."""
 
 import errno
+import sys
 import warnings
 from collections.abc import Callable, Mapping
-
-from requests import Response
-from requests.exceptions import HTTPError
-from urllib3.exceptions import InsecureRequestWarning
+from contextlib import AbstractContextManager, nullcontext
 
 from dxf.cli import (alias_commands, blob_commands, console, copy_commands, file_commands, login_commands, next_steps,
-                     not_found, operands, repository_commands, request_log)
+                     not_found, operands, repository_commands, terminal)
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import SettingsError, read_settings
-from dxf.cli.error_messages import FAILED, line_of, status_of
+from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
-from dxf.exceptions import DXFUnauthorizedError
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
@@ -78,26 +75,32 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
 def _run(function: Callable[[Context], None], context: Context) -> int:
     """Call the function of a command; return the exit status of what the registry refuses or does not have."""
     try:
-        with warnings.catch_warnings(), request_log.on_standard_error(context.settings.debug):
-            if context.settings.tlsverify is False:  # the user has chosen that: no warning at each request
-                warnings.simplefilter('ignore', InsecureRequestWarning)
+        with warnings.catch_warnings(), _request_log(context.settings.debug):
             function(context)
     except Exception as error:
         if context.is_about_target(error):
             mark_as_target(error)
         next_steps.add_next_step(context, error)
         status = status_of(error)
-        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status == FAILED:
+        if not is_answer(error) or status == FAILED:
             raise
         console.print_error(_refusal(context, error, status))
         return status
     return 0
 
 
-def _refusal(context: Context, error: DXFUnauthorizedError | HTTPError, status: int) -> str:
+def _request_log(is_wanted: bool) -> AbstractContextManager[None]:
+    """Return what logs requests to standard error; without ``is_wanted`` only retries, on a terminal."""
+    if not is_wanted and not terminal.is_terminal(sys.stderr):
+        return nullcontext()
+    from dxf.cli import request_log  # it brings logging
+    return request_log.on_standard_error(once=not is_wanted)
+
+
+def _refusal(context: Context, error: Exception, status: int) -> str:
     """Return the message for what the registry refuses or does not have."""
     line = line_of(error)
     if status == errno.EACCES:
         return line + printable(f'; {context.credential_for(error)}')
-    response: Response | None = getattr(error, 'response', None)
+    response = getattr(error, 'response', None)
     return line if response is None or is_of_target(error) else not_found.explained(context, response, line)

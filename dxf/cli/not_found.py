@@ -3,9 +3,8 @@
 import os
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from requests import Response
 
 from dxf.cli import operands
 from dxf.cli.context import Context
@@ -13,7 +12,9 @@ from dxf.exceptions import DXFError
 from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, is_sha256, shown_repository
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
-from dxf.transport.responses import error_codes
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from requests import Response
 
 _PATH = re.compile(r'(?:(?P<repository>.*)/)?(?P<kind>manifests|blobs)/(?P<name>[^/]+)')
 NO_LAYOUT = 'there is no layout in '
@@ -24,11 +25,12 @@ _LIST = '; dxf list-repos prints the repositories'
 _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
-def explained(context: Context, response: Response, line: str) -> str:
+def explained(context: Context, response: 'Response', line: str) -> str:
     """Return the line for an answer of 404, where it is known what is missing; else the line as it is.
 
     :param line: of the error that the answer became
     """
+    from dxf.transport.responses import error_codes  # there is a response: requests is loaded
     path = public_url(response.url).partition('/v2/')[2]
     if not path or not line.endswith(f' ({path})'):
         return line  # it says already what is missing

@@ -5,7 +5,6 @@
 
 import errno
 import os
-import ssl
 import stat
 
 from dxf.exceptions import DXFCertificateError
@@ -56,6 +55,7 @@ def _read(path: str) -> str:
 
 
 def _check_chain(path: str) -> None:
+    import ssl  # few clients have a certificate
     content = _read(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content)
@@ -64,6 +64,8 @@ def _check_chain(path: str) -> None:
 
 
 def _check_pair(certificate: str, key: str) -> None:
+    import ssl
+
     # Without a callback OpenSSL asks on the terminal, and a cron job would wait for ever.
     def passphrase() -> str:
         raise _EncryptedError
