@@ -19,7 +19,6 @@ from dxf.artifacts.safe_paths import Paths, check_path
 from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
-from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:  # commands check their operands without requests
     from dxf.client import DXF
@@ -172,6 +171,7 @@ def _push(repository: 'DXF', files: list[File], check: Callable[[list[Layer]], o
 
     :param check: called with layers of the same length in JSON, before anything is sent
     """
+    from dxf.transfer.parallel import each_once  # it brings logging
     with ExitStack() as opened:
         packed = [_packed(file, opened) if os.path.isdir(file.filename) else None for file in files]
         check([_layer(file, found and found[0], ANY_DIGEST, os.stat(file.filename).st_size if found is None else

@@ -5,9 +5,9 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 
-from dxf.cli import (alias_commands, blob_commands, console, copy_commands, file_commands, login_commands, next_steps,
-                     not_found, operands, repository_commands, terminal)
+from dxf.cli import console, operands, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import SettingsError, read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
@@ -15,33 +15,40 @@ from dxf.cli.parsers import CommandLine, fail, fail_about_operands
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
-FUNCTIONS: dict[str, Callable[[Context], None]] = {
-    'push-blob': blob_commands.push_blob,
-    'pull-blob': blob_commands.pull_blob,
-    'blob-size': blob_commands.blob_size,
-    'mount-blob': blob_commands.mount_blob,
-    'del-blob': blob_commands.del_blob,
-    'verify': alias_commands.verify,
-    'set-alias': alias_commands.set_alias,
-    'get-alias': alias_commands.get_alias,
-    'del-alias': alias_commands.del_alias,
-    'list-aliases': repository_commands.list_aliases,
-    'copy': copy_commands.copy,
-    'push-files': file_commands.push_files,
-    'pull-files': file_commands.pull_files,
-    'attach': file_commands.attach,
-    'referrers': file_commands.referrers,
-    'inspect': alias_commands.inspect,
-    'get-digest': alias_commands.get_digest,
-    'get-manifest': alias_commands.get_manifest,
-    'get-manifest-digest': alias_commands.get_manifest_digest,
-    'list-repos': repository_commands.list_repos,
-    'gc': repository_commands.gc,
-    'login': login_commands.login,
-    'logout': login_commands.logout,
-    'auth': login_commands.auth,
+FUNCTIONS = {
+    'push-blob': 'blob_commands.push_blob',
+    'pull-blob': 'blob_commands.pull_blob',
+    'blob-size': 'blob_commands.blob_size',
+    'mount-blob': 'blob_commands.mount_blob',
+    'del-blob': 'blob_commands.del_blob',
+    'verify': 'alias_commands.verify',
+    'set-alias': 'alias_commands.set_alias',
+    'get-alias': 'alias_commands.get_alias',
+    'del-alias': 'alias_commands.del_alias',
+    'list-aliases': 'repository_commands.list_aliases',
+    'copy': 'copy_commands.copy',
+    'push-files': 'file_commands.push_files',
+    'pull-files': 'file_commands.pull_files',
+    'attach': 'file_commands.attach',
+    'referrers': 'file_commands.referrers',
+    'inspect': 'alias_commands.inspect',
+    'get-digest': 'alias_commands.get_digest',
+    'get-manifest': 'alias_commands.get_manifest',
+    'get-manifest-digest': 'alias_commands.get_manifest_digest',
+    'list-repos': 'repository_commands.list_repos',
+    'gc': 'repository_commands.gc',
+    'login': 'login_commands.login',
+    'logout': 'login_commands.logout',
+    'auth': 'login_commands.auth',
 }
-"""The function of each command."""
+"""The function of each command: its module, which is loaded when the command runs, and its name."""
+
+
+def function_of(command: str) -> Callable[[Context], None]:
+    """Return the function of a command."""
+    module, _, name = FUNCTIONS[command].partition('.')
+    function: Callable[[Context], None] = getattr(import_module(f'dxf.cli.{module}'), name)
+    return function
 
 
 def run(line: CommandLine, environ: Mapping[str, str]) -> int:
@@ -52,7 +59,7 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
     :raises Exception: another error
     """
     try:
-        return _run(FUNCTIONS[line.command.name], _make_context(line, environ))
+        return _run(function_of(line.command.name), _make_context(line, environ))
     except SettingsError as error:
         fail(f'dxf {line.command.name}', str(error))
     except UsageError as error:
@@ -78,6 +85,7 @@ def _run(function: Callable[[Context], None], context: Context) -> int:
         with warnings.catch_warnings(), _request_log(context.settings.debug):
             function(context)
     except Exception as error:
+        from dxf.cli import next_steps
         if context.is_about_target(error):
             mark_as_target(error)
         next_steps.add_next_step(context, error)
@@ -103,4 +111,7 @@ def _refusal(context: Context, error: Exception, status: int) -> str:
     if status == errno.EACCES:
         return line + printable(f'; {context.credential_for(error)}')
     response = getattr(error, 'response', None)
-    return line if response is None or is_of_target(error) else not_found.explained(context, response, line)
+    if response is None or is_of_target(error):
+        return line
+    from dxf.cli import not_found
+    return not_found.explained(context, response, line)

@@ -4,7 +4,7 @@ The ways, in this order: a blob of at most ``Limits.part`` goes in one PUT; a la
 one in the PUT. If the registry refuses that: all in one PUT, then parts of ``Limits.small_part``.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dxf.limits import Limits
 from dxf.transfer.refused_sizes import RefusedSizes
@@ -20,8 +20,7 @@ MAX_PART = 1 << 30
 """Bytes to which parts grow at most."""
 
 
-@dataclass(frozen=True)
-class PartPlan:
+class PartPlan(NamedTuple):
     """How a blob is cut into requests.
 
     :param size: the blob's, in bytes
@@ -45,7 +44,7 @@ class PartPlan:
         """Return the plan with the next size that the registry has not refused, or with the next one."""
         open_ones = [part for part in self.alternatives if not self.is_refused(part, refused)]
         part, *others = open_ones or self.alternatives
-        return replace(self, part=part, alternatives=tuple(others))
+        return PartPlan(self.size, part, tuple(others), self.early_part, self.small_part)
 
     def part_size(self, shortest: int) -> int:
         """Return the bytes of a part.

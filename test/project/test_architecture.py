@@ -33,13 +33,16 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challeng
 """The one module of each dependency that must not spread. JSON is read and written by the same rules."""
 
 LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
-        ('blob_copying', 'transfer.remote_file'), ('transfer.pulling', 'transfer.remote_file'),
+        ('blob_copying', 'transfer.remote_file'), ('blob_copying', 'transfer.pushing'), ('blobs', 'transfer.pushing'),
+        ('transfer.pulling', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.upload_journal'),
         ('cli.alias_commands', 'deletion.alias_deletion'), ('cli.alias_commands', 'inspection'),
         ('artifacts.manifest', 'manifest.platforms'), ('artifacts.pull', 'client'), ('artifacts.push', 'client'),
+        ('artifacts.push', 'transfer.parallel'),
         ('cli.blob_commands', 'local.atomic_files'), ('cli.blob_commands', 'transfer.pulling'),
-        ('cli.context', 'urllib3'), ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
+        ('cli.context', 'urllib3'), ('cli.dispatch', 'cli.next_steps'), ('cli.dispatch', 'cli.not_found'),
+        ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
         ('cli.not_found', 'transport.responses'), ('cli.operands', 'client'),
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
