@@ -13,7 +13,6 @@ from dxf.parameters import checked
 from dxf.transfer.callbacks import SerializedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of
 from dxf.transfer.pulling import Puller
-from dxf.transfer.pushing import mount, push_remote
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile
@@ -30,6 +29,7 @@ class BlobCopying(BlobStore):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
+        from dxf.transfer.pushing import mount  # most commands only read
         mount(self._target(), repository_at(self._host, repo), check_blob(digest), None)
         return digest
 
@@ -80,6 +80,7 @@ class BlobCopying(BlobStore):
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository of the same registry; return whether the registry did that."""
+        from dxf.transfer.pushing import mount
         if source._base_url != self._base_url:
             return False
         with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways
@@ -90,5 +91,6 @@ class BlobCopying(BlobStore):
     def _relay(self, file: 'RemoteFile', digest: str, progress: Callable[..., object] | None,
                check: Callable[[], None]) -> None:
         """Stream a blob from another repository."""
+        from dxf.transfer.pushing import push_remote
         call_unwrapped(partial(push_remote, self._target(), file, digest, progress, check))
         self._sizes[digest] = file.size

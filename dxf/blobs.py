@@ -28,8 +28,7 @@ from dxf.transfer.batch import Batch
 from dxf.transfer.callbacks import SerializedProgress, TrackedProgress, call_unwrapped
 from dxf.transfer.parallel import all_of, each_once
 from dxf.transfer.pulling import Blob, Puller, Wanted, check_wanted
-from dxf.transfer.pushing import Push, push
-from dxf.transfer.target import Target
+from dxf.transfer.target import Push, Target
 from dxf.transport.client_certificates import Cert
 from dxf.transport.responses import expect, is_not_found
 
@@ -146,6 +145,7 @@ class BlobStore(DXFBase):
 
     def _push(self, given: Push) -> str:
         """Store a blob, and remember its size."""
+        from dxf.transfer.pushing import push  # most commands only read
         digest, size = call_unwrapped(partial(push, self._target(not given.check_exists), given))
         self._sizes[digest] = size
         return digest

@@ -9,15 +9,17 @@ Where the files are is not known here.
 import re
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.manifest import image
 from dxf.manifest.image import (EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest,
                                 Index)
-from dxf.manifest.platforms import Manifest
 from dxf.names import check_digest, hash_bytes
 from dxf.strict_json import Json, dump_json, encoded, load_object, printable
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from dxf.manifest.platforms import Manifest
 
 EMPTY = Descriptor(hash_bytes(EMPTY_CONTENT), len(EMPTY_CONTENT), EMPTY_TYPE)
 """Stands where there is nothing to say, such as for the configuration."""
@@ -180,7 +182,7 @@ def _packing(media_type: str) -> str:
     return found[1] if found is not None and found.end() == len(kind) else ''
 
 
-def descriptor_of(manifest: Manifest) -> Descriptor:
+def descriptor_of(manifest: 'Manifest') -> Descriptor:
     """Return what refers to a manifest.
 
     :raises DXFUnsupportedSchemaType: it is one of schema 1, to which no manifest can refer

@@ -6,18 +6,20 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_text, several
 from dxf.artifacts import tar_reader
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
-from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
 from dxf.parameters import checked
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from dxf.client import DXF
 
 HEADERS = MAX_FILES << 10
 """Maximum number of bytes in an archive that give the names of its files."""
@@ -43,7 +45,7 @@ class Pulled(NamedTuple):
 
 
 @checked
-def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Sequence[str] = (),
+def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: Sequence[str] = (),
                overwrite: bool = False, platform: str | None = None,
                progress: Callable[..., Any] | None = None) -> Pulled:
     """Fetch files and folders, by the names that they have, into a folder.
@@ -82,7 +84,7 @@ def pull_files(repository: DXF, reference: str, folder: str = '.', *, names: Seq
                   [layer.blob for layer in layers if layer.title is None and not names])
 
 
-def _layers(repository: DXF, reference: str, platform: str | None) -> list[Layer]:
+def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Layer]:
     text = repository.get_manifest(reference, platform)
     if isinstance(text, dict):
         raise DXFInvalidDocumentError(f'{reference} has several platforms: set DXF_PLATFORM to one of '
@@ -147,7 +149,7 @@ def _check_name(layer: Layer, name: str, staged: StagedFiles) -> None:
         staged.check(name)
 
 
-def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFiles) -> None:
+def _check_space(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: StagedFiles) -> None:
     """Check that the disk has space for the files.
 
     :raises OSError: it has not
@@ -162,7 +164,7 @@ def _check_space(repository: DXF, wanted: list[tuple[Layer, str]], staged: Stage
         raise wrong from error
 
 
-def _fetched(repository: DXF, wanted: list[tuple[Layer, str]], staged: StagedFiles, report: Callable[..., Any]
+def _fetched(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: StagedFiles, report: Callable[..., Any]
              ) -> list[_Archive]:
     """Take in all files; return the archives, which are closed with the staged files."""
     archived = []

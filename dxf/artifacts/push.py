@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_path_type, several
 from dxf.artifacts import tar_writer
@@ -17,12 +17,13 @@ from dxf.artifacts.gzip_writer import threads_for
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
-from dxf.client import DXF
 from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
 from dxf.names import check_alias, hash_bytes
 from dxf.parameters import checked
-from dxf.transfer.parallel import each_once
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from dxf.client import DXF
 
 
 class File(NamedTuple):
@@ -98,7 +99,7 @@ def _name(filename: str) -> str:
 
 
 @checked
-def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
+def push_files(repository: 'DXF', alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
                annotations: Mapping[str, str] | None = None, created: int | None = None,
                progress: Callable[..., Any] | None = None) -> str:
     """Store files and folders with their names, and give them an alias.
@@ -128,7 +129,7 @@ def push_files(repository: DXF, alias: str, files: Sequence[File | str], *, arti
 
 
 @checked
-def attach(repository: DXF, reference: str, files: Sequence[File | str], *, artifact_type: str,
+def attach(repository: 'DXF', reference: str, files: Sequence[File | str], *, artifact_type: str,
            annotations: Mapping[str, str] | None = None, created: int | None = None,
            progress: Callable[..., Any] | None = None) -> str:
     """Store files and folders that belong to something which is there already.
@@ -151,7 +152,7 @@ def attach(repository: DXF, reference: str, files: Sequence[File | str], *, arti
 
 
 @checked
-def referrers(repository: DXF, reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
+def referrers(repository: 'DXF', reference: str, artifact_type: str | None = None) -> list[dict[str, object]]:
     """Return the descriptors of what is attached to something.
 
     :param reference: its alias, or the digest of its manifest
@@ -163,16 +164,17 @@ def referrers(repository: DXF, reference: str, artifact_type: str | None = None)
     return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
 
 
-def _subject(repository: DXF, reference: str) -> Descriptor:
+def _subject(repository: 'DXF', reference: str) -> Descriptor:
     return descriptor_of(repository.resolve(reference))
 
 
-def _push(repository: DXF, files: list[File], check: Callable[[list[Layer]], object],
+def _push(repository: 'DXF', files: list[File], check: Callable[[list[Layer]], object],
           progress: Callable[..., Any] | None) -> list[Layer]:
     """Store the blobs of files; return what the manifest says of them.
 
     :param check: called with layers of the same length in JSON, before anything is sent
     """
+    from dxf.transfer.parallel import each_once  # it brings logging
     with ExitStack() as opened:
         threads = threads_for(repository.options.jobs)
         packed = [_packed(file, opened, threads) if os.path.isdir(file.filename) else None for file in files]

@@ -54,9 +54,9 @@ def get_alias(context: Context) -> None:
 
 def del_alias(context: Context) -> None:
     """Delete aliases, and print the digests that each named, after its deletion."""
-    from dxf.deletion import alias_deletion
     aliases = [operands.reference(operand, context.settings.host) for operand in context.operands]
     with context.registry() as repository:
+        from dxf.deletion import alias_deletion
         for alias, named in alias_deletion.AliasDeletion(repository, aliases, context.options['with_others']):
             context.print_result('blobs', named, alias=alias)
 
@@ -92,9 +92,9 @@ def get_manifest_digest(context: Context) -> None:
 
 def inspect(context: Context) -> None:
     """Print what an alias names: digest, media type, size, annotations, blobs or platforms."""
-    from dxf import inspection
     alias = operands.reference(context.operands[0], context.settings.host)
     with context.registry() as repository:
+        from dxf import inspection
         found = inspection.inspect(repository, alias, context.settings.platform)
     if context.options['json']:
         console.print_json({'alias': alias, **found.document()})
@@ -105,11 +105,11 @@ def inspect(context: Context) -> None:
 
 def verify(context: Context) -> None:
     """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
-    from dxf import inspection
     *given, last = context.operands
     alias = operands.named(last, context.settings.host)
     files = [operands.file(operand, COMPARED) for operand in given]
     with context.registry() as repository:
+        from dxf import inspection
         differences = inspection.differences(repository, alias, files, context.settings.platform)
     if differences:
         raise DXFError('; '.join(differences[:MAX_DIFFERENCES]))

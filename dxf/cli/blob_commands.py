@@ -17,7 +17,6 @@ from dxf.cli.progress import Progress, progress
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.local import sinks, special_files
 from dxf.names import hash_bytes
-from dxf.transfer import pulling
 
 STDIN = STDOUT = '-'
 
@@ -160,6 +159,7 @@ def _check_output(filename: str) -> None:
 
 
 def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> None:
+    from dxf.transfer import pulling  # there is a repository: requests is loaded
     for named in resolved:
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')

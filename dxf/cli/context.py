@@ -4,10 +4,9 @@ The functions of the commands are in the ``..._commands`` modules.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-
-from requests.exceptions import RequestException
 
 import dxf
 from dxf.cli import console
@@ -28,8 +27,9 @@ def _is_about(error: Exception, host: str, other: str) -> bool:
     source: str | None = None
     if isinstance(error, DXFUnauthorizedError):
         source = error.host
-    elif isinstance(error, RequestException):
-        about = error.request if error.response is None else error.response
+    else:
+        response = getattr(error, 'response', None)
+        about = getattr(error, 'request', None) if response is None else response
         source = None if about is None else public_host(str(about.url))
     try:
         first, second = check_registry(host).lower(), check_registry(other).lower()
@@ -119,6 +119,9 @@ class Context(NamedTuple):
         registry.options = dxf.Options(limits=dxf.Limits(retries=settings.retries, stall_seconds=idle),
                                        cert=settings.cert, proxies=settings.proxies, jobs=settings.jobs,
                                        schema=settings.schema)
+        if settings.tlsverify is False:  # the user has chosen that: no warning at each request
+            from urllib3.exceptions import InsecureRequestWarning
+            warnings.simplefilter('ignore', InsecureRequestWarning)
         if settings.token is not None:
             registry.token = settings.token
         return registry

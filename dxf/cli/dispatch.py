@@ -1,50 +1,54 @@
 """The dispatch of a command line to the function of its command, and the exit status of errors of registries."""
 
 import errno
+import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 
-from requests import Response
-from requests.exceptions import HTTPError
-from urllib3.exceptions import InsecureRequestWarning
-
-from dxf.cli import (alias_commands, blob_commands, console, copy_commands, file_commands, login_commands, next_steps,
-                     not_found, operands, repository_commands, request_log)
+from dxf.cli import console, operands, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import SettingsError, read_settings
-from dxf.cli.error_messages import FAILED, line_of, status_of
+from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
-from dxf.exceptions import DXFUnauthorizedError
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
-FUNCTIONS: dict[str, Callable[[Context], None]] = {
-    'push-blob': blob_commands.push_blob,
-    'pull-blob': blob_commands.pull_blob,
-    'blob-size': blob_commands.blob_size,
-    'mount-blob': blob_commands.mount_blob,
-    'del-blob': blob_commands.del_blob,
-    'verify': alias_commands.verify,
-    'set-alias': alias_commands.set_alias,
-    'get-alias': alias_commands.get_alias,
-    'del-alias': alias_commands.del_alias,
-    'list-aliases': repository_commands.list_aliases,
-    'copy': copy_commands.copy,
-    'push-files': file_commands.push_files,
-    'pull-files': file_commands.pull_files,
-    'attach': file_commands.attach,
-    'referrers': file_commands.referrers,
-    'inspect': alias_commands.inspect,
-    'get-digest': alias_commands.get_digest,
-    'get-manifest': alias_commands.get_manifest,
-    'get-manifest-digest': alias_commands.get_manifest_digest,
-    'list-repos': repository_commands.list_repos,
-    'gc': repository_commands.gc,
-    'login': login_commands.login,
-    'logout': login_commands.logout,
-    'auth': login_commands.auth,
+FUNCTIONS = {
+    'push-blob': 'blob_commands.push_blob',
+    'pull-blob': 'blob_commands.pull_blob',
+    'blob-size': 'blob_commands.blob_size',
+    'mount-blob': 'blob_commands.mount_blob',
+    'del-blob': 'blob_commands.del_blob',
+    'verify': 'alias_commands.verify',
+    'set-alias': 'alias_commands.set_alias',
+    'get-alias': 'alias_commands.get_alias',
+    'del-alias': 'alias_commands.del_alias',
+    'list-aliases': 'repository_commands.list_aliases',
+    'copy': 'copy_commands.copy',
+    'push-files': 'file_commands.push_files',
+    'pull-files': 'file_commands.pull_files',
+    'attach': 'file_commands.attach',
+    'referrers': 'file_commands.referrers',
+    'inspect': 'alias_commands.inspect',
+    'get-digest': 'alias_commands.get_digest',
+    'get-manifest': 'alias_commands.get_manifest',
+    'get-manifest-digest': 'alias_commands.get_manifest_digest',
+    'list-repos': 'repository_commands.list_repos',
+    'gc': 'repository_commands.gc',
+    'login': 'login_commands.login',
+    'logout': 'login_commands.logout',
+    'auth': 'login_commands.auth',
 }
-"""The function of each command."""
+"""The function of each command: its module, which is loaded when the command runs, and its name."""
+
+
+def function_of(command: str) -> Callable[[Context], None]:
+    """Return the function of a command."""
+    module, _, name = FUNCTIONS[command].partition('.')
+    function: Callable[[Context], None] = getattr(import_module(f'dxf.cli.{module}'), name)
+    return function
 
 
 def run(line: CommandLine, environ: Mapping[str, str]) -> int:
@@ -55,7 +59,7 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
     :raises Exception: another error
     """
     try:
-        return _run(FUNCTIONS[line.command.name], _make_context(line, environ))
+        return _run(function_of(line.command.name), _make_context(line, environ))
     except SettingsError as error:
         fail(f'dxf {line.command.name}', str(error))
     except UsageError as error:
@@ -79,26 +83,36 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
 def _run(function: Callable[[Context], None], context: Context) -> int:
     """Call the function of a command; return the exit status of what the registry refuses or does not have."""
     try:
-        with warnings.catch_warnings(), request_log.on_standard_error(context.settings.debug):
-            if context.settings.tlsverify is False:  # the user has chosen that: no warning at each request
-                warnings.simplefilter('ignore', InsecureRequestWarning)
+        with warnings.catch_warnings(), _request_log(context.settings.debug):
             function(context)
     except Exception as error:
+        from dxf.cli import next_steps
         if context.is_about_target(error):
             mark_as_target(error)
         next_steps.add_next_step(context, error)
         status = status_of(error)
-        if not isinstance(error, (DXFUnauthorizedError, HTTPError)) or status == FAILED:
+        if not is_answer(error) or status == FAILED:
             raise
         console.print_error(_refusal(context, error, status))
         return status
     return 0
 
 
-def _refusal(context: Context, error: DXFUnauthorizedError | HTTPError, status: int) -> str:
+def _request_log(is_wanted: bool) -> AbstractContextManager[None]:
+    """Return what logs requests to standard error; without ``is_wanted`` only retries, on a terminal."""
+    if not is_wanted and not terminal.is_terminal(sys.stderr):
+        return nullcontext()
+    from dxf.cli import request_log  # it brings logging
+    return request_log.on_standard_error(once=not is_wanted)
+
+
+def _refusal(context: Context, error: Exception, status: int) -> str:
     """Return the message for what the registry refuses or does not have."""
     line = line_of(error)
     if status == errno.EACCES:
         return line + printable(f'; {context.credential_for(error)}')
-    response: Response | None = getattr(error, 'response', None)
-    return line if response is None or is_of_target(error) else not_found.explained(context, response, line)
+    response = getattr(error, 'response', None)
+    if response is None or is_of_target(error):
+        return line
+    from dxf.cli import not_found
+    return not_found.explained(context, response, line)

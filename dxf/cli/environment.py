@@ -15,8 +15,8 @@ from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_host, check_platform, check_registry, is_folder
 from dxf.options import JOBS, SCHEMAS
 from dxf.strict_json import is_utf_8
-from dxf.transport.auth import check_authorization
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
+from dxf.transport.header_value import check_authorization
 from dxf.transport.proxies import Proxies, check_proxy, read_proxies
 
 CREDENTIALS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN')

@@ -6,16 +6,17 @@ What a registry answered 404 for is explained by ``not_found``.
 import errno
 import os
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from requests import Response
-from requests.exceptions import HTTPError
 
 from dxf.cli import not_found
 from dxf.cli.context import Context
 from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder, shown_repository
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from requests import Response
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
@@ -30,7 +31,7 @@ def add_next_step(context: Context, error: Exception) -> None:
 
 
 def _next_step(context: Context, error: Exception) -> str:
-    response: Response | None = getattr(error, 'response', None)
+    response: 'Response | None' = getattr(error, 'response', None)
     if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
         found = _DIGEST.search(str(error))
         return '' if found is None else not_found.damaged(context, found[0])
@@ -39,7 +40,7 @@ def _next_step(context: Context, error: Exception) -> str:
     if isinstance(error, DXFMountFailed):
         source, digest = context.operands[:2]
         return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
-    if isinstance(error, HTTPError) and response is not None and response.status_code == 500:
+    if response is not None and response.status_code == 500:
         return _about_manifest(response)
     if isinstance(error, OSError) and error.errno in MISSING:
         return _about_root(context, error)
@@ -56,7 +57,7 @@ def _about_conflict(context: Context) -> str:
     return ''
 
 
-def _about_manifest(response: Response) -> str:
+def _about_manifest(response: 'Response') -> str:
     """Return the hint for a blob that was asked for as a manifest.
 
     distribution 2.8 answers 500 then: https://github.com/distribution/distribution/issues/3122

@@ -2,8 +2,7 @@
 
 import os
 from contextlib import suppress
-
-from requests import Response
+from typing import TYPE_CHECKING
 
 from dxf.cli import operands
 from dxf.cli.context import Context
@@ -12,7 +11,9 @@ from dxf.missing import missing_in
 from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, shown_repository
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
-from dxf.transport.responses import error_codes
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from requests import Response
 
 NO_LAYOUT = 'there is no layout in '
 """What a folder answers for a repository that it lacks, by the code of what was asked for."""
@@ -20,11 +21,12 @@ NO_LAYOUT = 'there is no layout in '
 _LIST = '; dxf list-repos prints the repositories'
 
 
-def explained(context: Context, response: Response, line: str) -> str:
+def explained(context: Context, response: 'Response', line: str) -> str:
     """Return the line for a response of 404, where it is known what is missing; else the line as it is.
 
     :param line: of the error that the response became
     """
+    from dxf.transport.responses import error_codes  # there is a response: requests is loaded
     path = public_url(response.url).partition('/v2/')[2]
     missing = missing_in(response)
     shown = f' ({path})' if missing is None else f'; {missing}'

@@ -11,7 +11,6 @@ from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
-from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
                        is_sha256, repository_at, shown_repository)
@@ -46,6 +45,7 @@ class Target(NamedTuple):
 
     def described(self, registry: Any, platform: str | None) -> Any:
         """Return the blobs to pull, each with the size that a manifest gives, where one does; or by platform."""
+        from dxf.client import DXF  # there is a registry: requests is loaded
         if self.digest is not None:
             return [self.digest]
         if getattr(type(registry), 'get_alias', None) is not DXF.get_alias:  # a class in place of ours decides itself

@@ -1,11 +1,10 @@
 """The log of requests on standard error: with ``DXF_DEBUG`` all of them, on a terminal the first retry."""
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dxf.cli import console, terminal
+from dxf.cli import console
 from dxf.cli.error_messages import line_of
 from dxf.strict_json import printable
 
@@ -38,19 +37,16 @@ class _StandardErrorHandler(logging.Handler):
 
 
 @contextmanager
-def on_standard_error(wanted: bool) -> Iterator[None]:
+def on_standard_error(once: bool) -> Iterator[None]:
     """Log to standard error in the ``with`` statement.
 
-    :param wanted: log each request; otherwise only the reasons of retries, on a terminal
+    :param once: log only the reasons of retries, each once; otherwise each request
     """
-    if not wanted and not terminal.is_terminal(sys.stderr):
-        yield
-        return
-    handler = _StandardErrorHandler(once=not wanted)
+    handler = _StandardErrorHandler(once)
     log = logging.getLogger('dxf')
     before = log.level
     log.addHandler(handler)
-    log.setLevel(logging.DEBUG if wanted else logging.INFO)
+    log.setLevel(logging.INFO if once else logging.DEBUG)
     try:
         yield
     finally:

@@ -3,9 +3,9 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
+from typing import NamedTuple
 
 from requests import Response
 from requests.exceptions import HTTPError
@@ -55,8 +55,7 @@ class Outcome(Enum):
     FAIL = 'nothing helps'
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One request that carries bytes ``start`` to ``end`` of a blob.
 
     :param size: the blob's

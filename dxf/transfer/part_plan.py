@@ -4,7 +4,7 @@ A blob of at most ``Limits.part`` goes in one PUT. A larger one goes in parts of
 the registry refuses that, one PUT of the whole blob is next, and then parts of ``Limits.small_part``.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dxf.limits import Limits
 from dxf.transfer.refused_sizes import RefusedSizes
@@ -21,8 +21,7 @@ MAX_PART = 1 << 30
 """Bytes to which parts grow at most."""
 
 
-@dataclass(frozen=True)
-class PartPlan:
+class PartPlan(NamedTuple):
     """How a blob is cut into requests.
 
     :param size: the blob's, in bytes
@@ -48,7 +47,7 @@ class PartPlan:
         # If all sizes were refused before, the next one is tried all the same: the refusal may have had another cause.
         open_ones = [part for part in self.alternatives if not self.is_refused(part, refused)]
         part, *others = open_ones or self.alternatives
-        return replace(self, part=part, alternatives=tuple(others))
+        return PartPlan(self.size, part, tuple(others), self.early_part, self.small_part)
 
     def part_size(self, shortest: int) -> int:
         """Return the bytes of a part.

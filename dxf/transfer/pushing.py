@@ -5,41 +5,20 @@
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from dxf.exceptions import DXFMountFailed
-from dxf.transfer.batch import Batch
 from dxf.transfer.callbacks import progress_callback
 from dxf.transfer.source import File, Source, check_expected_digest, open_source
 from dxf.transfer.stream_upload import StreamUpload
-from dxf.transfer.target import Target
+from dxf.transfer.target import Push, Target
 from dxf.transfer.upload import Journal, Upload
 from dxf.transfer.upload_session import UPLOADS, cancel_upload, next_url
 from dxf.transport.responses import check_digest_header, names_digest
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile
-
-
-@dataclass(frozen=True)
-class Push:
-    """One blob to store, as the caller of ``push_blob`` gave it.
-
-    :param digest: what the digest should be; ``None`` for any
-    :param check: called for each piece that is read; raises where the blob is not wanted any more
-    :param batch: the other blobs of the same call; ``None`` for one blob
-    """
-
-    filename: Any = None
-    data: Any = None
-    progress: Callable[..., Any] | None = None
-    digest: str | None = None
-    check_exists: bool = True
-    resume: str | None = None
-    check: Callable[[], None] | None = None
-    batch: Batch | None = None
 
 
 def push(target: Target, given: Push) -> tuple[str, int]:

@@ -1,14 +1,33 @@
-"""Upload targets: a repository as uploads see it, in one record. It knows no authentication."""
+"""Uploads: the record of what is to be stored, and that of the repository where it goes. No authentication is known."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from dxf.limits import Limits
 from dxf.transfer import blob_lookup
+from dxf.transfer.batch import Batch
 from dxf.transfer.refused_sizes import RefusedSizes
 
 
-@dataclass(frozen=True)
-class Target:
+class Push(NamedTuple):
+    """One blob to store, as the caller of ``push_blob`` gave it.
+
+    :param digest: what the digest should be; ``None`` for any
+    :param check: called for each piece that is read; raises where the blob is not wanted any more
+    :param batch: the other blobs of the same call; ``None`` for one blob
+    """
+
+    filename: Any = None
+    data: Any = None
+    progress: Callable[..., Any] | None = None
+    digest: str | None = None
+    check_exists: bool = True
+    resume: str | None = None
+    check: Callable[[], None] | None = None
+    batch: Batch | None = None
+
+
+class Target(NamedTuple):
     """A repository to which blobs are sent.
 
     :param request: makes a request of the repository, as ``DXF._request`` does
@@ -25,8 +44,8 @@ class Target:
     url: str
     limits: Limits
     # Shared by all uploads of a client: what one learns spares the others a request.
-    refused_sizes: RefusedSizes = field(default_factory=RefusedSizes)
-    doubtful: set[str] = field(default_factory=set)
+    refused_sizes: RefusedSizes
+    doubtful: set[str]
     is_forced: bool = False
 
     def find(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:

@@ -3,7 +3,6 @@
 ``challenge`` reads what a registry asks for. Requests are made by a function that the caller passes in.
 """
 
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.strict_json import is_utf_8
 from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token
+from dxf.transport.header_value import check_authorization
 from dxf.transport.redaction import public_host
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
 from dxf.transport.urls import origin_of
@@ -33,18 +33,6 @@ RENEWAL_MARGIN = 10.0
 
 IDENTITY = '<token>'
 """User name that stands for an identity token in place of a password."""
-
-_HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
-
-
-def check_authorization(value: str) -> str:
-    """Return the value of an Authorization header if it fits in one; requests' own error would show it.
-
-    :raises DXFInvalidNameError: it has line ends or other characters that do not
-    """
-    if _HEADER.fullmatch(value) is None:
-        raise DXFInvalidNameError('invalid credential: it has characters that no header can carry')
-    return value
 
 
 def authorization_value(username: str | None, password: str | None, authorization: str | None) -> str | None:

@@ -5,7 +5,6 @@
 
 import errno
 import os
-import ssl
 import stat
 
 from dxf.exceptions import DXFCertificateError
@@ -56,6 +55,7 @@ def _read(path: str) -> str:
 
 
 def _check_chain(path: str) -> None:
+    import ssl  # few clients have a certificate
     # load_cert_chain alone would report a file in DER by a message of OpenSSL that names nothing.
     content = _read(path)
     try:
@@ -65,6 +65,8 @@ def _check_chain(path: str) -> None:
 
 
 def _check_pair(certificate: str, key: str) -> None:
+    import ssl
+
     # Without a callback OpenSSL asks on the terminal, and a cron job would wait for ever.
     def passphrase() -> str:
         raise _EncryptedError

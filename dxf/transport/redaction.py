@@ -6,7 +6,6 @@ look like anything.
 """
 
 import re
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,6 +93,7 @@ def redact(error: BaseException, outer: BaseException | None = None) -> None:
 
 def lacks_tls(error: BaseException) -> bool:
     """Return whether an error of OpenSSL means that a server answered in something else than TLS."""
+    import ssl
     return isinstance(error, ssl.SSLError) and getattr(error, 'reason', None) in _NO_TLS
 
 

@@ -5,14 +5,15 @@ Who may see a credential is decided by ``auth``; what is shown of a URL, by ``re
 
 import ipaddress
 import re
-import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
-
-from requests import Response
 
 from dxf.exceptions import DXFProtocolError
 from dxf.names import is_authority
+
+if TYPE_CHECKING:  # commands check their operands without requests
+    from requests import Response
 
 DEFAULT_PORTS = {'http': 80, 'https': 443}
 MALFORMED_URL = 'the registry sent an address that dxf does not follow'
@@ -55,7 +56,7 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, (parts.hostname or '').lower(), parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
 
 
-def absolute_url(response: Response, location: str) -> str:
+def absolute_url(response: 'Response', location: str) -> str:
     """Return the URL that a Location or Link of ``response`` names, absolute.
 
     :raises DXFProtocolError: it is no URL of http or https, or has a user name
@@ -68,7 +69,7 @@ def absolute_url(response: Response, location: str) -> str:
     return url
 
 
-def resolve(response: Response, location: str, lift: bool = False) -> str:
+def resolve(response: 'Response', location: str, lift: bool = False) -> str:
     """Return the URL that a Location of ``response`` names.
 
     :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
@@ -100,6 +101,8 @@ def addresses_in(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Addres
 
     With an IPv6 address comes the IPv4 address that it stands for (mapped, compatible, 6to4, NAT64).
     """
+    import socket
+
     # inet_aton, as resolvers use it: 127.1, 0x7f.1 and 2130706433 are all 127.0.0.1 to connect(), and no address to
     # ipaddress.
     with suppress(OSError, UnicodeError):

@@ -424,6 +424,7 @@ def test_messages_show_the_usage_with_a_program_as_it_is() -> None:
 
 def test_each_command_has_a_function() -> None:
     assert list(dispatch.FUNCTIONS) == [command.name for command in command_table.COMMANDS]
+    assert all(dispatch.function_of(name).__doc__ for name in dispatch.FUNCTIONS)
 
 
 def test_the_help_has_a_line_for_each_command(capfd: pytest.CaptureFixture[str],

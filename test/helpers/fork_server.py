@@ -188,7 +188,10 @@ def _main() -> int:
     for module in pkgutil.iter_modules(importlib.import_module('dxf').__path__):
         if module.name != '__main__':
             importlib.import_module(f'dxf.{module.name}')
-    importlib.import_module('dxf.cli.dispatch')
+    dispatch = importlib.import_module('dxf.cli.dispatch')
+    for command in dispatch.FUNCTIONS:
+        dispatch.function_of(command)
+    importlib.import_module('dxf.transfer.pushing')
     with socket.socket(fileno=int(sys.argv[1])) as control:
         is_command = serve(control)
     return int(dxf_main.main()) if is_command else 0

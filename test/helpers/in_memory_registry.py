@@ -125,7 +125,7 @@ class InMemoryRegistry:
 
     def target(self, **limits: Any) -> Target:
         """Return what its clients know of it."""
-        return Target(self.request_below, self.request, NOWHERE, _limits(limits), self.refused_sizes)
+        return Target(self.request_below, self.request, NOWHERE, _limits(limits), self.refused_sizes, set())
 
     def upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any) -> Upload:
         """Return an upload of a source of known size."""

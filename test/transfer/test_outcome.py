@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import pytest
 from requests.exceptions import ConnectionError as NoConnection
@@ -16,11 +15,11 @@ from ..helpers.in_memory_registry import answer
 
 FIRST = Attempt(0, 10, 100, 10, has_alternative=True)
 """The first part of ten; the blob might go in another size."""
-SECOND = replace(FIRST, start=10, end=20, largest_part=10)
-GROWN = replace(FIRST, start=10, end=50, largest_part=10)
-LAST = replace(FIRST, start=90, end=100, largest_part=10)
-WHOLE = replace(FIRST, end=100, part=100)
-SMALL_WHOLE = replace(WHOLE, is_resumable=False)
+SECOND = FIRST._replace(start=10, end=20, largest_part=10)
+GROWN = FIRST._replace(start=10, end=50, largest_part=10)
+LAST = FIRST._replace(start=90, end=100, largest_part=10)
+WHOLE = FIRST._replace(end=100, part=100)
+SMALL_WHOLE = WHOLE._replace(is_resumable=False)
 """A blob so small that asking how much of it arrived is not worth it."""
 
 
@@ -47,9 +46,9 @@ TABLE = [
     pytest.param(FIRST, refusal(403), Outcome.FAIL, id='first part, 403'),
     pytest.param(FIRST, refusal(409), Outcome.FAIL, id='first part, 409'),
     pytest.param(FIRST, SSLError(), Outcome.FAIL, id='a wrong certificate'),
-    pytest.param(replace(FIRST, has_alternative=False), refusal(405), Outcome.FAIL, id='no PATCH, nothing else left'),
-    pytest.param(replace(FIRST, has_alternative=False), refusal(500), Outcome.RESTART, id='500, and nothing else left'),
-    pytest.param(replace(FIRST, has_alternative=False), refusal(404), Outcome.RESTART, id='404, and nothing else left'),
+    pytest.param(FIRST._replace(has_alternative=False), refusal(405), Outcome.FAIL, id='no PATCH, nothing else left'),
+    pytest.param(FIRST._replace(has_alternative=False), refusal(500), Outcome.RESTART, id='500, and nothing else left'),
+    pytest.param(FIRST._replace(has_alternative=False), refusal(404), Outcome.RESTART, id='404, and nothing else left'),
     pytest.param(SECOND, refusal(405), Outcome.FAIL, id='such a part was taken before'),
     pytest.param(SECOND, refusal(404), Outcome.RESUME, id='second part, 404: ask for the session'),
     pytest.param(SECOND, refusal(416), Outcome.RESUME, id='second part, 416: ask for the session'),
@@ -58,10 +57,10 @@ TABLE = [
     pytest.param(FIRST, DuplicateBytesError(''), Outcome.RESTART, id='some bytes of the first part are there twice'),
     pytest.param(GROWN, refusal(413), Outcome.SMALLER_PARTS, id='a part has grown too large'),
     pytest.param(GROWN, refusal(500), Outcome.SMALLER_PARTS, id='a part has grown too large, 500'),
-    pytest.param(replace(GROWN, has_alternative=False), refusal(413), Outcome.SMALLER_PARTS, id='nothing else left'),
+    pytest.param(GROWN._replace(has_alternative=False), refusal(413), Outcome.SMALLER_PARTS, id='nothing else left'),
     pytest.param(GROWN, refusal(503), Outcome.RESUME, id='a part has grown, but the registry is busy'),
     pytest.param(GROWN, BROKEN, Outcome.RESUME, id='a part has grown, but the connection broke'),
-    pytest.param(replace(GROWN, largest_part=40), refusal(413), Outcome.FAIL, id='as large a part was taken before'),
+    pytest.param(GROWN._replace(largest_part=40), refusal(413), Outcome.FAIL, id='as large a part was taken before'),
     pytest.param(LAST, refusal(413), Outcome.OTHER_SIZE, id='the last part is too large for a PUT'),
     pytest.param(LAST, refusal(400), Outcome.FAIL, id='last part, 400'),
     pytest.param(LAST, refusal(500), Outcome.RESUME, id='last part, 500'),

@@ -3,7 +3,6 @@
 Which steps are taken is the subject of test_upload and test_stream_upload.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,7 +130,7 @@ def test_what_the_registry_has_is_believed_where_it_can_be_true(told: str, start
 def test_a_session_that_cannot_be_asked_for_is_lost(error: type[Exception]) -> None:
     def fail(*_args: Any) -> Any:
         raise error
-    session = UploadSession(replace(InMemoryRegistry().target(), request_url=fail))
+    session = UploadSession(InMemoryRegistry().target()._replace(request_url=fail))
     session.open()
     assert session.stored(0, 4) is None
 
