@@ -10,9 +10,10 @@ from dxf.blobs import BlobStore
 from dxf.exceptions import DXFHTTPError, DXFMountFailed, DXFUnauthorizedError
 from dxf.names import check_blob, repository_at, shown_repository
 from dxf.transfer.callbacks import SerializedProgress, call_unwrapped
+from dxf.transfer.mounting import mount
 from dxf.transfer.parallel import all_of
 from dxf.transfer.pulling import Puller
-from dxf.transfer.pushing import mount, push_remote
+from dxf.transfer.pushing import push_remote
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile

@@ -159,7 +159,7 @@ class BlobStore(DXFBase):
         :param is_forced: blobs are sent without asking for them first
         """
         return Target(self._request, self._base_request, f'{self._base_url}{self._repo}', self._limits,
-                      self._refused_sizes, self._doubtful, is_forced)
+                      self._refused_sizes, self._doubtful, is_forced, self._repo, self._mount_answers, self._sizes)
 
     def stored_size(self, digest: str, size: int | None = None) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.

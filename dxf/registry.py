@@ -20,6 +20,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthoriz
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
 from dxf.options import Options
+from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # typing has it since Python 3.11
 
     from dxf.layout.adapter import LayoutAdapter
 
-SHARED = ('options', '_sessions', '_adapter', '_credential', '_refused_sizes')
+SHARED = ('options', '_sessions', '_adapter', '_credential', '_refused_sizes', '_mount_answers')
 """Attributes that all clients of one registry have in common, if one was made from the other."""
 
 Auth = Callable[[Any, Response], object]
@@ -100,6 +101,7 @@ class DXFBase:
         self._sessions: list[Session] = [RegistrySession()]
         self._credential = RegistryAuth(self._base_url)
         self._refused_sizes = RefusedSizes()
+        self._mount_answers = MountAnswers()
         self._nesting = 0
         forking.register(self)
 
@@ -118,7 +120,7 @@ class DXFBase:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: no connection, and nothing that is or may hold a secret."""
-        lost = ('_auth', '_sessions', '_credential', '_adapter', '_refused_sizes', '_nesting')
+        lost = ('_auth', '_sessions', '_credential', '_adapter', '_refused_sizes', '_mount_answers', '_nesting')
         return {**{name: value for name, value in self.__dict__.items() if name not in lost},
                 'options': self.options.replace(proxies=None)}
 

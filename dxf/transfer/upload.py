@@ -54,13 +54,14 @@ class Upload:
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
         first; ``None`` for no calls
     :param journal: remembers where to continue
+    :param session: to send it by, if one is there; it may be open
     """
 
-    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal()
-                 ) -> None:
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal(),
+                 session: UploadSession | None = None) -> None:
         self._source = source
         self._target = target
-        self._session = UploadSession(target)
+        self._session = session or UploadSession(target)
         self._progress = UploadProgress(source, on_piece)
         self._journal = journal
         self._plan = make_plan(source.size or 0, target.limits, target.refused_sizes,
@@ -82,7 +83,6 @@ class Upload:
         """
         self._digest = digest
         self._sha256 = hashlib.sha256()
-        self._progress.begin(digest)
         self._send()
 
     def send_hashed_ahead(self, expected: str | None, check_exists: bool) -> str:
@@ -108,8 +108,10 @@ class Upload:
 
     def _send(self) -> None:
         """Send the source, in as many requests and sessions as it takes."""
-        start: int | None = None
+        start: int | None = 0 if self._session.url else None
         try:
+            if self._digest is not None:
+                self._progress.begin(self._digest)
             while True:
                 start = self._open() if start is None else start
                 attempt = self._next_attempt(start)

@@ -57,8 +57,14 @@ class UploadSession:
 
     def open(self) -> None:
         """Ask the registry to open a session."""
+        self.take(self._target.request('post', UPLOADS, data=b''))
+
+    def take(self, opened: Response) -> None:
+        """Use the session that an answer has opened.
+
+        :raises DXFProtocolError: it has opened none
+        """
         self._is_accepted = self._is_named = False
-        opened = self._target.request('post', UPLOADS, data=b'')
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
         self._origin = origin_of(opened.url)

@@ -156,6 +156,7 @@ NO_HOSTS = ['http://a..b/', 'http://.a/', 'http://a../', 'http://../', f'http://
 
 
 @pytest.mark.parametrize('url', NO_HOSTS)
+@pytest.mark.usefixtures('asked_by_head')
 def test_an_address_with_an_invalid_host_is_one_error_wherever_it_is_sent(server: ScriptedRegistry, url: str,
                                                                           connect: Callable[..., DXF]) -> None:
     client = connect(server)
@@ -744,6 +745,7 @@ def test_what_was_made_from_one_base_shares_its_connections(open_registry: Endpo
 
 
 @pytest.mark.parametrize('status', [400, 403, 404, 405, 413])
+@pytest.mark.usefixtures('asked_by_head')
 def test_an_upload_that_is_not_opened_is_asked_for_once(server: ScriptedRegistry, connect: Callable[..., DXF],
                                                         status: int) -> None:
     server.hook = lambda request: error(status, 'X') if request.method == 'POST' else None
