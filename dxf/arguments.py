@@ -146,6 +146,20 @@ def check_jobs(jobs: Any) -> None:
         raise ValueError('jobs is a number of things to do at once, at least 1')
 
 
+def check_connection(host: object, auth: object, insecure: object, auth_host: object, tlsverify: object,
+                     timeout: object) -> None:
+    """Check the types of a client's arguments: of those by which it reaches a registry.
+
+    :raises TypeError: one has another type
+    """
+    check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
+    if auth_host is not None:
+        check_text(auth_host, 'auth_host')
+    check_auth(auth)
+    check_security(insecure, tlsverify)
+    check_timeout(timeout)
+
+
 def check_timeout(timeout: Any) -> None:
     """Check that seconds are a number, or a pair of numbers; urllib3 would refuse others at the first request.
 

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from requests import Response, Session
 
 from dxf import catalog, forking
-from dxf.arguments import Shown, batch_size_of, check_auth, check_security, check_text, check_timeout
+from dxf.arguments import Shown, batch_size_of, check_connection, check_text
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import FOLDER, check_host, check_registry, check_repository, is_folder
@@ -28,7 +28,7 @@ from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
-from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, rewind, send)
+from dxf.transport.session import HEADERS, USER_AGENT, RegistrySession, Route, rewind, send
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
@@ -40,7 +40,6 @@ SHARED = ('options', '_sessions', '_adapter', '_credential', '_refused_sizes', '
 
 Auth = Callable[[Any, Response], object]
 """Called with the client, a ``DXF`` or a ``DXFBase``, and with the 401 answer."""
-
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
@@ -77,12 +76,7 @@ class DXFBase:
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
-        check_text(host, 'host', "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
-        if auth_host is not None:
-            check_text(auth_host, 'auth_host')
-        check_auth(auth)
-        check_security(insecure, tlsverify)
-        check_timeout(timeout)
+        check_connection(host, auth, insecure, auth_host, tlsverify, timeout)
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
         self._adapter = _folder_adapter(self._host) if is_folder(self._host) else None
@@ -250,7 +244,8 @@ class DXFBase:
 
         It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
         """
-        return bool(limits.retries) and self._credential.token is not None and refuses_token(response)
+        is_waited_for = self.options.limits.retries and limits.fresh_token
+        return bool(is_waited_for) and self._credential.token is not None and refuses_token(response)
 
     def _response_needs_auth(self, response: Response) -> bool:
         """Return whether an answer is the registry's own challenge. dxf never answers another server's."""

@@ -5,6 +5,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting
 """
 
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from requests import Response
 from requests.exceptions import RequestException
@@ -69,7 +70,7 @@ def _may_ask(target: Target, digest: str, size: int) -> bool:
     """
     answers = target.mount_answers
     is_expected = answers.expects_blob or digest in target.known
-    return size <= MAX_ASKED and not is_expected and not answers.is_useless and not target.doubts(digest)
+    return size <= MAX_ASKED and not is_expected and not answers.is_useless and digest not in target.doubtful
 
 
 def _ask(target: Target, session: UploadSession, digest: str) -> bool:
@@ -137,4 +138,5 @@ def _is_password_refused(response: Response, target: Target) -> bool:
 
 def _request(target: Target, repository: str, digest: str, **options: object) -> Response:
     """Ask the registry to mount a blob."""
-    return target.request('post', UPLOADS, data=b'', params={'mount': digest, 'from': repository}, **options)
+    query = urlencode({'mount': digest, 'from': repository})
+    return target.request('post', f'{UPLOADS}?{query}', data=b'', **options)

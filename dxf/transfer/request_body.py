@@ -10,8 +10,8 @@ from dxf.transfer.source import Source
 class Body:
     """A stretch of a source of known size as the body of one request.
 
-    requests takes its length from ``len`` and its bytes by iterating; each iteration starts anew. The last piece of
-    the source leaves only when all of it has the digest that was promised.
+    requests takes its length from the attribute ``len``, several times, and its bytes by iterating; each iteration
+    starts anew. The last piece of the source leaves only when all of it has the digest that was promised.
 
     :param start: the first byte
     :param end: the one after the last
@@ -28,11 +28,10 @@ class Body:
         self._before = sha256
         self._digest = digest
         self._on_piece = on_piece
+        self.len = end - start
+        """Bytes that it gives."""
         self.sha256 = sha256
         """Of what was sent, and what went before."""
-
-    def __len__(self) -> int:
-        return self._end - self._start
 
     def __iter__(self) -> Iterator[bytes]:
         self.sha256 = None if self._before is None else self._before.copy()

@@ -160,7 +160,7 @@ class UploadSession:
 
 def cancel_upload(target: Target, url: str) -> None:
     """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
-    options = {'limits': target.limits._replace(retries=0), 'timeout': CANCEL_TIMEOUT}
+    options = {'limits': target.limits._replace(retries=0, fresh_token=0), 'timeout': CANCEL_TIMEOUT}
     with suppress(Exception):  # what led here is the error to report, whatever an override makes of this
         try:
             target.request_url('delete', url, **options)

@@ -179,7 +179,7 @@ def test_a_token_that_may_only_pull_is_enough_where_the_blob_is_there(server: Sc
 
 
 def test_a_wrong_password_is_sent_once(server: ScriptedRegistry) -> None:
-    server.hook = lambda request: guard('Basic right', 'Basic realm="here"')(request)
+    server.hook = guard('Basic right', 'Basic realm="here"')
     client = DXF(server.host, REPO, lambda dxf, _: dxf._headers.update(Authorization='Basic wrong'), insecure=True)
     with pytest.raises(DXFUnauthorizedError):
         client.push_blob(data=CONTENT)
@@ -207,8 +207,7 @@ def test_a_head_that_is_refused_leaves_no_upload(server: ScriptedRegistry, clien
     assert not server.memory.uploads
 
 
-def test_several_blobs_at_once_cost_two_requests_each_and_one_question_more(server: ScriptedRegistry, tmp_path: Path
-                                                                           ) -> None:
+def test_several_blobs_at_once_cost_two_requests_each_and_one_question_more(server: ScriptedRegistry) -> None:
     contents = [b'%d' % number for number in range(40)]
     client = DXF(server.host, REPO, insecure=True, jobs=4)
     client.push_blobs(contents)
