@@ -17,11 +17,11 @@ class Body:
     :param end: the one after the last
     :param sha256: of what goes before; ``None`` where another thread hashes the source
     :param digest: the whole source's, where the stretch reaches its end
-    :param on_piece: called with each piece that was sent, and where it ended
+    :param on_piece: called with each piece that was sent, and where it ended; ``None`` for no calls
     """
 
     def __init__(self, source: Source, start: int, end: int, sha256: Any, digest: str | None,
-                 on_piece: Callable[[bytes, int], None]) -> None:
+                 on_piece: Callable[[bytes, int], None] | None) -> None:
         self._source = source
         self._start = start
         self._end = end
@@ -45,7 +45,8 @@ class Body:
                 if self.sha256 is not None and digest_of(self.sha256) != self._digest:
                     raise self._source.changed()
             yield piece
-            self._on_piece(piece, position)
+            if self._on_piece is not None:
+                self._on_piece(piece, position)
 
     def rewind(self) -> None:
         """Do nothing: each iteration starts anew."""
