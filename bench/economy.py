@@ -48,7 +48,7 @@ class _Wire:
 
 
 JOBS = (
-    ('``push-blob`` with an alias, new', 5),
+    ('``push-blob`` with an alias, new', 4),
     ('``push-blob`` with an alias, already there', 3),
     ('``pull-blob`` by alias', 3),
 )

@@ -29,7 +29,7 @@ class BlobCopying(BlobStore):
         :return: the digest
         :raises DXFMountFailed: the registry does not do it; push the blob instead
         """
-        from dxf.transfer.pushing import mount  # most commands only read
+        from dxf.transfer.mounting import mount  # most commands only read
         mount(self._target(), repository_at(self._host, repo), check_blob(digest), None)
         return digest
 
@@ -80,7 +80,7 @@ class BlobCopying(BlobStore):
 
     def _is_mounted(self, source: 'BlobStore', digest: str, size: int | None) -> bool:
         """Mount a blob of another repository of the same registry; return whether the registry did that."""
-        from dxf.transfer.pushing import mount
+        from dxf.transfer.mounting import mount
         if source._base_url != self._base_url:
             return False
         with suppress(DXFMountFailed, DXFUnauthorizedError, DXFHTTPError):  # registries refuse that in many ways

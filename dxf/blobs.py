@@ -156,7 +156,8 @@ class BlobStore(DXFBase):
         :param is_forced: blobs are sent without asking for them first
         """
         return Target(self._request, self._base_request, f'{self._base_url}{self._repo}', self._limits,
-                      self._shared.refused_sizes, self._doubtful, is_forced)
+                      self._shared.refused_sizes, self._doubtful, self._shared.mount_answers, self._sizes, is_forced,
+                      self._repo)
 
     def stored_size(self, digest: str, size: int | None = None) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``: :func:`blob_lookup.find`.

@@ -24,13 +24,15 @@ from dxf.names import check_host, check_registry, check_repository
 from dxf.options import Options
 from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
+from dxf.transfer.mount_answers import MountAnswers
+from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
 from dxf.transport.responses import discard, expect, raise_for_status, read_body
-from dxf.transport.session import (HEADERS, USER_AGENT, RegistrySession, Route, rewind, send)
+from dxf.transport.session import HEADERS, USER_AGENT, RegistrySession, Route, rewind, send
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
@@ -42,7 +44,6 @@ SHARED = ('options', '_sessions', '_shared')
 
 Auth = Callable[[Any, Response], object]
 """Called with the client, a ``DXF`` or a ``DXFBase``, and with the 401 answer."""
-
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
@@ -91,7 +92,7 @@ class DXFBase:
     def _connect(self, adapter: 'LayoutAdapter | None') -> None:
         """Begin without connections and credentials."""
         self._sessions: list[Session] = [RegistrySession()]
-        self._shared = SharedState(RegistryAuth(self._base_url), adapter)
+        self._shared = SharedState(RegistryAuth(self._base_url), adapter, RefusedSizes(), MountAnswers())
         self._nesting = 0
         forking.register(self)
 
@@ -244,7 +245,8 @@ class DXFBase:
 
         It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
         """
-        return bool(limits.retries) and self._credential.token is not None and refuses_token(response)
+        is_waited_for = self.options.limits.retries and limits.fresh_token
+        return bool(is_waited_for) and self._credential.token is not None and refuses_token(response)
 
     def _response_needs_auth(self, response: Response) -> bool:
         """Return whether an answer is the registry's own challenge. dxf never answers another server's."""

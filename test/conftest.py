@@ -244,6 +244,12 @@ def open_path(path: Path) -> Iterator[Source]:
 
 
 @pytest.fixture
+def asked_by_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dxf ask by HEAD for blobs of every size, as it does for large ones."""
+    monkeypatch.setattr('dxf.transfer.mounting.MAX_ASKED', -1)
+
+
+@pytest.fixture
 def repo() -> str:
     """The name of a repository that no test has used before."""
     return f'fred/t{uuid.uuid4().hex}'

@@ -128,7 +128,7 @@ class LayoutAdapter(BaseAdapter):
 
     def _open_upload(self, request: LayoutRequest) -> Response:
         digest, source = request.query.get('mount'), request.query.get('from')
-        if digest and source is not None and request.layout.mount_blob(check_digest(digest), self._layout(source)):
+        if digest and source is not None and _is_mounted(request, check_digest(digest), self._layout(source)):
             return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': digest})
         # Refuses what is no layout now, not after all bytes were sent. The layout itself is made when the blob is
         # complete, so a push that fails leaves no empty repository.
@@ -174,6 +174,14 @@ class LayoutAdapter(BaseAdapter):
 
 def _version(_request: LayoutRequest) -> Response:
     return respond(HTTPStatus.OK, b'{}')
+
+
+def _is_mounted(request: LayoutRequest, digest: str, source: Layout) -> bool:
+    """Make a blob of another repository one of this too; return whether that has it.
+
+    Where the repository is its own source, its file is hashed: a damaged one is to be sent again.
+    """
+    return request.layout.has_intact(digest) if source is request.layout else request.layout.mount_blob(digest, source)
 
 
 def _write(content: Temporary, pieces: Iterable[bytes]) -> None:

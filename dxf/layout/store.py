@@ -91,7 +91,7 @@ class Layout(LayoutFolder):
             if hash_regular(source) != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
             self.make()
-            if not self._has(digest):
+            if not self.has_intact(digest):
                 self._link(source, self.blob_path(digest))
         except FileNotFoundError:  # another process has just removed it
             return False
@@ -106,7 +106,7 @@ class Layout(LayoutFolder):
         except FileNotFoundError:  # another process has just removed it
             return None
 
-    def _has(self, digest: str) -> bool:
+    def has_intact(self, digest: str) -> bool:
         """Return whether a blob is there and undamaged."""
         return self.digest_in_file(digest) == digest
 

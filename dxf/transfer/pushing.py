@@ -5,17 +5,15 @@
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from dxf.exceptions import DXFMountFailed
 from dxf.transfer.callbacks import progress_callback
-from dxf.transfer.source import File, Source, check_expected_digest, open_source
+from dxf.transfer.mounting import find_or_open
+from dxf.transfer.source import File, OnPiece, Source, check_expected_digest, open_source
 from dxf.transfer.stream_upload import StreamUpload
 from dxf.transfer.target import Push, Target
 from dxf.transfer.upload import Journal, Upload
-from dxf.transfer.upload_session import UPLOADS, cancel_upload, next_url
-from dxf.transport.responses import check_digest_header, names_digest
+from dxf.transfer.upload_session import UploadSession
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile
@@ -39,11 +37,23 @@ def push(target: Target, given: Push) -> tuple[str, int]:
         digest = check_expected_digest(source.digest(), given.digest)
         with nullcontext(False) if given.batch is None else given.batch.turn(digest) as is_stored:
             if not is_stored:
-                with closing(_journal(target, source, digest, given.resume)) as journal:
-                    if not given.check_exists or target.find(digest, size) is None:
-                        Upload(source, target, on_piece, journal).send(digest)
-                    journal.clear()
+                _store(target, source, given, digest, on_piece)
         return digest, size
+
+
+def _store(target: Target, source: Source, given: Push, digest: str, on_piece: OnPiece | None) -> None:
+    """Send a source of known digest and size, unless the registry has it."""
+    with closing(_journal(target, source, digest, given.resume)) as journal:
+        session = UploadSession(target)
+        if not given.check_exists:
+            is_found = False
+        elif journal.is_kept:  # it may remember a session
+            is_found = target.find(digest, source.size) is not None
+        else:
+            is_found = find_or_open(target, session, digest, source.size or 0)
+        if not is_found:
+            Upload(source, target, on_piece, journal, session).send(digest)
+        journal.clear()
 
 
 def _journal(target: Target, source: Source, digest: str, folder: str | None) -> Journal:
@@ -52,25 +62,6 @@ def _journal(target: Target, source: Source, digest: str, folder: str | None) ->
         return Journal()
     from dxf.transfer.upload_journal import UploadJournal
     return UploadJournal(folder, target.url, source, digest)
-
-
-def mount(target: Target, repository: str, digest: str, size: int | None) -> None:
-    """Make a blob of another repository of the same registry a blob of this one.
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
-
-    :param size: the blob's, if it is known
-    :raises DXFMountFailed: the registry does not do it
-    """
-    response = target.request('post', UPLOADS, data=b'', params={'mount': digest, 'from': repository})
-    if response.status_code == HTTPStatus.ACCEPTED:  # it opened an upload instead
-        cancel_upload(target, next_url(response))
-    if response.status_code != HTTPStatus.CREATED:
-        raise DXFMountFailed(f'the registry did not mount {digest} from {repository}')
-    check_digest_header(response, digest)
-    is_proven = names_digest(response, digest) and not target.doubts(digest)
-    if not is_proven and target.find(digest, size, acknowledged=True) is None:
-        raise DXFMountFailed(f'the registry accepted the mount of {digest} from {repository}, but does not have it')
 
 
 def push_remote(target: Target, file: 'RemoteFile', digest: str, progress: Callable[..., Any] | None,

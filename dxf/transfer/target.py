@@ -1,11 +1,12 @@
 """Uploads: the record of what is to be stored, and that of the repository where it goes. No authentication is known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dxf.limits import Limits
 from dxf.transfer import blob_lookup
 from dxf.transfer.batch import Batch
+from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 
 
@@ -33,9 +34,12 @@ class Target(NamedTuple):
     :param request: makes a request of the repository, as ``DXF._request`` does
     :param request_url: makes a request of a whole URL, as ``DXF._base_request`` does
     :param url: the repository's
+    :param repository: its name; empty for a folder that is a layout itself
     :param refused_sizes: sizes that its registry has refused; uploads add to them
     :param doubtful: digests for which the registry reported another length. It may have, and keep, a damaged blob, as
         distribution does: then its response to an upload is no proof
+    :param mount_answers: how its registry answers mounts; uploads add to that, too
+    :param known: digests and sizes of blobs that it is known to have
     :param is_forced: blobs are sent without asking for them first, so each of them is doubtful
     """
 
@@ -46,7 +50,10 @@ class Target(NamedTuple):
     # Shared by all uploads of a client: what one learns spares the others a request.
     refused_sizes: RefusedSizes
     doubtful: set[str]
+    mount_answers: MountAnswers
+    known: Mapping[str, int]
     is_forced: bool = False
+    repository: str = ''
 
     def find(self, digest: str, size: int | None = None, *, acknowledged: bool = False) -> int | None:
         """Return the size of a blob that the registry is proven to have, else ``None``.

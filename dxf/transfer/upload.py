@@ -54,13 +54,14 @@ class Upload:
     :param on_piece: called with the digest and each piece that was sent, once, with an empty piece before the
         first; ``None`` for no calls
     :param journal: remembers where to continue
+    :param session: to send it by, if one is there; it may be open
     """
 
-    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal()
-                 ) -> None:
+    def __init__(self, source: Source, target: Target, on_piece: OnPiece | None, journal: Journal = Journal(),
+                 session: UploadSession | None = None) -> None:
         self._source = source
         self._target = target
-        self._session = UploadSession(target)
+        self._session = session or UploadSession(target)
         self._progress = UploadProgress(source, on_piece)
         self._journal = journal
         self._plan = make_plan(source.size or 0, target.limits, target.refused_sizes,
@@ -82,7 +83,6 @@ class Upload:
         """
         self._digest = digest
         self._sha256 = hashlib.sha256()
-        self._progress.begin(digest)
         self._send()
 
     def send_hashed_ahead(self, expected: str | None, check_exists: bool) -> str:
@@ -108,18 +108,19 @@ class Upload:
 
     def _send(self) -> None:
         """Send the source, in as many requests and sessions as it takes."""
-        start: int | None = None
+        start: int | None = 0 if self._session.url else None
         try:
+            if self._digest is not None:
+                self._progress.begin(self._digest)
             while True:
                 start = self._open() if start is None else start
                 attempt = self._next_attempt(start)
                 try:
-                    self._send_part(attempt)
+                    if self._send_part(attempt):
+                        break
                 except (RequestException, DuplicateBytesError) as error:
                     start = self._recover(error, attempt)
                     continue
-                if attempt.is_last:
-                    break
                 start = attempt.end
                 self._attempts = Attempts(self._target.limits)
                 self._journal.write(self._session.url, start)
@@ -151,29 +152,31 @@ class Upload:
             self._known_digest()
         plan, session = self._plan, self._session
         end = plan.end_of_part(start, self._target.refused_sizes, shortest=session.shortest_part,
-                               rate=self._progress.rate(start), is_early=self._hash_ahead is not None)
+                               rate=self._progress.rate(start) if start else 0.0, is_early=self._hash_ahead is not None)
         part = plan.part_size(session.shortest_part)
         return Attempt(start, end, plan.size, part, session.largest_part, bool(plan.alternatives),
                        part < plan.size or plan.size > self._target.limits.part)
 
-    def _send_part(self, attempt: Attempt) -> None:
-        """Send a part by PATCH, or the last one by the PUT that closes the session."""
+    def _send_part(self, attempt: Attempt) -> bool:
+        """Send a part by PATCH, or the last one by the PUT that closes the session; return whether it was the last."""
         def report(piece: bytes, end: int) -> None:
             if self._hash_ahead is not None and self._hash_ahead.done and not self._is_nearly_sent(attempt, end):
                 self._known_digest()
             self._progress.report(piece, end)
         digest = self._known_digest() if attempt.is_last else None
-        if digest is not None:  # an error of the caller's comes before the registry has all
+        if digest is not None and attempt.start:  # an error of the caller's comes before the registry has all
             self._progress.catch_up(attempt.start)
-        body = Body(self._source, attempt.start, attempt.end, self._sha256, digest, report)
+        is_reported = self._hash_ahead is not None or self._progress.is_wanted
+        body = Body(self._source, attempt.start, attempt.end, self._sha256, digest, report if is_reported else None)
         # requests would declare no length of an empty body of ours; reading it notices a file that has grown
         # https://github.com/psf/requests/issues/6294
-        content: Any = body if attempt.length else b''.join(body)
+        content: Any = body if body.len else b''.join(body)
         if digest is None:
             self._session.add(content, attempt.start, attempt.end)
         elif not self._session.finish(digest, content) and not self._session.has(digest, attempt.size):
             raise DXFProtocolError('the registry accepted the blob, but does not have it')
         self._sha256 = body.sha256
+        return digest is not None
 
     def _recover(self, error: Exception, attempt: Attempt) -> int | None:
         """Return where to go on after an error; ``None`` for a new session.

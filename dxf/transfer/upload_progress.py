@@ -15,6 +15,7 @@ class UploadProgress:
     def __init__(self, source: Source, on_piece: OnPiece | None) -> None:
         self._source = source
         self._on_piece = on_piece
+        self.is_wanted = on_piece is not None
         self._digest = ''
         self._reported = 0
         self._start = time.monotonic()

@@ -58,8 +58,14 @@ class UploadSession:
 
     def open(self) -> None:
         """Ask the registry to open a session."""
+        self.take(self._target.request('post', UPLOADS, data=b''))
+
+    def take(self, opened: Response) -> None:
+        """Use the session that an answer has opened.
+
+        :raises DXFProtocolError: it has opened none
+        """
         self._is_accepted = self._is_named = False
-        opened = self._target.request('post', UPLOADS, data=b'')
         expect(opened, HTTPStatus.ACCEPTED)
         self.url = next_url(opened)
         self._origin = origin_of(opened.url)
@@ -158,7 +164,7 @@ class UploadSession:
 
 def cancel_upload(target: Target, url: str) -> None:
     """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
-    options = {'limits': target.limits._replace(retries=0), 'timeout': CANCEL_TIMEOUT}
+    options = {'limits': target.limits._replace(retries=0, fresh_token=0), 'timeout': CANCEL_TIMEOUT}
     with suppress(Exception):  # what led here is the error to report, whatever an override makes of this
         try:
             target.request_url('delete', url, **options)

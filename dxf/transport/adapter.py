@@ -1,20 +1,19 @@
-"""Connections: urllib3's, with time limits, bounds and no secrets in its log.
+"""Connections: urllib3's, with time limits and bounds, by the proxies of the environment.
 
 * A response that arrives slower than ``STALL_BYTES`` per timeout counts as stalled, in headers, chunk sizes and body
   alike. The timeout of a socket starts anew with each byte, so one byte a second would never end.
 * All that is not body (interim responses, headers, chunk sizes, trailers) is bounded.
 * A request's body may take any time, while some of it is sent. urllib3 would give the first body on a connection the
   time limit of connecting, for a whole piece.
-* What urllib3 logs has no queries of URLs: uploads and storage services keep secrets there.
 * The escapes in an address stay as they are.
 
 The same rules hold behind a proxy. A proxy's own response is bounded, and no text has its password.
 """
 
 import io
-import logging
+import os
 import re
-import threading
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Mapping
@@ -26,15 +25,15 @@ from urllib.parse import unquote
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ProxyError
 
 from dxf.exceptions import DXFProtocolError
 from dxf.limits import Limits
-from dxf.transport.proxies import check_proxy, credential_of
-from dxf.transport.redaction import public_argument
+from dxf.transport.proxies import READ_BY_PYTHON, check_proxy, credential_of
+from dxf.transport.log_redaction import REQUESTED
 
 STALL_BYTES = Limits().stall_bytes
 
@@ -59,6 +58,9 @@ FRAMING_CREDIT = 8
 MAX_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
 
+MAX_REMEMBERED = 64
+"""Origins whose proxies are remembered: the registry, its token server, and storage."""
+
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
 
@@ -68,35 +70,6 @@ def status_of_proxy(error: BaseException) -> int | None:
     status = str(error).partition(_REFUSED)[2][:3] if isinstance(error, OSError) else ''
     return int(status) if status.isascii() and status.isdigit() else None
 
-
-class _NoSecrets(logging.Filter):
-    """Rewrites the log records of urllib3 about our own requests; those of other users of urllib3 stay."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if REQUESTED.url is not None and isinstance(record.args, tuple):
-            record.args = tuple(map(public_argument, record.args))
-            record.exc_info = None  # of headers that cannot be parsed it quotes all
-        return True
-
-
-LOGGERS = ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.util.retry', 'urllib3.poolmanager')
-"""The loggers of urllib3, whose records quote URLs."""
-
-_NO_SECRETS = _NoSecrets()
-
-
-def filter_logs() -> None:
-    """Keep secrets out of what urllib3 logs about dxf's requests. A second call changes nothing."""
-    for name in LOGGERS:
-        logging.getLogger(name).addFilter(_NO_SECRETS)
-
-
-class _Requested(threading.local):
-    url: str | None = None
-
-
-REQUESTED = _Requested()
-"""The URL that each thread is requesting, as dxf has it; ``None`` while it requests none."""
 
 _TARGET = re.compile(r'/[\x21-\x7e]*', re.ASCII)
 
@@ -108,7 +81,33 @@ def _verbatim(url: str) -> str:
     """
     target = '/' + (REQUESTED.url or '').partition('://')[2].partition('/')[2].partition('#')[0]
     wanted = _origin_in(url) + (target if _TARGET.fullmatch(target) else '')
-    return wanted if unquote(wanted) == unquote(url) else url
+    return wanted if wanted == url or unquote(wanted) == unquote(url) else url
+
+
+class EnvironmentProxies:
+    """The proxies that this process's environment names, as requests reads them, remembered for each origin.
+
+    To read them takes a sixth of the time of a small request: Python looks at all variables. They are read again when
+    a variable that counts has changed, or another one has come or gone, which may be one in mixed case.
+    """
+
+    def __init__(self) -> None:
+        self._remembered: tuple[tuple[object, ...], dict[str, dict[str, str]]] = ((), {})
+        """The variables, and what they mean for each origin: one object, as other threads may replace it."""
+
+    def of(self, url: str) -> dict[str, str]:
+        """Return the proxies for a URL, by scheme."""
+        if sys.platform in ('darwin', 'win32'):  # the settings of the system count, too
+            return get_environ_proxies(url)
+        variables = (len(os.environ), *map(os.environ.get, READ_BY_PYTHON))
+        known, found = self._remembered
+        if variables != known or len(found) > MAX_REMEMBERED:
+            self._remembered = variables, (found := {})
+        scheme, _, rest = url.partition('://')
+        origin = f'{scheme}://{rest.partition("/")[0]}'
+        if origin not in found:
+            found[origin] = get_environ_proxies(origin)
+        return found[origin]
 
 
 class _StallGuard(io.RawIOBase):
@@ -340,7 +339,7 @@ class Adapter(HTTPAdapter):
         :raises DXFInvalidNameError: the proxy's address is not valid; requests' own error would show its password
         """
         url = str(request.url)
-        proxy = select_proxy(url, proxies)
+        proxy = select_proxy(url, proxies) if proxies else None
         if proxy:
             # urllib3 takes the name in name:3128 for a scheme.
             proxies = {url.partition(':')[0]: check_proxy(proxy)}

@@ -16,6 +16,9 @@ from dxf.transport.urls import DEFAULT_PORTS, origin_of
 
 VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 
+READ_BY_PYTHON = ('REQUEST_METHOD', *VARIABLES, *map(str.lower, VARIABLES))
+"""What decides about proxies for Python's own functions. HTTP_PROXY does not count in a CGI program."""
+
 _WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
 # Not urlsplit: it takes a path, and spaces, too.
 _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',

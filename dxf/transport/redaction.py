@@ -47,13 +47,6 @@ def public_host(url: str) -> str:
     return shortened(host, URL_LENGTH) if _AUTHORITY.fullmatch(host) is not None else '...'
 
 
-def public_argument(value: Any) -> Any:
-    """Return an argument of a log record of urllib3 as it may be shown: of an object only the name of its class."""
-    if isinstance(value, str):
-        return public_url(value)
-    return value if value is None or isinstance(value, (int, float)) else type(value).__name__
-
-
 def causes(error: BaseException, outer: BaseException | None = None) -> Iterator[BaseException]:
     """Yield an error and what led to it, through the wrappings of requests and urllib3.
 

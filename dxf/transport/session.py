@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 import random
 import re
 import socket
@@ -16,19 +17,22 @@ from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLEOFError
 from typing import Any, NamedTuple
 
-from requests import PreparedRequest, Response, Session
+from requests import PreparedRequest, Request, Response, Session
+from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, SSLError, Timeout
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import LocationValueError
 
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transport.adapter import REQUESTED, Adapter, filter_logs, status_of_proxy
+from dxf.transport.adapter import Adapter, EnvironmentProxies, status_of_proxy
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
+from dxf.transport.log_redaction import REQUESTED, filter_logs
 from dxf.transport.redaction import causes, public_host, public_url, redact
 from dxf.transport.responses import close, discard, effective_status, expect, phrase_of, read_body
-from dxf.transport.urls import MALFORMED_URL, resolve
+from dxf.transport.urls import MALFORMED_URL, NORMAL_URL, resolve
 from dxf.version import VERSION
 
 USER_AGENT = f'python-dxf/{VERSION}'
@@ -54,6 +58,27 @@ RETRIED = (408, 429, 500, 502, 503, 504)
 _NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
 
+class _NoCookies(RequestsCookieJar):
+    """Keeps no cookie that a server sets: Harbor's turn later calls into a browser's, which need a CSRF token."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Do nothing."""
+
+
+class _Request(PreparedRequest):
+    """A request that takes less effort to prepare: it carries no cookies, and most of its URLs need no change."""
+
+    def prepare_url(self, url: Any, params: Any) -> None:
+        """Take a URL as it is if requests would not change it, else as requests does."""
+        if params or NORMAL_URL.fullmatch(url) is None:
+            super().prepare_url(url, params)
+        else:
+            self.url = url
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Do nothing: requests makes two jars to find out that no cookie is sent."""
+
+
 class RegistrySession(Session):
     """A session with the policies of a registry client."""
 
@@ -61,10 +86,33 @@ class RegistrySession(Session):
         super().__init__()
         # Applications may log what urllib3 does. Upload sessions and storage services keep secrets in queries.
         filter_logs()
-        # Harbor's session cookies turn later calls into a browser's, which need a CSRF token.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self.cookies = _NoCookies(DefaultCookiePolicy(allowed_domains=()))
+        self._environment = EnvironmentProxies()
         for scheme in ('http://', 'https://'):
             self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """Return a request with the headers of the session, as requests does, with less effort."""
+        if self.params or self.auth or self.hooks['response'] or request.cookies or not request.auth:
+            return super().prepare_request(request)  # settings of a program
+        headers: CaseInsensitiveDict[Any] = CaseInsensitiveDict(self.headers)
+        headers.update(request.headers)
+        prepared = _Request()
+        prepared.prepare(method=request.method, url=request.url, files=request.files, data=request.data,
+                         json=request.json, params=request.params, auth=request.auth, hooks=request.hooks,
+                         headers={name: value for name, value in headers.items() if value is not None})
+        return prepared
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return the settings of a request, with the proxies of the environment, as requests does."""
+        if self.proxies or not self.trust_env or proxies and 'no_proxy' in proxies:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if verify is True or verify is None:
+            verify = os.environ.get('REQUESTS_CA_BUNDLE') or os.environ.get('CURL_CA_BUNDLE') or verify
+        return {'proxies': {**self._environment.of(url), **(proxies or {})},
+                'stream': self.stream if stream is None else stream,
+                'verify': self.verify if verify is None else verify,
+                'cert': self.cert if cert is None else cert}
 
     def get_redirect_target(self, resp: Response) -> None:
         """Return no target, ever: requests would read the whole body of a redirect, even one it need not follow."""
@@ -185,7 +233,7 @@ def _request(session: Session, method: str, url: str, options: Mapping[str, Any]
 def _note(method: str, response: Response, body: Any, begun: float) -> None:
     """Log a request and its answer, without what is secret: of the URL host and path, of the headers the length."""
     if _log.isEnabledFor(logging.DEBUG):
-        sent = len(body) if hasattr(body, '__len__') else '-' if body is not None else 0
+        sent = len(body) if hasattr(body, '__len__') else getattr(body, 'len', '-') if body is not None else 0
         length = response.headers.get('Content-Length', '-')
         to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
         _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),

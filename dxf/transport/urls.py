@@ -27,6 +27,16 @@ Origin = tuple[str, str, int]
 _UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
 """What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
+NORMAL_URL = re.compile(
+    r'https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?'
+    r'(?:/(?![/.])(?:[A-Za-z0-9._~:@=+-]|{escape})*)+'
+    r'(?:\?(?:[A-Za-z0-9._~:@/=&+-]|{escape})+)?'.replace(
+        '{escape}', '%(?!2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[2-7][0-9A-F]'), re.ASCII)
+"""URLs that requests and urllib3 send as they are, but not all of them.
+
+They undo escapes of what need not be escaped, and change paths with ``//`` or ``/.``.
+"""
+
 # Addresses that are compatible with IPv4, and the prefix of NAT64:
 # https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.1, https://www.rfc-editor.org/rfc/rfc6052#section-2.1
 _V4_IN_V6 = (ipaddress.IPv6Network('::/96'), ipaddress.IPv6Network('64:ff9b::/96'))
@@ -61,12 +71,17 @@ def absolute_url(response: 'Response', location: str) -> str:
 
     :raises DXFProtocolError: it is no URL of http or https, or has a user name
     """
-    url = ''
-    if _UNFIT.search(location) is None:
-        with suppress(ValueError):  # its text would quote the address
-            url = urljoin(response.url, location)
+    url = _joined(response, location)
     split_url(url)
     return url
+
+
+def _joined(response: 'Response', location: str) -> str:
+    """Return a relative or absolute URL, absolute, or an empty text for what is none."""
+    if _UNFIT.search(location) is None:
+        with suppress(ValueError):  # its text would quote the address
+            return urljoin(response.url, location)
+    return ''
 
 
 def resolve(response: 'Response', location: str, lift: bool = False) -> str:
@@ -75,7 +90,7 @@ def resolve(response: 'Response', location: str, lift: bool = False) -> str:
     :param lift: make https of http on the same host: a registry behind a proxy that ends TLS knows no better
     :raises DXFProtocolError: it leads from https to http, or is no address to follow
     """
-    url = absolute_url(response, location)
+    url = _joined(response, location)
     scheme, host, _ = origin_of(response.url)
     parts = split_url(url)
     # Without this, each registry behind such a proxy (nginx without X-Forwarded-Proto) would refuse all uploads.

@@ -345,6 +345,7 @@ def test_a_repository_from_another_writes_the_same_schema(open_registry: Endpoin
     assert json.loads(text)['mediaType'] == 'application/vnd.oci.image.manifest.v1+json'
 
 
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_repository_from_a_base_of_a_subclass_is_one(open_registry: Endpoint, repo: str) -> None:
     client = Counting.from_base(open_registry.base(), repo)
     assert isinstance(client, Counting)

@@ -27,6 +27,8 @@ def liar(server: ScriptedRegistry, code: str = 'MANIFEST_BLOB_UNKNOWN') -> Calla
         digest = request.path.rpartition('/')[2]
         if request.method == 'HEAD' and digest in told:
             return Answer(200, {'Docker-Content-Digest': digest}, told[digest])
+        if request.parameter('mount') in told:
+            return Answer(201, {'Docker-Content-Digest': str(request.parameter('mount'))})
         named = re.findall(r'sha256:[a-f0-9]{64}', request.body.decode('latin-1'))
         is_manifest = request.method == 'PUT' and '/manifests/' in request.path
         return error(400, code) if is_manifest and not set(named) <= set(server.memory.blobs[REPO]) else None
@@ -149,6 +151,7 @@ def test_without_a_named_digest_a_forced_push_that_cannot_be_checked_fails(serve
         client.push_blob(data=CONTENTS[0], check_exists=False)
 
 
+@pytest.mark.usefixtures('asked_by_head')
 def test_without_force_nothing_is_sent_to_such_a_registry(server: ScriptedRegistry) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
     with pytest.raises(DXFHTTPError, match='--force'):

@@ -230,6 +230,7 @@ def test_push_blob_ends_when_nobody_reads_its_progress(server: ScriptedRegistry,
 def test_push_blob_ends_when_the_reader_of_its_progress_leaves_in_the_middle(server: ScriptedRegistry, path: Path
                                                                              ) -> None:
     left = threading.Event()
+    path.write_bytes(bytes(2 << 20))  # no small blob, for which an upload is opened by the question whether it is there
 
     def wait(request: Request) -> None:
         if request.method == 'POST':  # the first line has been written, and the bytes are not on their way yet

@@ -83,6 +83,7 @@ def test_a_folder_of_files_that_tell_size_0_is_packed_whole() -> None:
 
 
 @pytest.mark.parametrize('method', ['HEAD', 'POST'])
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_file_that_grows_from_nothing_while_it_is_sent_is_an_error(server: ScriptedRegistry, client: DXF,
                                                                      tmp_path: Path, method: str) -> None:
     path = tmp_path / 'file'

@@ -146,6 +146,7 @@ def test_a_blob_that_storage_has_lost_is_sent_again(redirecting: Redirecting, cl
 
 
 @pytest.mark.parametrize('page', [b'<!DOCTYPE html><title>Sign in</title>', b''])
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_login_page_that_refuses_head_is_not_the_blob(redirecting: Redirecting, client: DXF, page: bytes) -> None:
     redirecting.storage.hook = lambda request: Answer(403) if request.method == 'HEAD' else \
         Answer(200, {'Content-Type': 'text/html'}, page)

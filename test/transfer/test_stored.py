@@ -134,6 +134,7 @@ def test_a_page_with_a_good_status_to_everything_is_never_a_success(
     (DIGEST, {'undelimited': True}, True),
     (None, {'undelimited': True}, True),  # by the first byte, with which the length comes
 ])
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_blob_is_sent_where_the_answer_does_not_prove_that_it_is_there(
         server: ScriptedRegistry, client: DXF, digest: str | None, changes: dict[str, Any], is_there: bool) -> None:
     server.memory.put(REPO, CONTENT)
@@ -145,6 +146,7 @@ def test_a_blob_is_sent_where_the_answer_does_not_prove_that_it_is_there(
 
 
 @pytest.mark.parametrize('digest, gets', [(DIGEST, 0), (None, 1)])
+@pytest.mark.usefixtures('asked_by_head')
 def test_the_length_of_a_compressed_answer_is_not_the_blob_s(server: ScriptedRegistry, client: DXF,
                                                              digest: str | None, gets: int) -> None:
     server.memory.put(REPO, CONTENT)
@@ -341,6 +343,7 @@ def resumable(server: ScriptedRegistry, content: bytes) -> None:
     lambda client, path: client.push_blob(str(path), resume=str(path.parent / 'state')),
     lambda client, path: client.push_blobs([str(path), b'other']),
 ], ids=['file', 'bytes', 'resume', 'several'])
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_registry_that_keeps_a_damaged_blob_has_not_stored_it(
         server: ScriptedRegistry, client: DXF, tmp_path: Path, content: bytes, store: Callable[[DXF, Path], Any]
         ) -> None:
@@ -369,6 +372,7 @@ def test_a_damaged_blob_that_a_real_registry_keeps_is_a_failure(open_registry: E
         client.push_blob(data=repo.encode())
 
 
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_blob_of_which_head_tells_another_length_is_stored_if_it_can_be_fetched(server: ScriptedRegistry,
                                                                                   client: DXF) -> None:
     # Harbor tells the length of what it would compress.
@@ -559,6 +563,7 @@ def test_a_blob_that_another_process_stored_meanwhile_is_there(server: ScriptedR
     assert server.memory.blobs[REPO] == {DIGEST: CONTENT}
 
 
+@pytest.mark.usefixtures('asked_by_head')
 def test_a_refusal_of_the_digest_is_not_looked_at(server: ScriptedRegistry, client: DXF) -> None:
     server.hook = lambda request: error(400, 'DIGEST_INVALID') if request.method == 'PUT' else None
     with pytest.raises(DXFHTTPError, match='DIGEST_INVALID'):

@@ -14,6 +14,7 @@ from requests.exceptions import HTTPError
 
 from dxf import hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSourceError
+from dxf.transfer.request_body import Body
 from dxf.transfer.source import Source
 
 from ..helpers.changing_files import CHANGED, CONTENT, DIGEST, written
@@ -98,9 +99,10 @@ class LargePartsRefused(InMemoryRegistry):
         response = super().request(method, url, data, headers)
         if method == 'delete':
             return response
-        if method == 'patch' and len(data) > self._most:
+        length = data.len if isinstance(data, Body) else len(data)
+        if method == 'patch' and length > self._most:
             raise HTTPError(response=answer(self._status))
-        self._count += len(data)
+        self._count += length
         return response
 
 

@@ -23,6 +23,8 @@ from ..servers.certificates import Certificates
 from ..servers.fault_proxy import Fault, FaultProxy
 from ..servers.scripted_registry import LOST, RESET, Answer, Request, ScriptedRegistry, error, guard
 
+pytestmark = pytest.mark.usefixtures('asked_by_head')
+
 REPO = 'fred/datalogger'
 CONTENT = bytes(range(25))
 DIGEST = hash_bytes(CONTENT)

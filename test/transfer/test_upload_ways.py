@@ -379,6 +379,7 @@ def write_path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize('source', ['file', 'bytes'])
 @every_quirk
+@pytest.mark.usefixtures('asked_by_head')
 def test_what_the_registry_has_is_not_stored_again(quirk: Quirk, source: str, tmp_path: Path) -> None:
     with QuirkyRegistry(quirk) as server:
         for size in (1, PART, PART + 1, LONG):

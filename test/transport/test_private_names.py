@@ -16,7 +16,7 @@ from requests import Session
 
 from dxf import DXF
 from dxf.transport import adapter, session
-from dxf.transport.adapter import LOGGERS
+from dxf.transport.log_redaction import LOGGERS
 from dxf.transport.private_names import MADE, PRIVATE_NAMES, READ_IN, RELIED_ON, PrivateName
 
 from ..helpers.endpoints import Endpoint
@@ -89,7 +89,7 @@ def filters() -> dict[str, int]:
 def test_the_filter_of_a_log_comes_with_the_first_client() -> None:
     program = '''
 import logging, dxf, dxf.main
-from dxf.transport.adapter import LOGGERS
+from dxf.transport.log_redaction import LOGGERS
 assert not [name for name in LOGGERS if logging.getLogger(name).filters]
 dxf.DXFBase('localhost')
 dxf.DXFBase('localhost')

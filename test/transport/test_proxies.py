@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import pytest
 from requests import Session
 from requests.exceptions import ProxyError, RequestException
+from requests.utils import get_environ_proxies
 
 from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFInvalidNameError
 from dxf.main import doit
-from dxf.transport.adapter import MAX_PROXY_RESPONSE_LENGTH, Adapter
+from dxf.transport.adapter import MAX_PROXY_RESPONSE_LENGTH, Adapter, EnvironmentProxies
 from dxf.transport.proxies import Proxies, check_proxy
 from dxf.transport.redaction import causes
 
@@ -195,6 +196,35 @@ def test_what_is_made_from_a_base_goes_by_its_proxy(registry: ScriptedRegistry, 
     before = len(proxy.requests())
     assert DXF.from_base(base, 'fred/a').push_blob(data=b'content')
     assert proxy.requests()[before:] == [f'CONNECT {registry.host}']    # and the tunnel is kept
+
+
+def test_proxies_are_those_of_requests_after_each_change_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = EnvironmentProxies()
+    urls = [f'{scheme}://{host}/v2/' for scheme in ('http', 'https') for host in ('a.example', 'b.example:5000')]
+    for name, value in (('HTTP_PROXY', 'http://one:1'), ('http_proxy', 'http://two:2'), ('REQUEST_METHOD', 'GET'),
+                        ('http_proxy', None), ('HTTPS_PROXY', 'http://three:3'), ('NO_PROXY', 'a.example'),
+                        ('no_proxy', 'b.example:5000'), ('no_proxy', None), ('NO_PROXY', '*'), ('NO_PROXY', None),
+                        ('REQUEST_METHOD', None), ('Https_Proxy', 'http://four:4'), ('HTTPS_PROXY', None),
+                        ('ALL_PROXY', 'http://five:5'), ('all_proxy', 'http://six:6'), ('HTTP_PROXY', None)):
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+        for url in urls:
+            assert environment.of(url) == get_environ_proxies(url)
+            assert environment.of(url) == get_environ_proxies(url)
+
+
+def test_a_proxy_that_is_named_between_two_requests_counts_for_the_second(server: ScriptedRegistry,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('NO_PROXY', 'elsewhere.example')
+    client = DXF(server.host, 'fred/x', insecure=True, limits=Limits(retries=0))
+    digest = client.push_blob(data=b'content')
+    monkeypatch.setenv('http_proxy', 'http://localhost:1')
+    with pytest.raises(ProxyError):
+        client.blob_size(digest)
+    monkeypatch.setenv('NO_PROXY', 'localhost')
+    assert client.blob_size(digest) == 7
 
 
 def test_what_a_session_of_the_caller_says_of_proxies_is_obeyed(registry: ScriptedRegistry, certificates: Certificates,

@@ -20,7 +20,8 @@ from urllib3.response import HTTPResponse
 from dxf import DXF, Limits
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError
-from dxf.transport.redaction import URL_LENGTH, causes, public_argument, public_host, public_url, redact
+from dxf.transport.log_redaction import public_argument
+from dxf.transport.redaction import URL_LENGTH, causes, public_host, public_url, redact
 from dxf.transport.response_body import pieces
 from dxf.transport.responses import raise_for_status
 

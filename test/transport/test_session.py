@@ -26,7 +26,7 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceE
 from dxf.transport.redaction import causes
 from dxf.transport.responses import read_body
 from dxf.transport.session import is_transient, retry_after
-from dxf.transport.urls import resolve
+from dxf.transport.urls import NORMAL_URL, resolve
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.traffic import Traffic
@@ -156,6 +156,7 @@ NO_HOSTS = ['http://a..b/', 'http://.a/', 'http://a../', 'http://../', f'http://
 
 
 @pytest.mark.parametrize('url', NO_HOSTS)
+@pytest.mark.usefixtures('asked_by_head')
 def test_an_address_with_an_invalid_host_is_one_error_wherever_it_is_sent(server: ScriptedRegistry, url: str,
                                                                           connect: Callable[..., DXF]) -> None:
     client = connect(server)
@@ -744,6 +745,7 @@ def test_what_was_made_from_one_base_shares_its_connections(open_registry: Endpo
 
 
 @pytest.mark.parametrize('status', [400, 403, 404, 405, 413])
+@pytest.mark.usefixtures('asked_by_head')
 def test_an_upload_that_is_not_opened_is_asked_for_once(server: ScriptedRegistry, connect: Callable[..., DXF],
                                                         status: int) -> None:
     server.hook = lambda request: error(status, 'X') if request.method == 'POST' else None
@@ -857,3 +859,33 @@ def test_a_name_that_does_not_exist_is_asked_for_once(traffic: Traffic, monkeypa
     with pytest.raises(NoConnection) as caught:
         DXF('blobs', 'fred/a', limits=FAST).list_aliases()
     assert line_of(caught.value) == 'cannot find blobs: Name or service not known; a folder is written oci:./blobs'
+
+
+@settings(deadline=None, derandomize=True)
+@given(host=st.sampled_from(['localhost', 'a.b-c', '1.2', 'A', 'a..b', '*.a', 'b\xfccher.example', '[::1]', 'u@a']),
+       port=st.sampled_from(['', ':1', ':5000', ':59999', ':65536', ':0', ':080', ':x', ':']),
+       rest=st.lists(st.sampled_from(['/', '//', '.', '..', 'a', 'A', '-', '?', '&', '=', '%3A', '%41', '%2D', '%2f',
+                                      '%7E', '%zz', '%', ' ', '+', '~', '@', ':', '#', ';', "'", '\\', '[', '\xe9']),
+                     max_size=8).map(''.join))
+@example(host='localhost', port=':5000', rest='v2/a/blobs/uploads/1?_state=a-_b%3D%3D&digest=sha256%3Aab')
+def test_a_url_that_is_taken_as_it_is_would_not_be_changed(host: str, port: str, rest: str) -> None:
+    url = f'https://{host}{port}/{rest}'
+    if NORMAL_URL.fullmatch(url) is not None:
+        prepared = requests.PreparedRequest()
+        prepared.prepare_url(url, None)
+        assert prepared.url == url
+    else:
+        assert rest != 'v2/a/blobs/uploads/1?_state=a-_b%3D%3D&digest=sha256%3Aab' or host != 'localhost'
+
+
+def test_what_a_program_sets_on_the_session_reaches_the_registry(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, 'fred/a', insecure=True)
+    session, seen = client._sessions[0], []
+    session.headers['X-Mine'] = 'mine'
+    client.push_blob(data=b'one')
+    assert [request.headers['X-Mine'] for request in server.requests] == ['mine'] * 2
+    session.params = {'mine': 'too'}
+    session.hooks['response'].append(lambda response, *_args, **_kwargs: seen.append(response.status_code))
+    client.push_blob(data=b'two')
+    assert server.requests[-1].parameter('mine') == 'too'
+    assert seen[-1] == 201
