@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from requests.exceptions import RequestException
-
 from dxf.cli import console, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFError, DXFInvalidDocumentError
@@ -74,7 +72,7 @@ def _authenticate(registry: Any, username: str, password: str) -> str | None:
     try:
         token: str | None = registry.authenticate(username, password)
         return token
-    except RequestException as error:
+    except OSError as error:  # the errors of requests are OSErrors
         if any(map(lacks_tls, causes(error))):
             raise DXFAuthInsecureError(f'{registry.host} does not speak TLS, and {OVER_TLS}; what needs no login works '
                                        'with DXF_INSECURE=1') from error

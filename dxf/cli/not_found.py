@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dxf.cli import operands
 from dxf.cli.context import Context
 from dxf.exceptions import DXFError
-from dxf.missing import missing_in
 from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, shown_repository
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
@@ -26,7 +25,8 @@ def explained(context: Context, response: 'Response', line: str) -> str:
 
     :param line: of the error that the response became
     """
-    from dxf.transport.responses import error_codes  # there is a response: requests is loaded
+    from dxf.missing import missing_in  # there is a response: requests is loaded
+    from dxf.transport.responses import error_codes
     path = public_url(response.url).partition('/v2/')[2]
     missing = missing_in(response)
     shown = f' ({path})' if missing is None else f'; {missing}'

@@ -199,12 +199,13 @@ def run(script: str, *args: str) -> Iterator['subprocess.Popen[str]']:
 def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     with (tmp_path / 'zeros').open('wb') as file:
         file.truncate(1 << 40)
-    with run('''
+    script = '''
         try:
             pack(lambda number: number == 3 and print('begun', flush=True))
         except KeyboardInterrupt:
             print('interrupted', living_threads())
-        ''', str(tmp_path)) as process:
+        '''
+    with run(script, str(tmp_path)) as process:
         assert process.stdout is not None and process.stdout.readline() == 'begun\n'
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ('interrupted []\n', '')
@@ -212,7 +213,7 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
 
 def test_a_child_that_is_forked_meanwhile_does_not_hang(tmp_path: Path) -> None:
     (tmp_path / 'text').write_bytes(text(9 << 20))
-    with run('''
+    script = '''
         parent = os.getpid()
         def fork(number):
             if number == 8:  # the files are closed by then: a child shares their positions
@@ -223,7 +224,8 @@ def test_a_child_that_is_forked_meanwhile_does_not_hang(tmp_path: Path) -> None:
             print(os.getpid() != parent, error)
             sys.exit()
         print(os.getpid() == parent, 'packed', os.waitstatus_to_exitcode(os.wait()[1]))
-        ''', str(tmp_path)) as process:
+        '''
+    with run(script, str(tmp_path)) as process:
         out, err = process.communicate(timeout=120)
     assert (sorted(out.splitlines()), err) == ([
         'True packed 0', 'True the threads of this transfer are in the parent process: begin it anew in this one'], '')

@@ -61,7 +61,7 @@ CHECKS: list[tuple[dict[str, str], list[str], int]] = [
     (OPEN, ['verify', 'a/b', './missing', 'may15'], 2),
     (OPEN, ['set-alias', 'a/b', 'may15', './missing'], 2),
     (OPEN, ['set-alias', 'a/b', 'may15', 'sha256:' + 64 * '0', '--if-match=may14'], 2),
-    *((OPEN, [name, 'a/b', '@may15'], 2) for name in (
+    *((OPEN, [name, 'a/b', '@@may15'], 2) for name in (
         'get-alias', 'del-alias', 'get-digest', 'get-manifest', 'get-manifest-digest', 'inspect', 'referrers')),
     (OPEN, ['copy', 'a/b', 'may15'], 2),
     (OPEN, ['copy', 'a/b', 'may15', '--to=c d'], 2),

@@ -13,6 +13,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError
 
 from dxf import Limits
+from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transfer.source import Source
 from dxf.transfer.stream_upload import StreamUpload
@@ -125,7 +126,8 @@ class InMemoryRegistry:
 
     def target(self, **limits: Any) -> Target:
         """Return what its clients know of it."""
-        return Target(self.request_below, self.request, NOWHERE, _limits(limits), self.refused_sizes, set())
+        return Target(self.request_below, self.request, NOWHERE, _limits(limits), self.refused_sizes, set(),
+                      MountAnswers(), {})
 
     def upload(self, source: Source, on_piece: Callable[[str, bytes], None] = ignore, **limits: Any) -> Upload:
         """Return an upload of a source of known size."""

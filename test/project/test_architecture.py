@@ -45,7 +45,7 @@ LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blo
         ('cli.blob_commands', 'local.atomic_files'), ('cli.blob_commands', 'transfer.pulling'),
         ('cli.context', 'urllib3'), ('cli.dispatch', 'cli.next_steps'), ('cli.dispatch', 'cli.not_found'),
         ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
-        ('cli.not_found', 'transport.responses'), ('cli.operands', 'client'),
+        ('cli.not_found', 'transport.responses'), ('cli.not_found', 'missing'), ('cli.operands', 'client'),
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.repository_mistakes', 'names'), ('cli.not_found', 'layout.manifests'),

@@ -22,6 +22,7 @@ from dxf.exceptions import DXFError
 from dxf.strict_json import printable
 from dxf.transfer.download import Download
 from dxf.transfer.ranges import declared_size
+from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transfer.target import Target
 from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
@@ -122,7 +123,8 @@ def read_sizes(header: str) -> None:
     stored, size = stored_bytes(answer(Range=header)), declared_size(answer(Content_Length=header))
     assert (stored is None or 0 < stored <= 10 ** 19) and (size is None or 0 <= size < 10 ** 19)
     opening = answer(202, Location='/v2/a', OCI_Chunk_Min_Length=header)
-    target = Target(lambda *_, **__: opening, lambda *_: opening, REGISTRY, LIMITS, RefusedSizes(), set())
+    target = Target(lambda *_, **__: opening, lambda *_: opening, REGISTRY, LIMITS, RefusedSizes(), set(),
+                    MountAnswers(), {})
     session = UploadSession(target)
     session.open()
     assert 0 <= session.shortest_part < 10 ** 19
