@@ -40,6 +40,8 @@ KEPT = ('COVERAGE_', 'DXF_TEST_', 'HYPOTHESIS_', 'LANG', 'LC_', 'LD_', 'PATH', '
 
 for _name in [name for name in os.environ if not name.startswith(KEPT)]:  # once: requests read all at each request
     del os.environ[_name]
+for _name in ('PYTHONUNBUFFERED', 'PYTHONDONTWRITEBYTECODE'):
+    os.environ.pop(_name, None)  # commands buffer where a test does not say more, and compile what they import once
 
 
 ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
@@ -168,10 +170,10 @@ def tokens(token_registry: Endpoint) -> Iterator[TokenServer]:
         setattr(server, name, value)
 
 
-@pytest.fixture(scope='module')
-def folder(directory: Callable[[], Path]) -> Endpoint:
-    """A folder in place of a registry."""
-    return Endpoint(Folder(directory() / 'blobs'))
+@pytest.fixture
+def folder(homes: Iterator[Path]) -> Endpoint:
+    """A folder in place of a registry, of one test: a push looks for its blob in each repository of the folder."""
+    return Endpoint(Folder(next(homes) / 'blobs'))
 
 
 ENDPOINTS = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry', 'oci': 'folder'}
@@ -183,13 +185,13 @@ def _endpoint(request: pytest.FixtureRequest) -> Endpoint:
     return found
 
 
-@pytest.fixture(scope='module', params=ENDPOINTS)
+@pytest.fixture(params=ENDPOINTS)
 def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     """Each way in which a registry admits its users, in turn, and a folder in place of one."""
     return _endpoint(request)
 
 
-@pytest.fixture(scope='module', params=[name for name in ENDPOINTS if name != 'oci'])
+@pytest.fixture(params=[name for name in ENDPOINTS if name != 'oci'])
 def real_server(request: pytest.FixtureRequest) -> Endpoint:
     """The same without the folder, for what only a server has."""
     return _endpoint(request)
