@@ -3,7 +3,6 @@
 It is started as ``python -I -S shell_client.py ADDRESS ARGUMENTS...``, and imports only what the interpreter holds.
 """
 
-import _signal
 import _socket
 import marshal
 import posix
@@ -24,8 +23,9 @@ def main(address: str, args: list[str]) -> int:
         answer += piece
     status = int(answer.split()[1])
     if status < 0:
-        if -status != _signal.SIGKILL:
-            _signal.signal(-status, _signal.SIG_DFL)  # the interpreter ignores SIGPIPE and catches SIGINT
+        signal = __import__('_signal')  # the module signal takes longer to import than all the rest
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)  # the interpreter ignores SIGPIPE and catches SIGINT
         posix.kill(posix.getpid(), -status)
     return status
 
