@@ -57,6 +57,10 @@ QUICK = {
 """The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
 
 
+LONG = {'test_readme', 'test_docs', 'test_schedules', 'test_bounds', 'test_unreadable_folders', 'test_layout_index'}
+"""The modules with tests of many seconds."""
+
+
 MEMORY = '/dev/shm'
 MEMORY_FREE = 8 << 30
 """Bytes that must be free there: the files of a whole run fit into it several times."""
@@ -88,7 +92,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the quick modules."""
+    """Mark the tests of the quick modules; put those that take long to the front, so that none is alone at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if item.path.stem in QUICK:
             item.add_marker(pytest.mark.quick)
