@@ -40,6 +40,8 @@ KEPT = ('COVERAGE_', 'DXF_TEST_', 'HYPOTHESIS_', 'LANG', 'LC_', 'LD_', 'PATH', '
 
 for _name in [name for name in os.environ if not name.startswith(KEPT)]:  # once: requests read all at each request
     del os.environ[_name]
+for _name in ('PYTHONUNBUFFERED', 'PYTHONDONTWRITEBYTECODE'):
+    os.environ.pop(_name, None)  # commands buffer where a test does not say more, and compile what they import once
 
 
 ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
@@ -53,6 +55,10 @@ QUICK = {
     'test_upload_session', 'test_usage',
 }
 """The modules of ``make quick``: they take less than a minute together, and need docker-registry at most."""
+
+
+LONG = {'test_readme', 'test_docs', 'test_schedules', 'test_bounds', 'test_unreadable_folders', 'test_layout_index'}
+"""The modules with tests of many seconds."""
 
 
 MEMORY = '/dev/shm'
@@ -86,7 +92,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the quick modules."""
+    """Mark the tests of the quick modules; put those that take long to the front, so that none is alone at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if item.path.stem in QUICK:
             item.add_marker(pytest.mark.quick)
@@ -168,10 +175,10 @@ def tokens(token_registry: Endpoint) -> Iterator[TokenServer]:
         setattr(server, name, value)
 
 
-@pytest.fixture(scope='module')
-def folder(directory: Callable[[], Path]) -> Endpoint:
-    """A folder in place of a registry."""
-    return Endpoint(Folder(directory() / 'blobs'))
+@pytest.fixture
+def folder(homes: Iterator[Path]) -> Endpoint:
+    """A folder in place of a registry, of one test: a push looks for its blob in each repository of the folder."""
+    return Endpoint(Folder(next(homes) / 'blobs'))
 
 
 ENDPOINTS = {'open': 'open_registry', 'htpasswd': 'basic_registry', 'token': 'token_registry', 'oci': 'folder'}
@@ -183,13 +190,13 @@ def _endpoint(request: pytest.FixtureRequest) -> Endpoint:
     return found
 
 
-@pytest.fixture(scope='module', params=ENDPOINTS)
+@pytest.fixture(params=ENDPOINTS)
 def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     """Each way in which a registry admits its users, in turn, and a folder in place of one."""
     return _endpoint(request)
 
 
-@pytest.fixture(scope='module', params=[name for name in ENDPOINTS if name != 'oci'])
+@pytest.fixture(params=[name for name in ENDPOINTS if name != 'oci'])
 def real_server(request: pytest.FixtureRequest) -> Endpoint:
     """The same without the folder, for what only a server has."""
     return _endpoint(request)

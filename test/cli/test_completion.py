@@ -7,7 +7,6 @@ import runpy
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,8 @@ import pytest
 from dxf.cli.command_table import COMMANDS
 from dxf.cli.parsers import SHELLS, completion_script, make_tree
 from dxf.main import doit
+
+from ..helpers import fork_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,9 +29,7 @@ def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with files, a registry in a folder, the scripts, and ``dxf`` in ``bin``."""
     place = tmp_path_factory.mktemp('workplace')
     (place / 'bin').mkdir()
-    program = place / 'bin' / 'dxf'
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
-    program.chmod(0o755)
+    program = fork_server.write_program(place / 'bin' / 'dxf')
     for shell in SHELLS:
         (place / f'script.{shell}').write_text(completion_script(shell))
     (place / 'monday.dat').write_bytes(b'21.5\n')

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from dxf.layout.store import Layout
 from dxf.main import doit
 from dxf.referrers import tag_of
 
+from ..helpers import fork_server
 from ..helpers.console import DOCS, blocks, run
 from ..helpers.endpoints import Endpoint
 from ..helpers.images import by_platform
@@ -383,8 +383,7 @@ def test_nights_without_a_change_keep_the_last_ones(kind: str, request: pytest.F
     text = (DOCS / 'how-to/backups.rst').read_text()
     assert 'head -n -14' in text and 'dxf del-alias' in text
     retention, = (block for block in blocks('how-to/backups.rst', 'shell') if 'head -n -14' in block)
-    (tmp_path / 'dxf').write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
-    (tmp_path / 'dxf').chmod(0o755)
+    fork_server.write_program(tmp_path / 'dxf')
     (tmp_path / 'photos.tar').write_bytes(b'the same each night')
     night = f'set -euo pipefail\ndxf push-blob fred/backup photos.tar "@$NIGHT"\n{retention.replace("-14", "-2")}'
     environ = {**endpoint.environ(), 'PATH': f'{tmp_path}:/usr/bin:/bin'}

@@ -3,6 +3,7 @@
 Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
 It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`.
 The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
+Shells find it by an address: see :func:`write_program`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import contextlib
 import gc
 import importlib
 import io
-import json
+import marshal
 import os
 import pkgutil
+import select
 import selectors
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 AT_START = ('PYTHON', 'LC_', 'LANG', 'LD_', 'COVERAGE_', 'TZ')
 """How the names of variables begin that count when an interpreter starts, and not later."""
@@ -56,9 +60,10 @@ def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout:
         ours.enter_context(connection)
         with theirs, contextlib.ExitStack() as passed:
             given = [_passed(stream, passed, ours, pipes) for stream in {**STREAMS, **streams}.values()]
-            socket.send_fds(_server(), [b'.'], [theirs.fileno(), *given])
-        connection.sendall(json.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
-                                       'cwd': os.path.abspath(cwd)}).encode() + b'\n')
+            socket.send_fds(_server().control, [b'.'], [theirs.fileno(), *given])
+        connection.sendall(marshal.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
+                                          'cwd': os.path.abspath(cwd)}))
+        connection.shutdown(socket.SHUT_WR)
         status, (_, out, err) = _wait(connection, pipes, timeout, started)
     return subprocess.CompletedProcess(args, status, out, err)
 
@@ -79,18 +84,37 @@ def _wait(connection: socket.socket, pipes: list[int | None], timeout: float, st
             raise subprocess.TimeoutExpired('dxf', timeout) from None
 
 
+def write_program(path: Path) -> Path:
+    """Write a ``dxf`` for shells, each run of which is forked too; its process is no member of the shell's job."""
+    client = Path(__file__).with_name('shell_client.py')
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{client}" "{_server().address}" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+class _Server(NamedTuple):
+    """A running server: the socket that takes requests of this process, and the address that takes those of others."""
+
+    control: socket.socket
+    address: str
+
+
 @cache
-def _server() -> socket.socket:
-    """Start the server of this process at its first command; return the socket that takes requests."""
+def _server() -> _Server:
+    """Start the server of this process at its first command."""
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     running = contextlib.ExitStack()
-    with theirs:
+    address = os.path.join(running.enter_context(tempfile.TemporaryDirectory(prefix='dxf-')), 'server')
+    with theirs, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(16)
+        fds = theirs.fileno(), listener.fileno()
         running.enter_context(subprocess.Popen(
-            [sys.executable, '-m', __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+            [sys.executable, '-m', __name__, *map(str, fds)], pass_fds=fds,
             cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
     running.enter_context(control)  # is closed first: the server then ends
     atexit.register(running.close)
-    return control
+    return _Server(control, address)
 
 
 def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
@@ -132,13 +156,14 @@ def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
 
 # In the server
 
-def serve(control: socket.socket) -> bool:
+def serve(control: socket.socket, listener: socket.socket) -> bool:
     """Fork for each request, until the tests end; in the process of a command return True, with all set for it."""
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
-        while fds := socket.recv_fds(control, 1, 4)[1]:
+        while fds := _next_request(control, listener):
             if os.fork() == 0:
                 control.close()
+                listener.close()
                 return _start(socket.socket(fileno=fds[0]), fds[1:])
             for fd in fds:
                 os.close(fd)
@@ -148,10 +173,19 @@ def serve(control: socket.socket) -> bool:
     return False
 
 
+def _next_request(control: socket.socket, listener: socket.socket) -> list[int]:
+    """Return the descriptors of the next request: its connection and its standard streams; none at the end."""
+    if control in select.select([control, listener], [], [])[0]:
+        return socket.recv_fds(control, 1, 4)[1]
+    connection, _ = listener.accept()
+    streams = socket.recv_fds(connection, 1, 3)[1]
+    return [connection.detach(), *streams]
+
+
 def _start(connection: socket.socket, streams: list[int]) -> bool:
     """Start a command, wait for its end and tell how it ended; in the command itself return True."""
     with connection.makefile('rb') as file:
-        request = json.loads(file.readline())
+        request = marshal.loads(file.read())
     pid = os.fork()
     if pid == 0:
         connection.close()
@@ -185,16 +219,28 @@ def _become(request: dict[str, Any]) -> None:
 
 def _main() -> int:
     dxf_main = importlib.import_module('dxf.main')
-    for module in pkgutil.iter_modules(importlib.import_module('dxf').__path__):
-        if module.name != '__main__':
-            importlib.import_module(f'dxf.{module.name}')
-    dispatch = importlib.import_module('dxf.cli.dispatch')
-    for command in dispatch.FUNCTIONS:
-        dispatch.function_of(command)
-    importlib.import_module('dxf.transfer.pushing')
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        is_command = serve(control)
-    return int(dxf_main.main()) if is_command else 0
+    for module in pkgutil.walk_packages(importlib.import_module('dxf').__path__, 'dxf.'):
+        if module.name != 'dxf.__main__':
+            importlib.import_module(module.name)
+    with socket.socket(fileno=int(sys.argv[1])) as control, socket.socket(fileno=int(sys.argv[2])) as listener:
+        is_command = serve(control, listener)
+    if is_command:
+        _leave(int(dxf_main.main()))
+    return 0
+
+
+def _leave(status: int) -> None:
+    """End a command as an interpreter ends, without freeing its memory: that costs five times what the command does.
+
+    Where its output cannot be written the interpreter ends as always: it says so itself.
+    """
+    getattr(threading, '_shutdown')()  # waits for threads, as at the end of an interpreter
+    getattr(atexit, '_run_exitfuncs')()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,32 @@ def test_a_forked_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         fork_server.run(['push-blob', 'fred/a', str(tmp_path / 'fifo')], {
             **os.environ, 'DXF_HOST': f'oci:{tmp_path}/blobs'}, 1)
+
+
+SHELL = """
+"$DXF" push-blob fred/a - @a < file | cat
+"$DXF" pull-blob fred/a @a; echo $?
+"$DXF" get-alias fred/a missing 2>&1; echo $?
+cd /; "$DXF" pull-blob fred/a @a | wc -c
+"""
+
+
+def test_a_shell_gets_from_a_forked_command_what_it_gets_from_dxf(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_bytes(b'readings')
+    own = tmp_path / 'own'
+    own.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
+    own.chmod(0o755)
+    done = [subprocess.run(['bash', '-c', SHELL], cwd=tmp_path, capture_output=True, timeout=100, check=False, env={
+        **os.environ, 'DXF_HOST': f'oci:{tmp_path}/blobs', 'DXF': str(program)})
+            for program in (fork_server.write_program(tmp_path / 'forked'), own)]
+    assert (done[0].returncode, done[0].stdout, done[0].stderr) == (done[1].returncode, done[1].stdout, b'')
+    assert b'readings0\n' in done[0].stdout and done[0].stdout.endswith(b'\n2\n8\n'), done[0].stdout
+
+
+def test_a_shell_learns_the_signal_that_ended_a_forked_command(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_bytes(bytes(1 << 20))
+    dxf = fork_server.write_program(tmp_path / 'dxf')
+    script = f'{dxf} push-blob fred/a file @a >digest; {dxf} pull-blob fred/a @a | head -c 1; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, timeout=100, check=False,
+                          env={**os.environ, 'DXF_HOST': 'oci:./blobs'})
+    assert (done.stdout, done.stderr) == (b'\x00141\n', b'')

@@ -14,7 +14,7 @@ import dxf
 from dxf.cli.command_table import COMMANDS
 from dxf.cli.variables import VARIABLES
 
-from ..helpers import console
+from ..helpers import console, fork_server
 from ..helpers.console import DOCS, Typed
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 
@@ -24,9 +24,9 @@ def make_workplace(tmp_path: Path) -> Path:
     """An empty directory to work in, beside one with ``dxf`` and ``python3`` for the shell."""
     programs = tmp_path / 'bin'
     programs.mkdir()
-    for name, arguments in (('dxf', '-m dxf '), ('python3', '')):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
-        (programs / name).chmod(0o755)
+    fork_server.write_program(programs / 'dxf')
+    (programs / 'python3').write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / 'python3').chmod(0o755)
     (tmp_path / 'work').mkdir()
     return tmp_path / 'work'
 

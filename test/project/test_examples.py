@@ -10,6 +10,7 @@ import pytest
 
 import dxf
 
+from ..helpers import fork_server
 from ..helpers.console import DOCS, all_blocks
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 
@@ -50,8 +51,7 @@ def make_workplace(tmp_path: Path) -> Path:
     (tmp_path / 'logger.dat').write_bytes(READINGS)
     script = tmp_path / 'bin' / 'dxf'
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dxf "$@"\n')
-    script.chmod(0o755)
+    fork_server.write_program(script)
     return tmp_path
 
 

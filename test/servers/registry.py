@@ -168,5 +168,8 @@ class Registry:
 
 
 def _environment() -> dict[str, str]:
-    """The process's environment without REGISTRY_*, which would override the configuration file."""
-    return {name: value for name, value in os.environ.items() if not name.startswith('REGISTRY_')}
+    """The process's environment without REGISTRY_*, which would override the configuration file.
+
+    With more memory it collects garbage less often: a quarter of its CPU time goes there by default.
+    """
+    return {**{name: value for name, value in os.environ.items() if not name.startswith('REGISTRY_')}, 'GOGC': '1000'}

@@ -13,7 +13,8 @@ from dxf import DXF, artifacts, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError
 
 from ..helpers.processes import Runner, files
-from ..servers.scripted_registry import ScriptedRegistry
+from ..helpers.waiting import eventually
+from ..servers.scripted_registry import Request, ScriptedRegistry
 from .test_described_sizes import entry, name
 
 REPO = 'fred/a'
@@ -96,15 +97,23 @@ def test_a_reader_of_the_progress_who_goes_away_ends_a_pull_at_once(server: Scri
     for blob in small:
         server.memory.put(REPO, blob)
     name(server, *(entry(hash_bytes(blob), len(blob)) for blob in small), entry(DIGEST, len(BLOB)))
-    of = Runner(server.environ())
-    script = f'"$0" -m dxf pull-blob {REPO} @a -o "$1" --progress=json 2>&1 | head -1; echo "${{PIPESTATUS[*]}}"'
+    of, gone = Runner(server.environ()), tmp_path / 'gone'
+
+    def answer(request: Request) -> None:
+        if request.line == f'GET /v2/{REPO}/blobs/{DIGEST}':
+            eventually(gone.exists)
+    server.hook = answer
+    script = (f'"$0" -m dxf pull-blob {REPO} @a -o "$1/file" --progress=json 2>&1 | (head -1; exec <&-; > "$2")\n'
+              'echo "${PIPESTATUS[*]}"')
     environ = {**os.environ, **of.environ}
-    done = subprocess.run(['bash', '-c', script, sys.executable, str(tmp_path / 'file')], env=environ,
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    done = subprocess.run(['bash', '-c', script, sys.executable, str(folder), str(gone)], env=environ,
                           capture_output=True, timeout=60, check=False)
     first, statuses = done.stdout.splitlines()
     assert first.startswith(b'{"blob"') and statuses == b'141 0'
     assert not done.stderr
-    part, = files(tmp_path)
+    part, = files(folder)
     assert part.name.endswith('.part')
-    of.run('pull-blob', REPO, '@a', '-o', tmp_path / 'file').insist(0)
-    assert (tmp_path / 'file').read_bytes() == b''.join([*small, BLOB])
+    of.run('pull-blob', REPO, '@a', '-o', folder / 'file').insist(0)
+    assert (folder / 'file').read_bytes() == b''.join([*small, BLOB])

@@ -87,7 +87,7 @@ def test_a_blob_of_any_size_arrives(quirk: Quirk, source: str, tmp_path: Path) -
 @every_quirk
 def test_what_was_refused_is_not_asked_for_again(quirk: Quirk, source: str, tmp_path: Path) -> None:
     with QuirkyRegistry(quirk) as server:
-        for size in (LONG, LONG - 9, PART - 1):
+        for size in (LONG, PART - 1) if source in STREAMS else (LONG, LONG - 9, PART - 1):  # a stream has no size
             server.reset_after_fork()
             with client_of(server) as first:
                 first.push_blob(**SOURCES[source](CONTENT[:size], tmp_path))
