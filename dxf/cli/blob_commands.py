@@ -142,6 +142,7 @@ def pull_blob(context: Context) -> None:
             else:
                 blobs += named
         _pull(context, repository, blobs)
+    console.sync()  # here, as the disk may be full or broken only when the bytes reach it
 
 
 def _digest(blob: Any) -> str:

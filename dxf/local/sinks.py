@@ -6,6 +6,7 @@ With ``PYTHONUNBUFFERED=1`` standard output is a raw file. One that does not wai
 
 import errno
 import io
+import os
 import select
 from typing import Any
 
@@ -54,6 +55,21 @@ def flush(stream: Any) -> None:
             return
         except BlockingIOError:
             _wait(stream)
+
+
+def sync(file: int) -> None:
+    """Write to the disk what the system has taken of an open file, or of a folder's names.
+
+    A pipe, a terminal and the like are on no disk. The system refuses to sync them:
+    https://man7.org/linux/man-pages/man2/fsync.2.html (EINVAL), on macOS with ENOTSUP.
+
+    :raises OSError: the disk is full, or broken, or was removed
+    """
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _wait(stream: Any) -> None:

@@ -6,6 +6,7 @@ A special file, such as a pipe, is written straight through. ``pulling`` fetches
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from requests.exceptions import RequestException
@@ -118,6 +119,8 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
 def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
     """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
 
+    What is on a disk, as a block device is, has all bytes there in the end.
+
     :param filename: what to call it in a message
     :raises OSError: it cannot be written: a pipe without a reader, for example
     """
@@ -125,12 +128,24 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
         report(digest, b'', size)
         written = 0
         for chunk in chunks:
-            try:
+            with _named(filename):
                 written += sinks.write_all(stream, chunk)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, filename) from error
             report(digest, chunk, size)
         _check_count(written, size)
+    with _named(filename):  # a block device takes bytes that it may lose later, when they reach the disk
+        sinks.sync(stream.fileno())
+
+
+@contextmanager
+def _named(filename: str) -> Iterator[None]:
+    """Make errors name a file.
+
+    :raises OSError: what was raised within
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, filename) from error
 
 
 def _check_count(written: int, size: int) -> None:
