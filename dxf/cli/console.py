@@ -64,10 +64,8 @@ def sync() -> None:
         number = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):  # closed, or an object without a descriptor
         return
-    try:
+    with sinks.named('standard output'):
         sinks.sync(number)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, 'standard output') from error
 
 
 def write(text: str) -> None:

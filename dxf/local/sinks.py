@@ -8,6 +8,8 @@ import errno
 import io
 import os
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -55,6 +57,18 @@ def flush(stream: Any) -> None:
             return
         except BlockingIOError:
             _wait(stream)
+
+
+@contextmanager
+def named(filename: str) -> Iterator[None]:
+    """Make errors name a file.
+
+    :raises OSError: what was raised within
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, filename) from error
 
 
 def sync(file: int) -> None:

@@ -6,7 +6,6 @@ A special file, such as a pipe, is written straight through. ``pulling`` fetches
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from requests.exceptions import RequestException
@@ -128,24 +127,12 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
         report(digest, b'', size)
         written = 0
         for chunk in chunks:
-            with _named(filename):
+            with sinks.named(filename):
                 written += sinks.write_all(stream, chunk)
             report(digest, chunk, size)
         _check_count(written, size)
-    with _named(filename):  # a block device takes bytes that it may lose later, when they reach the disk
+    with sinks.named(filename):  # a block device takes bytes that it may lose later, when they reach the disk
         sinks.sync(stream.fileno())
-
-
-@contextmanager
-def _named(filename: str) -> Iterator[None]:
-    """Make errors name a file.
-
-    :raises OSError: what was raised within
-    """
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, filename) from error
 
 
 def _check_count(written: int, size: int) -> None:
