@@ -4,6 +4,7 @@ One process owns each. What a killed process has left is removed by the next pro
 same place. A file that was moved away from its name is put back first, if nothing else has that name.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -21,6 +22,12 @@ KEPT_PREFIX = '.dxf-kept.'
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+"""What file systems without hard links answer: vfat and exfat EPERM, FUSE ENOSYS or ENOTSUP, Android's storage EACCES.
+
+https://man7.org/linux/man-pages/man2/link.2.html
+"""
+
 OLD, NAME = '.old', '.name'
 """Endings of a file that is being replaced, and of the file that says where it was."""
 
@@ -96,6 +103,40 @@ class HiddenFolder:
         with suppress(FileNotFoundError):
             os.unlink(_note(kept), dir_fd=self.folder)
 
+    def move_out(self, name: str, folder: int, target: str) -> None:
+        """Move a file from here to its name, never in place of another file.
+
+        :param folder: descriptor of the folder in which it gets the name
+        :param target: its name there
+        :raises FileExistsError: there is a file of that name
+        """
+        try:
+            os.link(name, target, src_dir_fd=self.folder, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            self._move_without_links(name, folder, target)
+        else:
+            os.unlink(name, dir_fd=self.folder)
+
+    def _move_without_links(self, name: str, folder: int, target: str) -> None:
+        """Move a file to its name by a rename, in place of an empty file that was made for that.
+
+        The empty file keeps the name from other processes, which may not write to it.
+        """
+        empty = os.open(target, NEW_FILE, 0, dir_fd=folder)
+        try:
+            _check_reserved(empty, folder, target)
+            os.rename(name, target, src_dir_fd=self.folder, dst_dir_fd=folder)
+            _check_empty(empty, target)  # root may write to it all the same
+        except BaseException:
+            with suppress(OSError):
+                _check_reserved(empty, folder, target)
+                os.unlink(target, dir_fd=folder)
+            raise
+        finally:
+            os.close(empty)
+
     def forget(self) -> None:
         """Forget the files that were replaced: they are not put back any more."""
         for name in os.listdir(self.folder):
@@ -132,6 +173,21 @@ def mount_of(folder: int) -> tuple[int, int]:
         with open(f'/proc/self/fdinfo/{folder}', 'rb') as lines:
             number = next(int(line.split()[1]) for line in lines if line.startswith(b'mnt_id:'))
     return os.fstat(folder).st_dev, number
+
+
+def _check_reserved(empty: int, folder: int, name: str) -> None:
+    """Insist that an empty file has its name still.
+
+    :raises FileExistsError: another process has written to it, or replaced it
+    """
+    _check_empty(empty, name)
+    if not os.path.samestat(os.fstat(empty), os.stat(name, dir_fd=folder, follow_symlinks=False)):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def _check_empty(empty: int, name: str) -> None:
+    if os.fstat(empty).st_size:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
 
 def _note(kept: str) -> str:

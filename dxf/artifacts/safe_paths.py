@@ -3,7 +3,9 @@
 ``staging`` gives files their names.
 """
 
+import os
 import unicodedata
+from collections.abc import Iterable
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.strict_json import printable
@@ -38,6 +40,16 @@ def check_path(path: str) -> str:
     if reason is not None:
         raise DXFInvalidNameError(f'unsafe file name {path[:MAX_PART_LENGTH]!r}: {reason}')
     return path
+
+
+def with_parents(paths: Iterable[str]) -> set[str]:
+    """Return checked paths, and those of the folders that they are in; the empty path is the target folder."""
+    found = {''}
+    for path in paths:
+        while path not in found:
+            found.add(path)
+            path = os.path.dirname(path)
+    return found
 
 
 def _fault(path: str) -> str | None:

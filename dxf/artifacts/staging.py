@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
+from dxf.artifacts.safe_paths import with_parents
 from dxf.local.atomic_files import make_folders, refusal_of
 from dxf.local.sinks import write_all
 
@@ -246,8 +247,8 @@ class StagedFiles:
             for hidden in self._hidden.values():
                 hidden.forget()
             self._undo.pop_all()
-        folders = {*self._folders, *(os.path.dirname(staged.path) for staged in self._staged)}
-        for path in folders:
+        # The folder of a new folder too: else that may be missing after a power failure, with all that is in it.
+        for path in with_parents({*self._folders, *(os.path.dirname(staged.path) for staged in self._staged)}):
             folder = self._descend(path.split('/') if path else [])
             if folder is not None:
                 os.fsync(folder)
@@ -297,13 +298,9 @@ class StagedFiles:
         ours = os.stat(staged.name, dir_fd=hidden.folder)
         self._undo.callback(self._remove, staged.path, os.unlink, ours)
         try:  # never in place of a file that another process has just made
-            os.link(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder, follow_symlinks=False)
+            hidden.move_out(staged.name, folder, name)
         except FileExistsError:
             raise FileExistsError(errno.EEXIST, 'it is there already', staged.path) from None
-        except OSError:
-            os.rename(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
-        else:
-            os.unlink(staged.name, dir_fd=hidden.folder)
 
     def _restore_kept(self, hidden: HiddenFolder, kept: str, path: str) -> None:
         with suppress(OSError), self._parent(path) as found:

@@ -67,7 +67,7 @@ def get_digest(context: Context) -> None:
     with context.registry() as repository:
         for target in targets:
             digest = repository.get_digest(target.alias, target.manifest, platform=context.settings.platform)
-            context.print_result('digest', digest, **target.named)
+            context.print_result('digest', target.check_found(digest), **target.named)
 
 
 def get_manifest(context: Context) -> None:
@@ -75,7 +75,8 @@ def get_manifest(context: Context) -> None:
     aliases = [operands.reference(operand, context.settings.host) for operand in context.operands]
     with context.registry() as repository:
         for alias in aliases:
-            manifest = repository.get_manifest(alias, context.settings.platform)
+            manifest = operands.Target(alias=alias).check_found(
+                repository.get_manifest(alias, context.settings.platform))
             if isinstance(manifest, dict):
                 context.print_result('manifest', manifest, alias=alias)
             else:

@@ -131,6 +131,8 @@ def pull_blob(context: Context) -> None:
     targets = operands.targets(context)
     with context.registry() as repository:
         resolved = [target.described(repository, context.settings.platform) for target in targets]
+        if not any(resolved):
+            raise _no_blobs(targets, 'nothing was written' + (': the file stays as it is' if is_to_file else ''))
         if is_to_file:
             _pull_to_file(context, repository, resolved)
             return
@@ -143,6 +145,13 @@ def pull_blob(context: Context) -> None:
             else:
                 blobs += named
         _pull(context, repository, blobs)
+    console.sync()  # here, as the disk may be full or broken only when the bytes reach it
+
+
+def _no_blobs(targets: list[operands.Target], consequence: str) -> DXFError:
+    """Return the error for manifests that name no blobs, so that a command has nothing to do."""
+    shown = ', '.join(target.shown for target in targets)
+    return DXFError(f'{shown}: no blobs are named, and {consequence}')
 
 
 def _digest(blob: Any) -> str:
@@ -164,8 +173,6 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
         if isinstance(named, dict):
             raise UsageError(f'the alias has several platforms: set DXF_PLATFORM to one of {", ".join(sorted(named))}')
     blobs = [blob for named in resolved for blob in named]
-    if not blobs:
-        raise DXFError('there are no blobs to write: the file stays as it is')
     total = sum(repository.sizes_of(pulling.check_wanted(blobs))) if len(blobs) > 1 else None
     with progress(context.settings.progress, total) as shown:
         repository.pull_to_file(context.options['output'], *blobs, progress=shown)
@@ -259,5 +266,7 @@ def del_blob(context: Context) -> None:
             blobs = target.blobs(repository, context.settings.platform)
             for some in blobs.values() if isinstance(blobs, dict) else [blobs]:
                 digests.update(dict.fromkeys(some))
+        if not digests:
+            raise _no_blobs(targets, 'nothing was deleted')
         for digest in digests:
             repository.del_blob(digest)

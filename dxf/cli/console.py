@@ -71,6 +71,20 @@ def finish() -> None:
         os.close(copy)
 
 
+def sync() -> None:
+    """Flush standard output, and write it to the disk if it is a file or a block device.
+
+    :raises OSError: the disk is full, or broken, or the like
+    """
+    flush()
+    try:
+        number = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # closed, or an object without a descriptor
+        return
+    with sinks.named('standard output'):
+        sinks.sync(number)
+
+
 def write(text: str) -> None:
     """Write text to standard output, in its encoding."""
     with terminal.paused(), naming_output():

@@ -41,7 +41,21 @@ class Target(NamedTuple):
         """Return the digests of the blobs; by platform for a multi-platform alias."""
         if self.digest is not None:
             return [(self.digest, registry.blob_size(self.digest)) if sizes else self.digest]
-        return registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform)
+        return self.check_found(registry.get_alias(self.alias, self.manifest, sizes=sizes, platform=platform))
+
+    def check_found(self, found: Any) -> Any:
+        """Return what was found for it, by platform perhaps.
+
+        :raises DXFInvalidDocumentError: it is an index without any image that dxf reads
+        """
+        if found == {}:
+            raise DXFInvalidDocumentError(f'{self.shown} is an index without any image that dxf reads')
+        return found
+
+    @property
+    def shown(self) -> str:
+        """What it is called in a message."""
+        return 'the manifest' if self.alias is None else f'the alias {self.alias!r}'
 
     def described(self, registry: Any, platform: str | None) -> Any:
         """Return the blobs to pull, each with the size that a manifest gives, where one does; or by platform."""
@@ -50,7 +64,7 @@ class Target(NamedTuple):
             return [self.digest]
         if getattr(type(registry), 'get_alias', None) is not DXF.get_alias:  # a class in place of ours decides itself
             return registry.get_alias(self.alias, self.manifest, platform=platform)
-        return registry.described_blobs(self.alias, self.manifest, platform)
+        return self.check_found(registry.described_blobs(self.alias, self.manifest, platform))
 
 
 def alias(operand: str, host: str = '') -> str:

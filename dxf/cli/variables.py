@@ -29,7 +29,7 @@ VARIABLES = {
     'DXF_TOKEN': 'a token that dxf auth printed; if it is refused, the other credentials are used',
     'DXF_AUTH_HOST': 'host of the token server, in place of the one that the registry names',
     'DXF_PROGRESS': '1: show progress bars; 0: show nothing; lines, json: as --progress (default: bars on a terminal)',
-    'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob',
+    'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob on standard output',
     'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
     'DXF_JOBS': f'blobs to move at once, and threads that compress a folder (default {JOBS}); 1: one after the other',
     'DXF_PLATFORM': 'os/architecture[/variant]: use only this platform of a multi-platform alias',

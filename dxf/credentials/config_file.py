@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dxf.credentials.helper import CredentialHelper
 from dxf.exceptions import DXFCredentialHelperError, DXFCredentialsError, DXFInvalidDocumentError
 from dxf.local.atomic_files import Temporary, make_folders
-from dxf.local.locking import close_locked, wait_for_lock
+from dxf.local.locking import close_locked, remove_locked, wait_for_lock
 from dxf.names import is_docker_hub
 from dxf.strict_json import Json, dump_json, is_utf_8, load_object
 from dxf.transport.auth import IDENTITY
@@ -233,7 +233,7 @@ class CredentialFile:
                 content.sync()
                 content.publish(path)
         finally:
-            os.unlink(f'{path}.lock')
+            remove_locked(lock, f'{path}.lock')
             close_locked(lock)
 
     def _text(self) -> str:

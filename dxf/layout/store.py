@@ -15,7 +15,7 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.layout.folder import LayoutFolder
 from dxf.layout.repositories import BLOBS, repositories
 from dxf.limits import READ_SIZE
-from dxf.local.atomic_files import Temporary, hash_regular, make_folders, open_regular, sync_folder
+from dxf.local.atomic_files import Temporary, hash_synced, make_folders, open_regular, sync_folder
 from dxf.names import check_digest, split_digest
 
 
@@ -66,7 +66,7 @@ class Layout(LayoutFolder):
             # damaged file would spread the damage.
             with suppress(OSError, DXFError):
                 twin = other.blob_path(content.digest)
-                if other.blob_size(content.digest) == content.size and hash_regular(twin) == content.digest:
+                if other.blob_size(content.digest) == content.size and hash_synced(twin) == content.digest:
                     # A link replaces no file, so a blob that another process stored meanwhile stays (FileExistsError
                     # leads to publish).
                     os.link(twin, path)
@@ -87,8 +87,8 @@ class Layout(LayoutFolder):
         source = other.blob_path(digest)
         try:
             # Hashed before it is linked: the client skips the upload if the blob was mounted, so nothing else would
-            # verify it.
-            if hash_regular(source) != digest:
+            # verify it. Other programs, such as skopeo, may have written it without a sync to the disk.
+            if hash_synced(source) != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
             self.make()
             if not self.has_intact(digest):
@@ -100,9 +100,12 @@ class Layout(LayoutFolder):
         return True
 
     def digest_in_file(self, digest: str) -> str | None:
-        """Return the digest of what is in the file of a blob; ``None`` where there is none."""
+        """Return the digest of what is in the file of a blob; ``None`` where there is none.
+
+        The file and its name are on the disk then: by this answer a push counts as stored.
+        """
         try:
-            return None if self.blob_size(digest) is None else hash_regular(self.blob_path(digest))
+            return None if self.blob_size(digest) is None else hash_synced(self.blob_path(digest))
         except FileNotFoundError:  # another process has just removed it
             return None
 
@@ -133,7 +136,9 @@ class Layout(LayoutFolder):
             # Hashed again while it is copied, since the file may have changed after the first time.
             if content.digest != digest:
                 raise DXFInvalidDocumentError(f'{source} is not what its name says: push the blob again')
+            self.make()
             content.sync()
+            make_folders(os.path.dirname(self.blob_path(digest)))
             content.publish(self.blob_path(digest))
         return True
 

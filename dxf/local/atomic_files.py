@@ -17,7 +17,9 @@ from typing import BinaryIO
 
 from dxf.limits import READ_SIZE
 from dxf.local import special_files
-from dxf.local.locking import check_regular, close_locked, is_owned, open_locked, remove_if_unlocked, remove_unlocked
+from dxf.local.locking import (check_is_at, check_regular, close_locked, is_owned, open_locked, remove_if_unlocked,
+                               remove_locked, remove_unlocked)
+from dxf.local.sinks import named, sync
 from dxf.names import digest_of
 
 MAX_NAME_LENGTH = 200
@@ -153,6 +155,7 @@ class PartFile:
         """Give the file its name: it has all its bytes, and they are on the disk."""
         os.ftruncate(self._file, self._position)
         os.fsync(self._file)
+        check_is_at(self._file, self._path, self._filename)
         try:
             os.replace(self._path, self._final)
         except OSError as error:
@@ -166,8 +169,7 @@ class PartFile:
         :param keep: leave it, to be continued by another process; else it is removed
         """
         if is_owned(self._file) and not (keep and self._is_shared and os.fstat(self._file).st_size):
-            with suppress(FileNotFoundError):  # it had its name already when something failed
-                os.unlink(self._path)
+            remove_locked(self._file, self._path)
         close_locked(self._file)
 
 
@@ -235,6 +237,10 @@ class Temporary:
 
     def publish(self, path: str) -> None:
         """Give the file its name, and replace what has that name. Nothing is left to discard then."""
+        check_is_at(self._file, self._path, path)
+        self._rename(path)
+
+    def _rename(self, path: str) -> None:
         try:
             os.replace(self._path, path)
         except OSError as error:
@@ -247,7 +253,7 @@ class Temporary:
         """Give the name to another file by a hard link instead, and replace what has that name."""
         os.unlink(self._path)
         os.link(source, self._path)
-        self.publish(path)
+        self._rename(path)
 
     def discard(self) -> None:
         """Remove it, unless it has got its name, and with it folders that were made for it alone."""
@@ -257,8 +263,7 @@ class Temporary:
         if not is_owned(self._file):  # the parent process made the file, and continues it
             close_locked(self._file)
             return
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
+        remove_locked(self._file, self._path)
         close_locked(self._file)
         with suppress(OSError):  # there is something else in it by now
             for folder in reversed(self._made):
@@ -292,15 +297,18 @@ def open_regular(path: str) -> BinaryIO:
         raise
 
 
-def hash_regular(path: str) -> str:
-    """Return the digest of a regular file's content.
+def hash_synced(path: str) -> str:
+    """Return the digest of a regular file's content, which is on the disk then, and its name too.
 
-    :raises OSError: it cannot be read, or is no regular file
+    :raises OSError: it cannot be read, or is no regular file, or the disk is full or broken
     """
     with open_regular(path) as file:
         sha256 = hashlib.sha256()
         while piece := file.read(READ_SIZE):
             sha256.update(piece)
+        with named(path):
+            sync(file.fileno())
+            sync_folder(os.path.dirname(path))
     return digest_of(sha256)
 
 
@@ -342,6 +350,6 @@ def sync_folder(path: str) -> None:
     """Write the names in a folder to the disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        sync(folder)
     finally:
         os.close(folder)

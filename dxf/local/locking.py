@@ -70,7 +70,7 @@ def _open(path: str, mode: int, how: int) -> int:
         try:
             check_regular(file, path)
             fcntl.flock(file, how)
-            if _is_at(file, path):
+            if is_at(file, path):
                 own(file)
                 return file
         except BaseException:
@@ -99,6 +99,27 @@ def remove_if_unlocked(path: str) -> None:
                 close_locked(file)
 
 
+def check_is_at(file: int, path: str, filename: str) -> None:
+    """Insist that a locked, hidden file has its path still, before a rename of that path gives it its name.
+
+    A program that cleans up may have removed it. Another process may have made a file of that path, which is not
+    complete.
+
+    :param filename: the name that it is to get
+    :raises OSError: it has not
+    """
+    if not is_at(file, path):
+        raise OSError(errno.ENOENT, f'another program has removed its hidden file, {os.path.basename(path)}: try again',
+                      filename)
+
+
+def remove_locked(file: int, path: str) -> None:
+    """Remove a locked file, unless it has lost its path: what has that now belongs to another process."""
+    if is_at(file, path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 def check_regular(file: int, path: str) -> None:
     """Check that an open file is a regular one: reading a FIFO or a device may take for ever.
 
@@ -111,7 +132,8 @@ def check_regular(file: int, path: str) -> None:
         raise OSError(errno.EINVAL, 'not a regular file', path)
 
 
-def _is_at(file: int, path: str) -> bool:
+def is_at(file: int, path: str) -> bool:
+    """Return whether an open file has a path still, or again."""
     try:
         found = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:

@@ -6,7 +6,10 @@ With ``PYTHONUNBUFFERED=1`` standard output is a raw file. One that does not wai
 
 import errno
 import io
+import os
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -54,6 +57,33 @@ def flush(stream: Any) -> None:
             return
         except BlockingIOError:
             _wait(stream)
+
+
+@contextmanager
+def named(filename: str) -> Iterator[None]:
+    """Make errors name a file.
+
+    :raises OSError: what was raised within
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, filename) from error
+
+
+def sync(file: int) -> None:
+    """Write to the disk what the system has taken of an open file, or of a folder's names.
+
+    A pipe, a terminal and the like are on no disk. The system refuses to sync them:
+    https://man7.org/linux/man-pages/man2/fsync.2.html (EINVAL), on macOS with ENOTSUP.
+
+    :raises OSError: the disk is full, or broken, or was removed
+    """
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _wait(stream: Any) -> None:

@@ -128,6 +128,8 @@ def _continue(part: PartFile, blob: Blob, fetch_rest: FetchRest, report: Reporte
 def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Reporter) -> None:
     """Write blobs to an open special file as they arrive; the last chunk of each when it is verified.
 
+    What is on a disk, as a block device is, has all bytes there in the end.
+
     :param filename: what to call it in a message
     :raises OSError: it cannot be written: a pipe without a reader, for example
     """
@@ -136,13 +138,12 @@ def write_to_stream(stream: io.FileIO, filename: str, blobs: Fetched, report: Re
         report(digest, b'', size)
         written = 0
         for chunk in chunks:
-            try:
+            with sinks.named(filename):
                 written += sinks.write_all(stream, chunk)
-            # The error of a write names no file.
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, filename) from error
             report(digest, chunk, size)
         _check_count(written, size)
+    with sinks.named(filename):  # a block device takes bytes that it may lose later, when they reach the disk
+        sinks.sync(stream.fileno())
 
 
 def _check_count(written: int, size: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.local.locking import close_locked, is_owned, open_locked
+from dxf.local.locking import close_locked, is_owned, open_locked, remove_locked
 from dxf.strict_json import dump_json, load_object
 from dxf.transfer.source import File
 from dxf.transfer.upload import Journal
@@ -97,8 +97,7 @@ class UploadJournal(Journal):
         if self._file is not None:
             # In a child after a fork the journal belongs to the parent.
             if is_owned(self._file) and not os.fstat(self._file).st_size:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._path)
+                remove_locked(self._file, self._path)
             close_locked(self._file)
             self._file = None
 

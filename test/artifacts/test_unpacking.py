@@ -509,6 +509,65 @@ def test_a_file_system_without_hard_links_will_do(target: Path, monkeypatch: pyt
     assert tree(target) == {'old': b'new', 'new': b'new'}
 
 
+@pytest.mark.parametrize('is_at_rename', [False, True])
+def test_without_hard_links_a_file_that_another_process_has_just_made_is_not_replaced(
+        target: Path, is_at_rename: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_theirs() -> None:
+        other = target / 'theirs'
+        other.write_bytes(b'theirs')
+        replace(other, target / 'second')
+
+    def link(_source: str, name: str, **_: Any) -> None:
+        if name == 'second' and not is_at_rename:
+            make_theirs()
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def opened(name: Any, *args: Any, **options: Any) -> int:
+        file = open_file(name, *args, **options)
+        if name == 'second' and is_at_rename:  # the name was free, and is reserved by now
+            make_theirs()
+        return file
+    replace, open_file = os.replace, os.open
+    with StagedFiles(str(target)) as intake:
+        for path in ('first', 'second'):
+            intake.add(path, [b'mine'])
+        monkeypatch.setattr(os, 'link', link)
+        monkeypatch.setattr(os, 'open', opened)
+        with pytest.raises(FileExistsError) as caught:
+            intake.publish()
+    assert caught.value.filename == 'second'
+    assert tree(target) == {'second': b'theirs'}
+
+
+def test_an_error_that_does_not_mean_a_lack_of_hard_links_ends_the_command(target: Path,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    monkeypatch.setattr(os, 'link', link)
+    with StagedFiles(str(target)) as intake:
+        intake.add('file', [b'mine'])
+        with pytest.raises(OSError, match='Input/output error'):
+            intake.publish()
+    assert not tree(target)
+
+
+def test_the_folders_of_new_folders_are_on_the_disk_in_the_end(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+    sync = os.fsync
+
+    def note(file: int) -> None:
+        status = os.fstat(file)
+        synced.append((status.st_dev, status.st_ino))
+        sync(file)
+    with StagedFiles(str(target)) as intake:
+        intake.add('new/inner/file', [b'mine'])
+        intake.add_folder('empty/inner')
+        monkeypatch.setattr(os, 'fsync', note)
+        intake.publish()
+    for path in (target, *(target / name for name in ('new', 'new/inner', 'empty', 'empty/inner'))):
+        assert (path.stat().st_dev, path.stat().st_ino) in synced, path
+
+
 def test_a_blob_that_is_not_what_it_should_be_leaves_nothing(client: DXF, folder: Endpoint, target: Path) -> None:
     set_artifact(client, 'a', [blob(b'first', 'first'), blob(b'second', 'second')], [b'first', b'second'])
     stored = folder.file_of(client._repo, dxf.hash_bytes(b'second'))

@@ -1,10 +1,12 @@
 """Mistakes that a command could carry out, with status 0: what is named by a pattern or a variable is not as meant."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dxf import DXF
+from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -150,3 +152,44 @@ def test_standard_output_that_is_full_is_named(folder: Endpoint) -> None:
             ended = Runner(folder.environ()).run(*typed, stdout=full).insist(1)
         assert ended.lines == ['dxf: standard output: No space left on device; free space there, then repeat the '
                                'command']
+
+
+# Nothing to do
+
+
+@pytest.fixture(name='odd')
+def write_odd_aliases(tmp_path: Path) -> dict[str, str]:
+    """A folder with an image without layers, and an index whose one entry has a type that dxf does not read."""
+    host = f'oci:{tmp_path}/root'
+    with DXF(host, 'demo/r') as client:
+        entry = {'digest': client.push_blob(data=b'{}'), 'size': 2, 'mediaType': 'application/vnd.example+json'}
+        client.set_manifest('bare', json.dumps({
+            'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': entry, 'layers': []}))
+        client.set_manifest('unknown', json.dumps({
+            'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [entry]}))
+    return {'DXF_HOST': host}
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('pull-blob {} @bare', "the alias 'bare': no blobs are named, and nothing was written"),
+    ('pull-blob {} @bare -o out', "the alias 'bare': no blobs are named, and nothing was written: the file stays as it "
+                                  'is'),
+    ('del-blob {} @bare', "the alias 'bare': no blobs are named, and nothing was deleted"),
+    *((f'{command} {{}} {alias}', "the alias 'unknown' is an index without any image that dxf reads") for command, alias
+      in (('pull-blob', '@unknown'), ('del-blob', '@unknown'), ('blob-size', '@unknown'), ('get-alias', 'unknown'),
+          ('get-digest', 'unknown'), ('get-manifest', 'unknown')))])
+def test_a_command_that_finds_nothing_to_do_says_so(odd: dict[str, str], typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'out').write_bytes(b'as it is')
+    assert answered(odd, 1, *typed.format('demo/r').split(), cwd=tmp_path) == said
+    assert (tmp_path / 'out').read_bytes() == b'as it is'
+
+
+def test_an_image_without_layers_has_no_bytes_and_no_blobs(odd: dict[str, str]) -> None:
+    runner = Runner(odd)
+    assert runner.run('blob-size', 'demo/r', '@bare').insist(0).out == b'0\n'
+    assert runner.run('get-alias', 'demo/r', 'bare').insist(0).out == b''
+
+
+def test_what_has_no_blobs_may_stand_beside_what_has_some(odd: dict[str, str]) -> None:
+    write_alias(odd['DXF_HOST'], 'demo/r')
+    assert Runner(odd).run('pull-blob', 'demo/r', '@bare', '@v1').insist(0).out == b'content'

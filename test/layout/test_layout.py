@@ -354,6 +354,27 @@ def test_where_the_file_system_cannot_link_a_blob_is_copied(store: Endpoint, mon
         assert not [path for path in files(store.registry.storage) if path.name.startswith('.dxf.')]
 
 
+def test_what_another_program_wrote_is_on_the_disk_before_it_counts_as_stored(
+        store: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+    with store.dxf('fred/one') as one, store.dxf('two') as two, store.dxf('three') as three:
+        digest = one.push_blob(data=CONTENT)
+        theirs = store.file_of('fred/one', digest)
+
+        def fail(file: int) -> None:
+            if os.path.samestat(os.fstat(file), os.stat(theirs)):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            sync(file)
+        monkeypatch.setattr(os, 'fsync', fail)
+        with pytest.raises(OSError, match='Input/output error') as caught:
+            one.push_blob(data=CONTENT)
+        assert str(theirs) in str(caught.value)
+        two.push_blob(data=CONTENT)
+        three.mount_blob('fred/one', digest)
+        assert pulled(two, digest) == pulled(three, digest) == CONTENT
+        assert inode(store, 'fred/one', digest) not in {inode(store, repo, digest) for repo in ('two', 'three')}
+
+
 def test_what_is_damaged_is_not_copied_for_a_mount(store: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(*_: Any, **__: Any) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

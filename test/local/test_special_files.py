@@ -1,5 +1,6 @@
 """Pulls to special files: standard output by any of its names, pipes and devices are written straight through."""
 
+import errno
 import fcntl
 import io
 import os
@@ -15,6 +16,7 @@ import pytest
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError
 from dxf.local.special_files import PIPE_SIZE, enlarge_pipe
+from dxf.main import doit
 
 from ..helpers.processes import Ended, Runner, files
 from ..servers.scripted_registry import Answer, ScriptedRegistry
@@ -200,3 +202,54 @@ def test_a_pipe_that_a_blob_is_written_to_or_read_from_is_enlarged(server: Scrip
 @pytest.mark.parametrize('stream', [None, 7, io.BytesIO(), io.StringIO()])
 def test_what_is_no_pipe_is_left_as_it_is(stream: Any) -> None:
     enlarge_pipe(stream)
+
+
+# What reaches the disk too late
+
+
+def refuse_to_sync(monkeypatch: pytest.MonkeyPatch, path: Path, number: int) -> list[int]:
+    """Make each sync of one file fail, as a disk does that was removed; return the errors that were raised."""
+    raised: list[int] = []
+    sync = os.fsync
+
+    def fail(file: Any) -> None:
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            raised.append(number)
+            raise OSError(number, os.strerror(number))
+        sync(file)
+    monkeypatch.setattr(os, 'fsync', fail)
+    return raised
+
+
+@pytest.mark.parametrize('option', [[], ['-o', '-']])
+def test_bytes_that_do_not_reach_the_disk_of_standard_output_are_an_error(
+        server: ScriptedRegistry, folder: Path, option: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = refuse_to_sync(monkeypatch, folder / 'out', errno.EIO)
+    with (folder / 'out').open('w', encoding='ascii') as file:
+        monkeypatch.setattr(sys, 'stdout', file)
+        with pytest.raises(OSError) as caught:
+            doit(['pull-blob', REPO, *DIGESTS, *option], server.environ())
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, 'standard output') and raised
+    assert (folder / 'out').read_bytes() == FIRST + BLOB
+
+
+def test_bytes_that_do_not_reach_the_disk_of_a_device_are_an_error(
+        server: ScriptedRegistry, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without root there is no block device. Another file that is written straight through is a descriptor.
+    with (folder / 'out').open('wb') as file:
+        name = f'/dev/fd/{file.fileno()}'
+        refuse_to_sync(monkeypatch, folder / 'out', errno.EIO)
+        with pytest.raises(OSError) as caught:
+            doit(['pull-blob', '-o', name, REPO, *DIGESTS], server.environ())
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, name)
+
+
+@pytest.mark.parametrize('number', [errno.EINVAL, errno.ENOTSUP])
+def test_a_device_that_is_on_no_disk_is_written(server: ScriptedRegistry, folder: Path, number: int,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = folder / 'pipe'
+    os.mkfifo(pipe)
+    raised = refuse_to_sync(monkeypatch, pipe, number)
+    read = read_in_background(pipe)
+    assert doit(['pull-blob', '-o', str(pipe), REPO, *DIGESTS], server.environ()) == 0
+    assert read() == FIRST + BLOB and raised == [number]

@@ -360,6 +360,24 @@ def test_two_pulls_of_different_blobs_to_one_file_leave_one_of_them(registry: Re
     assert alone(file)
 
 
+@pytest.mark.parametrize('is_removed_only', [True, False])
+def test_a_part_that_another_process_has_replaced_does_not_get_the_name(
+        registry: Registry, small: str, file: Path, is_removed_only: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def replace(opened: int) -> None:
+        fsync(opened)
+        for part in file.parent.glob('.*.part'):  # all has arrived: now another program cleans up
+            part.unlink()
+            if not is_removed_only:  # and the same command is started again, and killed
+                part.write_bytes(b'partial')
+    monkeypatch.setattr(os, 'fsync', replace)
+    with pytest.raises(OSError) as caught:
+        doit(['pull-blob', '-o', str(file), REPO, small], of(registry.host).environ)
+    assert 'hidden file' in line_of(caught.value) and line_of(caught.value).startswith(f'{file}: ')
+    assert [part.read_bytes() for part in file.parent.iterdir()] == ([] if is_removed_only else [b'partial'])
+
+
 # Where it cannot be written
 
 def test_too_little_free_space_is_told_before_anything_is_written(
