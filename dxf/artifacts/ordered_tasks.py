@@ -5,12 +5,14 @@ Each task is short: what leaves the ``with`` before the end, by an error or by C
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dxf.exceptions import DXFError
 from dxf.forking import Process
+
+if TYPE_CHECKING:  # it brings logging, and commands check their operands without that
+    from concurrent.futures import Future
 
 Result = TypeVar('Result')
 
@@ -25,7 +27,8 @@ class OrderedTasks(Generic[Result]):
     """
 
     def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, 'dxf-folder') if threads else None
+        from concurrent import futures
+        self._executor = futures.ThreadPoolExecutor(threads, 'dxf-folder') if threads else None
         self._results: deque[Callable[[], Result]] = deque()
         self._generation = Process.generation
 
@@ -51,7 +54,8 @@ class OrderedTasks(Generic[Result]):
         return self._results.popleft()()
 
     def _wait(self, future: 'Future[Result]') -> Result:
-        while not wait([future], POLL_SECONDS).done:
+        from concurrent import futures
+        while not futures.wait([future], POLL_SECONDS).done:
             self._check_process()
         return future.result()
 

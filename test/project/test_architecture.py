@@ -33,7 +33,8 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challeng
          'json': 'strict_json'}
 """The one module of each dependency that must not spread. JSON is read and written by the same rules."""
 
-LATE = {('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'), ('blobs', 'transfer.download_to_file'),
+LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'),
+        ('blobs', 'transfer.download_to_file'),
         ('blob_copying', 'transfer.remote_file'), ('blob_copying', 'transfer.pushing'),
         ('blob_copying', 'transfer.mounting'), ('registry', 'layout.adapter'), ('blobs', 'transfer.pushing'),
         ('transfer.pulling', 'transfer.remote_file'),
