@@ -109,7 +109,7 @@ def check_is_at(file: int, path: str, filename: str) -> None:
     :raises OSError: it has not
     """
     if not is_at(file, path):
-        raise OSError(errno.ENOENT, f'another program has removed its hidden file, {os.path.basename(path)}: try again',
+        raise OSError(errno.ESTALE, f'another program has removed its hidden file, {os.path.basename(path)}: try again',
                       filename)
 
 

@@ -374,6 +374,7 @@ def test_a_part_that_another_process_has_replaced_does_not_get_the_name(
     monkeypatch.setattr(os, 'fsync', replace)
     with pytest.raises(OSError) as caught:
         doit(['pull-blob', '-o', str(file), REPO, small], of(registry.host).environ)
+    assert status_of(caught.value) == 1
     assert 'hidden file' in line_of(caught.value) and line_of(caught.value).startswith(f'{file}: ')
     assert [part.read_bytes() for part in file.parent.iterdir()] == ([] if is_removed_only else [b'partial'])
 
