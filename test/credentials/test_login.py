@@ -32,7 +32,7 @@ from ..helpers.stored_credentials import HelperProgram, encoded, write_file, wri
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.registry import Registry
-from ..servers.scripted_registry import ScriptedRegistry, error
+from ..servers.scripted_registry import Answer, ScriptedRegistry, error
 from ..servers.token_server import TokenServer
 
 CONTENT = b'readings'
@@ -520,6 +520,19 @@ def test_a_registry_that_asks_for_nothing_stores_nothing(certificates: Certifica
         assert 'nothing was stored' in ended.lines[0]
         assert {request.authorization for request in server.requests} == {None}
     assert not home.config.exists()
+
+
+def test_a_password_is_not_stored_if_the_registry_refuses_the_token_that_it_gave(
+        home: Home, secure: ScriptedRegistry, login: Callable[..., Ended]) -> None:
+    """A token server may take a wrong password for no password: its token is for anybody."""
+    refused = error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': f'Bearer realm="{secure.url}/token",service="x"'})
+    given = Answer(200, {'Content-Type': 'application/json'}, b'{"token": "anonymous"}')
+    secure.hook = lambda request: given if request.path == '/token' else refused
+    write_file(home.config, {secure.host: (USERNAME, PASSWORD)})
+    before = home.config.read_bytes()
+    ended = login(home, WRONG, DXF_HOST=secure.host).insist(errno.EACCES)
+    assert 'nothing was stored' in ended.lines[0] and ended.out == b''
+    assert home.config.read_bytes() == before
 
 
 def test_a_login_over_http_sends_and_stores_nothing(home: Home, login: Callable[..., Ended]) -> None:
