@@ -6,6 +6,7 @@ How a blob or a manifest is moved is not known here.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from dxf import cosign_tags
 from dxf.arguments import check_client, check_progress, check_text
 from dxf.client import DXF
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
@@ -59,7 +60,8 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     :param alias: an alias; in a folder also the full reference that another tool wrote, or a manifest's digest
     :param to_alias: its name in the target; ``None`` for the same
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias copy this platform's image alone
-    :param referrers: copy the manifests that refer to any of these too: signatures, attestations and the like
+    :param referrers: copy the manifests that refer to any of these too, and what cosign stored for them under tags
+        (``sha256-<hash>.sig``, ``.att``, ``.sbom``): signatures, attestations and the like; three more requests each
     :param dry_run: change nothing
     :param progress: called as ``progress(digest, chunk, size)`` for each blob that is streamed, first with an empty
         chunk
@@ -118,6 +120,7 @@ class Copying:
         self._with_referrers = referrers
         self._children: dict[str, dict[str, int]] = {}
         self._referrers: dict[str, dict[str, int]] = {}
+        self._tags: dict[str, list[str]] = {}
         self._texts: dict[str, str] = {}
         self._kept = self._bytes = self._entries = 0
         self._blobs: dict[str, int] = {}
@@ -161,6 +164,9 @@ class Copying:
         found = self._source.list_referrers(digest)
         self._count(len(found), 0)
         self._referrers[digest] = {check_digest(str(entry['digest'])): _size(entry) for entry in found}
+        for tag, tagged in cosign_tags.tags_for(self._source, digest).items():
+            self._referrers[digest].setdefault(tagged, BATCH_BYTES)
+            self._tags.setdefault(tagged, []).append(tag)
         return self._referrers[digest]
 
     def _fetch(self, digest: str, _check: Callable[[], None]) -> _Found:
@@ -215,6 +221,9 @@ class Copying:
 
     def carry_out(self, progress: Callable[..., Any] | None = None) -> None:
         """Copy what the target lacks; at the end set the alias, and see that it is what it should be."""
+        tags = {tag: digest for digest, named in self._tags.items() for tag in named if tag != self._alias}
+        for tag, digest in tags.items():
+            cosign_tags.check_replaceable(self._target, tag, self._source.resolve(digest))
         self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False,
                                 sizes=self.outcome.moved)
         top, text = self._top
@@ -227,13 +236,19 @@ class Copying:
                     self._list(unlisted)
                     size = 0
         self._list(unlisted)
+        for tag, digest in tags.items():
+            self._set(tag, digest, self._text(digest))
         if self._adds_to_list(text):
             self.outcome = self.outcome._replace(digest=self._target.manifest_digest(self._alias))
             return
-        self._target.set_manifest(self._alias, text)
-        digest = self._target.manifest_digest(self._alias)
-        if digest != top:
-            raise DXFDigestMismatchError(digest, top)
+        self._set(self._alias, top, text)
+
+    def _set(self, alias: str, digest: str, text: str) -> None:
+        """Set an alias in the target, and check that it names the manifest."""
+        self._target.set_manifest(alias, text)
+        actual = self._target.manifest_digest(alias)
+        if actual != digest:
+            raise DXFDigestMismatchError(actual, digest)
 
     def _adds_to_list(self, text: str) -> bool:
         """Add to the target's list of referrers, if the alias is its tag and it has other entries.
@@ -271,11 +286,14 @@ class Copying:
 
     def _put(self, digest: str, unlisted: dict[str, list[dict[str, Any]]]) -> int:
         """Store a manifest in the target, and return its length."""
-        text = self._texts.get(digest)
-        if text is None:
-            text = self._source.resolve(digest).text
+        text = self._text(digest)
         self._target.put_manifest(digest, encoded(text), {}, unlisted)
         return len(text)
+
+    def _text(self, digest: str) -> str:
+        """Return the text of a manifest, which is fetched again unless it was kept."""
+        text = self._texts.get(digest)
+        return self._source.resolve(digest).text if text is None else text
 
     def _list(self, unlisted: dict[str, list[dict[str, Any]]]) -> None:
         """List manifests under the referrers tags of their subjects, all of one subject at once."""

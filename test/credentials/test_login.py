@@ -706,6 +706,17 @@ def test_a_logout_has_the_helper_forget_it(home: Home, kept: bool) -> None:
     assert set(home.helper_program.kept) == {'other.example.com'}
 
 
+@pytest.mark.parametrize('kept', [True, False])
+def test_a_logout_says_what_a_helper_keeps_for_a_path(home: Home, kept: bool) -> None:
+    key = f'{home.endpoint.host}/fred'
+    if kept:
+        home.helper_program.keep(key, USERNAME, PASSWORD)
+    write_file(home.config, credHelpers={key: home.helper_program.name, 'other.example.com/x': 'missing'})
+    said = home.run('logout').insist(0).out.decode()
+    assert (f'{home.config} keeps a credential for {key}\n' in said) is kept
+    assert 'other.example.com' not in said
+
+
 def test_a_logout_forgets_what_files_hold_though_a_helper_fails(home: Home, tmp_path: Path) -> None:
     host = home.endpoint.host
     podman = write_file(tmp_path / '.config/containers/auth.json', {host: (USERNAME, PASSWORD)})

@@ -21,8 +21,8 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'forking', 'names', 'strict_json', 'limits',
          'local', 'manifest', 'transport', 'options', 'transfer', 'layout', 'credentials', 'referrers', 'deletion',
-         'catalog', 'registry', 'blobs', 'blob_copying', 'manifest_store', 'client', 'artifacts', 'copying',
-         'inspection', '__init__', 'cli', 'main', '__main__')
+         'catalog', 'registry', 'blobs', 'blob_copying', 'manifest_store', 'client', 'artifacts', 'cosign_tags',
+         'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
