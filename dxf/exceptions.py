@@ -205,7 +205,7 @@ class DXFSourceError(DXFError):
 
 
 class DXFAmbiguousAliasError(DXFError):
-    """An alias of a folder, or a platform of an index, could mean several manifests; the text lists them."""
+    """An alias could mean several manifests of a folder; the text lists them."""
 
 
 class DXFConflictError(DXFError):

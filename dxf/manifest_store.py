@@ -22,7 +22,7 @@ from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, 
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
-from dxf.names import (check_alias_at, check_digest, check_wanted_platform, check_reference_at, hash_bytes, is_folder,
+from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
                        is_sha256, shown_repository)
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
@@ -109,7 +109,7 @@ class ManifestStore(BlobCopying):
         if platform is None or not isinstance(stored, Index):
             return stored
         reading = platforms.Reading(self._stored, self.options.limits)
-        return reading.image(platforms.find(stored, check_wanted_platform(platform), reading))
+        return reading.image(platforms.find(stored, check_platform(platform), reading))
 
     def platforms(self, index: Index) -> dict[str, Descriptor]:
         """Return the image manifests of an index by platform, those of an index within it too."""

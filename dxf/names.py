@@ -324,17 +324,6 @@ def check_platform(platform: str) -> str:
     return platform
 
 
-def check_wanted_platform(platform: str) -> str:
-    """Return ``platform`` if it is one, or one of several entries of one: ``os/architecture[/variant][@digest]``.
-
-    :raises DXFInvalidNameError: it is neither
-    """
-    name, at, digest = platform.partition('@')
-    if not at or _DIGEST.fullmatch(digest) is None:
-        return check_platform(platform)
-    return f'{check_platform(name)}@{digest}'
-
-
 def to_bytes(text: str | bytes) -> bytes:
     """Return text as UTF-8, and bytes as they are."""
     return text.encode('utf-8') if isinstance(text, str) else text

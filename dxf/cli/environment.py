@@ -13,7 +13,7 @@ from dxf.cli.variable_mistakes import about_value, check_folder, flawed_host
 from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT, Limits
-from dxf.names import check_host, check_wanted_platform, check_registry, is_folder
+from dxf.names import check_host, check_platform, check_registry, is_folder
 from dxf.options import JOBS, SCHEMAS
 from dxf.strict_json import is_utf_8
 from dxf.transport.auth import check_authorization
@@ -299,7 +299,7 @@ def _read_schema(name: str, value: str | None) -> str | None:
 def _read_platform(name: str, value: str | None) -> str | None:
     """Return a platform."""
     try:
-        return check_wanted_platform(value) if value else None
+        return check_platform(value) if value else None
     except DXFInvalidNameError as error:
         raise SettingsError(f'{name}: {error}, such as linux/amd64') from None
 

@@ -12,7 +12,7 @@ from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_repository
 from dxf.client import DXF
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import (FOLDER, check_alias_at, check_wanted_platform, check_registry, complete_digest, is_folder,
+from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
                        repository_at, shown_repository)
 from dxf.strict_json import load_object
 
@@ -182,7 +182,7 @@ def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource'
 def platform_of(operand: str) -> str:
     """Return a platform."""
     try:
-        return check_wanted_platform(operand)
+        return check_platform(operand)
     except DXFInvalidNameError as error:
         raise UsageError(str(error)) from None
 

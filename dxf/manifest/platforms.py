@@ -6,19 +6,17 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from requests.exceptions import HTTPError
 
-from dxf.exceptions import (DXFAmbiguousAliasError, DXFDigestNotAvailableForSchema1,
-                            DXFDisallowedSignatureAlgorithmError, DXFError, DXFInvalidDocumentError,
-                            DXFMissingSignaturesError, DXFPlatformDataNotFound, DXFSignatureChainNotImplementedError,
-                            DXFUnexpectedDigestMethodError, DXFUnexpectedKeyTypeError, DXFUnsupportedSchemaType)
+from dxf.exceptions import (DXFDigestNotAvailableForSchema1, DXFDisallowedSignatureAlgorithmError, DXFError,
+                            DXFInvalidDocumentError, DXFMissingSignaturesError, DXFPlatformDataNotFound,
+                            DXFSignatureChainNotImplementedError, DXFUnexpectedDigestMethodError,
+                            DXFUnexpectedKeyTypeError, DXFUnsupportedSchemaType)
 from dxf.http_errors import DXFNotFoundError
 from dxf.limits import Limits
 from dxf.manifest.image import INDEXES, OCTET_STREAM, READABLE, Descriptor, ImageManifest, Index
-from dxf.strict_json import load_object, printable
 
 if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
     from dxf.manifest.schema1 import Schema1Manifest
@@ -98,10 +96,6 @@ class Reading:
             elif entry.media_type in (*READABLE, OCTET_STREAM):  # bytes: what an entry without a type stands for
                 yield platform or entry.digest, entry
 
-    def inner_entries(self) -> Iterator[Descriptor]:
-        """Yield the entries of the inner indexes that were fetched."""
-        return chain.from_iterable(self._indexes.values())
-
     def _index(self, digest: str) -> tuple[Descriptor, ...]:
         if digest not in self._indexes:
             inner = self.manifest(digest)
@@ -164,35 +158,16 @@ def entries(index: Index, fetch: Fetch, limits: Limits = Limits()) -> dict[str, 
 
 
 def find(index: Index, platform: str, reading: Reading) -> Descriptor:
-    """Return the entry of a platform; no index behind it is fetched.
+    """Return the entry that :func:`entries` would name by a platform; no index behind it is fetched.
 
-    :param platform: ``os/architecture[/variant]``, with ``@`` and a digest for one of several entries
     :raises DXFPlatformDataNotFound: the index has no such entry
-    :raises DXFAmbiguousAliasError: it has several, as for several versions of Windows
     """
-    wanted, _, digest = platform.partition('@')
+    named: dict[str, Descriptor] = {}
     for name, entry in reading.walk(index.manifests):
-        if name == wanted and digest in ('', entry.digest):
-            if not digest and wanted != NO_PLATFORM:  # attestations have it, however many there are
-                _check_only(index, wanted, entry, reading)
-            return entry
+        _add(named, name, entry)
+        if platform in named:
+            return named[platform]
     raise DXFPlatformDataNotFound(platform)
-
-
-def _check_only(index: Index, platform: str, found: Descriptor, reading: Reading) -> None:
-    """Check that no other entry that was read has a platform."""
-    versions = {found.digest: ''}
-    for entry in (*index.manifests, *reading.inner_entries()):
-        if entry.platform == platform and entry.media_type not in INDEXES:
-            versions[entry.digest] = ''
-    if len(versions) == 1:
-        return
-    for document in load_object(index.text)['manifests']:
-        described = document.get('platform')
-        if document['digest'] in versions and isinstance(described, dict) and 'os.version' in described:
-            versions[document['digest']] = printable(f' (os.version {described["os.version"]})')
-    named = ', '.join(f'{platform}@{digest}{version}' for digest, version in versions.items())
-    raise DXFAmbiguousAliasError(f'the platform {platform} is ambiguous, use one of: {named}')
 
 
 def _all(index: Index, reading: Reading) -> dict[str, Descriptor]:

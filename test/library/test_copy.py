@@ -13,8 +13,8 @@ import pytest
 import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.copying import Copied
-from dxf.exceptions import (DXFAmbiguousAliasError, DXFConflictError, DXFDigestMismatchError, DXFHTTPError,
-                            DXFInvalidDocumentError, DXFInvalidNameError, DXFPlatformDataNotFound, DXFSizeMismatchError)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFInvalidNameError, DXFPlatformDataNotFound, DXFSizeMismatchError)
 
 from ..helpers.endpoints import Endpoint, Folder
 from ..helpers.images import write_index
@@ -613,30 +613,6 @@ def test_a_list_of_referrers_that_the_target_does_not_have_arrives_byte_for_byte
         push_referrer(source, subject, kind)
         dxf.copy(source, target, tag_of(subject))
         assert reachable(target, tag_of(subject)) == reachable(source, tag_of(subject))
-
-
-def test_one_of_several_images_of_a_platform_is_chosen_by_its_digest(keeper: DXF, other: DXF) -> None:
-    entries: list[dict[str, Any]] = []
-    for version in ('10.0.17763', '10.0.20348'):
-        push_alias(keeper, version.encode(), alias='one')
-        text = str(keeper.get_manifest('one'))
-        entries.append({'mediaType': json.loads(text)['mediaType'], 'digest': hash_bytes(text.encode()),
-                        'size': len(text), 'platform': {'os': 'windows', 'architecture': 'amd64',
-                                                        'os.version': version}})
-    set_document(keeper, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': entries}, 'win')
-    listed = ', '.join(f'windows/amd64@{entry["digest"]} (os.version {entry["platform"]["os.version"]})'
-                      for entry in entries)
-    for use in (lambda: keeper.get_alias('win', platform='windows/amd64'),
-                lambda: dxf.copy(keeper, other, 'win', platform='windows/amd64')):
-        with pytest.raises(DXFAmbiguousAliasError) as raised:
-            use()
-        assert str(raised.value) == f'the platform windows/amd64 is ambiguous, use one of: {listed}'
-    for entry in entries:
-        chosen = f'windows/amd64@{entry["digest"]}'
-        content = hash_bytes(entry['platform']['os.version'].encode())
-        assert keeper.get_alias('win', platform=chosen) == [content]
-        dxf.copy(keeper, other, 'win', platform=chosen)
-        assert other.get_alias('win') == [content]
 
 
 def test_a_referrer_of_one_platform_is_copied(pushed: DXF, target: DXF) -> None:
