@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from dxf import cosign_tags
 from dxf.client import DXF
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.manifest.image import ImageManifest, Index
@@ -81,6 +82,8 @@ class Contents:
         """The size of each blob, by digest."""
         self.required: set[str] = set()
         """The blobs that a registry must have."""
+        self.tags: dict[str, str] = {}
+        """Tags that cosign made for these manifests, and what each names."""
         self.texts = Texts(source)
         self._discover(self._read(top))
 
@@ -125,6 +128,9 @@ class Contents:
         found = self._source.list_referrers(digest)
         self._count(len(found), 0)
         self._referrers[digest] = {check_digest(str(entry['digest'])): _size(entry) for entry in found}
+        for tag, tagged in cosign_tags.tags_for(self._source, digest).items():
+            self._referrers[digest].setdefault(tagged, BATCH_BYTES)
+            self.tags[tag] = tagged
         return self._referrers[digest]
 
     def _fetch(self, digest: str, _check: Callable[[], None]) -> _Found:

@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dxf import cosign_tags
 from dxf.client import DXF
 from dxf.contents import MAX_KEPT_BYTES, Contents
 from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFInvalidNameError,
@@ -43,7 +44,8 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     :param alias: an alias; in a folder also the full reference that another tool wrote, or a manifest's digest
     :param to_alias: its name in the target; ``None`` for the same
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias copy this platform's image alone
-    :param referrers: copy the manifests that refer to any of these too: signatures, attestations and the like
+    :param referrers: copy the manifests that refer to any of these too, and what cosign stored for them under tags
+        (``sha256-<hash>.sig``, ``.att``, ``.sbom``): signatures, attestations and the like; three more requests each
     :param dry_run: change nothing
     :param progress: called as ``progress(digest, chunk, size)`` for each blob that is streamed, first with an empty
         chunk
@@ -110,17 +112,26 @@ class Copying:
 
     def carry_out(self, progress: Callable[..., Any] | None = None) -> None:
         """Copy what the target lacks, set the alias, and check the digest that it names then."""
+        tags = {tag: digest for tag, digest in self._contents.tags.items() if tag != self._alias}
+        for tag, digest in tags.items():
+            cosign_tags.check_replaceable(self._target, tag, self._source.resolve(digest))
         self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False,
                                 sizes=self.outcome.moved)
         top, text = self._top
         self._put_manifests_below(top)
+        for tag, digest in tags.items():
+            self._set(tag, digest, self._contents.texts.get(digest))
         if self._adds_to_list(text):
             self.outcome = self.outcome._replace(digest=self._target.manifest_digest(self._alias))
             return
-        self._target.set_manifest(self._alias, text)
-        digest = self._target.manifest_digest(self._alias)
-        if digest != top:
-            raise DXFDigestMismatchError(digest, top)
+        self._set(self._alias, top, text)
+
+    def _set(self, alias: str, digest: str, text: str) -> None:
+        """Set an alias in the target, and check that it names the manifest."""
+        self._target.set_manifest(alias, text)
+        actual = self._target.manifest_digest(alias)
+        if actual != digest:
+            raise DXFDigestMismatchError(actual, digest)
 
     def _adds_to_list(self, text: str) -> bool:
         """Add to the target's list of referrers, if the alias is its tag and it has other entries.

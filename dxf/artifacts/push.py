@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_path_type, several
@@ -17,8 +18,8 @@ from dxf.artifacts.gzip_writer import threads_for
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
-from dxf.exceptions import DXFSourceError
-from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor
+from dxf.exceptions import DXFNotFoundError, DXFSourceError
+from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor, referrer
 from dxf.names import check_alias, hash_bytes
 from dxf.parameters import checked
 
@@ -156,12 +157,27 @@ def referrers(repository: 'DXF', reference: str, artifact_type: str | None = Non
     """Return the descriptors of what is attached to something.
 
     :param reference: its alias, or the digest of its manifest
-    :param artifact_type: leave out all of other types
+    :param artifact_type: leave out all of other types; manifests that are listed without a type are fetched
     :return: each with ``digest``, ``size`` and ``mediaType``, and with ``artifactType`` and ``annotations`` where
         there are any
     """
     found = repository.list_referrers(_subject(repository, reference).digest)
-    return [entry for entry in found if artifact_type in (None, entry.get('artifactType'))]
+    if artifact_type is None:
+        return found
+    # Older clients list a manifest under the referrers tag without its type.
+    untyped = [str(entry['digest']) for entry in found if not entry.get('artifactType')]
+    from dxf.transfer.parallel import each_once  # it brings logging
+    types = each_once(partial(_type_of, repository), untyped, repository.options.jobs)
+    typed = [{**entry, 'artifactType': entry.get('artifactType') or types[str(entry['digest'])]} for entry in found]
+    return [entry for entry in typed if entry['artifactType'] == artifact_type]
+
+
+def _type_of(repository: 'DXF', digest: str) -> object:
+    """Return the artifact type that a manifest has; ``None`` where there is no such manifest, or it has none."""
+    try:
+        return referrer(repository.resolve(digest).text).get('artifactType')
+    except DXFNotFoundError:
+        return None
 
 
 def _subject(repository: 'DXF', reference: str) -> Descriptor:

@@ -68,6 +68,9 @@ def _check_order(given: list[str], last: str) -> None:
         raise UsageError('too many arguments: several files are followed by one @alias that names them')
     if given and not last.startswith('@') and os.path.lexists(last):
         raise UsageError(f'invalid alias {last!r}: it is written with an @; several files are followed by one @alias')
+    if given and os.path.lexists(last) and os.path.abspath(last) not in map(os.path.abspath, given):  # from a pattern
+        raise UsageError(f'invalid alias {last!r}: it is also a file here, which would not be stored; write ./{last} '
+                         'before the alias to store it too')
 
 
 def _push_output(context: Context, command: list[str]) -> None:

@@ -137,7 +137,8 @@ COMMANDS = (
         summary='Copy aliases to another registry or repository.',
         details='Everything that an alias leads to is copied byte for byte. What the target has is not sent again,\n'
                 'so a copy that broke off can be repeated. The digests of the manifests, equal\n'
-                'on both sides, are printed.',
+                'on both sides, are printed. --referrers includes what cosign stores under tags for each manifest\n'
+                '(sha256-HASH.sig, .att, .sbom); it replaces such a tag there only if nothing in it is lost.',
         operands=(_REPO, _ANY_ALIASES),
         options=(Option(('--to',), 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder', 'HOST',
                         required=True),

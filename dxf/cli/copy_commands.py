@@ -95,11 +95,9 @@ def _check_target_alias(alias: str, host: str) -> None:
 
 
 def _all_aliases(context: Context, source: Any, left_out: list[str]) -> Iterator[str]:
-    """Yield the aliases of a repository; an invalid name comes last, and is added to ``left_out``."""
+    """Yield the aliases of a repository; add what is wrong with invalid names to ``left_out``."""
     try:
-        yield from source.list_aliases(iterate=True)
-    except DXFInvalidNameError as error:
-        left_out.append(str(error))
+        yield from source.list_aliases(iterate=True).valid(left_out)
     except DXFInvalidDocumentError:
         # In a folder, what cannot be read comes after all other aliases, and is named at the end with the rest.
         if not is_folder(context.settings.host) or not _unreadable(context):

@@ -4,6 +4,7 @@ A variable that is empty counts as not set.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 
 from dxf.client_arguments import NO
@@ -29,6 +30,8 @@ SOURCE_SETTINGS = ('AUTH_HOST', 'SKIPTLSVERIFY')
 MAX_JOBS = 64
 MAX_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
+
+_NUMBER = re.compile(r'[0-9.eE+-]+', re.ASCII)
 
 _PAIR = ('CERT', 'KEY')
 """Settings that belong together: if one is set for the target, the other is not taken from the source."""
@@ -314,7 +317,7 @@ def _read_timeout(name: str, value: str | None) -> float | tuple[float, float]:
     if not value:
         return TIMEOUT
     try:
-        seconds = float(value)
+        seconds = float(value) if _NUMBER.fullmatch(value) else 0  # float() also takes blanks, 1_0 and other digits
     except ValueError:
         seconds = 0
     if not 0 < seconds < 1e6:

@@ -56,8 +56,8 @@ def login(context: Context) -> None:
         token = _authenticate(registry, username, password)
         if token is None and not registry._headers:
             raise DXFError('the registry asks for no credential: nothing was stored')
-        if token is None:
-            registry.api_version_check()
+        # A token server may take a wrong password for no password, and give a token that the registry refuses.
+        registry.api_version_check()
     file = next(_credential_files(context), None)
     if file is None:
         raise DXFError('nothing was stored: HOME is not set')

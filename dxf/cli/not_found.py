@@ -43,8 +43,13 @@ def explained(context: Context, response: 'Response', line: str) -> str:
     repository, what, name = missing
     said = _lost(context, name) if what == 'alias' and repository == context.repository else ''
     hint = _hint(context, what, name) if repository == context.repository else ''
+    if getattr(response.request, 'method', None) == 'DELETE' and hint.endswith(_PRINTS):
+        hint += ', and dxf del-alias deletes what names it'
     said = said or f'{repository or context.settings.host} has no {what} {name}{hint}'
     return printable(f'404 Not Found: {said}')
+
+
+_PRINTS = '; if this is the hash of a manifest, dxf get-manifest prints it'
 
 
 def _hint(context: Context, what: str, name: str) -> str:
@@ -58,7 +63,7 @@ def _hint(context: Context, what: str, name: str) -> str:
     if damage:
         return f'; {damage}'
     is_given = any(name.endswith(operand) for operand in context.operands)
-    return '; if this is the hash of a manifest, dxf get-manifest prints it' if is_given else \
+    return _PRINTS if is_given else \
         '; the alias names it: push it again, or copy the alias again'
 
 

@@ -213,9 +213,20 @@ class CredentialFile:
 
     def special_keys(self, host: str) -> list[str]:
         """Return the keys of those credentials that are for a part of a registry alone."""
-        return [key for name in {host, *(DOCKER_HUB_KEYS if is_docker_hub(host) else ())}
-                for key in self._member('auths') if key.lower().startswith(f'{name.lower()}/') and key not in
-                DOCKER_HUB_KEYS]
+        names = {host, *(DOCKER_HUB_KEYS if is_docker_hub(host) else ())}
+        starts = tuple(f'{name.lower()}/' for name in names)
+        auths, helpers = self._member('auths'), self._member('credHelpers')
+        special = [key for key in dict.fromkeys([*auths, *helpers])
+                   if key.lower().startswith(starts) and key not in DOCKER_HUB_KEYS]
+        return [key for key in special if key in auths or self._may_be_kept(key)]
+
+    def _may_be_kept(self, key: str) -> bool:
+        """Return whether a helper has a credential for a key, or fails."""
+        try:
+            helper = self._helper(key, key)
+            return helper is not None and helper.get(key) is not None
+        except DXFCredentialsError:
+            return True
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Json]]:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from requests import Response
 
+from dxf.layout import manifests
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.local.atomic_files import open_regular
 from dxf.manifest.image import OCTET_STREAM
@@ -74,11 +75,14 @@ def get(request: LayoutRequest) -> Response:
 
 
 def delete(request: LayoutRequest) -> Response:
-    """Delete a blob.
+    """Delete a blob, and no manifest.
 
+    :raises RefusedError: there is none, or it is a manifest
     :raises DXFInvalidDocumentError: another layout has the same folder of blobs
     """
     request.check_exists('BLOB_UNKNOWN')
+    if manifests.is_named(request.layout, request.name):  # registries keep manifests apart from blobs
+        raise RefusedError(HTTPStatus.NOT_FOUND, 'BLOB_UNKNOWN', 'it is a manifest, and dxf del-alias deletes it')
     request.layout.check_sole_owner()
     if not request.layout.remove_blob(request.name):
         raise _unknown()

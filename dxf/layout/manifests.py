@@ -258,6 +258,23 @@ def _is_manifest(content: bytes) -> bool:
     return True
 
 
+def is_named(layout: Layout, digest: str) -> bool:
+    """Return whether an entry names a manifest, or an index does that an entry leads to."""
+    pending = [entry['digest'] for entry in layout.entries()]
+    if digest in pending or _read(layout, digest) is None:  # quick: a layer is no manifest
+        return digest in pending
+    seen: set[str] = set()
+    while pending:
+        one = pending.pop()
+        found = None if one in seen else _read(layout, one)
+        seen.add(one)
+        if isinstance(found, Index):
+            pending += [entry.digest for entry in found.manifests]
+            if digest in pending:
+                return True
+    return False
+
+
 def missing(layout: Layout, manifest: Manifest) -> str | None:
     """Return the digest of something that a manifest needs and the layout lacks; ``None`` if there is nothing.
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPResponse
 from typing import Any, BinaryIO
 
 from dxf.arguments import as_bytes, check_data, check_left, check_source
@@ -42,6 +43,16 @@ class Source:
         """Called for each piece that is read, if it is set; raises where the source is not wanted any more."""
         self._stream = stream
         self._start = stream.tell() if size is not None else 0
+        self._ahead = b''
+
+    def look_ahead(self) -> None:
+        """Read the start of a source that seems to be empty; one that is not is read only once.
+
+        The kernel tells the size 0 of files in /proc, and of /dev/zero, that are not empty. Some objects ignore seek().
+        """
+        if self.size == 0:
+            self._ahead = self._read_on(READ_SIZE)
+            self.size = None if self._ahead else 0
 
     def digest(self) -> str:
         """Read a source of known size through, and return its digest."""
@@ -58,7 +69,8 @@ class Source:
         :raises DXFSourceError: it cannot be read, or does not have the size that it had when it was opened
         """
         if self.size is None:
-            while piece := self._read_on(READ_SIZE):
+            while piece := self._ahead or self._read_on(READ_SIZE):
+                self._ahead = b''
                 if self.on_read is not None:
                     self.on_read()
                 yield piece
@@ -98,7 +110,14 @@ class Source:
         # https://docs.python.org/3/library/io.html#io.RawIOBase.read
         if content is None:
             raise DXFSourceError(f'cannot read {self.name}: it is non-blocking, and has no bytes yet')
-        return as_bytes(content)
+        return as_bytes(content) or self._end()
+
+    def _end(self) -> bytes:
+        """Return no bytes: the source has ended. A body of http.client may end too early, and raises no error."""
+        if isinstance(self._stream, HTTPResponse) and self._stream.length:
+            raise DXFSourceError(f'cannot read {self.name}: the connection broke, and {self._stream.length} bytes '
+                                 'are missing')
+        return b''
 
     def _unreadable(self, error: OSError) -> DXFSourceError:
         return DXFSourceError(f'cannot read {self.name}: {error.strerror or type(error).__name__}')
@@ -145,7 +164,8 @@ class File(Source):
     """
 
     def __init__(self, name: str, file: io.FileIO) -> None:
-        super().__init__(name, file, _size_left(file))
+        super().__init__(name, file, _size_left(name, file))
+        self.look_ahead()
         self.shared = self.size is not None
         self.status = os.fstat(file.fileno())
 
@@ -215,10 +235,12 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
         return Source('data', io.BytesIO(data), memoryview(data).nbytes)
     check_source(data)
     if hasattr(data, 'read'):
+
         enlarge_pipe(data)
-        size = _size_left(data)
-        check_left(data, size)
-        return Source('data', data, size)
+        source = Source('data', data, _size_left('data', data))
+        source.look_ahead()
+        check_left(data, source.size)
+        return source
     return Source('data', _Pieces(data), None)
 
 
@@ -258,19 +280,39 @@ def spool(name: str, pieces: Iterable[bytes]) -> Source:
     return File(name, file)
 
 
-def _size_left(file: BinaryIO) -> int | None:
+_UNSEEKABLE = (AttributeError, OSError, TypeError, ValueError)
+"""What objects without a position raise; TypeError: seek of codecs' readers returns nothing."""
+
+
+def _size_left(name: str, file: BinaryIO) -> int | None:
     """Return the bytes from where a file stands to its end; ``None`` for a pipe, a socket and the like.
 
-    The kernel gives files in /proc, and /dev/zero, the size 0 although they have content: they have no size either.
+    :raises DXFSourceError: it moved, and cannot go back
     """
     try:
         start = file.tell()
-        end = file.seek(0, io.SEEK_END)
-        file.seek(start)
-        # Only where nothing seems left: files in /proc have the size 0, and content.
-        if end <= start and file.read(1):
-            file.seek(start)
-            return None
-    except (AttributeError, OSError, TypeError, ValueError):  # TypeError: seek of codecs' readers returns nothing
+    except _UNSEEKABLE:
         return None
-    return max(end - start, 0)
+    try:
+        size = max(file.seek(0, io.SEEK_END) - start, 0)
+    except _UNSEEKABLE:  # it may have moved all the same
+        size = None
+    if size is None and _stands_at(file, start) or _returns_to(file, start):
+        return size
+    raise DXFSourceError(f'cannot read {name}: it can seek to its end, but not back to where it stood; hand in an '
+                         "iterable of its bytes, such as iter(lambda: file.read(65536), b'')")
+
+
+def _returns_to(file: BinaryIO, start: int) -> bool:
+    try:
+        file.seek(start)
+    except _UNSEEKABLE:
+        return False
+    return _stands_at(file, start)
+
+
+def _stands_at(file: BinaryIO, start: int) -> bool:
+    try:
+        return file.tell() == start
+    except _UNSEEKABLE:
+        return False

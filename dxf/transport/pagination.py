@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from requests import Response
 
-from dxf.exceptions import DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFProtocolError
 from dxf.limits import Limits
 from dxf.strict_json import is_markup, load_object
 from dxf.transport.links import next_target
@@ -46,6 +46,15 @@ class PaginatingResponse:
         for body in pages(self._fetch, self._path, self._limits):
             for name in self._names(body):
                 yield self._check(name)
+
+    def valid(self, refused: list[str]) -> Iterator[str]:
+        """Yield the valid names; add what is wrong with each of the others to ``refused``."""
+        for body in pages(self._fetch, self._path, self._limits):
+            for name in self._names(body):
+                try:
+                    yield self._check(name)
+                except DXFInvalidNameError as error:
+                    refused.append(str(error))
 
     def all(self) -> list[str]:
         """Return all names.

@@ -23,6 +23,7 @@ from dxf.main import doit
 from ..helpers.endpoints import Endpoint
 from ..helpers.layouts import snapshot
 from ..helpers.memory_measurement import MeasuredRun
+from ..helpers.processes import Runner
 from ..helpers.repository_content import (CONTENTS, lacks_alias, push_alias, push_referrer, reachable, requests_with,
                                           set_document, target_variables)
 from ..helpers.traffic import Traffic
@@ -100,6 +101,18 @@ def test_several_aliases_and_all_aliases_are_copied(command: Command, repo: str)
     assert sorted(command.target.dxf(repo).list_aliases()) == ['a', 'c']
     assert sorted(command.run(repo, '--all')[0].split()) == sorted(digests.values())
     assert {alias: digest_of(command.target.dxf(repo), alias) for alias in 'abc'} == digests
+
+
+def test_all_goes_on_past_a_name_that_is_invalid(server: ScriptedRegistry, to_folder: Command, repo: str) -> None:
+    source = DXF(server.host, repo, insecure=True)
+    for alias in ('a', 'z'):
+        push_alias(source, alias.encode(), alias=alias)
+    listing = Answer(200, {'Content-Type': 'application/json'}, b'{"tags": ["a", "no alias", "z"]}')
+    server.hook = lambda request: listing if request.path.endswith('/tags/list') else None
+    ended = Runner(server.environ()).run('copy', repo, '--all', '--to', to_folder.target.host).insist(1)
+    assert ended.out.decode().split() == [digest_of(source, 'a'), digest_of(source, 'z')]
+    assert ended.lines[-1].startswith('dxf: left out: ') and 'no alias' in ended.lines[-1]
+    assert sorted(to_folder.target.dxf(repo).list_aliases()) == ['a', 'z']
 
 
 def test_all_of_no_aliases_is_nothing(to_folder: Command, folder: Endpoint, repo: str) -> None:

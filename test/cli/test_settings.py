@@ -76,6 +76,8 @@ MALFORMED = [
     ('DXF_CHUNK_SIZE', '1e3', 'float() would take it'),
     ('DXF_CHUNK_SIZE', '9' * 5000, 'int() refuses it with an error of its own'),
     ('DXF_TIMEOUT', '0', 'no time'),
+    ('DXF_TIMEOUT', ' 5', 'a blank'),
+    ('DXF_TIMEOUT', '1_0', 'a line between digits'),
     ('DXF_TIMEOUT', '-0.5', 'negative'),
     ('DXF_TIMEOUT', 'nan', 'neither more nor less than 0'),
     ('DXF_TIMEOUT', 'inf', 'no number that a socket takes'),

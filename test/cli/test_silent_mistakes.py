@@ -32,6 +32,21 @@ def test_an_alias_with_the_name_of_a_file_is_taken_where_it_is_meant(typed: str,
     assert runner.run('list-aliases', 'demo/r').insist(0).out.decode().split() == [alias]
 
 
+def test_an_alias_of_blobs_that_a_pattern_gave_is_refused_unless_its_file_is_stored_too(tmp_path: Path) -> None:
+    files_in(tmp_path)
+    (tmp_path / '@night').write_text('night')
+    runner = Runner({'DXF_HOST': f'oci:{tmp_path}/root'})
+    for given in ([], ['b.csv']):
+        assert answered({'DXF_HOST': f'oci:{tmp_path}/root'}, 2, 'push-blob', 'demo/r', 'a.csv', *given, '@night',
+                        cwd=tmp_path) == (
+            "invalid alias '@night': it is also a file here, which would not be stored; write ./@night before the "
+            'alias to store it too (see dxf push-blob --help)')
+        assert not (tmp_path / 'root').exists()
+    runner.run('push-blob', 'demo/r', 'a.csv', './@night', '@night', cwd=tmp_path).insist(0)
+    client = DXF(f'oci:{tmp_path}/root', 'demo/r')
+    assert [b''.join(client.pull_blob(digest)) for digest in client.get_alias('night')] == [b'a.csv', b'night']
+
+
 def files_in(folder: Path) -> None:
     """Make files, a folder and a link that leads nowhere."""
     for name in ('a.csv', 'b.csv'):

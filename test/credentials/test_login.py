@@ -32,7 +32,7 @@ from ..helpers.stored_credentials import HelperProgram, encoded, entry_that_is_r
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.registry import Registry
-from ..servers.scripted_registry import ScriptedRegistry, error
+from ..servers.scripted_registry import Answer, ScriptedRegistry, error
 from ..servers.token_server import TokenServer
 
 CONTENT = b'readings'
@@ -512,6 +512,19 @@ def test_a_registry_that_asks_for_nothing_stores_nothing(certificates: Certifica
     assert not home.config.exists()
 
 
+def test_a_password_is_not_stored_if_the_registry_refuses_the_token_that_it_gave(
+        home: Home, secure: ScriptedRegistry, login: Callable[..., Ended]) -> None:
+    """A token server may take a wrong password for no password: its token is for anybody."""
+    refused = error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': f'Bearer realm="{secure.url}/token",service="x"'})
+    given = Answer(200, {'Content-Type': 'application/json'}, b'{"token": "anonymous"}')
+    secure.hook = lambda request: given if request.path == '/token' else refused
+    write_file(home.config, {secure.host: (USERNAME, PASSWORD)})
+    before = home.config.read_bytes()
+    ended = login(home, WRONG, DXF_HOST=secure.host).insist(errno.EACCES)
+    assert 'nothing was stored' in ended.lines[0] and ended.out == b''
+    assert home.config.read_bytes() == before
+
+
 def test_a_login_over_http_sends_and_stores_nothing(home: Home, login: Callable[..., Ended]) -> None:
     with ScriptedRegistry() as server:
         server.hook = lambda request: error(401, 'UNAUTHORIZED', headers={'WWW-Authenticate': 'Basic realm="x"'})
@@ -681,6 +694,17 @@ def test_a_logout_has_the_helper_forget_it(home: Home, kept: bool) -> None:
     write_file(home.config, credHelpers={host: home.helper_program.name})
     assert (b'no credential' in home.run('logout').insist(0).out) is not kept
     assert set(home.helper_program.kept) == {'other.example.com'}
+
+
+@pytest.mark.parametrize('kept', [True, False])
+def test_a_logout_says_what_a_helper_keeps_for_a_path(home: Home, kept: bool) -> None:
+    key = f'{home.endpoint.host}/fred'
+    if kept:
+        home.helper_program.keep(key, USERNAME, PASSWORD)
+    write_file(home.config, credHelpers={key: home.helper_program.name, 'other.example.com/x': 'missing'})
+    said = home.run('logout').insist(0).out.decode()
+    assert (f'{home.config} keeps a credential for {key}\n' in said) is kept
+    assert 'other.example.com' not in said
 
 
 def test_a_logout_forgets_what_files_hold_though_a_helper_fails(home: Home, tmp_path: Path) -> None:

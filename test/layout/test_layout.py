@@ -311,6 +311,30 @@ def test_a_blob_of_two_repositories_is_stored_once(store: Endpoint) -> None:
         assert not [path for path in files(store.registry.storage) if path.name.startswith('.dxf.')]
 
 
+def test_a_deletion_of_a_blob_deletes_no_manifest(store: Endpoint) -> None:
+    with store.dxf('fred/one') as one:
+        child = write_alias(one)
+        digest = hash_bytes(child.encode())
+        index = json.dumps({'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.index.v1+json', 'manifests': [
+            {'mediaType': json.loads(child)['mediaType'], 'digest': digest, 'size': len(child)}]})
+        one.set_manifest('index', index)
+        stored = store.file_of('fred/one', digest)
+        refused(store, digest)
+        one.del_alias(*(alias for alias in one.list_aliases() if alias != 'index'))
+        assert stored.exists()
+        refused(store, digest)
+        refused(store, hash_bytes(index.encode()))
+        assert stored.exists() and one.get_manifest('index')
+        text = one.push_blob(data=index.replace(' ', '  '))  # a copy of a manifest that is a blob here
+        one.del_blob(text)
+
+
+def refused(store: Endpoint, digest: str) -> None:
+    """Check that no blob is deleted by the digest of a manifest."""
+    ended = Runner(store.environ()).run('del-blob', 'fred/one', digest).insist(2)
+    assert 'dxf del-alias' in ended.lines[0]
+
+
 def test_a_manifest_of_two_repositories_is_stored_once(store: Endpoint) -> None:
     with store.dxf('fred/one') as one, store.dxf('two') as two:
         digest = hash_bytes(write_alias(one).encode())

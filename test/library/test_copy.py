@@ -13,8 +13,8 @@ import pytest
 import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.copying import Copied
-from dxf.exceptions import (DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError, DXFInvalidNameError,
-                            DXFPlatformDataNotFound, DXFSizeMismatchError)
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFHTTPError, DXFInvalidDocumentError,
+                            DXFInvalidNameError, DXFPlatformDataNotFound, DXFSizeMismatchError)
 
 from ..helpers.endpoints import Endpoint, Folder
 from ..helpers.images import write_index
@@ -545,6 +545,35 @@ def test_referrers_and_theirs_are_copied_where_they_are_wanted(keeper: DXF, othe
     for digest in (signature, report, countersign):
         assert reachable(other, digest) == reachable(keeper, digest)
     assert dxf.copy(keeper, other, 'a', referrers=True).moved == {}
+
+
+@pytest.mark.parametrize('suffix', ['sig', 'att', 'sbom'])
+def test_what_cosign_stored_under_tags_is_copied_with_the_referrers(keeper: DXF, other: DXF, suffix: str) -> None:
+    subject = named(keeper)
+    tag = f'{tag_of(subject)}.{suffix}'
+    push_alias(keeper, suffix.encode(), alias=tag)
+    countersign = f'{tag_of(keeper.manifest_digest(tag))}.sig'
+    push_alias(keeper, b'of the signature', alias=countersign)
+    dxf.copy(keeper, other, 'a')
+    assert set(other.list_aliases()).isdisjoint({tag, countersign})
+    dxf.copy(keeper, other, 'a', referrers=True)
+    for alias in ('a', tag, countersign):
+        assert reachable(other, alias) == reachable(keeper, alias)
+    assert dxf.copy(keeper, other, 'a', referrers=True).moved == {}
+
+
+def test_a_signature_of_cosign_that_only_the_target_has_is_not_replaced(keeper: DXF, other: DXF) -> None:
+    tag = f'{tag_of(named(keeper))}.sig'
+    push_alias(keeper, b'one', alias=tag)
+    dxf.copy(keeper, other, 'a', referrers=True)
+    push_alias(keeper, b'one', b'two', alias=tag)
+    dxf.copy(keeper, other, 'a', referrers=True)
+    assert reachable(other, tag) == reachable(keeper, tag)
+    push_alias(other, b'one', b'three', alias=tag)
+    before = reachable(other, tag)
+    with pytest.raises(DXFConflictError, match=tag):
+        dxf.copy(keeper, other, 'a', referrers=True)
+    assert reachable(other, tag) == before
 
 
 def test_a_referrer_that_an_index_lists_too_is_listed_and_copied(folder: Endpoint, other_folder: DXF,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import dxf
-from dxf import DXF, Limits, hash_bytes
+from dxf import DXF, artifacts, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFProtocolError
 
@@ -409,3 +409,19 @@ def test_what_several_attach_at_once_is_all_listed(open_registry: Endpoint, repo
         digests = {end(process).insist(0).out.decode().strip() for process in started}
     assert len(digests) == AT_ONCE
     assert listed(client, subject) == digests
+
+
+def test_a_type_is_found_that_the_referrers_tag_does_not_tell(open_registry: Endpoint, repo: str) -> None:
+    client = open_registry.dxf(repo)
+    push_alias(client, b'subject')
+    subject = client.manifest_digest('a')
+    wanted = push_referrer(client, subject, 'application/x-wanted')
+    push_referrer(client, subject, 'application/x-other')
+    entries: list[dict[str, Any]] = [{key: value for key, value in entry.items() if key != 'artifactType'}
+                                     for entry in client.list_referrers(subject)]
+    set_document(client, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': entries},
+                 subject.replace(':', '-'))
+    found = artifacts.referrers(client, 'a', 'application/x-wanted')
+    assert [(entry['digest'], entry['artifactType']) for entry in found] == [(wanted, 'application/x-wanted')]
+    ended = Runner(open_registry.environ()).run('referrers', repo, 'a', '--type', 'application/x-wanted').insist(0)
+    assert ended.out.decode() == f'{wanted} application/x-wanted\n'

@@ -4,6 +4,7 @@ import io
 import os
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dxf.exceptions import DXFSourceError
 from dxf.transfer.source import Source, open_source, spool
 
 from ..helpers.changing_files import CONTENT, DIGEST, RESIZED, got_from, written
+from ..servers.scripted_registry import Answer, ScriptedRegistry
 
 
 @pytest.fixture(name='path')
@@ -129,6 +131,71 @@ def test_a_pipe_that_does_not_block_and_has_no_bytes_yet_is_an_error(buffering: 
         source = open_source(None, pipe)
         with pytest.raises(DXFSourceError, match='^cannot read data: it is non-blocking'):
             list(source.read())
+
+
+class Odd(io.RawIOBase):
+    """A file whose seek() and tell() are odd.
+
+    :param ways: of seek(): ``stays`` where it is, ``raises`` at the end, never goes ``back``, returns ``nothing``
+    """
+
+    def __init__(self, *ways: str) -> None:
+        super().__init__()
+        self._file, self._ways = io.BytesIO(CONTENT), ways
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on."""
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        """Return the position, or 0 where it never changes."""
+        return 0 if 'stays' in self._ways else self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> Any:
+        """Seek, or not."""
+        if 'stays' in self._ways:
+            return 0
+        if 'back' in self._ways and whence == io.SEEK_SET:
+            raise io.UnsupportedOperation
+        position = self._file.seek(offset, whence)
+        if 'raises' in self._ways and whence == io.SEEK_END:
+            raise io.UnsupportedOperation
+        return None if 'nothing' in self._ways else position
+
+
+@pytest.mark.usefixtures('small_reads')
+@pytest.mark.parametrize('way', ['stays', 'raises', 'nothing'])
+def test_an_open_file_whose_end_is_unknown_is_read_whole(way: str) -> None:
+    source = open_source(None, Odd(way))
+    assert source.size is None
+    assert b''.join(source.read()) == CONTENT
+
+
+@pytest.mark.parametrize('ways', [('back',), ('back', 'raises'), ('back', 'nothing')])
+def test_an_open_file_that_does_not_go_back_is_an_error(ways: tuple[str, ...]) -> None:
+    with pytest.raises(DXFSourceError, match='not back to where it stood'):
+        open_source(None, Odd(*ways))
+
+
+@pytest.mark.parametrize('path', ['/proc/self/status', '/proc/sys/kernel/ostype'])
+def test_a_file_of_the_kernel_without_a_size_is_read_whole(path: str) -> None:
+    content = Path(path).read_bytes()
+    with open(path, 'rb') as file:
+        for source in (open_source(path, None), open_source(None, file)):
+            assert source.size is None
+            assert b''.join(source.read())[:6] == content[:6]
+            source.close()
+
+
+def test_a_download_of_urllib_that_breaks_off_is_an_error(server: ScriptedRegistry) -> None:
+    for answer in (Answer(body=CONTENT), Answer(body=iter([CONTENT]))):
+        server.hook = lambda _request, answer=answer: answer
+        with urllib.request.urlopen(f'http://{server.host}/') as response:
+            assert b''.join(open_source(None, response).read()) == CONTENT
+    server.hook = lambda _request: Answer(body=CONTENT, declared=len(CONTENT) + 5)
+    with urllib.request.urlopen(f'http://{server.host}/') as response:
+        with pytest.raises(DXFSourceError, match='^cannot read data: the connection broke, and 5 bytes are missing'):
+            list(open_source(None, response).read())
 
 
 def test_a_path_may_be_that_of_a_pipe(tmp_path: Path) -> None:
