@@ -57,7 +57,7 @@ class _Network:
 def jobs(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section]:
     """Push and pull some blobs with more and more jobs, over each delay."""
     with workspace.room('jobs') as room, Registry(room) as registry:
-        files = [write_random(room / f'file{number}', SIZE) for number in range(BLOBS)]
+        files = [write_random(room / f'file{number}', SIZE) for number in range(min(BLOBS, 4 * workspace.most))]
         run(Contender('the first push', always(ours.library('push', registry.host, PULLED, files, alias='all'))),
             workspace)
         return [_over(workspace, runs, room, registry.host, milliseconds, files, (ours, peer))
@@ -71,5 +71,6 @@ def _over(workspace: Workspace, runs: int, room: Path, host: str, milliseconds: 
             host = stack.enter_context(DelayRelay(host, milliseconds / 2000)).host
         network = _Network(room, host, files, clients)
         curves = grow(steps(workspace.most, 1, 2, 4, 8, 16), network.contenders, runs, workspace)
-    return grown(f'Jobs, over a round trip of {milliseconds} ms', f'{BLOBS} blobs of {SIZE >> 10} KiB and their alias, '
-                 'by so many jobs (``DXF_JOBS``; the default is 4). A connection costs a round trip, too.', curves, [])
+    return grown(f'Jobs, over a round trip of {milliseconds} ms',
+                 f'{len(files)} blobs of {SIZE >> 10} KiB and their alias, by so many jobs (``DXF_JOBS``; default 4). '
+                 'A connection costs a round trip, too.', curves, [])

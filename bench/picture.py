@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from bench.report import Curve, Measure
 
@@ -81,7 +81,9 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
     labels = dict(sorted((size, label) for curve in curves for size, label, _ in curve.points))
     axes.set_xticks(list(labels), list(labels.values()))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _bars(axes: Axes, title: str, measures: Sequence[Measure]) -> None:
