@@ -53,7 +53,7 @@ pyright: .venv/pyright  ## Check with pyright a program that uses dxf (needs nod
 coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
-bench: .venv/dev registry programs  ## Measure dxf and others (BENCH_MIB, _RUNS, _ONLY)
+bench: .venv/dev registry programs  ## Measure dxf and others (a quick look: BENCH_SMALL=1)
 	$(BIN)/python -m bench
 
 docs: .venv/docs  ## Build the documentation as HTML in docs/_build

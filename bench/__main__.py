@@ -1,71 +1,49 @@
 """The benchmark itself: ``python -m bench`` from the project's folder.
 
-``BENCH_MIB`` is the size of the large blob (default 1024), ``BENCH_RUNS`` how often everything runs (default 5), and
-``BENCH_ONLY`` names the parts that run, separated by commas. When all of them ran, ``docs/benchmarks.rst`` and
-``docs/benchmarks.svg`` are written anew.
+``settings`` says which variables bound it. When all parts ran, ``docs/benchmarks.rst`` and its pictures are written
+anew.
 """
 
 import datetime
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
-from bench import economy, folders, machine, many, picture, report, startup, throughput
+from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, picture,
+                   pulling, pushing, report, starting, startup)
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
+from bench.settings import Settings, read_settings
 from bench.workspace import MIB, BenchError, Workspace, workspace
 
-DOCS = Path(__file__).parents[1] / 'docs'
 PAGE, PICTURE = 'benchmarks.rst', 'benchmarks.svg'
+PICTURED = ('pull', 'pull-tls', 'push')
+"""The parts whose first table is in the picture of bars."""
 
 PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
-    'pull': throughput.pull,
-    'pull-tls': throughput.pull_over_tls,
-    'push': throughput.push,
+    'pull': pulling.pull,
+    'pull-tls': pulling.pull_over_tls,
+    'push': pushing.push,
     'folders': folders.folders,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,
     'small': many.small,
     'startup': startup.start,
+    'sizes': growing_blobs.larger,
+    'blobs': growing_blobs.more,
+    'tags': growing_blobs.tags,
+    'aliases': growing_aliases.aliases,
+    'jobs': growing_jobs.jobs,
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to run: MiB of the large blob, number of runs, names of the parts."""
-
-    mebibytes: int
-    runs: int
-    parts: tuple[str, ...]
-
-
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Return what the variables say.
-
-    :raises BenchError: one of them makes no sense
-    """
-    parts = tuple(environ.get('BENCH_ONLY', '').replace(',', ' ').split()) or tuple(PARTS)
-    unknown = set(parts) - set(PARTS)
-    if unknown:
-        raise BenchError(f'BENCH_ONLY: no {", ".join(sorted(unknown))}; there are {", ".join(PARTS)}')
-    return Settings(_number(environ, 'BENCH_MIB', '1024'), _number(environ, 'BENCH_RUNS', '5'), parts)
-
-
-def _number(environ: Mapping[str, str], name: str, default: str) -> int:
-    value = environ.get(name) or default
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise BenchError(f'{name} is a whole number, at least 1')
-    return int(value)
 
 
 def measure(settings: Settings, clients: tuple[Dxf, Dxf]) -> dict[str, list[Section]]:
     """Run the parts, and print the table of each when it is ready."""
     found = {}
-    with workspace(settings.mebibytes * MIB) as place:
+    with workspace(settings.mebibytes * MIB, settings.most, settings.servers) as place:
         for part in settings.parts:
             print(f'bench: {part} ...', file=sys.stderr, flush=True)
             found[part] = PARTS[part](place, settings.runs, *clients)
@@ -74,17 +52,37 @@ def measure(settings: Settings, clients: tuple[Dxf, Dxf]) -> dict[str, list[Sect
     return found
 
 
-def write(settings: Settings, found: Mapping[str, Sequence[Section]], about: Sequence[Row]) -> None:
-    """Write the page and its picture."""
+def write(folder: Path, settings: Settings, found: Mapping[str, Sequence[Section]], about: Sequence[Row]) -> None:
+    """Write the page and its pictures."""
     intro = (f'dxf beside its peers, measured by ``make bench`` on {datetime.date.today():%Y-%m-%d}: medians of '
              f'{settings.runs} alternating runs ({startup.RUNS * settings.runs} for the start-up) of whole processes, '
-             'with a docker-registry on the same machine. Only ratios say something about other machines. A peak is '
-             'that of the largest process; less than 10 MB cannot be seen.')
+             'with a docker-registry on the same machine. Where something grows, no further round begins at a size '
+             f'after {growth.PATIENCE:.0f} s. Only ratios say something about other machines. A peak is that of the '
+             'largest process; less than 10 MB cannot be seen.')
     sections = [section for part in settings.parts for section in found[part]]
-    (DOCS / PAGE).write_text(report.page(intro, PICTURE, sections, about), encoding='utf-8')
+    pictures = [*_draw_bars(folder, settings, found), *_draw_growth(folder, found)]
+    (folder / PAGE).write_text(report.page(intro, pictures, sections, about), encoding='utf-8')
+
+
+def _draw_bars(folder: Path, settings: Settings, found: Mapping[str, Sequence[Section]]) -> Iterator[tuple[str, str]]:
+    """Draw the throughput of the parts that ran."""
     size = f'{settings.mebibytes} MiB, seconds (less is better)'
-    picture.draw(DOCS / PICTURE, [
-        (f'{section.title} {size}', section.measures) for section in (found['pull'][0], found['push'][0])])
+    panels = [(f'{found[part][0].title} {size}', [
+        each for each in found[part][0].measures if each.what != starting.START])
+              for part in PICTURED if part in found]
+    if panels:
+        picture.draw(folder / PICTURE, panels)
+        yield PICTURE, 'Seconds to pull and to push a large blob: dxf beside its peers'
+
+
+def _draw_growth(folder: Path, found: Mapping[str, Sequence[Section]]) -> Iterator[tuple[str, str]]:
+    """Draw a picture for each part in which something grows."""
+    for part, sections in found.items():
+        panels = [(section.title, section.curves) for section in sections if section.curves]
+        if panels:
+            path = f'benchmarks-{part}.svg'
+            picture.draw_curves(folder / path, panels)
+            yield path, f'Seconds, dxf beside its peers: {"; ".join(title for title, _ in panels)}'
 
 
 def end(signum: int, _frame: object) -> None:
@@ -96,13 +94,16 @@ def main() -> int:
     """Run the benchmark; return the exit status."""
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
+    # distribution 3 looks for a collector of traces unless it is told that there is none:
+    # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection
+    os.environ.setdefault('OTEL_TRACES_EXPORTER', 'none')
     try:
-        settings = read_settings(os.environ)
+        settings = read_settings(os.environ, PARTS)
         clients = ours(), peer()
         found = measure(settings, clients)
         print(report.budgets_text(section for sections in found.values() for section in sections))
-        if set(settings.parts) == set(PARTS):
-            write(settings, found, machine.describe(*clients))
+        if settings.folder is not None:
+            write(settings.folder, settings, found, machine.describe(*clients, settings.servers))
     except (BenchError, MissingProgramError) as error:
         print(f'bench: {error}', file=sys.stderr)
         return 1

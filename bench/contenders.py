@@ -33,11 +33,16 @@ class Dxf:
         """Return a command line."""
         return [self.path, *arguments]
 
-    def library(self, do: str, host: str, repo: str, files: Iterable[Path], *, insecure: bool = True,
-                alias: str | None = None, many: bool = False, context: bool = False) -> Command:
-        """Return the command that uses it as a library; ``library`` says what the parameters mean."""
-        task = {'do': do, 'host': host, 'repo': repo, 'files': [str(path) for path in files], 'insecure': insecure,
-                'alias': alias, 'many': many, 'context': context}
+    def library(self, do: str, host: str, repo: str, files: Iterable[Path] | Path, *, insecure: bool = True,
+                alias: str | None = None, many: bool = False, context: bool = False, chunk_size: int | None = None
+                ) -> Command:
+        """Return the command that uses it as a library; ``library`` says what the parameters mean.
+
+        :param files: paths, or one path of a file that has them, one a line
+        """
+        task = {'do': do, 'host': host, 'repo': repo, 'insecure': insecure, 'alias': alias, 'many': many,
+                'files': str(files) if isinstance(files, Path) else [str(path) for path in files],
+                'context': context, 'chunk_size': chunk_size}
         return [self.python, '-I', str(LIBRARY), json.dumps(task)]
 
 
@@ -89,9 +94,24 @@ def curl(*arguments: str) -> Command:
     return [program('curl'), '-q', '-sS', '--fail', *arguments]
 
 
-def openssl() -> Command:
-    """Return the command that hashes what it reads."""
-    return [program('openssl'), 'dgst', '-sha256']
+def curl_many(urls: Iterable[str], config: Path, jobs: int = 1) -> Command:
+    """Return the command that pulls several blobs over as many connections as there are jobs; it verifies nothing.
+
+    :param config: the file that gets the addresses
+    """
+    config.write_text(''.join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls), encoding='utf-8')
+    parallel = () if jobs == 1 else ('--parallel', '--parallel-immediate', '--parallel-max', str(jobs))
+    return curl(*parallel, '-K', str(config))
+
+
+def openssl(*files: str) -> Command:
+    """Return the command that hashes files, or what it reads."""
+    return [program('openssl'), 'dgst', '-sha256', *files]
+
+
+def cat() -> Command:
+    """Return the command that reads a pipe to its end."""
+    return [program('cat')]
 
 
 def curl_push(url: str, repo: str, file: Path) -> Command:
@@ -121,6 +141,27 @@ def skopeo_push(path: str, host: str, image: str, layout: Path) -> Command:
 def crane_pull(path: str, host: str, repo: str, digest: str) -> Command:
     """Return the command that writes a blob to standard output."""
     return [path, 'blob', f'{host}/{repo}@{digest}']
+
+
+def crane_tags(path: str, host: str, repo: str) -> Command:
+    """Return the command that lists the tags of a repository."""
+    return [path, 'ls', f'{host}/{repo}']
+
+
+def skopeo_tags(path: str, host: str, repo: str) -> Command:
+    """Return the command that lists the tags of a repository."""
+    return [path, 'list-tags', '--tls-verify=false', f'docker://{host}/{repo}']
+
+
+def skopeo_read(path: str, folder: Path, tag: str) -> Command:
+    """Return the command that writes the manifest that a tag of a layout names."""
+    return [path, 'inspect', '--raw', f'oci:{folder}:{tag}']
+
+
+def skopeo_set(path: str, source: Path, folder: Path, tag: str) -> Command:
+    """Return the command that gives an image of another layout a tag in a layout."""
+    return [path, '--insecure-policy', 'copy', '-q', '--preserve-digests', f'oci:{source}:latest',
+            f'oci:{folder}:{tag}']
 
 
 def crane_push(path: str, host: str, image: str, layout: Path) -> Command:

@@ -12,7 +12,7 @@ from bench.contenders import Dxf
 from bench.counting import CountingRelay
 from bench.measuring import Contender, always, run
 from bench.report import Budget, Section
-from bench.workspace import Workspace, write_random
+from bench.workspace import Server, Workspace, write_random
 
 SIZE = 100_000
 CONNECTIONS = 2
@@ -57,16 +57,20 @@ JOBS = (
 
 def count(workspace: Workspace, clients: Sequence[Dxf]) -> list[Section]:
     """Count what a push and a pull cost each client; the first is ours."""
+    return [_count(workspace, server, clients) for server in workspace.servers]
+
+
+def _count(workspace: Workspace, server: Server, clients: Sequence[Dxf]) -> Section:
     with workspace.room('economy') as room:
         certificates = Certificates(room)
         with TokenServer(certificates, {USERNAME: PASSWORD}) as tokens, \
                 CountingRelay(tokens.host, certificates) as token_relay:
             tokens.realm = f'https://{token_relay.host}/token'
-            with Registry(room, tls=certificates, tokens=tokens) as registry, \
+            with Registry(room, tls=certificates, tokens=tokens, binary=server.path) as registry, \
                     CountingRelay(registry.host, certificates) as relay:
                 wire = _Wire(workspace, {'REQUESTS_CA_BUNDLE': certificates.ca}, relay, token_relay)
                 counts = {client.name: _counts(wire, client, room) for client in clients}
-    return [_section(counts, clients[0].name)]
+    return _section(counts, clients[0].name, server.suffix)
 
 
 def _counts(wire: _Wire, client: Dxf, room: Path) -> list[Count]:
@@ -76,7 +80,7 @@ def _counts(wire: _Wire, client: Dxf, room: Path) -> list[Count]:
             wire.cost(client, 'pull-blob', repo, '@alias')]
 
 
-def _section(counts: dict[str, list[Count]], ours: str) -> Section:
+def _section(counts: dict[str, list[Count]], ours: str, suffix: str) -> Section:
     rows = []
     for number, (what, least) in enumerate(JOBS):
         for name, found in counts.items():
@@ -85,8 +89,8 @@ def _section(counts: dict[str, list[Count]], ours: str) -> Section:
         rows.append((f'as few as can be: {what}', str(least), '1', str(CONNECTIONS)))
     budgets = []
     for (what, least), cost in zip(JOBS, counts[ours], strict=True):
-        budgets += [Budget(f'{what}, requests', cost.requests + cost.tokens, least + 1, '', 0),
-                    Budget(f'{what}, connections', cost.connections, CONNECTIONS, '', 0)]
-    return Section('Requests and connections', 'Of a registry that takes tokens, over TLS; counted in front of the '
-                   'registry and of its token server.',
+        budgets += [Budget(f'{what}{suffix}, requests', cost.requests + cost.tokens, least + 1, '', 0),
+                    Budget(f'{what}{suffix}, connections', cost.connections, CONNECTIONS, '', 0)]
+    return Section(f'Requests and connections{suffix}',
+                   'Of a registry that takes tokens, over TLS; counted in front of it and of its token server.',
                    ('What', 'Requests', 'Token requests', 'Connections'), rows, budgets)

@@ -45,3 +45,15 @@ def _write_blob(blobs: Path, media_type: str, document: dict[str, Any]) -> dict[
     digest, size = digest_of(path), path.stat().st_size
     path.rename(blobs / digest.partition(':')[2])
     return {'mediaType': media_type, 'digest': digest, 'size': size}
+
+
+def add_tags(folder: Path, size: int) -> None:
+    """Add images to a layout until it has as many, each with a tag; they differ in an annotation of their manifest."""
+    index = folder / 'index.json'
+    document = json.loads(index.read_text('utf-8'))
+    images, blobs = document['manifests'], folder / 'blobs' / 'sha256'
+    pattern = json.loads((blobs / images[0]['digest'].partition(':')[2]).read_text('utf-8'))
+    for number in range(len(images), size):
+        manifest = _write_blob(blobs, images[0]['mediaType'], {**pattern, 'annotations': {'number': str(number)}})
+        images.append({**manifest, 'annotations': {'org.opencontainers.image.ref.name': f'tag{number}'}})
+    _write(index, document)

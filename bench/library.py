@@ -4,17 +4,19 @@ Run by the Python of whichever package is measured: it uses what both of them ha
 ``pull_blobs`` where it is told to. Takes one JSON object as its argument:
 
 ``do``
-    ``push`` or ``pull``
+    ``push``, ``pull``, or ``read``: pull one blob, and count its bytes (the library has hashed them)
 ``host``, ``repo``, ``insecure``
     of the repository
 ``files``
-    paths of files with the blobs, in their order
+    paths of files with the blobs, in their order; or the path of a file that has these paths, one a line
 ``alias``
-    the name that they get, or that is asked for them; null for none
+    the name that they get, or that is asked for them; null for none; for ``read``, the digest
 ``many``
     whether to use the methods for many blobs
 ``context``
     whether to use the library in a ``with`` block
+``chunk_size``
+    for ``read``; null for the library's default
 
 Writes how many seconds the work took, without the start of the process, and fails where the bytes are not the files'.
 """
@@ -47,6 +49,12 @@ def pull(client: dxf.DXF, digests: list[str], alias: str | None, many: bool) -> 
     return [digest_of(client.pull_blob(digest)) for digest in digests]
 
 
+def read(client: dxf.DXF, digest: str, chunk_size: int | None) -> int:
+    """Pull a blob, and return how many bytes came."""
+    chunks = client.pull_blob(digest) if chunk_size is None else client.pull_blob(digest, chunk_size=chunk_size)
+    return sum(len(chunk) for chunk in chunks)
+
+
 def digest_of(chunks: Iterable[bytes]) -> str:
     """Return the digest of what comes in chunks."""
     sha256 = hashlib.sha256()
@@ -58,12 +66,18 @@ def digest_of(chunks: Iterable[bytes]) -> str:
 def main() -> None:
     """Do what the argument says."""
     task: dict[str, Any] = json.loads(sys.argv[1])
-    digests = [digest_of([Path(path).read_bytes()]) for path in task['files']]
+    files = task['files']
+    if isinstance(files, str):
+        files = Path(files).read_text('utf-8').splitlines()
+    digests = [digest_of([Path(path).read_bytes()]) for path in files] if task['do'] == 'pull' else []
     begin = time.monotonic()
     client = dxf.DXF(task['host'], task['repo'], insecure=task['insecure'])
     with client if task['context'] else contextlib.nullcontext():
         if task['do'] == 'push':
-            push(client, task['files'], task['alias'], task['many'])
+            push(client, files, task['alias'], task['many'])
+        elif task['do'] == 'read':
+            if read(client, task['alias'], task['chunk_size']) != Path(files[0]).stat().st_size:
+                sys.exit('the blob is not as long as the file')
         elif pull(client, digests, task['alias'], task['many']) != digests:
             sys.exit('the blobs are not those of the files')
     print(time.monotonic() - begin)

@@ -5,12 +5,13 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.contenders import Dxf
 from bench.measuring import Command
 from bench.report import Row
+from bench.workspace import Server
 
 PROGRAMS = {
     'docker-registry': ['--version'],
@@ -22,15 +23,16 @@ PROGRAMS = {
 """The arguments with which each tells its version."""
 
 
-def describe(ours: Dxf, peer: Dxf) -> list[Row]:
+def describe(ours: Dxf, peer: Dxf, servers: Sequence[Server] = ()) -> list[Row]:
     """Return what the machine is and has, as pairs."""
     return [
         ('Processor', f'{_processor()}, {len(os.sched_getaffinity(0))} cores'),
         ('System', f'{platform.system()} {platform.release()}'),
         ('Python', f'{platform.python_implementation()} {platform.python_version()}'),
-        ('dxf', _version(ours.command('--version'))),
+        ('dxf', version_of(ours.command('--version'))),
         ('The peer', f'{peer.name}, from PyPI'),
         *_versions(),
+        *(('Second registry', server.name) for server in servers if server.path is not None),
     ]
 
 
@@ -48,10 +50,10 @@ def _versions() -> Iterator[Row]:
         if path is None:
             yield name, 'not on this machine'
         else:
-            yield name, _version([path, *arguments])
+            yield name, version_of([path, *arguments])
 
 
-def _version(command: Command) -> str:
+def version_of(command: Command) -> str:
     """Return the first version number that a command prints."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=True)
     found = re.search(r'\d+(\.\d+)+\S*', done.stdout)

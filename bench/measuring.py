@@ -5,10 +5,13 @@ Owns what a run costs. Which commands run is said in ``contenders`` and by the s
 """
 
 import json
+import math
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.report import Measure
@@ -20,10 +23,11 @@ SPAWN = Path(__file__).with_name('spawn.py')
 
 @dataclass(frozen=True)
 class Run:
-    """What one run cost: its seconds, and the bytes that its largest process had at its peak."""
+    """What one run cost: its seconds, the bytes that its largest process had at its peak, its seconds of CPU."""
 
     seconds: float
     peak: int
+    cpu: float = 0
 
 
 def _whole(cost: Run) -> float:
@@ -69,24 +73,33 @@ def run(contender: Contender, workspace: Workspace) -> Run:
     outcome = json.loads(done.stdout)
     if set(outcome['statuses']) != {contender.status}:
         raise BenchError(f'{contender.name}: statuses {outcome["statuses"]}: {done.stderr.strip()}')
-    return Run(outcome['seconds'], max(outcome['peaks']))
+    return Run(outcome['seconds'], max(outcome['peaks']), outcome['cpu'])
 
 
-def alternate(contenders: Sequence[Contender], runs: int, workspace: Workspace, *, warm_up: bool = False
-              ) -> tuple[Measure, ...]:
+def alternate(contenders: Sequence[Contender], runs: int, workspace: Workspace, *, warm_up: bool = False,
+              patience: float = math.inf) -> tuple[Measure, ...]:
     """Run the contenders in turn, so that what disturbs the machine disturbs all of them.
 
     Each round begins with another contender.
 
     :param warm_up: begin with a round that does not count
+    :param patience: seconds after which no other round begins
     """
+    begin = time.monotonic()
     costs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
     for number in range(-1 if warm_up else 0, runs):
         first = number % len(contenders)
         for contender in (*contenders[first:], *contenders[:first]):
             cost = run(contender, workspace)
-            cost = Run(contender.after(cost), cost.peak)
+            cost = replace(cost, seconds=contender.after(cost))
             if number >= 0:
                 costs[contender.name].append(cost)
-    return tuple(Measure(name, tuple(cost.seconds for cost in found), max(cost.peak for cost in found) / 1e6)
-                 for name, found in costs.items())
+        if number >= 0 and time.monotonic() - begin > patience:
+            break
+    return tuple(_measure(name, found) for name, found in costs.items())
+
+
+def _measure(name: str, found: Sequence[Run]) -> Measure:
+    """Return what the runs of one contender cost together."""
+    return Measure(name, tuple(cost.seconds for cost in found), max(cost.peak for cost in found) / 1e6,
+                   statistics.median(cost.cpu for cost in found))

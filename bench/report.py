@@ -14,11 +14,12 @@ WIDTH = 118
 
 @dataclass(frozen=True)
 class Measure:
-    """What one contender's runs cost: the seconds of each, and the MB of its largest process in any of them."""
+    """What one contender's runs cost: the seconds of each, the MB of its largest process in any, the median of CPU."""
 
     what: str
     seconds: tuple[float, ...]
     peak: float
+    cpu: float = 0
 
     @property
     def median(self) -> float:
@@ -52,10 +53,18 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Section:
-    """One table, with what is to be said of it.
+class Curve:
+    """What one contender's runs cost as something grows: a measure for each size, and how the tables write the size."""
 
-    ``measures`` is for the picture; ``budgets`` go to the table of all budgets.
+    what: str
+    points: tuple[tuple[int, str, Measure], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table, with the text above it.
+
+    ``measures`` and ``curves`` are for the pictures; ``budgets`` go to the table of all budgets.
     """
 
     title: str
@@ -64,6 +73,7 @@ class Section:
     rows: Sequence[Row]
     budgets: Sequence[Budget]
     measures: Sequence[Measure] = ()
+    curves: Sequence[Curve] = ()
 
 
 def find(measures: Iterable[Measure], what: str) -> Measure | None:
@@ -94,6 +104,15 @@ def time_at_most(measures: Sequence[Measure], what: str, limit: float, prefix: s
     return Budget(prefix + what, None if measure is None else measure.median, limit, 's')
 
 
+def beside_the_slower(measures: Sequence[Measure], what: str, limit: float, others: Sequence[str], start: float,
+                      prefix: str = '') -> Budget:
+    """Return the budget of a contender, without the seconds that its start may take, beside the slower of others."""
+    measure, found = find(measures, what), [find(measures, other) for other in others]
+    there = [other.median for other in found if other is not None]
+    value = None if measure is None or len(there) < len(others) else (measure.median - start) / max(there)
+    return Budget(f'{prefix}{what}, less its start, beside {" or ".join(others)}', value, limit, 'x')
+
+
 def timed(title: str, text: str, measures: Sequence[Measure], reference: str, budgets: Sequence[Budget], *,
           milliseconds: bool = False) -> Section:
     """Return the section of contenders that were timed, with the ratio of each to one of them."""
@@ -107,6 +126,34 @@ def timed(title: str, text: str, measures: Sequence[Measure], reference: str, bu
     headers = ('What', f'Median, {unit}', 'Range', 'Ratio', 'Peak, MB')
     return Section(title, f'{text} Ratios are to {reference}.', headers, [row(measure) for measure in measures],
                    budgets, measures)
+
+
+def grown(title: str, text: str, curves: Sequence[Curve], budgets: Sequence[Budget]) -> Section:
+    """Return the section of contenders that were timed as something grows: a column for each size."""
+    sizes = dict(sorted((size, label) for curve in curves for size, label, _ in curve.points))
+
+    def row(curve: Curve) -> Row:
+        found = {size: measure for size, _, measure in curve.points}
+        largest = found[max(found)]
+        return curve.what, *(f'{found[size].median:.3f}' if size in found else '-' for size in sizes), \
+            f'{largest.cpu:.2f}', f'{largest.peak:.0f}'
+    return Section(title, f'{text} Seconds; CPU and memory are those of the last column that has a time.',
+                   ('What', *sizes.values(), 'CPU, s', 'Peak, MB'), [row(curve) for curve in curves], budgets,
+                   curves=curves)
+
+
+def linear(curves: Sequence[Curve], what: str, prefix: str = '') -> Budget:
+    """Return the budget of growth: what one more costs at the largest size, beside what it costs at the one before."""
+    points = next(curve.points for curve in curves if curve.what == what)
+    if len(points) < 2:
+        return Budget(f'{prefix}{what}, growth', None, LINEAR, 'x')
+    (less, less_label, before), (more, more_label, last) = points[-2:]
+    return Budget(f'{prefix}{what}, seconds for each at {more_label}, beside {less_label}',
+                  last.median / more / (before.median / less), LINEAR, 'x')
+
+
+LINEAR = 1.1
+"""How much more one costs among many, at most, where time grows linearly: a tenth is noise."""
 
 
 def _text(number: float | None) -> str:
@@ -143,16 +190,17 @@ def budgets_text(sections: Iterable[Section]) -> str:
     return table(('Budget', 'Measured', 'At most', 'Met'), rows)
 
 
-def page(intro: str, picture: str, sections: Sequence[Section], machine: Sequence[Row]) -> str:
+def page(intro: str, pictures: Iterable[tuple[str, str]], sections: Sequence[Section], machine: Sequence[Row]
+         ) -> str:
     """Return the whole page.
 
     :param intro: what was done, and when
-    :param picture: the path of the picture, beside the page
+    :param pictures: the path of each, beside the page, and its text
     :param machine: what the machine is and has: pairs
     """
     return '\n\n'.join([
         heading('Benchmarks', '='),
-        f'.. image:: {picture}\n   :alt: Seconds to pull and to push a large blob: dxf beside its peers',
+        *(f'.. image:: {path}\n   :alt: {text}' for path, text in pictures),
         wrap(intro), *map(section_text, sections), heading('The machine', '-'), table(('What', 'Which'), machine),
         heading('Budgets', '-'), 'What dxf is to reach, in ratios taken in one run, and whether it did.',
         budgets_text(sections)]) + '\n'

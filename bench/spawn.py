@@ -3,7 +3,8 @@
 Small on purpose, and run by ``python -I -S``: Linux counts to a process's peak what the process that started it had,
 so that of the starter is the least that can be seen. Reads a JSON object on its standard input: ``pipeline`` (a list of
 commands, each with the path of its program), ``environ``, and ``stdout`` (the path that the last one writes to); writes
-one: ``seconds``, and for each command its ``statuses`` and ``peaks`` (bytes).
+one: ``seconds``, ``cpu`` (the seconds that all had of a processor), and for each command its ``statuses`` and ``peaks``
+(bytes).
 """
 
 import json
@@ -37,7 +38,8 @@ def main() -> None:
             source = following
     ends = [os.wait4(process, 0) for process in processes]
     seconds = time.monotonic() - begin
-    json.dump({'seconds': seconds, 'statuses': [os.waitstatus_to_exitcode(status) for _, status, _ in ends],
+    json.dump({'seconds': seconds, 'cpu': sum(usage.ru_utime + usage.ru_stime for _, _, usage in ends),
+               'statuses': [os.waitstatus_to_exitcode(status) for _, status, _ in ends],
                'peaks': [usage.ru_maxrss * KIBIBYTE for _, _, usage in ends]}, sys.stdout)
 
 

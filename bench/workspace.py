@@ -4,8 +4,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1 << 20
@@ -22,16 +23,37 @@ class BenchError(Exception):
     """The benchmark cannot go on; the text is one line for whoever runs it."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """A registry's program: its path, and how titles call it, which is nothing for the one that is always there."""
+
+    path: str | None = None
+    name: str = ''
+
+    @property
+    def suffix(self) -> str:
+        """What a title ends with where it was measured on this one."""
+        return f', {self.name}' if self.name else ''
+
+
+MOST = 100_000
+"""How many things of a kind there are at most where their number grows."""
+
+
 class Workspace:
     """A folder, and what children are started with.
 
     :param folder: an empty folder
     :param size: bytes of the large blob
+    :param most: how many blobs, tags or aliases there are at most
+    :param servers: the registries that throughput and requests are measured on
     """
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, most: int = MOST, servers: Sequence[Server] = (Server(),)) -> None:
         self.folder = folder
         self.size = size
+        self.most = most
+        self.servers = tuple(servers)
         self.environ = {name: value for name, value in os.environ.items()
                         if not name.startswith(PRIVATE) and not name.upper().endswith('_PROXY')}
         home = folder / 'home'
@@ -47,6 +69,11 @@ class Workspace:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+    def holds(self, size: int) -> bool:
+        """Return whether so many bytes more fit into the folder, and leave the processes their memory."""
+        free = shutil.disk_usage(self.folder).free
+        return size < (min(free, _available() - 1024 * MIB) if MEMORY in self.folder.parents else free)
 
 
 def write_random(path: Path, size: int) -> Path:
@@ -86,11 +113,8 @@ def _fits_memory(size: int) -> bool:
 
 
 @contextmanager
-def workspace(size: int) -> Iterator[Workspace]:
-    """Make a workspace, in memory where there is room, and remove it at the end.
-
-    :param size: bytes of the large blob
-    """
+def workspace(size: int, most: int = MOST, servers: Sequence[Server] = (Server(),)) -> Iterator[Workspace]:
+    """Make a workspace, in memory where there is room, and remove it at the end; the parameters are a workspace's."""
     home = str(MEMORY) if _fits_memory(COPIES * size) else None
     with tempfile.TemporaryDirectory(prefix='dxf-bench-', dir=home) as folder:
-        yield Workspace(Path(folder), size)
+        yield Workspace(Path(folder), size, most, servers)

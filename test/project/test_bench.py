@@ -2,22 +2,31 @@
 
 import contextlib
 import os
+import re
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import requests
 
+from bench.__main__ import PARTS, PICTURED, write
+from bench.contenders import Dxf
 from bench.counting import CountingRelay, RequestReader
 from bench.delay import DelayRelay
+from bench.growth import label_of_bytes, steps
 from bench.measuring import Contender, alternate, always, run
-from bench.report import Budget, Measure, at_most, budgets_text, page, peak_at_most, ratio, table, timed
-from bench.workspace import BenchError, Workspace
+from bench.report import (Budget, Curve, Measure, at_most, beside_the_slower, budgets_text, grown, linear, page,
+                          peak_at_most, ratio, section_text, table, timed)
+from bench.settings import DOCS, Settings, read_settings
+from bench.workspace import BenchError, Server, Workspace
 
+from ..helpers.programs import program
 from ..servers.certificates import Certificates
 from ..servers.registry import Registry
 
@@ -206,10 +215,86 @@ def test_tables_are_as_wide_as_their_cells() -> None:
         '======= ====')
 
 
-def test_the_page_begins_with_the_picture_and_ends_with_the_budgets() -> None:
+def test_the_page_begins_with_the_pictures_and_ends_with_the_budgets() -> None:
     section = timed('Pull', 'Text.', MEASURES, 'slow', [at_most(MEASURES, 'quick', 0.4, 'slow')])
-    text = page('Intro.', 'picture.svg', [section], [('Python', '3.14')])
-    parts = ('Benchmarks\n=====', '.. image:: picture.svg', 'Intro.', 'Pull\n----', 'Text. Ratios are to slow.',
-             'quick 2.000', 'Python 3.14', 'quick, beside slow 0.50 x   0.40 x  **no**')
+    text = page('Intro.', [('picture.svg', 'Bars'), ('more.svg', 'Curves')], [section], [('Python', '3.14')])
+    parts = ('Benchmarks\n=====', '.. image:: picture.svg\n   :alt: Bars', '.. image:: more.svg\n   :alt: Curves',
+             'Intro.', 'Pull\n----', 'Text. Ratios are to slow.', 'quick 2.000', 'Python 3.14',
+             'quick, beside slow 0.50 x   0.40 x  **no**')
     places = [text.find(part) for part in parts]
     assert -1 not in places and places == sorted(places), (places, text)
+
+
+def test_growth_is_a_column_for_each_size_and_its_budget_compares_the_last_two() -> None:
+    curves = (Curve('a', ((10, '10', Measure('a', (1.0,), 20.0)), (100, '100', Measure('a', (12.0,), 31.0, 4.5)))),
+              Curve('b', ((10, '10', Measure('b', (3.0, 5.0), 9.0, 0.2)),)))
+    section = grown('Title', 'Text.', curves, ())
+    assert section.headers == ('What', '10', '100', 'CPU, s', 'Peak, MB')
+    assert section.rows == [('a', '1.000', '12.000', '4.50', '31'), ('b', '4.000', '-', '0.20', '9')]
+    assert linear(curves, 'a').row() == ('a, seconds for each at 100, beside 10', '1.20 x', '1.10 x', '**no**')
+    assert linear(curves, 'b').met == 'not measured'
+
+
+def test_a_start_is_taken_off_before_the_comparison_with_the_slower_one() -> None:
+    budget = beside_the_slower(MEASURES, 'slow', 1.0, ('quick', 'slow'), 1.0)
+    assert (budget.value, budget.met) == (0.75, 'yes')
+    assert beside_the_slower(MEASURES, 'slow', 1.0, ('quick', 'crane'), 1.0).met == 'not measured'
+
+
+def test_sizes_end_at_the_limit() -> None:
+    assert steps(100, 10, 100, 1_000) == (10, 100)
+    assert steps(5, 10, 100) == (5,)
+    assert [label_of_bytes(size) for size in (1, 1 << 10, 5 << 30)] == ['1 B', '1 KiB', '5 GiB']
+
+
+def test_no_round_begins_after_the_patience_ended(workspace: Workspace) -> None:
+    true = Contender('true', always(['/bin/true']))
+    assert [len(measure.seconds) for measure in alternate([true, replace(true, name='again')], 3, workspace,
+                                                          patience=0)] == [1, 1]
+
+
+def test_variables_bound_the_benchmark(tmp_path: Path) -> None:
+    settings = read_settings({}, PARTS)
+    assert (settings.mebibytes, settings.runs, settings.most, settings.parts) == (1024, 5, 100_000, tuple(PARTS))
+    assert (settings.folder, settings.servers) == (DOCS, (Server(),))
+    small = read_settings({'BENCH_SMALL': '1', 'BENCH_RUNS': '2'}, PARTS)
+    assert (small.mebibytes, small.runs, small.most, small.folder) == (16, 2, 100, None)
+    assert read_settings({'BENCH_ONLY': 'tags'}, PARTS).folder is None
+    binary = program('docker-registry')
+    other = read_settings({'BENCH_ONLY': 'tags,jobs', 'BENCH_REGISTRY': binary, 'BENCH_TO': str(tmp_path)}, PARTS)
+    assert (other.parts, other.folder) == (('tags', 'jobs'), tmp_path)
+    assert other.servers[1].path == binary and other.servers[1].name.startswith('docker-registry 2.')
+
+
+@pytest.mark.parametrize('name, value', [
+    ('BENCH_MIB', '0'), ('BENCH_COUNT', 'many'), ('BENCH_ONLY', 'tug'), ('BENCH_REGISTRY', '/'),
+    ('BENCH_TO', '/nowhere')])
+def test_a_variable_that_makes_no_sense_is_named(name: str, value: str) -> None:
+    with pytest.raises(BenchError, match=f'^{name}'):
+        read_settings({name: value}, PARTS)
+
+
+@pytest.mark.parametrize('part', PARTS)
+def test_every_part_measures_at_its_smallest(part: str, tmp_path: Path) -> None:
+    """This dxf stands for python-dxf too, and the second registry for both: an index of packages is no part of it."""
+    own = str(Path(sys.executable).with_name('dxf'))
+    clients = Dxf('dxf', own, sys.executable), Dxf('python-dxf 12.1.1', own, sys.executable)
+    other = Server(program('docker-registry'), 'other 2')
+    place = Workspace(tmp_path, 100_000, most=1, servers=[other])
+    sections = PARTS[part](place, 1, *clients)
+    settings = Settings(1, 1, 1, (part,), (other,), tmp_path)
+    write(tmp_path, settings, {part: sections}, [('Python', '3')])
+    text = (tmp_path / 'benchmarks.rst').read_text('utf-8')
+    for section in sections:
+        assert section_text(section) in text
+        assert len(section.rows) > 1 and {len(row) for row in section.rows} == {len(section.headers)}
+        assert all(cell for row in section.rows for cell in row)
+        assert all(budget.what in text.rpartition('Budgets\n-------')[2] for budget in section.budgets)
+    seconds = [each.median for section in sections for each in section.measures]
+    seconds += [each.median for section in sections for curve in section.curves for _, _, each in curve.points]
+    assert all(each > 0 for each in seconds) and (seconds or part == 'requests')
+    pictures = re.findall(r'^\.\. image:: (.+)$', text, re.MULTILINE)
+    assert len(pictures) == int(part in PICTURED or any(section.curves for section in sections))
+    for picture in pictures:
+        assert ElementTree.parse(tmp_path / picture).getroot().tag.endswith('svg')
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ['home']

@@ -41,6 +41,7 @@ class Registry:
     :param storage: where it keeps its data, in place of a folder of its own: several registries may share one.
     :param deletes: allow deletions.
     :param secret: signs what it tells of an upload; those that share a storage need the same one.
+    :param binary: the path of another version of the program.
 
     One that was stopped may be entered again: it then serves what it has on the port that it had.
     """
@@ -48,7 +49,7 @@ class Registry:
     def __init__(self, directory: Path, *, tls: Certificates | None = None, clients: Certificates | None = None,
                  users: Mapping[str, str] | None = None, tokens: TokenServer | None = None,
                  schema1: bool = False, storage: Path | None = None, secret: str | None = None,
-                 deletes: bool = True) -> None:
+                 deletes: bool = True, binary: str | None = None) -> None:
         self.directory = directory
         self.storage = storage if storage is not None else directory / 'storage'
         self.log = directory / 'registry.log'
@@ -60,6 +61,7 @@ class Registry:
         self._tokens = tokens
         self._schema1 = schema1
         self._deletes = deletes
+        self._binary = binary
         self._secret = secret if secret is not None else secrets.token_hex(16)
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -134,7 +136,7 @@ class Registry:
         configuration = self.directory / 'config.yml'
         # JSON is YAML.
         configuration.write_text(json.dumps(self._configuration(port), indent=1), encoding='utf-8')
-        return [*dying_with_parent(), program('docker-registry'), 'serve', str(configuration)]
+        return [*dying_with_parent(), self._binary or program('docker-registry'), 'serve', str(configuration)]
 
     def _configuration(self, port: int) -> dict[str, Any]:
         server: dict[str, Any] = {'addr': f'127.0.0.1:{port}', 'secret': self._secret}
