@@ -227,7 +227,8 @@ def check_source(data: Any) -> None:
     """
     if getattr(data, 'closed', False) is True:
         raise DXFSourceError("data is a file that is closed: open it again with 'rb'")
-    if hasattr(data, 'read') and hasattr(data, 'readable') and not data.readable():
+    # An object of a caller's own may be readable without a word about it: io.RawIOBase says no by default.
+    if hasattr(data, 'mode') and hasattr(data, 'readable') and not data.readable():
         raise TypeError("data is a file that is open to be written: open it with 'rb'")
     if getattr(data, 'gi_frame', data) is None:
         raise DXFSourceError('data is a generator that has ended already: make it again')

@@ -23,9 +23,9 @@ NO_SEQUENCES = ('', 'dumb')
 
 
 class ProgressStream:
-    """Standard error for progress. Errors of writing are ignored: the exit status is about the transfer alone.
+    """Standard error for progress. A full disk there is ignored: the exit status is about the transfer alone.
 
-    curl and wget end with 0 too where their progress goes to a full disk.
+    curl and wget end with 0 then, too. A pipe whose reader has ended is an error: it ends the command at once.
 
     :param stream: standard error
     """
@@ -40,13 +40,23 @@ class ProgressStream:
 
     def write(self, text: str) -> None:
         """Write text, if that can be done."""
-        with suppress(OSError):
+        with _no_error_but_a_broken_pipe():
             self._stream.write(text)
 
     def flush(self) -> None:
         """Flush what was written, if that can be done."""
-        with suppress(OSError):
+        with _no_error_but_a_broken_pipe():
             self._stream.flush()
+
+
+@contextmanager
+def _no_error_but_a_broken_pipe() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 class BarStream:

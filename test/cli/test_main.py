@@ -463,7 +463,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 @pytest.mark.parametrize('number', SIGNALS)
 def test_a_signal_ends_a_download_cleanly(endpoint: Endpoint, repo: str, number: signal.Signals) -> None:
-    content = os.urandom(1_000_000)
+    content = os.urandom(8_000_000)
     digest = endpoint.dxf(repo).push_blob(data=content)
     with on_terminal(environ_of(endpoint), 'pull-blob', repo, digest) as (process, read):
         assert process.stdout is not None

@@ -73,7 +73,7 @@ def test_a_shell_gets_from_a_forked_command_what_it_gets_from_dxf(tmp_path: Path
 
 
 def test_a_shell_learns_the_signal_that_ended_a_forked_command(tmp_path: Path) -> None:
-    (tmp_path / 'file').write_bytes(bytes(1 << 20))
+    (tmp_path / 'file').write_bytes(bytes(8 << 20))
     dxf = fork_server.write_program(tmp_path / 'dxf')
     script = f'{dxf} push-blob fred/a file @a >digest; {dxf} pull-blob fred/a @a | head -c 1; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, timeout=100, check=False,

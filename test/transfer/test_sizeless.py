@@ -19,6 +19,7 @@ from ..servers.scripted_registry import REPO, Request, ScriptedRegistry
 
 SIZELESS = '/proc/sys/kernel/hostname'
 CONTENT = Path(SIZELESS).read_bytes()
+VERSION = '/proc/version'
 DIGEST = hash_bytes(CONTENT)
 EMPTY = hash_bytes(b'')
 
@@ -59,10 +60,11 @@ def test_push_blob_stores_all_of_a_file_that_tells_size_0(server: ScriptedRegist
 
 
 def test_an_open_file_that_tells_size_0_is_sent_from_where_it_stands(server: ScriptedRegistry, client: DXF) -> None:
-    with open(SIZELESS, 'rb') as file:
+    content = Path(VERSION).read_bytes()[3:]
+    with open(VERSION, 'rb') as file:
         file.seek(3)
-        assert client.push_blob(data=file) == hash_bytes(CONTENT[3:])
-    assert server.memory.blobs[REPO] == {hash_bytes(CONTENT[3:]): CONTENT[3:]}
+        assert client.push_blob(data=file) == hash_bytes(content)
+    assert server.memory.blobs[REPO] == {hash_bytes(content): content}
 
 
 def test_push_files_stores_all_of_a_file_that_tells_size_0(server: ScriptedRegistry, client: DXF) -> None:

@@ -172,7 +172,7 @@ def test_a_copy_of_too_much_is_one_error_that_changes_nothing(
         server: ScriptedRegistry, client: DXF, folder: Endpoint, repo: str, monkeypatch: pytest.MonkeyPatch, name: str,
         most: int) -> None:
     index(server, *(image(server, number) for number in range(10)), alias='a')
-    monkeypatch.setattr(dxf.copying, name, most)
+    monkeypatch.setattr(f'dxf.contents.{name}', most)
     with pytest.raises(DXFInvalidDocumentError):
         dxf.copy(client, folder.dxf(repo), 'a')
     assert not (folder.registry.storage / repo).exists()
@@ -181,7 +181,7 @@ def test_a_copy_of_too_much_is_one_error_that_changes_nothing(
 def test_a_copy_whose_manifests_are_not_kept_fetches_them_again(server: ScriptedRegistry, client: DXF, folder: Endpoint,
                                                                 repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     index(server, index(server, *(image(server, number) for number in range(5))), alias='a')
-    monkeypatch.setattr(dxf.copying, 'MAX_KEPT_BYTES', 1000)
+    monkeypatch.setattr('dxf.contents.MAX_KEPT_BYTES', 1000)
     dxf.copy(client, folder.dxf(repo), 'a')
     assert reachable(folder.dxf(repo), 'a') == reachable(client, 'a')
 

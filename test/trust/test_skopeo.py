@@ -230,7 +230,7 @@ def test_dxf_reads_and_deletes_an_image_that_skopeo_pushed(
     assert client.get_manifest('a') == inspect(skopeo, open_registry, repo, '--raw')
     assert json.loads(str(client.get_manifest('a')))['mediaType'] == media_type
     assert client.get_alias('a') == list(image.layers)
-    check_blobs(client, list(client.get_alias('a', sizes=True, platform='any')), contents)
+    check_blobs(client, list(client.get_alias('a', sizes=True, platform='any/any')), contents)
     assert run(open_registry, capfdbinary, 'pull-blob', repo, '@a') == b''.join(contents)
     assert run(open_registry, capfdbinary, 'blob-size', repo, '@a') == b'%d\n' % len(b''.join(contents))
     config = json.loads(inspect(skopeo, open_registry, repo, '--config', '--raw'))
@@ -278,7 +278,7 @@ def test_dxf_reads_and_deletes_a_schema_1_image_that_skopeo_pushed(
     assert set(image.layers) <= set(digests)
     assert [digest for digest in reversed(digests) if digest in image.layers] == list(image.layers)
     known = dict(zip(image.layers, map(layer, LAYERS), strict=True))
-    check_blobs(client, [one for one in client.get_alias('a', sizes=True, platform='any') if one[0] in known],
+    check_blobs(client, [one for one in client.get_alias('a', sizes=True, platform='any/any') if one[0] in known],
                 [known[digest] for digest in digests if digest in known])
     with pytest.raises(DXFDigestNotAvailableForSchema1):
         client.get_digest('a')
