@@ -185,17 +185,13 @@ def check_place(operand: str, host: str, name: str) -> None:
     path = host.removeprefix(FOLDER)
     full = os.path.abspath(path)
     is_twice = is_folder(host) and operand != '' and full.endswith(f'/{operand}')
-    if not is_twice or os.path.isdir(os.path.join(full, operand)) or os.path.isdir(full) and not _is_layout(full):
+    if not is_twice or os.path.isdir(os.path.join(full, operand)) or os.path.isdir(full):
         return
     short = path.rstrip('/')
     short = (short if short.endswith(f'/{operand}') else full).removesuffix(f'/{operand}') or '/'
     raise UsageError(f'{name}: {host} ends with the repository, which would be stored below it as {operand}: '
                      f'write {name}={FOLDER}{short}; if it is meant, make the folder '
                      f'{os.path.join(path, operand)} first')
-
-
-def _is_layout(folder: str) -> bool:
-    return os.path.lexists(os.path.join(folder, 'oci-layout'))
 
 
 def file(operand: str, folders: str = '') -> str:

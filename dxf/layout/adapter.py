@@ -180,8 +180,12 @@ def _is_mounted(request: LayoutRequest, digest: str, source: Layout) -> bool:
     """Make a blob of another repository one of this too; return whether that has it.
 
     Where the repository is its own source, its file is hashed: a damaged one is to be sent again.
+
+    :raises DXFInvalidDocumentError: the repository is no layout
     """
-    return request.layout.has_intact(digest) if source is request.layout else request.layout.mount_blob(digest, source)
+    if source is request.layout:
+        return source.exists() and source.has_intact(digest)
+    return request.layout.mount_blob(digest, source)
 
 
 def _write(content: Temporary, pieces: Iterable[bytes]) -> None:

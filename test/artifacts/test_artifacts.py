@@ -285,10 +285,10 @@ def test_what_could_not_be_pulled_is_not_pushed(work: Path, command: str, said: 
 @pytest.mark.parametrize(('said', 'args'), [
     ('SOURCE_DATE_EPOCH', ['push-files', 'fred/a', 'a', 'logger.dat']),
     ('--type', ['attach', 'fred/a', 'a', 'logger.dat']),
-    ('invalid alias', ['push-files', 'fred/a', '@a', 'logger.dat']),
+    ('invalid alias', ['push-files', 'fred/a', '@.a', 'logger.dat']),
     ('invalid alias', ['push-files', 'fred/a', 'sha256:' + 'a' * 64, 'logger.dat']),
     ('invalid digest', ['pull-files', 'fred/a', 'sha256:a']),
-    ('invalid alias', ['referrers', 'fred/a', '@a']),
+    ('invalid alias', ['referrers', 'fred/a', '@.a']),
     ('invalid media type', ['referrers', 'fred/a', 'a', '--type', 'a']),
 ])
 def test_what_cannot_be_right_is_told_before_any_request(said: str, args: list[str],

@@ -258,7 +258,8 @@ def test_a_full_disk_below_a_mount_point_is_told_before_any_file_appears(folder:
                                                                          ) -> None:
     prepare = TMPFS + 'printf old > {0}/m/a && '
     status, out, problems = pulled(folder, repo, target, prepare, 'a', 'm/a', 'm/large')
-    assert (status, problems) == (1, 'dxf: m/large: No space left on device\n')
+    assert (status, problems) == (
+        1, 'dxf: m/large: No space left on device; free space there, then repeat the command\n')
     assert out == 'old' * 2 + LISTED.format(target, '', 'a\n')
 
 

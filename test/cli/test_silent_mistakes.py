@@ -129,6 +129,13 @@ def test_a_folder_that_ends_with_the_repository_is_refused_before_anything_is_ma
     Runner(source).run(*copied, cwd=tmp_path).insist(0)
 
 
+def test_a_layout_that_is_there_and_ends_with_the_repository_is_used(tmp_path: Path) -> None:
+    write_alias(f'oci:{tmp_path}/old', 'demo/r')
+    files_in(tmp_path)
+    Runner({'DXF_HOST': 'oci:./old/demo/r'}).run('push-blob', 'demo/r', 'a.csv', cwd=tmp_path).insist(0)
+    assert (tmp_path / 'old' / 'demo' / 'r' / 'demo' / 'r' / 'oci-layout').is_file()
+
+
 def test_a_device_that_is_empty_is_told(folder: Endpoint) -> None:
     ended = Runner(folder.environ()).run('push-blob', REPO, '/dev/null')
     assert (ended.status, ended.lines) == (0, ["dxf: '/dev/null' was empty: an empty blob is stored"])

@@ -247,7 +247,6 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     'a folder of other files': (foreign, PUSH, 'is no OCI image layout'),
     'a file in the place of the repository': (no_folder, PUSH, 'Not a directory'),
     'a file in the place of the folder above': (lambda layout: no_folder(layout.parent), PUSH, 'Not a directory'),
-    'a file in the place of the root': (lambda layout: no_folder(layout.parent.parent), PUSH, 'Not a directory'),
     'a folder in the place of the index': (lambda layout: no_file(layout / 'index.json'), NAMED, 'json: Is a dir'),
     'a folder in the place of a blob': (lambda layout: no_file(layout / BLOB), ('push-blob',), 'Is a directory'),
     'a file in the place of the blobs': (lambda layout: no_folder(layout / 'blobs'), ('push-blob', 'pull-blob'),
@@ -272,6 +271,16 @@ def test_what_is_not_as_it_should_be_is_one_line_and_stays(root: Path, layout: P
             doit([command, REPO, *OPERANDS[command]], of(root).environ)
         assert status_of(raised.value) == 1
         assert said in line_of(raised.value)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize('command', PUSH)
+def test_a_file_in_the_place_of_the_root_is_wrong_usage_and_stays(root: Path, fox: Path, tmp_path: Path, command: str
+                                                                  ) -> None:
+    no_folder(root)
+    before = snapshot(tmp_path)
+    refused(of(root), command, REPO, *OPERANDS[command], status=2, cwd=fox.parent,
+            names=f"dxf: DXF_HOST: invalid folder 'oci:{root}': it is no folder; ")
     assert snapshot(tmp_path) == before
 
 

@@ -80,10 +80,10 @@ MISNAMED = "left out: {}: no repository has such a name; read one by DXF_HOST=oc
 def make_layouts(root: Path, blob: Path, *names: str) -> None:
     """Make layouts below a folder, also where no repository's name leads to."""
     for name in names:
-        Runner({'DXF_HOST': f'oci:{root / name}'}).run('push-blob', 'x', blob, '@a').insist(0)
-        for path in (root / name / 'x').iterdir():
+        Runner({'DXF_HOST': f'oci:{root / name}'}).run('push-blob', 'new', blob, '@a').insist(0)
+        for path in (root / name / 'new').iterdir():
             path.rename(root / name / path.name)
-        (root / name / 'x').rmdir()
+        (root / name / 'new').rmdir()
 
 
 def test_a_layout_that_no_name_of_a_repository_leads_to_is_told(root: Path, tmp_path: Path) -> None:

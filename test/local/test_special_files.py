@@ -162,7 +162,7 @@ def test_a_device_is_written_and_stays(server: ScriptedRegistry) -> None:
 
 def test_a_device_that_is_full_is_one_line(server: ScriptedRegistry) -> None:
     ended = runner(server).run('pull-blob', '-o', '/dev/full', REPO, *DIGESTS).insist(1)
-    assert ended.lines == ['dxf: /dev/full: No space left on device']
+    assert ended.lines == ['dxf: /dev/full: No space left on device; free space there, then repeat the command']
 
 
 def test_the_library_writes_to_a_pipe_what_is_verified(wrong: ScriptedRegistry, folder: Path) -> None:
