@@ -476,6 +476,8 @@ def test_the_hash_of_a_blob_in_place_of_a_manifest_s_is_told(shelf: tuple[Endpoi
 def test_a_repository_that_a_folder_lacks_is_answered_with_the_command_that_lists_them(typed: str, folder: Endpoint,
                                                                                        repo: str) -> None:
     root = str(folder.host).removeprefix('oci:')
+    with folder.dxf('fred/other') as other:
+        other.push_blob(data=b'hello')
     line = answered(folder.environ(), 2, *typed.format(repo).split())
     said = f'there is no layout in {root}/{repo}; dxf list-repos prints the repositories'
     assert line == (f'{said} (see dxf gc --help)' if typed.startswith('gc') else f'404 Not Found: {said}')
