@@ -145,8 +145,7 @@ def pull_most(server: ScriptedRegistry, tmp_path: Path) -> str:
     blob = bytes(KEPT + REST)
     digest = hash_bytes(blob)
     server.memory.put(REPO, blob)
-    server.hook = lambda request: Answer(200, {}, blob[:SIZE], declared=len(blob)) if request.method == 'GET' else \
-        None
+    server.hook = lambda request: Answer(200, {}, blob[:SIZE], declared=len(blob)) if request.method == 'GET' else None
     Runner(server.environ()).run('pull-blob', REPO, digest, '-o', tmp_path / 'out').insist(1)
     server.hook = lambda request: None
     part, = tmp_path.glob('.out*')

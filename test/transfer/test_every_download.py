@@ -252,7 +252,7 @@ def test_compressed_blocks_that_hold_nothing_end(server: ScriptedRegistry, way: 
 ])
 def test_a_wrong_blob_leaves_on_no_way(server: ScriptedRegistry, way: Callable[[Pull], Got],
                                        wrong: Callable[[bytes], Answer]) -> None:
-    blob = os.urandom(3000)
+    blob = os.urandom(2999) + b'.'  # else another end is once in a while the same
     server.memory.put(REPO, blob)
     answer = wrong(blob)
     if answer.body == [blob[:-1]]:  # what is resumed is wrong too

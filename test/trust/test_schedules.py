@@ -37,7 +37,7 @@ LIMITS = partial(dxf.Limits, backoff=0.001, longest_retry_after=0.001, small_par
 SOURCES = st.sampled_from(('file', 'file in parts', 'generator'))
 TOKEN = 'c2VjcmV0'
 MAX_REQUESTS = 200
-SCHEDULES = int(os.environ.get('DXF_TEST_SCHEDULES', '120'))
+SCHEDULES = int(os.environ.get('DXF_TEST_SCHEDULES', '200'))
 """How many schedules of a server's faults are run; a third as many of the network's.
 
 They are the same at each run: to find what is new, run more of them.
