@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dxf import exceptions
 from dxf.arguments import check_path_type, several
 from dxf.artifacts import tar_writer
 from dxf.artifacts.gzip_writer import threads_for
 from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
                                     descriptor_of, make)
 from dxf.artifacts.safe_paths import Paths, check_path
-from dxf.exceptions import DXFNotFoundError, DXFSourceError
+from dxf.exceptions import DXFSourceError
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor, referrer
 from dxf.names import check_alias, hash_bytes
 from dxf.parameters import checked
@@ -176,7 +177,7 @@ def _type_of(repository: 'DXF', digest: str) -> object:
     """Return the artifact type that a manifest has; ``None`` where there is no such manifest, or it has none."""
     try:
         return referrer(repository.resolve(digest).text).get('artifactType')
-    except DXFNotFoundError:
+    except exceptions.DXFNotFoundError:  # loaded with requests, which the checks of operands do without
         return None
 
 
