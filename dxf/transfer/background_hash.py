@@ -63,7 +63,8 @@ class BackgroundHash:
         """End the thread."""
         if self._thread is not None and self._process == forking.Process.generation:
             self._waiting.put(None)
-            self._thread.join(END_TIMEOUT)
+            if self._thread.ident is not None:  # a signal may have come before it began
+                self._thread.join(END_TIMEOUT)
         self._thread = None
 
     def _start(self) -> None:

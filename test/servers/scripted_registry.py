@@ -362,7 +362,9 @@ class _Handler(BaseHTTPRequestHandler):
         return line
 
     def _send(self, answer: Answer) -> None:
-        if answer.closes:
+        # A response to HEAD has no body that could be cut. Closed without a word, its connection would fail the next
+        # request, or not, by chance.
+        if answer.closes and not (answer.head and self.command == 'HEAD'):
             self.close_connection = True
         for piece in answer.before:
             self.wfile.write(piece)

@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
 
@@ -126,3 +127,13 @@ def test_a_child_process_is_told_that_the_thread_is_in_its_parent(monkeypatch: p
         with pytest.raises(CancelledError, match='parent'):
             one.add(PIECES[0])
     one.close()
+
+
+def test_a_signal_that_comes_before_the_thread_begins_is_the_only_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+    one = BackgroundHash()
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), closing(one):
+        patched.setattr(threading.Thread, 'start', interrupted)
+        for piece in PIECES:
+            one.add(piece)
