@@ -94,7 +94,7 @@ def main() -> int:
     """Run the benchmark; return the exit status."""
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
-    # distribution 3 looks for a collector of traces unless it is told that there is none:
+    # distribution 3 looks for a collector of traces unless it is told not to:
     # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection
     os.environ.setdefault('OTEL_TRACES_EXPORTER', 'none')
     try:

@@ -10,6 +10,7 @@ from test.servers.registry import Registry
 
 from bench.contenders import Dxf, optional
 from bench.measuring import Contender, Run, alternate, always, run
+from bench.pushing import environ_of
 from bench.report import Section, at_most, peak_at_most, timed
 from bench.workspace import BenchError, Workspace
 
@@ -42,8 +43,8 @@ def folders(workspace: Workspace, runs: int, ours: Dxf, _peer: Dxf) -> list[Sect
         text = _write_text(room / 'text', workspace.size // SHARE)
         archive = room / 'archive.tar.gz'
         packed = alternate([*_packers(registry, text, archive, ours)], runs, workspace)
-        run(Contender('the first push', always(ours.command('push-files', REPO, ALIAS, str(text))), _environ(full)),
-            workspace)
+        run(Contender('the first push', always(ours.command('push-files', REPO, ALIAS, str(text))),
+                      environ_of(full)), workspace)
         unpacked = alternate([*_unpackers(full, text, archive, room / 'out', ours)], runs, workspace)
     about = f'{FILES} files of text, {workspace.size // SHARE >> 20} MiB'
     return [
@@ -54,10 +55,6 @@ def folders(workspace: Workspace, runs: int, ours: Dxf, _peer: Dxf) -> list[Sect
               'until it is on the disk.', unpacked, UNTAR,
               [at_most(unpacked, PULL, 1.2, UNTAR), peak_at_most(unpacked, PULL, 64),
                peak_at_most(unpacked, PULL_ALONE, 40)])]
-
-
-def _environ(registry: Registry, **more: str) -> dict[str, str]:
-    return {'DXF_HOST': registry.host, 'DXF_INSECURE': '1', **more}
 
 
 def _packers(registry: Registry, text: Path, archive: Path, ours: Dxf) -> Iterator[Contender]:
@@ -75,8 +72,8 @@ def _packers(registry: Registry, text: Path, archive: Path, ours: Dxf) -> Iterat
     if pigz is not None:
         yield Contender(TAR_PIGZ, always(tar, [pigz]), stdout=str(archive))
     push = always(ours.command('push-files', REPO, ALIAS, str(text)))
-    yield Contender(PUSH, push, _environ(registry), forget)
-    yield Contender(PUSH_ALONE, push, _environ(registry, DXF_JOBS='1'), forget)
+    yield Contender(PUSH, push, environ_of(registry), forget)
+    yield Contender(PUSH_ALONE, push, {**environ_of(registry), 'DXF_JOBS': '1'}, forget)
 
 
 def _unpackers(registry: Registry, text: Path, archive: Path, out: Path, ours: Dxf) -> Iterator[Contender]:
@@ -91,5 +88,5 @@ def _unpackers(registry: Registry, text: Path, archive: Path, out: Path, ours: D
     out.mkdir()
     yield Contender(UNTAR, always([program('tar'), '-C', str(out), '-xzf', str(archive)]), after=remove)
     pull = always(ours.command('pull-files', REPO, ALIAS, '--to', str(out)))
-    yield Contender(PULL, pull, _environ(registry), remove)
-    yield Contender(PULL_ALONE, pull, _environ(registry, DXF_JOBS='1'), remove)
+    yield Contender(PULL, pull, environ_of(registry), remove)
+    yield Contender(PULL_ALONE, pull, {**environ_of(registry), 'DXF_JOBS': '1'}, remove)

@@ -41,7 +41,7 @@ def grow(sizes: Iterable[int], contenders_at: Callable[[int], Sequence[Contender
 
 
 def at(curves: Iterable[Curve], what: str, size: int) -> Measure | None:
-    """Return the measure of a contender at a size, ``None`` where there is none."""
+    """Return the measure of a contender at a size; ``None`` where it did not run at that."""
     return next((measure for curve in curves if curve.what == what for each, _, measure in curve.points
                  if each == size), None)
 

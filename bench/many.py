@@ -51,13 +51,13 @@ def _files(room: Path, number: int, size: int) -> list[Path]:
 def latency(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section]:
     """Push and pull some blobs and their alias over a network that takes its time."""
     with workspace.room('latency') as room, Registry(room) as registry, DelayRelay(registry.host, DELAY) as relay:
-        near = _Place(registry.host, _files(room, FEW, FEW_SIZE))
+        near = _Place(registry.host, _files(room, min(FEW, 4 * workspace.most), FEW_SIZE))
         far = _Place(relay.host, near.files)
         run(Contender('the first push', always(peer.library('push', near.host, PULLED, near.files, alias='all',
                                                             context=True))), workspace)
         output = room / 'seconds'
-        return [_over(workspace, runs, 'Push', 0.7, [*_far_pushers(far, output, ours, peer)]),
-                _over(workspace, runs, 'Pull', 0.4, [*_far_pullers(far, output, ours, peer)])]
+        return [_over(workspace, runs, len(far.files), 'Push', 0.7, [*_far_pushers(far, output, ours, peer)]),
+                _over(workspace, runs, len(far.files), 'Pull', 0.4, [*_far_pullers(far, output, ours, peer)])]
 
 
 def told(output: Path) -> Callable[[Run], float]:
@@ -95,14 +95,15 @@ def _far_pullers(far: _Place, output: Path, ours: Dxf, peer: Dxf) -> Iterator[Co
 ONE = '``curl``, one request'
 
 
-def _over(workspace: Workspace, runs: int, title: str, limit: float, clients: list[Contender]) -> Section:
+def _over(workspace: Workspace, runs: int, number: int, title: str, limit: float, clients: list[Contender]
+          ) -> Section:
     measures = alternate(clients, runs, workspace)
     slowest = clients[-1].name
-    prefix = f'{title} of {FEW} blobs over {2000 * DELAY:.0f} ms, '
+    prefix = f'{title} of {number} blobs over {2000 * DELAY:.0f} ms, '
     budgets = [time_at_most(measures, INSIDE, limit, prefix),
                *(peak_at_most(measures, what, 64, prefix) for what in (LIBRARY, COMMAND))]
     return timed(f'{title} over a round trip of {2000 * DELAY:.0f} ms',
-                 f'{FEW} blobs of {FEW_SIZE >> 10} KiB and their alias. A connection costs a round trip, too.',
+                 f'{number} blobs of {FEW_SIZE >> 10} KiB and their alias. A connection costs a round trip, too.',
                  measures, slowest, budgets)
 
 
@@ -111,12 +112,12 @@ def small(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section
     with workspace.room('small') as room:
         certificates = Certificates(room)
         with Registry(room, tls=certificates) as registry:
-            place = _Place(registry.host, _files(room, MANY, MANY_SIZE), False)
+            place = _Place(registry.host, _files(room, min(MANY, 4 * workspace.most), MANY_SIZE), False)
             environ = {'REQUESTS_CA_BUNDLE': certificates.ca}
             run(Contender('the first push', always(peer.library('push', place.host, PULLED, place.files, insecure=False,
                                                                 context=True)), environ), workspace)
-            return [_rates(workspace, runs, do, [*_small(do, place, environ, room / 'seconds', ours, peer)])
-                    for do in ('push', 'pull')]
+            return [_rates(workspace, runs, len(place.files), do, [
+                *_small(do, place, environ, room / 'seconds', ours, peer)]) for do in ('push', 'pull')]
 
 
 def _small(do: str, place: _Place, environ: dict[str, str], output: Path, ours: Dxf, peer: Dxf) -> Iterator[Contender]:
@@ -132,11 +133,11 @@ def _small(do: str, place: _Place, environ: dict[str, str], output: Path, ours: 
         yield Contender(name, job(client, many, context), environ, told(output), str(output))
 
 
-def _rates(workspace: Workspace, runs: int, do: str, clients: list[Contender]) -> Section:
+def _rates(workspace: Workspace, runs: int, number: int, do: str, clients: list[Contender]) -> Section:
     measures = alternate(clients, runs, workspace)
     plain = timed(
         f'{do.capitalize()} of many small blobs',
-        f'{MANY} blobs of {MANY_SIZE >> 10} KiB over TLS, by the library, in one process whose start does not count.',
-        measures, clients[-1].name, [peak_at_most(measures, clients[0].name, 64, f'{MANY} small blobs, ')])
+        f'{number} blobs of {MANY_SIZE >> 10} KiB over TLS, by the library, in one process whose start does not count.',
+        measures, clients[-1].name, [peak_at_most(measures, clients[0].name, 64, f'{number} small blobs, ')])
     return replace(plain, headers=(*plain.headers, 'Blobs a second'), rows=[
-        (*row, f'{MANY / measure.median:.0f}') for row, measure in zip(plain.rows, measures, strict=True)])
+        (*row, f'{number / measure.median:.0f}') for row, measure in zip(plain.rows, measures, strict=True)])

@@ -62,7 +62,7 @@ def always(*pipeline: Command) -> Callable[[], Sequence[Command]]:
 def run(contender: Contender, workspace: Workspace) -> Run:
     """Run a contender once.
 
-    :raises BenchError: one of its commands ended with another status than the contender's; what they said is told
+    :raises BenchError: one of its commands ended with another status than the contender's; the text has what they wrote
     """
     pipeline = [list(command) for command in contender.pipeline()]
     task = {'pipeline': pipeline, 'environ': {**workspace.environ, **contender.environ}, 'stdout': contender.stdout}

@@ -4,12 +4,13 @@ from test.servers.registry import Registry
 
 from bench.contenders import Dxf
 from bench.measuring import Contender, alternate, always, run
+from bench.pushing import environ_of
 from bench.report import Budget, Measure, Section, find, timed
+from bench.starting import START, start_of, starter
 from bench.workspace import Workspace, write_random
 
 REPO = 'bench/blob'
 PYTHON = '``python -c pass``'
-IMPORT = '``python -c "import requests"``'
 TALKING = ('``dxf list-aliases``', '``dxf pull-blob``, 1 byte', '``dxf push-blob``, the registry has it')
 QUICK = ('``dxf --help``', '``dxf --version``', '``dxf push-blob --help``', '``dxf push-blob``, a usage error',
          '``dxf push-blob``, a file that is missing', '``dxf push-files``, a file that is missing')
@@ -22,13 +23,13 @@ RUNS = 4
 def start(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section]:
     """Start commands that have little to do."""
     with workspace.room('startup') as room, Registry(room) as registry:
-        environ = {'DXF_HOST': registry.host, 'DXF_INSECURE': '1'}
+        environ = environ_of(registry)
         file = write_random(room / 'file', 1)
         run(Contender('the first push', always(ours.command('push-blob', REPO, str(file), '@alias')), environ),
             workspace)
         measures = alternate([
             Contender(PYTHON, always([ours.python, '-c', 'pass'])),
-            Contender(IMPORT, always([ours.python, '-c', 'import requests'])),
+            starter(ours),
             Contender(QUICK[0], always(ours.command('--help'))),
             Contender(QUICK[1], always(ours.command('--version'))),
             Contender(QUICK[2], always(ours.command('push-blob', '--help'))),
@@ -41,16 +42,14 @@ def start(workspace: Workspace, runs: int, ours: Dxf, peer: Dxf) -> list[Section
             Contender(f'{peer.name}: ``--help``', always(peer.command('--help'))),
             Contender(f'{peer.name}: ``list-aliases``', always(peer.command('list-aliases', REPO)), environ),
         ], RUNS * runs, workspace, warm_up=True)
-    return [timed('Start-up', 'On an open registry, over http; no shell in between.', measures, IMPORT,
+    return [timed('Start-up', 'On an open registry, over http; no shell in between.', measures, START,
                   _budgets(measures), milliseconds=True)]
 
 
 def _budgets(measures: tuple[Measure, ...]) -> list[Budget]:
-    base = find(measures, IMPORT)
-    assert base is not None
     python = find(measures, PYTHON)
     assert python is not None
-    limits = {**dict.fromkeys(QUICK, python.median + 0.035), **dict.fromkeys(TALKING, base.median + 0.015)}
+    limits = {**dict.fromkeys(QUICK, python.median + 0.035), **dict.fromkeys(TALKING, start_of(measures))}
     found = [measure for measure in measures if measure.what in limits]
     return [Budget(f'Start-up of {measure.what}', 1000 * measure.median, 1000 * limits[measure.what], 'ms', 1)
             for measure in found]

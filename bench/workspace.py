@@ -20,7 +20,7 @@ PRIVATE = ('DXF_', 'XDG_', 'PYTHON', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'SS
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on; the text is one line for whoever runs it."""
+    """The benchmark cannot go on; the text is one line for the person who runs it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class Workspace:
 
     def holds(self, size: int) -> bool:
         """Return whether so many bytes more fit into the folder, and leave the processes their memory."""
-        free = shutil.disk_usage(self.folder).free
-        return size < (min(free, _available() - 1024 * MIB) if MEMORY in self.folder.parents else free)
+        return size < (_free_memory() if MEMORY in self.folder.parents else shutil.disk_usage(self.folder).free)
 
 
 def write_random(path: Path, size: int) -> Path:
@@ -99,17 +98,16 @@ def digest_of(path: Path) -> str:
     return f'sha256:{sha256.hexdigest()}'
 
 
-def _available() -> int:
-    """Return how many bytes of memory may still be filled."""
+def _free_memory() -> int:
+    """Return how many bytes a folder in memory can hold, and leave the processes as much as they need."""
     with open('/proc/meminfo', encoding='ascii') as file:
         amounts = dict(line.split(':') for line in file)
-    return int(amounts['MemAvailable'].split()[0]) * 1024
+    return min(shutil.disk_usage(MEMORY).free, int(amounts['MemAvailable'].split()[0]) * 1024 - 1024 * MIB)
 
 
 def _fits_memory(size: int) -> bool:
-    """Say whether a folder in memory can hold so many bytes, with as many left for the processes as they need."""
-    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) \
-        and min(shutil.disk_usage(MEMORY).free, _available() - 1024 * MIB) > size
+    """Return whether a folder in memory can be made that holds so many bytes."""
+    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and size < _free_memory()
 
 
 @contextmanager

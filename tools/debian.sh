@@ -40,7 +40,7 @@ quietly apt-get update
 # shellcheck disable=SC2086  # several words on purpose
 quietly apt-get install --yes --no-install-recommends $missing
 
-# The packages of servers start one each, on ports 5000, 80 and 8888, which nobody asked for.
+# The packages of servers start one each, on ports 5000, 80 and 8888, which the tests do not use.
 for server in docker-registry nginx tinyproxy; do
     case "$missing " in *" $server "*)
         if [ -d /run/systemd/system ]; then

@@ -97,7 +97,7 @@ class Endpoint:
         return {name: value for name, value in variables.items() if value is not None}
 
     def auth(self) -> Callable[[DXFBase, requests.Response], None] | None:
-        """Return the callable that authenticates a ``DXFBase``, None where nobody asks for it."""
+        """Return the callable that authenticates a ``DXFBase``, ``None`` where it is not asked for."""
         if self.username is None:
             return None
 

@@ -132,7 +132,7 @@ def client(root: Path, repo: str = REPO, jobs: int = 1) -> DXF:
 
 
 def push(root: Path, repo: str = REPO, alias: str = 'new') -> Iterator[Said]:
-    """Push two blobs, one from a source of which nobody knows the size, and name them."""
+    """Push two blobs, one from a source of unknown size, and name them."""
     with client(root, repo) as dxf:
         first = dxf.push_blob(data=FIRST)
         yield 'blob', repo, first
@@ -178,7 +178,7 @@ def replace(root: Path) -> Iterator[Said]:
 
 
 def name_again(root: Path) -> Iterator[Said]:
-    """Give another name to what has one, so that both name one manifest; whoever deletes that deletes both."""
+    """Give another name to what has one, so that both name one manifest; a deletion of that deletes both."""
     with client(root) as dxf:
         dxf.set_alias('twin', hash_bytes(FIRST))
         yield 'named', REPO, 'twin'
@@ -419,7 +419,7 @@ class Process:
         return piece.decode()
 
     def end(self) -> tuple[list[Said], bool]:
-        """Wait for its end; return what it told, and whether nobody killed it."""
+        """Wait for its end; return what it told, and whether it was not killed."""
         while self.listen(SECONDS):
             pass
         os.close(self._told)
@@ -437,7 +437,7 @@ def done(act: Iterator[Said]) -> list[Said]:
 
 
 def told_of(error: BaseException) -> Said:
-    """Return what tells of an error."""
+    """Return how an error is told."""
     return 'error', type(error).__name__, str(error)
 
 

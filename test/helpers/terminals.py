@@ -90,7 +90,7 @@ class _Screen:
     def obey(self, count: int, command: str) -> None:
         """Carry out an escape sequence.
 
-        :raises AssertionError: it is none of those that are known here
+        :raises AssertionError: it is not one of those that are known here
         """
         if command == 'A':
             self.row = max(0, self.row - count)

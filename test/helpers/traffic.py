@@ -38,7 +38,7 @@ class Traffic:
     """What happened so far.
 
     ``requests`` in the order of their ends; ``connections``, as ``host:port``, in the order of their
-    beginnings, those that failed included: an empty list means that nobody was even called.
+    beginnings, those that failed included: an empty list means that no connection was begun.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ class Registry:
     :param schema1: accept schema 1 manifests too.
     :param storage: where it keeps its data, in place of a folder of its own: several registries may share one.
     :param deletes: allow deletions.
-    :param secret: signs what it tells of an upload; those that share a storage need the same one.
+    :param secret: signs the state of an upload that it hands out; those that share a storage need the same one.
     :param binary: the path of another version of the program.
 
     One that was stopped may be entered again: it then serves what it has on the port that it had.

@@ -75,7 +75,7 @@ class Request:
         return self.headers.get('Authorization')
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter of the query, the last where there are several, None where there is none."""
+        """Return a parameter of the query, the last where there are several; ``None`` without one."""
         return parse_qs(self.query, keep_blank_values=True).get(name, [None])[-1]
 
 
@@ -280,7 +280,7 @@ class _Server(ThreadingHTTPServer):
         self.numbers.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep what a hook raised; a client that went away is nothing to tell of."""
+        """Keep what a hook raised; a client that went away is no error."""
         problem = sys.exc_info()[1]
         if problem is not None and not isinstance(problem, OSError):
             self.failures.append(problem)

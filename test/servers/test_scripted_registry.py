@@ -276,7 +276,7 @@ def test_each_fault_arrives_as_it_was_scripted(certificates: Certificates, tls: 
         body, how = read(server, answer, certificates if tls else None, 1 if ending == 'timed out' else 5)
     assert body == received
     assert bool(ending) == bool(how)
-    assert ending in how or (tls and ending == 'reset')  # Python's ssl tells of a reset as of any early end
+    assert ending in how or (tls and ending == 'reset')  # Python's ssl reports a reset like any early end
 
 
 def test_drips_are_as_slow_as_they_were_scripted(server: ScriptedRegistry) -> None:

@@ -70,7 +70,7 @@ class TokenServer:
     - ``lifetime``: seconds from ``iat`` to ``exp``.
     - ``backdate``: seconds by which ``iat``, ``nbf`` and ``exp`` are moved into the past. docker-registry
       2.8.2 accepts a token for 60 s after its ``exp`` (measured), so ``backdate = lifetime + 61`` or
-      more makes an expired one; the answer's ``expires_in`` does not tell of it.
+      more makes an expired one; the answer's ``expires_in`` does not show it.
     - ``answer_key``: the name under which the token is given: ``token``, ``access_token`` or ``both``. To a POST it
       is ``access_token`` always.
     - ``identities``: identity token to the name of its user. A POST exchanges them, and a GET takes them in place of
@@ -178,7 +178,7 @@ def _base64url(content: bytes) -> bytes:
 
 
 def _credentials(authorization: str) -> tuple[str, str]:
-    """Take a Basic header apart; what is none gives a user without a name."""
+    """Take a Basic header apart; another header gives a user without a name."""
     scheme, _, encoded = authorization.partition(' ')
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(':')
@@ -225,7 +225,7 @@ class _Server(ThreadingHTTPServer):
         self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the client that hung up, or did not like the certificate, is the one to tell of it."""
+        """Say nothing: the client that hung up, or refused the certificate, reports that."""
 
     def hang_up(self) -> None:
         """End all open connections, idle or not."""

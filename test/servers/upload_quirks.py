@@ -238,7 +238,7 @@ QUIRKS = {
     'PATCH 404': Quirk('a method that is not routed', _no_patch(404, code='UNSUPPORTED'), file=whole, stream=whole),
     'PATCH 413': Quirk('no size of a part will do', _no_patch(413), file=whole, stream=whole),
     'PATCH 416': Quirk('no range of a part will do', _no_patch(416), file=whole, stream=whole),
-    'PATCH 500': Quirk('a method that nobody has tried', _no_patch(500), file=whole, stream=whole),
+    'PATCH 500': Quirk('a method that was never tried', _no_patch(500), file=whole, stream=whole),
     'PATCH of 4 MiB at most': Quirk('GHCR', refusal(416, 'PATCH', over=SMALL), file=whole),
     'PATCH of 4 MiB at most, early': Quirk('a proxy', refusal(413, 'PATCH', over=SMALL), file=whole, early=True),
     'PATCH of 5 to 20 MiB': Quirk('ECR', any_of(
@@ -406,7 +406,7 @@ def random_bytes(size: int, seed: int = 0) -> bytes:
 
 
 def client_of(server: ScriptedRegistry, limits: Limits = LIMITS, **options: Any) -> DXF:
-    """Return a new client of a scripted registry, with a token that it sends to nobody else."""
+    """Return a new client of a scripted registry, with a token that it sends to no other server."""
     client = DXF(server.host, REPO, insecure=server.insecure, timeout=60, limits=limits, **options)
     client.token = TOKEN
     return client
