@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # commands check their operands without requests
 HEADERS = MAX_FILES << 10
 """Maximum number of bytes in an archive that give the names of its files."""
 
-
 SMALL_ARCHIVE = 1 << 20
 """Bytes of a compressed archive that are not worth a thread."""
 
@@ -191,9 +190,9 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Callable[..., A
 class _Unpacking:
     """An archive on its way into the files that it brings.
 
-    It is read once: what is in it is taken in while it is looked through, as no file has its name before the end. What
-    says that it brings more than half of what the disk has free (a bomb may) is looked through to its end first, and
-    its rest is taken in by a second reading.
+    It is read once: its files are taken in while it is looked through, as none gets its name before the end. They take
+    at most half of what the disk has free. An archive with more than that (it may be a bomb) is looked through to its
+    end, and a second reading takes in the rest.
 
     :param paths: what all archives and files of the pull are called
     :param is_parallel: a thread decompresses ahead of what is used
@@ -224,8 +223,7 @@ class _Unpacking:
             self._take_rest(taken)
 
     def _look_through(self) -> tuple[int, int]:
-        """Check all that is in it, and take in the first of it; return how many there are, and how many were taken in.
-        """
+        """Check all files and folders, and take in the first ones; return the number of all, and of those taken in."""
         found = taken = written = 0
         with closing(self._members()) as members:
             for found, (member, pieces) in enumerate(members, 1):
