@@ -69,7 +69,7 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    settings = read_settings(environ, prompts_for_password=command.prompts_for_password)
+    settings = read_settings(environ, needs_no_password=command.needs_no_password)
     if line.options.get('progress') is not None:
         settings = settings._replace(progress=line.options['progress'])
     repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])

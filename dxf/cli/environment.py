@@ -72,12 +72,12 @@ class _Variables:
         """Return whether a setting is on."""
         return values.read_flag(*self.of(setting))
 
-    def login(self, prompts_for_password: bool) -> tuple[str | None, str | None]:
+    def login(self, needs_no_password: bool) -> tuple[str | None, str | None]:
         """Return user name and password."""
         has_other = bool(self.text('TOKEN') or self.text('AUTHORIZATION'))
         names = self.name('USERNAME'), self.name('PASSWORD')
         return values.read_login(names, (self.text('USERNAME'), self.text('PASSWORD')),
-                                 may_be_incomplete=prompts_for_password or has_other)
+                                 may_be_incomplete=needs_no_password or has_other)
 
     def tlsverify(self) -> bool | str:
         """Return whether certificates are verified, or the file of CA certificates to verify with."""
@@ -95,26 +95,26 @@ class _Variables:
 
 
 def read_settings(environ: Mapping[str, str], prefix: str = PREFIX, host: str | None = None, *,
-                  prompts_for_password: bool = False) -> Settings:
+                  needs_no_password: bool = False) -> Settings:
     """Read the settings from an environment; a variable that is empty counts as not set.
 
     :param prefix: ``DXF_TO_`` for the registry to which is copied. Of the credentials for ``DXF_HOST`` it gets
         nothing, unless it is the same registry and has none of its own.
     :param host: the registry to which is copied
-    :param prompts_for_password: the command needs no password for the user name
+    :param needs_no_password: the command works with a user name alone
     :raises SettingsError: ``host``, or a variable, is missing or malformed
     """
     if (host is None) != (prefix == PREFIX):  # or another registry would get the credentials for DXF_HOST
         raise ValueError(f'a host is given with the prefix {TARGET_PREFIX}, and never without')
     is_same = host is not None and uses_own(environ, host)
     try:
-        return _read(_Variables(environ, prefix, is_same), environ, host, prompts_for_password)
+        return _read(_Variables(environ, prefix, is_same), environ, host, needs_no_password)
     except SettingsError as error:
         raise SettingsError(f'{error}{about_value(str(error), environ)}') from None
 
 
-def _read(read: _Variables, environ: Mapping[str, str], host: str | None, prompts_for_password: bool) -> Settings:
-    username, password = read.login(prompts_for_password)
+def _read(read: _Variables, environ: Mapping[str, str], host: str | None, needs_no_password: bool) -> Settings:
+    username, password = read.login(needs_no_password)
     insecure = read.flag('INSECURE')
     host = values.read_host('DXF_HOST', environ.get('DXF_HOST')) if host is None else values.read_host('--to', host)
     settings = Settings(
