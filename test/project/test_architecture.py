@@ -49,7 +49,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.not_found', 'transport.responses'), ('cli.not_found', 'missing'), ('cli.operands', 'client'),
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
-        ('cli.mistakes', 'names'), ('cli.repository_mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
+        ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
         ('cli.repository_commands', 'layout.garbage'),
         ('cli.repository_commands', 'layout.manifests'), ('cli.repository_commands', 'layout.repositories'),
         ('cli.operands', 'layout.store'),
