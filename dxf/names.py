@@ -263,7 +263,7 @@ def check_blob(digest: str) -> str:
     if _SHA256.fullmatch(digest) is not None:
         hint = 'write it with sha256: before it'
     elif digest.startswith('@') or _TAG.fullmatch(digest) is not None:
-        hint = f'an alias is resolved by get_alias({_shown(digest.removeprefix("@"))})'
+        hint = f'an alias names blobs: for digest in client.get_alias({_shown(digest.removeprefix("@"))}): ...'
     if hint:
         raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits; {hint}')
     return check_digest(digest)

@@ -16,6 +16,7 @@ from dxf.artifacts.staging import StagedFiles, write
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
+from dxf.names import is_sha256, shown_repository
 from dxf.parameters import checked
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -88,13 +89,25 @@ def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Lay
     if isinstance(text, dict):
         raise DXFInvalidDocumentError(f'{reference} has several platforms: set DXF_PLATFORM to one of '
                                       f'{", ".join(sorted(text))}')
-    return read(text)
+    layers = read(text)
+    if all(layer.title is None for layer in layers):
+        name = repository._repo
+        hint = blob_hint(name) if is_sha256(reference) else \
+            f'dxf pull-blob {shown_repository(name)} @{reference} -o FILE fetches them, one behind the other'
+        raise DXFError(f'there are no files in it: no blob has a name; {hint}')
+    return layers
+
+
+def blob_hint(repository: str) -> str:
+    """Return the command that fetches one of several blobs without a name.
+
+    :param repository: its name
+    """
+    return f'dxf pull-blob {shown_repository(repository)} HASH -o FILE fetches one'
 
 
 def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]]:
     found = [(layer, layer.title) for layer in layers if layer.title is not None]
-    if not found:
-        raise DXFError('there are no files in it: nothing has a name; pull-blob fetches what has none')
     titles = {title for _, title in found}
     for name in names:
         if name not in titles:

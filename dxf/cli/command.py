@@ -74,7 +74,7 @@ class Command(NamedTuple):
     :param operands: what follows its name; the first one is the repository, if there are any
     :param actions: the actions that its token must allow; empty if the registry's challenge says it better
     :param variables: the variables that it reads, without those that all commands read
-    :param prompts_for_password: it needs no password beside DXF_USERNAME, as it asks for one
+    :param needs_no_password: it works with DXF_USERNAME alone: it asks for the password, or uses none
     :param creates_repository: it creates a repository that does not exist
     :param program_operands: its operands before ``--`` and a program, if it may run one
     """
@@ -88,7 +88,7 @@ class Command(NamedTuple):
     examples: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
-    prompts_for_password: bool = False
+    needs_no_password: bool = False
     creates_repository: bool = False
     program_operands: tuple[Operand, ...] = ()
 

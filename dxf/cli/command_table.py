@@ -241,12 +241,12 @@ COMMANDS = (
         options=(Option(('--username',), 'the user name (default: ask for it)', 'USER'),
                  Option(('--password-stdin',), 'read the password from standard input (default: ask for it)')),
         examples=('dxf login --username=fred --password-stdin < password',), variables=_LOGIN_VARIABLES,
-        prompts_for_password=True),
+        needs_no_password=True),
     Command(
         'logout', group='registry and login',
         summary='Delete the stored user name and password.',
         details='Those for DXF_HOST are deleted.',
-        examples=('dxf logout',), variables=_LOGIN_VARIABLES, prompts_for_password=True),
+        examples=('dxf logout',), variables=_LOGIN_VARIABLES, needs_no_password=True),
     Command(
         'auth', group='registry and login',
         summary='Authenticate, and print the token, for DXF_TOKEN.',

@@ -18,6 +18,9 @@ from dxf.names import check_registry, is_folder
 from dxf.transport.redaction import public_host
 
 
+OVER_TLS = 'a password is sent over TLS alone: set up TLS on the registry or on a proxy before it'
+
+
 class UsageError(Exception):
     """Wrong operands or options."""
 
@@ -109,8 +112,8 @@ class Context(NamedTuple):
         """Return the registry, or the repository if the command names one; no request is made."""
         settings = self.settings
         if settings.insecure and (settings.username or settings.authorization):
-            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; unset {settings.prefix}INSECURE, or '
-                                       'the credentials: a registry without TLS gets no password')
+            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; {OVER_TLS}, and unset '
+                                       f'{settings.prefix}INSECURE; what needs no login works without credentials')
         common = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
         registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \

@@ -107,7 +107,7 @@ def _all_aliases(context: Context, source: Any, left_out: list[str]) -> Iterator
 def _unreadable(context: Context) -> list[str]:
     """Return the names of entries of a folder that dxf cannot read."""
     from dxf.layout import manifests
-    return manifests.listing(operands.layout(context.settings.host, context.repository or ''))[1]
+    return manifests.listing(operands.layout_of(context))[1]
 
 
 def _carry_out(context: Context, copying: Any, alias: str, seen: dict[str, int]) -> None:
@@ -137,7 +137,7 @@ def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str])
     """
     if is_folder(context.settings.host):
         from dxf.layout import manifests
-        layout = operands.layout(context.settings.host, context.repository or '')
+        layout = operands.layout_of(context)
         # One platform leaves out what is attached to the others, and to their index: that is what was asked for.
         left_out += manifests.without_alias(layout, copied,
                                             context.options['referrers'] and context.options['platform'] is None)

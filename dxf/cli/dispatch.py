@@ -9,9 +9,10 @@ from importlib import import_module
 
 from dxf.cli import console, operands, terminal
 from dxf.cli.context import Context, UsageError
-from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.environment import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
+from dxf.cli.variable_values import SettingsError
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
@@ -68,7 +69,7 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    settings = read_settings(environ, prompts_for_password=command.prompts_for_password)
+    settings = read_settings(environ, needs_no_password=command.needs_no_password)
     if line.options.get('progress') is not None:
         settings = settings._replace(progress=line.options['progress'])
     repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])

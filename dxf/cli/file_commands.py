@@ -95,6 +95,7 @@ def _reason(error: OSError | ValueError) -> str | None:
 def pull_files(context: Context) -> None:
     """Fetch files and folders into a folder, and print their names; report blobs without a name."""
     from dxf import artifacts
+    from dxf.artifacts import pull
     options = context.options
     operand, *names = context.operands
     reference = operands.reference(operand, context.settings.host)
@@ -111,7 +112,7 @@ def pull_files(context: Context) -> None:
         else:
             console.write_exactly(f'{name}\n')
     if pulled.skipped:
-        raise DXFError(f'{len(pulled.skipped)} blobs were left out: dxf pull-blob fetches them by their hashes')
+        raise DXFError(f'{len(pulled.skipped)} blobs were left out: {pull.blob_hint(context.repository or "")}')
 
 
 def _check_folder(folder: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dxf.cli import console, terminal
-from dxf.cli.context import Context, UsageError
+from dxf.cli.context import OVER_TLS, Context, UsageError
 from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.names import check_registry, is_folder
 from dxf.strict_json import is_utf_8, printable
@@ -17,9 +17,6 @@ from dxf.transport.redaction import causes, lacks_tls
 
 ACTIONS = ('pull', 'push', 'delete', '*')
 """The actions on a repository: https://distribution.github.io/distribution/spec/auth/scope/#resource-actions."""
-
-
-OVER_TLS = 'a password is sent over TLS alone: set up TLS on the registry or on a proxy before it'
 
 
 def auth(context: Context) -> None:

@@ -112,8 +112,8 @@ def _about_alias_second(line: str, rest: Sequence[str]) -> str:
 
 def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
     """Return whether a repository stands behind what it should stand before."""
-    later = [operand for operand in rest if _is_repository(operand) and not os.path.lexists(operand)]
-    if not _is_repository(first):  # a repository with a mistake of its own is in its place
+    later = [operand for operand in rest if _is_only_repository(operand) and not os.path.lexists(operand)]
+    if not _is_only_repository(first):  # a repository with a mistake of its own is in its place
         return bool(later) and (first.startswith(('@', '.', '/', '~')) or _is_content(first))
     if command in TAKE_FILES:
         is_named_by_path = any('/' in operand for operand in later)
@@ -137,13 +137,18 @@ def is_digest(operand: str) -> bool:
     return True
 
 
-def _is_repository(operand: str) -> bool:
+def is_repository(text: str) -> bool:
+    """Return whether a text can be the name of a repository; 64 hexadecimal digits can be one, too."""
     from dxf import names
     try:
-        names.check_repository(operand)
+        names.check_repository(text)
     except DXFError:
         return False
-    return not is_digest(operand)
+    return True
+
+
+def _is_only_repository(operand: str) -> bool:
+    return is_repository(operand) and not is_digest(operand)
 
 
 def _is_alias(operand: str) -> bool:

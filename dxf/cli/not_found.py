@@ -72,7 +72,7 @@ def _lost(context: Context, alias: str) -> str:
     if not is_folder(context.settings.host):
         return ''
     from dxf.layout import manifests
-    layout = operands.layout(context.settings.host, context.repository or '')
+    layout = operands.layout_of(context)
     with suppress(DXFError, OSError):
         for entry in manifests.entries_named(layout, alias):
             return f'{layout.blob_path(entry["digest"])}, the manifest of the alias {alias}, is missing or damaged: ' \
@@ -84,7 +84,7 @@ def damaged(context: Context, digest: str) -> str:
     """Return what to do about a blob of a folder whose file has another hash than its name; empty if it is not so."""
     if not is_folder(context.settings.host) or context.repository is None:
         return ''
-    layout = operands.layout(context.settings.host, context.repository)
+    layout = operands.layout_of(context)
     with suppress(DXFError, OSError):
         if layout.digest_in_file(digest) not in (None, digest):
             return f'{layout.blob_path(digest)} is damaged: push the blob again, or copy it again'

@@ -166,6 +166,11 @@ def layout(host: str, operand: str) -> 'Layout':
     return store.Layout(check_registry(host).removeprefix(FOLDER), operand)
 
 
+def layout_of(context: Context) -> 'Layout':
+    """Return the repository of a command in a folder as the layout that it is."""
+    return layout(context.settings.host, context.repository or '')
+
+
 def check_to_create(operand: str, host: str) -> None:
     """Check that a push does not make a layout of the folder of all repositories, whose name is empty.
 
@@ -180,12 +185,12 @@ def check_place(operand: str, host: str, name: str) -> None:
     """Check that the path of a folder does not end with the repository, which would be stored below that once more.
 
     :param name: what names the folder: ``DXF_HOST`` or ``--to``
-    :raises UsageError: it does, and neither the folder nor the repository is there yet
+    :raises UsageError: it does, and the folder is not there yet
     """
     path = host.removeprefix(FOLDER)
     full = os.path.abspath(path)
     is_twice = is_folder(host) and operand != '' and full.endswith(f'/{operand}')
-    if not is_twice or os.path.isdir(os.path.join(full, operand)) or os.path.isdir(full):
+    if not is_twice or os.path.isdir(full):
         return
     short = path.rstrip('/')
     short = (short if short.endswith(f'/{operand}') else full).removesuffix(f'/{operand}') or '/'

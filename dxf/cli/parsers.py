@@ -15,7 +15,7 @@ from dxf.cli.variables import COMMON, VARIABLES
 from dxf.strict_json import printable
 from dxf.version import VERSION
 
-USAGE_ERROR = 2
+WRONG_USAGE = 2
 WIDTH = 79
 """Columns of the help, in every terminal: it fits 80 columns."""
 
@@ -46,7 +46,7 @@ def fail(program: str, message: str) -> NoReturn:
     :param program: ``dxf``, or ``dxf`` and a command, whose help the line names
     """
     console.print_error(printable(f'{message} (see {program} --help)'))
-    sys.exit(USAGE_ERROR)
+    sys.exit(WRONG_USAGE)
 
 
 def fail_about_operands(line: CommandLine, message: str) -> NoReturn:

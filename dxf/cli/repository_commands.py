@@ -78,7 +78,7 @@ def _are_left_out(context: Context, prefix: str) -> bool:
     :raises DXFError: the beginning of one of them is wanted
     """
     from dxf.layout import manifests
-    _, left_out = manifests.listing(operands.layout(context.settings.host, context.repository or ''))
+    _, left_out = manifests.listing(operands.layout_of(context))
     wanted = [name for name in left_out if name.startswith(prefix)]
     if wanted:
         raise DXFError(manifests.about_unreadable(wanted)) from None
@@ -90,7 +90,7 @@ def gc(context: Context) -> None:
     from dxf.layout import garbage
     if not is_folder(check_registry(context.settings.host)):
         raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
-    layout = operands.layout(context.settings.host, context.repository or '')
+    layout = operands.layout_of(context)
     if not layout.exists():
         raise UsageError(f'there is no layout in {layout.folder}{about_layouts(context)}')
     for digest, size in garbage.collect(layout, context.options['delete']):

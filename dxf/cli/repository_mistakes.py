@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from dxf.cli.command import Command, Operand
-from dxf.exceptions import DXFError
+from dxf.cli.mistakes import is_repository
 
 _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)'
                       r'(?::(?P<alias>[^:@/]+))?(?:@(?P<last>.+))?', re.ASCII | re.DOTALL | re.IGNORECASE)
@@ -57,7 +57,7 @@ def _address_of(operand: str) -> _Address | None:
         return None
     host, repository = _split(found['scheme'], found['path'].rstrip('/'))
     reference = found['last'] or found['alias'] or ''
-    is_address = _is_repository(repository) and (host != '' or reference != '') if repository else not reference
+    is_address = is_repository(repository) and (host != '' or reference != '') if repository else not reference
     return _Address(host, repository, reference) if is_address and (host or repository) else None
 
 
@@ -67,15 +67,6 @@ def _split(scheme: str | None, path: str) -> tuple[str, str]:
     has_host = ':' in first and rest != '' or scheme is not None and (
         scheme.lower() not in _HUB or bool(set('.:') & set(first)) or first == 'localhost')
     return (first, rest) if has_host else ('docker.io' if scheme is not None else '', path)
-
-
-def _is_repository(text: str) -> bool:
-    from dxf import names  # wrong usage and help do without it
-    try:
-        names.check_repository(text)
-    except DXFError:
-        return False
-    return True
 
 
 def _about_line(command: Command, address: _Address) -> str:

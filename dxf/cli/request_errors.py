@@ -15,14 +15,13 @@ from requests.exceptions import ConnectTimeout, HTTPError, ProxyError, RequestEx
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
+from dxf.cli.parsers import WRONG_USAGE
 from dxf.cli.variables import PREFIX, TARGET_PREFIX
 from dxf.hints import is_of_target
 from dxf.transfer.upload_session import UPLOAD_ADDRESS
 from dxf.transport.adapter import status_of_proxy
 from dxf.transport.redaction import causes, lacks_tls, public_host
 from dxf.transport.responses import effective_status, error_codes, phrase_of
-
-WRONG_USAGE = 2
 
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 """OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""

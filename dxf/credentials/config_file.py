@@ -80,7 +80,7 @@ class CredentialFile:
         return value if isinstance(value, dict) else {}
 
     def find(self, host: str, repository: str | None) -> Credential | None:
-        """Return the credential for a repository, or ``None`` where there is none; the longest key that fits wins.
+        """Return the credential for a repository; ``None`` without one. The longest key that fits wins.
 
         :param host: as :func:`dxf.names.check_host` returns it
         :raises DXFCredentialsError: it is there, but cannot be read
@@ -316,7 +316,7 @@ def files_of(environ: Mapping[str, str]) -> list[str]:
 
 
 def find(host: str, repository: str | None, environ: Mapping[str, str]) -> Credential | None:
-    """Return the credential that is stored for a repository; ``None`` where there is none.
+    """Return the credential that is stored for a repository; ``None`` without one.
 
     :param host: as :func:`dxf.names.check_host` returns it
     :raises DXFCredentialsError: it cannot be read

@@ -515,7 +515,8 @@ def test_what_has_no_name_is_left_out_and_that_is_said(client: DXF, folder: Endp
                                                        capfd: pytest.CaptureFixture[str]) -> None:
     set_artifact(client, 'a', [blob(b'hello', 'hi.txt'), blob(b'more', None, 'x/\x1b[2J'), blob(b'x', colour='red')],
                  [b'hello', b'more', b'x'])
-    with pytest.raises(DXFError, match='2 blobs were left out: dxf pull-blob fetches them'):
+    said = f'^2 blobs were left out: dxf pull-blob {client._repo} HASH -o FILE fetches one$'
+    with pytest.raises(DXFError, match=said):
         doit(['pull-files', client._repo, 'a', '--to', str(tmp_path / 'c')], folder.environ())
     out, err = capfd.readouterr()
     assert out == 'hi.txt\n'
@@ -527,8 +528,11 @@ def test_what_has_no_name_is_left_out_and_that_is_said(client: DXF, folder: Endp
 
 def test_an_alias_without_names_says_which_command_is_for_it(client: DXF, tmp_path: Path) -> None:
     client.set_alias('a', client.push_blob(data=b'hello'))
-    with pytest.raises(DXFError, match='pull-blob'):
-        artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))
+    for reference, named in (('a', f'dxf pull-blob {client._repo} @a -o FILE fetches them, one behind the other'),
+                             (client.manifest_digest('a'), f'dxf pull-blob {client._repo} HASH -o FILE fetches one')):
+        with pytest.raises(DXFError) as caught:
+            artifacts.pull_files(client, reference, str(tmp_path / 'copy'))
+        assert str(caught.value) == f'there are no files in it: no blob has a name; {named}'
     assert not (tmp_path / 'copy').exists()
 
 
@@ -553,7 +557,7 @@ def test_of_several_platforms_one_is_chosen(tmp_path: Path) -> None:
     client = DXF(f'oci:{tmp_path / "layout"}', '')
     with pytest.raises(DXFError, match='DXF_PLATFORM to one of linux/amd64, linux/arm64'):
         artifacts.pull_files(client, 'latest', str(tmp_path))
-    with pytest.raises(DXFError, match='nothing has a name'):
+    with pytest.raises(DXFError, match='no blob has a name'):
         artifacts.pull_files(client, 'latest', str(tmp_path), platform='linux/amd64')
 
 

@@ -15,7 +15,8 @@ from requests.exceptions import SSLError
 
 import dxf
 from dxf import DXF, hash_bytes
-from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.environment import read_settings
+from dxf.cli.variable_values import SettingsError
 from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAuthInsecureError, DXFPlatformDataNotFound
 from dxf.main import doit

@@ -693,8 +693,8 @@ def test_a_password_that_http_does_not_carry_is_not_asked_for(typed: str, tmp_pa
         given = answered({'DXF_HOST': registry.host, 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'pw', **INSECURE}, 1,
                          *typed.split())
     assert line == 'unauthorized; over http dxf sends no password: the registry needs TLS for that; a DXF_TOKEN is sent'
-    assert given == 'Auth requires HTTPS: nothing was sent; unset DXF_INSECURE, or the credentials: ' \
-        'a registry without TLS gets no password'
+    assert given == 'Auth requires HTTPS: nothing was sent; a password is sent over TLS alone: set up TLS on ' \
+        'the registry or on a proxy before it, and unset DXF_INSECURE; what needs no login works without credentials'
 
 
 def test_a_value_of_authorization_without_its_scheme_is_told(basic_registry: Endpoint) -> None:

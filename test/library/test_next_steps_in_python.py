@@ -282,9 +282,10 @@ def test_an_argument_of_a_wrong_type_is_a_type_error_that_says_what_to_write(cal
 
 WANT_DIGEST = 'want sha256: and 64 hexadecimal digits'
 DIGESTS: dict[str, tuple[str, str]] = {
-    'an alias': ('monday', "an alias is resolved by get_alias('monday')"),
-    'an alias with its @': ('@monday', "an alias is resolved by get_alias('monday')"),
-    'a full reference': ('@docker.io/mysql:8', "an alias is resolved by get_alias('docker.io/mysql:8')"),
+    'an alias': ('monday', "an alias names blobs: for digest in client.get_alias('monday'): ..."),
+    'an alias with its @': ('@monday', "an alias names blobs: for digest in client.get_alias('monday'): ..."),
+    'a full reference': ('@docker.io/mysql:8',
+                         "an alias names blobs: for digest in client.get_alias('docker.io/mysql:8'): ..."),
     'a hash by itself': ('a' * 64, 'write it with sha256: before it'),
 }
 TAKERS: dict[str, Callable[[str, Path], object]] = {

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from dxf import DXF, DXFBase, Limits
-from dxf.cli.environment import SettingsError, read_settings
+from dxf.cli.environment import read_settings
+from dxf.cli.variable_values import SettingsError
 from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFHTTPError
 from dxf.main import doit

@@ -1,0 +1,171 @@
+"""Values of variables: each text is checked and returned as its type.
+
+A variable that is empty counts as not set. ``environment`` knows which variable a setting comes from.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+
+from dxf.client_arguments import NO
+from dxf.cli.variable_mistakes import check_folder, flawed_host
+from dxf.cli.variables import PREFIX, TARGET_PREFIX
+from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
+from dxf.limits import TIMEOUT
+from dxf.names import check_platform, check_registry, is_folder
+from dxf.options import SCHEMAS
+from dxf.strict_json import is_utf_8
+from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
+from dxf.transport.header_value import check_authorization
+
+MAX_JOBS = 64
+
+_NUMBER = re.compile(r'[0-9.eE+-]+', re.ASCII)
+
+_EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
+
+
+class SettingsError(Exception):
+    """A variable that is missing or malformed; the text names it."""
+
+
+def read_flag(name: str, value: str | None) -> bool:
+    """Return whether a variable is 1; 0 and empty mean no.
+
+    :raises SettingsError: it is something else, which may mean yes or no
+    """
+    if value not in (None, '', '0', '1'):
+        raise SettingsError(f'{name}: want 0 or 1')
+    return value == '1'
+
+
+def read_host(name: str, value: str | None, check: Callable[[str], str] = check_registry) -> str:
+    """Return a registry, or with another ``check`` a host."""
+    if not value:
+        raise SettingsError(f'{name} is not set: name the registry, such as {_EXAMPLES}')
+    try:
+        check(value)
+        if is_folder(value):
+            check_folder(value)
+    except DXFInvalidNameError as error:
+        prefix = TARGET_PREFIX if name == '--to' else PREFIX
+        text = flawed_host(value) or str(error).replace('insecure=True', f'{prefix}INSECURE=1')
+        raise SettingsError(f'{name}: {text}; examples: {_EXAMPLES}') from None
+    return value
+
+
+def read_login(names: tuple[str, str], values: tuple[str | None, str | None], *,
+               may_be_incomplete: bool) -> tuple[str | None, str | None]:
+    """Return a user name and its password; ``None`` for both if one is missing.
+
+    :param names: the variables of user name and password
+    :param values: their values; CI systems set a variable to nothing if a secret is missing
+    :param may_be_incomplete: another credential, or the user, can replace the missing one
+    """
+    for (this, other), (value, missing) in ((names, values), (names[::-1], values[::-1])):
+        if value and not missing and not may_be_incomplete:
+            raise SettingsError(f'{this} is set, but {other} is {"not" if missing is None else "empty"}')
+        if not is_utf_8(value):
+            raise SettingsError(f'{this} is not UTF-8: set it in a UTF-8 terminal or file')
+    username, password = values
+    return (username, password) if username and password else (None, None)
+
+
+def read_authorization(name: str, value: str | None) -> str | None:
+    """Return the value of an ``Authorization`` header, or a token."""
+    try:
+        return check_authorization(value) if value else None
+    except DXFInvalidNameError:
+        raise SettingsError(f'{name} has characters that no header can carry') from None
+
+
+def read_ca_file(name: str, path: str, off: str | None) -> str:
+    """Return the path of a file of CA certificates.
+
+    :param off: the variable that turns verification off, for the message about a path that means no
+    """
+    if not os.access(path, os.R_OK):
+        hint = f'; {off}=1 is to verify no certificates' if off is not None and path.lower() in NO else ''
+        raise SettingsError(f'{name}: cannot read {path}{hint}')
+    return path
+
+
+def read_certificate(names: tuple[str, str], certificate: str | None, key: str | None) -> Cert | None:
+    """Return a client certificate.
+
+    :param names: the variables of certificate and key
+    """
+    if not certificate:
+        if key:
+            raise SettingsError(f'{names[1]} is set, but {names[0]} is not')
+        return None
+    try:
+        return check_certificate((certificate, key) if key else certificate)
+    except DXFCertificateError as error:
+        name = names[0] if error.path == certificate else names[1]
+        hint = f'; {names[1]} names the file of the key' if error.reason == KEYLESS else ''
+        raise SettingsError(f'{name}: {error}{hint}') from None
+
+
+def read_choice(name: str, value: str | None, choices: Mapping[str, str]) -> str | None:
+    """Return what one of several words stands for."""
+    if not value:
+        return None
+    if value not in choices:
+        raise SettingsError(f'{name} is one of {", ".join(choices)}')
+    return choices[value]
+
+
+def read_schema(name: str, value: str | None) -> str | None:
+    """Return what kind of manifest is written."""
+    return read_choice(name, value, {schema: schema for schema in SCHEMAS})
+
+
+def read_platform(name: str, value: str | None) -> str | None:
+    """Return a platform."""
+    try:
+        return check_platform(value) if value else None
+    except DXFInvalidNameError as error:
+        raise SettingsError(f'{name}: {error}, such as linux/amd64') from None
+
+
+def read_chunk_size(name: str, value: str | None) -> int | None:
+    """Return a number of bytes."""
+    size = whole(value) if value else None
+    if value and not size:
+        raise SettingsError(f'{name} is a number of bytes, at least 1')
+    return size
+
+
+def read_timeout(name: str, value: str | None) -> float | tuple[float, float]:
+    """Return the seconds to wait."""
+    if not value:
+        return TIMEOUT
+    try:
+        seconds = float(value) if _NUMBER.fullmatch(value) else 0  # float() also takes blanks, 1_0 and other digits
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise SettingsError(f'{name} is a number of seconds, more than 0')
+    return seconds
+
+
+def read_jobs(name: str, value: str | None, default: int) -> int:
+    """Return the number of blobs to move at once."""
+    jobs = whole(value) if value else default
+    if jobs is None or not 1 <= jobs <= MAX_JOBS:
+        raise SettingsError(f'{name} is a number of blobs to move at once, 1 to {MAX_JOBS}')
+    return jobs
+
+
+def read_retries(name: str, value: str | None, default: int) -> int:
+    """Return the number of attempts after the first."""
+    retries = whole(value) if value else default
+    if retries is None:
+        raise SettingsError(f'{name} is a number of attempts, 0 or more')
+    return retries
+
+
+def whole(value: str) -> int | None:
+    """Return the whole number that a text writes in decimal digits; ``None`` for another text."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
