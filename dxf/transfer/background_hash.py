@@ -88,6 +88,7 @@ class BackgroundHash:
         :raises CancelledError: the thread is in the parent process
         """
         while self._ahead > ahead:
+            # A child has no such thread: get() would wait for ever.
             if self._process != forking.Process.generation:
                 raise CancelledError('the thread of this transfer is in the parent process: begin it anew in this one')
             self._ahead -= self._hashed.get()
