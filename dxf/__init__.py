@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from dxf.credentials import from_docker_config
     from dxf.exceptions import DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError
     from dxf.limits import Limits
+    from dxf.local.file_hash import hash_file
     from dxf.manifest import image
-    from dxf.names import hash_bytes, hash_file, split_digest
+    from dxf.names import hash_bytes, split_digest
     from dxf.options import Options
     from dxf.registry import DXFBase
     from dxf.transport.pagination import PaginatingResponse
@@ -44,7 +45,7 @@ _SOURCES = {
     **{name: f'exceptions.{name}' for name in ('DXFError', 'DXFHTTPError', 'DXFNotFoundError',
                                                'DXFUnauthorizedError')},
     'PaginatingResponse': 'transport.pagination.PaginatingResponse', 'copy': 'copying.copy',
-    'hash_bytes': 'names.hash_bytes', 'hash_file': 'names.hash_file', 'split_digest': 'names.split_digest',
+    'hash_bytes': 'names.hash_bytes', 'hash_file': 'local.file_hash.hash_file', 'split_digest': 'names.split_digest',
     '_to_bytes_2and3': 'names.to_bytes',
     # Programs that depend on dxf compare media types with these.
     '_schema1_mimetype': 'manifest.image.SCHEMA1_SIGNED', '_schema2_mimetype': 'manifest.image.DOCKER_MANIFEST',

@@ -10,11 +10,10 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 
-from dxf.arguments import check_bytes, check_path_to_hash, check_text
+from dxf.arguments import check_bytes, check_text
 from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
 
 DOCKER_HUB = 'registry-1.docker.io'
-HASH_READ_SIZE = 1 << 20
 
 FOLDER = 'oci:'
 """How the name of a registry begins that is a folder: the name of the transport in skopeo, too."""
@@ -340,16 +339,3 @@ def hash_bytes(buf: bytes) -> str:
     """Return the digest of ``buf``: ``sha256:`` and 64 hexadecimal digits."""
     check_bytes(buf)
     return digest_of(hashlib.sha256(buf))
-
-
-def hash_file(filename: str) -> str:
-    """Return the digest of a file's content: ``sha256:`` and 64 hexadecimal digits.
-
-    :raises OSError: the file cannot be read
-    """
-    check_path_to_hash(filename)
-    sha256 = hashlib.sha256()
-    with open(filename, 'rb', buffering=0) as file:
-        while piece := file.read(HASH_READ_SIZE):
-            sha256.update(piece)
-    return digest_of(sha256)

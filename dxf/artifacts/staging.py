@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import with_parents
 from dxf.local.atomic_files import make_folders, refusal_of
-from dxf.local.sinks import write_all
+from dxf.local.sinks import named, write_all
 
 
 def check_folder(folder: str) -> None:
@@ -217,12 +217,12 @@ class StagedFiles:
         :param path: what it is to be called
         :raises OSError: the disk is full, or the like
         """
-        with _named(path):
+        with named(path):
             name, staged = self._first.new_file(0o777 if is_executable else 0o666)
         with open(staged, 'wb', buffering=0) as file:
             for piece in pieces:
                 write(file, piece, path)
-            with _named(path):
+            with named(path):
                 os.fsync(file.fileno())
         self._staged.append(_StagedFile(self._first, name, path))
 
@@ -240,7 +240,7 @@ class StagedFiles:
                     os.close(folder)
             self._staged = [self._moved_beside(staged) for staged in self._staged]
             for staged in self._staged:
-                with self._parent(staged.path) as found, _named(staged.path):
+                with self._parent(staged.path) as found, named(staged.path):
                     if found is not None:
                         self._give_name(staged, *found)
             self._is_published = True
@@ -266,7 +266,7 @@ class StagedFiles:
         mount = self._mounts[folder]
         if mount is None or mount == self._mount:
             return staged
-        with _named(staged.path):
+        with named(staged.path):
             if mount not in self._hidden:
                 self._hidden[mount] = self._hidden_of(mount, staged.path)
             hidden = self._hidden[mount]
@@ -319,25 +319,11 @@ class StagedFiles:
                     remove(name, dir_fd=folder)
 
 
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Make errors name the file of the user, and not the hidden one, nor a part of a path.
-
-    :raises OSError: what was raised within
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.filename == path:
-            raise
-        raise OSError(error.errno, error.strerror, path) from error
-
-
 def write(file: Any, piece: bytes, path: str) -> None:
     """Write all of a piece.
 
     :param path: what the file is called in an error
     :raises OSError: the disk is full, or the like
     """
-    with _named(path):
+    with named(path):
         write_all(file, piece)

@@ -9,7 +9,7 @@ from typing import Any
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.exceptions import DXFError
-from dxf.names import hash_file
+from dxf.local.file_hash import hash_file
 from dxf.strict_json import load_object, printable
 
 COMPARED = '; verify compares files: dxf pull-files fetches a folder to compare'

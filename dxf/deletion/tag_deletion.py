@@ -126,7 +126,7 @@ class TagDeletion:
         return False
 
     def _digest(self, reference: str) -> str | None:
-        """Return the digest of the manifest of an alias or digest, ``None`` where there is none."""
+        """Return the digest of the manifest of an alias or digest; ``None`` where it is missing."""
         try:
             return self._dxf.manifest_digest(reference)
         except HTTPError as error:

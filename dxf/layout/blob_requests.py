@@ -77,7 +77,7 @@ def get(request: LayoutRequest) -> Response:
 def delete(request: LayoutRequest) -> Response:
     """Delete a blob, and no manifest.
 
-    :raises RefusedError: there is none, or it is a manifest
+    :raises RefusedError: it is missing, or is a manifest
     :raises DXFInvalidDocumentError: another layout has the same folder of blobs
     """
     request.check_exists('BLOB_UNKNOWN')

@@ -175,8 +175,8 @@ class LayoutFolder:
     def _has_index(self) -> bool:
         """Return whether there is an index.
 
-        :raises DXFInvalidDocumentError: there is none, but there are blobs that it could name: it was lost, or a copy
-            of the layout is not complete
+        :raises DXFInvalidDocumentError: it is missing, but there are blobs that it could name: it was lost, or a
+            copy of the layout is not complete
         """
         # rsync and cp write files in any order. If index.json is still missing, an empty index would call all blobs
         # garbage.

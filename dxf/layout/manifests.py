@@ -51,7 +51,7 @@ def find(layout: Layout, reference: str) -> Found | None:
     """Return a manifest; by its digest also one that only another manifest names.
 
     :param reference: alias or digest
-    :return: ``None`` where there is none, or its file is damaged
+    :return: ``None`` where it is missing, or its file is damaged
     :raises DXFAmbiguousAliasError: the alias could mean several manifests
     """
     if is_sha256(reference):
@@ -207,7 +207,7 @@ def _type_of(layout: Layout, entry: Entry) -> str:
 
 
 def alias_of_index(layout: Layout, digest: str) -> str | None:
-    """Return the name of several entries whose made-up index has a digest; ``None`` where there is none."""
+    """Return the name of several entries whose made-up index has a digest; ``None`` where no name has."""
     # All names are tried, as a digest does not tell which entries it was made of. This is only reached if nothing else
     # has the digest.
     named: dict[str, list[Entry]] = {}

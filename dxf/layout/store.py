@@ -27,7 +27,7 @@ class Layout(LayoutFolder):
         return self.path(BLOBS, *split_digest(check_digest(digest)))
 
     def blob_size(self, digest: str) -> int | None:
-        """Return the bytes of a blob; ``None`` where there is none."""
+        """Return the size of a blob in bytes; ``None`` where it is missing."""
         try:
             status = os.stat(self.blob_path(digest))
         except FileNotFoundError:
@@ -100,7 +100,7 @@ class Layout(LayoutFolder):
         return True
 
     def digest_in_file(self, digest: str) -> str | None:
-        """Return the digest of what is in the file of a blob; ``None`` where there is none.
+        """Return the digest of what is in the file of a blob; ``None`` where that is missing.
 
         The file and its name are on the disk then: by this answer a push counts as stored.
         """

@@ -145,10 +145,8 @@ class PartFile:
 
         :raises OSError: the disk is full, or the like
         """
-        try:
+        with named(self._filename):
             _write_at(self._file, content, self._position)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._filename) from error
         self._position += len(content)
 
     def publish(self) -> None:
@@ -156,10 +154,8 @@ class PartFile:
         os.ftruncate(self._file, self._position)
         os.fsync(self._file)
         check_is_at(self._file, self._path, self._filename)
-        try:
+        with named(self._filename):
             os.replace(self._path, self._final)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._filename) from error
         sync_folder(self._folder)
         close_locked(self._file)
 
@@ -218,10 +214,8 @@ class Temporary:
 
         :raises OSError: the disk is full, or the like
         """
-        try:
+        with named(self._folder):
             _write_at(self._file, content, self.size)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._folder) from error
         self._sha256.update(content)
         self.size += len(content)
 
@@ -230,10 +224,8 @@ class Temporary:
 
         :raises OSError: the disk is full, or broken
         """
-        try:
+        with named(self._folder):
             os.fsync(self._file)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._folder) from error
 
     def publish(self, path: str) -> None:
         """Give the file its name, and replace what has that name. Nothing is left to discard then."""
@@ -241,10 +233,8 @@ class Temporary:
         self._rename(path)
 
     def _rename(self, path: str) -> None:
-        try:
+        with named(path):
             os.replace(self._path, path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from error
         self._is_open = False
         close_locked(self._file)
         sync_folder(os.path.dirname(path))

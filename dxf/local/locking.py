@@ -16,7 +16,7 @@ _owned: set[int] = set()
 
 
 def open_locked(path: str, mode: int = 0o666) -> int | None:
-    """Open a file for reading and writing, made if there is none, and own it until it is closed.
+    """Open a file for reading and writing, or make it, and own it until it is closed.
 
     :param mode: its permissions, less the umask
     :return: the file's descriptor, ``None`` where another process owns it

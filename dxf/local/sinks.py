@@ -61,13 +61,15 @@ def flush(stream: Any) -> None:
 
 @contextmanager
 def named(filename: str) -> Iterator[None]:
-    """Make errors name a file.
+    """Make errors name the file of the user, and not a hidden one, nor a part of a path.
 
     :raises OSError: what was raised within
     """
     try:
         yield
     except OSError as error:
+        if error.filename == filename:
+            raise
         raise OSError(error.errno, error.strerror, filename) from error
 
 

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import sys
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -61,6 +62,10 @@ class BackgroundHash:
 
     def close(self) -> None:
         """End the thread."""
+        # An iterator that was left may be closed as late as that. The thread stands still: Python 3.13 waits for it in
+        # vain, and 3.14 raises an error. https://docs.python.org/3/library/threading.html#threading.Thread.join
+        if sys.is_finalizing():
+            return
         if self._thread is not None and self._process == forking.Process.generation:
             self._waiting.put(None)
             if self._thread.ident is not None:  # a signal may have come before it began
@@ -83,6 +88,7 @@ class BackgroundHash:
         :raises CancelledError: the thread is in the parent process
         """
         while self._ahead > ahead:
+            # A child has no such thread: get() would wait for ever.
             if self._process != forking.Process.generation:
                 raise CancelledError('the thread of this transfer is in the parent process: begin it anew in this one')
             self._ahead -= self._hashed.get()

@@ -27,9 +27,11 @@ class Cutter:
         if self._held and self._held_size + len(piece) > size:
             start = size - self._held_size if self._chunk_size else 0
             yield self._joined(piece, start)
+        # Not >=: a full chunk may be the last one, which is held until all is verified.
         while len(piece) - start > size:
             yield piece[start:start + size]
             start += size
+        # A view: its bytes are copied when they are handed out, and not before.
         self._hold(memoryview(piece)[start:] if start else piece)
 
     def _joined(self, piece: bytes, end: int) -> bytes:

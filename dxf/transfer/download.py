@@ -139,6 +139,7 @@ class Download:
 
         One that is as long as the blob is the blob: a stored ``.gz`` that something on the way mislabels.
         """
+        # Content-Length counts the body as it is sent: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
         size = self._position.size
         return is_encoded(response) and (size is None or declared_size(response) != size)
 

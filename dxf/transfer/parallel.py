@@ -208,6 +208,7 @@ class Streams(Generic[Item]):
         pieces: Iterator[bytes] = iter(())
         try:
             with changed:
+                # The reader waits for the stream whose turn it is: that needs no free memory.
                 changed.wait_for(lambda: number <= self._turn or self._workers.cancelled
                                  or self._reserved + self._share <= BUFFERED)
                 self._reserve(stream, self._share)

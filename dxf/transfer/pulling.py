@@ -63,6 +63,7 @@ class Puller:
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
+        # Not in the generator: that would check only when the first blob is asked for.
         check_chunk_size(chunk_size)
         return self._in_order(check_wanted(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
 
@@ -95,6 +96,7 @@ class Puller:
         expect(response, HTTPStatus.OK)
         check_digest_header(response, digest)
         size = blob_lookup.stated_size(response)
+        # A size that differs is an error before the first byte is handed out.
         if described is not None and size not in (None, described):
             close(response)
             raise DXFSizeMismatchError(size, described, digest)
@@ -110,6 +112,7 @@ class Puller:
         return Download(size, partial(fetch_range, self._request, digest), self._limits, response, jobs=jobs), size
 
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
+        # Of several blobs each has a connection; one alone may be split among them.
         jobs = self._jobs if len(wanted) == 1 else 1
 
         def start(blob: Blob) -> tuple[int, Iterator[bytes]]:

@@ -89,6 +89,7 @@ class Ranges:
 
     def are_honoured(self, start: int) -> bool:
         """Ask for one byte; return whether the registry sends that."""
+        # The body is not read: a registry that ignores the Range sends the whole blob.
         try:
             response = self.closed(start, start + 1)
         except (RequestException, DXFError):

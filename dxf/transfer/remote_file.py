@@ -29,7 +29,7 @@ class RemoteFile(io.RawIOBase):
         self._stream: Iterator[bytes] | None = stream
         self._ranges = ranges
         self._position = 0
-        self._left = b''
+        self._left: bytes | memoryview = b''
 
     def seekable(self) -> bool:
         """Return ``True``."""
@@ -59,7 +59,7 @@ class RemoteFile(io.RawIOBase):
             if self._stream is None:
                 self._stream = self._from(self._position)
             # Fewer bytes than asked for are allowed: https://docs.python.org/3/library/io.html#io.RawIOBase.read
-            piece = self._left or next(self._stream, b'')
+            piece: bytes | memoryview = self._left or next(self._stream, b'')
         except RequestException as error:  # else it would pass for a failure of the registry that gets the bytes
             cause = str(error) if isinstance(error, DXFError) else 'the connection broke'
             raise DXFSourceError(f'cannot read {self.name}: {cause}') from error
@@ -67,10 +67,11 @@ class RemoteFile(io.RawIOBase):
         if not piece:
             raise DXFSourceError(f'cannot read {self.name}: it is shorter than it should be')
         end = len(piece) if size is None or size < 0 else size
-        self._left = piece[end:]
-        piece = piece[:end]
-        self._position += len(piece)
-        return piece
+        # A view: short reads, as tarfile makes them, would each copy the rest of a piece of 2 MiB.
+        self._left = memoryview(piece)[end:]
+        content = bytes(piece[:end])
+        self._position += len(content)
+        return content
 
     def _from(self, position: int) -> Iterator[bytes]:
         # None: the bytes before this position were not read, and cannot be compared.

@@ -44,6 +44,7 @@ class Verifier:
         try:
             for piece in pieces:
                 arrived += len(piece)
+                # Before the piece is cut: no byte behind the end is handed out.
                 if self._size is not None and arrived > self._size:
                     raise DXFSizeMismatchError(arrived, self._size)
                 if self._holds_piece and piece:

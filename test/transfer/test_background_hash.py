@@ -1,6 +1,7 @@
 """Hashes that a thread computes: equal to any other hash, bounded, and ended with what they belong to."""
 
 import hashlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -137,3 +138,17 @@ def test_a_signal_that_comes_before_the_thread_begins_is_the_only_error(monkeypa
         patched.setattr(threading.Thread, 'start', interrupted)
         for piece in PIECES:
             one.add(piece)
+
+
+@pytest.mark.usefixtures('threads')
+def test_an_iterator_that_is_closed_at_the_end_of_python_waits_for_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_thread: threading.Thread, timeout: float | None = None) -> None:
+        raise RuntimeError(f'joined at the end, with a timeout of {timeout}')
+    one = BackgroundHash()
+    for piece in PIECES:
+        one.add(piece)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, 'is_finalizing', lambda: True)
+        patched.setattr(threading.Thread, 'join', refused)
+        one.close()
+    one.close()
