@@ -21,7 +21,7 @@ from dxf.transfer.source import OnPiece, Source, check_expected_digest, spool
 from dxf.transfer.target import Target
 from dxf.transfer.upload import Upload
 from dxf.transfer.upload_session import UploadSession
-from dxf.transport.session import Attempts
+from dxf.transport.attempts import Attempts
 
 RUN_AGAIN = 'run the pipeline again'
 """What to do where the upload of a pipe failed by the network."""

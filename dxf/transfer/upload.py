@@ -18,7 +18,7 @@ from dxf.transfer.source import OnPiece, Source
 from dxf.transfer.target import Target
 from dxf.transfer.upload_progress import UploadProgress
 from dxf.transfer.upload_session import UploadSession
-from dxf.transport.session import Attempts
+from dxf.transport.attempts import Attempts
 
 MAX_LOST_SESSIONS = 2
 """How often a source is sent anew because the registry forgot its session."""
