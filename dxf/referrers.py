@@ -21,9 +21,9 @@ from dxf.manifest import image
 from dxf.manifest.image import ACCEPT, OCI_INDEX, Index
 from dxf.names import check_digest, hash_bytes
 from dxf.strict_json import Json, dump_json, load_object, member
+from dxf.transport.attempts import RETRIED
 from dxf.transport.pagination import pages
 from dxf.transport.responses import close, effective_status, error_codes, expect, is_not_found, read_body
-from dxf.transport.session import RETRIED
 
 Entry = dict[str, Json]
 

@@ -85,8 +85,7 @@ class DXFBase:
         self._timeout = timeout
         options = options if limits is None else options.replace(limits=limits)
         self.options = options if cert is None else options.replace(cert=cert)
-        self._base_url = f'{"http" if insecure else "https"}://{self._host}/v2/' if adapter is None else \
-            adapter.url
+        self._base_url = adapter.url if adapter is not None else f'{"http" if insecure else "https"}://{self._host}/v2/'
         self._connect(adapter)
 
     def _connect(self, adapter: 'LayoutAdapter | None') -> None:
@@ -200,10 +199,7 @@ class DXFBase:
         return response
 
     def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
-        """Send a request, and again with each new credential while the registry challenges it.
-
-        :return: the last answer
-        """
+        """Send a request, again with each new credential while the registry challenges it; return the last response."""
         limits: Limits = kwargs.get('limits') or self.options.limits
         if time.monotonic() >= self._credential.renew_at:
             self._credential.renew_if_due()

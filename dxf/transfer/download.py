@@ -18,9 +18,9 @@ from dxf.transfer import gzip_body
 from dxf.transfer.parallel import Streams
 from dxf.transfer.ranges import Ask, Ranges, declared_size
 from dxf.transfer.verification import Verifier
+from dxf.transport.attempts import Attempts, is_transient
 from dxf.transport.response_body import pieces
 from dxf.transport.responses import close, is_encoded
-from dxf.transport.session import Attempts, is_transient
 
 CHUNK_SIZE = 8192
 SEGMENT = 2 << 20

@@ -14,8 +14,8 @@ from dxf.exceptions import DXFError, DXFMountFailed, DXFProtocolError, DXFUnauth
 from dxf.transfer.outcome import status_of
 from dxf.transfer.target import Target
 from dxf.transfer.upload_session import UPLOADS, UploadSession, cancel_upload, next_url
+from dxf.transport.attempts import RETRIED, is_transient
 from dxf.transport.responses import check_digest_header, names_digest
-from dxf.transport.session import RETRIED, is_transient
 
 MAX_ASKED = 1 << 20
 """Bytes of the largest blob that is asked for by a mount; for a larger one HEAD comes first.

@@ -11,8 +11,8 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSourceError
+from dxf.transport.attempts import RETRIED, is_transient
 from dxf.transport.responses import effective_status, error_codes
-from dxf.transport.session import RETRIED, is_transient
 
 # Nexus: https://github.com/sonatype/nexus-public/issues/967
 RACED = (400, 409, 412)

@@ -11,7 +11,7 @@ from itertools import chain
 
 from requests.exceptions import RequestException, Timeout
 
-from dxf.exceptions import DXFError, DXFProtocolError, DXFSourceError
+from dxf.exceptions import DXFError, DXFSourceError
 from dxf.hints import add_hint
 from dxf.names import digest_of
 from dxf.transfer.background_hash import BackgroundHash
@@ -21,7 +21,7 @@ from dxf.transfer.source import OnPiece, Source, check_expected_digest, spool
 from dxf.transfer.target import Target
 from dxf.transfer.upload import Upload
 from dxf.transfer.upload_session import UploadSession
-from dxf.transport.session import Attempts
+from dxf.transport.attempts import Attempts
 
 RUN_AGAIN = 'run the pipeline again'
 """What to do where the upload of a pipe failed by the network."""
@@ -162,8 +162,8 @@ class StreamUpload:
             if not (is_retryable(error) or is_race(error)) or not self._session.seems_stored(digest, size):
                 raise
             return
-        if not confirmed and not self._session.has(digest, size):
-            raise DXFProtocolError('the registry accepted the blob, but does not have it')
+        if not confirmed:
+            self._session.check_stored(digest, size)
 
     def _send_copy(self, source: Source, expected: str | None) -> tuple[str, int]:
         """Send what a copy holds, which can be read again."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from requests.exceptions import RequestException
 
-from dxf.exceptions import DXFProtocolError
 from dxf.transfer.hash_ahead import HashAhead
 from dxf.transfer.outcome import (Attempt, DuplicateBytesError, FoundError, Outcome, classify, is_final, is_race,
                                   is_retryable, is_session_lost, response_of)
@@ -18,7 +17,7 @@ from dxf.transfer.source import OnPiece, Source
 from dxf.transfer.target import Target
 from dxf.transfer.upload_progress import UploadProgress
 from dxf.transfer.upload_session import UploadSession
-from dxf.transport.session import Attempts
+from dxf.transport.attempts import Attempts
 
 MAX_LOST_SESSIONS = 2
 """How often a source is sent anew because the registry forgot its session."""
@@ -173,8 +172,8 @@ class Upload:
         content: Any = body if body.len else b''.join(body)
         if digest is None:
             self._session.add(content, attempt.start, attempt.end)
-        elif not self._session.finish(digest, content) and not self._session.has(digest, attempt.size):
-            raise DXFProtocolError('the registry accepted the blob, but does not have it')
+        elif not self._session.finish(digest, content):
+            self._session.check_stored(digest, attempt.size)
         self._sha256 = body.sha256
         return digest is not None
 

@@ -155,6 +155,14 @@ class UploadSession:
                 raise
             return digest not in self._target.doubtful  # the credential may push and not pull: the answer 201 counts
 
+    def check_stored(self, digest: str, size: int) -> None:
+        """Look for a blob whose upload the registry accepted.
+
+        :raises DXFProtocolError: it does not have it
+        """
+        if not self.has(digest, size):
+            raise DXFProtocolError('the registry accepted the blob, but does not have it')
+
     def cancel(self) -> None:
         """Tell the registry to forget the session, unless it belongs to the process that this one was forked from."""
         url, self.url = self.url, ''

@@ -1,37 +1,35 @@
-"""Sessions: how dxf talks HTTP. Attempts, redirects, policies; one :func:`send` for everything.
+"""Sessions: how dxf talks HTTP. Redirects, policies; one :func:`send` for everything.
 
-``auth`` decides which request carries a credential, ``responses`` what an answer means. requests keeps the connections.
+``auth`` decides which request carries a credential, ``responses`` what a response means, ``attempts`` whether to send
+a request again. requests keeps the connections.
 """
 
 import logging
 import os
-import random
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from ssl import SSLEOFError
 from typing import Any, NamedTuple
 
 from requests import PreparedRequest, Request, Response, Session
 from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, SSLError, Timeout
+from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, Timeout
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import LocationValueError
 
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transport.adapter import Adapter, EnvironmentProxies, status_of_proxy
+from dxf.transport.adapter import Adapter, EnvironmentProxies
+from dxf.transport.attempts import RETRIED, Attempts, is_transient
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
 from dxf.transport.log_redaction import REQUESTED, filter_logs
-from dxf.transport.redaction import causes, public_host, public_url, redact
-from dxf.transport.responses import close, discard, effective_status, expect, phrase_of, read_body
+from dxf.transport.redaction import public_url, redact
+from dxf.transport.responses import close, discard, effective_status, expect, read_body
 from dxf.transport.urls import MALFORMED_URL, NORMAL_URL, resolve
 from dxf.version import VERSION
 
@@ -50,10 +48,6 @@ METHOD_KEPT = (307, 308)
 SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
 
 _log = logging.getLogger('dxf')
-
-# Not 501, which is final. A 403 that is a rate limit (GHCR) counts as 429.
-# https://github.com/virtualcell/vcell/issues/1888
-RETRIED = (408, 429, 500, 502, 503, 504)
 
 _NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
 
@@ -240,64 +234,6 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
                    response.status_code, sent, to_come, time.monotonic() - begun)
 
 
-class Attempts:
-    """Counts the attempts at one thing, and sleeps between them."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._attempts = 0
-        self._waited = 0.0
-
-    def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
-        """Sleep before another attempt, and return true; return false where no attempt is left.
-
-        :param response: an answer that may ask for a pause by Retry-After
-        :param error: why there is no answer
-        """
-        limits = self._limits
-        if self._attempts >= limits.retries:
-            return False
-        # Random, so that clients that failed together do not all come back at once.
-        pause = min(limits.backoff * 2 ** self._attempts, limits.longest_backoff) * random.uniform(0.5, 1)
-        if response is not None:
-            asked = retry_after(response.headers.get('Retry-After'))
-            pause = max(pause, min(asked or 0, limits.longest_retry_after))
-        if self._waited + pause > limits.longest_waiting:
-            return False
-        if not self._attempts:
-            _note_retry(response, error)
-        self._attempts += 1
-        self._waited += pause
-        time.sleep(pause)
-        return True
-
-
-def _note_retry(response: Response | None, error: Exception | None) -> None:
-    """Log that a request is sent again; the record has the error, whose text may carry the query of a URL."""
-    if _log.isEnabledFor(logging.INFO):
-        if response is None:
-            _log.info('%s; trying again', type(error).__name__, extra={'error': error})
-        else:
-            _log.info('%s answers %s %s; trying again', public_host(response.url), response.status_code,
-                      phrase_of(response.status_code))
-
-
-def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given in seconds or as a date; ``None`` if neither.
-
-    https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-    """
-    if value is None:
-        return None
-    if value.strip().isascii() and value.strip().isdigit():
-        # Nine digits are 31 years. The caller waits a minute at most.
-        return float(value.strip()[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError, OSError, TypeError):
-        return None
-
-
 def _forget_secrets(request: Any) -> None:
     """Remove the credential from a request that was sent.
 
@@ -308,22 +244,6 @@ def _forget_secrets(request: Any) -> None:
         request.body = None
         for name in SECRET_HEADERS:
             request.headers.pop(name, None)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether another attempt may succeed where one failed without an answer.
-
-    Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
-    """
-    found = list(causes(error))
-    for cause in found:
-        if isinstance(cause, socket.gaierror):
-            return cause.errno == socket.EAI_AGAIN
-        refused = status_of_proxy(cause)
-        if refused is not None:
-            return refused in RETRIED
-    broken = any(isinstance(cause, SSLEOFError) for cause in found)  # the connection ended in the handshake
-    return broken or not any(isinstance(cause, SSLError) for cause in found)
 
 
 def fetch_whole(request: Callable[[], Response], limit: int, limits: Limits) -> tuple[bytes, Response]:

@@ -77,7 +77,7 @@ def absolute_url(response: 'Response', location: str) -> str:
 
 
 def _joined(response: 'Response', location: str) -> str:
-    """Return a relative or absolute URL, absolute, or an empty text for what is none."""
+    """Return a relative or absolute URL, absolute, or an empty text if it is no URL."""
     if _UNFIT.search(location) is None:
         with suppress(ValueError):  # its text would quote the address
             return urljoin(response.url, location)

@@ -23,9 +23,9 @@ from dxf import DXF, DXFBase, Limits, hash_bytes, hash_file
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceError, DXFUnauthorizedError,
                             DXFUnexpectedStatusCodeError)
+from dxf.transport.attempts import is_transient, retry_after
 from dxf.transport.redaction import causes
 from dxf.transport.responses import read_body
-from dxf.transport.session import is_transient, retry_after
 from dxf.transport.urls import NORMAL_URL, resolve
 
 from ..helpers.endpoints import Endpoint

@@ -19,7 +19,7 @@ from dxf import DXF, DXFBase, Limits
 from dxf.cli.error_messages import line_of
 from dxf.limits import READ_SIZE
 from dxf.transfer.background_hash import MAX_AHEAD
-from dxf.transport.session import is_transient
+from dxf.transport.attempts import is_transient
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 from ..helpers.traffic import Traffic

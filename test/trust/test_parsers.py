@@ -27,10 +27,10 @@ from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transfer.target import Target
 from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
 from dxf.transfer.verification import Verifier
+from dxf.transport.attempts import retry_after
 from dxf.transport.challenge import Challenge, challenge_of, read_token, token_url
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.responses import MESSAGE_LENGTH, error_codes, raise_for_status
-from dxf.transport.session import retry_after
 from dxf.transport.urls import resolve
 
 REGISTRY = 'https://registry.example.com:5000/v2/'
