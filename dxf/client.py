@@ -18,7 +18,8 @@ from dxf.limits import TIMEOUT, Limits
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
 from dxf.manifest.platforms import Image, Manifest
-from dxf.manifest_store import ManifestStore, lacks_blob
+from dxf.manifest_refusals import lacks_blob
+from dxf.manifest_store import ManifestStore
 from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
 from dxf.options import Options
 from dxf.parameters import checked

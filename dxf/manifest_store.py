@@ -24,16 +24,13 @@ from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
                        is_sha256, shown_repository)
+from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
 from dxf.parameters import checked
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
-from dxf.transport.responses import (check_digest_header, digest_header, error_codes, expect, is_head_refused,
-                                     is_not_found, names_digest, refusal)
+from dxf.transport.responses import (check_digest_header, digest_header, expect, is_head_refused, is_not_found,
+                                     names_digest, refusal)
 from dxf.transport.session import fetch_whole
-
-TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT,
-         HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED)
-"""Statuses by which registries refuse a manifest for an alias that must not change."""
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError)
 """Errors for a text that is no manifest, or is of a kind that dxf does not read."""
@@ -155,7 +152,7 @@ class ManifestStore(BlobCopying):
             digest = self.put_manifest(alias, content, condition)
         except HTTPError as error:
             # Harbor answers 412 for an immutable tag, too. Another manifest under the alias proves a conflict.
-            if not _is_failed_precondition(error) or self.current_digest(alias) == if_match:
+            if not is_failed_precondition(error) or self.current_digest(alias) == if_match:
                 raise
             raise self._set_meanwhile(alias) from None
         if self.current_digest(alias) != digest:
@@ -194,7 +191,7 @@ class ManifestStore(BlobCopying):
         except HTTPError as error:
             # Harbor, Nexus and Artifactory refuse an immutable tag that names this manifest already. All refuse a
             # second request whose condition the first, whose response was lost, has made untrue.
-            if not (_is_taken(error) and self._names(alias, digest)):
+            if not (may_be_there(error) and self._names(alias, digest)):
                 raise self._refusal(error) from None
             is_listed = subject is not None and self._lists_referrer(subject, digest)
         else:
@@ -266,7 +263,7 @@ class ManifestStore(BlobCopying):
             try:
                 self.put_manifest(tag, encoded(text), condition)
             except HTTPError as error:
-                if condition and _is_failed_precondition(error):
+                if condition and is_failed_precondition(error):
                     raise self._set_meanwhile(tag) from None
                 raise
         read = partial(referrers.by_tag, self._request, subject, self.options.limits)
@@ -333,23 +330,3 @@ def _digest_of(manifest: Manifest) -> str:
         return image.read(manifest.text).digest
     except DXFError:  # the registry decides about what is wrong with a signature
         return manifest.digest
-
-
-def lacks_blob(error: HTTPError) -> bool:
-    """Return whether a registry refused a manifest because it lacks a blob that the manifest names."""
-    # Cloudflare's: https://github.com/cloudflare/serverless-registry/issues/59
-    codes = () if error.response is None else error_codes(error.response)
-    return 'MANIFEST_BLOB_UNKNOWN' in codes or 'BLOB_UNKNOWN' in codes
-
-
-def _is_taken(error: HTTPError) -> bool:
-    """Return whether a registry may refuse a manifest so because it has it.
-
-    Where tags are immutable Nexus answers 400, Docker Hub and Artifactory 403, Harbor 412.
-    https://github.com/getporter/porter/issues/2468 https://github.com/docker/hub-feedback/issues/2466
-    """
-    return error.response is not None and not lacks_blob(error) and error.response.status_code in TAKEN
-
-
-def _is_failed_precondition(error: HTTPError) -> bool:
-    return error.response is not None and error.response.status_code == HTTPStatus.PRECONDITION_FAILED

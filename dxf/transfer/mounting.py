@@ -43,7 +43,7 @@ def mount(target: Target, repository: str, digest: str, size: int | None) -> Non
 
 
 def find_or_open(target: Target, session: UploadSession, digest: str, size: int) -> bool:
-    """Return whether the registry is proven to have a blob; if not, ``session`` may be open for it.
+    """Return whether the registry confirms that it has a blob; if not, ``session`` may be open for it.
 
     :param session: of the blob, not open yet
     :raises DXFHTTPError: the registry refused

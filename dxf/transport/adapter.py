@@ -32,7 +32,7 @@ from urllib3.exceptions import ProxyError
 
 from dxf.exceptions import DXFProtocolError
 from dxf.limits import Limits
-from dxf.transport.proxies import READ_BY_PYTHON, check_proxy, credential_of
+from dxf.transport.proxies import check_proxy, credential_of, is_read_by_python
 from dxf.transport.log_redaction import REQUESTED
 
 STALL_BYTES = Limits().stall_bytes
@@ -87,8 +87,8 @@ def _verbatim(url: str) -> str:
 class EnvironmentProxies:
     """The proxies that this process's environment names, as requests reads them, remembered for each origin.
 
-    To read them takes a sixth of the time of a small request: Python looks at all variables. They are read again when
-    a variable that counts has changed, or another one has come or gone, which may be one in mixed case.
+    To read them takes a sixth of the time of a small request. They are read again when a variable that counts has
+    changed.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class EnvironmentProxies:
         """Return the proxies for a URL, by scheme."""
         if sys.platform in ('darwin', 'win32'):  # the settings of the system count, too
             return get_environ_proxies(url)
-        variables = (len(os.environ), *map(os.environ.get, READ_BY_PYTHON))
+        variables = tuple((name, os.environ.get(name)) for name in os.environ if is_read_by_python(name))
         known, found = self._remembered
         if variables != known or len(found) > MAX_REMEMBERED:
             self._remembered = variables, (found := {})

@@ -16,13 +16,19 @@ from dxf.transport.urls import DEFAULT_PORTS, origin_of
 
 VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 
-READ_BY_PYTHON = ('REQUEST_METHOD', *VARIABLES, *map(str.lower, VARIABLES))
-"""What decides about proxies for Python's own functions. HTTP_PROXY does not count in a CGI program."""
-
 _WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
 # Not urlsplit: it takes a path, and spaces, too.
 _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',
                       re.ASCII | re.IGNORECASE)
+
+
+def is_read_by_python(variable: str) -> bool:
+    """Return whether Python's own functions, and so requests, decide about proxies by an environment variable.
+
+    They take its name in upper, lower and mixed case. HTTP_PROXY does not count in a CGI program (REQUEST_METHOD).
+    https://docs.python.org/3/library/urllib.request.html#urllib.request.getproxies
+    """
+    return variable[-6:].lower() == '_proxy' or variable == 'REQUEST_METHOD'
 
 
 class Proxies(NamedTuple):

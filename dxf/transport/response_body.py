@@ -74,7 +74,8 @@ def _receiver(raw: Any) -> Callable[[], bytes]:
     # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
     read = getattr(raw, 'read1', raw.read)
     answer = getattr(raw, '_fp', None)
-    # Only a body of known length has its bytes on the connection as they are: another one comes in chunks.
+    # Only a body of known length has its bytes on the connection as they are. Another one comes in chunks:
+    # https://www.rfc-editor.org/rfc/rfc9112#section-7.1
     if isinstance(answer, HTTPResponse) and answer.length is not None and answer.length > RECEIVE_SIZE and \
             not answer.chunked and hasattr(answer.fp, 'readinto1'):
         return _BufferedBody(raw, answer, read).receive
@@ -97,6 +98,7 @@ class _BufferedBody:
         self._raw = raw
         self._answer = answer
         self._read = read
+        # A slice of it is no copy: the system writes the bytes to where they stay until they are handed out.
         self._buffer = memoryview(bytearray(min(READ_SIZE, answer.length or 0)))
         self._size = min(RECEIVE_SIZE, len(self._buffer))
         self._error: OSError | None = None

@@ -22,8 +22,8 @@ HERE = Path(dxf.__file__).parent
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'client_arguments', 'forking', 'names',
          'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer', 'layout',
          'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
-         'blob_copying', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'inspection',
-         '__init__', 'cli', 'main', '__main__')
+         'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
+         'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')

@@ -205,6 +205,7 @@ def test_proxies_are_those_of_requests_after_each_change_of_the_environment(monk
                         ('http_proxy', None), ('HTTPS_PROXY', 'http://three:3'), ('NO_PROXY', 'a.example'),
                         ('no_proxy', 'b.example:5000'), ('no_proxy', None), ('NO_PROXY', '*'), ('NO_PROXY', None),
                         ('REQUEST_METHOD', None), ('Https_Proxy', 'http://four:4'), ('HTTPS_PROXY', None),
+                        ('Https_Proxy', 'http://seven:7'), ('Ftp_Proxy', 'http://eight:8'),
                         ('ALL_PROXY', 'http://five:5'), ('all_proxy', 'http://six:6'), ('HTTP_PROXY', None)):
         if value is None:
             monkeypatch.delenv(name)
@@ -213,6 +214,15 @@ def test_proxies_are_those_of_requests_after_each_change_of_the_environment(monk
         for url in urls:
             assert environment.of(url) == get_environ_proxies(url)
             assert environment.of(url) == get_environ_proxies(url)
+
+
+def test_a_variable_that_comes_as_another_one_goes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment, url = EnvironmentProxies(), 'https://a.example/v2/'
+    monkeypatch.setenv('DXF_SOMETHING', '1')
+    assert environment.of(url) == get_environ_proxies(url)
+    monkeypatch.delenv('DXF_SOMETHING')
+    monkeypatch.setenv('Https_Proxy', 'http://nine:9')
+    assert environment.of(url) == get_environ_proxies(url) == {'https': 'http://nine:9'}
 
 
 def test_a_proxy_that_is_named_between_two_requests_counts_for_the_second(server: ScriptedRegistry,
