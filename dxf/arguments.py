@@ -77,7 +77,7 @@ def check_bytes(content: Any) -> None:
         raise TypeError('buf is bytes, and not a str: write hash_bytes(text.encode()), or hash_file(filename)')
 
 
-def check_mapping(mapping: Any, name: str) -> None:
+def check_mapping(mapping: Any, name: str, _function: str) -> None:
     """Check that a mapping was given.
 
     :param name: the argument's
@@ -96,7 +96,7 @@ def check_conditions(if_absent: Any, if_match: Any) -> None:
         raise ValueError('if_absent and if_match exclude each other')
 
 
-def check_created(created: Any) -> None:
+def check_created(created: Any, _name: str, _function: str) -> None:
     """Check a moment in seconds since 1970.
 
     :raises TypeError: it is no whole number
@@ -150,7 +150,7 @@ def check_text(value: Any, name: str, written: str = '') -> None:
         raise TypeError(f'{name} is a str, and not {kind_of(value)}' + (f': write {written}' if written else ''))
 
 
-def check_progress(progress: Any) -> None:
+def check_progress(progress: Any, _name: str, _function: str) -> None:
     """Check that ``progress`` can be called.
 
     :raises TypeError: it cannot
@@ -171,7 +171,7 @@ def check_client(client: Any, name: str, method: str) -> None:
         raise TypeError(f'{name} is a DXF, and not {kind_of(client)}: write DXF(host, repo)')
 
 
-def check_batch_size(batch_size: Any) -> None:
+def check_batch_size(batch_size: Any, _name: str, _function: str) -> None:
     """Check how many names are to be asked for at a time.
 
     :raises TypeError: it is no number: the name of a repository, say
@@ -186,7 +186,7 @@ def check_batch_size(batch_size: Any) -> None:
         raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
 
 
-def check_chunk_size(chunk_size: Any) -> None:
+def check_chunk_size(chunk_size: Any, _name: str, _function: str) -> None:
     """Check how many bytes are to be handed out at a time.
 
     :raises TypeError: it is no whole number

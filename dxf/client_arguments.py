@@ -1,6 +1,7 @@
 """Arguments of the clients: how a registry is reached, with whose credential, and within which limits.
 
-``arguments`` has those of their methods. No message quotes a value: it may be a secret, or large.
+``arguments`` has those of their methods. ``parameters`` calls the checks with the value, the parameter's name and the
+function's. No message quotes a value: it may be a secret, or large.
 """
 
 import os
@@ -33,7 +34,7 @@ AUTH = 'auth=lambda dxf, response: dxf.authenticate(USERNAME, PASSWORD, response
 """How what answers challenges is written."""
 
 
-def check_auth(auth: Any) -> None:
+def check_auth(auth: Any, _name: str, _function: str) -> None:
     """Check that what is to answer challenges can be called; requests itself takes a pair of user and password.
 
     :raises TypeError: it cannot, or is the function that returns it
@@ -44,13 +45,20 @@ def check_auth(auth: Any) -> None:
         raise TypeError(f'auth is a function: {AUTH}')
 
 
-def check_security(insecure: Any, tlsverify: Any) -> None:
-    """Check the arguments that say how safe a connection is: the text 'false' would count as true.
+def check_insecure(insecure: Any, _name: str, _function: str) -> None:
+    """Check whether http is to be used: the text 'false' would count as true.
 
     :raises TypeError: a text in place of a truth value
     """
     if isinstance(insecure, str) and insecure.lower() in NO:
         raise TypeError(f'insecure is True or False, and not {kind_of(insecure)}: write insecure=False')
+
+
+def check_tlsverify(tlsverify: Any, _name: str, _function: str) -> None:
+    """Check whether, or by which file, certificates are verified: the text 'false' would be the path of a file.
+
+    :raises TypeError: a text in place of a truth value
+    """
     wanted = 'tlsverify is True, False or the path of a file of CA certificates'
     if isinstance(tlsverify, BYTES):
         raise TypeError(f'{wanted}, and not {kind_of(tlsverify)}')
@@ -59,16 +67,17 @@ def check_security(insecure: Any, tlsverify: Any) -> None:
         raise TypeError(f'{wanted}, and not a str: write tlsverify={word in _YES}')
 
 
-def check_host_type(host: Any, name: str) -> None:
+def check_host_type(host: Any, name: str, _function: str) -> None:
     """Check that the name of a registry is a text.
 
     :param name: the argument's
     :raises TypeError: it is not
     """
-    check_text(host, name, "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
+    if not isinstance(host, str):
+        check_text(host, name, "'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'")
 
 
-def check_actions(actions: Any) -> None:
+def check_actions(actions: Any, _name: str, _function: str) -> None:
     """Check the actions that a token is to allow.
 
     :raises TypeError: they are neither a text nor several
@@ -78,7 +87,7 @@ def check_actions(actions: Any) -> None:
         raise TypeError("actions is a str, or several in a list: write actions=['pull', 'push']")
 
 
-def check_response(response: Any) -> None:
+def check_response(response: Any, _name: str, _function: str) -> None:
     """Check that a challenge is an answer of a registry.
 
     :raises TypeError: it is not
@@ -87,7 +96,7 @@ def check_response(response: Any) -> None:
         raise TypeError(f'response is a Response, and not {kind_of(response)}: write {AUTH}')
 
 
-def check_options(options: Any) -> None:
+def check_options(options: Any, _name: str, _function: str) -> None:
     """Check that options are ours.
 
     :raises TypeError: they are not
@@ -96,7 +105,7 @@ def check_options(options: Any) -> None:
         raise TypeError(f'options is an Options, and not {kind_of(options)}: write dxf.Options(jobs=...)')
 
 
-def check_cert(cert: Any) -> None:
+def check_cert(cert: Any, _name: str, _function: str) -> None:
     """Check that a client certificate is given by one path or two.
 
     :raises TypeError: it is not
@@ -107,7 +116,7 @@ def check_cert(cert: Any) -> None:
                         "cert=('certificate.pem', 'key.pem')")
 
 
-def check_proxies(proxies: Any) -> None:
+def check_proxies(proxies: Any, _name: str, _function: str) -> None:
     """Check that proxies are ours.
 
     :raises TypeError: they are not
@@ -117,7 +126,7 @@ def check_proxies(proxies: Any) -> None:
                         'dxf.transport.proxies.Proxies(https=...)')
 
 
-def check_limits(limits: Any) -> None:
+def check_limits(limits: Any, _name: str, _function: str) -> None:
     """Check that limits are ours, and numbers.
 
     :raises TypeError: they are not
@@ -132,7 +141,7 @@ def check_limits(limits: Any) -> None:
             raise ValueError(f'{name} of limits is a number of at least 0')
 
 
-def check_jobs(jobs: Any) -> None:
+def check_jobs(jobs: Any, _name: str, _function: str) -> None:
     """Check how many things are to be done at once.
 
     :raises TypeError: it is no whole number
@@ -144,7 +153,7 @@ def check_jobs(jobs: Any) -> None:
         raise ValueError('jobs is a number of things to do at once, at least 1')
 
 
-def check_timeout(timeout: Any) -> None:
+def check_timeout(timeout: Any, _name: str, _function: str) -> None:
     """Check that seconds are a number, or a pair of numbers; urllib3 would refuse others at the first request.
 
     :raises TypeError: they are not

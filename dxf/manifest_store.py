@@ -22,9 +22,9 @@ from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, 
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
+from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
 from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
                        is_sha256, shown_repository)
-from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
 from dxf.parameters import checked
 from dxf.strict_json import encoded, is_markup, load_object
 from dxf.transfer.parallel import all_of
@@ -183,7 +183,9 @@ class ManifestStore(BlobCopying):
         if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
         subject = image.subject_of(stored.text)
-        headers = {'Content-Type': image.media_type_of(stored.text), **condition}
+        media_type = stored.media_type if isinstance(stored, (ImageManifest, Index)) \
+            else image.media_type_of(stored.text)
+        headers = {'Content-Type': media_type, **condition}
         digest = _digest_of(stored)
         is_listed = False
         try:

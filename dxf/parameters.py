@@ -51,7 +51,8 @@ KEYWORDS = {
 
 
 def _digest(value: Any, _name: str, function: str) -> None:
-    arguments.check_one(value, function, SEVERAL.get(function, ''))
+    if not isinstance(value, str):
+        arguments.check_one(value, function, SEVERAL.get(function, ''))
 
 
 def _condition(value: Any, name: str, function: str) -> None:
@@ -60,7 +61,8 @@ def _condition(value: Any, name: str, function: str) -> None:
 
 
 def _text(value: Any, name: str, function: str) -> None:
-    arguments.check_text(value, name, WRITTEN.get(function, ''))
+    if not isinstance(value, str):
+        arguments.check_text(value, name, WRITTEN.get(function, ''))
 
 
 def _alias(value: Any, name: str, function: str) -> None:
@@ -89,14 +91,12 @@ def _platform(value: Any, name: str, _function: str) -> None:
             raise DXFInvalidPlatformError(value) from None
 
 
-def _alone(check: Callable[[Any], object]) -> Check:
-    """Return a check that needs neither the name of the parameter nor that of the function."""
-    return lambda value, _name, _function: check(value)
+def _path(value: Any, name: str, _function: str) -> None:
+    arguments.check_path_type(value, name)
 
 
-def _named(check: Callable[[Any, str], object]) -> Check:
-    """Return a check that does not need the function's name."""
-    return lambda value, name, _function: check(value, name)
+def _name(value: Any, name: str, _function: str) -> None:
+    arguments.check_text(value, name, "exists('may15-readings'), or exists(digest)")
 
 
 def _client(method: str) -> Check:
@@ -109,22 +109,21 @@ FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'wit
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
-    **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'authorization', 'identity_token', 'user_agent'),
-                    _named(arguments.check_text)),
+    **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'password', 'authorization', 'identity_token',
+                     'user_agent'), _text),
     **dict.fromkeys(('alias', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
-    'host': _named(client_arguments.check_host_type), 'repo': _repository, 'auth': _alone(client_arguments.check_auth),
-    'password': _named(arguments.check_text), 'actions': _alone(client_arguments.check_actions),
-    'response': _alone(client_arguments.check_response), 'timeout': _alone(client_arguments.check_timeout),
-    'options': _alone(client_arguments.check_options), 'limits': _alone(client_arguments.check_limits),
-    'jobs': _alone(client_arguments.check_jobs), 'proxies': _alone(client_arguments.check_proxies),
-    'cert': _alone(client_arguments.check_cert), 'base': _client('_base_request'), 'source': _client('pull_blobs'),
+    'host': client_arguments.check_host_type, 'repo': _repository, 'auth': client_arguments.check_auth,
+    'insecure': client_arguments.check_insecure, 'tlsverify': client_arguments.check_tlsverify,
+    'actions': client_arguments.check_actions,
+    'response': client_arguments.check_response, 'timeout': client_arguments.check_timeout,
+    'options': client_arguments.check_options, 'limits': client_arguments.check_limits,
+    'jobs': client_arguments.check_jobs, 'proxies': client_arguments.check_proxies,
+    'cert': client_arguments.check_cert, 'base': _client('_base_request'), 'source': _client('pull_blobs'),
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
-    'progress': _alone(arguments.check_progress), 'chunk_size': _alone(arguments.check_chunk_size),
-    'batch_size': _alone(arguments.check_batch_size), 'filename': arguments.check_filename,
-    'resume': _named(arguments.check_path_type), 'folder': _named(arguments.check_path_type),
-    'annotations': _named(arguments.check_mapping), 'copy_blobs.sizes': _named(arguments.check_mapping),
-    'created': _alone(arguments.check_created), 'exists.name': lambda value, name, _function: arguments.check_text(
-        value, name, "exists('may15-readings'), or exists(digest)")}
+    'progress': arguments.check_progress, 'chunk_size': arguments.check_chunk_size,
+    'batch_size': arguments.check_batch_size, 'filename': arguments.check_filename,
+    'resume': _path, 'folder': _path, 'annotations': arguments.check_mapping,
+    'copy_blobs.sizes': arguments.check_mapping, 'created': arguments.check_created, 'exists.name': _name}
 """The check of each parameter, by its name, or by those of function and parameter."""
 
 

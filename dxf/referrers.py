@@ -23,7 +23,8 @@ from dxf.names import check_digest, hash_bytes
 from dxf.strict_json import Json, dump_json, load_object, member
 from dxf.transport.attempts import RETRIED
 from dxf.transport.pagination import pages
-from dxf.transport.responses import close, effective_status, error_codes, expect, is_not_found, read_body
+from dxf.transport.response_body import close, read_body
+from dxf.transport.responses import effective_status, error_codes, expect, is_not_found
 
 Entry = dict[str, Json]
 

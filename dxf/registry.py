@@ -16,11 +16,11 @@ from requests import Response, Session
 
 from dxf import catalog, forking
 from dxf.arguments import check_text
-from dxf.client_arguments import Shown, check_security
+from dxf.client_arguments import Shown
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.missing import described
-from dxf.names import check_host, check_registry, check_repository
+from dxf.names import check_host, check_registry, check_repository, is_folder
 from dxf.options import Options
 from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
@@ -31,7 +31,8 @@ from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
-from dxf.transport.responses import discard, expect, raise_for_status, read_body
+from dxf.transport.response_body import discard, read_body
+from dxf.transport.responses import expect, raise_for_status
 from dxf.transport.session import HEADERS, USER_AGENT, RegistrySession, Route, rewind, send
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
@@ -75,10 +76,9 @@ class DXFBase:
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
                  tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
-        check_security(insecure, tlsverify)
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
-        adapter = adapter_for(self._host)
+        adapter = adapter_for(self._host) if is_folder(self._host) else None
         self._auth = auth
         self._insecure = insecure
         self._tlsverify = tlsverify
@@ -118,7 +118,7 @@ class DXFBase:
         """Take what was pickled. ``auth`` and the token are missing, and proxies are those of the environment."""
         self.__dict__.update(state)
         self._auth = None
-        self._connect(adapter_for(self._host))
+        self._connect(adapter_for(self._host) if is_folder(self._host) else None)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._host!r})'

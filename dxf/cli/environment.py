@@ -114,17 +114,18 @@ def read_settings(environ: Mapping[str, str], prefix: str = PREFIX, host: str | 
 
 
 def _read(read: _Variables, environ: Mapping[str, str], host: str | None, needs_no_password: bool) -> Settings:
+    of = {setting: read.of(setting) for setting in ('INSECURE', 'AUTHORIZATION', 'TOKEN', 'AUTH_HOST')}
     username, password = read.login(needs_no_password)
-    insecure = read.flag('INSECURE')
+    insecure = values.read_flag(*of['INSECURE'])
     host = values.read_host('DXF_HOST', environ.get('DXF_HOST')) if host is None else values.read_host('--to', host)
     settings = Settings(
         host=host,
         insecure=insecure,
         username=username,
         password=password,
-        authorization=values.read_authorization(*read.of('AUTHORIZATION')),
-        token=values.read_authorization(*read.of('TOKEN')),
-        auth_host=values.read_host(*read.of('AUTH_HOST'), check_host) if read.text('AUTH_HOST') else None,
+        authorization=values.read_authorization(*of['AUTHORIZATION']),
+        token=values.read_authorization(*of['TOKEN']),
+        auth_host=values.read_host(*of['AUTH_HOST'], check_host) if of['AUTH_HOST'][1] else None,
         tlsverify=read.tlsverify(),
         cert=read.certificate(),
         proxies=_read_proxy_settings(environ, host, insecure),
@@ -135,16 +136,18 @@ def _read(read: _Variables, environ: Mapping[str, str], host: str | None, needs_
 
 def _with_transfer_settings(settings: Settings, read: _Variables) -> Settings:
     """Return settings with what does not depend on the registry: how blobs are moved, shown and written."""
+    of = {setting: read.of(setting) for setting in (
+        'PROGRESS', 'BLOB_INFO', 'CHUNK_SIZE', 'PLATFORM', 'TIMEOUT', 'RETRIES', 'SCHEMA', 'JOBS', 'DEBUG')}
     return settings._replace(
-        progress=values.read_choice(*read.of('PROGRESS'), PROGRESS),
-        blob_info=read.flag('BLOB_INFO'),
-        chunk_size=values.read_chunk_size(*read.of('CHUNK_SIZE')),
-        platform=values.read_platform(*read.of('PLATFORM')),
-        timeout=values.read_timeout(*read.of('TIMEOUT')),
-        retries=values.read_retries(*read.of('RETRIES'), Limits().retries),
-        schema=values.read_schema(*read.of('SCHEMA')),
-        jobs=values.read_jobs(*read.of('JOBS'), JOBS),
-        debug=read.flag('DEBUG'),
+        progress=values.read_choice(*of['PROGRESS'], PROGRESS),
+        blob_info=values.read_flag(*of['BLOB_INFO']),
+        chunk_size=values.read_chunk_size(*of['CHUNK_SIZE']),
+        platform=values.read_platform(*of['PLATFORM']),
+        timeout=values.read_timeout(*of['TIMEOUT']),
+        retries=values.read_retries(*of['RETRIES'], Limits().retries),
+        schema=values.read_schema(*of['SCHEMA']),
+        jobs=values.read_jobs(*of['JOBS'], JOBS),
+        debug=values.read_flag(*of['DEBUG']),
     )
 
 

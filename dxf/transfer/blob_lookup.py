@@ -22,8 +22,9 @@ from dxf.manifest.image import BYTES, base_type
 from dxf.transfer.download import Download
 from dxf.transfer.ranges import declared_size, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.responses import (check_digest_header, close, contradicts, discard, expect, is_encoded,
-                                     is_head_refused, is_not_found, is_range_refused, names_digest)
+from dxf.transport.response_body import close, discard, is_encoded
+from dxf.transport.responses import (check_digest_header, contradicts, expect, is_head_refused, is_not_found,
+                                     is_range_refused, names_digest)
 
 PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 """Asks a folder to hash the file, whose name alone proves nothing; registries ignore it.

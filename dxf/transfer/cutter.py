@@ -1,7 +1,5 @@
 """Cutting: streams of bytes in chunks of one size. ``verification`` hashes what is cut."""
 
-from collections.abc import Iterator
-
 
 class Cutter:
     """Cuts pieces into chunks of exactly ``chunk_size`` bytes, each byte copied once at most.
@@ -19,20 +17,21 @@ class Cutter:
         """The bytes that came last and may be the end of the stream."""
         return b''.join(self._held)
 
-    def add(self, piece: bytes) -> Iterator[bytes]:
-        """Take a piece, and yield the chunks that have a byte behind them by now; the rest is held."""
+    def add(self, piece: bytes) -> list[bytes]:
+        """Take a piece, and return the chunks that have a byte behind them by now; the rest is held."""
         if not piece:
-            return
+            return []
+        chunks = []
         size, start = self._chunk_size or len(piece), 0
         if self._held and self._held_size + len(piece) > size:
             start = size - self._held_size if self._chunk_size else 0
-            yield self._joined(piece, start)
+            chunks.append(self._joined(piece, start))
         # Not >=: a full chunk may be the last one, which is held until all is verified.
-        while len(piece) - start > size:
-            yield piece[start:start + size]
-            start += size
+        end = start + (len(piece) - start - 1) // size * size
+        chunks += [piece[begin:begin + size] for begin in range(start, end, size)]
         # A view: its bytes are copied when they are handed out, and not before.
-        self._hold(memoryview(piece)[start:] if start else piece)
+        self._hold(memoryview(piece)[end:] if end else piece)
+        return chunks
 
     def _joined(self, piece: bytes, end: int) -> bytes:
         """Return the chunk of what was held and the start of a piece."""

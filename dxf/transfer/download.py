@@ -19,8 +19,7 @@ from dxf.transfer.parallel import Streams
 from dxf.transfer.ranges import Ask, Ranges, declared_size
 from dxf.transfer.verification import Verifier
 from dxf.transport.attempts import Attempts, is_transient
-from dxf.transport.response_body import pieces
-from dxf.transport.responses import close, is_encoded
+from dxf.transport.response_body import close, is_encoded, pieces
 
 CHUNK_SIZE = 8192
 SEGMENT = 2 << 20
@@ -148,7 +147,7 @@ class Download:
 
     def _resumed(self, digest_so_far: Callable[[], str] | None) -> Iterator[bytes]:
         """Yield the body, and where the connection breaks, what follows from another."""
-        position, attempts = self._position, Attempts(self._limits)
+        position, attempts = self._position, Attempts()
         start = position.received
         stream = self._first_stream(digest_so_far)
         while True:
@@ -161,9 +160,9 @@ class Download:
             if position.is_complete or broken is None and (position.size is None or position.is_exceeded):
                 return
             if position.received - start >= REFILL:
-                attempts, start = Attempts(self._limits), position.received
+                attempts, start = Attempts(), position.received
             failure = broken or DXFSizeMismatchError(position.received, position.size)
-            if broken is not None and not is_transient(broken) or not attempts.again(error=failure):
+            if broken is not None and not is_transient(broken) or not attempts.again(self._limits, error=failure):
                 raise failure
             stream = self._following(digest_so_far)
 

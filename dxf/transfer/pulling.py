@@ -9,7 +9,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from dxf.arguments import check_chunk_size
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import check_blob
@@ -18,7 +17,8 @@ from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.parallel import Streams
 from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.responses import check_digest_header, close, expect
+from dxf.transport.response_body import close
+from dxf.transport.responses import check_digest_header, expect
 
 if TYPE_CHECKING:
     from dxf.transfer.remote_file import RemoteFile
@@ -57,14 +57,12 @@ class Puller:
         :param blob: its digest, which is valid, and the size that a manifest gives for it
         :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
         """
-        check_chunk_size(chunk_size)
         download, size = self._begin(blob, self._jobs, sized)
         return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
         # Not in the generator: that would check only when the first blob is asked for.
-        check_chunk_size(chunk_size)
         return self._in_order(check_wanted(wanted), CHUNK_SIZE if chunk_size is None else chunk_size)
 
     def open(self, blob: Blob, name: str) -> 'RemoteFile':

@@ -14,8 +14,8 @@ from requests.exceptions import HTTPError, RequestException
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import digest_of
-from dxf.transport.response_body import pieces
-from dxf.transport.responses import close, expect, is_encoded, is_range_refused
+from dxf.transport.response_body import close, is_encoded, pieces
+from dxf.transport.responses import expect, is_range_refused
 
 Ask = Callable[[int, int | None], Response]
 """Asks for bytes of a blob: with 5 and 9, by ``Range: bytes=5-8``; with 5 and ``None``, by ``Range: bytes=5-``; with

@@ -1,13 +1,15 @@
 """Request sizes that a registry has refused. A client and its copies share them; ``part_plan`` avoids them."""
 
+from math import inf
+
 
 class RefusedSizes:
     """The smallest body that a registry has refused, of a PATCH and of a PUT, in bytes; infinite before the first."""
 
-    def __init__(self) -> None:
-        # Apart: Google refuses every PATCH and takes the same bytes in one PUT.
-        # https://github.com/podman-container-tools/skopeo/issues/1101
-        self.patch = self.put = float('inf')
+    # Apart: Google refuses every PATCH and takes the same bytes in one PUT.
+    # https://github.com/podman-container-tools/skopeo/issues/1101
+    patch: float = inf
+    put: float = inf
 
     def learn(self, size: int, *, by_patch: bool) -> None:
         """Remember that a body was refused.

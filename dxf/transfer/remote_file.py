@@ -7,7 +7,7 @@ from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFError, DXFSourceError
 from dxf.transfer.ranges import Ranges
-from dxf.transport.responses import close
+from dxf.transport.response_body import close
 
 
 class RemoteFile(io.RawIOBase):

@@ -135,7 +135,7 @@ class StreamUpload:
     def _add(self, part: bytes, start: int) -> None:
         """Send a part; after an error, send what the registry lacks of it."""
         # Only the part in memory can be sent again. What came before it is gone.
-        attempts = Attempts(self._limits)
+        attempts = Attempts()
         end = start + len(part)
         while start < end:
             try:
@@ -148,7 +148,7 @@ class StreamUpload:
                 if stored is None:
                     raise DXFSourceError(f'the upload broke off ({_cause(error)}), and {self._source.name} cannot be '
                                          f'read a second time: {RUN_AGAIN}, or push from a file') from error
-                if not attempts.again(error.response, error):
+                if not attempts.again(self._limits, error.response, error):
                     raise
                 start = stored
             else:

@@ -65,7 +65,7 @@ class Upload:
         self._journal = journal
         self._plan = make_plan(source.size or 0, target.limits, target.refused_sizes,
                                is_remembered=journal.is_kept)
-        self._attempts = Attempts(target.limits)
+        self._attempts = Attempts()
         self._lost_sessions = 0
         self._digest: str | None = None
         """``None`` until it is known."""
@@ -121,7 +121,7 @@ class Upload:
                     start = self._recover(error, attempt)
                     continue
                 start = attempt.end
-                self._attempts = Attempts(self._target.limits)
+                self._attempts = Attempts()
                 self._journal.write(self._session.url, start)
         except FoundError as error:
             self._leave_session(error)
@@ -191,7 +191,7 @@ class Upload:
             self._target.refused_sizes.learn(attempt.length, by_patch=not attempt.is_last)
         if outcome in (Outcome.SMALLER_PARTS, Outcome.RESUME):
             stored = self._session.stored(attempt.start, attempt.end)
-            if stored is not None and self._attempts.again(response_of(error), error):
+            if stored is not None and self._attempts.again(self._target.limits, response_of(error), error):
                 self._hash_between(attempt.start, stored)
                 self._journal.write(self._session.url, stored)
                 return stored
@@ -211,7 +211,7 @@ class Upload:
             self._plan = self._plan.after_refusal(self._target.refused_sizes)
         elif outcome is not Outcome.SMALLER_PARTS:
             if outcome is Outcome.FAIL or self._lost_sessions > MAX_LOST_SESSIONS or \
-                    not self._attempts.again(response_of(error), error):
+                    not self._attempts.again(self._target.limits, response_of(error), error):
                 if not attempt.is_last and is_race(error) and self._is_stored():
                     raise FoundError
                 raise error

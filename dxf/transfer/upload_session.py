@@ -19,7 +19,8 @@ from dxf.manifest.image import OCTET_STREAM
 from dxf.transfer.outcome import DuplicateBytesError
 from dxf.transfer.target import Target
 from dxf.transport.redaction import public_host
-from dxf.transport.responses import check_digest_header, discard, expect, is_forbidden, names_digest
+from dxf.transport.response_body import discard
+from dxf.transport.responses import check_digest_header, expect, is_forbidden, names_digest
 from dxf.transport.urls import Origin, origin_of, resolve
 
 # distribution sends 0-9, its specification bytes=0-9: https://github.com/distribution/distribution/issues/1240

@@ -11,9 +11,7 @@ The same rules hold behind a proxy. A proxy's own response is bounded, and no te
 """
 
 import io
-import os
 import re
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Mapping
@@ -25,15 +23,15 @@ from urllib.parse import unquote
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ProxyError
 
 from dxf.exceptions import DXFProtocolError
 from dxf.limits import Limits
-from dxf.transport.proxies import check_proxy, credential_of, is_read_by_python
 from dxf.transport.log_redaction import REQUESTED
+from dxf.transport.proxies import check_proxy, credential_of
 
 STALL_BYTES = Limits().stall_bytes
 
@@ -58,8 +56,6 @@ FRAMING_CREDIT = 8
 MAX_INTERIM = 100
 """Interim responses before the final one: a server may send 102 (Processing) as long as it is busy."""
 
-MAX_REMEMBERED = 64
-"""Origins whose proxies are remembered: the registry, its token server, and storage."""
 
 _REFUSED = 'Tunnel connection failed: '
 """How http.client begins to say that a proxy refuses a CONNECT; its status comes next."""
@@ -82,32 +78,6 @@ def _verbatim(url: str) -> str:
     target = '/' + (REQUESTED.url or '').partition('://')[2].partition('/')[2].partition('#')[0]
     wanted = _origin_in(url) + (target if _TARGET.fullmatch(target) else '')
     return wanted if wanted == url or unquote(wanted) == unquote(url) else url
-
-
-class EnvironmentProxies:
-    """The proxies that this process's environment names, as requests reads them, remembered for each origin.
-
-    To read them takes a sixth of the time of a small request. They are read again when a variable that counts has
-    changed.
-    """
-
-    def __init__(self) -> None:
-        self._remembered: tuple[tuple[object, ...], dict[str, dict[str, str]]] = ((), {})
-        """The variables, and what they mean for each origin: one object, as other threads may replace it."""
-
-    def of(self, url: str) -> dict[str, str]:
-        """Return the proxies for a URL, by scheme."""
-        if sys.platform in ('darwin', 'win32'):  # the settings of the system count, too
-            return get_environ_proxies(url)
-        variables = tuple((name, os.environ.get(name)) for name in os.environ if is_read_by_python(name))
-        known, found = self._remembered
-        if variables != known or len(found) > MAX_REMEMBERED:
-            self._remembered = variables, (found := {})
-        scheme, _, rest = url.partition('://')
-        origin = f'{scheme}://{rest.partition("/")[0]}'
-        if origin not in found:
-            found[origin] = get_environ_proxies(origin)
-        return found[origin]
 
 
 class _StallGuard(io.RawIOBase):

@@ -25,30 +25,29 @@ RETRIED = (408, 429, 500, 502, 503, 504)
 class Attempts:
     """Counts the attempts at one thing, and sleeps between them."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._attempts = 0
-        self._waited = 0.0
+    _count = 0
+    """Attempts after the first."""
+    _waited = 0.0
+    """Seconds slept before them."""
 
-    def again(self, response: Response | None = None, error: Exception | None = None) -> bool:
+    def again(self, limits: Limits, response: Response | None = None, error: Exception | None = None) -> bool:
         """Sleep before another attempt, and return true; return false where no attempt is left.
 
         :param response: an answer that may ask for a pause by Retry-After
         :param error: why there is no answer
         """
-        limits = self._limits
-        if self._attempts >= limits.retries:
+        if self._count >= limits.retries:
             return False
         # Random, so that clients that failed together do not all come back at once.
-        pause = min(limits.backoff * 2 ** self._attempts, limits.longest_backoff) * random.uniform(0.5, 1)
+        pause = min(limits.backoff * 2 ** self._count, limits.longest_backoff) * random.uniform(0.5, 1)
         if response is not None:
             asked = retry_after(response.headers.get('Retry-After'))
             pause = max(pause, min(asked or 0, limits.longest_retry_after))
         if self._waited + pause > limits.longest_waiting:
             return False
-        if not self._attempts:
+        if not self._count:
             _note_retry(response, error)
-        self._attempts += 1
+        self._count += 1
         self._waited += pause
         time.sleep(pause)
         return True

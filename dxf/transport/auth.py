@@ -24,7 +24,8 @@ from dxf.strict_json import is_utf_8
 from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token
 from dxf.transport.header_value import check_authorization
 from dxf.transport.redaction import public_host
-from dxf.transport.responses import discard, expect, raise_for_status, read_body
+from dxf.transport.response_body import discard, read_body
+from dxf.transport.responses import expect, raise_for_status
 from dxf.transport.urls import origin_of
 
 # GitLab's tokens live for 5 minutes, and a large transfer takes longer.

@@ -14,7 +14,7 @@ from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFProt
 from dxf.limits import Limits
 from dxf.strict_json import is_markup, load_object
 from dxf.transport.links import next_target
-from dxf.transport.responses import read_body
+from dxf.transport.response_body import read_body
 from dxf.transport.urls import absolute_url, origin_of
 
 Fetch = Callable[[str], Response]

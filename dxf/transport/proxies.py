@@ -22,15 +22,6 @@ _ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f
                       re.ASCII | re.IGNORECASE)
 
 
-def is_read_by_python(variable: str) -> bool:
-    """Return whether Python's own functions, and so requests, decide about proxies by an environment variable.
-
-    They take its name in upper, lower and mixed case. HTTP_PROXY does not count in a CGI program (REQUEST_METHOD).
-    https://docs.python.org/3/library/urllib.request.html#urllib.request.getproxies
-    """
-    return variable[-6:].lower() == '_proxy' or variable == 'REQUEST_METHOD'
-
-
 class Proxies(NamedTuple):
     """The addresses of the proxies for requests by http and by https, empty for none, and what goes without."""
 

@@ -1,10 +1,14 @@
-"""Bodies of responses: their bytes as they arrive, undecoded. ``responses`` decides what a response means."""
+"""Bodies of responses: their bytes as they arrive, undecoded, or the whole of one within a limit.
+
+``responses`` says what a response means.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
+from io import BytesIO
 from typing import Any
 
 from requests import Response
@@ -12,6 +16,7 @@ from requests.exceptions import ChunkedEncodingError, ReadTimeout
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import ReadTimeoutError
 
+from dxf.exceptions import DXFError, DXFProtocolError
 from dxf.forking import Process
 from dxf.limits import PATIENCE, READ_SIZE, RECEIVE_SIZE, Limits
 from dxf.transport.redaction import redact
@@ -131,3 +136,49 @@ class _BufferedBody:
             if not count or time.monotonic() > end:
                 break
         return filled
+
+
+def close(response: Response) -> None:
+    """Close an answer that is not read to its end."""
+    if response.raw is not None:  # a transport had read it already
+        response.close()
+
+
+def is_encoded(response: Response) -> bool:
+    """Return whether the body of an answer is compressed, or encoded in another way, against our ``identity``."""
+    return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
+
+
+def read_body(response: Response, limit: int, limits: Limits) -> bytes:
+    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
+
+    :param limit: bytes; more is an error
+    :raises DXFProtocolError: it is larger, or compressed although that was not asked for
+    """
+    # A small answer could decompress to gigabytes, before a limit counts them.
+    if is_encoded(response):
+        close(response)
+        raise DXFProtocolError('the registry compressed an answer, which was not asked for')
+    body = bytearray()
+    for piece in pieces(response, limits):
+        body += piece
+        if len(body) > limit:
+            close(response)
+            raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
+    # Callers of the library may read response.content or response.json() afterwards.
+    response.raw = BytesIO(body)
+    return bytes(body)
+
+
+def discard(response: Response, limits: Limits) -> bytes:
+    """Read an answer to its end, so that its connection can be used again.
+
+    :return: what could be read of it; never an error, as error bodies lie about their length
+    """
+    try:
+        return read_body(response, limits.error, limits)
+    # distribution 2.8 sends a 416 with a wrong Content-Length.
+    except (DXFError, OSError):  # OSError: all that requests raises
+        close(response)
+        response.raw = BytesIO()
+        return b''

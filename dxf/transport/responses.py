@@ -1,23 +1,22 @@
-"""Responses: read within limits, and turned into errors where a server refuses.
+"""Responses: what their headers say, and the errors that refusals stand for.
 
 The module that makes a request decides what a good response means. ``response_body`` reads bodies.
 """
 
 from collections.abc import Callable
 from http import HTTPStatus
-from io import BytesIO
 from typing import Any
 
 from requests import Response
 from requests.exceptions import HTTPError
 
-from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFProtocolError,
-                            DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFNotFoundError, DXFUnauthorizedError,
+                            DXFUnexpectedStatusCodeError)
 from dxf.limits import Limits
 from dxf.names import check_digest
 from dxf.strict_json import load_object, printable
 from dxf.transport.redaction import public_host, public_url
-from dxf.transport.response_body import pieces
+from dxf.transport.response_body import close, discard
 
 MESSAGE_LENGTH = 200
 
@@ -38,52 +37,6 @@ REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatu
 
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
 """What is in nginx's page where it demands a client certificate and got none, and where it got another."""
-
-
-def close(response: Response) -> None:
-    """Close an answer that is not read to its end."""
-    if response.raw is not None:  # a transport had read it already
-        response.close()
-
-
-def is_encoded(response: Response) -> bool:
-    """Return whether the body of an answer is compressed, or encoded in another way, against our ``identity``."""
-    return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
-
-
-def read_body(response: Response, limit: int, limits: Limits) -> bytes:
-    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
-
-    :param limit: bytes; more is an error
-    :raises DXFProtocolError: it is larger, or compressed although that was not asked for
-    """
-    # A small answer could decompress to gigabytes, before a limit counts them.
-    if is_encoded(response):
-        close(response)
-        raise DXFProtocolError('the registry compressed an answer, which was not asked for')
-    body = bytearray()
-    for piece in pieces(response, limits):
-        body += piece
-        if len(body) > limit:
-            close(response)
-            raise DXFProtocolError(f"the registry's answer is larger than {limit} bytes")
-    # Callers of the library may read response.content or response.json() afterwards.
-    response.raw = BytesIO(body)
-    return bytes(body)
-
-
-def discard(response: Response, limits: Limits) -> bytes:
-    """Read an answer to its end, so that its connection can be used again.
-
-    :return: what could be read of it; never an error, as error bodies lie about their length
-    """
-    try:
-        return read_body(response, limits.error, limits)
-    # distribution 2.8 sends a 416 with a wrong Content-Length.
-    except (DXFError, OSError):  # OSError: all that requests raises
-        close(response)
-        response.raw = BytesIO()
-        return b''
 
 
 def raise_for_status(response: Response, limits: Limits, describe: Callable[[Response], str] = lambda _: '') -> None:

@@ -19,17 +19,19 @@ from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, Timeout
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import LocationValueError
 
 from dxf.exceptions import DXFProtocolError, DXFSourceError
 from dxf.limits import Limits
-from dxf.transport.adapter import Adapter, EnvironmentProxies
+from dxf.transport.adapter import Adapter
 from dxf.transport.attempts import RETRIED, Attempts, is_transient
 from dxf.transport.client_certificates import Cert
-from dxf.transport.proxies import Proxies
 from dxf.transport.log_redaction import REQUESTED, filter_logs
+from dxf.transport.proxies import Proxies
 from dxf.transport.redaction import public_url, redact
-from dxf.transport.responses import close, discard, effective_status, expect, read_body
+from dxf.transport.response_body import close, discard, read_body
+from dxf.transport.responses import effective_status, expect
 from dxf.transport.urls import MALFORMED_URL, NORMAL_URL, resolve
 from dxf.version import VERSION
 
@@ -46,6 +48,9 @@ METHOD_KEPT = (307, 308)
 """Redirects that keep the method by definition: https://www.rfc-editor.org/rfc/rfc9110#section-15.4."""
 
 SECRET_HEADERS = ('Authorization', 'Proxy-Authorization')
+
+MAX_REMEMBERED = 64
+"""Origins whose proxies are remembered: the registry, its token server, and storage."""
 
 _log = logging.getLogger('dxf')
 
@@ -71,6 +76,35 @@ class _Request(PreparedRequest):
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Do nothing: requests makes two jars to find out that no cookie is sent."""
+
+
+class EnvironmentProxies:
+    """The proxies that this process's environment names, as requests reads them, remembered for each origin.
+
+    To read them takes a sixth of the time of a small request. They are read again when a variable that counts has
+    changed.
+    """
+
+    def __init__(self) -> None:
+        self._remembered: tuple[tuple[object, ...], dict[str, dict[str, str]]] = ((), {})
+        """The variables, and what they mean for each origin: one object, as other threads may replace it."""
+
+    def of(self, url: str) -> dict[str, str]:
+        """Return the proxies for a URL, by scheme."""
+        if sys.platform in ('darwin', 'win32'):  # the settings of the system count, too
+            return get_environ_proxies(url)
+        # Python takes the names in upper, lower and mixed case. HTTP_PROXY does not count in a CGI program.
+        # https://docs.python.org/3/library/urllib.request.html#urllib.request.getproxies
+        variables = tuple((name, os.environ.get(name)) for name in os.environ
+                          if name[-6:].lower() == '_proxy' or name == 'REQUEST_METHOD')
+        known, found = self._remembered
+        if variables != known or len(found) > MAX_REMEMBERED:
+            self._remembered = variables, (found := {})
+        scheme, _, rest = url.partition('://')
+        origin = f'{scheme}://{rest.partition("/")[0]}'
+        if origin not in found:
+            found[origin] = get_environ_proxies(origin)
+        return found[origin]
 
 
 class RegistrySession(Session):
@@ -128,7 +162,8 @@ class Route(NamedTuple):
         if self.cert is not None and url.startswith('https:') and self.covers(url):
             options['cert'] = self.cert
         if self.proxies is not None:
-            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url)}
+            is_used = self.proxies.http or self.proxies.https
+            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url) if is_used else ''}
         return options
 
 
@@ -142,7 +177,7 @@ def send(session: Session, method: str, url: str, limits: Limits, route: Route, 
     :raises requests.exceptions.RequestException: there is no answer
     :raises DXFProtocolError: a redirect that dxf does not follow
     """
-    attempts = Attempts(limits)
+    attempts = Attempts()
     outer = sys.exc_info()[1]
     body = kwargs.get('data')
     # A PATCH sent twice would append its part twice. A body that was read once (a file, a generator) is empty now.
@@ -155,10 +190,10 @@ def send(session: Session, method: str, url: str, limits: Limits, route: Route, 
             redact(error, outer)
             _forget_secrets(error.request)
             if not (isinstance(error, (NoConnection, Timeout)) and repeatable and is_transient(error) and
-                    attempts.again(error=error)):
+                    attempts.again(limits, error=error)):
                 raise
         else:
-            if not (repeatable and _asks_for_another(response, limits) and attempts.again(response)):
+            if not (repeatable and _asks_for_another(response, limits) and attempts.again(limits, response)):
                 return response
             discard(response, limits)
 
@@ -251,14 +286,14 @@ def fetch_whole(request: Callable[[], Response], limit: int, limits: Limits) -> 
 
     :param limit: bytes; more is an error
     """
-    attempts = Attempts(limits)
+    attempts = Attempts()
     while True:
         response = request()
         expect(response, HTTPStatus.OK)
         try:
             return read_body(response, limit, limits), response
         except RequestException as error:
-            if not is_transient(error) or not attempts.again(error=error):
+            if not is_transient(error) or not attempts.again(limits, error=error):
                 raise
 
 

@@ -21,9 +21,10 @@ from dxf import DXF, DXFBase, Limits, hash_bytes
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFInvalidNameError
 from dxf.main import doit
-from dxf.transport.adapter import MAX_PROXY_RESPONSE_LENGTH, Adapter, EnvironmentProxies
+from dxf.transport.adapter import MAX_PROXY_RESPONSE_LENGTH, Adapter
 from dxf.transport.proxies import Proxies, check_proxy
 from dxf.transport.redaction import causes
+from dxf.transport.session import EnvironmentProxies
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.memory_measurement import MeasuredRun

@@ -25,7 +25,7 @@ from dxf.exceptions import (DXFError, DXFHTTPError, DXFProtocolError, DXFSourceE
                             DXFUnexpectedStatusCodeError)
 from dxf.transport.attempts import is_transient, retry_after
 from dxf.transport.redaction import causes
-from dxf.transport.responses import read_body
+from dxf.transport.response_body import read_body
 from dxf.transport.urls import NORMAL_URL, resolve
 
 from ..helpers.endpoints import Endpoint
