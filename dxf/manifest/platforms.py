@@ -160,6 +160,9 @@ def entries(index: Index, fetch: Fetch, limits: Limits = Limits()) -> dict[str, 
 def find(index: Index, platform: str, reading: Reading) -> Descriptor:
     """Return the entry that :func:`entries` would name by a platform; no index behind it is fetched.
 
+    Of several entries with one platform that is the first:
+    https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#image-index-property-descriptions
+
     :raises DXFPlatformDataNotFound: the index has no such entry
     """
     named: dict[str, Descriptor] = {}
