@@ -88,7 +88,7 @@ def check_actions(actions: Any, _name: str, _function: str) -> None:
 
 
 def check_response(response: Any, _name: str, _function: str) -> None:
-    """Check that a challenge is an answer of a registry.
+    """Check that a challenge is a response of a registry.
 
     :raises TypeError: it is not
     """

@@ -1,4 +1,4 @@
-"""Missing: what a registry lacks, as far as its answer of 404 and the request tell.
+"""Missing: what a registry lacks, as far as its response of 404 and the request tell.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """
@@ -31,11 +31,11 @@ class Missing(NamedTuple):
 
 
 def missing_in(response: Response) -> Missing | None:
-    """Return what is missing where a registry answered 404; ``None`` if the answer may mean something else."""
+    """Return what is missing where a registry answered 404; ``None`` if the response may mean something else."""
     found = _PATH.fullmatch(public_url(response.url).partition('/v2/')[2])
     if response.status_code != HTTPStatus.NOT_FOUND or found is None:
         return None
-    is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose answer has no codes
+    is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose response has no codes
     codes = error_codes(response)
     if 'NAME_UNKNOWN' in codes or not is_head and _UNKNOWN[found['kind']] not in codes:
         return None

@@ -44,7 +44,7 @@ SHARED = ('options', '_sessions', '_shared')
 """Attributes that all clients of one registry have in common, if one was made from the other."""
 
 Auth = Callable[[Any, Response], object]
-"""Called with the client, a ``DXF`` or a ``DXFBase``, and with the 401 answer."""
+"""Called with the client, a ``DXF`` or a ``DXFBase``, and with the 401 response."""
 Timeout = float | tuple[float, float] | None
 
 TURNS = 16
@@ -179,7 +179,7 @@ class DXFBase:
         :param method: in lower case
         :param path: below ``/v2/``, or a whole URL
         :param kwargs: those of ``requests.Session.request``
-        :return: an answer with a status below 400; the body of a GET is not read yet
+        :return: a response with a status below 400; the body of a GET is not read yet
         :raises DXFUnauthorizedError: the registry answered 401 all the same
         :raises DXFHTTPError: it refused otherwise
         """
@@ -245,7 +245,7 @@ class DXFBase:
         return bool(is_waited_for) and self._credential.token is not None and refuses_token(response)
 
     def _response_needs_auth(self, response: Response) -> bool:
-        """Return whether an answer is the registry's own challenge. dxf never answers another server's."""
+        """Return whether a response is the registry's own challenge. dxf never answers another server's."""
         return response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.covers(response.url)
 
     @checked
@@ -259,7 +259,7 @@ class DXFBase:
 
         :param actions: what a token is to allow: ``pull``, ``push``, ``delete``, ``*``, one or several;
             ``None`` for what the challenge asks for
-        :param response: the 401 answer; ``None`` to ask the registry for one
+        :param response: the 401 response; ``None`` to ask the registry for one
         :param authorization: value of an Authorization header, to use in place of user name and password
         :param user_agent: sent to the token server
         :param identity_token: what some registries give out in place of a password, to get tokens with
@@ -267,8 +267,8 @@ class DXFBase:
         :raises DXFAuthInsecureError: the registry asks for a credential over http; none was sent
         :raises DXFInvalidNameError: a credential that no header can carry, or is not UTF-8; nothing was sent
         :raises DXFUnauthorizedError: the token server refused the credential
-        :raises DXFUnexpectedStatusCodeError: the registry's answer is neither 200 nor 401
-        :raises DXFProtocolError: the challenge cannot be answered, or the token server's answer not be read
+        :raises DXFUnexpectedStatusCodeError: the registry's response is neither 200 nor 401
+        :raises DXFProtocolError: the challenge cannot be answered, or the token server's response cannot be read
         """
         login = login_of(username, password, authorization, identity_token)
         if response is None:
@@ -301,7 +301,7 @@ class DXFBase:
         return self._send(method, url, self.options.limits._replace(redirects=0), **kwargs)
 
     def ping(self) -> Response:
-        """Return the answer to a request of ``/v2/`` with the credential in use. ``auth`` is not called."""
+        """Return the response to a request of ``/v2/`` with the credential in use. ``auth`` is not called."""
         response = self._send('get', self._base_url)
         discard(response, self.options.limits)
         return response
@@ -340,7 +340,7 @@ class DXFBase:
     def api_version_check(self) -> tuple[str, Response]:
         """Ask ``/v2/`` whether the registry speaks the protocol, and takes the credentials.
 
-        :return: the text of the answer, and the answer
+        :return: the text of the body, and the response
         :raises DXFUnauthorizedError: it does not take them
         """
         response = self._base_request('get', '')

@@ -97,7 +97,7 @@ class Download:
 
     :param size: the blob's, in bytes; ``None`` where the registry does not tell
     :param ask: asks for a range of the blob
-    :param response: the answer that carries the blob from its beginning, if it was asked for
+    :param response: the response that carries the blob from its beginning, if it was asked for
     :param start: bytes that are there already
     :param jobs: connections to use at most
     """

@@ -64,7 +64,7 @@ def find_or_open(target: Target, session: UploadSession, digest: str, size: int)
 
 
 def _may_ask(target: Target, digest: str, size: int) -> bool:
-    """Return whether to ask for a blob by a mount; else HEAD is better, whose answer has the length, too.
+    """Return whether to ask for a blob by a mount; else HEAD is better, whose response has the length, too.
 
     A blob that is probably there costs one request in both ways.
     """
@@ -77,7 +77,7 @@ def _ask(target: Target, session: UploadSession, digest: str) -> bool:
     """Return whether the registry confirms that it has a blob. It may open the session instead.
 
     Some registries ignore the question, and open an upload for a blob that they have (zot); ECR mounts only what a
-    manifest names: https://github.com/aws/containers-roadmap/issues/2860. So where no answer has been 201 yet, a blob
+    manifest names: https://github.com/aws/containers-roadmap/issues/2860. So where no response has been 201 yet, a blob
     that is known to be there is asked for once, and the session is used for the other one.
     """
     answers = target.mount_answers
@@ -105,7 +105,7 @@ def _confirms(target: Target, session: UploadSession, digest: str) -> bool:
 
 
 def _answer(target: Target, digest: str) -> Response | None:
-    """Return the answer to the question; ``None`` if the registry refuses it, so that HEAD has to find out.
+    """Return the response to the question; ``None`` if the registry refuses it, so that HEAD has to find out.
 
     Registries refuse mounts in many ways, though they take uploads:
     https://github.com/containerd/containerd/issues/14086 (403), https://github.com/regclient/regclient/issues/398. To

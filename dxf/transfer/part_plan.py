@@ -63,7 +63,7 @@ class PartPlan(NamedTuple):
         """Return where the part that begins at ``start`` ends.
 
         :param shortest: the fewest bytes that the registry wants in a part that is not the last
-        :param rate: bytes a second so far: large parts save waiting for answers
+        :param rate: bytes a second so far: large parts save waiting for responses
         :param is_early: it may turn out that the registry has the blob: such a part is small
         """
         part = self.part_size(shortest)

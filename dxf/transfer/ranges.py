@@ -1,4 +1,4 @@
-"""Ranges: parts of a blob, asked for by byte numbers; answers that are something else are refused.
+"""Ranges: parts of a blob, asked for by byte numbers; responses that are something else are refused.
 
 https://www.rfc-editor.org/rfc/rfc9110#section-14
 """
@@ -26,7 +26,7 @@ _CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)
 
 
 def fetch_range(request: Callable[..., Response], digest: str, start: int, end: int | None) -> Response:
-    """Return the answer that carries a blob's bytes from ``start`` to ``end``, or all of it.
+    """Return the response that carries a blob's bytes from ``start`` to ``end``, or all of it.
 
     :param request: makes a request of the repository, as ``DXF._request`` does
     :param end: the byte after the last; ``None`` for the blob's end
@@ -39,13 +39,13 @@ def fetch_range(request: Callable[..., Response], digest: str, start: int, end: 
 
 
 def declared_size(response: Response) -> int | None:
-    """Return the bytes that an answer says its body has, or ``None`` where it does not say."""
+    """Return the bytes that a response says its body has, or ``None`` where it does not say."""
     value = response.headers.get('Content-Length', '')
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
 def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:
-    """Check that an answer carries exactly the range that was asked for, as it is.
+    """Check that a response carries exactly the range that was asked for, as it is.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-14.4
 
@@ -79,7 +79,7 @@ class Ranges:
         self._are_refused = False
 
     def closed(self, start: int, end: int) -> Response:
-        """Return the answer that carries the bytes from ``start`` to ``end``, and nothing else.
+        """Return the response that carries the bytes from ``start`` to ``end``, and nothing else.
 
         :raises DXFProtocolError: the registry sent another range
         """
@@ -98,7 +98,7 @@ class Ranges:
         return True
 
     def rest(self, start: int, digest: str | None) -> tuple[Response, Iterator[bytes]]:
-        """Return an answer that carries what follows the first bytes of the blob, and its pieces.
+        """Return a response that carries what follows the first bytes of the blob, and its pieces.
 
         :param digest: of the first bytes: see :func:`without_start`
         :raises DXFSizeMismatchError: the blob has another size

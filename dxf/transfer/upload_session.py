@@ -62,7 +62,7 @@ class UploadSession:
         self.take(self._target.request('post', UPLOADS, data=b''))
 
     def take(self, opened: Response) -> None:
-        """Use the session that an answer has opened.
+        """Use the session that a response has opened.
 
         :raises DXFProtocolError: it has opened none
         """
@@ -111,7 +111,7 @@ class UploadSession:
 
         :param start: as many it must have
         :param end: more were not sent
-        :return: ``None`` where the session is lost, or the answer cannot be true
+        :return: ``None`` where the session is lost, or the response cannot be true
         """
         try:
             response = self._target.request_url('get', self.url)
@@ -154,7 +154,7 @@ class UploadSession:
         except (DXFUnauthorizedError, HTTPError) as error:
             if not (self._target.is_forced and self._is_named and is_forbidden(error)):
                 raise
-            return digest not in self._target.doubtful  # the credential may push and not pull: the answer 201 counts
+            return digest not in self._target.doubtful  # the credential may push and not pull: the response 201 counts
 
     def check_stored(self, digest: str, size: int) -> None:
         """Look for a blob whose upload the registry accepted.
@@ -172,7 +172,7 @@ class UploadSession:
 
 
 def cancel_upload(target: Target, url: str) -> None:
-    """Give up an upload; the registry's answer does not matter, as it forgets the upload in time anyway."""
+    """Give up an upload; the registry's response does not matter, as it forgets the upload in time anyway."""
     options = {'limits': target.limits._replace(retries=0, fresh_token=0), 'timeout': CANCEL_TIMEOUT}
     with suppress(Exception):  # what led here is the error to report, whatever an override makes of this
         try:
@@ -183,7 +183,7 @@ def cancel_upload(target: Target, url: str) -> None:
 
 
 def stored_bytes(response: Response) -> int | None:
-    """Return how many bytes of an upload the registry has, by the Range of its answer, ``a-b`` or ``bytes=a-b``."""
+    """Return how many bytes of an upload the registry has, by the Range of its response, ``a-b`` or ``bytes=a-b``."""
     match = _RANGE.fullmatch(response.headers.get('Range', ''))
     return int(match[2]) + 1 if match is not None else None
 

@@ -45,7 +45,7 @@ MAX_PROXY_RESPONSE_LENGTH = 64 << 10
 """Maximum size of a proxy's response to CONNECT, in bytes."""
 
 MAX_FRAMING = 256 << 10
-"""Bytes of an answer that are not its body: status lines, headers, sizes of chunks, trailers.
+"""Bytes of a response that are not its body: status lines, headers, sizes of chunks, trailers.
 
 A real registry sends a few thousand. http.client alone would take 6 MiB of headers, and trailers without end.
 """
@@ -126,7 +126,7 @@ class _StallGuard(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """The bytes of one answer, with a bound on those that are not its body.
+    """The bytes of one response, with a bound on those that are not its body.
 
     http.client and urllib3 read everything by lines but the body, and some of that to an end that may never come:
     interim responses, trailers, many chunks with long extensions.
@@ -242,16 +242,17 @@ class _Pool(HTTPConnectionPool):
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         conn.idle = kwargs['timeout'].read_timeout
-        answer = super()._make_request(conn, method, _verbatim(url), *args, **kwargs)
-        if conn.proxy_is_forwarding and _is_of_proxy(answer.status, answer.headers):
-            answer.close()
-            raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{answer.status}'))  # as it would be for a tunnel
-        return answer
+        response = super()._make_request(conn, method, _verbatim(url), *args, **kwargs)
+        if conn.proxy_is_forwarding and _is_of_proxy(response.status, response.headers):
+            response.close()
+            # As it would be for a tunnel.
+            raise ProxyError('the proxy refuses', OSError(f'{_REFUSED}{response.status}'))
+        return response
 
     def _put_conn(self, conn: Any) -> None:
         """Take a connection back; one to a proxy that forwards is not used again.
 
-        tinyproxy closes it after an answer that does not say so, and may do that under the next request.
+        tinyproxy closes it after a response that does not say so, and may do that under the next request.
         """
         if conn is not None and conn.proxy_is_forwarding:
             conn.close()
@@ -261,7 +262,7 @@ class _Pool(HTTPConnectionPool):
 def _is_of_proxy(status: int, headers: Mapping[str, str]) -> bool:
     """Return whether a response to a forwarded request is the proxy's own demand for another user.
 
-    tinyproxy says 401 for 407 where the password is wrong; an answer that a proxy forwards has a Via, and a registry's
+    tinyproxy says 401 for 407 where the password is wrong; a response that a proxy forwards has a Via, and a registry's
     a header of its own.
     """
     return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or status == HTTPStatus.UNAUTHORIZED and not (

@@ -33,8 +33,8 @@ class Attempts:
     def again(self, limits: Limits, response: Response | None = None, error: Exception | None = None) -> bool:
         """Sleep before another attempt, and return true; return false where no attempt is left.
 
-        :param response: an answer that may ask for a pause by Retry-After
-        :param error: why there is no answer
+        :param response: a response that may ask for a pause by Retry-After
+        :param error: why there is no response
         """
         if self._count >= limits.retries:
             return False
@@ -80,7 +80,7 @@ def retry_after(value: str | None) -> float | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether another attempt may succeed where one failed without an answer.
+    """Return whether another attempt may succeed where one failed without a response.
 
     Not where a certificate is wrong, a name does not exist, or a proxy refuses for good.
     """

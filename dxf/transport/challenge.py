@@ -170,7 +170,7 @@ def _check_realm_host(host: str, registry_host: str) -> None:
                                'if it is right, name it yourself: auth_host or DXF_AUTH_HOST')
 
 
-def read_token(answer: bytes) -> tuple[str, float | None]:
+def read_token(body: bytes) -> tuple[str, float | None]:
     """Return the token in a token server's response, and the seconds that it lives, if the response says so.
 
     The token is ``access_token`` if there is one, else ``token``.
@@ -178,7 +178,7 @@ def read_token(answer: bytes) -> tuple[str, float | None]:
     :raises DXFProtocolError: the response has no token, or one that does not fit in a header
     """
     try:
-        document = load_object(answer)
+        document = load_object(body)
     except DXFInvalidDocumentError:
         raise DXFProtocolError("cannot read the token server's answer") from None
     # Azure sends access_token alone, distribution token; both are in the specification:

@@ -78,13 +78,13 @@ def _receiver(raw: Any) -> Callable[[], bytes]:
     """Return what receives the next bytes of a body, and nothing at its end."""
     # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
     read = getattr(raw, 'read1', raw.read)
-    answer = getattr(raw, '_fp', None)
+    http = getattr(raw, '_fp', None)
     # Only a body of known length has its bytes on the connection as they are. Another one comes in chunks:
     # https://www.rfc-editor.org/rfc/rfc9112#section-7.1
-    if isinstance(answer, HTTPResponse) and answer.length is not None and answer.length > RECEIVE_SIZE and \
-            not answer.chunked and hasattr(answer.fp, 'readinto1'):
-        return _BufferedBody(raw, answer, read).receive
-    size = RECEIVE_SIZE if answer is not None else READ_SIZE  # a file of a folder comes without a connection
+    if isinstance(http, HTTPResponse) and http.length is not None and http.length > RECEIVE_SIZE and \
+            not http.chunked and hasattr(http.fp, 'readinto1'):
+        return _BufferedBody(raw, http, read).receive
+    size = RECEIVE_SIZE if http is not None else READ_SIZE  # a file of a folder comes without a connection
     return lambda: bytes(read(size))
 
 
@@ -95,22 +95,22 @@ class _BufferedBody:
     1 GiB over TLS took 2.9 s so; it takes 1.1 s through such a buffer.
 
     :param raw: urllib3's response
-    :param answer: the response of ``http.client`` in it
+    :param http: the response of ``http.client`` in it
     :param read: reads the body in the ordinary way
     """
 
-    def __init__(self, raw: Any, answer: HTTPResponse, read: Callable[[int], bytes]) -> None:
+    def __init__(self, raw: Any, http: HTTPResponse, read: Callable[[int], bytes]) -> None:
         self._raw = raw
-        self._answer = answer
+        self._http = http
         self._read = read
         # A slice of it is no copy: the system writes the bytes to where they stay until they are handed out.
-        self._buffer = memoryview(bytearray(min(READ_SIZE, answer.length or 0)))
+        self._buffer = memoryview(bytearray(min(READ_SIZE, http.length or 0)))
         self._size = min(RECEIVE_SIZE, len(self._buffer))
         self._error: OSError | None = None
 
     def receive(self) -> bytes:
         """Return the next bytes, a copy of their own: what arrives within a moment, or the buffer is full of."""
-        filled = 0 if self._error is not None else self._fill(min(self._size, self._answer.length or 0))
+        filled = 0 if self._error is not None else self._fill(min(self._size, self._http.length or 0))
         if not filled and self._error is not None:
             self._raw.close()  # as urllib3 does after an error
             raise self._error
@@ -118,7 +118,7 @@ class _BufferedBody:
         if not filled:  # the end, or an early one: urllib3 tells them apart, and gives the connection back
             return bytes(self._read(RECEIVE_SIZE))
         # Both count what is to come. They would take the rest of the body for missing.
-        self._answer.length = (self._answer.length or 0) - filled
+        self._http.length = (self._http.length or 0) - filled
         if self._raw.length_remaining is not None:
             self._raw.length_remaining -= filled
         return bytes(self._buffer[:filled])
@@ -128,7 +128,7 @@ class _BufferedBody:
         filled, end = 0, time.monotonic() + PATIENCE
         while filled < size:
             try:
-                count: int = self._answer.fp.readinto1(self._buffer[filled:size])
+                count: int = self._http.fp.readinto1(self._buffer[filled:size])
             except OSError as error:
                 self._error = error  # what came before it is handed out first
                 break
@@ -139,23 +139,23 @@ class _BufferedBody:
 
 
 def close(response: Response) -> None:
-    """Close an answer that is not read to its end."""
+    """Close a response that is not read to its end."""
     if response.raw is not None:  # a transport had read it already
         response.close()
 
 
 def is_encoded(response: Response) -> bool:
-    """Return whether the body of an answer is compressed, or encoded in another way, against our ``identity``."""
+    """Return whether the body of a response is compressed, or encoded in another way, against our ``identity``."""
     return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
 
 
 def read_body(response: Response, limit: int, limits: Limits) -> bytes:
-    """Read a whole answer into memory, and leave it in ``response`` for callers who look there.
+    """Read a whole response into memory, and leave it in ``response`` for callers who look there.
 
     :param limit: bytes; more is an error
     :raises DXFProtocolError: it is larger, or compressed although that was not asked for
     """
-    # A small answer could decompress to gigabytes, before a limit counts them.
+    # A small response could decompress to gigabytes, before a limit counts them.
     if is_encoded(response):
         close(response)
         raise DXFProtocolError('the registry compressed an answer, which was not asked for')
@@ -171,7 +171,7 @@ def read_body(response: Response, limit: int, limits: Limits) -> bytes:
 
 
 def discard(response: Response, limits: Limits) -> bytes:
-    """Read an answer to its end, so that its connection can be used again.
+    """Read a response to its end, so that its connection can be used again.
 
     :return: what could be read of it; never an error, as error bodies lie about their length
     """

@@ -25,7 +25,7 @@ RATE_LIMIT = 'rate limit'
 
 WANT_TLS = (b'Client sent an HTTP request to an HTTPS server', b'The plain HTTP request was sent to HTTPS port',
             b"speaking plain HTTP to an SSL-enabled server port")
-"""What is in the answers of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
+"""What is in the responses of Go (docker-registry, Harbor), nginx and Apache to http on a port for TLS; all are 400."""
 
 NO_REGISTRY = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 """Statuses of a web server that is not a registry."""
@@ -40,7 +40,7 @@ NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate er
 
 
 def raise_for_status(response: Response, limits: Limits, describe: Callable[[Response], str] = lambda _: '') -> None:
-    """Raise the error that a refusing answer stands for.
+    """Raise the error that a refusing response stands for.
 
     :param describe: returns a sentence about the refusal, which stands in place of the path; empty for none
     :raises DXFUnauthorizedError: 401
@@ -121,8 +121,8 @@ def effective_status(response: Response, body: bytes) -> int:
     """Return the status of a refusal; 429 for a rate limit for which the registry answers 403.
 
     GitHub's secondary rate limit is such a 403: its JSON has a ``message`` and no ``errors``. docker shows the same
-    text within an error of code DENIED. The answer to a HEAD has no body, and may have Retry-After. Only the text
-    tells GitHub's answer from ``{"message": "Forbidden"}``, by which gateways refuse for good.
+    text within an error of code DENIED. The response to a HEAD has no body, and may have Retry-After. Only the text
+    tells GitHub's response from ``{"message": "Forbidden"}``, by which gateways refuse for good.
     https://github.com/virtualcell/vcell/issues/1888
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
@@ -169,7 +169,7 @@ def _about_tls(response: Response, body: bytes) -> str:
         return ''
     host = public_host(response.url)
     if response.url.startswith('http:'):
-        is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose answer has no page
+        is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose response has no page
         return f'{host} speaks TLS: unset DXF_INSECURE' if any(text in body for text in WANT_TLS) else \
             f'if {host} speaks TLS, unset DXF_INSECURE' if is_head else ''
     none, other = (text in body for text in NGINX_WANTS)
@@ -180,7 +180,7 @@ def _about_tls(response: Response, body: bytes) -> str:
 
 
 def expect(response: Response, *statuses: int) -> None:
-    """Check that an answer has one of the statuses that its step knows.
+    """Check that a response has one of the statuses that its step knows.
 
     :raises DXFUnexpectedStatusCodeError: it has another
     """

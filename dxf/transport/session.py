@@ -170,11 +170,11 @@ class Route(NamedTuple):
 def send(session: Session, method: str, url: str, limits: Limits, route: Route, **kwargs: Any) -> Response:
     """Send a request, again where that may help, and follow redirects.
 
-    The body of the answer is not read yet. ``kwargs`` are those of ``requests.Session.request``;
+    The body of the response is not read yet. ``kwargs`` are those of ``requests.Session.request``;
     ``auth`` must be among them, or requests would look for a credential in ``~/.netrc``.
 
-    :return: the last answer, whatever its status
-    :raises requests.exceptions.RequestException: there is no answer
+    :return: the last response, whatever its status
+    :raises requests.exceptions.RequestException: there is no response
     :raises DXFProtocolError: a redirect that dxf does not follow
     """
     attempts = Attempts()
@@ -260,7 +260,7 @@ def _request(session: Session, method: str, url: str, options: Mapping[str, Any]
 
 
 def _note(method: str, response: Response, body: Any, begun: float) -> None:
-    """Log a request and its answer, without what is secret: of the URL host and path, of the headers the length."""
+    """Log a request and its response, without what is secret: of the URL host and path, of the headers the length."""
     if _log.isEnabledFor(logging.DEBUG):
         sent = len(body) if hasattr(body, '__len__') else getattr(body, 'len', '-') if body is not None else 0
         length = response.headers.get('Content-Length', '-')
@@ -282,7 +282,7 @@ def _forget_secrets(request: Any) -> None:
 
 
 def fetch_whole(request: Callable[[], Response], limit: int, limits: Limits) -> tuple[bytes, Response]:
-    """Make a request whose answer fits into memory, again where that breaks off; return its body, and the answer.
+    """Make a request whose response fits into memory, again where that breaks off; return its body, and the response.
 
     :param limit: bytes; more is an error
     """
