@@ -3,8 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -110,26 +109,28 @@ def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[I
     """
     if jobs == 1 or len(items) < 2:
         return [work(item, lambda: None) for item in items]
-    results: list[Future[Result]] = [Future() for _ in items]
+    results: dict[int, Result] = {}
     errors: list[BaseException] = []
+    ended = Event()
 
     def do(number: int) -> None:
         try:
-            results[number].set_result(work(items[number], workers.check))
+            results[number] = work(items[number], workers.check)
         except BaseException as error:
             errors.append(error)
             workers.finish()
-            results[number].set_exception(error)
+        if errors or len(results) == len(items):
+            ended.set()
     workers = _Workers(do, len(items), jobs)
     try:
         workers.start()
-        while not errors and wait(results, POLL_SECONDS, FIRST_EXCEPTION).not_done:
+        while not ended.wait(POLL_SECONDS):
             pass
     finally:
         workers.cancel()
     if errors:
         raise errors[0]
-    return [result.result() for result in results]
+    return [results[number] for number in range(len(items))]
 
 
 def each_once(work: Callable[[str], Result], items: Iterable[str], jobs: int) -> dict[str, Result]:
