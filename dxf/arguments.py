@@ -186,6 +186,18 @@ def check_batch_size(batch_size: Any) -> None:
         raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
 
 
+def check_max_delete(max_delete: Any) -> None:
+    """Check how many aliases may be deleted.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 0
+    """
+    if isinstance(max_delete, bool) or not isinstance(max_delete, int):
+        raise TypeError(f'max_delete is an int, and not {kind_of(max_delete)}')
+    if max_delete < 0:
+        raise ValueError('max_delete is a number of aliases, or 0')
+
+
 def check_chunk_size(chunk_size: Any) -> None:
     """Check how many bytes are to be handed out at a time.
 

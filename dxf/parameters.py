@@ -105,11 +105,12 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run')
+         'dry_run', 'skip_existing', 'delete')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
-    **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'authorization', 'identity_token', 'user_agent'),
+    **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'authorization', 'identity_token', 'user_agent',
+                     'match'),
                     _named(arguments.check_text)),
     **dict.fromkeys(('alias', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
     'host': _named(client_arguments.check_host_type), 'repo': _repository, 'auth': _alone(client_arguments.check_auth),
@@ -120,7 +121,8 @@ CHECKS: dict[str, Check] = {
     'cert': _alone(client_arguments.check_cert), 'base': _client('_base_request'), 'source': _client('pull_blobs'),
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
     'progress': _alone(arguments.check_progress), 'chunk_size': _alone(arguments.check_chunk_size),
-    'batch_size': _alone(arguments.check_batch_size), 'filename': arguments.check_filename,
+    'batch_size': _alone(arguments.check_batch_size), 'max_delete': _alone(arguments.check_max_delete),
+    'filename': arguments.check_filename,
     'resume': _named(arguments.check_path_type), 'folder': _named(arguments.check_path_type),
     'annotations': _named(arguments.check_mapping), 'copy_blobs.sizes': _named(arguments.check_mapping),
     'created': _alone(arguments.check_created), 'exists.name': lambda value, name, _function: arguments.check_text(

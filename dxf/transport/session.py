@@ -27,6 +27,7 @@ from dxf.transport.adapter import Adapter, EnvironmentProxies
 from dxf.transport.attempts import RETRIED, Attempts, is_transient
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
+from dxf.transport.limited_body import limited
 from dxf.transport.log_redaction import REQUESTED, filter_logs
 from dxf.transport.redaction import public_url, redact
 from dxf.transport.responses import close, discard, effective_status, expect, read_body
@@ -179,7 +180,10 @@ def _follow(session: Session, method: str, url: str, limits: Limits, route: Rout
     history: list[Response] = []
     while True:
         begun = time.monotonic()
-        response = _request(session, method, url, {**route.options(url), **kwargs})
+        options = {**route.options(url), **kwargs}
+        if limits.rate is not None:
+            options['data'] = limited(kwargs.get('data'), limits.rate)
+        response = _request(session, method, url, options)
         _forget_secrets(response.request)
         response.url = response.url or url  # a transport need not say
         _note(method, response, kwargs.get('data'), begun)
