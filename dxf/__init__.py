@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dxf.version import VERSION
 
 if TYPE_CHECKING:
-    from dxf import artifacts, copying, credentials, exceptions, names
+    from dxf import artifacts, copying, credentials, exceptions, mirroring, names
     from dxf.client import DXF
     from dxf.copying import Copying, copy
     from dxf.credentials import from_docker_config

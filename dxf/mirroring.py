@@ -3,7 +3,7 @@
 Here it is decided which aliases are copied and which are deleted. ``copying`` copies one, ``deletion`` deletes it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -77,18 +77,25 @@ def mirror(source: DXF, target: DXF, *, match: str | None = None, skip_existing:
     """
     mirroring = Mirroring(source, target, match=match, skip_existing=skip_existing, delete=delete, platform=platform,
                           referrers=referrers)
+    copied, unchanged = _copied(mirroring, progress, dry_run)
+    surplus = mirroring.surplus()
+    check_count(len(surplus), max_delete)
+    deleted = surplus if dry_run else list(mirroring.delete(surplus))
+    return Mirrored(copied, unchanged, mirroring.skipped, deleted, mirroring.left_out)
+
+
+def _copied(steps: Iterable[Step], progress: Callable[..., Any] | None, dry_run: bool
+            ) -> tuple[dict[str, Copied], dict[str, str]]:
+    """Carry out steps; return by alias what was copied, or would be, and the digests of what is unchanged."""
     copied, unchanged = {}, {}
-    for step in mirroring:
+    for step in steps:
         if step.copying is None:
             unchanged[step.alias] = step.digest
             continue
         if not dry_run:
             step.copying.carry_out(progress)
         copied[step.alias] = step.copying.outcome
-    surplus = mirroring.surplus()
-    check_count(len(surplus), max_delete)
-    deleted = surplus if dry_run else list(mirroring.delete(surplus))
-    return Mirrored(copied, unchanged, mirroring.skipped, deleted, mirroring.left_out)
+    return copied, unchanged
 
 
 def check_count(count: int, most: int | None) -> None:
@@ -141,9 +148,8 @@ class Mirroring:
 
     def _has_unreadable(self) -> bool:
         """Return whether a folder has entries of other tools that dxf cannot read."""
-        from dxf.layout import manifests
-        from dxf.layout.store import Layout
-        return bool(manifests.listing(Layout(self._source._host.removeprefix(FOLDER), self._source._repo))[1])
+        from dxf.layout import manifests, store
+        return bool(manifests.listing(store.Layout(self._source._host.removeprefix(FOLDER), self._source._repo))[1])
 
     def _target_aliases(self, is_needed: bool) -> frozenset[str] | None:
         """Return the aliases of the target; ``None`` if it does not list them, and no option needs that."""
@@ -231,9 +237,9 @@ class Mirroring:
 
         :raises DXFHTTPError: the registry refused
         """
-        from dxf.deletion.alias_deletion import AliasDeletion
+        from dxf.deletion import alias_deletion
         if aliases:
-            for alias, _ in AliasDeletion(self._target, aliases):
+            for alias, _ in alias_deletion.AliasDeletion(self._target, aliases):
                 yield alias
 
 

@@ -10,7 +10,7 @@ from dxf.cli.environment import read_settings
 from dxf.cli.variable_values import whole
 from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.names import check_alias_at, is_folder
+from dxf.names import check_alias_at
 
 FOR_ALL = ('match', 'skip_existing', 'delete', 'from_file', 'match_repo')
 """Options that make no sense for aliases that are named, by their names in a context."""

@@ -1,7 +1,7 @@
 """The command that copies aliases to another registry or repository, or mirrors all of them there."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import dxf
@@ -11,6 +11,7 @@ from dxf.cli.copy_arguments import Arguments, Pair
 from dxf.cli.error_messages import line_of
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError
+from dxf.hints import mark_as_target
 from dxf.names import is_folder, shown_repository
 
 MAX_LEFT_OUT = 20
@@ -114,7 +115,18 @@ class _Problems:
         except DXFError as error:
             if not pair.is_named:
                 raise
+            if pair.source.is_about_target(error):
+                mark_as_target(error)
             self._failed.append(f'{shown_repository(pair.source.repository or "")}: {line_of(error)}')
+
+    def check_deletions(self, count: int, most: int | None) -> bool:
+        """Return whether so many aliases may be deleted, in all repositories together."""
+        try:
+            dxf.mirroring.check_count(count, most)
+        except DXFError as error:
+            self._failed.append(str(error))
+            return False
+        return True
 
     def check(self) -> None:
         """Raise an error that names what was not mirrored, if there is anything."""
@@ -145,20 +157,14 @@ def _mirror(context: Context, arguments: Arguments) -> None:
             total += mirror.output.total
             if mirror.surplus:
                 mirrors.append(mirror)
-    _check_surplus(mirrors, arguments.max_delete)
-    for mirror in mirrors:
+    is_allowed = problems.check_deletions(sum(len(mirror.surplus) for mirror in mirrors), arguments.max_delete)
+    for mirror in mirrors if is_allowed or context.options['dry_run'] else []:
         with problems.of(mirror.output.pair):
             _delete(mirror)
     _print_total(context, total)
     problems.check()
     if context.options['match'] is not None and not matched:
         raise DXFError(f'no alias matches {context.options["match"]}; dxf list-aliases prints them')
-
-
-def _check_surplus(mirrors: list[_Mirror], most: int | None) -> None:
-    """Check that no more aliases are to be deleted, in all repositories together, than --max-delete allows."""
-    from dxf.mirroring import check_count
-    check_count(sum(len(mirror.surplus) for mirror in mirrors), most)
 
 
 def _copy_all(pair: Pair, arguments: Arguments, problems: _Problems) -> _Mirror:
