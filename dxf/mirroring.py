@@ -6,7 +6,7 @@ Here it is decided which aliases are copied and which are deleted. ``copying`` c
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.client import DXF
 from dxf.contents import Contents
@@ -18,6 +18,9 @@ from dxf.parameters import checked
 from dxf.referrers import subject_of_tag
 from dxf.transfer.parallel import each_once
 from dxf.transport.responses import is_not_found
+
+if TYPE_CHECKING:
+    from dxf.layout.store import Layout
 
 BATCH = 64
 """Aliases of which the digests are asked for at once."""
@@ -61,8 +64,8 @@ def mirror(source: DXF, target: DXF, *, match: str | None = None, skip_existing:
            progress: Callable[..., Any] | None = None) -> Mirrored:
     """Copy the aliases of a repository that another one lacks, or has with other manifests.
 
-    An alias that names the same manifest on both sides costs one HEAD each, and its blobs are not asked for:
-    :func:`dxf.copy` asks for each.
+    An alias that names the same manifest on both sides costs one HEAD each. Its blobs are not asked for, as an alias is
+    set last: :func:`dxf.copy` asks for each. In a target that is a folder, their files are looked for.
 
     :param match: a pattern of the shell, such as ``2026-*``: the aliases that are copied, and that may be deleted
     :param skip_existing: do not look at an alias that the target has, whatever it names
@@ -148,8 +151,8 @@ class Mirroring:
 
     def _has_unreadable(self) -> bool:
         """Return whether a folder has entries of other tools that dxf cannot read."""
-        from dxf.layout import manifests, store
-        return bool(manifests.listing(store.Layout(self._source._host.removeprefix(FOLDER), self._source._repo))[1])
+        from dxf.layout import manifests
+        return bool(manifests.listing(_layout(self._source))[1])
 
     def _target_aliases(self, is_needed: bool) -> frozenset[str] | None:
         """Return the aliases of the target; ``None`` if it does not list them, and no option needs that."""
@@ -183,7 +186,17 @@ class Mirroring:
         theirs = each_once(lambda alias: _digest_in(self._target, alias), known, self._target.options.jobs)
         there = [alias for alias, digest in theirs.items() if digest is not None]
         ours = each_once(lambda alias: _digest_in(self._source, alias), there, self._source.options.jobs)
-        return {alias: digest for alias, digest in ours.items() if digest is not None and digest == theirs[alias]}
+        return {alias: digest for alias, digest in ours.items()
+                if digest is not None and digest == theirs[alias] and self._is_whole_in_folder(alias)}
+
+    def _is_whole_in_folder(self, alias: str) -> bool:
+        """Return whether a folder has all files that an alias needs, which its index does not prove; else true."""
+        if not is_folder(self._target._host):
+            return True
+        from dxf.layout import manifests
+        with suppress(DXFError):
+            return manifests.missing(_layout(self._target), self._target.resolve(alias)) is None
+        return False
 
     def _copying(self, alias: str) -> Copying | None:
         """Return what copies an alias; ``None`` if it cannot be copied, which ``left_out`` tells."""
@@ -241,6 +254,12 @@ class Mirroring:
         if aliases:
             for alias, _ in alias_deletion.AliasDeletion(self._target, aliases):
                 yield alias
+
+
+def _layout(repository: DXF) -> 'Layout':
+    """Return a repository in a folder as the layout that it is."""
+    from dxf.layout import store
+    return store.Layout(repository._host.removeprefix(FOLDER), repository._repo)
 
 
 def _digest_in(repository: DXF, alias: str) -> str | None:

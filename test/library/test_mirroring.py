@@ -96,6 +96,18 @@ def test_an_alias_that_is_there_is_not_looked_at_with_skip_existing(pair: tuple[
     assert target.get_alias('both') == [hash_bytes(b'theirs')]
 
 
+@pytest.mark.parametrize('is_manifest', [True, False])
+def test_what_a_folder_has_lost_is_copied_again(open_registry: Endpoint, folder: Endpoint, repo: str,
+                                                is_manifest: bool) -> None:
+    source, target = open_registry.dxf(repo), folder.dxf(repo)
+    blob, = push_alias(source, b'content')
+    dxf.mirror(source, target)
+    whole = reachable(target, 'a')
+    folder.file_of(repo, source.manifest_digest('a') if is_manifest else blob).unlink()
+    assert list(dxf.mirror(source, folder.dxf(repo)).copied) == ['a']
+    assert reachable(folder.dxf(repo), 'a') == whole
+
+
 # What it costs
 
 

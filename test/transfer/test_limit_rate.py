@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from dxf import DXF, Limits, RateLimit, hash_bytes
+from dxf import DXF, Limits, RateLimit
 from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
-from ..servers.scripted_registry import RESET, Answer, Request, ScriptedRegistry
+from ..servers.scripted_registry import Request, ScriptedRegistry
 
 RATE = 256 << 10
 CONTENT = os.urandom(RATE)
@@ -84,18 +84,6 @@ def test_a_limit_sends_the_same_requests(server: ScriptedRegistry) -> None:
         client.set_alias('a', client.push_blob(data=CONTENT), client.push_blob(data=iter([CONTENT, b'more'])))
         sent.append([(request.method, request.headers['Content-Length'], request.body) for request in server.requests])
     assert sent[0] == sent[1]
-
-
-def test_a_short_body_is_sent_again_where_the_connection_breaks_with_a_limit(server: ScriptedRegistry) -> None:
-    client = DXF(server.host, 'fred/a', insecure=True,
-                 limits=Limits(rate=RateLimit(100 << 20), backoff=0.001))
-    broken = [RESET]
-
-    def hook(request: Request) -> Answer | None:
-        return broken.pop() if broken and request.method == 'PUT' else None
-    server.hook = hook
-    assert client.push_blob(data=CONTENT) == hash_bytes(CONTENT)
-    assert b''.join(client.pull_blob(hash_bytes(CONTENT))) == CONTENT and not broken
 
 
 def test_a_limited_transfer_ends_when_it_is_interrupted(server: ScriptedRegistry, tmp_path: Path) -> None:
