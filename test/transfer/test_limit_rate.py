@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
-from ..servers.scripted_registry import Request, ScriptedRegistry
+from ..servers.resumable_registry import ResumableRegistry
+from ..servers.scripted_registry import ScriptedRegistry
 
 RATE = 256 << 10
 CONTENT = os.urandom(RATE)
@@ -86,17 +87,13 @@ def test_a_limit_sends_the_same_requests(server: ScriptedRegistry) -> None:
     assert sent[0] == sent[1]
 
 
-def test_a_limited_transfer_ends_when_it_is_interrupted(server: ScriptedRegistry, tmp_path: Path) -> None:
+def test_a_limited_transfer_ends_when_it_is_interrupted(tmp_path: Path) -> None:
     (tmp_path / 'large').write_bytes(CONTENT * 64)
-    started: list[Callable[[], None]] = []
-
-    def kill(request: Request) -> None:
-        if request.method == 'POST':
-            started[0]()
-    server.hook = kill
     begun = time.monotonic()
-    Runner(server.environ()).run_until(started.append, 'push-blob', '--limit-rate=1K', 'fred/a', tmp_path / 'large',
-                                       number=signal.SIGINT)
+    with ResumableRegistry() as registry:
+        runner = Runner({'DXF_HOST': registry.host, 'DXF_INSECURE': '1'})
+        runner.run_until(partial(registry.after, 1), 'push-blob', '--limit-rate=1K', 'fred/a', tmp_path / 'large',
+                         number=signal.SIGINT)
     assert time.monotonic() - begun < 60  # the transfer would take four hours
 
 
