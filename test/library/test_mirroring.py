@@ -185,15 +185,21 @@ def test_an_alias_that_the_listing_of_the_source_leaves_out_is_not_deleted(serve
         assert other.memory.tags[REPO].keys() == {'a', 'unlisted'}
 
 
-def test_nothing_is_deleted_where_the_source_breaks_off_when_it_is_asked_again(server: ScriptedRegistry,
-                                                                               other: ScriptedRegistry) -> None:
+@pytest.mark.parametrize('place', ['HEAD of gone', 'GET of /blobs/', 'GET of /manifests/a', 'POST of /blobs/uploads/',
+                                   'PUT of /manifests/a'])
+def test_nothing_is_deleted_where_one_side_breaks_off_in_the_middle(server: ScriptedRegistry, other: ScriptedRegistry,
+                                                                    place: str) -> None:
+    method, _, path = place.partition(' of ')
+
+    def hook(request: Request) -> Answer | None:
+        return error(503, 'UNAVAILABLE') if request.method == method and path in request.path else None
     plant(server, 'a', b'content')
-    server.hook = lambda request: error(503, 'UNAVAILABLE') if request.path.endswith('/gone') else None
     with other:
         plant(other, 'gone', b'old')
-        with pytest.raises(DXFHTTPError, match='^503 '):
+        (server if method in ('HEAD', 'GET') else other).hook = hook
+        with pytest.raises(DXFHTTPError, match='503 '):
             dxf.mirror(of(server), of(other), delete=True)
-        assert other.memory.tags[REPO].keys() == {'a', 'gone'}
+        assert methods(other)['DELETE'] == 0 and 'gone' in other.memory.tags[REPO]
 
 
 def test_the_manifest_of_a_deleted_alias_stays_where_another_alias_needs_it(pair: tuple[Endpoint, Endpoint],
