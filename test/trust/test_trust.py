@@ -149,7 +149,8 @@ def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> Non
         'part': 64 << 20, 'small_part': 4 << 20, 'ranges': 64 << 20, 'fast': 100 << 20,
         'fresh_token': 1, 'rate': None}
     for name, value in Limits()._asdict().items():
-        limits = Limits()._replace(**{name: RateLimit(1024) if name == 'rate' else value + 1})
+        other: Any = RateLimit(1024) if name == 'rate' else value + 1
+        limits = Limits()._replace(**{name: other})
         assert DXF('localhost', REPO, limits=limits).options.limits == limits
         assert DXFBase('localhost', limits=limits).options.limits == limits
 
