@@ -189,12 +189,9 @@ def check_batch_size(batch_size: Any) -> None:
 def check_max_delete(max_delete: Any) -> None:
     """Check how many aliases may be deleted.
 
-    :raises TypeError: it is no whole number
-    :raises ValueError: it is less than 0
+    :raises ValueError: it is no whole number, or less than 0
     """
-    if isinstance(max_delete, bool) or not isinstance(max_delete, int):
-        raise TypeError(f'max_delete is an int, and not {kind_of(max_delete)}')
-    if max_delete < 0:
+    if isinstance(max_delete, bool) or not isinstance(max_delete, int) or max_delete < 0:
         raise ValueError('max_delete is a number of aliases, or 0')
 
 
