@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dxf.version import VERSION
 
 if TYPE_CHECKING:
-    from dxf import artifacts, copying, credentials, exceptions, names
+    from dxf import artifacts, copying, credentials, exceptions, mirroring, names
     from dxf.client import DXF
     from dxf.copying import Copying, copy
     from dxf.credentials import from_docker_config
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from dxf.limits import Limits
     from dxf.local.file_hash import hash_file
     from dxf.manifest import image
+    from dxf.mirroring import Mirroring, mirror
     from dxf.names import hash_bytes, split_digest
     from dxf.options import Options
+    from dxf.rate_limit import RateLimit
     from dxf.registry import DXFBase
     from dxf.transport.pagination import PaginatingResponse
 
@@ -36,11 +38,12 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = ['Copying', 'DXF', 'DXFBase', 'DXFError', 'DXFHTTPError', 'DXFNotFoundError', 'DXFUnauthorizedError',
-           'Limits', 'Options', 'PaginatingResponse', 'artifacts', 'copy', 'copying', 'credentials', 'exceptions',
-           'from_docker_config', 'hash_bytes', 'hash_file', 'split_digest']
+           'Limits', 'Mirroring', 'Options', 'PaginatingResponse', 'RateLimit', 'artifacts', 'copy', 'copying',
+           'credentials', 'exceptions', 'from_docker_config', 'hash_bytes', 'hash_file', 'mirror', 'split_digest']
 
 _SOURCES = {
     'Copying': 'copying.Copying', 'DXF': 'client.DXF', 'DXFBase': 'registry.DXFBase', 'Limits': 'limits.Limits',
+    'Mirroring': 'mirroring.Mirroring', 'RateLimit': 'rate_limit.RateLimit', 'mirror': 'mirroring.mirror',
     'Options': 'options.Options', 'from_docker_config': 'credentials.from_docker_config',
     **{name: f'exceptions.{name}' for name in ('DXFError', 'DXFHTTPError', 'DXFNotFoundError',
                                                'DXFUnauthorizedError')},

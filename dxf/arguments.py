@@ -186,6 +186,15 @@ def check_batch_size(batch_size: Any, _name: str, _function: str) -> None:
         raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
 
 
+def check_max_delete(max_delete: Any, _name: str, _function: str) -> None:
+    """Check how many aliases may be deleted.
+
+    :raises ValueError: it is no whole number, or less than 0
+    """
+    if isinstance(max_delete, bool) or not isinstance(max_delete, int) or max_delete < 0:
+        raise ValueError('max_delete is a number of aliases, or 0')
+
+
 def check_chunk_size(chunk_size: Any, _name: str, _function: str) -> None:
     """Check how many bytes are to be handed out at a time.
 

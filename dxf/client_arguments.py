@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from dxf.arguments import BYTES, check_text, kind_of
+from dxf.rate_limit import RateLimit
 
 
 class Shown:
@@ -135,6 +136,10 @@ def check_limits(limits: Any, _name: str, _function: str) -> None:
     if isinstance(limits, type) or not hasattr(limits, '_asdict'):
         raise TypeError(f'limits is a Limits, and not {kind_of(limits)}: write dxf.Limits(retries=...)')
     for name, value in limits._asdict().items():
+        if name == 'rate' and (value is None or isinstance(value, RateLimit)):
+            continue
+        if name == 'rate':
+            raise TypeError(f'rate of limits is a RateLimit, and not {kind_of(value)}: write dxf.RateLimit(10 << 20)')
         if not isinstance(value, (int, float)):
             raise TypeError(f'{name} of limits is a number, and not {kind_of(value)}')
         if value < 0:

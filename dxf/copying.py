@@ -52,6 +52,7 @@ def copy(source: DXF, target: DXF, alias: str, to_alias: str | None = None, *, p
     :return: what was copied, or would be
     :raises DXFPlatformDataNotFound: the alias has nothing for ``platform``
     :raises DXFDigestMismatchError: a registry sent something else than was asked for, or has something else now
+    :raises DXFConflictError: the target has something else under a tag of cosign, which a copy would lose
     :raises DXFHTTPError: a registry refused
     """
     copying = Copying(source, target, alias, to_alias, platform, referrers)
@@ -86,12 +87,19 @@ class Copying:
         top = source.resolve(check_reference_at(source._host, alias), platform)
         self._top = top.digest, top.text
         self._contents = Contents(source, top, referrers)
+        self._tags = {tag: digest for tag, digest in self._contents.tags.items() if tag != self._alias}
+        each_once(self._check_tag, self._tags, target.options.jobs)
         self.outcome = self._compare()
 
     @property
     def manifests(self) -> set[str]:
         """The digests of the manifests that the alias leads to."""
         return set(self._contents.children)
+
+    def _check_tag(self, tag: str) -> None:
+        """Check that to set a tag of cosign loses nothing in the target, before anything is copied."""
+        digest = self._tags[tag]
+        cosign_tags.check_replaceable(self._target, tag, digest, self._contents.texts)
 
     def _compare(self) -> Copied:
         """Find out what the target lacks."""
@@ -112,14 +120,11 @@ class Copying:
 
     def carry_out(self, progress: Callable[..., Any] | None = None) -> None:
         """Copy what the target lacks, set the alias, and check the digest that it names then."""
-        tags = {tag: digest for tag, digest in self._contents.tags.items() if tag != self._alias}
-        for tag, digest in tags.items():
-            cosign_tags.check_replaceable(self._target, tag, self._source.resolve(digest))
         self._target.copy_blobs(self._source, self.outcome.moved, progress, check_exists=False,
                                 sizes=self.outcome.moved)
         top, text = self._top
         self._put_manifests_below(top)
-        for tag, digest in tags.items():
+        for tag, digest in self._tags.items():
             self._set(tag, digest, self._contents.texts.get(digest))
         if self._adds_to_list(text):
             self.outcome = self.outcome._replace(digest=self._target.manifest_digest(self._alias))

@@ -5,10 +5,12 @@ https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-d
 https://github.com/sigstore/cosign/blob/main/doc/cosign_attach_sbom.md has the names after the dot.
 """
 
+from typing import Protocol
+
 from dxf.client import DXF
 from dxf.exceptions import DXFConflictError
+from dxf.manifest import image
 from dxf.manifest.image import ImageManifest
-from dxf.manifest.platforms import Manifest
 from dxf.referrers import tag_of
 from dxf.transfer.parallel import each_once
 
@@ -22,14 +24,23 @@ def tags_for(repository: DXF, digest: str) -> dict[str, str]:
     return {tag: current for tag, current in found.items() if current is not None}
 
 
-def check_replaceable(target: DXF, tag: str, replacement: Manifest) -> None:
+class Texts(Protocol):
+    """Texts of manifests of the source."""
+
+    def get(self, digest: str) -> str:
+        """Return the text of a manifest."""
+
+
+def check_replaceable(target: DXF, tag: str, digest: str, texts: Texts) -> None:
     """Check that a tag can be set without a loss: cosign keeps all signatures of a manifest as layers of one other.
 
+    :param digest: of the manifest that replaces it
+    :param texts: has the text of that manifest
     :raises DXFConflictError: the target has something under the tag that the replacement lacks
     """
-    if target.current_digest(tag) in (None, replacement.digest):
+    if target.current_digest(tag) in (None, digest):
         return
-    current = target.resolve(tag)
+    current, replacement = target.resolve(tag), image.read(texts.get(digest))
     if not isinstance(current, ImageManifest) or not isinstance(replacement, ImageManifest) or \
             {layer.digest for layer in current.layers} - {layer.digest for layer in replacement.layers}:
         raise DXFConflictError(f'the target has something else under the tag {tag}, which a copy would lose; copy '

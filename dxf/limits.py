@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from dxf.rate_limit import RateLimit
+
 TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection, and for the next byte on it."""
 
@@ -40,6 +42,7 @@ class _Fields(NamedTuple):
     ranges: int = 64 << 20
     fast: float = 100 << 20
     fresh_token: float = 1.0
+    rate: RateLimit | None = None
 
 
 class Limits(_Fields):
@@ -55,6 +58,9 @@ class Limits(_Fields):
     entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
     a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
     is the wait before a token that was refused although it is new is tried once more.
+
+    ``rate`` is a :class:`dxf.RateLimit` for the bytes of all bodies, ``None`` for no limit. Clients that have the same
+    object share it.
     """
 
     __slots__ = ()

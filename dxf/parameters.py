@@ -105,12 +105,12 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run')
+         'dry_run', 'skip_existing', 'delete')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
     **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'password', 'authorization', 'identity_token',
-                     'user_agent'), _text),
+                     'user_agent', 'match'), _text),
     **dict.fromkeys(('alias', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
     'host': client_arguments.check_host_type, 'repo': _repository, 'auth': client_arguments.check_auth,
     'insecure': client_arguments.check_insecure, 'tlsverify': client_arguments.check_tlsverify,
@@ -121,8 +121,8 @@ CHECKS: dict[str, Check] = {
     'cert': client_arguments.check_cert, 'base': _client('_base_request'), 'source': _client('pull_blobs'),
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
     'progress': arguments.check_progress, 'chunk_size': arguments.check_chunk_size,
-    'batch_size': arguments.check_batch_size, 'filename': arguments.check_filename,
-    'resume': _path, 'folder': _path, 'annotations': arguments.check_mapping,
+    'batch_size': arguments.check_batch_size, 'max_delete': arguments.check_max_delete,
+    'filename': arguments.check_filename, 'resume': _path, 'folder': _path, 'annotations': arguments.check_mapping,
     'copy_blobs.sizes': arguments.check_mapping, 'created': arguments.check_created, 'exists.name': _name}
 """The check of each parameter, by its name, or by those of function and parameter."""
 

@@ -21,6 +21,8 @@ _FILES = Operand('<file>', many=True, completion=FILES)
 _JSON = Option(('--json',), 'print one JSON object per line')
 _PROGRESS = Option(('--progress',), 'show bars, a line every 10 s, JSON lines or nothing on standard error',
                    choices=PROGRESS_MODES)
+_RATE = Option(('--limit-rate',), 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)',
+               'RATE')
 _ANNOTATION = Option(('--annotation',), 'add an annotation to the manifest', 'KEY=VALUE', many=True)
 _TYPE = Option(('--type',), 'the artifact type of the manifest', 'MEDIA_TYPE')
 
@@ -49,7 +51,7 @@ COMMANDS = (
         operands=(_REPO, _FILES._replace(completion=FILES_OR_ALIASES), _AT_ALIAS),
         program_operands=(_REPO, _AT_ALIAS),
         options=(Option(('--resume',), 'remember how far the upload is; continue an upload that broke off'),
-                 Option(('--force',), 'send it even if the registry says that it has it'), _PROGRESS, _JSON),
+                 Option(('--force',), 'send it even if the registry says that it has it'), _RATE, _PROGRESS, _JSON),
         examples=('dxf push-blob fred/datalogger logger.dat @may15-readings',
                   'dxf push-blob fred/backup @nightly -- tar c photos'),
         actions=_PUSH, variables=('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
@@ -64,7 +66,8 @@ COMMANDS = (
         options=(Option(('-o', '--output'),
                         'write to a file, which appears or is replaced when everything is complete and verified;\n'
                         'continue a download that broke off; - is standard output, and allows binary content on a\n'
-                        'terminal; pipes and devices are written to directly', 'FILE', completion=FILES), _PROGRESS),
+                        'terminal; pipes and devices are written to directly', 'FILE', completion=FILES), _RATE,
+                 _PROGRESS),
         examples=('dxf pull-blob fred/datalogger @may15-readings',), actions=_PULL,
         variables=('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(
@@ -138,8 +141,12 @@ COMMANDS = (
         details='Everything that an alias leads to is copied byte for byte. What the target has is not sent again,\n'
                 'so a copy that broke off can be repeated. The digests of the manifests, equal\n'
                 'on both sides, are printed. --referrers includes what cosign stores under tags for each manifest\n'
-                '(sha256-HASH.sig, .att, .sbom); it replaces such a tag there only if nothing in it is lost.',
-        operands=(_REPO, _ANY_ALIASES),
+                '(sha256-HASH.sig, .att, .sbom); it replaces such a tag there only if nothing in it is lost.\n'
+                '--all mirrors a repository: an alias that names the same manifest on both sides costs one HEAD on\n'
+                'each, and its blobs are not asked for. --delete deletes after all copies, and nothing if the source\n'
+                'lists no alias, cannot be read, or has an alias that cannot be copied. Tags of referrers stay. Of\n'
+                'several repositories, one that fails is named at the end (status 1), and the others are mirrored.',
+        operands=(_REPO._replace(optional=True), _ANY_ALIASES),
         options=(Option(('--to',), 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder', 'HOST',
                         required=True),
                  Option(('--to-repo',), 'the repository there (default: the same)', 'REPO', completion=REPOSITORIES),
@@ -147,10 +154,20 @@ COMMANDS = (
                  Option(('--platform',), 'copy only the image of this platform', 'OS/ARCH'),
                  Option(('--referrers',), 'copy signatures, attestations and other attached manifests too'),
                  Option(('--all',), 'copy all aliases; if a manifest has none, name it, and end with status 1'),
-                 Option(('--dry-run',), 'copy nothing; print what would be copied, and what is there (skip)'),
+                 Option(('--match',), 'of all aliases, only those that match the pattern, such as "2026-*"', 'GLOB'),
+                 Option(('--skip-existing',), 'do not look at an alias that is there, whatever it names: of all that\n'
+                        'are there, this costs the two listings'),
+                 Option(('--delete',), 'delete the aliases there that the source does not have (and that match)'),
+                 Option(('--max-delete',), 'delete nothing if there are more than N aliases to delete', 'N'),
+                 Option(('--from-file',), 'mirror the repositories that the file names, one a line', 'FILE',
+                        completion=FILES),
+                 Option(('--match-repo',), 'mirror all repositories of the registry that match the pattern', 'GLOB'),
+                 Option(('--dry-run',), 'change nothing; print the blobs to copy and those that are there (skip), and\n'
+                        'the aliases that are unchanged, exist or would be deleted'),
+                 _RATE,
                  _PROGRESS, _JSON),
         examples=('dxf copy fred/datalogger may15 --to registry.example.com',
-                  'dxf copy fred/datalogger --all --to oci:/media/usb/blobs'),
+                  'dxf copy fred/datalogger --all --delete --to oci:/media/usb/blobs'),
         actions=_PULL,
         variables=('DXF_TO_USERNAME', 'DXF_TO_PASSWORD', 'DXF_TO_AUTHORIZATION', 'DXF_TO_TOKEN', 'DXF_TO_INSECURE',
                    'DXF_TO_TLSVERIFY', 'DXF_TO_CERT', 'DXF_TO_KEY', 'DXF_JOBS', 'DXF_PROGRESS')),
@@ -164,7 +181,7 @@ COMMANDS = (
                 'application/octet-stream). One alias holds about 20,000 files, fewer with long names;\n'
                 'a folder counts as one. If a file here has the name of the alias, write @alias: a shell pattern may\n'
                 'have put the file there.',
-        operands=(_REPO, _ALIAS, _FILES), options=(_TYPE, _ANNOTATION, _PROGRESS, _JSON),
+        operands=(_REPO, _ALIAS, _FILES), options=(_TYPE, _ANNOTATION, _RATE, _PROGRESS, _JSON),
         examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',),
         actions=_PUSH, variables=_FILE_VARIABLES, creates_repository=True),
     Command(
@@ -177,7 +194,7 @@ COMMANDS = (
         operands=(_REPO, _ALIAS, Operand('<name>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created (default: this folder)', 'DIR',
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist'), _PROGRESS, _JSON),
+                 Option(('--overwrite',), 'replace files that exist'), _RATE, _PROGRESS, _JSON),
         examples=('dxf pull-files fred/datalogger may15 --to readings logger.dat',), actions=_PULL,
         variables=('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(

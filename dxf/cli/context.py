@@ -119,7 +119,8 @@ class Context(NamedTuple):
         registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \
             dxf.DXF(settings.host, self.repository, *common)
         # A class in place of these need not take more than the parameters that programs rely on.
-        registry.options = dxf.Options(limits=dxf.Limits(retries=settings.retries, stall_seconds=idle),
+        rate = None if settings.rate is None else dxf.RateLimit(settings.rate)
+        registry.options = dxf.Options(limits=dxf.Limits(retries=settings.retries, stall_seconds=idle, rate=rate),
                                        cert=settings.cert, proxies=settings.proxies, jobs=settings.jobs,
                                        schema=settings.schema)
         if settings.tlsverify is False:  # the user has chosen that: no warning at each request

@@ -1,146 +1,220 @@
-"""The command that copies aliases to another registry or repository."""
+"""The command that copies aliases to another registry or repository, or mirrors all of them there."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import dxf
-from dxf.cli import operands
-from dxf.cli.context import Context, UsageError
-from dxf.cli.environment import read_settings
+from dxf.cli import copy_arguments, operands
+from dxf.cli.context import Context
+from dxf.cli.copy_arguments import Arguments, Pair
+from dxf.cli.error_messages import line_of
 from dxf.cli.progress import progress
-from dxf.cli.variables import TARGET_PREFIX
-from dxf.exceptions import DXFAmbiguousAliasError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import check_alias_at, is_folder
+from dxf.exceptions import DXFError
+from dxf.hints import mark_as_target
+from dxf.names import is_folder, shown_repository
 
 MAX_LEFT_OUT = 20
 """The most names of what --all left out that an error message has."""
 
 
-class _Arguments(NamedTuple):
-    """What is to be copied, and where to; everything is checked.
-
-    :param aliases: empty for all of them
-    :param to_alias: the name there of the only alias; ``None`` for the same name
-    :param target: the context of the repository to which is copied
-    """
-
-    aliases: list[str]
-    to_alias: str | None
-    platform: str | None
-    target: Context
-
-
 def copy(context: Context) -> None:
     """Copy aliases, and everything that they lead to, to another registry; print the digests of their manifests."""
-    options, arguments = context.options, _check(context)
-    left_out: list[str] = []
-    copied: set[str] = set()
-    seen: dict[str, int] = {}
-    with context.registry() as source, arguments.target.registry() as target:
-        for alias in arguments.aliases or _all_aliases(context, source, left_out):
-            try:
-                copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
-                                      options['referrers'])
-            except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
-                if not options['all']:
-                    raise
-                left_out.append(str(error))
-                continue
-            copied |= copying.manifests
-            _carry_out(context, copying, alias, seen)
-    if options['dry_run']:
-        total = sum(seen.values())
-        context.print_result('total', total if options['json'] else f'total {total}')
-    if options['all']:
-        _raise_for_left_out(context, left_out, copied)
+    arguments = copy_arguments.check(context)
+    if context.options['all']:
+        _mirror(context, arguments)
+        return
+    pair, = arguments.pairs
+    output = _Output(pair, {})
+    with pair.source.registry() as source, pair.target.registry() as target:
+        for alias in arguments.aliases:
+            copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
+                                  context.options['referrers'])
+            _carry_out(output, copying, alias)
+    _print_total(context, output.total)
 
 
-def _check(context: Context) -> _Arguments:
-    """Return what is to be copied, after all checks that need no request."""
-    options = context.options
-    if options['to'] is None:
-        raise UsageError('too few arguments: --to=HOST names the registry to copy to')
-    aliases = [operands.named(operand, context.settings.host) for operand in context.operands]
-    if options['all'] == bool(aliases):
-        raise UsageError('too few arguments: name aliases, or give --all' if not aliases else
-                         'too many arguments: --all is for all aliases')
-    if options['to_alias'] is not None and len(aliases) != 1:
-        raise UsageError('--to-alias is for one alias')
-    to_alias = None if options['to_alias'] is None else operands.alias(options['to_alias'], options['to'])
-    platform = None if options['platform'] is None else operands.platform_of(options['platform'])
-    target = _make_target(context)
-    for alias in aliases if to_alias is None else []:
-        _check_target_alias(alias, target.settings.host)
-    return _Arguments(aliases, to_alias, platform, target)
+class _Output(NamedTuple):
+    """What is printed about one repository.
+
+    :param seen: the bytes to copy of each blob that was printed, with --dry-run
+    """
+
+    pair: Pair
+    seen: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """The bytes to copy."""
+        return sum(self.seen.values())
+
+    def print(self, key: str, result: str, text: str, **named: Any) -> None:
+        """Print a result; after the name of its repository, if there are several.
+
+        :param text: the result without --json
+        """
+        context = self.pair.source
+        name = shown_repository(context.repository or '')
+        if not context.options['json']:
+            result = f'{name} {text}' if self.pair.is_named else text
+        elif self.pair.is_named:
+            named['repository'] = context.repository
+        context.print_result(key, result, **named)
 
 
-def _make_target(context: Context) -> Context:
-    """Return the context of the repository to which is copied."""
-    options = context.options
-    settings = read_settings(context.environ, TARGET_PREFIX, options['to'])
-    repository = str(context.repository if options['to_repo'] is None else options['to_repo'])
-    operands.repository(repository, settings.host)
-    if options['to_repo'] is not None:  # a layout that is copied under its own name, the empty one, may be new
-        operands.check_to_create(repository, settings.host)
-    operands.check_place(repository, settings.host, '--to')
-    return context._replace(settings=settings, repository=repository, actions=('pull', 'push'))
-
-
-def _check_target_alias(alias: str, host: str) -> None:
-    """Check that the target can have an alias: a registry has no full references, and no digests as aliases."""
-    try:
-        check_alias_at(host, alias)
-    except DXFInvalidNameError as error:
-        raise UsageError(f'{error} there: --to-alias=ALIAS names it') from None
-
-
-def _all_aliases(context: Context, source: Any, left_out: list[str]) -> Iterator[str]:
-    """Yield the aliases of a repository; add what is wrong with invalid names to ``left_out``."""
-    try:
-        yield from source.list_aliases(iterate=True).valid(left_out)
-    except DXFInvalidDocumentError:
-        # In a folder, what cannot be read comes after all other aliases, and is named at the end with the rest.
-        if not is_folder(context.settings.host) or not _unreadable(context):
-            raise
-
-
-def _unreadable(context: Context) -> list[str]:
-    """Return the names of entries of a folder that dxf cannot read."""
-    from dxf.layout import manifests
-    return manifests.listing(operands.layout_of(context))[1]
-
-
-def _carry_out(context: Context, copying: Any, alias: str, seen: dict[str, int]) -> None:
+def _carry_out(output: _Output, copying: Any, alias: str) -> None:
     """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take."""
+    context = output.pair.source
     if context.options['dry_run']:
-        _print_plan(context, copying.outcome, seen)
+        _print_plan(output, copying.outcome)
         return
     with progress(context.settings.progress, sum(copying.outcome.moved.values())) as shown:
         copying.carry_out(shown)
-    context.print_result('digest', copying.outcome.digest, alias=alias)
+    output.print('digest', copying.outcome.digest, copying.outcome.digest, alias=alias)
 
 
-def _print_plan(context: Context, outcome: Any, seen: dict[str, int]) -> None:
+def _print_plan(output: _Output, outcome: Any) -> None:
     """Print the blobs that would be copied or skipped, each once."""
     for word, blobs in (('copy', outcome.moved), ('skip', outcome.found)):
         for digest, size in blobs.items():
-            if digest not in seen:
-                context.print_result('action', word if context.options['json'] else f'{word} {digest} {size}',
-                                     digest=digest, size=size)
-                seen[digest] = size if word == 'copy' else 0
+            if digest not in output.seen:
+                output.print('action', word, f'{word} {digest} {size}', digest=digest, size=size)
+                output.seen[digest] = size if word == 'copy' else 0
 
 
-def _raise_for_left_out(context: Context, left_out: list[str], copied: set[str]) -> None:
-    """Raise an error that names what --all could not copy, if there is anything.
+def _print_total(context: Context, total: int) -> None:
+    """Print the bytes that would be copied, with --dry-run."""
+    if context.options['dry_run']:
+        context.print_result('total', total if context.options['json'] else f'total {total}')
+
+
+# All aliases
+
+
+class _Mirror(NamedTuple):
+    """A repository of which all aliases have been copied, and those of its target that are to be deleted."""
+
+    output: _Output
+    target: Any
+    mirroring: Any
+    surplus: list[str]
+
+
+class _Problems:
+    """What keeps a mirror from being complete. The first error of a single repository is raised at once."""
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+        self._failed: list[str] = []
+
+    @contextmanager
+    def of(self, pair: Pair) -> Iterator[None]:
+        """Go on with the next repository, if there are several, after an error that is about one."""
+        try:
+            yield
+        except DXFError as error:
+            if not pair.is_named:
+                raise
+            if pair.source.is_about_target(error):
+                mark_as_target(error)
+            self._failed.append(f'{shown_repository(pair.source.repository or "")}: {line_of(error)}')
+
+    def check_deletions(self, count: int, most: int | None) -> bool:
+        """Return whether so many aliases may be deleted, in all repositories together."""
+        try:
+            dxf.mirroring.check_count(count, most)
+        except DXFError as error:
+            self._failed.append(str(error))
+            return False
+        return True
+
+    def check(self) -> None:
+        """Raise an error that names what was not mirrored, if there is anything."""
+        parts = [f'{word}{_first_of(texts)}' for word, texts in (('', self._failed), ('left out: ', self.left_out))
+                 if texts]
+        if parts:
+            raise DXFError('; '.join(parts))
+
+
+def _first_of(texts: list[str]) -> str:
+    """Return the first of some texts, and how many more there are."""
+    more = f'; and {len(texts) - MAX_LEFT_OUT} more' if len(texts) > MAX_LEFT_OUT else ''
+    return '; '.join(texts[:MAX_LEFT_OUT]) + more
+
+
+def _mirror(context: Context, arguments: Arguments) -> None:
+    """Copy all aliases of one or more repositories; then delete what their targets have in addition.
+
+    :raises DXFError: an alias or a repository could not be mirrored; the others were
+    """
+    problems = _Problems()
+    mirrors: list[_Mirror] = []
+    total = matched = 0
+    for pair in arguments.pairs or copy_arguments.pairs_that_match(context, problems.left_out):
+        with problems.of(pair):
+            mirror = _copy_all(pair, arguments, problems)
+            matched += len(mirror.mirroring.listed)
+            total += mirror.output.total
+            if mirror.surplus:
+                mirrors.append(mirror)
+    is_allowed = problems.check_deletions(sum(len(mirror.surplus) for mirror in mirrors), arguments.max_delete)
+    for mirror in mirrors if is_allowed or context.options['dry_run'] else []:
+        with problems.of(mirror.output.pair):
+            _delete(mirror)
+    _print_total(context, total)
+    problems.check()
+    if context.options['match'] is not None and not matched:
+        raise DXFError(f'no alias matches {context.options["match"]}; dxf list-aliases prints them')
+
+
+def _copy_all(pair: Pair, arguments: Arguments, problems: _Problems) -> _Mirror:
+    """Copy all aliases of a repository."""
+    options, output = pair.source.options, _Output(pair, {})
+    left_out: list[str] = []
+    with pair.source.registry() as source, pair.target.registry() as target:
+        mirroring = dxf.Mirroring(source, target, match=options['match'], skip_existing=options['skip_existing'],
+                                  delete=options['delete'], platform=arguments.platform,
+                                  referrers=options['referrers'])
+        copied: set[str] = set()
+        for alias in mirroring.skipped if options['dry_run'] else []:
+            output.print('action', 'exists', f'exists {alias}', alias=alias)
+        for step in mirroring:
+            _carry_out_step(output, step)
+            copied |= set() if step.copying is None else step.copying.manifests
+        surplus = mirroring.surplus()
+        if is_folder(pair.source.settings.host) and options['match'] is None:
+            left_out = _without_alias(pair.source, mirroring, copied)
+    problems.left_out += [*mirroring.left_out, *left_out]
+    return _Mirror(output, target, mirroring, surplus)
+
+
+def _carry_out_step(output: _Output, step: Any) -> None:
+    """Copy an alias, unless it is the same on both sides, and print the digest of its manifest."""
+    if step.copying is not None:
+        _carry_out(output, step.copying, step.alias)
+    elif output.pair.source.options['dry_run']:
+        output.print('action', 'unchanged', f'unchanged {step.alias}', alias=step.alias, digest=step.digest)
+    else:
+        output.print('digest', step.digest, step.digest, alias=step.alias)
+
+
+def _without_alias(context: Context, mirroring: Any, copied: set[str]) -> list[str]:
+    """Return a sentence for each manifest of a folder that no alias leads to.
 
     :param copied: the digests of the manifests that were copied
     """
-    if is_folder(context.settings.host):
-        from dxf.layout import manifests
-        layout = operands.layout_of(context)
-        # One platform leaves out what is attached to the others, and to their index: that is what was asked for.
-        left_out += manifests.without_alias(layout, copied,
-                                            context.options['referrers'] and context.options['platform'] is None)
-    if left_out:
-        more = f'; and {len(left_out) - MAX_LEFT_OUT} more' if len(left_out) > MAX_LEFT_OUT else ''
-        raise DXFError(f'left out: {"; ".join(left_out[:MAX_LEFT_OUT])}{more}')
+    from dxf.layout import manifests
+    layout = operands.layout_of(context)
+    # One platform leaves out what is attached to the others, and to their index: that is what was asked for.
+    with_referrers = context.options['referrers'] and context.options['platform'] is None
+    found = manifests.without_alias(layout, copied, with_referrers)
+    return manifests.without_alias(layout, copied | mirroring.manifests(), with_referrers) if found else []
+
+
+def _delete(mirror: _Mirror) -> None:
+    """Delete what a target has in addition, or with --dry-run print it."""
+    deleted = mirror.surplus if mirror.output.pair.source.options['dry_run'] else \
+        mirror.mirroring.delete(mirror.surplus)
+    with mirror.target:
+        for alias in deleted:
+            mirror.output.print('action', 'delete', f'delete {alias}', alias=alias)

@@ -12,7 +12,7 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
-from dxf.cli.variable_values import SettingsError
+from dxf.cli.variable_values import SettingsError, read_rate
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 
@@ -72,7 +72,9 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     settings = read_settings(environ, needs_no_password=command.needs_no_password)
     if line.options.get('progress') is not None:
         settings = settings._replace(progress=line.options['progress'])
-    repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])
+    if line.options.get('limit_rate') is not None:
+        settings = settings._replace(rate=read_rate('--limit-rate', line.options['limit_rate']))
+    repository, rest = (line.operands[0], line.operands[1:]) if line.operands else (None, [])
     if repository is not None:
         operands.repository(repository, settings.host)
         if command.creates_repository:

@@ -38,6 +38,7 @@ class Settings(NamedTuple):
     debug: bool = False
     cert: Cert | None = None
     proxies: Proxies = Proxies()
+    rate: int | None = None
     prefix: str = PREFIX
 
     @property

@@ -14,6 +14,7 @@ from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT
 from dxf.names import check_platform, check_registry, is_folder
 from dxf.options import SCHEMAS
+from dxf.rate_limit import LEAST
 from dxf.strict_json import is_utf_8
 from dxf.transport.client_certificates import KEYLESS, Cert, check_certificate
 from dxf.transport.header_value import check_authorization
@@ -21,6 +22,8 @@ from dxf.transport.header_value import check_authorization
 MAX_JOBS = 64
 
 _NUMBER = re.compile(r'[0-9.eE+-]+', re.ASCII)
+
+_UNITS = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
@@ -164,6 +167,15 @@ def read_retries(name: str, value: str | None, default: int) -> int:
     if retries is None:
         raise SettingsError(f'{name} is a number of attempts, 0 or more')
     return retries
+
+
+def read_rate(name: str, value: str) -> int:
+    """Return the bytes a second that a text names: a number, which K, M or G multiplies by 1024 once or more."""
+    number = value[:-1] if value[-1:].upper() in _UNITS else value
+    rate = (whole(number) or 0) * _UNITS.get(value[len(number):].upper(), 1)
+    if rate < LEAST:
+        raise SettingsError(f'{name} is a number of bytes a second, at least {LEAST}, such as 500K, 10M or 1G')
+    return rate
 
 
 def whole(value: str) -> int | None:

@@ -35,7 +35,7 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
         yield response.content
         return
     outer = sys.exc_info()[1]
-    receive = _receiver(response.raw)
+    receive = _receiver(response.raw) if limits.rate is None else _small_receiver(response.raw, limits.rate.piece)
     process = Process.generation if process is None else process
     waited, arrived = 0.0, 0
     while True:
@@ -48,6 +48,8 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
         waited += time.monotonic() - start
         if not piece:
             return
+        if limits.rate is not None:
+            limits.rate.wait(len(piece))
         yield piece
         arrived += len(piece)
         if arrived >= limits.stall_bytes:
@@ -74,6 +76,12 @@ def _errors_of_requests(response: Response, outer: BaseException | None) -> Iter
         raise broken from error
 
 
+def _small_receiver(raw: Any, size: int) -> Callable[[], bytes]:
+    """Return what receives at most so many bytes of a body at a time."""
+    read = getattr(raw, 'read1', raw.read)
+    return lambda: bytes(read(size))
+
+
 def _receiver(raw: Any) -> Callable[[], bytes]:
     """Return what receives the next bytes of a body, and nothing at its end."""
     # read1 returns what has arrived. read would wait until its buffer is full, and drips would not be seen.
@@ -85,7 +93,7 @@ def _receiver(raw: Any) -> Callable[[], bytes]:
             not http.chunked and hasattr(http.fp, 'readinto1'):
         return _BufferedBody(raw, http, read).receive
     size = RECEIVE_SIZE if http is not None else READ_SIZE  # a file of a folder comes without a connection
-    return lambda: bytes(read(size))
+    return _small_receiver(raw, size)
 
 
 class _BufferedBody:

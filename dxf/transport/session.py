@@ -27,6 +27,7 @@ from dxf.limits import Limits
 from dxf.transport.adapter import Adapter
 from dxf.transport.attempts import RETRIED, Attempts, is_transient
 from dxf.transport.client_certificates import Cert
+from dxf.transport.limited_body import limited
 from dxf.transport.log_redaction import REQUESTED, filter_logs
 from dxf.transport.proxies import Proxies
 from dxf.transport.redaction import public_url, redact
@@ -214,7 +215,10 @@ def _follow(session: Session, method: str, url: str, limits: Limits, route: Rout
     history: list[Response] = []
     while True:
         begun = time.monotonic()
-        response = _request(session, method, url, {**route.options(url), **kwargs})
+        options = {**route.options(url), **kwargs}
+        if limits.rate is not None:
+            options['data'] = limited(kwargs.get('data'), limits.rate)
+        response = _request(session, method, url, options)
         _forget_secrets(response.request)
         response.url = response.url or url  # a transport need not say
         _note(method, response, kwargs.get('data'), begun)

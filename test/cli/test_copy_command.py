@@ -18,7 +18,7 @@ from dxf import DXF, hash_bytes
 from dxf.cli.environment import read_settings
 from dxf.cli.variable_values import SettingsError
 from dxf.cli.variables import TARGET_PREFIX
-from dxf.exceptions import DXFAuthInsecureError, DXFPlatformDataNotFound
+from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFPlatformDataNotFound
 from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
@@ -264,6 +264,15 @@ def test_one_token_a_side_will_do(token_registry: Endpoint, folder: Endpoint, to
     (['a', 'b/c', '--to', 'localhost:1'], "invalid alias 'b/c'"),
     (['a', '--to', 'localhost:1', '--progress=loud'], '--progress'),
     (['a', '--to', 'localhost:1', '--dry'], '--dry'),
+    (['a', '--to', 'localhost:1', '--delete'], '--delete is for all aliases: give --all'),
+    (['a', '--to', 'localhost:1', '--match', '2026-*'], '--match is for all aliases: give --all'),
+    (['a', '--to', 'localhost:1', '--skip-existing'], '--skip-existing is for all aliases: give --all'),
+    (['--all', '--to', 'localhost:1', '--match', ''], '--match is empty'),
+    (['--all', '--to', 'localhost:1', '--max-delete', '3'], '--max-delete is for --delete'),
+    (['--all', '--to', 'localhost:1', '--delete', '--max-delete=-1'], '--max-delete is a number of aliases, or 0'),
+    (['--all', '--to', 'localhost:1', '--from-file', '/nowhere'], 'too many arguments: --from-file and --match-repo'),
+    (['a', '--to', 'localhost:1', '--limit-rate', '10 MB'], '--limit-rate is a number of bytes a second'),
+    (['a', '--to', 'localhost:1', '--limit-rate', '1000'], '--limit-rate is a number of bytes a second, at least 1024'),
 ])
 def test_what_is_wrong_is_one_line_and_no_request(open_registry: Endpoint, traffic: Traffic,
                                                   capfd: pytest.CaptureFixture[str], args: list[str], said: str
@@ -301,6 +310,106 @@ def test_the_aliases_before_one_that_is_not_there_are_copied(to_folder: Command,
     out, problems = to_folder.run(repo, 'a', 'missing', 'a', status=errno.ENOENT)
     assert out == f'{digest_of(folder.dxf(repo))}\n'
     assert problems.startswith('dxf: 404 Not Found') and problems.count('\n') == 1
+
+
+# All aliases, and several repositories
+
+
+def named(tmp_path: Path, *repos: str) -> str:
+    """Return the path of a file that names repositories."""
+    path = tmp_path / 'repositories'
+    path.write_text(''.join(f'{repo}\n\n' for repo in repos))
+    return str(path)
+
+
+@pytest.mark.parametrize('content, args, said', [
+    (b'', ['--from-file', '{}'], 'names no repository'),
+    (b'fred/a\nFred\n', ['--from-file', '{}'], "invalid repository 'Fred'"),
+    (b'\xff', ['--from-file', '{}'], 'it is not UTF-8'),
+    (b'fred/a', ['--from-file', '{}', '--match-repo', '*'], 'give --from-file or --match-repo, and not both'),
+    (b'fred/a', ['--from-file', '{}', '--to-repo', 'b'], '--to-repo is for one repository'),
+    (b'', ['--from-file', '{}.none'], 'cannot read'),
+    (b'', ['--match-repo', ''], '--match-repo is empty'),
+    (b'', [], 'too few arguments: name a repository'),
+])
+def test_repositories_that_are_named_wrongly_are_one_line_and_no_request(to_folder: Command, traffic: Traffic,
+                                                                         tmp_path: Path, content: bytes,
+                                                                         args: list[str], said: str) -> None:
+    path = tmp_path / 'repositories'
+    path.write_bytes(content)
+    assert said in to_folder.fails('--all', *(arg.format(path) for arg in args))
+    assert traffic.requests == []
+
+
+@pytest.mark.parametrize('way', ['--from-file', '--match-repo'])
+def test_several_repositories_are_mirrored_under_their_names(command: Command, repo: str, tmp_path: Path,
+                                                             way: str) -> None:
+    repos = [f'{repo}-{name}' for name in 'ab']
+    for one in repos:
+        push_alias(command.source.dxf(one), one.encode())
+        push_alias(command.target.dxf(one), b'gone', alias='gone')
+    digests = [digest_of(command.source.dxf(one)) for one in repos]
+    value = f'{repo}-[ab]' if way == '--match-repo' else named(tmp_path, *repos, repos[0])
+    out, _ = command.run('--all', '--delete', way, value, '--json')
+    assert [json.loads(line) for line in out.splitlines()] == [
+        *({'alias': 'a', 'digest': digest, 'repository': one} for one, digest in zip(repos, digests, strict=True)),
+        *({'action': 'delete', 'alias': 'gone', 'repository': one} for one in repos)]
+    for one, digest in zip(repos, digests, strict=True):
+        assert command.target.dxf(one).list_aliases() == ['a'] and digest_of(command.target.dxf(one)) == digest
+    assert command.run('--all', way, value)[0].splitlines() == [
+        f'{one} {digest}' for one, digest in zip(repos, digests, strict=True)]
+
+
+def test_a_repository_that_is_not_there_keeps_no_other_from_being_mirrored(to_folder: Command, repo: str,
+                                                                           tmp_path: Path) -> None:
+    push_alias(to_folder.source.dxf(f'{repo}-b'), b'content')
+    push_alias(to_folder.target.dxf(f'{repo}-a'), b'kept')
+    with pytest.raises(DXFError, match=f'^{repo}-a: 404 Not Found'):
+        to_folder.run('--all', '--delete', '--from-file', named(tmp_path, f'{repo}-a', f'{repo}-b'))
+    out = to_folder.capture.readouterr().out
+    assert out == f'{repo}-b {digest_of(to_folder.source.dxf(f"{repo}-b"))}\n'
+    assert to_folder.target.dxf(f'{repo}-a').list_aliases() == ['a']
+
+
+def test_a_dry_run_of_a_mirror_tells_what_happens_to_each_alias(to_folder: Command, repo: str) -> None:
+    source, target = to_folder.source.dxf(repo), to_folder.target.dxf(repo)
+    push_alias(source, b'same', alias='same')
+    dxf.copy(source, target, 'same')
+    blob, = push_alias(source, b'new', alias='new')
+    push_alias(target, b'gone', alias='gone')
+    before = snapshot(to_folder.target.registry.storage)
+    assert sorted(to_folder.run(repo, '--all', '--delete', '--dry-run')[0].splitlines()) == [
+        f'copy {blob} 3', 'delete gone', 'total 3', 'unchanged same']
+    out, _ = to_folder.run(repo, '--all', '--delete', '--skip-existing', '--dry-run', '--json')
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {'action': 'exists', 'alias': 'same'}, {'action': 'copy', 'digest': blob, 'size': 3},
+        {'action': 'delete', 'alias': 'gone'}, {'total': 3}]
+    assert snapshot(to_folder.target.registry.storage) == before
+
+
+def test_more_deletions_than_allowed_in_all_repositories_together_are_none(to_folder: Command, repo: str,
+                                                                           tmp_path: Path) -> None:
+    repos = [f'{repo}-{name}' for name in 'ab']
+    for one in repos:
+        push_alias(to_folder.source.dxf(one), b'content')
+        push_alias(to_folder.target.dxf(one), b'gone', alias='gone')
+    args = ('--all', '--delete', '--max-delete=1', '--from-file', named(tmp_path, *repos))
+    with pytest.raises(DXFError, match='^2 aliases would be deleted, and at most 1 may be'):
+        to_folder.run(*args)
+    assert [to_folder.target.dxf(one).list_aliases() for one in repos] == [['a', 'gone']] * 2
+    to_folder.capture.readouterr()
+    with pytest.raises(DXFError, match='^2 aliases would be deleted'):
+        to_folder.run(*args, '--dry-run')
+    assert [line for line in to_folder.capture.readouterr().out.splitlines() if 'delete' in line] == [
+        f'{one} delete gone' for one in repos]
+
+
+@pytest.mark.parametrize('args, said', [(['{}', '--all', '--match', 'x-*'], r'no alias matches x-\*'),
+                                        (['--all', '--match-repo', '{}-none'], 'no repository of .* matches')])
+def test_a_pattern_that_matches_nothing_is_an_error(to_folder: Command, repo: str, args: list[str], said: str) -> None:
+    push_alias(to_folder.source.dxf(repo), b'content')
+    with pytest.raises(DXFError, match=f'^{said}'):
+        to_folder.run(*(arg.format(repo) for arg in args))
 
 
 # Who sees which credential

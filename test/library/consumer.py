@@ -14,6 +14,7 @@ from typing_extensions import assert_type
 import dxf
 from dxf import DXF, DXFBase, DXFError, DXFHTTPError, DXFNotFoundError, Limits, Options, PaginatingResponse
 from dxf.copying import Copied
+from dxf.mirroring import Mirrored
 
 
 def auth(client: DXFBase, response: requests.Response) -> None:
@@ -109,6 +110,8 @@ def write_aliases(client: DXF, digest: str) -> None:
     assert_type(client.del_alias('a'), list[str] | dict[str, str])
     assert_type(client.del_aliases('a', 'b')['a'], list[str] | dict[str, str])
     assert_type(dxf.copy(client, client, 'a', 'b'), Copied)
+    assert_type(dxf.mirror(client, client, match='2026-*', delete=True), Mirrored)
+    assert_type([step.alias for step in dxf.Mirroring(client, client)], list[str])
     try:
         client.set_manifest('a', '{}')
     except DXFNotFoundError as error:

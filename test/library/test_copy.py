@@ -562,6 +562,16 @@ def test_what_cosign_stored_under_tags_is_copied_with_the_referrers(keeper: DXF,
     assert dxf.copy(keeper, other, 'a', referrers=True).moved == {}
 
 
+def test_a_copy_fetches_a_manifest_of_cosign_once(keeper: DXF, other: DXF, traffic: Traffic) -> None:
+    tag = f'{tag_of(named(keeper))}.sig'
+    push_alias(keeper, b'one', alias=tag)
+    digest = keeper.manifest_digest(tag)
+    traffic.clear()
+    dxf.copy(keeper, other, 'a', referrers=True)
+    assert [exchange.method for exchange in traffic.requests
+            if exchange.path.endswith((f'manifests/{tag}', f'manifests/{digest}'))].count('GET') == 1
+
+
 def test_a_signature_of_cosign_that_only_the_target_has_is_not_replaced(keeper: DXF, other: DXF) -> None:
     tag = f'{tag_of(named(keeper))}.sig'
     push_alias(keeper, b'one', alias=tag)
@@ -571,8 +581,9 @@ def test_a_signature_of_cosign_that_only_the_target_has_is_not_replaced(keeper: 
     assert reachable(other, tag) == reachable(keeper, tag)
     push_alias(other, b'one', b'three', alias=tag)
     before = reachable(other, tag)
-    with pytest.raises(DXFConflictError, match=tag):
-        dxf.copy(keeper, other, 'a', referrers=True)
+    for dry_run in (True, False):
+        with pytest.raises(DXFConflictError, match=tag):
+            dxf.copy(keeper, other, 'a', referrers=True, dry_run=dry_run)
     assert reachable(other, tag) == before
 
 

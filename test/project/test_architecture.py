@@ -19,11 +19,11 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 
-ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'client_arguments', 'forking', 'names',
-         'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer', 'layout',
-         'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
+ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'arguments', 'client_arguments',
+         'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer',
+         'layout', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
          'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
+         'copying', 'mirroring', 'inspection', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -44,6 +44,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('artifacts.manifest', 'manifest.platforms'), ('artifacts.pull', 'client'), ('artifacts.push', 'client'),
         ('artifacts.push', 'transfer.parallel'),
         ('cli.blob_commands', 'local.atomic_files'), ('cli.blob_commands', 'transfer.pulling'),
+        ('mirroring', 'deletion.alias_deletion'), ('mirroring', 'layout.manifests'), ('mirroring', 'layout.store'),
         ('cli.context', 'urllib3'), ('cli.dispatch', 'cli.next_steps'), ('cli.dispatch', 'cli.not_found'),
         ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
         ('cli.not_found', 'transport.responses'), ('cli.not_found', 'missing'), ('cli.operands', 'client'),

@@ -57,6 +57,7 @@ HOW_TO = {
     'ci': 'echo program > program.tar',
     'datasets': "for name in train test labels; do echo robin,1 > $name.csv; echo $name >> $name.csv; done",
     'air-gap': 'echo 21.5 > logger.dat; dxf push-blob fred/datalogger logger.dat @may15',
+    'mirror': 'for n in 14 15; do echo $n > logger.dat; dxf push-blob fred/datalogger logger.dat @2026-05-$n; done',
 }
 """What has to be there before the scripts of a page are run."""
 

@@ -16,7 +16,7 @@ import pytest
 from requests import Response
 from urllib3 import HTTPResponse
 
-from dxf import DXF, DXFBase, Limits, hash_bytes
+from dxf import DXF, DXFBase, Limits, RateLimit, hash_bytes
 from dxf.exceptions import DXFError, DXFHTTPError
 from dxf.limits import TIMEOUT
 
@@ -147,9 +147,10 @@ def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> Non
         'names': 250_000, 'documents': 10_000, 'descriptors': 20_000, 'total': 32 << 20, 'referrers': 8 << 20,
         'settle': 0.5,
         'part': 64 << 20, 'small_part': 4 << 20, 'ranges': 64 << 20, 'fast': 100 << 20,
-        'fresh_token': 1}
+        'fresh_token': 1, 'rate': None}
     for name, value in Limits()._asdict().items():
-        limits = Limits()._replace(**{name: value + 1})
+        other: Any = RateLimit(1024) if name == 'rate' else value + 1
+        limits = Limits()._replace(**{name: other})
         assert DXF('localhost', REPO, limits=limits).options.limits == limits
         assert DXFBase('localhost', limits=limits).options.limits == limits
 

@@ -7,8 +7,8 @@
 
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
 
-_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --progress --json)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --progress)
+_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --limit-rate --progress --json)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress)
 _shtab_dxf_blob_size_option_strings=(-h --help --json)
 _shtab_dxf_mount_blob_option_strings=(-h --help --json)
 _shtab_dxf_del_blob_option_strings=(-h --help)
@@ -17,9 +17,9 @@ _shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json)
 _shtab_dxf_get_alias_option_strings=(-h --help --json)
 _shtab_dxf_del_alias_option_strings=(-h --help --with-others --json)
 _shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json)
-_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --dry-run --progress --json)
-_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --progress --json)
-_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --progress --json)
+_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --match --skip-existing --delete --max-delete --from-file --match-repo --dry-run --limit-rate --progress --json)
+_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --limit-rate --progress --json)
+_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --limit-rate --progress --json)
 _shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json)
 _shtab_dxf_referrers_option_strings=(-h --help --type --json)
 _shtab_dxf_inspect_option_strings=(-h --help --json)
@@ -61,6 +61,7 @@ _shtab_dxf_list_aliases_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_copy_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_copy_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_copy___to_repo_COMPGEN=_dxf_repositories
+_shtab_dxf_copy___from_file_COMPGEN=_shtab_compgen_files
 _shtab_dxf_push_files_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_push_files_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_push_files_pos_2_COMPGEN=_shtab_compgen_files
@@ -138,6 +139,8 @@ _shtab_dxf_copy__h_nargs=0
 _shtab_dxf_copy___help_nargs=0
 _shtab_dxf_copy___referrers_nargs=0
 _shtab_dxf_copy___all_nargs=0
+_shtab_dxf_copy___skip_existing_nargs=0
+_shtab_dxf_copy___delete_nargs=0
 _shtab_dxf_copy___dry_run_nargs=0
 _shtab_dxf_copy___json_nargs=0
 _shtab_dxf_push_files_pos_2_nargs=...
@@ -203,7 +206,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

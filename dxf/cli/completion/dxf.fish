@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -92,7 +92,7 @@ function _shtab_dxf_using
 end
 
 set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_opts_with_value --annotation --completion --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -105,6 +105,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-b
 complete -c dxf -n '_shtab_dxf_using push-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l resume -d 'remember how far the upload is; continue an upload that broke off'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l force -d 'send it even if the registry says that it has it'
+complete -c dxf -n '_shtab_dxf_using push-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -113,6 +114,7 @@ complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -ge 1'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a pull-blob -d 'Write blobs to standard output, or to a file.'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to a file, which appears or is replaced when everything is complete and verified; continue a download that broke off; - is standard output, and allows binary content on a terminal; pipes and devices are written to directly'
+complete -c dxf -n '_shtab_dxf_using pull-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using pull-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
@@ -169,7 +171,14 @@ complete -c dxf -n '_shtab_dxf_using copy' -l to-alias -x -d 'the name there (de
 complete -c dxf -n '_shtab_dxf_using copy' -l platform -x -d 'copy only the image of this platform'
 complete -c dxf -n '_shtab_dxf_using copy' -l referrers -d 'copy signatures, attestations and other attached manifests too'
 complete -c dxf -n '_shtab_dxf_using copy' -l all -d 'copy all aliases; if a manifest has none, name it, and end with status 1'
-complete -c dxf -n '_shtab_dxf_using copy' -l dry-run -d 'copy nothing; print what would be copied, and what is there (skip)'
+complete -c dxf -n '_shtab_dxf_using copy' -l match -x -d 'of all aliases, only those that match the pattern, such as "2026-*"'
+complete -c dxf -n '_shtab_dxf_using copy' -l skip-existing -d 'do not look at an alias that is there, whatever it names: of all that are there, this costs the two listings'
+complete -c dxf -n '_shtab_dxf_using copy' -l delete -d 'delete the aliases there that the source does not have (and that match)'
+complete -c dxf -n '_shtab_dxf_using copy' -l max-delete -x -d 'delete nothing if there are more than N aliases to delete'
+complete -c dxf -n '_shtab_dxf_using copy' -l from-file -xka "(__fish_complete_path (commandline -ct))" -d 'mirror the repositories that the file names, one a line'
+complete -c dxf -n '_shtab_dxf_using copy' -l match-repo -x -d 'mirror all repositories of the registry that match the pattern'
+complete -c dxf -n '_shtab_dxf_using copy' -l dry-run -d 'change nothing; print the blobs to copy and those that are there (skip), and the aliases that are unchanged, exist or would be deleted'
+complete -c dxf -n '_shtab_dxf_using copy' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using copy' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using copy' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -178,6 +187,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-f
 complete -c dxf -n '_shtab_dxf_using push-files' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using push-files' -l type -x -d 'the artifact type of the manifest'
 complete -c dxf -n '_shtab_dxf_using push-files' -l annotation -x -d 'add an annotation to the manifest'
+complete -c dxf -n '_shtab_dxf_using push-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-files' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -187,6 +197,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a pull-f
 complete -c dxf -n '_shtab_dxf_using pull-files' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l to -xka "(__fish_complete_directories)" -d 'the folder to write to; it is created (default: this folder)'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files that exist'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using pull-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
