@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
-from dxf.cli import console, operands, terminal
+from dxf.cli import console, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
@@ -69,16 +69,19 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    settings = read_settings(environ, needs_no_password=command.needs_no_password)
+    choice = registry_choice.choose(environ, line.options['host'], line.operands[0] if line.operands else None)
+    settings = read_settings(choice.environ, needs_no_password=command.needs_no_password)
+    settings = settings._replace(named_by=choice.named_by, set_aside=choice.set_aside)
     if line.options.get('progress') is not None:
         settings = settings._replace(progress=line.options['progress'])
-    repository, rest = (line.operands[0], line.operands[1:]) if command.operands else (None, [])
+    repository = choice.repository
     if repository is not None:
         operands.repository(repository, settings.host)
         if command.creates_repository:
             operands.check_to_create(repository, settings.host)
-            operands.check_place(repository, settings.host, 'DXF_HOST')
-    return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
+            operands.check_place(repository, settings.host, settings.named_by)
+    return Context(settings, command.actions, repository, line.operands[1:], line.options, choice.environ,
+                   line.program, {})
 
 
 def _run(function: Callable[[Context], None], context: Context) -> int:

@@ -7,13 +7,14 @@ from .test_next_steps import EXAMPLES, INSECURE, MISSING, REPO, WANT_REPOSITORY,
 TYPED: dict[str, tuple[str, dict[str, str], str]] = {
     'an address in place of a repository': (
         'inspect docker://ghcr.io/fred/x:v1 v1', {}, f"invalid repository 'docker://ghcr.io/fred/x:v1': "
-        f'{WANT_REPOSITORY}; the registry is given by DXF_HOST=ghcr.io: dxf inspect fred/x v1'),
+        f'{WANT_REPOSITORY}; the registry is given by --host=ghcr.io: dxf inspect fred/x v1 '
+        '--host=ghcr.io'),
     'a repository with an alias, without the alias': (
         f'inspect {REPO}:v1', {}, 'too few arguments: dxf inspect <repo> <alias>; did you mean dxf inspect '
         f'{REPO} v1?'),
     'a folder in place of a repository': (
         f'list-aliases oci:./blobs/{REPO}', {}, f"invalid repository 'oci:./blobs/{REPO}': {WANT_REPOSITORY}; "
-        'a folder is given by DXF_HOST=oci:PATH, and the repository is the path below it'),
+        'a folder is given by --host=oci:PATH, and the repository is the path below it'),
     'an alias behind a colon': (f'pull-blob {REPO} :v1', {}, 'expected digest method sha256, got ; an alias is '
                                 'written @v1'),
     'a folder behind =': (f'copy {REPO} a --to oci=./x', {}, f"--to: invalid host 'oci=./x': a folder is written "

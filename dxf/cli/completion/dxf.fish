@@ -143,7 +143,7 @@ complete -c dxf -n '_shtab_dxf_using set-alias' -l if-match -x -d 'only if the a
 complete -c dxf -n '_shtab_dxf_using set-alias' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
-complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -ge 2' -ka "(__fish_complete_path (commandline -ct))" -d 'hash or file'
+complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -ge 2' -ka "(_dxf_files_or_alias)" -d 'blob or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a get-alias -d 'Print the hashes of the blobs of aliases.'
 complete -c dxf -n '_shtab_dxf_using get-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using get-alias' -l json -d 'print one JSON object per line'

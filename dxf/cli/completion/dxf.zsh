@@ -298,7 +298,7 @@ _shtab_dxf_set_alias_options=(
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
-  "(-)*::hash or file:_files"
+  "(-)*::blob or \@alias:_dxf_files_or_alias"
 )
 
 # guard to ensure default positional specs are added only once per session
