@@ -240,6 +240,16 @@ COMMANDS = (
         options=(Option(('--delete',), 'delete them, also blobs of pushes that run now and have no alias yet'), _JSON),
         examples=('DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete',)),
     Command(
+        'probe', group='registry and login',
+        summary='Print what the registry is and can do.',
+        details='Version, TLS, credential and what it may, catalog; of a repository ranges, referrers and deletions\n'
+                'too. Nothing is written without --write; deletions are tried with what is not there. A report of a\n'
+                'problem with a registry should contain it.',
+        operands=(_REPO._replace(optional=True),),
+        options=(Option(('--write',), 'write a small blob and manifests too, and remove them: uploads in chunks,\n'
+                        'mounts, deletions, the largest manifest; print what stays'), _JSON),
+        examples=('dxf probe fred/datalogger', 'dxf probe fred/datalogger --write'), actions=_REPLACE),
+    Command(
         'login', group='registry and login',
         summary='Check a user name and a password, and store them.',
         details='They are stored for DXF_HOST, where docker login stores them: by the credential helper that is\n'

@@ -73,6 +73,11 @@ class Context(NamedTuple):
             return f'{self.settings.host}/{self.repository}'
         return shown_repository(self.repository or '') + self.settings.host_option
 
+    @property
+    def credential(self) -> str:
+        """Which credential is used for the registry, without its value."""
+        return self._credential(self.settings)
+
     def print_result(self, key: str, result: Any, **named: Any) -> None:
         """Print a result, one item a line; with ``--json`` as an object a line.
 

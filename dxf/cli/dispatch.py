@@ -38,6 +38,7 @@ FUNCTIONS = {
     'get-manifest-digest': 'alias_commands.get_manifest_digest',
     'list-repos': 'repository_commands.list_repos',
     'gc': 'repository_commands.gc',
+    'probe': 'probe_commands.probe',
     'login': 'login_commands.login',
     'logout': 'login_commands.logout',
     'auth': 'login_commands.auth',

@@ -86,7 +86,7 @@ OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.o
 def test_an_invalid_repository_is_rejected(command: str, repository: str, capfd: pytest.CaptureFixture[str],
                                            traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
-                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [],
+                'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [], 'probe': [],
                 'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'push-files': ['a', FILE],
                 'attach': ['a', FILE, '--type', 'a/b'], 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))

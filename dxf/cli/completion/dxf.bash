@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dxf
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
+_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --progress --json)
 _shtab_dxf_pull_blob_option_strings=(-h --help -o --output --progress)
@@ -28,6 +28,7 @@ _shtab_dxf_get_manifest_option_strings=(-h --help --json)
 _shtab_dxf_get_manifest_digest_option_strings=(-h --help --json)
 _shtab_dxf_list_repos_option_strings=(-h --help --json)
 _shtab_dxf_gc_option_strings=(-h --help --delete --json)
+_shtab_dxf_probe_option_strings=(-h --help --write --json)
 _shtab_dxf_login_option_strings=(-h --help --username --password-stdin)
 _shtab_dxf_logout_option_strings=(-h --help)
 _shtab_dxf_auth_option_strings=(-h --help --json)
@@ -81,6 +82,7 @@ _shtab_dxf_get_manifest_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_get_manifest_digest_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_get_manifest_digest_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_gc_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_probe_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_auth_pos_0_COMPGEN=_dxf_repositories
 
 _shtab_dxf_push_blob___progress_choices=(bar lines json none)
@@ -90,7 +92,7 @@ _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
-_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
+_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
 
 _shtab_dxf_push_blob_pos_1_nargs=...
@@ -178,6 +180,10 @@ _shtab_dxf_gc__h_nargs=0
 _shtab_dxf_gc___help_nargs=0
 _shtab_dxf_gc___delete_nargs=0
 _shtab_dxf_gc___json_nargs=0
+_shtab_dxf_probe__h_nargs=0
+_shtab_dxf_probe___help_nargs=0
+_shtab_dxf_probe___write_nargs=0
+_shtab_dxf_probe___json_nargs=0
 _shtab_dxf_login__h_nargs=0
 _shtab_dxf_login___help_nargs=0
 _shtab_dxf_login___password_stdin_nargs=0

@@ -91,7 +91,7 @@ function _shtab_dxf_using
   test "$_shtab_dxf_cmdpath" = "$argv"
 end
 
-set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth
+set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
 set -g _shtab_dxf_opts_with_value --annotation --completion --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
@@ -234,6 +234,11 @@ complete -c dxf -n '_shtab_dxf_using gc' -s h -l help -d 'show this help message
 complete -c dxf -n '_shtab_dxf_using gc' -l delete -d 'delete them, also blobs of pushes that run now and have no alias yet'
 complete -c dxf -n '_shtab_dxf_using gc' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using gc; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a probe -d 'Print what the registry is and can do.'
+complete -c dxf -n '_shtab_dxf_using probe' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using probe' -l write -d 'write a small blob and manifests too, and remove them: uploads in chunks, mounts, deletions, the largest manifest; print what stays'
+complete -c dxf -n '_shtab_dxf_using probe' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using probe; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a login -d 'Check a user name and a password, and store them.'
 complete -c dxf -n '_shtab_dxf_using login' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using login' -l username -x -d 'the user name (default: ask for it)'

@@ -27,6 +27,7 @@ _shtab_dxf_commands() {
     login:'Check a user name and a password, and store them.'
     logout:'Delete the stored user name and password.'
     mount-blob:'Add a blob of another repository, without a transfer.'
+    probe:'Print what the registry is and can do.'
     pull-blob:'Write blobs to standard output, or to a file.'
     pull-files:'Fetch files that push-files or oras push stored.'
     push-blob:'Store a file as a blob, and print its hash.'
@@ -227,6 +228,16 @@ _shtab_dxf_mount_blob_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_mount_blob_defaults_added=0
 
+_shtab_dxf_probe_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--write[write a small blob and manifests too, and remove them\: uploads in chunks, mounts, deletions, the largest manifest\; print what stays]"
+  "--json[print one JSON object per line]"
+  ":repo:_dxf_repositories"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_probe_defaults_added=0
+
 _shtab_dxf_pull_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-o,--output}"[write to a file, which appears or is replaced when everything is complete and verified\; continue a download that broke off\; - is standard output, and allows binary content on a terminal\; pipes and devices are written to directly]:FILE:_files"
@@ -350,6 +361,7 @@ _shtab_dxf() {
         login) _arguments -C -s $_shtab_dxf_login_options ;;
         logout) _arguments -C -s $_shtab_dxf_logout_options ;;
         mount-blob) _arguments -C -s $_shtab_dxf_mount_blob_options ;;
+        probe) _arguments -C -s $_shtab_dxf_probe_options ;;
         pull-blob) _arguments -C -s $_shtab_dxf_pull_blob_options ;;
         pull-files) _arguments -C -s $_shtab_dxf_pull_files_options ;;
         push-blob) _arguments -C -s $_shtab_dxf_push_blob_options ;;
