@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
-from dxf.cli import console, operands, registry_choice, terminal
+from dxf.cli import console, new_stores, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
@@ -88,7 +88,7 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
 def _run(function: Callable[[Context], None], context: Context) -> int:
     """Call the function of a command; return the exit status of what the registry refuses or does not have."""
     try:
-        with warnings.catch_warnings(), _request_log(context.settings.debug):
+        with warnings.catch_warnings(), _request_log(context.settings.debug), new_stores.told(*_registries(context)):
             function(context)
     except Exception as error:
         from dxf.cli import next_steps
@@ -101,6 +101,12 @@ def _run(function: Callable[[Context], None], context: Context) -> int:
         console.print_error(_refusal(context, error, status))
         return status
     return 0
+
+
+def _registries(context: Context) -> list[str]:
+    """Return the registries that a command may write to."""
+    to = context.options['to'] if 'to_repo' in context.options else None
+    return [context.settings.host, *([] if to is None else [to])]
 
 
 def _request_log(is_wanted: bool) -> AbstractContextManager[None]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # commands check their operands without requests
     from requests import Response
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
 
@@ -45,6 +46,8 @@ def _next_step(context: Context, error: Exception) -> str:
         return _about_manifest(response)
     if isinstance(error, OSError) and error.errno in MISSING:
         return _about_root(context, error)
+    if isinstance(error, OSError) and error.errno in DENIED:
+        return _about_parent(error.filename)
     return ''
 
 
@@ -74,6 +77,16 @@ def _about_root(context: Context, error: OSError) -> str:
     if target is not None and _is_below(target, error.filename):
         return f'--to names {target.removeprefix(FOLDER)}, and no folder can be made there'
     return ''
+
+
+def _about_parent(path: object) -> str:
+    """Return the hint for what cannot be made, because the folder that it would be in cannot be written to."""
+    if not isinstance(path, str) or not os.path.isabs(path) or os.path.lexists(path):
+        return ''
+    parent = os.path.dirname(path.rstrip(os.sep))
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    return f'the folder {parent} cannot be written to'
 
 
 def _is_below(host: str, path: object) -> bool:

@@ -58,7 +58,7 @@ _PRINTS = '; if this is the hash of a manifest, dxf get-manifest prints it'
 def _hint(context: Context, what: str, name: str) -> str:
     """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
     if what == 'alias':
-        return f'; dxf list-aliases {context.typed_repository} prints its aliases'
+        return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}'
     if what == 'manifest':
         return '; if this is the hash of a blob, dxf pull-blob fetches it'
     damage = damaged(context, name)
@@ -96,7 +96,15 @@ def damaged(context: Context, digest: str) -> str:
 def about_layouts(context: Context) -> str:
     """Return the hint for a layout that is not there."""
     missing = missing_root(context.settings)
-    return f'; {missing}' if missing else _list(context.settings)
+    return f'; {missing}' if missing else _list(context.settings) + about_relative(context.settings)
+
+
+def about_relative(settings: Settings) -> str:
+    """Return the hint for a relative path of a folder, which is another folder elsewhere; empty for other paths."""
+    path = settings.host.removeprefix(FOLDER)
+    if not is_folder(settings.host) or os.path.isabs(path):
+        return ''
+    return f'; {settings.host} is {os.path.abspath(path)} here: write the whole path in {settings.named_by}'
 
 
 def missing_root(settings: Settings) -> str:
