@@ -70,7 +70,8 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    choice = registry_choice.choose(environ, line.options['host'], line.operands[0] if line.operands else None)
+    target = line.options['to'] if 'to_repo' in line.options else None
+    choice = registry_choice.choose(environ, line.options['host'], line.operands[0] if line.operands else None, target)
     settings = read_settings(choice.environ, needs_no_password=command.needs_no_password)
     settings = settings._replace(named_by=choice.named_by, set_aside=choice.set_aside)
     if line.options.get('progress') is not None:

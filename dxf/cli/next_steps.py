@@ -44,11 +44,7 @@ def _next_step(context: Context, error: Exception) -> str:
             'does without mounting'
     if response is not None and response.status_code == 500:
         return _about_manifest(response)
-    if isinstance(error, OSError) and error.errno in MISSING:
-        return _about_root(context, error)
-    if isinstance(error, OSError) and error.errno in DENIED:
-        return _about_parent(error.filename)
-    return ''
+    return _about_path(context, error) if isinstance(error, OSError) else ''
 
 
 def _about_conflict(context: Context) -> str:
@@ -67,6 +63,13 @@ def _about_manifest(response: 'Response') -> str:
     """
     is_manifest = _MANIFEST.fullmatch(urlsplit(str(response.url)).path) is not None
     return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
+
+
+def _about_path(context: Context, error: OSError) -> str:
+    """Return the hint for an error of the system."""
+    if error.errno in DENIED:
+        return _about_parent(error.filename)
+    return _about_root(context, error) if error.errno in MISSING else ''
 
 
 def _about_root(context: Context, error: OSError) -> str:

@@ -9,7 +9,7 @@ from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFUnauthorizedError
 from dxf.limits import Limits
-from dxf.transport.responses import discard, error_codes, phrase_of
+from dxf.transport.responses import discard, error_codes, message_of, phrase_of
 
 YES, NO, UNKNOWN = 'yes', 'no', 'unknown'
 """The answers to a question about what a registry can do."""
@@ -50,6 +50,14 @@ class Answer(NamedTuple):
     def text(self) -> str:
         """The status, and the registry's own codes."""
         return ' '.join([str(self.status), *(self.codes or (phrase_of(self.status),))])
+
+    @property
+    def message(self) -> str:
+        """The status, and the registry's own words."""
+        if self.response is None or self.status < HTTPStatus.BAD_REQUEST:
+            return self.text
+        said = message_of(self.response.content)
+        return f'{self.status} {said}' if said else self.text
 
     def header(self, name: str) -> str:
         """Return a header; empty without one."""

@@ -49,22 +49,30 @@ def _tls(registry: DXFBase, response: Response) -> Finding:
         return Finding('TLS', NO, 'it is a folder')
     if not response.url.startswith('https:'):
         return Finding('TLS', NO, 'http')
+    socket: Any = getattr(getattr(response.raw, 'connection', None), 'sock', None)
+    version, certificate = _connection(socket)
     given = registry._tlsverify
     bundle = os.environ.get('REQUESTS_CA_BUNDLE') or 'the CA certificates of certifi'
     verified = 'the certificate is not verified' if given is False else \
         f'verified by {bundle if given is True else given}'
-    return Finding('TLS', _version_of_tls(response), verified)
+    return Finding('TLS', version, f'{verified}{certificate}')
 
 
-def _version_of_tls(response: Response) -> str:
-    """Return the version of TLS of a connection; ``yes`` if it is not known, as behind some proxies."""
-    socket: Any = getattr(getattr(response.raw, 'connection', None), 'sock', None)
-    version = getattr(socket, 'version', lambda: None)()
-    return str(version or YES)
+def _connection(socket: Any) -> tuple[str, str]:
+    """Return the version of TLS, and the issuer of the certificate; only ``yes`` of a connection that is not known."""
+    if not hasattr(socket, 'getpeercert'):
+        return YES, ''
+    certificate = socket.getpeercert() or {}
+    names = dict(pair for part in certificate.get('issuer', ()) for pair in part)
+    issuer = names.get('commonName') or names.get('organizationName')
+    told = f'; issued by {issuer}, valid until {certificate.get("notAfter")}' if issuer else ''
+    return str(socket.version() or YES), told
 
 
 def _login(registry: DXFBase) -> Iterator[Finding]:
     """Yield whether the registry has asked for a credential, and what the token allows."""
+    if isinstance(registry, DXF) and registry.token is None:  # some ask for one only where a repository is named
+        ask(registry._request, registry.options.limits, 'get', 'tags/list?n=1')
     if registry.token is not None:
         yield Finding('login', 'token')
     else:

@@ -230,7 +230,7 @@ class WriteProbe:
         answer = self._put(large, hash_bytes(large.encode()))
         is_taken = answer.status in (*STORED, HTTPStatus.ACCEPTED)
         return Finding('largest manifest', f'{size} bytes or more' if is_taken else f'less than {size} bytes',
-                       answer.text)
+                       answer.message)
 
     # What stays
 

@@ -91,6 +91,23 @@ def test_only_what_gives_no_secret_away_holds_for_another_registry() -> None:
     assert choose({**secrets}, 'b.org', None).environ == {**secrets, 'DXF_HOST': 'b.org'}
 
 
+def test_the_registry_of_dxf_host_keeps_its_credential_where_it_is_copied_to() -> None:
+    default = {'DXF_HOST': 'a.org', 'DXF_USERNAME': 'fred', 'DXF_PASSWORD': 'x', 'DXF_AUTH_HOST': 'auth.org'}
+    assert choose(default, 'oci:./usb', 'fred/x', 'a.org').environ == {
+        'DXF_HOST': 'oci:./usb', 'DXF_TO_USERNAME': 'fred', 'DXF_TO_PASSWORD': 'x'}
+    assert choose(default, 'oci:./usb', 'fred/x', 'b.org').environ == {'DXF_HOST': 'oci:./usb'}
+    own = {**default, 'DXF_TO_TOKEN': 'y'}
+    assert choose(own, 'oci:./usb', 'fred/x', 'a.org').environ == {'DXF_HOST': 'oci:./usb', 'DXF_TO_TOKEN': 'y'}
+
+
+def test_both_repositories_of_a_mount_may_begin_with_the_registry(open_registry: Endpoint, repo: str) -> None:
+    with open_registry.dxf(repo) as repository:
+        digest = repository.push_blob(data=b'hello')
+    run, host = Runner({'DXF_INSECURE': '1'}), open_registry.host
+    run.run('mount-blob', f'{host}/{repo}-2', f'{host}/{repo}', digest).insist(0)
+    run.run('mount-blob', f'{host}/{repo}-2', f'localhost:1/{repo}', digest).insist(2)
+
+
 def test_two_registries_and_a_wrong_one_are_refused() -> None:
     with pytest.raises(UsageError, match='two registries'):
         choose({}, 'a.org', 'b.org:5000/fred/x')

@@ -7,31 +7,31 @@
 
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
-_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --progress --json)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --progress)
-_shtab_dxf_blob_size_option_strings=(-h --help --json)
-_shtab_dxf_mount_blob_option_strings=(-h --help --json)
-_shtab_dxf_del_blob_option_strings=(-h --help)
-_shtab_dxf_verify_option_strings=(-h --help)
-_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json)
-_shtab_dxf_get_alias_option_strings=(-h --help --json)
-_shtab_dxf_del_alias_option_strings=(-h --help --with-others --json)
-_shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json)
-_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --dry-run --progress --json)
-_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --progress --json)
-_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --progress --json)
-_shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json)
-_shtab_dxf_referrers_option_strings=(-h --help --type --json)
-_shtab_dxf_inspect_option_strings=(-h --help --json)
-_shtab_dxf_get_digest_option_strings=(-h --help --json)
-_shtab_dxf_get_manifest_option_strings=(-h --help --json)
-_shtab_dxf_get_manifest_digest_option_strings=(-h --help --json)
-_shtab_dxf_list_repos_option_strings=(-h --help --json)
-_shtab_dxf_gc_option_strings=(-h --help --delete --json)
-_shtab_dxf_probe_option_strings=(-h --help --write --json)
-_shtab_dxf_login_option_strings=(-h --help --username --password-stdin)
-_shtab_dxf_logout_option_strings=(-h --help)
-_shtab_dxf_auth_option_strings=(-h --help --json)
+_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --progress --json --host)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --progress --host)
+_shtab_dxf_blob_size_option_strings=(-h --help --json --host)
+_shtab_dxf_mount_blob_option_strings=(-h --help --json --host)
+_shtab_dxf_del_blob_option_strings=(-h --help --host)
+_shtab_dxf_verify_option_strings=(-h --help --host)
+_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json --host)
+_shtab_dxf_get_alias_option_strings=(-h --help --json --host)
+_shtab_dxf_del_alias_option_strings=(-h --help --with-others --json --host)
+_shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json --host)
+_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --dry-run --progress --json --host)
+_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --progress --json --host)
+_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --progress --json --host)
+_shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json --host)
+_shtab_dxf_referrers_option_strings=(-h --help --type --json --host)
+_shtab_dxf_inspect_option_strings=(-h --help --json --host)
+_shtab_dxf_get_digest_option_strings=(-h --help --json --host)
+_shtab_dxf_get_manifest_option_strings=(-h --help --json --host)
+_shtab_dxf_get_manifest_digest_option_strings=(-h --help --json --host)
+_shtab_dxf_list_repos_option_strings=(-h --help --json --host)
+_shtab_dxf_gc_option_strings=(-h --help --delete --json --host)
+_shtab_dxf_probe_option_strings=(-h --help --write --json --host)
+_shtab_dxf_login_option_strings=(-h --help --username --password-stdin --host)
+_shtab_dxf_logout_option_strings=(-h --help --host)
+_shtab_dxf_auth_option_strings=(-h --help --json --host)
 _shtab_dxf_option_strings=(-h --help --help-env --version --completion)
 
 _shtab_dxf_push_blob_pos_0_COMPGEN=_dxf_repositories
@@ -209,7 +209,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --host --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

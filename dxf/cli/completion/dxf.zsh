@@ -55,6 +55,7 @@ _shtab_dxf_attach_options=(
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -66,6 +67,7 @@ _shtab_dxf_attach_defaults_added=0
 _shtab_dxf_auth_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::action:(pull push delete)"
 )
@@ -76,6 +78,7 @@ _shtab_dxf_auth_defaults_added=0
 _shtab_dxf_blob_size_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -94,6 +97,7 @@ _shtab_dxf_copy_options=(
   "--dry-run[copy nothing\; print what would be copied, and what is there (skip)]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -105,6 +109,7 @@ _shtab_dxf_del_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--with-others[delete the manifest in any case, and all its other aliases]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -114,6 +119,7 @@ _shtab_dxf_del_alias_defaults_added=0
 
 _shtab_dxf_del_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -125,6 +131,7 @@ _shtab_dxf_gc_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--delete[delete them, also blobs of pushes that run now and have no alias yet]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
 )
 
@@ -134,6 +141,7 @@ _shtab_dxf_gc_defaults_added=0
 _shtab_dxf_get_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -144,6 +152,7 @@ _shtab_dxf_get_alias_defaults_added=0
 _shtab_dxf_get_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -154,6 +163,7 @@ _shtab_dxf_get_digest_defaults_added=0
 _shtab_dxf_get_manifest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -164,6 +174,7 @@ _shtab_dxf_get_manifest_defaults_added=0
 _shtab_dxf_get_manifest_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -174,6 +185,7 @@ _shtab_dxf_get_manifest_digest_defaults_added=0
 _shtab_dxf_inspect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -186,6 +198,7 @@ _shtab_dxf_list_aliases_options=(
   "--sort[sort the names (default\: the order of the registry)]"
   "--prefix[list only names that start with TEXT]:TEXT:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
 )
 
@@ -195,6 +208,7 @@ _shtab_dxf_list_aliases_defaults_added=0
 _shtab_dxf_list_repos_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -204,6 +218,7 @@ _shtab_dxf_login_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--username[the user name (default\: ask for it)]:USER:"
   "--password-stdin[read the password from standard input (default\: ask for it)]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -211,6 +226,7 @@ _shtab_dxf_login_defaults_added=0
 
 _shtab_dxf_logout_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -219,6 +235,7 @@ _shtab_dxf_logout_defaults_added=0
 _shtab_dxf_mount_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":from-repo:_dxf_repositories"
   ":hash:"
@@ -232,6 +249,7 @@ _shtab_dxf_probe_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--write[write a small blob and manifests too, and remove them\: uploads in chunks, mounts, deletions, the largest manifest\; print what stays]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
 )
 
@@ -242,6 +260,7 @@ _shtab_dxf_pull_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-o,--output}"[write to a file, which appears or is replaced when everything is complete and verified\; continue a download that broke off\; - is standard output, and allows binary content on a terminal\; pipes and devices are written to directly]:FILE:_files"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -255,6 +274,7 @@ _shtab_dxf_pull_files_options=(
   "--overwrite[replace files that exist]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::name:"
@@ -269,6 +289,7 @@ _shtab_dxf_push_blob_options=(
   "--force[send it even if the registry says that it has it]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::file:_dxf_files_or_alias"
   ":\@alias:_dxf_files_or_alias"
@@ -283,6 +304,7 @@ _shtab_dxf_push_files_options=(
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -295,6 +317,7 @@ _shtab_dxf_referrers_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--type[list only this artifact type]:MEDIA_TYPE:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -307,6 +330,7 @@ _shtab_dxf_set_alias_options=(
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
   "--if-match[only if the alias names the manifest with this digest]:DIGEST:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::blob or \@alias:_dxf_files_or_alias"
@@ -317,6 +341,7 @@ _shtab_dxf_set_alias_defaults_added=0
 
 _shtab_dxf_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::file:_files"
   ":alias:_dxf_aliases"
