@@ -4,7 +4,6 @@ What is written is the same each time. So what a probe left that was killed is r
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +25,7 @@ LARGEST_PART = 16 << 20
 """Bytes of a part that are tried at most."""
 
 CLEANUP_TIMEOUT = 2
-"""Seconds that each request to clean up may take after an interrupt."""
+"""Seconds that each request to clean up may take after an interrupt or an error."""
 
 STORED = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT, HTTPStatus.OK)
 TAKEN = (HTTPStatus.ACCEPTED, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
@@ -62,7 +61,7 @@ class WriteProbe:
                 yield from self._manifests(digest)
             yield from self._stays()
         except BaseException as error:
-            left = self._clean(is_quick=not isinstance(error, Exception))
+            left = self._clean(is_quick=True)
             if left and isinstance(error, Exception):
                 name = shown_repository(self._repository.repo)
                 add_hint(error, f'dxf probe {name} --write removes what it left: {", ".join(left)}')
@@ -87,11 +86,20 @@ class WriteProbe:
         if answer.response is not None and 'Location' in answer.response.headers:
             self._session = next_url(answer.response)
 
-    def _cancel(self) -> None:
+    def _cancel(self) -> bool:
+        """Give up the upload that is open, if there is one; return whether the registry has answered."""
         session, self._session = self._session, ''
         if session:
-            with suppress(DXFError, RequestException):  # a registry forgets an upload by itself, too
-                self._ask('delete', session, limits=self._limits._replace(retries=0), timeout=CLEANUP_TIMEOUT)
+            try:
+                self._ask('delete', session, **self._quick)
+            except (DXFError, RequestException):  # a registry forgets an upload by itself, too
+                return False
+        return True
+
+    @property
+    def _quick(self) -> dict[str, Any]:
+        """The options of a request that may take little time."""
+        return {'limits': self._limits._replace(retries=0), 'timeout': CLEANUP_TIMEOUT}
 
     def _upload(self) -> Iterator[Finding | tuple[str, int]]:
         """Yield what uploads are like, and at last the digest and the size of the blob, if it is stored."""
@@ -237,15 +245,18 @@ class WriteProbe:
     def _clean(self, *, is_quick: bool) -> list[str]:
         """Remove what was written, the last first; return what stays.
 
-        :param is_quick: there is little time after an interrupt
+        :param is_quick: there is little time, after an interrupt or an error: the first request that fails is the last
         """
-        options: dict[str, Any] = {'limits': self._limits._replace(retries=0), 'timeout': CLEANUP_TIMEOUT} \
-            if is_quick else {}
-        self._cancel()
+        options = self._quick if is_quick else {}
+        is_answered = self._cancel()
         # A manifest goes before its tag, where tags are not deleted by themselves: they go with it.
         for path in sorted(self._written, key=lambda path: (path.startswith('blobs/'), path.endswith(ALIAS))):
-            with suppress(DXFError, RequestException):
+            if is_quick and not is_answered:
+                break
+            try:
                 self._delete(path, **options)
+            except (DXFError, RequestException):
+                is_answered = False
         return list(self._written.values())
 
     def _stays(self) -> Iterator[Finding]:
