@@ -56,7 +56,7 @@ def about_repository(command: Command, operand: str, message: str) -> str:
 def _is_registry_alone(operand: str) -> bool:
     """Return whether an operand is a host with a port and no repository; the port would be a strange alias."""
     host, _, port = operand.partition(':')
-    return port.isdigit() and (host == 'localhost' or '.' in host)
+    return '/' not in operand and port.isdigit() and (host == 'localhost' or '.' in host)
 
 
 def address_of(operand: str, is_plain_enough: bool = False) -> Address | None:

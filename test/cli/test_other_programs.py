@@ -9,6 +9,12 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
         'inspect docker://ghcr.io/fred/x:v1 v1', {}, f"invalid repository 'docker://ghcr.io/fred/x:v1': "
         f'{WANT_REPOSITORY}; the registry is given by --host=ghcr.io: dxf inspect fred/x v1 '
         '--host=ghcr.io'),
+    'a registry in place of a repository': (
+        'list-aliases localhost:5000', {}, f"invalid repository 'localhost:5000': {WANT_REPOSITORY}; the registry is "
+        'given by --host=localhost:5000'),
+    'an image of Docker Hub with its registry': (
+        'get-alias docker.io/library/alpine:3', {}, f"invalid repository 'docker.io/library/alpine:3': "
+        f'{WANT_REPOSITORY}; the alias 3 is given after the repository: dxf get-alias docker.io/library/alpine 3'),
     'a repository with an alias, without the alias': (
         f'inspect {REPO}:v1', {}, 'too few arguments: dxf inspect <repo> <alias>; did you mean dxf inspect '
         f'{REPO} v1?'),
