@@ -87,13 +87,15 @@ def check_mapping(mapping: Any, name: str, _function: str) -> None:
         raise TypeError(f'{name} is a dict, and not {kind_of(mapping)}: write {name}={{...: ...}}')
 
 
-def check_conditions(if_absent: Any, if_match: Any) -> None:
+def check_conditions(if_absent: Any, if_match: Any) -> dict[str, Any]:
     """Check that an alias is to be set on one condition at most.
 
+    :return: the condition as keyword arguments; empty without one, as subclasses override ``set_manifest`` without them
     :raises ValueError: on both
     """
     if if_absent and if_match is not None:
         raise ValueError('if_absent and if_match exclude each other')
+    return {'if_absent': if_absent, 'if_match': if_match} if if_absent or if_match is not None else {}
 
 
 def check_created(created: Any, _name: str, _function: str) -> None:

@@ -249,10 +249,7 @@ class DXF(ManifestStore):
         """
         check_alias(alias)
         check_each(digests, 'set_alias', 'alias, ')
-        check_conditions(if_absent, if_match)
-        # Passed on only where there is one: subclasses override set_manifest without them.
-        condition: dict[str, Any] = {'if_absent': if_absent, 'if_match': if_match} \
-            if if_absent or if_match is not None else {}
+        condition = check_conditions(if_absent, if_match)
         if self.schema == 'v1':
             return self._set_schema1(alias, digests, condition)
         manifest = self.make_manifest(*digests)

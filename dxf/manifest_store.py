@@ -158,6 +158,24 @@ class ManifestStore(BlobCopying):
         if self.current_digest(alias) != digest:
             raise self._set_meanwhile(alias)
 
+    @checked
+    def add_alias(self, alias: str, existing: str, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        """Give a second name to what an alias names, an index too: the same manifest, byte for byte. No blob is read.
+
+        :param alias: the new name; an alias of that name is replaced
+        :param existing: an alias, or the digest of a manifest
+        :param if_absent: only where there is no such alias yet; see :meth:`set_manifest`
+        :param if_match: only where the alias names the manifest of this digest
+        :return: the manifest's text
+        :raises DXFConflictError: the condition does not hold
+        :raises DXFHTTPError: the registry refused; 404 where there is nothing of the name ``existing``
+        """
+        self._check_reference(alias)
+        condition = check_conditions(if_absent, if_match)
+        text = self._stored(existing).text
+        self.set_manifest(alias, text, **condition)
+        return text
+
     def _set_meanwhile(self, alias: str) -> DXFConflictError:
         return DXFConflictError(f'somebody else has set the alias {alias} of {shown_repository(self._repo)} meanwhile')
 

@@ -180,6 +180,8 @@ def _superfluous_in(repository: str) -> str:
         name, _, reference = name.rpartition(':')
     elif _REPOSITORY.fullmatch(name) is None:  # both an alias and a digest: the digest counts
         name = name.rpartition(':')[0]
+    if reference.isdigit() and not is_at and (name == 'localhost' or '.' in name and '/' not in name):
+        return ''  # localhost:5000 is a registry alone
     what = 'hash' if is_at and _DIGEST.fullmatch(reference) is not None else \
         'alias' if _TAG.fullmatch(reference) is not None else ''
     has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and \

@@ -13,7 +13,7 @@ from typing import Any
 import shtab
 
 from dxf.cli import command
-from dxf.cli.command_table import COMMANDS
+from dxf.cli.command_table import COMMANDS, HOST
 from dxf.cli.login_commands import ACTIONS
 from dxf.cli.parsers import SHELLS, add_option, make_tree
 
@@ -24,7 +24,7 @@ ASK = 'DXF_TIMEOUT=1 DXF_RETRIES=0 dxf {} 2> /dev/null | head -n 500'
 
 REPOSITORIES, ALIASES = ASK.format('list-repos'), ASK.format('list-aliases "{}"')
 
-WITH_VALUE = ' '.join(sorted({flag for one in COMMANDS for option in one.options if option.has_value
+WITH_VALUE = ' '.join(sorted({flag for one in COMMANDS for option in (*one.options, HOST) if option.has_value
                               for flag in option.flags}))
 """The options with a value: the first word that is neither one nor a value is the repository."""
 
@@ -166,7 +166,7 @@ def script(shell: str) -> str:
     """Return the script of a shell."""
     tree, parsers = make_tree(has_summaries=True)
     for one in COMMANDS:
-        for option in one.options:
+        for option in (*one.options, HOST):
             _complete(add_option(parsers[one.name], option), option.completion)
         for operand in one.operands:
             _add_operand(parsers[one.name], operand)

@@ -18,8 +18,17 @@ MAX_DIFFERENCES = 5
 
 
 def set_alias(context: Context) -> None:
-    """Name blobs, each given by its digest or by a file with the same content, and print the manifest."""
+    """Name blobs, each given by its digest or by a file with the same content, and print the manifest.
+
+    What an alias names gets a second name.
+    """
     alias = operands.alias(context.operands[0])
+    existing = operands.alias_to_copy(context.operands[1:])
+    if existing is not None:
+        existing, condition = operands.reference(existing, context.settings.host), _condition(context)
+        with context.registry() as repository:
+            _print_manifest(context, repository.add_alias(alias, existing, **condition), alias)
+        return
     blobs = [operands.blob_to_name(context, operand) for operand in context.operands[1:]]
     condition = _condition(context)
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]

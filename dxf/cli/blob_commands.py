@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from dxf.cli import console, operands, terminal
+from dxf.cli import console, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
@@ -250,7 +250,8 @@ def _sum(blobs: list[tuple[str, int]]) -> int:
 
 def mount_blob(context: Context) -> None:
     """Mount a blob from another repository, name it by an alias, and print its digest."""
-    source = operands.repository(context.operands[0], context.settings.host)
+    source = registry_choice.within(context.settings, context.operands[0])
+    source = operands.repository(source, context.settings.host)
     digest = operands.digest(context.operands[1])
     alias = operands.at_alias(context.operands[2]) if len(context.operands) > 2 else None
     with context.registry() as repository:

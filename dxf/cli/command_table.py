@@ -26,6 +26,9 @@ _RATE = Option(('--limit-rate',), 'send and receive at most RATE bytes a second,
 _ANNOTATION = Option(('--annotation',), 'add an annotation to the manifest', 'KEY=VALUE', many=True)
 _TYPE = Option(('--type',), 'the artifact type of the manifest', 'MEDIA_TYPE')
 
+HOST = Option(('--host',), 'the registry, in place of DXF_HOST', 'HOST')
+"""The option of every command."""
+
 _PULL = ('pull',)
 _PUSH = ('pull', 'push')
 _DELETE = ('pull', 'delete')
@@ -103,13 +106,16 @@ COMMANDS = (
     Command(
         'set-alias', group='aliases',
         summary='Name blobs by an alias, and print the manifest.',
-        details='The registry must have the blobs. Each is given by its hash, or by a file with the same content\n'
-                '(with a path separator: ./logger.dat).',
-        operands=(_REPO, _ALIAS, Operand('<hash>|<file>', many=True, completion=FILES)),
+        details='The registry must have the blobs. A blob is given by its hash, or by a file with the same content\n'
+                '(with a path separator: ./logger.dat). In place of blobs, one @alias, or @ and the digest of a\n'
+                'manifest: its manifest gets <alias> as a second name, byte for byte, also that of several\n'
+                'platforms.',
+        operands=(_REPO, _ALIAS, Operand('<blob>|<@alias>', many=True, completion=FILES_OR_ALIASES)),
         options=(Option(('--if-absent',), 'only if the alias does not exist (atomic on folders and on registries\n'
                         'with conditional PUT)'),
                  Option(('--if-match',), 'only if the alias names the manifest with this digest', 'DIGEST'), _JSON),
-        examples=('dxf set-alias fred/datalogger may15-readings ./logger.dat',), actions=_PUSH,
+        examples=('dxf set-alias fred/datalogger may15-readings ./logger.dat',
+                  'dxf set-alias fred/datalogger latest @may15-readings'), actions=_PUSH,
         variables=('DXF_SCHEMA',)),
     Command(
         'get-alias', group='aliases',
@@ -250,6 +256,16 @@ COMMANDS = (
         operands=(_REPO,),
         options=(Option(('--delete',), 'delete them, also blobs of pushes that run now and have no alias yet'), _JSON),
         examples=('DXF_HOST=oci:/srv/blobs dxf gc fred/datalogger --delete',)),
+    Command(
+        'probe', group='registry and login',
+        summary='Print what the registry is and can do.',
+        details='Version, TLS, credential and what it may, catalog; of a repository ranges, referrers and deletions\n'
+                'too. Nothing is written without --write; deletions are tried with what is not there. A report of a\n'
+                'problem with a registry should contain it.',
+        operands=(_REPO._replace(optional=True),),
+        options=(Option(('--write',), 'write a small blob and manifests too, and remove them: uploads in chunks,\n'
+                        'mounts, deletions, the largest manifest; print what stays'), _JSON),
+        examples=('dxf probe fred/datalogger', 'dxf probe fred/datalogger --write'), actions=_REPLACE),
     Command(
         'login', group='registry and login',
         summary='Check a user name and a password, and store them.',

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import dxf
 from dxf.cli import console
 from dxf.cli.environment import read_settings, uses_own
-from dxf.cli.settings import Settings
+from dxf.cli.settings import BY_REPOSITORY, Settings
 from dxf.cli.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError, DXFUnauthorizedError
-from dxf.names import check_registry, is_folder
+from dxf.names import check_registry, is_folder, shown_repository
 from dxf.transport.redaction import public_host
 
 
@@ -65,6 +65,18 @@ class Context(NamedTuple):
     def credential_key(self) -> str:
         """The key of the registry in ``used``."""
         return self.settings.prefix + self.settings.host
+
+    @property
+    def typed_repository(self) -> str:
+        """The repository as another command needs it, with what names its registry."""
+        if self.settings.named_by == BY_REPOSITORY:
+            return f'{self.settings.host}/{self.repository}'
+        return shown_repository(self.repository or '') + self.settings.host_option
+
+    @property
+    def credential(self) -> str:
+        """Which credential is used for the registry, without its value."""
+        return self._credential(self.settings)
 
     def print_result(self, key: str, result: Any, **named: Any) -> None:
         """Print a result, one item a line; with ``--json`` as an object a line.

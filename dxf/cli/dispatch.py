@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
-from dxf.cli import console, operands, terminal
+from dxf.cli import console, new_stores, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
@@ -38,6 +38,7 @@ FUNCTIONS = {
     'get-manifest-digest': 'alias_commands.get_manifest_digest',
     'list-repos': 'repository_commands.list_repos',
     'gc': 'repository_commands.gc',
+    'probe': 'probe_commands.probe',
     'login': 'login_commands.login',
     'logout': 'login_commands.logout',
     'auth': 'login_commands.auth',
@@ -69,24 +70,28 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    settings = read_settings(environ, needs_no_password=command.needs_no_password)
+    target = line.options['to'] if 'to_repo' in line.options else None
+    choice = registry_choice.choose(environ, line.options['host'], line.operands[0] if line.operands else None, target)
+    settings = read_settings(choice.environ, needs_no_password=command.needs_no_password)
+    settings = settings._replace(named_by=choice.named_by, set_aside=choice.set_aside)
     if line.options.get('progress') is not None:
         settings = settings._replace(progress=line.options['progress'])
     if line.options.get('limit_rate') is not None:
         settings = settings._replace(rate=read_rate('--limit-rate', line.options['limit_rate']))
-    repository, rest = (line.operands[0], line.operands[1:]) if line.operands else (None, [])
+    repository = choice.repository
     if repository is not None:
         operands.repository(repository, settings.host)
         if command.creates_repository:
             operands.check_to_create(repository, settings.host)
-            operands.check_place(repository, settings.host, 'DXF_HOST')
-    return Context(settings, command.actions, repository, rest, line.options, environ, line.program, {})
+            operands.check_place(repository, settings.host, settings.named_by)
+    return Context(settings, command.actions, repository, line.operands[1:], line.options, choice.environ,
+                   line.program, {})
 
 
 def _run(function: Callable[[Context], None], context: Context) -> int:
     """Call the function of a command; return the exit status of what the registry refuses or does not have."""
     try:
-        with warnings.catch_warnings(), _request_log(context.settings.debug):
+        with warnings.catch_warnings(), _request_log(context.settings.debug), new_stores.told(*_registries(context)):
             function(context)
     except Exception as error:
         from dxf.cli import next_steps
@@ -99,6 +104,12 @@ def _run(function: Callable[[Context], None], context: Context) -> int:
         console.print_error(_refusal(context, error, status))
         return status
     return 0
+
+
+def _registries(context: Context) -> list[str]:
+    """Return the registries that a command may write to."""
+    to = context.options['to'] if 'to_repo' in context.options else None
+    return [context.settings.host, *([] if to is None else [to])]
 
 
 def _request_log(is_wanted: bool) -> AbstractContextManager[None]:

@@ -154,10 +154,11 @@ def _with_transfer_settings(settings: Settings, read: _Variables) -> Settings:
 def uses_own(environ: Mapping[str, str], host: str) -> bool:
     """Return whether the registry to which is copied gets the credentials for ``DXF_HOST``."""
     has_own = any(environ.get(TARGET_PREFIX + name) for name in CREDENTIALS)
-    return not has_own and _is_same(host, environ.get('DXF_HOST', ''))
+    return not has_own and is_same_registry(host, environ.get('DXF_HOST', ''))
 
 
-def _is_same(host: str, other: str) -> bool:
+def is_same_registry(host: str, other: str) -> bool:
+    """Return whether two names are those of one registry; false if one of them is invalid."""
     try:
         return check_registry(host) == check_registry(other)
     except DXFInvalidNameError:

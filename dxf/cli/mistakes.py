@@ -1,50 +1,26 @@
 """Mistakes: what is typed as for other programs, or in another order, and what to write in its place.
 
-``about_command`` and ``about_unknown`` return the whole message. The others return what a message ends with; empty
-where they do not know the mistake. Options of other programs are in ``option_mistakes``, hints about a single operand
-in ``operand_mistakes`` and ``repository_mistakes``, or in ``names`` where they hold for the library too. What a
-registry lacks is explained by ``not_found``.
+``about_unknown`` returns the whole message. The others return what a message ends with; empty where they do not know
+the mistake. Names of commands are in ``command_mistakes``, options of other programs in ``option_mistakes``, hints
+about a single operand in ``operand_mistakes`` and ``repository_mistakes``, or in ``names`` where they hold for the
+library too. What a registry lacks is explained by ``not_found``.
 """
 
 import os
+import re
 from collections.abc import Sequence
 
 from dxf.cli.option_mistakes import CREDENTIALS, HOST_BY, about_option
 from dxf.exceptions import DXFError
 
-COMMANDS = {
-    **dict.fromkeys(('tag', 'set', 'name', 'alias', 'link', 'ln'), 'set-alias'),
-    **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove', 'del', 'unlink'), 'del-alias'),
-    **dict.fromkeys(('ls', 'list', 'tags', 'log', 'history', 'snapshots', 'versions'), 'list-aliases'),
-    **dict.fromkeys(('images', 'repos', 'repo', 'repositories', 'catalog', 'search', 'find'), 'list-repos'),
-    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'commit', 'backup', 'save', 'create', 'blob'),
-                    'push-blob'),
-    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'restore', 'load', 'read'), 'pull-blob'),
-    **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
-    **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
-    **dict.fromkeys(('prune', 'clean', 'cleanup', 'purge'), 'gc'),
-    **dict.fromkeys(('diff', 'check', 'compare', 'fsck', 'cmp'), 'verify'),
-    **dict.fromkeys(('help', 'usage'), '--help'),
-    **dict.fromkeys(('du', 'size', 'wc'), 'blob-size'),
-    **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
-    'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
-}
-"""Commands of dxf, by the names that other programs give them."""
-
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 """Commands whose alias stands before what it names."""
 
+_HOST = re.compile(r'localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+(?::[0-9]+)?|[a-z0-9.-]+:[0-9]+', re.ASCII)
+"""What can only be a registry."""
+
 WITHOUT_OPERANDS = ('list-repos', 'login', 'logout')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
-
-
-def about_command(name: str, names: Sequence[str]) -> str:
-    """Return what is wrong with a command that does not exist.
-
-    :param names: the commands that exist
-    """
-    near = COMMANDS.get(name.lower()) or _nearest(name, names)
-    return f'no command {name!r}' + (f': did you mean {near}?' if near else '')
 
 
 def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) -> str:
@@ -55,7 +31,7 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
     """
     names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
              for argument in arguments if argument.startswith('-')]
-    near = _nearest(names[0], flags) if names else ''
+    near = nearest(names[0], flags) if names else ''
     hint = next(filter(None, (about_option(command, name, flags) for name in names)), '')
     if not hint and command == 'login':
         hint = f'; {CREDENTIALS}'
@@ -68,20 +44,24 @@ CLOSE = 0.7
 """How similar a name must be to be suggested, from 0 to 1: ``--file`` is not meant as ``--force``."""
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
     """Return the most similar name; empty if none is similar."""
     import difflib
     longer = [other for other in names if name.startswith(other) and other.startswith('--')]
     return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')
 
 
-def about_surplus(command: str) -> str:
+def about_surplus(command: str, operands: Sequence[str]) -> str:
     """Return what follows the message about too many operands: where there may be none, most are a registry."""
     if command == 'list-aliases':
         return '; --prefix=TEXT lists those that start with TEXT'
     if command not in WITHOUT_OPERANDS:
         return ''
-    return f'; {HOST_BY}' + (f'; {CREDENTIALS}' if command == 'login' else '')
+    first, *others = operands
+    # Another word may be a password, which is not shown.
+    is_host = not others and _HOST.fullmatch(first) is not None
+    by_host = f'the registry is given by dxf {command} --host={first}' if is_host else HOST_BY
+    return f'; {by_host}' + (f'; {CREDENTIALS}' if command == 'login' else '')
 
 
 def about_order(command: str, line: str, operands: Sequence[str]) -> str:

@@ -13,12 +13,13 @@ from dxf.cli import not_found
 from dxf.cli.context import Context
 from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
-from dxf.names import FOLDER, check_registry, is_folder, shown_repository
+from dxf.names import FOLDER, check_registry, is_folder
 
 if TYPE_CHECKING:  # commands check their operands without requests
     from requests import Response
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
 
@@ -39,12 +40,11 @@ def _next_step(context: Context, error: Exception) -> str:
         return _about_conflict(context)
     if isinstance(error, DXFMountFailed):
         source, digest = context.operands[:2]
-        return f'dxf blob-size {source} {digest} tells whether it is there; dxf copy does without mounting'
+        return f'dxf blob-size {source} {digest}{context.settings.host_option} tells whether it is there; dxf copy ' \
+            'does without mounting'
     if response is not None and response.status_code == 500:
         return _about_manifest(response)
-    if isinstance(error, OSError) and error.errno in MISSING:
-        return _about_root(context, error)
-    return ''
+    return _about_path(context, error) if isinstance(error, OSError) else ''
 
 
 def _about_conflict(context: Context) -> str:
@@ -52,8 +52,7 @@ def _about_conflict(context: Context) -> str:
     if context.options.get('if_absent'):
         return 'without --if-absent it is replaced'
     if context.options.get('if_match'):
-        repository = shown_repository(context.repository or '')
-        return f'dxf get-manifest-digest {repository} {context.operands[0]} prints what --if-match takes'
+        return f'dxf get-manifest-digest {context.typed_repository} {context.operands[0]} prints what --if-match takes'
     return ''
 
 
@@ -66,14 +65,31 @@ def _about_manifest(response: 'Response') -> str:
     return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
 
 
+def _about_path(context: Context, error: OSError) -> str:
+    """Return the hint for an error of the system."""
+    if error.errno in DENIED:
+        return _about_parent(error.filename)
+    return _about_root(context, error) if error.errno in MISSING else ''
+
+
 def _about_root(context: Context, error: OSError) -> str:
     """Return the hint for an error that comes from a wrong folder in ``DXF_HOST`` or ``--to``."""
     if _is_below(context.settings.host, error.filename):
-        return not_found.missing_root(context.settings.host)
+        return not_found.missing_root(context.settings)
     target = context.options.get('to') if 'to_repo' in context.options else None
     if target is not None and _is_below(target, error.filename):
         return f'--to names {target.removeprefix(FOLDER)}, and no folder can be made there'
     return ''
+
+
+def _about_parent(path: object) -> str:
+    """Return the hint for what cannot be made, because the folder that it would be in cannot be written to."""
+    if not isinstance(path, str) or not os.path.isabs(path) or os.path.lexists(path):
+        return ''
+    parent = os.path.dirname(path.rstrip(os.sep))
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    return f'the folder {parent} cannot be written to'
 
 
 def _is_below(host: str, path: object) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from dxf.cli import operands
 from dxf.cli.context import Context
 from dxf.exceptions import DXFError
-from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder, shown_repository
+from dxf.cli.settings import Settings
+from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:  # commands check their operands without requests
 NO_LAYOUT = 'there is no layout in '
 """What a folder answers for a repository that it lacks, by the code of what was asked for."""
 
-_LIST = '; dxf list-repos prints the repositories'
+
+def _list(settings: Settings) -> str:
+    return f'; dxf list-repos{settings.host_option} prints the repositories'
 
 
 def explained(context: Context, response: 'Response', line: str) -> str:
@@ -37,7 +40,7 @@ def explained(context: Context, response: 'Response', line: str) -> str:
     if is_folder(host) and NO_LAYOUT in line:
         return f'404 Not Found: {line[line.index(NO_LAYOUT):].removesuffix(shown)}{about_layouts(context)}'
     if 'NAME_UNKNOWN' in codes:
-        return line if is_docker_hub(host) else line + _LIST
+        return line if is_docker_hub(host) else line + _list(context.settings)
     if missing is None:
         return line
     repository, what, name = missing
@@ -54,9 +57,8 @@ _PRINTS = '; if this is the hash of a manifest, dxf get-manifest prints it'
 
 def _hint(context: Context, what: str, name: str) -> str:
     """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
-    repository = shown_repository(context.repository or '')
     if what == 'alias':
-        return f'; dxf list-aliases {repository} prints its aliases'
+        return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}'
     if what == 'manifest':
         return '; if this is the hash of a blob, dxf pull-blob fetches it'
     damage = damaged(context, name)
@@ -93,16 +95,26 @@ def damaged(context: Context, digest: str) -> str:
 
 def about_layouts(context: Context) -> str:
     """Return the hint for a layout that is not there."""
-    missing = missing_root(context.settings.host)
-    return f'; {missing}' if missing else _LIST
+    missing = missing_root(context.settings)
+    return f'; {missing}' if missing else _list(context.settings) + about_relative(context.settings)
 
 
-def missing_root(host: str) -> str:
+def about_relative(settings: Settings) -> str:
+    """Return the hint for a relative path of a folder, which is another folder elsewhere; empty for other paths."""
+    path = settings.host.removeprefix(FOLDER)
+    if not is_folder(settings.host) or os.path.isabs(path):
+        return ''
+    return f'; {settings.host} is {os.path.abspath(path)} here: write the whole path in {settings.named_by}'
+
+
+def missing_root(settings: Settings) -> str:
     """Return the hint for a folder of repositories that is not there; empty if it is."""
-    path = host.removeprefix(FOLDER)
+    path = settings.host.removeprefix(FOLDER)
     if os.path.isdir(path):
         return ''
     if os.path.lexists(path):
-        return f'DXF_HOST names {path}, which is no folder'
-    return f'DXF_HOST names {path}, which does not exist' + (
-        ': is that right?' if os.path.isabs(path) else ' here: write the whole path')
+        return f'{settings.named_by} names {path}, which is no folder'
+    if os.path.isabs(path):
+        return f'{settings.named_by} names {path}, which does not exist: is that right?'
+    return f'{settings.named_by} names {path}, and {os.path.abspath(path)} does not exist: write the whole path in ' \
+        f'{settings.named_by}'

@@ -13,7 +13,7 @@ from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
-                       is_sha256, repository_at, shown_repository)
+                       is_sha256, repository_at)
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def prefix(text: str, host: str) -> str:
 
     :raises UsageError: no alias can begin with it
     """
+    text = text.removeprefix('@')
     plain = _BEFORE_WILD.match(text)
     if plain is not None:
         raise UsageError(f'--prefix: {text!r} is a pattern: write the beginning alone, --prefix={plain[0]}')
@@ -217,6 +218,20 @@ def file(operand: str, folders: str = '') -> str:
     return operand
 
 
+def alias_to_copy(operands: list[str]) -> str | None:
+    """Return what gets a second name by ``set-alias``, an alias or a manifest's digest; ``None`` if blobs get a name.
+
+    :param operands: those behind the new alias
+    :raises UsageError: an alias stands among blobs
+    """
+    names = [operand for operand in operands
+             if operand.startswith('@') and not (os.sep in operand and os.path.lexists(operand))]
+    if names and len(operands) > 1:
+        raise UsageError(f'too many arguments: {names[0]} stands alone, as its manifest gets a second name; '
+                         f'dxf get-alias prints the hashes of its blobs')
+    return names[0].removeprefix('@') if names else None
+
+
 def blob_to_name(context: Context, operand: str) -> str:
     """Return the digest, or the path of the file, by which ``set-alias`` gets a blob.
 
@@ -224,16 +239,12 @@ def blob_to_name(context: Context, operand: str) -> str:
     """
     if os.sep in operand:
         return file(operand)
-    name = operand.removeprefix('@')
-    second = f'; an alias gets a second name by dxf copy {shown_repository(context.repository or "")} {name} ' \
-        f'--to={context.settings.host} --to-alias={alias(context.operands[0])}'
-    if name != operand and not os.path.lexists(operand):
-        raise UsageError(f'invalid digest {operand!r}: an alias names no blob here; '
-                         f'dxf get-alias prints the hashes of its blobs{second}')
     try:
         return digest(operand, f'./{operand}', 'a file')
     except UsageError as error:
         is_alias = ':' not in operand and not os.path.lexists(operand) and not is_digest(context.operands[0])
+        second = f'; an alias gets a second name by dxf set-alias {context.typed_repository} ' \
+            f'{alias(context.operands[0])} @{operand}'
         raise UsageError(f'{error}{second if is_alias else ""}') from None
 
 

@@ -5,7 +5,7 @@ A table says it by option, another one by command and option. Commands and the o
 
 from collections.abc import Sequence
 
-HOST_BY = 'DXF_HOST names the registry'
+HOST_BY = '--host=HOST names the registry, or DXF_HOST'
 CREDENTIALS = 'a user name and a password are given by --username=USER and --password-stdin'
 
 _LOGIN = 'dxf login stores a user name and a password; DXF_USERNAME and DXF_PASSWORD give them to one command'
@@ -15,7 +15,7 @@ _ONE_BY_ONE = 'aliases are named one by one: dxf list-aliases prints them'
 _QUIET = '--progress=none shows no progress'
 
 VARIABLES = {
-    **dict.fromkeys(('--host', '-H', '--registry', '--server', '--url'), HOST_BY),
+    **dict.fromkeys(('-H', '--registry', '--server', '--url'), HOST_BY),
     **dict.fromkeys(('--insecure', '--plain-http', '--http', '--src-plain-http', '--from-plain-http'),
                     'DXF_INSECURE=1 is for http'),
     **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify', '--src-tls-verify', '--no-check-certificate'),

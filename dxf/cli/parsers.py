@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from dxf.cli import console, mistakes, repository_mistakes
+from dxf.cli import command_mistakes, console, mistakes, repository_mistakes
 from dxf.cli.command import Command, Option
-from dxf.cli.command_table import COMMANDS, GROUPS
+from dxf.cli.command_table import COMMANDS, GROUPS, HOST
 from dxf.cli.variables import COMMON, VARIABLES
 from dxf.strict_json import printable
 from dxf.version import VERSION
@@ -24,6 +24,7 @@ PURPOSE = 'Store and fetch arbitrary data in a Docker or OCI registry.'
 STATUSES = ('exit status: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not found; '
             '13 unauthorised')
 ALIASES = 'An alias is written @alias; where only an alias can stand, alias will do.'
+HOST_HELP = f'--host=HOST after a command names {HOST.help}.'
 SHELLS = ('bash', 'zsh', 'fish')
 
 _COMMANDS = {command.name: command for command in COMMANDS}
@@ -144,7 +145,7 @@ def _list_of_commands() -> str:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the options before a command; its help lists the commands."""
     parser = _Parser('dxf', lambda: (USAGE, f'{PURPOSE}\n\n{_list_of_commands()}',
-                                     f'{ALIASES}\n{_wrapped(STATUSES)}'))
+                                     f'{ALIASES}\n{HOST_HELP}\n{_wrapped(STATUSES)}'))
     add_general_options(parser)
     return parser
 
@@ -173,6 +174,7 @@ def make_command_parser(command: Command) -> argparse.ArgumentParser:
     parser.add_argument('operands', nargs='*', help=argparse.SUPPRESS)
     for option in command.options:
         add_option(parser, option)
+    parser.add_argument(*HOST.flags, action=_StoreOnce, help=argparse.SUPPRESS)
     return parser
 
 
@@ -191,7 +193,8 @@ def _epilog(command: Command) -> str:
     """Return the examples of a command and its variables."""
     examples = ['example:' if len(command.examples) == 1 else 'examples:', *(f'  {one}' for one in command.examples)]
     variables = ['', 'environment variables:', _explained(command.variables)] if command.variables else []
-    common = ['', 'for all commands (see dxf --help-env):', _wrapped(' '.join(COMMON), '  ', '  ')]
+    common = ['', 'for all commands (see dxf --help and dxf --help-env):',
+              _wrapped(' '.join([HOST.usage[1:-1], *COMMON]), '  ', '  ')]
     return '\n'.join([*examples, *variables, *common])
 
 
@@ -208,7 +211,7 @@ def parse(args: Sequence[str]) -> CommandLine:
     parser = make_command_parser(command)
     found, unknown = parser.parse_known_intermixed_args(given)
     if unknown:
-        parser.error(mistakes.about_unknown(unknown, command.flags, command.name))
+        parser.error(mistakes.about_unknown(unknown, [*command.flags, *HOST.flags], command.name))
     options = vars(found)
     line = CommandLine(command, options.pop('operands'), options, program)
     _check_count(line)
@@ -227,7 +230,7 @@ def _parse_without_command(args: Sequence[str]) -> NoReturn:
     """Print what ``--help`` and the like ask for, or what is wrong."""
     parser = make_parser()
     if args and not args[0].startswith('-'):
-        parser.error(mistakes.about_command(args[0], list(_COMMANDS)))
+        parser.error(command_mistakes.about_command(args[0], args[1:], list(_COMMANDS)))
     if not args:
         parser.print_help()
     _, unknown = parser.parse_known_args(args)
@@ -247,7 +250,8 @@ def _check_count(line: CommandLine) -> None:
     if count < least:
         fail_about_operands(line, f'too few arguments: {command.line}')
     if most is not None and count > most:
-        fail_about_operands(line, f'too many arguments: {command.line}{mistakes.about_surplus(command.name)}')
+        fail_about_operands(line, f'too many arguments: {command.line}'
+                                  f'{mistakes.about_surplus(command.name, line.operands)}')
 
 
 def make_tree(*, has_summaries: bool) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

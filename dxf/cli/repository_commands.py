@@ -89,7 +89,8 @@ def gc(context: Context) -> None:
     """Print or delete the blobs of a layout in a folder that no alias leads to."""
     from dxf.layout import garbage
     if not is_folder(check_registry(context.settings.host)):
-        raise UsageError('gc is for folders, DXF_HOST=oci:PATH; a registry collects its garbage itself')
+        raise UsageError('gc is for folders, DXF_HOST=oci:PATH or --host=oci:PATH; a registry collects its garbage '
+                         'itself')
     layout = operands.layout_of(context)
     if not layout.exists():
         raise UsageError(f'there is no layout in {layout.folder}{about_layouts(context)}')

@@ -5,6 +5,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dxf.cli.command import Command, Operand
@@ -18,7 +19,7 @@ _HUB = ('docker', 'oras', 'registry')
 """Schemes of other programs, whose addresses may be of Docker Hub without naming it."""
 
 
-class _Address(NamedTuple):
+class Address(NamedTuple):
     """What an operand names, which is more than a repository.
 
     :param host: empty where it names none
@@ -40,25 +41,38 @@ def about_repository(command: Command, operand: str, message: str) -> str:
     if is_named and _WILD.search(operand):
         return '; dxf list-repos prints the repositories'
     if is_named and operand.startswith('oci:') and '/' in operand:
-        return '; a folder is given by DXF_HOST=oci:PATH, and the repository is the path below it'
-    address = None if os.path.lexists(operand) else _address_of(operand)
+        return '; a folder is given by --host=oci:PATH, and the repository is the path below it'
+    if is_named and _is_registry_alone(operand):
+        return f'; the registry is given by --host={operand}'
+    address = None if os.path.lexists(operand) else address_of(operand)
     if address is None or not is_named and not message.startswith('too few '):
         return ''
     if not is_named:
-        return f'; did you mean {_line(command, address)[0]}?' if address.repository else ''
-    host = f'; the registry is given by DXF_HOST={address.host}' if '://' in operand else ''
+        return f'; did you mean {line_for(command, address)[0]}?' if address.repository else ''
+    host = f'; the registry is given by --host={address.host}' if '://' in operand else ''
     return host + (_about_line(command, address) if address.repository else '')
 
 
-def _address_of(operand: str) -> _Address | None:
-    """Return what an operand names, if that is a repository and more."""
+def _is_registry_alone(operand: str) -> bool:
+    """Return whether an operand is a host with a port and no repository; the port would be a strange alias."""
+    host, _, port = operand.partition(':')
+    return '/' not in operand and port.isdigit() and (host == 'localhost' or '.' in host)
+
+
+def address_of(operand: str, is_plain_enough: bool = False) -> Address | None:
+    """Return what an operand names, if that is a repository and more.
+
+    :param is_plain_enough: it may be a repository alone
+    """
+    if is_plain_enough and is_repository(operand):
+        return Address('', operand, '')
     found = _ADDRESS.fullmatch(operand)
     if found is None or _METHOD.fullmatch(found['path']):
         return None
     host, repository = _split(found['scheme'], found['path'].rstrip('/'))
     reference = found['last'] or found['alias'] or ''
     is_address = is_repository(repository) and (host != '' or reference != '') if repository else not reference
-    return _Address(host, repository, reference) if is_address and (host or repository) else None
+    return Address(host, repository, reference) if is_address and (host or repository) else None
 
 
 def _split(scheme: str | None, path: str) -> tuple[str, str]:
@@ -69,25 +83,38 @@ def _split(scheme: str | None, path: str) -> tuple[str, str]:
     return (first, rest) if has_host else ('docker.io' if scheme is not None else '', path)
 
 
-def _about_line(command: Command, address: _Address) -> str:
-    line, is_placed = _line(command, address)
+def _about_line(command: Command, address: Address) -> str:
+    line, is_placed = line_for(command, address)
     none = '' if is_placed or not address.reference else f'; dxf {command.name} takes no alias or hash'
     return f'{none}: {line}'
 
 
-def _line(command: Command, address: _Address) -> tuple[str, bool]:
-    """Return the command to type, with the repository by itself, and whether the alias or hash has a place in it."""
-    words, is_placed = ['dxf', command.name, address.repository], False
-    words += [option.usage for option in command.options if option.required]
+def line_for(command: Command, address: Address, words: Sequence[str] = ()) -> tuple[str, bool]:
+    """Return the command to type, with the repository by itself, and whether the alias or hash has a place in it.
+
+    :param words: the other operands; what is missing is shown as in the usage line
+    """
+    from shlex import quote
+    left = list(words)
+    typed, is_placed = ['dxf', command.name, address.repository], False
+    typed += [option.usage for option in command.options if option.required]
     for operand in command.operands[1:]:
         written = '' if is_placed or not address.reference else _written(operand, address.reference)
         is_placed = is_placed or written != ''
-        words += [written] if written else [] if operand.optional and address.reference else [operand.usage]
-    return ' '.join(words), is_placed
+        if written:
+            typed.append(written)
+        elif left:
+            taken, left = (left, []) if operand.many else (left[:1], left[1:])
+            typed += [word if word[:1] == '<' else quote(_written(operand, word) or word) for word in taken]
+        elif not (operand.optional and (address.reference or words)):
+            typed.append(operand.usage)
+    return ' '.join([*typed, *([f'--host={address.host}'] if address.host else [])]), is_placed
 
 
 def _written(operand: Operand, reference: str) -> str:
     """Return an alias or a hash as an operand takes it; empty for an operand that takes no such thing."""
     if ':' in reference:
         return reference if operand.name.startswith(('<hash>', '<alias>')) else ''
-    return reference if operand.name == '<alias>' else f'@{reference}' if '@alias' in operand.name else ''
+    if operand.name == '<alias>':
+        return reference
+    return f'@{reference.removeprefix("@")}' if '@alias' in operand.name else ''

@@ -11,11 +11,19 @@ from dxf.options import JOBS
 from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies
 
+HOST = 'DXF_HOST'
+"""The variable that names the registry."""
+
+BY_REPOSITORY = 'the repository'
+"""What names a registry that stands before the repository."""
+
 
 class Settings(NamedTuple):
     """The environment of one command.
 
-    ``prefix`` is how the names of the variables begin that the credential comes from.
+    ``prefix`` is how the names of the variables begin that the credential comes from. ``named_by`` is what names the
+    registry. ``set_aside`` is the registry of ``DXF_HOST`` where the command names another: its credentials are not
+    used.
     """
 
     host: str
@@ -40,6 +48,13 @@ class Settings(NamedTuple):
     proxies: Proxies = Proxies()
     rate: int | None = None
     prefix: str = PREFIX
+    named_by: str = HOST
+    set_aside: str = ''
+
+    @property
+    def host_option(self) -> str:
+        """The option that a command needs to reach the registry, with a space before it; empty for ``DXF_HOST``."""
+        return '' if self.named_by == HOST else f' --host={self.host}'
 
     @property
     def has_credential(self) -> bool:
@@ -60,4 +75,6 @@ class Settings(NamedTuple):
             return f'the credential used is {prefix}TOKEN, which may have expired'
         if self.insecure:
             return f'over http dxf sends no password: the registry needs TLS for that; a {prefix}TOKEN is sent'
+        if self.set_aside:
+            return f'no credential is set: the {prefix} variables are for {self.set_aside}; dxf login{self.host_option}'
         return f'no credential is set: see {prefix}USERNAME and {prefix}PASSWORD, or dxf login'

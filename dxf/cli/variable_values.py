@@ -45,7 +45,8 @@ def read_flag(name: str, value: str | None) -> bool:
 def read_host(name: str, value: str | None, check: Callable[[str], str] = check_registry) -> str:
     """Return a registry, or with another ``check`` a host."""
     if not value:
-        raise SettingsError(f'{name} is not set: name the registry, such as {_EXAMPLES}')
+        by_option = '; or give --host=HOST' if name == 'DXF_HOST' else ''
+        raise SettingsError(f'{name} is not set: name the registry, such as {_EXAMPLES}{by_option}')
     try:
         check(value)
         if is_folder(value):

@@ -21,7 +21,8 @@ JOBS = 4
 """The default of DXF_JOBS, which is that of the library."""
 
 VARIABLES = {
-    'DXF_HOST': 'the registry: registry.example.com:5000, docker.io for Docker Hub, oci:./folder for a folder',
+    'DXF_HOST': 'the registry: registry.example.com:5000, docker.io for Docker Hub, oci:./folder for a folder; '
+                '--host=HOST after a command wins',
     'DXF_INSECURE': '1: use http; no user name and password may be set then',
     'DXF_USERNAME': 'user to authenticate as',
     'DXF_PASSWORD': "the user's password",

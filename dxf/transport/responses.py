@@ -53,7 +53,7 @@ def raise_for_status(response: Response, limits: Limits, describe: Callable[[Res
     # Read before the error is raised, so that the connection can be used again, and response.content is there for
     # callers.
     body = discard(response, limits)
-    message = _message(body) or _about_tls(response, body)
+    message = message_of(body) or _about_tls(response, body)
     if status == HTTPStatus.UNAUTHORIZED:
         raise DXFUnauthorizedError(response=response)
     name = public_url(response.url).partition('/v2/')[2]
@@ -155,7 +155,8 @@ def _message_alone(body: bytes) -> str:
     return message if isinstance(message, str) and not document.get('errors') else ''
 
 
-def _message(body: bytes) -> str:
+def message_of(body: bytes) -> str:
+    """Return what a refusal says, as one line of bounded length; empty if it says nothing that can be read."""
     # Only what a server calls its message is shown. The rest of its document may hold anything, such as a signed URL.
     messages = [': '.join(str(entry[key]) for key in ('code', 'message') if entry.get(key)) for entry in _errors(body)]
     text = '; '.join(messages) or _message_alone(body)

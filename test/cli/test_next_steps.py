@@ -42,11 +42,21 @@ WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between t
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
 NOT_REPLACED = 'is not replaced here: write the whole path; make the folder first if that is its name'
-HOST_BY = 'DXF_HOST names the registry'
+HOST_BY = '--host=HOST names the registry, or DXF_HOST'
+GIVEN_BY = 'the registry is given by dxf'
 ENDS = 'it ends with a line end: remove that'
 QUOTED = 'the quotation marks are part of it: remove them'
 FETCHED = 'a program fetches it: dxf push-blob <repo> [@alias] --'
 MISSING = 'No such file or directory'
+
+FIRST = 'the repository comes first: dxf'
+SECOND = 'the alias comes second: dxf'
+PUSH = 'push-blob <repo> <file>... [@alias]'
+PUSH_FILES = 'push-files <repo> <alias> <file>...'
+SET = 'set-alias <repo> <alias> <blob>|<@alias>...'
+ATTACH = 'attach <repo> <alias> <file>...'
+VERIFY = 'verify <repo> <file>... <alias>'
+PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
 
 
 def answered(variables: Mapping[str, str], status: int, *args: str, **options: Any) -> str:
@@ -112,12 +122,11 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                    f'{WANT_REPOSITORY}; the alias nightly is given after the '
                                    f'repository: dxf pull-blob {REPO} '
                                    '@nightly'),
-    'a repository with a registry': (f'list-aliases localhost:5000/{REPO}', {}, "invalid repository "
-                                     f"'localhost:5000/{REPO}': {WANT_REPOSITORY}; the registry is given by "
-                                     f'DXF_HOST: dxf list-aliases {REPO}'),
+    'two registries': (f'list-aliases localhost:5000/{REPO} --host=localhost:2', {}, 'two registries are named, '
+                       'localhost:5000 and --host=localhost:2: leave out one of them'),
     'a repository with both': (f'get-alias localhost:5000/{REPO}:a', {}, "invalid repository "
-                               f"'localhost:5000/{REPO}:a': {WANT_REPOSITORY}; the registry is given by DXF_HOST; "
-                               f'the alias a is given after the repository: dxf get-alias {REPO} a'),
+                               f"'{REPO}:a': {WANT_REPOSITORY}; the alias a is given after the repository: "
+                               f'dxf get-alias {REPO} a --host=localhost:5000'),
     'a hash by another method in place of a repository': (
         f'pull-blob {MD5}', {}, f"invalid repository '{MD5}': {WANT_REPOSITORY}"),
     'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
@@ -146,10 +155,14 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a password without an option': ('login fred SECRET', {},
                                      f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
     'a registry to log in to': ('login registry.example.com', {},
-                                f'too many arguments: dxf login; {HOST_BY}; {BY_OPTIONS}'),
-    'a registry to log out of': ('logout registry.example.com', {}, f'too many arguments: dxf logout; {HOST_BY}'),
-    'a registry to list': ('list-repos registry.example.com', {}, f'too many arguments: dxf list-repos; {HOST_BY}'),
-    'a registry by an option': ('list-repos --host x', {}, f'unrecognized arguments: --host; {HOST_BY}'),
+                                f'too many arguments: dxf login; {GIVEN_BY} login --host=registry.example.com; '
+                                f'{BY_OPTIONS}'),
+    'a registry to log out of': ('logout registry.example.com', {}, f'too many arguments: dxf logout; {GIVEN_BY} '
+                                 'logout --host=registry.example.com'),
+    'a registry to list': ('list-repos localhost:5000', {}, f'too many arguments: dxf list-repos; {GIVEN_BY} '
+                           'list-repos --host=localhost:5000'),
+    'a registry without a value': ('list-repos --host=', {}, f'--host is not set: name the registry, such as '
+                                   f'{EXAMPLES.removeprefix("examples: ")}'),
     'a registry by a letter': ('login -H x', {}, f'unrecognized arguments: -H; {HOST_BY}'),
     'http by an option': (f'list-aliases {REPO} --insecure', {},
                           'unrecognized arguments: --insecure; DXF_INSECURE=1 is for http'),
@@ -264,7 +277,7 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                              'one: dxf list-aliases prints them'),
     'a second name of an alias': (
         f'set-alias {REPO} new old', {}, "invalid digest 'old': want sha256: and 64 hexadecimal digits; a file is "
-        f'written ./old; an alias gets a second name by dxf copy {REPO} old --to={NOBODY} --to-alias=new'),
+        f'written ./old; an alias gets a second name by dxf set-alias {REPO} new @old'),
     'a method in capitals': (f'pull-blob {REPO} SHA256:{DIGEST[7:]}', {},
                              'expected digest method sha256, got SHA256; a hash is written in lower case'),
     'a hash in capitals': (f'pull-blob {REPO} {DIGEST[7:].upper()}', {}, f"invalid digest '{DIGEST[7:].upper()}': want "
@@ -315,44 +328,6 @@ def test_an_option_that_begins_as_one_before_the_command_is_answered_with_that_o
         'unrecognized arguments: --help-environment; did you mean --help-env? (see dxf --help)'
 
 
-@pytest.mark.parametrize(('typed', 'said'), [
-    ('version', "no command 'version': did you mean --version?"),
-    ('help', "no command 'help': did you mean --help?"),
-    ('tag', "no command 'tag': did you mean set-alias?"),
-    ('rm', "no command 'rm': did you mean del-alias?"),
-    ('ls', "no command 'ls': did you mean list-aliases?"),
-    ('images', "no command 'images': did you mean list-repos?"),
-    ('push', "no command 'push': did you mean push-blob?"),
-    ('Push', "no command 'Push': did you mean push-blob?"),
-    ('cp', "no command 'cp': did you mean copy?"),
-    ('clone', "no command 'clone': did you mean copy?"),
-    ('mv', "no command 'mv': did you mean copy?"),
-    ('info', "no command 'info': did you mean inspect?"),
-    ('stat', "no command 'stat': did you mean inspect?"),
-    ('prune', "no command 'prune': did you mean gc?"),
-    ('diff', "no command 'diff': did you mean verify?"),
-    ('log', "no command 'log': did you mean list-aliases?"),
-    ('search', "no command 'search': did you mean list-repos?"),
-    ('backup', "no command 'backup': did you mean push-blob?"),
-    ('restore', "no command 'restore': did you mean pull-blob?"),
-    ('du', "no command 'du': did you mean blob-size?"),
-    ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
-    ('--host x list-repos', f'unrecognized arguments: --host; {HOST_BY}'),
-    ('-H x list-repos', f'unrecognized arguments: -H; {HOST_BY}'),
-])
-def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
-    assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'
-
-
-FIRST = 'the repository comes first: dxf'
-SECOND = 'the alias comes second: dxf'
-PUSH = 'push-blob <repo> <file>... [@alias]'
-PUSH_FILES = 'push-files <repo> <alias> <file>...'
-SET = 'set-alias <repo> <alias> <hash>|<file>...'
-ATTACH = 'attach <repo> <alias> <file>...'
-VERIFY = 'verify <repo> <file>... <alias>'
-PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
-
 ORDERS = {
     'push-blob data.txt demo/r': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
     'push-blob data.txt r': f"cannot read 'r': {MISSING}; {FIRST} {PUSH}",
@@ -388,9 +363,10 @@ ORDERS = {
                                            f'written ./name; {SECOND} {SET}',
     # What is merely missing or misspelt stands in the right order.
     'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
-    'push-files localhost:5000/r monday data.txt': f"invalid repository 'localhost:5000/r': {WANT_REPOSITORY}; "
-                                                   'the registry is given by DXF_HOST: dxf push-files r <alias> '
-                                                   '<file>...',
+    'push-files docker://localhost:5000/r monday data.txt': f"invalid repository 'docker://localhost:5000/r': "
+                                                            f'{WANT_REPOSITORY}; the registry is given by '
+                                                            '--host=localhost:5000: dxf push-files r <alias> <file>... '
+                                                            '--host=localhost:5000',
     'get-alias r:a b': f"invalid repository 'r:a': {WANT_REPOSITORY}; the alias a is given after the repository: "
                        'dxf get-alias r a',
     'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",

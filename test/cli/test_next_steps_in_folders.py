@@ -8,7 +8,9 @@ from dxf import hash_bytes
 from dxf.layout.store import Layout
 
 from ..helpers.endpoints import Endpoint
+from ..helpers.layouts import bound
 from ..helpers.processes import Runner
+from ..helpers.terminals import on_terminal
 from .test_next_steps import REPO, answered
 
 BLOB = hash_bytes(b'hello')
@@ -29,7 +31,7 @@ def host(layout: Layout) -> dict[str, str]:
 
 @pytest.mark.parametrize('typed', [f'list-aliases {REPO}', f'pull-blob {REPO} @a', 'list-repos', f'gc {REPO}'])
 @pytest.mark.parametrize(('name', 'said'), [
-    ('./blobs', 'DXF_HOST names ./blobs, which does not exist here: write the whole path'),
+    ('./blobs', 'DXF_HOST names ./blobs, and {}/blobs does not exist: write the whole path in DXF_HOST'),
     ('{}/blobs', 'DXF_HOST names {}/blobs, which does not exist: is that right?')])
 def test_a_folder_that_is_not_there_is_told_by_its_name(typed: str, name: str, said: str, tmp_path: Path) -> None:
     line = answered({'DXF_HOST': f'oci:{name.format(tmp_path)}'}, 2, *typed.split(), cwd=tmp_path)
@@ -99,8 +101,40 @@ def test_the_command_for_a_second_name_of_an_alias_gives_it_one(kind: str, reque
     endpoint: Endpoint = request.getfixturevalue(kind)
     with endpoint.dxf(repo) as repository:
         manifest = repository.set_alias('old', repository.push_blob(data=b'hello'))
-    for name in ('old', '@old'):
-        line = answered(endpoint.environ(), 2, 'set-alias', repo, 'new', name)
-        command = line.partition('; an alias gets a second name by dxf ')[2].removesuffix(' (see dxf set-alias --help)')
-        Runner(endpoint.environ()).run(*command.split()).insist(0)
-        assert endpoint.dxf(repo).get_manifest('new') == manifest
+    line = answered(endpoint.environ(), 2, 'set-alias', repo, 'new', 'old')
+    command = line.partition('; an alias gets a second name by dxf ')[2].removesuffix(' (see dxf set-alias --help)')
+    Runner(endpoint.environ()).run(*command.split()).insist(0)
+    assert endpoint.dxf(repo).get_manifest('new') == manifest
+
+
+def test_a_new_store_is_told_on_a_terminal_alone(tmp_path: Path) -> None:
+    (tmp_path / 'hello').write_bytes(b'hello')
+    (tmp_path / 'disk').mkdir()  # of a disk that is not mounted
+    store, disk = {'DXF_HOST': f'oci:{tmp_path}/blobs', 'DXF_PROGRESS': '0'}, f'oci:{tmp_path}/disk'
+    push = ('push-blob', REPO, str(tmp_path / 'hello'), '@a')
+    assert on_terminal(store, *push, stdout=False).screen == [f'dxf: created a new store in {tmp_path}/blobs']
+    assert on_terminal(store, *push, stdout=False).screen == []
+    copied = on_terminal(store, 'copy', REPO, 'a', f'--to={disk}', stdout=False)
+    assert copied.screen == [f'dxf: created a new store in {tmp_path}/disk']
+    Runner({'DXF_HOST': f'oci:{tmp_path}/second'}).run(*push).insist(0)  # without a terminal nothing is told
+
+
+@pytest.mark.parametrize('typed', ['pull-blob fred/other @a', f'pull-blob {REPO} @nope'])
+def test_a_relative_store_that_lacks_something_is_told_with_its_whole_path(typed: str, layout: Layout) -> None:
+    root = Path(layout.folder.removesuffix('/' + REPO))
+    line = answered({'DXF_HOST': 'oci:./blobs'}, 2, *typed.split(), cwd=root.parent)
+    assert line.endswith(f'; oci:./blobs is {root} here: write the whole path in DXF_HOST')
+    line = answered(host(layout), 2, *typed.split(), cwd=root.parent)
+    assert 'write the whole path' not in line
+
+
+@pytest.mark.parametrize('typed', ['push-blob {repo} {file} @a', 'push-files {repo} a {file}',
+                                   'copy {repo} a --to=oci:{closed}/new'])
+def test_a_store_that_cannot_be_made_is_told_with_the_folder_that_cannot_be_written(typed: str, layout: Layout,
+                                                                                    tmp_path: Path) -> None:
+    closed = tmp_path / 'closed'
+    closed.mkdir(mode=0o555)
+    words = typed.format(repo=REPO, file=tmp_path / 'hello', closed=closed).split()
+    store = host(layout) if words[0] == 'copy' else {'DXF_HOST': f'oci:{closed}/new'}
+    line, = bound(Runner(store)).run(*words).insist(1).lines
+    assert line == f'dxf: {closed}/new: Permission denied; the folder {closed} cannot be written to'

@@ -2,18 +2,25 @@
 
 import pytest
 
-from .test_next_steps import EXAMPLES, INSECURE, MISSING, REPO, WANT_REPOSITORY, answered
+from .test_next_steps import DIGEST, EXAMPLES, HOST_BY, INSECURE, MISSING, PUSH, REPO, SET, WANT_REPOSITORY, answered
 
 TYPED: dict[str, tuple[str, dict[str, str], str]] = {
     'an address in place of a repository': (
         'inspect docker://ghcr.io/fred/x:v1 v1', {}, f"invalid repository 'docker://ghcr.io/fred/x:v1': "
-        f'{WANT_REPOSITORY}; the registry is given by DXF_HOST=ghcr.io: dxf inspect fred/x v1'),
+        f'{WANT_REPOSITORY}; the registry is given by --host=ghcr.io: dxf inspect fred/x v1 '
+        '--host=ghcr.io'),
+    'a registry in place of a repository': (
+        'list-aliases localhost:5000', {}, f"invalid repository 'localhost:5000': {WANT_REPOSITORY}; the registry is "
+        'given by --host=localhost:5000'),
+    'an image of Docker Hub with its registry': (
+        'get-alias docker.io/library/alpine:3', {}, f"invalid repository 'docker.io/library/alpine:3': "
+        f'{WANT_REPOSITORY}; the alias 3 is given after the repository: dxf get-alias docker.io/library/alpine 3'),
     'a repository with an alias, without the alias': (
         f'inspect {REPO}:v1', {}, 'too few arguments: dxf inspect <repo> <alias>; did you mean dxf inspect '
         f'{REPO} v1?'),
     'a folder in place of a repository': (
         f'list-aliases oci:./blobs/{REPO}', {}, f"invalid repository 'oci:./blobs/{REPO}': {WANT_REPOSITORY}; "
-        'a folder is given by DXF_HOST=oci:PATH, and the repository is the path below it'),
+        'a folder is given by --host=oci:PATH, and the repository is the path below it'),
     'an alias behind a colon': (f'pull-blob {REPO} :v1', {}, 'expected digest method sha256, got ; an alias is '
                                 'written @v1'),
     'a folder behind =': (f'copy {REPO} a --to oci=./x', {}, f"--to: invalid host 'oci=./x': a folder is written "
@@ -41,3 +48,40 @@ def test_what_is_typed_as_for_another_program_is_answered_with_what_to_write(typ
                                                                              said: str) -> None:
     command = typed.partition(' ')[0]
     assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('version', "no command 'version': did you mean dxf --version?"),
+    ('help', "no command 'help': did you mean dxf --help?"),
+    ('tag', f"no command 'tag': did you mean dxf {SET}?"),
+    (f'tag {REPO}:old {REPO}:new', f"no command 'tag': did you mean dxf set-alias {REPO} new @old?"),
+    (f'tag {REPO} old new', f"no command 'tag': did you mean dxf set-alias {REPO} new @old?"),
+    (f'tag {REPO}:old', f"no command 'tag': did you mean dxf set-alias {REPO} <alias> @old?"),
+    (f'tag ls {REPO}', f"no command 'tag ls': did you mean dxf list-aliases {REPO}?"),
+    (f'rm {REPO}:v1', f"no command 'rm': did you mean dxf del-alias {REPO} v1?"),
+    (f'delete docker://ghcr.io/{REPO}@{DIGEST}',
+     f"no command 'delete': did you mean dxf del-alias {REPO} {DIGEST} --host=ghcr.io?"),
+    ('ls', "no command 'ls': did you mean dxf list-aliases <repo>?"),
+    (f'ls localhost:5000/{REPO}', f"no command 'ls': did you mean dxf list-aliases {REPO} --host=localhost:5000?"),
+    (f'list {REPO}', f"no command 'list': did you mean dxf list-aliases {REPO}?"),
+    (f'tags {REPO}', f"no command 'tags': did you mean dxf list-aliases {REPO}?"),
+    (f'cat {REPO} v1', f"no command 'cat': did you mean dxf pull-blob {REPO} @v1?"),
+    (f'pull localhost:5000/{REPO}:v1',
+     f"no command 'pull': did you mean dxf pull-blob {REPO} @v1 --host=localhost:5000?"),
+    (f'discover {REPO}:v1', f"no command 'discover': did you mean dxf referrers {REPO} v1?"),
+    ('catalog registry.example.com', "no command 'catalog': did you mean dxf list-repos --host=registry.example.com?"),
+    ('images', "no command 'images': did you mean dxf list-repos?"),
+    (f"push {REPO}:v1 f.dat g.dat", f"no command 'push': did you mean dxf push-blob {REPO} f.dat g.dat @v1?"),
+    (f'push -u fred {REPO}:v1 f.dat', f"no command 'push': did you mean dxf {PUSH}?"),
+    ('Push', f"no command 'Push': did you mean dxf {PUSH}?"),
+    (f'cp {REPO}:v1', f"no command 'cp': did you mean dxf copy {REPO} --to=HOST v1?"),
+    (f'info {REPO}:v1', f"no command 'info': did you mean dxf inspect {REPO} v1?"),
+    (f'prune {REPO}', f"no command 'prune': did you mean dxf gc {REPO}?"),
+    (f'diff {REPO}:v1', f"no command 'diff': did you mean dxf verify {REPO} <file>... v1?"),
+    (f'du {REPO}:v1', f"no command 'du': did you mean dxf blob-size {REPO} @v1?"),
+    ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
+    ('--host x list-repos', 'unrecognized arguments: --host; options follow the command'),
+    ('-H x list-repos', f'unrecognized arguments: -H; {HOST_BY}'),
+])
+def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
+    assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'

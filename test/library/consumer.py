@@ -106,6 +106,7 @@ def read_aliases(client: DXF, verbose: bool) -> None:
 def write_aliases(client: DXF, digest: str) -> None:
     """Write and delete aliases, and look at errors."""
     assert_type(client.set_alias('a', digest, if_absent=True), str)
+    assert_type(client.add_alias('b', 'a', if_absent=True), str)
     assert_type(client.make_manifest(digest), str)
     assert_type(client.del_alias('a'), list[str] | dict[str, str])
     assert_type(client.del_aliases('a', 'b')['a'], list[str] | dict[str, str])

@@ -23,7 +23,7 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit
          'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer',
          'layout', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
          'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'mirroring', 'inspection', '__init__', 'cli', 'main', '__main__')
+         'copying', 'mirroring', 'inspection', 'probing', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -48,6 +48,8 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.context', 'urllib3'), ('cli.dispatch', 'cli.next_steps'), ('cli.dispatch', 'cli.not_found'),
         ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
         ('cli.not_found', 'transport.responses'), ('cli.not_found', 'missing'), ('cli.operands', 'client'),
+        ('cli.probe_commands', 'probing'),
+        ('cli.repository_mistakes', 'shlex'),
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import dxf
-from dxf.cli.command_table import COMMANDS
+from dxf.cli.command_table import COMMANDS, HOST
 from dxf.cli.variables import VARIABLES
 
 from ..helpers import console, fork_server
@@ -82,7 +82,7 @@ def test_pages_name_no_command_and_no_option_that_there_is_not(name: str, text: 
     single = '|'.join(command for command in commands if '-' not in command)
     for used, rest in re.findall(rf'\bdxf ([a-z]+(?:-[a-z]+)+|{single})\b([^`\n]*)', text):
         assert used in commands, name
-        flags = {flag for option in commands[used].options for flag in option.flags} | {'--help'}
+        flags = {flag for option in commands[used].options for flag in option.flags} | {'--help', *HOST.flags}
         found = set(re.findall(r'(?<= )--[a-z-]+|(?<= )-[a-z]\b', re.split(r' \| | -- ', rest)[0]))
         assert found <= flags, f'{name}: {rest}'
     assert set(re.findall(r'\bDXF_[A-Z_]+\b', text)) <= set(VARIABLES), name

@@ -5,32 +5,33 @@
 #    source ~/.local/share/bash_completion/dxf
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
+_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
-_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --limit-rate --progress --json)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress)
-_shtab_dxf_blob_size_option_strings=(-h --help --json)
-_shtab_dxf_mount_blob_option_strings=(-h --help --json)
-_shtab_dxf_del_blob_option_strings=(-h --help)
-_shtab_dxf_verify_option_strings=(-h --help)
-_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json)
-_shtab_dxf_get_alias_option_strings=(-h --help --json)
-_shtab_dxf_del_alias_option_strings=(-h --help --with-others --json)
-_shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json)
-_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --match --skip-existing --delete --max-delete --from-file --match-repo --dry-run --limit-rate --progress --json)
-_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --limit-rate --progress --json)
-_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --limit-rate --progress --json)
-_shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json)
-_shtab_dxf_referrers_option_strings=(-h --help --type --json)
-_shtab_dxf_inspect_option_strings=(-h --help --json)
-_shtab_dxf_get_digest_option_strings=(-h --help --json)
-_shtab_dxf_get_manifest_option_strings=(-h --help --json)
-_shtab_dxf_get_manifest_digest_option_strings=(-h --help --json)
-_shtab_dxf_list_repos_option_strings=(-h --help --json)
-_shtab_dxf_gc_option_strings=(-h --help --delete --json)
-_shtab_dxf_login_option_strings=(-h --help --username --password-stdin)
-_shtab_dxf_logout_option_strings=(-h --help)
-_shtab_dxf_auth_option_strings=(-h --help --json)
+_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --limit-rate --progress --json --host)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress --host)
+_shtab_dxf_blob_size_option_strings=(-h --help --json --host)
+_shtab_dxf_mount_blob_option_strings=(-h --help --json --host)
+_shtab_dxf_del_blob_option_strings=(-h --help --host)
+_shtab_dxf_verify_option_strings=(-h --help --host)
+_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json --host)
+_shtab_dxf_get_alias_option_strings=(-h --help --json --host)
+_shtab_dxf_del_alias_option_strings=(-h --help --with-others --json --host)
+_shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json --host)
+_shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --match --skip-existing --delete --max-delete --from-file --match-repo --dry-run --limit-rate --progress --json --host)
+_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --limit-rate --progress --json --host)
+_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --limit-rate --progress --json --host)
+_shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json --host)
+_shtab_dxf_referrers_option_strings=(-h --help --type --json --host)
+_shtab_dxf_inspect_option_strings=(-h --help --json --host)
+_shtab_dxf_get_digest_option_strings=(-h --help --json --host)
+_shtab_dxf_get_manifest_option_strings=(-h --help --json --host)
+_shtab_dxf_get_manifest_digest_option_strings=(-h --help --json --host)
+_shtab_dxf_list_repos_option_strings=(-h --help --json --host)
+_shtab_dxf_gc_option_strings=(-h --help --delete --json --host)
+_shtab_dxf_probe_option_strings=(-h --help --write --json --host)
+_shtab_dxf_login_option_strings=(-h --help --username --password-stdin --host)
+_shtab_dxf_logout_option_strings=(-h --help --host)
+_shtab_dxf_auth_option_strings=(-h --help --json --host)
 _shtab_dxf_option_strings=(-h --help --help-env --version --completion)
 
 _shtab_dxf_push_blob_pos_0_COMPGEN=_dxf_repositories
@@ -52,7 +53,7 @@ _shtab_dxf_verify_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_dxf_verify_pos_2_COMPGEN=_dxf_aliases
 _shtab_dxf_set_alias_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_set_alias_pos_1_COMPGEN=_dxf_aliases
-_shtab_dxf_set_alias_pos_2_COMPGEN=_shtab_compgen_files
+_shtab_dxf_set_alias_pos_2_COMPGEN=_dxf_files_or_alias
 _shtab_dxf_get_alias_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_get_alias_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_del_alias_pos_0_COMPGEN=_dxf_repositories
@@ -82,6 +83,7 @@ _shtab_dxf_get_manifest_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_get_manifest_digest_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_get_manifest_digest_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_gc_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_probe_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_auth_pos_0_COMPGEN=_dxf_repositories
 
 _shtab_dxf_push_blob___progress_choices=(bar lines json none)
@@ -91,7 +93,7 @@ _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
-_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
+_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
 
 _shtab_dxf_push_blob_pos_1_nargs=...
@@ -181,6 +183,10 @@ _shtab_dxf_gc__h_nargs=0
 _shtab_dxf_gc___help_nargs=0
 _shtab_dxf_gc___delete_nargs=0
 _shtab_dxf_gc___json_nargs=0
+_shtab_dxf_probe__h_nargs=0
+_shtab_dxf_probe___help_nargs=0
+_shtab_dxf_probe___write_nargs=0
+_shtab_dxf_probe___json_nargs=0
 _shtab_dxf_login__h_nargs=0
 _shtab_dxf_login___help_nargs=0
 _shtab_dxf_login___password_stdin_nargs=0
@@ -206,7 +212,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -91,8 +91,8 @@ function _shtab_dxf_using
   test "$_shtab_dxf_cmdpath" = "$argv"
 end
 
-set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --from-file --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
+set -g _shtab_dxf_opts_with_value --annotation --completion --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -108,6 +108,7 @@ complete -c dxf -n '_shtab_dxf_using push-blob' -l force -d 'send it even if the
 complete -c dxf -n '_shtab_dxf_using push-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using push-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_files_or_alias)" -d file
 complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_files_or_alias)" -d @alias
@@ -116,25 +117,30 @@ complete -c dxf -n '_shtab_dxf_using pull-blob' -s h -l help -d 'show this help 
 complete -c dxf -n '_shtab_dxf_using pull-blob' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to a file, which appears or is replaced when everything is complete and verified; continue a download that broke off; - is standard output, and allows binary content on a terminal; pipes and devices are written to directly'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
+complete -c dxf -n '_shtab_dxf_using pull-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using pull-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using pull-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a blob-size -d 'Print the size of blobs in bytes.'
 complete -c dxf -n '_shtab_dxf_using blob-size' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using blob-size' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using blob-size' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using blob-size; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using blob-size; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a mount-blob -d 'Add a blob of another repository, without a transfer.'
 complete -c dxf -n '_shtab_dxf_using mount-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using mount-blob' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using mount-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_repositories)" -d from-repo
 complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 3' -ka "(_dxf_files_or_alias)" -d @alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-blob -d 'Delete blobs.'
 complete -c dxf -n '_shtab_dxf_using del-blob' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using del-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a verify -d 'Compare files with the blobs of an alias.'
 complete -c dxf -n '_shtab_dxf_using verify' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using verify' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -ge 1' -ka "(__fish_complete_path (commandline -ct))" -d file
 complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
@@ -143,18 +149,21 @@ complete -c dxf -n '_shtab_dxf_using set-alias' -s h -l help -d 'show this help 
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-absent -d 'only if the alias does not exist (atomic on folders and on registries with conditional PUT)'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-match -x -d 'only if the alias names the manifest with this digest'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using set-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
-complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -ge 2' -ka "(__fish_complete_path (commandline -ct))" -d 'hash or file'
+complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -ge 2' -ka "(_dxf_files_or_alias)" -d 'blob or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a get-alias -d 'Print the hashes of the blobs of aliases.'
 complete -c dxf -n '_shtab_dxf_using get-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using get-alias' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using get-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using get-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using get-alias; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-alias -d 'Delete aliases, and print the hashes of their blobs.'
 complete -c dxf -n '_shtab_dxf_using del-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l with-others -d 'delete the manifest in any case, and all its other aliases'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using del-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-aliases -d 'Print the aliases of a repository, one a line.'
@@ -162,6 +171,7 @@ complete -c dxf -n '_shtab_dxf_using list-aliases' -s h -l help -d 'show this he
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l sort -d 'sort the names (default: the order of the registry)'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l prefix -x -d 'list only names that start with TEXT'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using list-aliases' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using list-aliases; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a copy -d 'Copy aliases to another registry or repository.'
 complete -c dxf -n '_shtab_dxf_using copy' -s h -l help -d 'show this help message and exit'
@@ -181,6 +191,7 @@ complete -c dxf -n '_shtab_dxf_using copy' -l dry-run -d 'change nothing; print 
 complete -c dxf -n '_shtab_dxf_using copy' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using copy' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using copy' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using copy' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-files -d 'Store files with their names under an alias.'
@@ -190,6 +201,7 @@ complete -c dxf -n '_shtab_dxf_using push-files' -l annotation -x -d 'add an ann
 complete -c dxf -n '_shtab_dxf_using push-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-files' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using push-files' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -ge 2' -ka "(__fish_complete_path (commandline -ct))" -d file
@@ -200,6 +212,7 @@ complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files 
 complete -c dxf -n '_shtab_dxf_using pull-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using pull-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using pull-files; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a attach -d 'Store files that belong to an alias: a signature, say.'
@@ -208,6 +221,7 @@ complete -c dxf -n '_shtab_dxf_using attach' -l type -x -d 'the artifact type of
 complete -c dxf -n '_shtab_dxf_using attach' -l annotation -x -d 'add an annotation to the manifest'
 complete -c dxf -n '_shtab_dxf_using attach' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using attach' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using attach' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using attach; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using attach; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using attach; and test $_shtab_dxf_npos -ge 2' -ka "(__fish_complete_path (commandline -ct))" -d file
@@ -215,45 +229,61 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a referr
 complete -c dxf -n '_shtab_dxf_using referrers' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using referrers' -l type -x -d 'list only this artifact type'
 complete -c dxf -n '_shtab_dxf_using referrers' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using referrers' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using referrers; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using referrers; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a inspect -d 'Print the digest, type, size and content of an alias.'
 complete -c dxf -n '_shtab_dxf_using inspect' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using inspect' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using inspect' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using inspect; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using inspect; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a get-digest -d 'Print the digest of the configuration of aliases.'
 complete -c dxf -n '_shtab_dxf_using get-digest' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using get-digest' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using get-digest' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using get-digest; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using get-digest; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a get-manifest -d 'Print the manifests of aliases, exactly as stored.'
 complete -c dxf -n '_shtab_dxf_using get-manifest' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using get-manifest' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using get-manifest' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using get-manifest; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using get-manifest; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a get-manifest-digest -d 'Print the digests of the manifests of aliases.'
 complete -c dxf -n '_shtab_dxf_using get-manifest-digest' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using get-manifest-digest' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using get-manifest-digest' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using get-manifest-digest; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using get-manifest-digest; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-repos -d 'Print the repositories of the registry, one a line.'
 complete -c dxf -n '_shtab_dxf_using list-repos' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using list-repos' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using list-repos' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a gc -d 'Print or delete the unused blobs of a folder.'
 complete -c dxf -n '_shtab_dxf_using gc' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using gc' -l delete -d 'delete them, also blobs of pushes that run now and have no alias yet'
 complete -c dxf -n '_shtab_dxf_using gc' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using gc' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using gc; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a probe -d 'Print what the registry is and can do.'
+complete -c dxf -n '_shtab_dxf_using probe' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using probe' -l write -d 'write a small blob and manifests too, and remove them: uploads in chunks, mounts, deletions, the largest manifest; print what stays'
+complete -c dxf -n '_shtab_dxf_using probe' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using probe' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using probe; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a login -d 'Check a user name and a password, and store them.'
 complete -c dxf -n '_shtab_dxf_using login' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using login' -l username -x -d 'the user name (default: ask for it)'
 complete -c dxf -n '_shtab_dxf_using login' -l password-stdin -d 'read the password from standard input (default: ask for it)'
+complete -c dxf -n '_shtab_dxf_using login' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a logout -d 'Delete the stored user name and password.'
 complete -c dxf -n '_shtab_dxf_using logout' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using logout' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a auth -d 'Authenticate, and print the token, for DXF_TOKEN.'
 complete -c dxf -n '_shtab_dxf_using auth' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using auth' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using auth' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using auth; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using auth; and test $_shtab_dxf_npos -ge 1' -ka "pull push delete" -d action
 

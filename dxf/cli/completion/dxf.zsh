@@ -27,6 +27,7 @@ _shtab_dxf_commands() {
     login:'Check a user name and a password, and store them.'
     logout:'Delete the stored user name and password.'
     mount-blob:'Add a blob of another repository, without a transfer.'
+    probe:'Print what the registry is and can do.'
     pull-blob:'Write blobs to standard output, or to a file.'
     pull-files:'Fetch files that push-files or oras push stored.'
     push-blob:'Store a file as a blob, and print its hash.'
@@ -54,6 +55,7 @@ _shtab_dxf_attach_options=(
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -65,6 +67,7 @@ _shtab_dxf_attach_defaults_added=0
 _shtab_dxf_auth_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::action:(pull push delete)"
 )
@@ -75,6 +78,7 @@ _shtab_dxf_auth_defaults_added=0
 _shtab_dxf_blob_size_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -100,6 +104,7 @@ _shtab_dxf_copy_options=(
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -111,6 +116,7 @@ _shtab_dxf_del_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--with-others[delete the manifest in any case, and all its other aliases]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -120,6 +126,7 @@ _shtab_dxf_del_alias_defaults_added=0
 
 _shtab_dxf_del_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -131,6 +138,7 @@ _shtab_dxf_gc_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--delete[delete them, also blobs of pushes that run now and have no alias yet]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
 )
 
@@ -140,6 +148,7 @@ _shtab_dxf_gc_defaults_added=0
 _shtab_dxf_get_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -150,6 +159,7 @@ _shtab_dxf_get_alias_defaults_added=0
 _shtab_dxf_get_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -160,6 +170,7 @@ _shtab_dxf_get_digest_defaults_added=0
 _shtab_dxf_get_manifest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -170,6 +181,7 @@ _shtab_dxf_get_manifest_defaults_added=0
 _shtab_dxf_get_manifest_digest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
 )
@@ -180,6 +192,7 @@ _shtab_dxf_get_manifest_digest_defaults_added=0
 _shtab_dxf_inspect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -192,6 +205,7 @@ _shtab_dxf_list_aliases_options=(
   "--sort[sort the names (default\: the order of the registry)]"
   "--prefix[list only names that start with TEXT]:TEXT:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
 )
 
@@ -201,6 +215,7 @@ _shtab_dxf_list_aliases_defaults_added=0
 _shtab_dxf_list_repos_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -210,6 +225,7 @@ _shtab_dxf_login_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--username[the user name (default\: ask for it)]:USER:"
   "--password-stdin[read the password from standard input (default\: ask for it)]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -217,6 +233,7 @@ _shtab_dxf_login_defaults_added=0
 
 _shtab_dxf_logout_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -225,6 +242,7 @@ _shtab_dxf_logout_defaults_added=0
 _shtab_dxf_mount_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":from-repo:_dxf_repositories"
   ":hash:"
@@ -234,11 +252,23 @@ _shtab_dxf_mount_blob_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_mount_blob_defaults_added=0
 
+_shtab_dxf_probe_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--write[write a small blob and manifests too, and remove them\: uploads in chunks, mounts, deletions, the largest manifest\; print what stays]"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_probe_defaults_added=0
+
 _shtab_dxf_pull_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-o,--output}"[write to a file, which appears or is replaced when everything is complete and verified\; continue a download that broke off\; - is standard output, and allows binary content on a terminal\; pipes and devices are written to directly]:FILE:_files"
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -253,6 +283,7 @@ _shtab_dxf_pull_files_options=(
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::name:"
@@ -268,6 +299,7 @@ _shtab_dxf_push_blob_options=(
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::file:_dxf_files_or_alias"
   ":\@alias:_dxf_files_or_alias"
@@ -283,6 +315,7 @@ _shtab_dxf_push_files_options=(
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
   "(-)*::file:_files"
@@ -295,6 +328,7 @@ _shtab_dxf_referrers_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--type[list only this artifact type]:MEDIA_TYPE:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
 )
@@ -307,9 +341,10 @@ _shtab_dxf_set_alias_options=(
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
   "--if-match[only if the alias names the manifest with this digest]:DIGEST:"
   "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
-  "(-)*::hash or file:_files"
+  "(-)*::blob or \@alias:_dxf_files_or_alias"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -317,6 +352,7 @@ _shtab_dxf_set_alias_defaults_added=0
 
 _shtab_dxf_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::file:_files"
   ":alias:_dxf_aliases"
@@ -361,6 +397,7 @@ _shtab_dxf() {
         login) _arguments -C -s $_shtab_dxf_login_options ;;
         logout) _arguments -C -s $_shtab_dxf_logout_options ;;
         mount-blob) _arguments -C -s $_shtab_dxf_mount_blob_options ;;
+        probe) _arguments -C -s $_shtab_dxf_probe_options ;;
         pull-blob) _arguments -C -s $_shtab_dxf_pull_blob_options ;;
         pull-files) _arguments -C -s $_shtab_dxf_pull_files_options ;;
         push-blob) _arguments -C -s $_shtab_dxf_push_blob_options ;;

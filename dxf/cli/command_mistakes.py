@@ -1,0 +1,90 @@
+"""Mistakes in the name of a command: what other programs call it, and the whole line to type in its place."""
+
+import os
+from collections.abc import Sequence
+
+from dxf.cli.command import Command
+from dxf.cli.command_table import COMMANDS as TABLE
+from dxf.cli.mistakes import nearest
+from dxf.cli.repository_mistakes import Address, address_of, line_for
+
+COMMANDS = {
+    **dict.fromkeys(('tag', 'set', 'name', 'alias', 'link', 'ln'), 'set-alias'),
+    **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove', 'del', 'unlink'), 'del-alias'),
+    **dict.fromkeys(('ls', 'list', 'tags', 'log', 'history', 'snapshots', 'versions'), 'list-aliases'),
+    **dict.fromkeys(('images', 'repos', 'repo', 'repositories', 'catalog', 'search', 'find'), 'list-repos'),
+    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'commit', 'backup', 'save', 'create', 'blob'),
+                    'push-blob'),
+    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'restore', 'load', 'read'), 'pull-blob'),
+    **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
+    **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
+    **dict.fromkeys(('prune', 'clean', 'cleanup', 'purge'), 'gc'),
+    **dict.fromkeys(('diff', 'check', 'compare', 'fsck', 'cmp'), 'verify'),
+    **dict.fromkeys(('help', 'usage'), '--help'),
+    **dict.fromkeys(('du', 'size', 'wc'), 'blob-size'),
+    **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
+    **dict.fromkeys(('ping', 'capabilities', 'doctor'), 'probe'),
+    'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
+    'discover': 'referrers',
+}
+"""Commands of dxf, by the names that other programs give them."""
+
+SECOND = {
+    **dict.fromkeys(('ls', 'list', 'tags'), {'repo': 'list-repos', 'tag': 'list-aliases'}),
+    **dict.fromkeys(('rm', 'del', 'delete'), {'tag': 'del-alias', 'manifest': 'del-alias', 'blob': 'del-blob'}),
+    **dict.fromkeys(('get', 'fetch'), {'manifest': 'get-manifest', 'blob': 'pull-blob'}),
+    **dict.fromkeys(('put', 'push'), {'blob': 'push-blob'}),
+    **dict.fromkeys(('head', 'digest'), {'manifest': 'get-manifest-digest', 'blob': 'blob-size'}),
+}
+"""Commands of dxf, by the second word and the first one of other programs: ``tag ls``."""
+
+_TABLE = {command.name: command for command in TABLE}
+
+
+def about_command(name: str, words: Sequence[str], names: Sequence[str]) -> str:
+    """Return what is wrong with a command that does not exist, and what to type.
+
+    :param words: what follows it
+    :param names: the commands that exist
+    """
+    two = SECOND.get(words[0], {}).get(name) if words else None
+    if name == 'repo' and words[:1] == ['tags']:
+        two = 'list-aliases'
+    near = two or COMMANDS.get(name.lower()) or nearest(name, names)
+    if not near:
+        return f'no command {name!r}'
+    typed = f'{name} {words[0]}' if two else name
+    return f'no command {typed!r}: did you mean {_line(near, words[1:] if two else words)}?'
+
+
+def _line(name: str, words: Sequence[str]) -> str:
+    """Return the line to type in place of a command and its operands; with options only how the command is written."""
+    command = _TABLE.get(name)
+    if command is None:
+        return f'dxf {name}'
+    first = words[0] if words else ''
+    address = None if os.path.lexists(first) or any(word.startswith('-') for word in words) else _address(first)
+    if address is not None and not command.operands:
+        return f'dxf {name} --host={address.host or address.repository}'
+    if address is None or not address.repository:
+        return command.line
+    if name == 'set-alias':
+        return _second_name(command, address, words[1:])
+    return line_for(command, address, words[1:])[0]
+
+
+def _address(operand: str) -> Address | None:
+    """Return what an operand names; a registry alone is one too."""
+    host, _, port = operand.partition(':')
+    if '/' not in operand and (port.isdigit() or not port and '.' in host):
+        return Address(operand, '', '')
+    return address_of(operand, is_plain_enough=True)
+
+
+def _second_name(command: Command, address: Address, words: Sequence[str]) -> str:
+    """Return the line for ``tag repo:old repo:new``, or ``tag repo old new``."""
+    new = [word.rpartition(':')[2] for word in words]
+    old = [address.reference] if address.reference else new[:1]
+    new = new[len(old) - bool(address.reference):][:1]
+    return line_for(command, address._replace(reference=''), [*(new or ['<alias>']), *(f'@{one}' for one in old)]
+                    )[0] if old else command.line

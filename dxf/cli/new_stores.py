@@ -1,0 +1,40 @@
+"""New stores: a folder that a command fills first is told on a terminal, as it may be the wrong one.
+
+A disk that is not mounted leaves an empty folder, and a relative path is another folder elsewhere. Programs read
+standard error too, and a success is silent there: so nothing is told without a terminal.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dxf.cli import console, terminal
+from dxf.names import FOLDER, check_registry, is_folder
+
+
+@contextmanager
+def told(*registries: str) -> Iterator[None]:
+    """Tell on a terminal which of some registries are folders that were empty, and are not after the ``with``."""
+    roots = map(_root, registries) if terminal.is_terminal(sys.stderr) else ()
+    empty = [root for root in roots if not _has_files(root)]
+    yield
+    for root in empty:
+        if _has_files(root):
+            console.print_error(f'created a new store in {root}')
+
+
+def _root(registry: str) -> str:
+    return check_registry(registry).removeprefix(FOLDER) if is_folder(registry) else ''
+
+
+def _has_files(folder: str) -> bool:
+    """Return whether a folder has anything in it, or cannot be looked at; an empty path is no folder."""
+    if not folder:
+        return True
+    try:
+        return bool(os.listdir(folder))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
