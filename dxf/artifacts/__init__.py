@@ -5,7 +5,8 @@ what belongs to something else: a signature, a list of contents. :func:`choose` 
 into files with names.
 """
 
-from dxf.artifacts.pull import Pulled, pull_files
+from dxf.artifacts.actions import FileAction
+from dxf.artifacts.pull import Pulled, plan_pull, pull_files
 from dxf.artifacts.push import File, attach, choose, push_files, referrers
 
-__all__ = ['File', 'Pulled', 'attach', 'choose', 'pull_files', 'push_files', 'referrers']
+__all__ = ['File', 'FileAction', 'Pulled', 'attach', 'choose', 'plan_pull', 'pull_files', 'push_files', 'referrers']

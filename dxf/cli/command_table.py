@@ -171,13 +171,20 @@ COMMANDS = (
         'pull-files', group='files',
         summary='Fetch files that push-files or oras push stored.',
         details='Without names, all files are fetched. The names are printed. ModelPack artifacts (modctl) work too.\n'
-                'The files appear when all of them are complete and verified, or none appears. Names that lead out of\n'
+                'The files appear when all of them are complete and verified, or none appears. A file that is there\n'
+                'with the same content is not fetched; one that differs is an error, or replaced with --overwrite.\n'
+                'A name may be that of a folder. Names that lead out of\n'
                 'the folder, links and special files are refused. A blob without a name is reported on standard\n'
                 'error, with status 1.' + _DIGEST,
         operands=(_REPO, _ALIAS, Operand('<name>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created (default: this folder)', 'DIR',
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist'), _PROGRESS, _JSON),
+                 Option(('--overwrite',), 'replace files that exist and differ'),
+                 Option(('--delete',), 'make the folder (--to) equal to the alias: replace files, and when all are\n'
+                        'there, delete everything else in it'),
+                 Option(('--max-delete',), 'change nothing if --delete would delete more than N files', 'N'),
+                 Option(('--dry-run',), 'change nothing; print what would be fetched, skipped and deleted'),
+                 _PROGRESS, _JSON),
         examples=('dxf pull-files fred/datalogger may15 --to readings logger.dat',), actions=_PULL,
         variables=('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(
