@@ -63,14 +63,9 @@ def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: S
     :raises OSError: a file is there already with other content, or cannot be written
     """
     pull = _Pull(repository, reference, names, platform, delete)
-    paths = _paths(pull.wanted)
     with StagedFiles(folder, overwrite or delete) as staged:
         missing = pull.missing(staged.target)
-        for name in {name for _, name in pull.wanted} - {name for _, name in missing}:
-            staged.add_present(name)
-        _check_space(repository, missing, staged)
-        for archive in _fetched(repository, missing, staged, progress or (lambda *_: None)):
-            Unpacking(archive, paths, staged, repository.options.jobs > 1).run()
+        pull.fetch(missing, staged, progress or (lambda *_: None))
         deletion = FolderDeletion(staged.target, staged.files, staged.folders, max_delete) if delete else None
         staged.publish()
         if deletion is not None:
@@ -93,7 +88,6 @@ def plan_pull(repository: 'DXF', reference: str, folder: str = '.', *, names: Se
     The parameters, and the other errors, are those of :func:`pull_files`.
     """
     pull = _Pull(repository, reference, names, platform, delete)
-    _paths(pull.wanted)
     with TargetFolder(folder, overwrite or delete) as target:
         missing = pull.missing(target)
         packed = next((name for layer, name in missing if layer.packing), None)
@@ -120,9 +114,10 @@ class _Pull:
         if delete and names:
             raise ValueError('delete makes a folder equal to the alias: it takes no names')
         layers = _layers(repository, reference, platform)
-        self._jobs = repository.options.jobs
+        self._repository = repository
         self.skipped = [layer.blob for layer in layers if layer.title is None and not names]
         self.wanted = _wanted(layers, names)
+        self._paths = _paths(self.wanted)
         if delete and self.skipped:
             raise DXFError(f'{len(self.skipped)} blobs have no name: a folder cannot be equal to this alias, and '
                            'nothing was changed')
@@ -132,12 +127,23 @@ class _Pull:
 
         :raises OSError: one of these may not get its name
         """
-        from dxf.transfer.parallel import all_of  # it brings logging
-        is_there = all_of(lambda found, check: _is_there(*found, target), self.wanted, self._jobs)
-        missing = [found for found, there in zip(self.wanted, is_there, strict=True) if not there]
+        from dxf.transfer.parallel import each_once  # it brings logging
+        plain = {name: layer.blob for layer, name in self.wanted if not layer.packing}
+        is_there = each_once(lambda name: target.has(name, plain[name].digest, plain[name].size), plain,
+                             self._repository.options.jobs)
+        missing = [(layer, name) for layer, name in self.wanted if layer.packing or not is_there[name]]
         for layer, name in missing:
             _check_name(layer, name, target)
         return missing
+
+    def fetch(self, missing: list[Wanted], staged: StagedFiles, report: Callable[..., Any]) -> None:
+        """Take in all files: those that are missing are fetched."""
+        repository = self._repository
+        for name in {name for _, name in self.wanted} - {name for _, name in missing}:
+            staged.add_present(name)
+        _check_space(repository, missing, staged)
+        for archive in _fetched(repository, missing, staged, report):
+            Unpacking(archive, self._paths, staged, repository.options.jobs > 1).run()
 
     def actions(self, missing: list[Wanted], deletion: FolderDeletion | None) -> list[FileAction]:
         """Return what was done, or is to be done, with each file."""
@@ -146,11 +152,6 @@ class _Pull:
                   for layer, name in self.wanted),
                 *(FileAction(DELETE, extra.path, None, extra.size)
                   for extra in ([] if deletion is None else deletion.extras) if not extra.is_folder)]
-
-
-def _is_there(layer: Layer, name: str, target: TargetFolder) -> bool:
-    """Return whether a file is there with the right content; what an archive brings is not known yet."""
-    return not layer.packing and target.has(name, layer.blob.digest, layer.blob.size)
 
 
 def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Layer]:

@@ -162,10 +162,21 @@ COMMANDS = (
                 'folders give identical blobs. A file keeps its path as its name; of a path that is absolute or\n'
                 'leads upwards, only the last part. <file>:<type> sets the media type of a file (default\n'
                 'application/octet-stream). One alias holds about 20,000 files, fewer with long names;\n'
-                'a folder counts as one. If a file here has the name of the alias, write @alias: a shell pattern may\n'
+                'a folder counts as one. With --each, a folder is its files. It does not keep empty folders, nor that\n'
+                'a file is executable, and says so. In a PATTERN, *, ? and [...] stand for characters of one part of\n'
+                'a name, and ** for any number of parts. A pattern without / is compared with the last part of a\n'
+                'name, one with / with the whole name. One that fits a folder stands for all that is in it.\n'
+                'If a file here has the name of the alias, write @alias: a shell pattern may\n'
                 'have put the file there.',
-        operands=(_REPO, _ALIAS, _FILES), options=(_TYPE, _ANNOTATION, _PROGRESS, _JSON),
-        examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',),
+        operands=(_REPO, _ALIAS, _FILES),
+        options=(Option(('--each',), 'store the files of folders one by one: what did not change is not sent again;\n'
+                        'those of the folder . get their paths within it'),
+                 Option(('--include',), 'store only files whose names fit a pattern', 'PATTERN', many=True),
+                 Option(('--exclude',), 'do not store files whose names fit a pattern', 'PATTERN', many=True),
+                 Option(('--dry-run',), 'store nothing; print what would be sent, and what is there (skip)'),
+                 _TYPE, _ANNOTATION, _PROGRESS, _JSON),
+        examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',
+                  "dxf push-files fred/birds v1 --each data --exclude '*.tmp'"),
         actions=_PUSH, variables=_FILE_VARIABLES, creates_repository=True),
     Command(
         'pull-files', group='files',

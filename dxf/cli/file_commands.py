@@ -12,6 +12,9 @@ from dxf.cli.environment import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import is_utf_8, printable
 
+MAX_NAMED = 5
+"""The most names that a warning has."""
+
 MAX_DIGITS = 15
 """The most digits of a number that an option has as its value."""
 
@@ -24,9 +27,14 @@ def push_files(context: Context) -> None:
     given = _read_files(context, paths)
     if not _is_file_behind_at(operand):
         _check_no_file(operand, given['files'])
-    with context.registry() as repository, progress(context.settings.progress) as shown:
-        digest = artifacts.push_files(repository, alias, progress=shown, **given)
-    context.print_result('digest', digest)
+    done: list[Any] = []
+    with context.registry() as repository:
+        if context.options['dry_run']:
+            _print_plan(context, artifacts.plan_push(repository, alias, **given))
+            return
+        with progress(context.settings.progress) as shown:
+            digest = artifacts.push_files(repository, alias, progress=shown, on_file=done.append, **given)
+    context.print_result('digest', digest, files=[_document(file) for file in done])
 
 
 def _is_file_behind_at(operand: str) -> bool:
@@ -63,13 +71,12 @@ def attach(context: Context) -> None:
 
 def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
     """Return the files to push, their artifact type, annotations and time, as keyword arguments; all are checked."""
-    from dxf import artifacts
     from dxf.artifacts import manifest
     annotations = _read_annotations(context.options['annotation'] or [])
     try:
         kind = manifest.UNKNOWN_TYPE if context.options['type'] is None else context.options['type']
         manifest.check_media_type(kind)
-        files = artifacts.choose(paths)
+        files = _select(context, paths)
     except DXFError as error:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
@@ -77,6 +84,22 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         hint = next((about_file(path) for path in paths if path.startswith(name)), '')
         raise UsageError(f'cannot read {name}: {_reason(error)}{hint}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(context.environ)}
+
+
+def _select(context: Context, paths: list[str]) -> list[Any]:
+    """Return the files that operands and options select; warn about what is not kept, and useless patterns."""
+    from dxf import artifacts
+    options = context.options
+    if 'each' not in options:
+        return artifacts.choose(paths)
+    found = artifacts.select(paths, each=options['each'], include=options['include'] or [],
+                             exclude=options['exclude'] or [])
+    if found.not_kept:
+        more = f'; and {len(found.not_kept) - MAX_NAMED} more' if len(found.not_kept) > MAX_NAMED else ''
+        console.print_error(f'lost by --each: {"; ".join(found.not_kept[:MAX_NAMED])}{more}')
+    for pattern in found.unused:
+        console.print_error(f'--exclude: no file fits {pattern!r}')
+    return found.files
 
 
 def _read_annotations(texts: list[str]) -> dict[str, str]:

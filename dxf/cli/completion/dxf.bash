@@ -18,8 +18,8 @@ _shtab_dxf_get_alias_option_strings=(-h --help --json)
 _shtab_dxf_del_alias_option_strings=(-h --help --with-others --json)
 _shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json)
 _shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --dry-run --progress --json)
-_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --progress --json)
-_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --progress --json)
+_shtab_dxf_push_files_option_strings=(-h --help --each --include --exclude --dry-run --type --annotation --progress --json)
+_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --delete --max-delete --dry-run --progress --json)
 _shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json)
 _shtab_dxf_referrers_option_strings=(-h --help --type --json)
 _shtab_dxf_inspect_option_strings=(-h --help --json)
@@ -143,11 +143,15 @@ _shtab_dxf_copy___json_nargs=0
 _shtab_dxf_push_files_pos_2_nargs=...
 _shtab_dxf_push_files__h_nargs=0
 _shtab_dxf_push_files___help_nargs=0
+_shtab_dxf_push_files___each_nargs=0
+_shtab_dxf_push_files___dry_run_nargs=0
 _shtab_dxf_push_files___json_nargs=0
 _shtab_dxf_pull_files_pos_2_nargs=...
 _shtab_dxf_pull_files__h_nargs=0
 _shtab_dxf_pull_files___help_nargs=0
 _shtab_dxf_pull_files___overwrite_nargs=0
+_shtab_dxf_pull_files___delete_nargs=0
+_shtab_dxf_pull_files___dry_run_nargs=0
 _shtab_dxf_pull_files___json_nargs=0
 _shtab_dxf_attach_pos_2_nargs=...
 _shtab_dxf_attach__h_nargs=0
@@ -203,7 +207,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --if-match --include --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

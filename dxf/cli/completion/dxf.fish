@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --if-match --include --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -92,7 +92,7 @@ function _shtab_dxf_using
 end
 
 set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --if-match --include --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -176,6 +176,10 @@ complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -eq 0' -ka 
 complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-files -d 'Store files with their names under an alias.'
 complete -c dxf -n '_shtab_dxf_using push-files' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using push-files' -l each -d 'store the files of folders one by one: what did not change is not sent again; those of the folder . get their paths within it'
+complete -c dxf -n '_shtab_dxf_using push-files' -l include -x -d 'store only files whose names fit a pattern'
+complete -c dxf -n '_shtab_dxf_using push-files' -l exclude -x -d 'do not store files whose names fit a pattern'
+complete -c dxf -n '_shtab_dxf_using push-files' -l dry-run -d 'store nothing; print what would be sent, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using push-files' -l type -x -d 'the artifact type of the manifest'
 complete -c dxf -n '_shtab_dxf_using push-files' -l annotation -x -d 'add an annotation to the manifest'
 complete -c dxf -n '_shtab_dxf_using push-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
@@ -186,7 +190,10 @@ complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -ge 2
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a pull-files -d 'Fetch files that push-files or oras push stored.'
 complete -c dxf -n '_shtab_dxf_using pull-files' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l to -xka "(__fish_complete_directories)" -d 'the folder to write to; it is created (default: this folder)'
-complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files that exist'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files that exist and differ'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l delete -d 'make the folder (--to) equal to the alias: replace files, and when all are there, delete everything else in it'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l max-delete -x -d 'change nothing if --delete would delete more than N files'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l dry-run -d 'change nothing; print what would be fetched, skipped and deleted'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using pull-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo

@@ -241,7 +241,10 @@ _shtab_dxf_pull_blob_defaults_added=0
 _shtab_dxf_pull_files_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--to[the folder to write to\; it is created (default\: this folder)]:DIR:_files -/"
-  "--overwrite[replace files that exist]"
+  "--overwrite[replace files that exist and differ]"
+  "--delete[make the folder (--to) equal to the alias\: replace files, and when all are there, delete everything else in it]"
+  "--max-delete[change nothing if --delete would delete more than N files]:N:"
+  "--dry-run[change nothing\; print what would be fetched, skipped and deleted]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
@@ -268,6 +271,10 @@ _shtab_dxf_push_blob_defaults_added=0
 
 _shtab_dxf_push_files_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--each[store the files of folders one by one\: what did not change is not sent again\; those of the folder . get their paths within it]"
+  "*--include[store only files whose names fit a pattern]:PATTERN:"
+  "*--exclude[do not store files whose names fit a pattern]:PATTERN:"
+  "--dry-run[store nothing\; print what would be sent, and what is there (skip)]"
   "--type[the artifact type of the manifest]:MEDIA_TYPE:"
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
