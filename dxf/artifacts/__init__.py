@@ -6,9 +6,10 @@ operands of a command line into files with names. :func:`plan_push` and :func:`p
 """
 
 from dxf.artifacts.actions import FileAction
+from dxf.artifacts.patterns import Patterns
 from dxf.artifacts.pull import Pulled, plan_pull, pull_files
 from dxf.artifacts.push import attach, plan_push, push_files, referrers
 from dxf.artifacts.selection import File, Selection, choose, select
 
-__all__ = ['File', 'FileAction', 'Pulled', 'Selection', 'attach', 'choose', 'plan_pull', 'plan_push', 'pull_files',
-           'push_files', 'referrers', 'select']
+__all__ = ['File', 'FileAction', 'Patterns', 'Pulled', 'Selection', 'attach', 'choose', 'plan_pull', 'plan_push',
+           'pull_files', 'push_files', 'referrers', 'select']

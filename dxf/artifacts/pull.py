@@ -3,6 +3,7 @@
 ``staging`` gives files their names, ``unpacking`` unpacks archives, and ``folder_deletion`` removes other files.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from dxf.artifacts.unpacking import Archive, Unpacking
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
-from dxf.names import is_sha256, shown_repository
+from dxf.names import FOLDER, is_folder, is_sha256, shown_repository
 from dxf.parameters import checked
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -63,6 +64,7 @@ def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: S
     :raises OSError: a file is there already with other content, or cannot be written
     """
     pull = _Pull(repository, reference, names, platform, delete)
+    pull.check_outside(folder)
     with StagedFiles(folder, overwrite or delete) as staged:
         missing = pull.missing(staged.target)
         pull.fetch(missing, staged, progress or (lambda *_: None))
@@ -88,6 +90,7 @@ def plan_pull(repository: 'DXF', reference: str, folder: str = '.', *, names: Se
     The parameters, and the other errors, are those of :func:`pull_files`.
     """
     pull = _Pull(repository, reference, names, platform, delete)
+    pull.check_outside(folder)
     with TargetFolder(folder, overwrite or delete) as target:
         missing = pull.missing(target)
         packed = next((name for layer, name in missing if layer.packing), None)
@@ -115,12 +118,24 @@ class _Pull:
             raise ValueError('delete makes a folder equal to the alias: it takes no names')
         layers = _layers(repository, reference, platform)
         self._repository = repository
+        self._delete = delete
         self.skipped = [layer.blob for layer in layers if layer.title is None and not names]
         self.wanted = _wanted(layers, names)
         self._paths = _paths(self.wanted)
         if delete and self.skipped:
             raise DXFError(f'{len(self.skipped)} blobs have no name: a folder cannot be equal to this alias, and '
                            'nothing was changed')
+
+    def check_outside(self, folder: str) -> None:
+        """Check that no registry is deleted that is itself a folder.
+
+        :raises DXFError: it is in the target folder
+        """
+        host = self._repository.host
+        if self._delete and is_folder(host):
+            path = os.path.realpath(host.removeprefix(FOLDER))
+            if os.path.commonpath([path, os.path.realpath(folder)]) == os.path.realpath(folder):
+                raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
 
     def missing(self, target: TargetFolder) -> list[Wanted]:
         """Return what is not there with the right content.

@@ -49,7 +49,9 @@ COMMANDS = (
         operands=(_REPO, _FILES._replace(completion=FILES_OR_ALIASES), _AT_ALIAS),
         program_operands=(_REPO, _AT_ALIAS),
         options=(Option(('--resume',), 'remember how far the upload is; continue an upload that broke off'),
-                 Option(('--force',), 'send it even if the registry says that it has it'), _PROGRESS, _JSON),
+                 Option(('--force',), 'send it even if the registry says that it has it'),
+                 Option(('--dry-run',), 'store nothing; print what would be sent, and what is there (skip)'),
+                 _PROGRESS, _JSON),
         examples=('dxf push-blob fred/datalogger logger.dat @may15-readings',
                   'dxf push-blob fred/backup @nightly -- tar c photos'),
         actions=_PUSH, variables=('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
@@ -88,6 +90,7 @@ COMMANDS = (
                 'Other aliases that name the same blobs lose them too.\n'
                 "The space is free after the registry's next garbage collection; in a folder, at once." + _STDIN,
         operands=(_REPO, _ANY_BLOBS),
+        options=(Option(('--dry-run',), 'delete nothing; print what would be deleted'),),
         examples=('dxf del-blob fred/datalogger sha256:...',), actions=_DELETE, variables=('DXF_PLATFORM',)),
     Command(
         'verify', group='blobs',
@@ -105,7 +108,8 @@ COMMANDS = (
         operands=(_REPO, _ALIAS, Operand('<hash>|<file>', many=True, completion=FILES)),
         options=(Option(('--if-absent',), 'only if the alias does not exist (atomic on folders and on registries\n'
                         'with conditional PUT)'),
-                 Option(('--if-match',), 'only if the alias names the manifest with this digest', 'DIGEST'), _JSON),
+                 Option(('--if-match',), 'only if the alias names the manifest with this digest', 'DIGEST'),
+                 Option(('--dry-run',), 'store nothing; print the manifest'), _JSON),
         examples=('dxf set-alias fred/datalogger may15-readings ./logger.dat',), actions=_PUSH,
         variables=('DXF_SCHEMA',)),
     Command(
@@ -121,7 +125,9 @@ COMMANDS = (
                 'The manifest of an alias is deleted too, unless another alias, an index or an attached manifest\n'
                 'needs it. If one of the aliases does not exist, nothing is deleted.' + _DIGEST,
         operands=(_REPO, _ALIASES),
-        options=(Option(('--with-others',), 'delete the manifest in any case, and all its other aliases'), _JSON),
+        options=(Option(('--with-others',), 'delete the manifest in any case, and all its other aliases'),
+                 Option(('--dry-run',), 'delete nothing; print the aliases, and the manifests that would go too'),
+                 _JSON),
         examples=('dxf del-alias fred/datalogger may15-readings',), actions=_REPLACE),
     Command(
         'list-aliases', group='aliases',
@@ -184,9 +190,8 @@ COMMANDS = (
         details='Without names, all files are fetched. The names are printed. ModelPack artifacts (modctl) work too.\n'
                 'The files appear when all of them are complete and verified, or none appears. A file that is there\n'
                 'with the same content is not fetched; one that differs is an error, or replaced with --overwrite.\n'
-                'A name may be that of a folder. Names that lead out of\n'
-                'the folder, links and special files are refused. A blob without a name is reported on standard\n'
-                'error, with status 1.' + _DIGEST,
+                'A name may be that of a folder. Names that lead out of the folder, links and special files are\n'
+                'refused. A blob without a name is reported on standard error, with status 1.' + _DIGEST,
         operands=(_REPO, _ALIAS, Operand('<name>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created (default: this folder)', 'DIR',
                         completion=FOLDERS),

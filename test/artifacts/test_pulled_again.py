@@ -233,6 +233,17 @@ def test_an_alias_without_files_and_one_with_nameless_blobs_delete_nothing(clien
     assert sorted(str(path) for path in crowded.rglob('*')) == before
 
 
+def test_a_registry_that_is_in_the_folder_is_not_deleted(folder: Endpoint, repo: str, source: Path) -> None:
+    client = folder.dxf(repo)
+    push(client, source)
+    for target in (folder.registry.storage, folder.registry.storage.parent):
+        with pytest.raises(DXFError, match='holds the registry oci:'):
+            pull(client, target, delete=True)
+        with pytest.raises(DXFError, match='holds the registry oci:'):
+            artifacts.plan_pull(client, 'v1', str(target), delete=True)
+    assert client.list_aliases() == ['v1']
+
+
 @pytest.mark.parametrize('damage', ['missing', 'other'])
 def test_nothing_is_deleted_before_all_files_are_verified(folder: Endpoint, repo: str, source: Path, crowded: Path,
                                                           damage: str) -> None:

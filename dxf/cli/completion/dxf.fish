@@ -105,6 +105,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-b
 complete -c dxf -n '_shtab_dxf_using push-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l resume -d 'remember how far the upload is; continue an upload that broke off'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l force -d 'send it even if the registry says that it has it'
+complete -c dxf -n '_shtab_dxf_using push-blob' -l dry-run -d 'store nothing; print what would be sent, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using push-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -129,6 +130,7 @@ complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 1
 complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 3' -ka "(_dxf_files_or_alias)" -d @alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-blob -d 'Delete blobs.'
 complete -c dxf -n '_shtab_dxf_using del-blob' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using del-blob' -l dry-run -d 'delete nothing; print what would be deleted'
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a verify -d 'Compare files with the blobs of an alias.'
@@ -140,6 +142,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a set-al
 complete -c dxf -n '_shtab_dxf_using set-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-absent -d 'only if the alias does not exist (atomic on folders and on registries with conditional PUT)'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-match -x -d 'only if the alias names the manifest with this digest'
+complete -c dxf -n '_shtab_dxf_using set-alias' -l dry-run -d 'store nothing; print the manifest'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
@@ -152,6 +155,7 @@ complete -c dxf -n '_shtab_dxf_using get-alias; and test $_shtab_dxf_npos -ge 1'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-alias -d 'Delete aliases, and print the hashes of their blobs.'
 complete -c dxf -n '_shtab_dxf_using del-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l with-others -d 'delete the manifest in any case, and all its other aliases'
+complete -c dxf -n '_shtab_dxf_using del-alias' -l dry-run -d 'delete nothing; print the aliases, and the manifests that would go too'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias

@@ -103,6 +103,7 @@ _shtab_dxf_copy_defaults_added=0
 _shtab_dxf_del_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--with-others[delete the manifest in any case, and all its other aliases]"
+  "--dry-run[delete nothing\; print the aliases, and the manifests that would go too]"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::alias:_dxf_aliases"
@@ -113,6 +114,7 @@ _shtab_dxf_del_alias_defaults_added=0
 
 _shtab_dxf_del_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[delete nothing\; print what would be deleted]"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
 )
@@ -259,6 +261,7 @@ _shtab_dxf_push_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--resume[remember how far the upload is\; continue an upload that broke off]"
   "--force[send it even if the registry says that it has it]"
+  "--dry-run[store nothing\; print what would be sent, and what is there (skip)]"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
@@ -302,6 +305,7 @@ _shtab_dxf_set_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
   "--if-match[only if the alias names the manifest with this digest]:DIGEST:"
+  "--dry-run[store nothing\; print the manifest]"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":alias:_dxf_aliases"
