@@ -50,7 +50,7 @@ class FolderDeletion:
         self.extras = list(self._look())
         count = sum(not extra.is_folder for extra in self.extras)
         if limit is not None and count > limit:
-            raise DXFError(f'{count} files would be deleted, and max_delete allows {limit}: nothing was changed')
+            raise DXFError(f'{count} files would be deleted, and --max-delete allows {limit}: nothing was changed')
 
     def _look(self) -> Iterator[Extra]:
         """Yield what is to be removed, what is in a folder before the folder."""

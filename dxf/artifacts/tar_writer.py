@@ -21,6 +21,7 @@ from dxf.artifacts.patterns import ALL, Patterns
 from dxf.artifacts.safe_paths import Paths, with_parents
 from dxf.exceptions import DXFSourceError
 from dxf.limits import READ_SIZE
+from dxf.local.file_hash import hash_descriptor
 from dxf.names import digest_of
 
 EXECUTABLE, PLAIN = 0o755, 0o644
@@ -156,7 +157,7 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
         # Times do not prove it: rsync and touch put them back, and writes to mapped memory need not change them. A file
         # whose size is not known, such as one in /proc, may have other bytes each time.
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or \
-                content is file and _digest_now(file.fileno()) != packed.digest:
+                content is file and hash_descriptor(file.fileno()) != packed.digest:
             raise _changed(entry)
 
 
@@ -183,16 +184,6 @@ class _HashedReading:
     def digest(self) -> str:
         """The digest of what was read."""
         return digest_of(self._sha256)
-
-
-def _digest_now(descriptor: int) -> str:
-    """Return the digest of what a file has at this moment; no buffer keeps what it had before."""
-    sha256 = hashlib.sha256()
-    position = 0
-    while piece := os.pread(descriptor, READ_SIZE, position):
-        sha256.update(piece)
-        position += len(piece)
-    return digest_of(sha256)
 
 
 @contextmanager

@@ -5,16 +5,14 @@ files from it.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from dxf.artifacts.hidden_folders import FOLDER
-from dxf.limits import READ_SIZE
+from dxf.local.file_hash import hash_descriptor
 from dxf.local.sinks import named
-from dxf.names import digest_of
 
 EXISTING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -158,7 +156,7 @@ class TargetFolder:
                 return False
             with named(path):
                 os.fsync(file)
-                return _digest(file) == digest
+                return hash_descriptor(file) == digest
 
     def sync(self, path: str) -> None:
         """Write the names in a folder to the disk; the empty path is the target folder."""
@@ -172,12 +170,3 @@ def _is_like(status: os.stat_result, size: int, is_executable: bool | None) -> b
     """Return whether a file is a regular one of this size, and executable or not."""
     return stat.S_ISREG(status.st_mode) and status.st_size == size and \
         is_executable in (None, bool(status.st_mode & stat.S_IXUSR))
-
-
-def _digest(file: int) -> str:
-    sha256 = hashlib.sha256()
-    position = 0
-    while piece := os.pread(file, READ_SIZE, position):
-        sha256.update(piece)
-        position += len(piece)
-    return digest_of(sha256)

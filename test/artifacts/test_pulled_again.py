@@ -205,7 +205,7 @@ def test_a_deletion_that_would_go_too_far_changes_nothing(folder: Endpoint, repo
     before = sorted(str(path) for path in crowded.rglob('*'))
     args = ('pull-files', repo, 'v1', '--delete')
     assert refused(folder, *args, '--to', str(crowded), '--max-delete=6') == (
-        1, 'dxf: 7 files would be deleted, and max_delete allows 6: nothing was changed')
+        1, 'dxf: 7 files would be deleted, and --max-delete allows 6: nothing was changed')
     assert refused(folder, *args) == (
         2, 'dxf: too few arguments: --delete needs --to=DIR: everything in that folder is deleted but the files of the '
         'alias (see dxf pull-files --help)')
