@@ -160,6 +160,27 @@ def check_progress(progress: Any) -> None:
         raise TypeError(f'progress is a function, and not {kind_of(progress)}{hint}')
 
 
+def check_callback(callback: Any, name: str) -> None:
+    """Check that an argument can be called.
+
+    :raises TypeError: it cannot
+    """
+    if not callable(callback):
+        raise TypeError(f'{name} is a function, and not {kind_of(callback)}')
+
+
+def check_count(count: Any, name: str) -> None:
+    """Check that an argument is a whole number, 0 or more.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 0
+    """
+    if not hasattr(count, '__index__'):
+        raise TypeError(f'{name} is an int, and not {kind_of(count)}')
+    if count < 0:
+        raise ValueError(f'{name} is a number of files, at least 0')
+
+
 def check_client(client: Any, name: str, method: str) -> None:
     """Check that a repository was given by its client.
 

@@ -105,7 +105,7 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run')
+         'dry_run', 'each', 'delete')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
@@ -119,7 +119,8 @@ CHECKS: dict[str, Check] = {
     'jobs': _alone(client_arguments.check_jobs), 'proxies': _alone(client_arguments.check_proxies),
     'cert': _alone(client_arguments.check_cert), 'base': _client('_base_request'), 'source': _client('pull_blobs'),
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
-    'progress': _alone(arguments.check_progress), 'chunk_size': _alone(arguments.check_chunk_size),
+    'progress': _alone(arguments.check_progress), 'on_file': _named(arguments.check_callback),
+    'max_delete': _named(arguments.check_count), 'chunk_size': _alone(arguments.check_chunk_size),
     'batch_size': _alone(arguments.check_batch_size), 'filename': arguments.check_filename,
     'resume': _named(arguments.check_path_type), 'folder': _named(arguments.check_path_type),
     'annotations': _named(arguments.check_mapping), 'copy_blobs.sizes': _named(arguments.check_mapping),

@@ -36,7 +36,7 @@ class Pulled(NamedTuple):
 
 
 @checked
-def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: Sequence[str] = (),
+def pull_files(repository: 'DXF', reference: str, folder: str | None = None, *, names: Sequence[str] = (),
                overwrite: bool = False, platform: str | None = None, delete: bool = False,
                max_delete: int | None = None, progress: Callable[..., Any] | None = None,
                on_file: OnFile | None = None) -> Pulled:
@@ -46,7 +46,7 @@ def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: S
     names are. A file that is there with the right content is not fetched. A folder that is one archive always is.
 
     :param reference: an alias, or the digest of a manifest
-    :param folder: made where it is missing
+    :param folder: made where it is missing; ``None`` for the current one, though not with ``delete``
     :param names: of files and folders to fetch; all if there are none. A folder stands for the files that are in it
     :param overwrite: replace files that are there with other content
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
@@ -63,9 +63,10 @@ def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: S
     :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already with other content, or cannot be written
     """
+    path = _target_path(folder, delete)
     pull = _Pull(repository, reference, names, platform, delete)
-    pull.check_outside(folder)
-    with StagedFiles(folder, overwrite or delete) as staged:
+    pull.check_outside(path)
+    with StagedFiles(path, overwrite or delete) as staged:
         missing = pull.missing(staged.target)
         pull.fetch(missing, staged, progress or (lambda *_: None))
         deletion = FolderDeletion(staged.target, staged.files, staged.folders, max_delete) if delete else None
@@ -79,7 +80,7 @@ def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: S
 
 
 @checked
-def plan_pull(repository: 'DXF', reference: str, folder: str = '.', *, names: Sequence[str] = (),
+def plan_pull(repository: 'DXF', reference: str, folder: str | None = None, *, names: Sequence[str] = (),
               overwrite: bool = False, platform: str | None = None, delete: bool = False,
               max_delete: int | None = None) -> list[FileAction]:
     """Return what :func:`pull_files` would do, and change nothing. The manifest is fetched, and no blob.
@@ -89,9 +90,10 @@ def plan_pull(repository: 'DXF', reference: str, folder: str = '.', *, names: Se
 
     The parameters, and the other errors, are those of :func:`pull_files`.
     """
+    path = _target_path(folder, delete)
     pull = _Pull(repository, reference, names, platform, delete)
-    pull.check_outside(folder)
-    with TargetFolder(folder, overwrite or delete) as target:
+    pull.check_outside(path)
+    with TargetFolder(path, overwrite or delete) as target:
         missing = pull.missing(target)
         packed = next((name for layer, name in missing if layer.packing), None)
         if delete and packed is not None:
@@ -99,6 +101,16 @@ def plan_pull(repository: 'DXF', reference: str, folder: str = '.', *, names: Se
                            'deleted, is known only when it is fetched')
         deletion = FolderDeletion(target, [name for _, name in pull.wanted], [], max_delete) if delete else None
     return pull.actions(missing, deletion)
+
+
+def _target_path(folder: str | None, delete: bool) -> str:
+    """Return the path of the target folder; where files are deleted, it must be given.
+
+    :raises ValueError: it is not
+    """
+    if folder is None and delete:
+        raise ValueError('delete needs a folder: everything in it is deleted but the files of the alias')
+    return os.curdir if folder is None else os.fspath(folder)
 
 
 class _Pull:

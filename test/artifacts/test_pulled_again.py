@@ -114,6 +114,26 @@ def test_a_name_of_a_folder_stands_for_the_files_in_it(client: DXF, source: Path
         artifacts.pull_files(client, 'v1', str(tmp_path / 'target'), names=['dat'])
 
 
+def test_a_pipe_in_the_place_of_an_empty_file_is_not_taken_for_it(client: DXF, tmp_path: Path) -> None:
+    set_artifact(client, 'v1', [blob(b'', 'empty')], [b''])
+    os.mkfifo(tmp_path / 'empty')
+    with pytest.raises(FileExistsError, match='is no file'):
+        pull(client, tmp_path, overwrite=True)
+
+
+def test_arguments_that_mean_nothing_are_refused(client: DXF, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                                 ) -> None:
+    arguments: Any = [({'max_delete': 'x'}, TypeError, 'max_delete is an int'),
+                      ({'max_delete': -1}, ValueError, 'at least 0'),
+                      ({'on_file': 'x'}, TypeError, 'on_file is a function'), ({'delete': 'x'}, TypeError, 'delete'),
+                      ({'delete': True}, ValueError, 'delete needs a folder'),
+                      ({'delete': True, 'folder': str(tmp_path), 'names': ['a']}, ValueError, 'takes no names')]
+    monkeypatch.chdir(tmp_path)  # should it delete something, then here
+    for given, error, text in arguments:
+        with pytest.raises(error, match=text):
+            artifacts.pull_files(client, 'v1', **given)
+
+
 @pytest.mark.parametrize('jobs', [1, 4])
 def test_files_of_an_archive_that_are_there_are_not_written_again(folder: Endpoint, repo: str, source: Path,
                                                                   tmp_path: Path, jobs: int) -> None:
@@ -197,11 +217,11 @@ def refused(endpoint: Endpoint, *args: str) -> tuple[int, str]:
     return ended.status, ended.lines[0]
 
 
-def test_a_deletion_that_would_go_too_far_changes_nothing(folder: Endpoint, repo: str, source: Path, crowded: Path
-                                                          ) -> None:
+def test_a_deletion_that_would_go_too_far_changes_nothing(folder: Endpoint, repo: str, source: Path, crowded: Path,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     client = folder.dxf(repo)
     push(client, source)
-    client.push_blob(data=b'')
+    monkeypatch.chdir(crowded)  # should it delete something, then here
     before = sorted(str(path) for path in crowded.rglob('*'))
     args = ('pull-files', repo, 'v1', '--delete')
     assert refused(folder, *args, '--to', str(crowded), '--max-delete=6') == (
