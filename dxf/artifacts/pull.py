@@ -63,10 +63,8 @@ def pull_files(repository: 'DXF', reference: str, folder: str | None = None, *, 
     :raises DXFSizeMismatchError: a file has another size than the manifest says
     :raises OSError: a file is there already with other content, or cannot be written
     """
-    path = _target_path(folder, delete)
-    pull = _Pull(repository, reference, names, platform, delete)
-    pull.check_outside(path)
-    with StagedFiles(path, overwrite or delete) as staged:
+    pull = _Pull(repository, reference, folder, names, platform, delete)
+    with StagedFiles(pull.folder, overwrite or delete) as staged:
         missing = pull.missing(staged.target)
         pull.fetch(missing, staged, progress or (lambda *_: None))
         deletion = FolderDeletion(staged.target, staged.files, staged.folders, max_delete) if delete else None
@@ -90,10 +88,8 @@ def plan_pull(repository: 'DXF', reference: str, folder: str | None = None, *, n
 
     The parameters, and the other errors, are those of :func:`pull_files`.
     """
-    path = _target_path(folder, delete)
-    pull = _Pull(repository, reference, names, platform, delete)
-    pull.check_outside(path)
-    with TargetFolder(path, overwrite or delete) as target:
+    pull = _Pull(repository, reference, folder, names, platform, delete)
+    with TargetFolder(pull.folder, overwrite or delete) as target:
         missing = pull.missing(target)
         packed = next((name for layer, name in missing if layer.packing), None)
         if delete and packed is not None:
@@ -113,6 +109,16 @@ def _target_path(folder: str | None, delete: bool) -> str:
     return os.curdir if folder is None else os.fspath(folder)
 
 
+def _check_outside(folder: str, host: str) -> None:
+    """Check that no registry is deleted that is itself a folder.
+
+    :raises DXFError: it is in the target folder
+    """
+    target = os.path.realpath(folder)
+    if is_folder(host) and os.path.commonpath([os.path.realpath(host.removeprefix(FOLDER)), target]) == target:
+        raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
+
+
 class _Pull:
     """What is wanted of an alias.
 
@@ -121,33 +127,24 @@ class _Pull:
     :raises DXFError: then all blobs need names, and ``names`` is empty
     """
 
-    def __init__(self, repository: 'DXF', reference: str, names: Sequence[str], platform: str | None, delete: bool
-                 ) -> None:
+    def __init__(self, repository: 'DXF', reference: str, folder: str | None, names: Sequence[str],
+                 platform: str | None, delete: bool) -> None:
+        self.folder = _target_path(folder, delete)
         names = several(names, 'pull_files', 'repository, reference, folder, names=')
         for name in names:
             check_text(name, 'each of the names')
         if delete and names:
             raise ValueError('delete makes a folder equal to the alias: it takes no names')
         layers = _layers(repository, reference, platform)
+        if delete:
+            _check_outside(self.folder, repository.host)
         self._repository = repository
-        self._delete = delete
         self.skipped = [layer.blob for layer in layers if layer.title is None and not names]
         self.wanted = _wanted(layers, names)
         self._paths = _paths(self.wanted)
         if delete and self.skipped:
             raise DXFError(f'{len(self.skipped)} blobs have no name: a folder cannot be equal to this alias, and '
                            'nothing was changed')
-
-    def check_outside(self, folder: str) -> None:
-        """Check that no registry is deleted that is itself a folder.
-
-        :raises DXFError: it is in the target folder
-        """
-        host = self._repository.host
-        if self._delete and is_folder(host):
-            path = os.path.realpath(host.removeprefix(FOLDER))
-            if os.path.commonpath([path, os.path.realpath(folder)]) == os.path.realpath(folder):
-                raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
 
     def missing(self, target: TargetFolder) -> list[Wanted]:
         """Return what is not there with the right content.
