@@ -162,6 +162,27 @@ def check_progress(progress: Any, _name: str, _function: str) -> None:
         raise TypeError(f'progress is a function, and not {kind_of(progress)}{hint}')
 
 
+def check_callback(callback: Any, name: str, _function: str) -> None:
+    """Check that an argument can be called.
+
+    :raises TypeError: it cannot
+    """
+    if not callable(callback):
+        raise TypeError(f'{name} is a function, and not {kind_of(callback)}')
+
+
+def check_count(count: Any, name: str, _function: str) -> None:
+    """Check that an argument is a whole number, 0 or more.
+
+    :raises TypeError: it is no whole number
+    :raises ValueError: it is less than 0
+    """
+    if not hasattr(count, '__index__'):
+        raise TypeError(f'{name} is an int, and not {kind_of(count)}')
+    if count < 0:
+        raise ValueError(f'{name} is a number, at least 0')
+
+
 def check_client(client: Any, name: str, method: str) -> None:
     """Check that a repository was given by its client.
 
@@ -186,15 +207,6 @@ def check_batch_size(batch_size: Any, _name: str, _function: str) -> None:
                         'DXF(host, repo)') from None
     if number < 1:
         raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
-
-
-def check_max_delete(max_delete: Any, _name: str, _function: str) -> None:
-    """Check how many aliases may be deleted.
-
-    :raises ValueError: it is no whole number, or less than 0
-    """
-    if isinstance(max_delete, bool) or not isinstance(max_delete, int) or max_delete < 0:
-        raise ValueError('max_delete is a number of aliases, or 0')
 
 
 def check_chunk_size(chunk_size: Any, _name: str, _function: str) -> None:

@@ -144,10 +144,7 @@ class ManifestStore(BlobCopying):
             return
         check_conditions(if_absent, if_match)
         condition = {'If-None-Match': '*'} if if_match is None else {'If-Match': f'"{check_digest(if_match)}"'}
-        current = self.current_digest(check_alias_at(self._host, alias))
-        if current != if_match:
-            raise DXFConflictError(f'{shown_repository(self._repo)} has no alias {alias}' if current is None else
-                                   f'the alias {alias} of {shown_repository(self._repo)} names {current}')
+        self.check_current(alias, if_match)
         try:
             digest = self.put_manifest(alias, content, condition)
         except HTTPError as error:
@@ -175,6 +172,16 @@ class ManifestStore(BlobCopying):
         text = self._stored(existing).text
         self.set_manifest(alias, text, **condition)
         return text
+
+    def check_current(self, alias: str, digest: str | None) -> None:
+        """Check that an alias names a manifest; that there is no such alias, if the digest is ``None``.
+
+        :raises DXFConflictError: it names another one, or none
+        """
+        current = self.current_digest(check_alias_at(self._host, alias))
+        if current != digest:
+            raise DXFConflictError(f'{shown_repository(self._repo)} has no alias {alias}' if current is None else
+                                   f'the alias {alias} of {shown_repository(self._repo)} names {current}')
 
     def _set_meanwhile(self, alias: str) -> DXFConflictError:
         return DXFConflictError(f'somebody else has set the alias {alias} of {shown_repository(self._repo)} meanwhile')

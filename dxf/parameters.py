@@ -105,7 +105,7 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run', 'skip_existing', 'delete')
+         'dry_run', 'skip_existing', 'each', 'delete')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
@@ -120,8 +120,9 @@ CHECKS: dict[str, Check] = {
     'jobs': client_arguments.check_jobs, 'proxies': client_arguments.check_proxies,
     'cert': client_arguments.check_cert, 'base': _client('_base_request'), 'source': _client('pull_blobs'),
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
-    'progress': arguments.check_progress, 'chunk_size': arguments.check_chunk_size,
-    'batch_size': arguments.check_batch_size, 'max_delete': arguments.check_max_delete,
+    'progress': arguments.check_progress, 'on_file': arguments.check_callback,
+    'chunk_size': arguments.check_chunk_size, 'max_delete': arguments.check_count,
+    'batch_size': arguments.check_batch_size,
     'filename': arguments.check_filename, 'resume': _path, 'folder': _path, 'annotations': arguments.check_mapping,
     'copy_blobs.sizes': arguments.check_mapping, 'created': arguments.check_created, 'exists.name': _name}
 """The check of each parameter, by its name, or by those of function and parameter."""

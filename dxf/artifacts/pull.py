@@ -1,40 +1,31 @@
 """Pulls of files by their names: all that are wanted appear in a folder, or none does.
 
-``staging`` gives files their names. ``tar_reader`` reads archives.
+``staging`` gives files their names, ``unpacking`` unpacks archives, and ``folder_deletion`` removes other files.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from itertools import islice
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_text, several
-from dxf.artifacts import tar_reader
+from dxf.artifacts.actions import DELETE, FETCH, SKIP, FileAction, OnFile
+from dxf.artifacts.folder_deletion import FolderDeletion
 from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
-from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
+from dxf.artifacts.safe_paths import MAX_PART_LENGTH, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
+from dxf.artifacts.target_folder import TargetFolder
+from dxf.artifacts.unpacking import Archive, Unpacking
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
-from dxf.names import is_sha256, shown_repository
+from dxf.names import FOLDER, is_folder, is_sha256, shown_repository
 from dxf.parameters import checked
 
 if TYPE_CHECKING:  # commands check their operands without requests
     from dxf.client import DXF
 
-HEADERS = MAX_FILES << 10
-"""Maximum number of bytes in an archive that give the names of its files."""
-
-SMALL_ARCHIVE = 1 << 20
-"""Bytes of a compressed archive that are not worth a thread."""
-
-
-class _Archive(NamedTuple):
-    """A layer that was fetched and is to be unpacked: its name, and the open file that has it."""
-
-    layer: Layer
-    name: str
-    file: Any
+Wanted = tuple[Layer, str]
+"""A layer that is wanted, and its name."""
 
 
 class Pulled(NamedTuple):
@@ -45,43 +36,146 @@ class Pulled(NamedTuple):
 
 
 @checked
-def pull_files(repository: 'DXF', reference: str, folder: str = '.', *, names: Sequence[str] = (),
-               overwrite: bool = False, platform: str | None = None,
-               progress: Callable[..., Any] | None = None) -> Pulled:
+def pull_files(repository: 'DXF', reference: str, folder: str | None = None, *, names: Sequence[str] = (),
+               overwrite: bool = False, platform: str | None = None, delete: bool = False,
+               max_delete: int | None = None, progress: Callable[..., Any] | None = None,
+               on_file: OnFile | None = None) -> Pulled:
     """Fetch files and folders, by the names that they have, into a folder.
 
     They appear when all are there and verified, or none does. Nothing outside the folder is touched, whatever the
-    names are.
+    names are. A file that is there with the right content is not fetched. A folder that is one archive always is.
 
     :param reference: an alias, or the digest of a manifest
-    :param folder: made where it is missing
-    :param names: of files and folders to fetch; all if there are none
-    :param overwrite: replace files that are there
+    :param folder: made where it is missing; ``None`` for the current one, though not with ``delete``
+    :param names: of files and folders to fetch; all if there are none. A folder stands for the files that are in it
+    :param overwrite: replace files that are there with other content
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
+    :param delete: make the folder equal to the alias: replace files, and when all of its files are there, delete
+        everything else in the folder
+    :param max_delete: the largest number of files to delete; if there are more, it is an error, and nothing is changed
     :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
+    :param on_file: called at the end with the :class:`FileAction` of each file
     :raises DXFFileNotFoundError: it has no file of one of ``names``
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFInvalidDocumentError: the manifest, or an archive, is not what it should be
-    :raises DXFError: a file is packed in a way that dxf does not unpack
+    :raises DXFError: a file is packed in a way that dxf does not unpack, or ``delete`` would delete too much
     :raises DXFDigestMismatchError: the registry sent something else
     :raises DXFSizeMismatchError: a file has another size than the manifest says
-    :raises OSError: a file is there already, or cannot be written
+    :raises OSError: a file is there already with other content, or cannot be written
     """
-    names = several(names, 'pull_files', 'repository, reference, folder, names=')
-    for name in names:
-        check_text(name, 'each of the names')
-    layers = _layers(repository, reference, platform)
-    wanted = _wanted(layers, names)
-    paths = _paths(wanted)
-    with StagedFiles(folder, overwrite) as staged:
-        for layer, name in wanted:
-            _check_name(layer, name, staged)
-        _check_space(repository, wanted, staged)
-        for archive in _fetched(repository, wanted, staged, progress or (lambda *_: None)):
-            _Unpacking(archive, paths, staged, repository.options.jobs > 1).run()
+    pull = _Pull(repository, reference, folder, names, platform, delete)
+    with StagedFiles(pull.folder, overwrite or delete) as staged:
+        missing = pull.missing(staged.target)
+        pull.fetch(missing, staged, progress or (lambda *_: None))
+        deletion = FolderDeletion(staged.target, staged.files, staged.folders, max_delete) if delete else None
         staged.publish()
-    return Pulled([name for _, name in wanted],
-                  [layer.blob for layer in layers if layer.title is None and not names])
+        if deletion is not None:
+            deletion.carry_out()
+    if on_file is not None:
+        for action in pull.actions(missing, deletion):
+            on_file(action)
+    return Pulled([name for _, name in pull.wanted], pull.skipped)
+
+
+@checked
+def plan_pull(repository: 'DXF', reference: str, folder: str | None = None, *, names: Sequence[str] = (),
+              overwrite: bool = False, platform: str | None = None, delete: bool = False,
+              max_delete: int | None = None) -> list[FileAction]:
+    """Return what :func:`pull_files` would do, and change nothing. The manifest is fetched, and no blob.
+
+    :raises DXFError: with ``delete``, a folder is one archive, and what that brings is not known
+    :raises OSError: a file is there already with other content
+
+    The parameters, and the other errors, are those of :func:`pull_files`.
+    """
+    pull = _Pull(repository, reference, folder, names, platform, delete)
+    with TargetFolder(pull.folder, overwrite or delete) as target:
+        missing = pull.missing(target)
+        packed = next((name for layer, name in missing if layer.packing), None)
+        if delete and packed is not None:
+            raise DXFError(f'{packed[:MAX_PART_LENGTH]!r} is one archive: which files are in it, and which would be '
+                           'deleted, is known only when it is fetched')
+        deletion = FolderDeletion(target, [name for _, name in pull.wanted], [], max_delete) if delete else None
+    return pull.actions(missing, deletion)
+
+
+def _target_path(folder: str | None, delete: bool) -> str:
+    """Return the path of the target folder; where files are deleted, it must be given.
+
+    :raises ValueError: it is not
+    """
+    if folder is None and delete:
+        raise ValueError('delete needs a folder: everything in it is deleted but the files of the alias')
+    return os.curdir if folder is None else os.fspath(folder)
+
+
+def _check_outside(folder: str, host: str) -> None:
+    """Check that no registry is deleted that is itself a folder.
+
+    :raises DXFError: it is in the target folder
+    """
+    target = os.path.realpath(folder)
+    if is_folder(host) and os.path.commonpath([os.path.realpath(host.removeprefix(FOLDER)), target]) == target:
+        raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
+
+
+class _Pull:
+    """What is wanted of an alias.
+
+    :param names: of files and folders; all if there are none
+    :param delete: the folder is to be equal to the alias
+    :raises DXFError: then all blobs need names, and ``names`` is empty
+    """
+
+    def __init__(self, repository: 'DXF', reference: str, folder: str | None, names: Sequence[str],
+                 platform: str | None, delete: bool) -> None:
+        self.folder = _target_path(folder, delete)
+        names = several(names, 'pull_files', 'repository, reference, folder, names=')
+        for name in names:
+            check_text(name, 'each of the names')
+        if delete and names:
+            raise ValueError('delete makes a folder equal to the alias: it takes no names')
+        layers = _layers(repository, reference, platform)
+        if delete:
+            _check_outside(self.folder, repository.host)
+        self._repository = repository
+        self.skipped = [layer.blob for layer in layers if layer.title is None and not names]
+        self.wanted = _wanted(layers, names)
+        self._paths = _paths(self.wanted)
+        if delete and self.skipped:
+            raise DXFError(f'{len(self.skipped)} blobs have no name: a folder cannot be equal to this alias, and '
+                           'nothing was changed')
+
+    def missing(self, target: TargetFolder) -> list[Wanted]:
+        """Return what is not there with the right content.
+
+        :raises OSError: one of these may not get its name
+        """
+        from dxf.transfer.parallel import each_once  # it brings logging
+        plain = {name: layer.blob for layer, name in self.wanted if not layer.packing}
+        is_there = each_once(lambda name: target.has(name, plain[name].digest, plain[name].size), plain,
+                             self._repository.options.jobs)
+        missing = [(layer, name) for layer, name in self.wanted if layer.packing or not is_there[name]]
+        for layer, name in missing:
+            _check_name(layer, name, target)
+        return missing
+
+    def fetch(self, missing: list[Wanted], staged: StagedFiles, report: Callable[..., Any]) -> None:
+        """Take in all files: those that are missing are fetched."""
+        repository = self._repository
+        for name in {name for _, name in self.wanted} - {name for _, name in missing}:
+            staged.add_present(name)
+        _check_space(repository, missing, staged)
+        for archive in _fetched(repository, missing, staged, report):
+            Unpacking(archive, self._paths, staged, repository.options.jobs > 1).run()
+
+    def actions(self, missing: list[Wanted], deletion: FolderDeletion | None) -> list[FileAction]:
+        """Return what was done, or is to be done, with each file."""
+        fetched = {name for _, name in missing}
+        return [*(FileAction(FETCH if name in fetched else SKIP, name, layer.blob.digest, layer.blob.size)
+                  for layer, name in self.wanted),
+                *(FileAction(DELETE, extra.path, None, extra.size)
+                  for extra in ([] if deletion is None else deletion.extras) if not extra.is_folder)]
 
 
 def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Layer]:
@@ -106,18 +200,21 @@ def blob_hint(repository: str) -> str:
     return f'dxf pull-blob {shown_repository(repository)} HASH -o FILE fetches one'
 
 
-def _wanted(layers: list[Layer], names: Sequence[str]) -> list[tuple[Layer, str]]:
+def _wanted(layers: list[Layer], names: Sequence[str]) -> list[Wanted]:
     found = [(layer, layer.title) for layer in layers if layer.title is not None]
     titles = {title for _, title in found}
+    known = titles.union(*map(_folders_of, titles))
     for name in names:
-        if name not in titles:
+        if name not in known:
             error = DXFFileNotFoundError(name, sorted(titles))
             folders = {layer.title for layer in layers if layer.is_folder}
             folder = next((part for part in _folders_of(name) if part in folders), '')
             if folder:
                 add_hint(error, f'it may be in the folder {folder!r}, which is fetched whole, by its own name')
             raise error
-    wanted = [(layer, title) for layer, title in found if not names or title in names]
+    given = set(names)
+    wanted = [(layer, title) for layer, title in found
+              if not names or title in given or not given.isdisjoint(_folders_of(title))]
     for layer, title in wanted:
         if layer.packing not in ('', TAR, TAR_GZIP):
             raise DXFError(f'{title[:MAX_PART_LENGTH]!r} is packed as {layer.packing}, which dxf does not unpack: '
@@ -132,7 +229,7 @@ def _folders_of(name: str) -> Iterator[str]:
         yield name
 
 
-def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
+def _paths(wanted: list[Wanted]) -> Paths:
     """Return the checked names. What a tar of ModelPack brings is known when it is there: a file or a folder."""
     paths = Paths()
     for layer, name in wanted:
@@ -145,7 +242,7 @@ def _paths(wanted: list[tuple[Layer, str]]) -> Paths:
     return paths
 
 
-def _check_name(layer: Layer, name: str, staged: StagedFiles) -> None:
+def _check_name(layer: Layer, name: str, target: TargetFolder) -> None:
     """Check that a layer may get its name, as far as is known before it is fetched.
 
     :raises OSError: it may not
@@ -153,15 +250,15 @@ def _check_name(layer: Layer, name: str, staged: StagedFiles) -> None:
     if layer.is_root:
         return
     if layer.is_folder or not layer.packing:
-        staged.check(name, layer.is_folder)
+        target.check(name, layer.is_folder)
         return
     try:
-        staged.check(name, True)
+        target.check(name, True)
     except NotADirectoryError:  # then it must be a file that a file may replace
-        staged.check(name)
+        target.check(name)
 
 
-def _check_space(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: StagedFiles) -> None:
+def _check_space(repository: 'DXF', wanted: list[Wanted], staged: StagedFiles) -> None:
     """Check that the disk has space for the files.
 
     :raises OSError: it has not
@@ -176,8 +273,8 @@ def _check_space(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: Sta
         raise wrong from error
 
 
-def _fetched(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: StagedFiles, report: Callable[..., Any]
-             ) -> list[_Archive]:
+def _fetched(repository: 'DXF', wanted: list[Wanted], staged: StagedFiles, report: Callable[..., Any]
+             ) -> list[Archive]:
     """Take in all files; return the archives, which are closed with the staged files."""
     archived = []
     blobs = repository.pull_blobs([(layer.blob.digest, layer.blob.size) for layer, _ in wanted], chunk_size=0)
@@ -189,7 +286,7 @@ def _fetched(repository: 'DXF', wanted: list[tuple[Layer, str]], staged: StagedF
         file = staged.nameless()
         for piece in pieces:
             write(file, piece, name)
-        archived.append(_Archive(layer, name, file))
+        archived.append(Archive(layer, name, file))
     return archived
 
 
@@ -198,76 +295,3 @@ def _reported(blob: Descriptor, chunks: Iterator[bytes], report: Callable[..., A
     for chunk in chunks:
         yield chunk
         report(blob.digest, chunk, blob.size)
-
-
-class _Unpacking:
-    """An archive on its way into the files that it brings.
-
-    It is read once: its files are taken in while it is looked through, as none gets its name before the end. They take
-    at most half of what the disk has free. An archive with more than that (it may be a bomb) is looked through to its
-    end, and a second reading takes in the rest.
-
-    :param paths: what all archives and files of the pull are called
-    :param is_parallel: a thread decompresses ahead of what is used
-    """
-
-    def __init__(self, archive: _Archive, paths: Paths, staged: StagedFiles, is_parallel: bool) -> None:
-        self._archive = archive
-        self._paths = paths
-        self._staged = staged
-        self._is_ahead = is_parallel and archive.layer.blob.size > SMALL_ARCHIVE
-        self._space = staged.space
-        self._size = 0
-        """Bytes of all files that were found."""
-
-    def run(self) -> None:
-        """Take in all that is in it.
-
-        :raises DXFInvalidDocumentError: it does not bring what the manifest names
-        :raises OSError: the disk has too little space
-        """
-        layer, name = self._archive.layer, self._archive.name
-        if layer.is_folder and not layer.is_root:
-            self._staged.add_folder(name)
-        found, taken = self._look_through()
-        if not found and not layer.is_folder:
-            raise DXFInvalidDocumentError(f'invalid archive: {name[:MAX_PART_LENGTH]!r} is not in it')
-        if taken < found:
-            self._take_rest(taken)
-
-    def _look_through(self) -> tuple[int, int]:
-        """Check all files and folders, and take in the first ones; return the number of all, and of those taken in."""
-        found = taken = written = 0
-        with closing(self._members()) as members:
-            for found, (member, pieces) in enumerate(members, 1):
-                self._check(member)
-                if self._size <= self._space // 2:
-                    self._take(member, pieces)
-                    taken, written = found, self._size
-        self._staged.check_space(self._size - written)
-        return found, taken
-
-    def _take_rest(self, taken: int) -> None:
-        with closing(self._members()) as members:
-            for member, pieces in islice(members, taken, None):
-                self._take(member, pieces)
-
-    def _check(self, member: tar_reader.Member) -> None:
-        self._size += member.size
-        layer, name = self._archive.layer, self._archive.name
-        if member.path:
-            if not layer.is_folder or member.path != name or not member.is_folder:
-                self._paths.add(member.path, member.is_folder)
-            self._staged.check(member.path, member.is_folder)
-
-    def _take(self, member: tar_reader.Member, pieces: Iterator[bytes]) -> None:
-        if member.is_folder and member.path:
-            self._staged.add_folder(member.path)
-        elif not member.is_folder:
-            self._staged.add(member.path, pieces, member.is_executable)
-
-    def _members(self) -> Generator[tuple[tar_reader.Member, Iterator[bytes]], None, None]:
-        layer, name, file = self._archive
-        file.seek(0)
-        return tar_reader.members(file, '' if layer.is_root else name, self._space + HEADERS, layer.content,
-                                  layer.packing == TAR_GZIP, self._is_ahead)

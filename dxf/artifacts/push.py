@@ -1,25 +1,25 @@
-"""Pushes of files with their names: which files operands name, how folders are packed, what is sent.
+"""Pushes of files with their names: how folders are packed, what is sent.
 
-``manifest`` writes the manifest, ``tar_writer`` the archive of a folder. ``pull`` fetches what is pushed here.
+``selection`` says which files are meant, ``manifest`` writes the manifest, ``tar_writer`` the archive of a folder.
+``pull`` fetches what is pushed here.
 """
 
-import errno
 import os
-import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf import exceptions
-from dxf.arguments import check_path_type, several
+from dxf.arguments import several
 from dxf.artifacts import tar_writer
+from dxf.artifacts.actions import SEND, SKIP, FileAction, OnFile
 from dxf.artifacts.gzip_writer import threads_for
-from dxf.artifacts.manifest import (FILE_TYPE, FOLDER_TYPE, UNKNOWN_TYPE, Layer, check_media_type,
-                                    descriptor_of, make)
-from dxf.artifacts.safe_paths import Paths, check_path
+from dxf.artifacts.manifest import UNKNOWN_TYPE, Layer, check_media_type, descriptor_of, make
+from dxf.artifacts.selection import File, chosen, contents_of
 from dxf.exceptions import DXFSourceError
+from dxf.local.file_hash import hash_file
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor, referrer
 from dxf.names import check_alias, hash_bytes
 from dxf.parameters import checked
@@ -28,89 +28,43 @@ if TYPE_CHECKING:  # commands check their operands without requests
     from dxf.client import DXF
 
 
-class File(NamedTuple):
-    """A file, or a folder, that is to be pushed: where it is, what it is to be called, and its media type."""
+class _Ready(NamedTuple):
+    """A file that can be sent: what to send, and what has become of a folder."""
 
-    filename: str
-    name: str
-    media_type: str
+    file: File
+    source: Any
+    packed: tar_writer.Packed | None
 
+    @property
+    def size(self) -> int:
+        """Bytes to send."""
+        return os.stat(self.file.filename).st_size if self.packed is None else self.packed.size
 
-@checked
-def choose(operands: Iterable[str]) -> list[File]:
-    """Return the files that operands name, checked.
-
-    An operand is the path of a file or a folder. If that does not exist, what follows the last colon is its media type.
-    A file is to be called by its path; where that is absolute or leads upwards, by the last part of it.
-
-    :raises DXFInvalidNameError: a name cannot be pulled, two files have the same, or a media type is not valid
-    :raises DXFSourceError: something is neither a file nor a folder
-    :raises OSError: a file cannot be read
-    """
-    return _chosen(several(operands, 'choose'))
+    def layer(self, digest: str, size: int) -> Layer:
+        """Return what the manifest says of it."""
+        return Layer(Descriptor(digest, size, self.file.media_type), self.file.name, self.packed is not None,
+                     None if self.packed is None else self.packed.content)
 
 
-def _chosen(files: Iterable[File | str]) -> list[File]:
-    return _checked([file if isinstance(file, File) else _file(_path(file)) for file in files])
+class _Stored(NamedTuple):
+    """What was stored: the layers of the manifest, and which blobs were sent for them."""
 
-
-def _path(file: str | os.PathLike[str]) -> str:
-    check_path_type(file, 'each of the files')
-    return os.fspath(file)
-
-
-def _checked(files: list[File]) -> list[File]:
-    """Return files and folders that can be pulled again under their names."""
-    paths = Paths()
-    for file in files:
-        check_media_type(file.media_type)
-        if os.path.isdir(file.filename):
-            for entry in tar_writer.contents(file.filename, file.name):
-                paths.add(entry.path, entry.is_folder)
-        else:
-            paths.add(file.name)
-    return files
-
-
-def _file(operand: str) -> File:
-    filename, media_type = operand, ''
-    if not os.path.lexists(operand) and ':' in operand:
-        filename, _, media_type = operand.rpartition(':')
-    try:
-        default = FOLDER_TYPE if _is_folder(filename) else FILE_TYPE
-        return File(filename, _name(filename), media_type or default)
-    except OSError as error:
-        error.filename = error.filename or repr(operand)
-        raise
-
-
-def _is_folder(filename: str) -> bool:
-    mode = os.stat(filename).st_mode
-    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        raise DXFSourceError(f'{filename}: neither a file nor a folder')
-    if not os.access(filename, os.R_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), filename)
-    return stat.S_ISDIR(mode)
-
-
-def _name(filename: str) -> str:
-    path = os.path.normpath(filename)
-    if os.path.isabs(path) or path.split(os.sep)[0] in (os.pardir, os.curdir):
-        path = os.path.basename(os.path.abspath(path))
-    return check_path(path)
+    layers: list[Layer]
+    sent: set[str]
 
 
 @checked
 def push_files(repository: 'DXF', alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
                annotations: Mapping[str, str] | None = None, created: int | None = None,
-               progress: Callable[..., Any] | None = None) -> str:
+               progress: Callable[..., Any] | None = None, on_file: OnFile | None = None) -> str:
     """Store files and folders with their names, and give them an alias.
 
-    :param files: each a path, or what :func:`choose` made of it; a folder becomes one compressed tar
+    :param files: each a path, or what :func:`choose` or :func:`select` made of it; a folder becomes one compressed tar
     :param artifact_type: media type that says what the whole is
     :param annotations: of the whole
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
     :param progress: called as ``progress(digest, chunk, size)`` by several threads, though never by two at once
+    :param on_file: called at the end with the :class:`FileAction` of each file
     :return: the manifest's digest
     :raises DXFInvalidNameError: a name of a file, or a media type, is not valid
     :raises DXFInvalidDocumentError: the manifest would be too large to be read back; nothing is sent
@@ -118,16 +72,57 @@ def push_files(repository: 'DXF', alias: str, files: Sequence[File | str], *, ar
     :raises DXFSourceError: a file changed on its way, or is neither a file nor a folder
     :raises OSError: a file cannot be read
     """
-    check_alias(alias)
-    chosen = _chosen(several(files, 'push_files', 'repository, alias, '))
-    if not chosen:
-        raise ValueError('push_files needs at least one file or folder')
-
-    def manifest(layers: list[Layer]) -> str:
-        return make(artifact_type, layers, annotations or {}, created, limit=repository.options.limits.manifest)
-    text = manifest(_push(repository, chosen, manifest, progress))
+    chosen_files = _to_push(alias, files)
+    manifest = partial(_manifest, repository, artifact_type, annotations, created)
+    stored = _push(repository, chosen_files, manifest, progress)
+    text = manifest(stored.layers)
     repository.set_manifest(alias, text)
+    if on_file is not None:
+        for action in _actions(stored.layers, stored.sent):
+            on_file(action)
     return hash_bytes(text.encode('utf-8'))
+
+
+@checked
+def plan_push(repository: 'DXF', alias: str, files: Sequence[File | str], *, artifact_type: str = UNKNOWN_TYPE,
+              annotations: Mapping[str, str] | None = None, created: int | None = None) -> list[FileAction]:
+    """Return what :func:`push_files` would do, and store nothing. The registry is asked for each blob.
+
+    The parameters, and the errors, are those of :func:`push_files`.
+    """
+    from dxf.transfer.parallel import each_once  # it brings logging
+    chosen_files = _to_push(alias, files)
+    manifest = partial(_manifest, repository, artifact_type, annotations, created)
+    with _packed_files(repository, chosen_files, manifest) as ready:
+        layers = [one.layer(hash_file(one.source) if one.packed is None else one.packed.digest, one.size)
+                  for one in ready]
+    sizes = {layer.blob.digest: layer.blob.size for layer in layers}
+    found = each_once(lambda digest: repository.stored_size(digest, sizes[digest]), sizes, repository.options.jobs)
+    return _actions(layers, {digest for digest, size in found.items() if size is None})
+
+
+def _to_push(alias: str, files: Sequence[File | str]) -> list[File]:
+    check_alias(alias)
+    found = chosen(several(files, 'push_files', 'repository, alias, '))
+    if not found:
+        raise ValueError('push_files needs at least one file or folder')
+    return found
+
+
+def _manifest(repository: 'DXF', artifact_type: str, annotations: Mapping[str, str] | None, created: int | None,
+              layers: list[Layer], subject: Descriptor | None = None) -> str:
+    return make(artifact_type, layers, annotations or {}, created, subject, repository.options.limits.manifest)
+
+
+def _actions(layers: list[Layer], sent: set[str]) -> list[FileAction]:
+    """Return what was done, or is to be done, for each layer; of equal files only the first is sent."""
+    actions: list[FileAction] = []
+    left = set(sent)
+    for layer in layers:
+        blob = layer.blob
+        actions.append(FileAction(SEND if blob.digest in left else SKIP, layer.title or '', blob.digest, blob.size))
+        left.discard(blob.digest)
+    return actions
 
 
 @checked
@@ -141,13 +136,11 @@ def attach(repository: 'DXF', reference: str, files: Sequence[File | str], *, ar
 
     The other parameters, and the errors, are those of :func:`push_files`.
     """
-    chosen = _chosen(several(files, 'attach', 'repository, reference, '))
+    files = chosen(several(files, 'attach', 'repository, reference, '))
     check_media_type(artifact_type)
     subject = _subject(repository, reference)
-
-    def manifest(layers: list[Layer]) -> str:
-        return make(artifact_type, layers, annotations or {}, created, subject, repository.options.limits.manifest)
-    text = manifest(_push(repository, chosen, manifest, progress))
+    manifest = partial(_manifest, repository, artifact_type, annotations, created, subject=subject)
+    text = manifest(_push(repository, files, manifest, progress).layers)
     digest = hash_bytes(text.encode('utf-8'))
     repository.set_manifest(digest, text)
     return digest
@@ -186,44 +179,51 @@ def _subject(repository: 'DXF', reference: str) -> Descriptor:
 
 
 def _push(repository: 'DXF', files: list[File], check: Callable[[list[Layer]], object],
-          progress: Callable[..., Any] | None) -> list[Layer]:
+          progress: Callable[..., Any] | None) -> _Stored:
     """Store the blobs of files; return what the manifest says of them.
 
     :param check: called with layers of the same length in JSON, before anything is sent
     """
     from dxf.transfer.parallel import each_once  # it brings logging
-    with ExitStack() as opened:
-        threads = threads_for(repository.options.jobs)
-        packed = [_packed(file, opened, threads) if os.path.isdir(file.filename) else None for file in files]
-        check([_layer(file, found and found[0], ANY_DIGEST, os.stat(file.filename).st_size if found is None else
-                      found[0].size) for file, found in zip(files, packed, strict=True)])
-        sizes = {found.digest: found.size for found, _ in filter(None, packed)}
+    sent: set[str] = set()
+    with _packed_files(repository, files, check) as ready:
+        sizes = {one.packed.digest: one.packed.size for one in ready if one.packed is not None}
 
         def report(digest: str, chunk: bytes, size: int | None = None) -> None:
+            sent.add(digest)
             if progress is not None:
                 progress(digest, chunk, sizes.get(digest, size))
-        sources = [file.filename if found is None else found[1] for file, found in zip(files, packed, strict=True)]
-        digests = repository.push_blobs(sources, report)
+        digests = repository.push_blobs([one.source for one in ready], report)
     repository.push_blob(data=EMPTY_CONTENT)
     lengths = each_once(repository.known_size, digests, repository.options.jobs)
-    return [_layer(file, found and found[0], digest, lengths[digest])
-            for file, found, digest in zip(files, packed, digests, strict=True)]
+    return _Stored([one.layer(digest, lengths[digest]) for one, digest in zip(ready, digests, strict=True)], sent)
 
 
-def _layer(file: File, packed: tar_writer.Packed | None, digest: str, size: int) -> Layer:
-    return Layer(Descriptor(digest, size, file.media_type), file.name, packed is not None,
-                 None if packed is None else packed.content)
+@contextmanager
+def _packed_files(repository: 'DXF', files: list[File], check: Callable[[list[Layer]], object]
+                  ) -> Iterator[list[_Ready]]:
+    """Provide files that can be sent; folders are packed.
+
+    :param check: called with layers of the same length in JSON
+    """
+    with ExitStack() as opened:
+        threads = threads_for(repository.options.jobs)
+        ready = [_packed(file, opened, threads) if os.path.isdir(file.filename) else _Ready(file, file.filename, None)
+                 for file in files]
+        check([one.layer(ANY_DIGEST, one.size) for one in ready])
+        yield ready
 
 
-def _packed(file: File, opened: ExitStack, threads: int) -> tuple[tar_writer.Packed, Any]:
+def _packed(file: File, opened: ExitStack, threads: int) -> _Ready:
     """Pack a folder into a temporary file that has no name: nothing of it is left, however the process ends."""
+    from dxf.transfer.source import HashedFile  # it brings http.client
     kept = opened.enter_context(tempfile.TemporaryFile())
     try:
-        found = tar_writer.pack(tar_writer.contents(file.filename, file.name), kept, threads)
+        found = tar_writer.pack(contents_of(file), kept, threads)
+        kept.seek(0)
     except OSError as error:
         if error.filename is not None:
             raise
         raise DXFSourceError(f'cannot keep {file.filename} in a temporary file: {error.strerror}; TMPDIR chooses the '
                              'folder') from error
-    kept.seek(0)
-    return found, kept
+    return _Ready(file, HashedFile(file.filename, kept, found.size, found.digest), found)

@@ -73,7 +73,7 @@ def _fault(path: str) -> str | None:
     return 'it is too long' if is_long else None
 
 
-def _key(path: str) -> str:
+def key_of(path: str) -> str:
     """Return a key that is equal for paths that differ only by upper and lower case."""
     folded = unicodedata.normalize('NFC', path.translate(_JOINERS)).casefold()
     return unicodedata.normalize('NFC', folded)
@@ -103,7 +103,7 @@ class Paths:
         return next((count for count in range(len(parts) - 1, 0, -1) if b'/'.join(parts[:count]) in self._folders), 0)
 
     def _note(self, path: bytes, is_folder: bool) -> None:
-        key = _key(path.decode('utf-8')).encode('utf-8')
+        key = key_of(path.decode('utf-8')).encode('utf-8')
         if key not in self._known:
             self._remember(path, path if key == path else key, is_folder)
             return

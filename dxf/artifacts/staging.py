@@ -7,14 +7,14 @@ system is mounted within, they are in a hidden folder there. Where they come fro
 
 import errno
 import os
-import stat
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
-from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
+from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import with_parents
+from dxf.artifacts.target_folder import TargetFolder
 from dxf.local.atomic_files import make_folders, refusal_of
 from dxf.local.sinks import named, write_all
 
@@ -51,20 +51,18 @@ class StagedFiles:
     """
 
     def __init__(self, folder: str, overwrite: bool = False) -> None:
-        self._folder = os.path.realpath(folder)
-        self._overwrite = overwrite
         self._staged: list[_StagedFile] = []
         self._folders: list[str] = []
+        self._present: list[str] = []
         self._is_published = False
         self._close = self._undo = ExitStack()
         with ExitStack() as undo:
-            self._made = make_folders(self._folder)
+            self._made = make_folders(os.path.realpath(folder))
             undo.callback(self._remove_made)
-            self._root = os.open(self._folder, FOLDER)
-            undo.callback(os.close, self._root)
+            self.target = undo.enter_context(TargetFolder(folder, overwrite))
             self._close = undo
-            self._mount = mount_of(self._root)
-            self._hidden = {self._mount: self._make_hidden(self._root, self._folder)}
+            self._mount = mount_of(self.target.root)
+            self._hidden = {self._mount: self._make_hidden(self.target.root, self.target.path)}
             self._mounts: dict[str, tuple[int, int] | None] = {}
             self._close = undo.pop_all()
 
@@ -95,7 +93,7 @@ class StagedFiles:
     @property
     def space(self) -> int:
         """Bytes that the disk has free."""
-        space = os.statvfs(self._folder)
+        space = os.statvfs(self.target.path)
         return space.f_bavail * space.f_frsize
 
     def check_space(self, size: int) -> None:
@@ -105,99 +103,28 @@ class StagedFiles:
         """
         free = self.space
         if size > free:
-            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', self._folder)
+            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free',
+                          self.target.path)
 
-    # The way to a name
-
-    def _descend(self, parts: list[str], make: bool = False) -> int | None:
-        """Return the descriptor of a folder within; ``None`` where it is missing and is not to be made."""
-        folder = os.dup(self._root)
-        try:
-            for count, part in enumerate(parts, 1):
-                path = '/'.join(parts[:count])
-                if make and self._make_folder(folder, part, path):
-                    self._undo.callback(self._remove, path, os.rmdir)
-                inner = self._step(folder, part, path)
-                if inner is None:
-                    os.close(folder)
-                    return None
-                os.close(folder)
-                folder = inner
-        except BaseException:
-            os.close(folder)
-            raise
-        return folder
-
-    @staticmethod
-    def _make_folder(folder: int, name: str, path: str) -> bool:
-        """Make a folder where it is missing; return whether it was."""
+    def _make_folder(self, folder: int, name: str, path: str) -> None:
+        """Make a folder where it is missing."""
         try:
             os.mkdir(name, dir_fd=folder)
         except FileExistsError:
-            return False
+            return
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from error
-        return True
-
-    @staticmethod
-    def _step(folder: int, part: str, path: str) -> int | None:
-        try:
-            return os.open(part, FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise OSError(error.errno, error.strerror, path) from error
-            raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
-
-    @contextmanager
-    def _parent(self, path: str, make: bool = False) -> Iterator[tuple[int, str] | None]:
-        """Provide the folder that a path is in, and its name there; ``None`` where there is no such folder."""
-        *parts, name = path.split('/')
-        folder = self._descend(parts, make)
-        if folder is None:
-            yield None
-            return
-        try:
-            yield folder, name
-        finally:
-            os.close(folder)
-
-    def check(self, path: str, is_folder: bool = False) -> None:
-        """Check that a file, or a folder, may get this name.
-
-        :raises OSError: it may not: one is there that must not be replaced, or something is in the way
-        """
-        if is_folder:
-            folder = self._descend(path.split('/'))
-            if folder is not None:
-                os.close(folder)
-            return
-        with self._parent(path) as found:
-            if found is not None:
-                self._check_name(*found, path)
-
-    def _check_name(self, folder: int, name: str, path: str) -> bool:
-        """Return whether there is a file of this name, which may be replaced."""
-        try:
-            there = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISREG(there.st_mode):
-            raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', path)
-        if not self._overwrite:
-            raise FileExistsError(errno.EEXIST, 'it is there already (--overwrite replaces it)', path)
-        return True
+        self._undo.callback(self._remove, path, os.rmdir)
 
     # Taking files in
 
     def nameless(self) -> Any:
         """Return a file without a name, for what is to be unpacked; nothing of it is left at the end."""
-        hidden = os.path.join(self._folder, self._first.name)
+        hidden = os.path.join(self.target.path, self._first.name)
         try:
             return self._close.enter_context(tempfile.TemporaryFile(dir=hidden, buffering=0))
         except OSError as error:
-            raise OSError(error.errno, error.strerror, self._folder) from error
+            raise OSError(error.errno, error.strerror, self.target.path) from error
 
     @property
     def _first(self) -> HiddenFolder:
@@ -210,6 +137,20 @@ class StagedFiles:
         :param path: a checked one, as all are here
         """
         self._folders.append(path)
+
+    def add_present(self, path: str) -> None:
+        """Take in a file that is there already."""
+        self._present.append(path)
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of all files."""
+        return [*self._present, *(staged.path for staged in self._staged)]
+
+    @property
+    def folders(self) -> list[str]:
+        """The paths of all folders that were taken in."""
+        return self._folders
 
     def add(self, path: str, pieces: Iterable[bytes], is_executable: bool = False) -> None:
         """Take in a file; what raises an error before its end is not taken in.
@@ -235,12 +176,12 @@ class StagedFiles:
         """
         with ExitStack() as self._undo:
             for path in self._folders:
-                folder = self._descend(path.split('/'), make=True)
+                folder = self.target.descend(path.split('/'), self._make_folder)
                 if folder is not None:
                     os.close(folder)
             self._staged = [self._moved_beside(staged) for staged in self._staged]
             for staged in self._staged:
-                with self._parent(staged.path) as found, named(staged.path):
+                with self.target.parent(staged.path) as found, named(staged.path):
                     if found is not None:
                         self._give_name(staged, *found)
             self._is_published = True
@@ -248,11 +189,8 @@ class StagedFiles:
                 hidden.forget()
             self._undo.pop_all()
         # The folder of a new folder too: else that may be missing after a power failure, with all that is in it.
-        for path in with_parents({*self._folders, *(os.path.dirname(staged.path) for staged in self._staged)}):
-            folder = self._descend(path.split('/') if path else [])
-            if folder is not None:
-                os.fsync(folder)
-                os.close(folder)
+        for path in with_parents({*self._folders, *map(os.path.dirname, self.files)}):
+            self.target.sync(path)
 
     def _moved_beside(self, staged: _StagedFile) -> _StagedFile:
         """Move a file to a hidden folder on the file system of its name, from where it can get that by a rename.
@@ -261,7 +199,7 @@ class StagedFiles:
         """
         folder = os.path.dirname(staged.path)
         if folder not in self._mounts:
-            with self._parent(staged.path, make=True) as found:
+            with self.target.parent(staged.path, self._make_folder) as found:
                 self._mounts[folder] = None if found is None else mount_of(found[0])
         mount = self._mounts[folder]
         if mount is None or mount == self._mount:
@@ -276,12 +214,12 @@ class StagedFiles:
         """Make a hidden folder in the uppermost folder of a mount, of which ``path`` is in one."""
         parts = path.split('/')[:-1]
         for count in range(1, len(parts) + 1):
-            folder = self._descend(parts[:count])
+            folder = self.target.descend(parts[:count])
             if folder is None:
                 break
             try:
                 if mount_of(folder) == mount:
-                    return self._make_hidden(folder, os.path.join(self._folder, *parts[:count]))
+                    return self._make_hidden(folder, os.path.join(self.target.path, *parts[:count]))
             finally:
                 os.close(folder)
         raise OSError(errno.EXDEV, 'another file system was mounted there meanwhile', path)
@@ -289,8 +227,8 @@ class StagedFiles:
     def _give_name(self, staged: _StagedFile, folder: int, name: str) -> None:
         """Move a file to its name, which it gets all at once."""
         hidden = staged.hidden
-        if self._check_name(folder, name, staged.path):
-            within = os.path.relpath(os.path.join(self._folder, staged.path), hidden.parent_path)
+        if self.target.check_name(folder, name, staged.path):
+            within = os.path.relpath(os.path.join(self.target.path, staged.path), hidden.parent_path)
             kept = hidden.keep(folder, name, within)
             self._undo.callback(self._restore_kept, hidden, kept, staged.path)
             os.replace(staged.name, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
@@ -303,7 +241,7 @@ class StagedFiles:
             raise FileExistsError(errno.EEXIST, 'it is there already', staged.path) from None
 
     def _restore_kept(self, hidden: HiddenFolder, kept: str, path: str) -> None:
-        with suppress(OSError), self._parent(path) as found:
+        with suppress(OSError), self.target.parent(path) as found:
             if found is not None:
                 hidden.put_back(kept, *found)
 
@@ -312,7 +250,7 @@ class StagedFiles:
 
         :param ours: a file that is to be removed, but not another of the same name
         """
-        with suppress(OSError), self._parent(path) as found:
+        with suppress(OSError), self.target.parent(path) as found:
             if found is not None:
                 folder, name = found
                 if ours is None or os.path.samestat(ours, os.stat(name, dir_fd=folder, follow_symlinks=False)):

@@ -17,9 +17,11 @@ from io import BufferedReader
 from typing import Any, BinaryIO, NamedTuple
 
 from dxf.artifacts.gzip_writer import GzipWriter
-from dxf.artifacts.safe_paths import Paths
+from dxf.artifacts.patterns import ALL, Patterns
+from dxf.artifacts.safe_paths import Paths, with_parents
 from dxf.exceptions import DXFSourceError
 from dxf.limits import READ_SIZE
+from dxf.local.file_hash import hash_descriptor
 from dxf.names import digest_of
 
 EXECUTABLE, PLAIN = 0o755, 0o644
@@ -33,10 +35,11 @@ class Entry(NamedTuple):
     is_folder: bool
 
 
-def contents(folder: str, name: str) -> list[Entry]:
+def contents(folder: str, name: str, patterns: Patterns = ALL) -> list[Entry]:
     """Return what is in a folder, sorted, itself first.
 
-    :param name: what the folder is to be called
+    :param name: what the folder is to be called; empty where files are called by their paths within it
+    :param patterns: which files are wanted; if only some are included, folders without any are left out
     :raises DXFSourceError: there is something else than files and folders in it
     :raises DXFInvalidNameError: a file has a name that is refused when it is unpacked
     :raises OSError: it cannot be read
@@ -46,21 +49,33 @@ def contents(folder: str, name: str) -> list[Entry]:
     waiting = [Entry(folder, name, True)]
     while waiting:
         entry = waiting.pop()
-        paths.add(entry.path, entry.is_folder)
+        if entry.path:
+            paths.add(entry.path, entry.is_folder)
         found.append(entry)
         if entry.is_folder:
-            waiting += sorted(_inside(entry), key=lambda inner: inner.path, reverse=True)
-    return found
+            waiting += sorted(_inside(entry, patterns), key=lambda inner: inner.path, reverse=True)
+    return _included(found, patterns) if patterns.has_includes else found
 
 
-def _inside(folder: Entry) -> Iterator[Entry]:
+def _included(entries: list[Entry], patterns: Patterns) -> list[Entry]:
+    """Return entries without folders of which no file is wanted; the first one stays."""
+    first, *others = entries
+    parents = with_parents(os.path.dirname(entry.path) for entry in others if not entry.is_folder)
+    return [first, *(entry for entry in others if not entry.is_folder or entry.path in parents
+                     or patterns.is_included(entry.path, True))]
+
+
+def _inside(folder: Entry, patterns: Patterns) -> Iterator[Entry]:
     with os.scandir(folder.filename) as listing:
         for entry in listing:
             is_folder = entry.is_dir(follow_symlinks=False)
+            path = f'{folder.path}/{entry.name}' if folder.path else entry.name
+            if patterns.is_excluded(path, is_folder) or not is_folder and not patterns.is_included(path, False):
+                continue
             if not is_folder and not entry.is_file(follow_symlinks=False):
                 kind = 'a symbolic link' if entry.is_symlink() else 'a device or the like'
-                raise DXFSourceError(f'{entry.path}: {kind} cannot be packed')
-            yield Entry(entry.path, f'{folder.path}/{entry.name}', is_folder)
+                raise DXFSourceError(f'{path}: {kind} cannot be stored; --exclude leaves it out')
+            yield Entry(entry.path, path, is_folder)
 
 
 class _Hashed:
@@ -142,7 +157,7 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
         # Times do not prove it: rsync and touch put them back, and writes to mapped memory need not change them. A file
         # whose size is not known, such as one in /proc, may have other bytes each time.
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or \
-                content is file and _digest_now(file.fileno()) != packed.digest:
+                content is file and hash_descriptor(file.fileno()) != packed.digest:
             raise _changed(entry)
 
 
@@ -169,16 +184,6 @@ class _HashedReading:
     def digest(self) -> str:
         """The digest of what was read."""
         return digest_of(self._sha256)
-
-
-def _digest_now(descriptor: int) -> str:
-    """Return the digest of what a file has at this moment; no buffer keeps what it had before."""
-    sha256 = hashlib.sha256()
-    position = 0
-    while piece := os.pread(descriptor, READ_SIZE, position):
-        sha256.update(piece)
-        position += len(piece)
-    return digest_of(sha256)
 
 
 @contextmanager

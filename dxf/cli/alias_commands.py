@@ -33,7 +33,19 @@ def set_alias(context: Context) -> None:
     condition = _condition(context)
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
     with context.registry() as repository:
-        _print_manifest(context, repository.set_alias(alias, *digests, **condition), alias)
+        if context.options['dry_run']:
+            _print_manifest(context, _planned_manifest(repository, alias, digests, condition), alias)
+        else:
+            _print_manifest(context, repository.set_alias(alias, *digests, **condition), alias)
+
+
+def _planned_manifest(repository: Any, alias: str, digests: list[str], condition: dict[str, Any]) -> str:
+    """Return the manifest that would be stored, after a check of the condition."""
+    if condition:
+        repository.check_current(alias, condition['if_match'])
+    manifest: str = repository.make_unsigned_manifest(alias, *digests) if repository.schema == 'v1' else \
+        repository.make_manifest(*digests)
+    return manifest
 
 
 def _condition(context: Context) -> dict[str, Any]:
@@ -66,8 +78,21 @@ def del_alias(context: Context) -> None:
     aliases = [operands.reference(operand, context.settings.host) for operand in context.operands]
     with context.registry() as repository:
         from dxf.deletion import alias_deletion
-        for alias, named in alias_deletion.AliasDeletion(repository, aliases, context.options['with_others']):
+        deletion = alias_deletion.AliasDeletion(repository, aliases, context.options['with_others'])
+        if context.options['dry_run']:
+            _print_deletion(context, deletion.plan())
+            return
+        for alias, named in deletion:
             context.print_result('blobs', named, alias=alias)
+
+
+def _print_deletion(context: Context, plan: list[tuple[str, str | None]]) -> None:
+    """Print the aliases that would be deleted, each with the digest of its manifest if that goes too."""
+    for alias, digest in plan:
+        if context.options['json']:
+            console.print_json({'action': 'delete', 'alias': alias, **({} if digest is None else {'digest': digest})})
+        else:
+            console.print_items(f'delete {alias}' if digest in (None, alias) else f'delete {alias} {digest}')
 
 
 def get_digest(context: Context) -> None:

@@ -16,6 +16,7 @@ from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.local import sinks, special_files
+from dxf.local.file_hash import hash_file
 from dxf.names import hash_bytes
 
 STDIN = STDOUT = '-'
@@ -42,9 +43,14 @@ def push_blob(context: Context) -> None:
     if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     streams = [file for file in files if _is_stream(file)]
+    if context.options['dry_run'] and streams:
+        raise UsageError(f'--dry-run is for files: {streams[0]!r} cannot be read a second time')
     with context.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
+        if context.options['dry_run']:
+            _print_plan(context, repository, files)
+            return
         with progress(context.settings.progress, _total_size(files)) as shown:
             digests = _push(repository, files, shown, not context.options['force'],
                             context.settings.state_folder if context.options['resume'] else None)
@@ -55,6 +61,18 @@ def push_blob(context: Context) -> None:
             repository.set_alias(alias, *digests)
     for digest in digests:
         context.print_result('digest', digest)
+
+
+def _print_plan(context: Context, repository: Any, files: list[str]) -> None:
+    """Print which blobs would be sent, and which are there, each once; and the bytes to send."""
+    total = 0
+    for digest, size in dict.fromkeys((hash_file(file), os.stat(file).st_size) for file in files):
+        is_sent = context.options['force'] or repository.stored_size(digest, size) is None
+        word = 'send' if is_sent else 'skip'
+        context.print_result('action', word if context.options['json'] else f'{word} {digest} {size}', digest=digest,
+                             size=size)
+        total += size if is_sent else 0
+    context.print_result('total', total if context.options['json'] else f'total {total}')
 
 
 def _check_order(given: list[str], last: str) -> None:
@@ -77,6 +95,8 @@ def _push_output(context: Context, command: list[str]) -> None:
     """Store the output of a program that ends with status 0, name it by an alias, and print its digest."""
     if context.options['resume']:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
+    if context.options['dry_run']:
+        raise UsageError('--dry-run is for files: a command is not run for it')
     if len(context.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
                                         for operand in context.operands):
         raise UsageError('too many arguments: the output of a command is one blob: ' + PROGRAM_USAGE)
@@ -273,4 +293,7 @@ def del_blob(context: Context) -> None:
         if not digests:
             raise _no_blobs(targets, 'nothing was deleted')
         for digest in digests:
-            repository.del_blob(digest)
+            if context.options['dry_run']:
+                console.print_items(f'delete {digest} {repository.blob_size(digest)}')
+            else:
+                repository.del_blob(digest)

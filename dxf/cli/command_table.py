@@ -54,7 +54,9 @@ COMMANDS = (
         operands=(_REPO, _FILES._replace(completion=FILES_OR_ALIASES), _AT_ALIAS),
         program_operands=(_REPO, _AT_ALIAS),
         options=(Option(('--resume',), 'remember how far the upload is; continue an upload that broke off'),
-                 Option(('--force',), 'send it even if the registry says that it has it'), _RATE, _PROGRESS, _JSON),
+                 Option(('--force',), 'send it even if the registry says that it has it'),
+                 Option(('--dry-run',), 'store nothing; print what would be sent, and what is there (skip)'),
+                 _RATE, _PROGRESS, _JSON),
         examples=('dxf push-blob fred/datalogger logger.dat @may15-readings',
                   'dxf push-blob fred/backup @nightly -- tar c photos'),
         actions=_PUSH, variables=('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
@@ -94,6 +96,7 @@ COMMANDS = (
                 'Other aliases that name the same blobs lose them too.\n'
                 "The space is free after the registry's next garbage collection; in a folder, at once." + _STDIN,
         operands=(_REPO, _ANY_BLOBS),
+        options=(Option(('--dry-run',), 'delete nothing; print what would be deleted'),),
         examples=('dxf del-blob fred/datalogger sha256:...',), actions=_DELETE, variables=('DXF_PLATFORM',)),
     Command(
         'verify', group='blobs',
@@ -113,7 +116,8 @@ COMMANDS = (
         operands=(_REPO, _ALIAS, Operand('<blob>|<@alias>', many=True, completion=FILES_OR_ALIASES)),
         options=(Option(('--if-absent',), 'only if the alias does not exist (atomic on folders and on registries\n'
                         'with conditional PUT)'),
-                 Option(('--if-match',), 'only if the alias names the manifest with this digest', 'DIGEST'), _JSON),
+                 Option(('--if-match',), 'only if the alias names the manifest with this digest', 'DIGEST'),
+                 Option(('--dry-run',), 'store nothing; print the manifest'), _JSON),
         examples=('dxf set-alias fred/datalogger may15-readings ./logger.dat',
                   'dxf set-alias fred/datalogger latest @may15-readings'), actions=_PUSH,
         variables=('DXF_SCHEMA',)),
@@ -130,7 +134,9 @@ COMMANDS = (
                 'The manifest of an alias is deleted too, unless another alias, an index or an attached manifest\n'
                 'needs it. If one of the aliases does not exist, nothing is deleted.' + _DIGEST,
         operands=(_REPO, _ALIASES),
-        options=(Option(('--with-others',), 'delete the manifest in any case, and all its other aliases'), _JSON),
+        options=(Option(('--with-others',), 'delete the manifest in any case, and all its other aliases'),
+                 Option(('--dry-run',), 'delete nothing; print the aliases, and the manifests that would go too'),
+                 _JSON),
         examples=('dxf del-alias fred/datalogger may15-readings',), actions=_REPLACE),
     Command(
         'list-aliases', group='aliases',
@@ -185,22 +191,39 @@ COMMANDS = (
                 'folders give identical blobs. A file keeps its path as its name; of a path that is absolute or\n'
                 'leads upwards, only the last part. <file>:<type> sets the media type of a file (default\n'
                 'application/octet-stream). One alias holds about 20,000 files, fewer with long names;\n'
-                'a folder counts as one. If a file here has the name of the alias, write @alias: a shell pattern may\n'
+                'a folder counts as one. With --each, a folder is its files. It does not keep empty folders, nor that\n'
+                'a file is executable, and says so. In a PATTERN, *, ? and [...] stand for characters of one part of\n'
+                'a name, and ** for any number of parts. A pattern without / is compared with the last part of a\n'
+                'name, one with / with the whole name. One that fits a folder stands for all that is in it.\n'
+                'If a file here has the name of the alias, write @alias: a shell pattern may\n'
                 'have put the file there.',
-        operands=(_REPO, _ALIAS, _FILES), options=(_TYPE, _ANNOTATION, _RATE, _PROGRESS, _JSON),
-        examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',),
+        operands=(_REPO, _ALIAS, _FILES),
+        options=(Option(('--each',), 'store the files of folders one by one: what did not change is not sent again;\n'
+                        'those of the folder . get their paths within it'),
+                 Option(('--include',), 'store only files whose names fit a pattern', 'PATTERN', many=True),
+                 Option(('--exclude',), 'do not store files whose names fit a pattern', 'PATTERN', many=True),
+                 Option(('--dry-run',), 'store nothing; print what would be sent, and what is there (skip)'),
+                 _TYPE, _ANNOTATION, _RATE, _PROGRESS, _JSON),
+        examples=('dxf push-files fred/datalogger may15 logger.dat charts notes.md:text/markdown',
+                  "dxf push-files fred/birds v1 --each data --exclude '*.tmp'"),
         actions=_PUSH, variables=_FILE_VARIABLES, creates_repository=True),
     Command(
         'pull-files', group='files',
         summary='Fetch files that push-files or oras push stored.',
         details='Without names, all files are fetched. The names are printed. ModelPack artifacts (modctl) work too.\n'
-                'The files appear when all of them are complete and verified, or none appears. Names that lead out of\n'
-                'the folder, links and special files are refused. A blob without a name is reported on standard\n'
-                'error, with status 1.' + _DIGEST,
+                'The files appear when all of them are complete and verified, or none appears. A file that is there\n'
+                'with the same content is not fetched; one that differs is an error, or replaced with --overwrite.\n'
+                'A name may be that of a folder. Names that lead out of the folder, links and special files are\n'
+                'refused. A blob without a name is reported on standard error, with status 1.' + _DIGEST,
         operands=(_REPO, _ALIAS, Operand('<name>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created (default: this folder)', 'DIR',
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist'), _RATE, _PROGRESS, _JSON),
+                 Option(('--overwrite',), 'replace files that exist and differ'),
+                 Option(('--delete',), 'make the folder (--to) equal to the alias: replace files, and when all are\n'
+                        'there, delete everything else in it'),
+                 Option(('--max-delete',), 'change nothing if --delete would delete more than N files', 'N'),
+                 Option(('--dry-run',), 'change nothing; print what would be fetched, skipped and deleted'),
+                 _RATE, _PROGRESS, _JSON),
         examples=('dxf pull-files fred/datalogger may15 --to readings logger.dat',), actions=_PULL,
         variables=('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(

@@ -12,6 +12,12 @@ from dxf.cli.environment import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import is_utf_8, printable
 
+MAX_NAMED = 5
+"""The most names that a warning has."""
+
+MAX_DIGITS = 15
+"""The most digits of a number that an option has as its value."""
+
 
 def push_files(context: Context) -> None:
     """Store files and folders with their names under an alias; print the digest of the manifest."""
@@ -21,9 +27,14 @@ def push_files(context: Context) -> None:
     given = _read_files(context, paths)
     if not _is_file_behind_at(operand):
         _check_no_file(operand, given['files'])
-    with context.registry() as repository, progress(context.settings.progress) as shown:
-        digest = artifacts.push_files(repository, alias, progress=shown, **given)
-    context.print_result('digest', digest)
+    done: list[Any] = []
+    with context.registry() as repository:
+        if context.options['dry_run']:
+            _print_plan(context, artifacts.plan_push(repository, alias, **given))
+            return
+        with progress(context.settings.progress) as shown:
+            digest = artifacts.push_files(repository, alias, progress=shown, on_file=done.append, **given)
+    context.print_result('digest', digest, files=[_document(file) for file in done])
 
 
 def _is_file_behind_at(operand: str) -> bool:
@@ -60,13 +71,12 @@ def attach(context: Context) -> None:
 
 def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
     """Return the files to push, their artifact type, annotations and time, as keyword arguments; all are checked."""
-    from dxf import artifacts
     from dxf.artifacts import manifest
     annotations = _read_annotations(context.options['annotation'] or [])
     try:
         kind = manifest.UNKNOWN_TYPE if context.options['type'] is None else context.options['type']
         manifest.check_media_type(kind)
-        files = artifacts.choose(paths)
+        files = _select(context, paths)
     except DXFError as error:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
@@ -74,6 +84,22 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         hint = next((about_file(path) for path in paths if path.startswith(name)), '')
         raise UsageError(f'cannot read {name}: {_reason(error)}{hint}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(context.environ)}
+
+
+def _select(context: Context, paths: list[str]) -> list[Any]:
+    """Return the files that operands and options select; warn about what is not kept, and useless patterns."""
+    from dxf import artifacts
+    options = context.options
+    if 'each' not in options:
+        return artifacts.choose(paths)
+    found = artifacts.select(paths, each=options['each'], include=options['include'] or [],
+                             exclude=options['exclude'] or [])
+    if found.not_kept:
+        more = f'; and {len(found.not_kept) - MAX_NAMED} more' if len(found.not_kept) > MAX_NAMED else ''
+        console.print_error(f'lost by --each: {"; ".join(found.not_kept[:MAX_NAMED])}{more}')
+    for pattern in found.unused:
+        console.print_error(f'--exclude: no file fits {pattern!r}')
+    return found.files
 
 
 def _read_annotations(texts: list[str]) -> dict[str, str]:
@@ -96,23 +122,79 @@ def pull_files(context: Context) -> None:
     """Fetch files and folders into a folder, and print their names; report blobs without a name."""
     from dxf import artifacts
     from dxf.artifacts import pull
-    options = context.options
     operand, *names = context.operands
     reference = operands.reference(operand, context.settings.host)
-    folder = os.curdir if options['to'] is None else options['to']
+    _check_deletion(context, names)
+    folder = os.curdir if context.options['to'] is None else context.options['to']
     _check_folder(folder)
-    with context.registry() as repository, progress(context.settings.progress) as shown:
-        pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=options['overwrite'],
-                                      platform=context.settings.platform, progress=shown)
+    what: dict[str, Any] = {'names': names, 'overwrite': context.options['overwrite'],
+                            'platform': context.settings.platform, 'delete': context.options['delete'],
+                            'max_delete': _count_of(context, 'max_delete')}
+    done: list[Any] = []
+    with context.registry() as repository:
+        if context.options['dry_run']:
+            _print_plan(context, artifacts.plan_pull(repository, reference, folder, **what))
+            return
+        with progress(context.settings.progress) as shown:
+            pulled = artifacts.pull_files(repository, reference, folder, progress=shown, on_file=done.append, **what)
     for blob in pulled.skipped:
         console.print_error(f'left out, as it has no name: {blob.digest} ({printable(blob.media_type)})')
-    for name in pulled.names:
-        if options['json']:
-            console.print_json({'name': name})
-        else:
-            console.write_exactly(f'{name}\n')
+    for file in done:
+        _print_pulled(context, file)
     if pulled.skipped:
         raise DXFError(f'{len(pulled.skipped)} blobs were left out: {pull.blob_hint(context.repository or "")}')
+
+
+def _check_deletion(context: Context, names: list[str]) -> None:
+    """Check that --delete names the folder in which files are deleted, and no files."""
+    options = context.options
+    if options['max_delete'] is not None and not options['delete']:
+        raise UsageError('--max-delete is for --delete')
+    if options['delete'] and names:
+        raise UsageError('too many arguments: --delete makes a folder equal to the alias, so it takes no names')
+    if options['delete'] and options['to'] is None:
+        raise UsageError('too few arguments: --delete needs --to=DIR: everything in that folder is deleted but the '
+                         'files of the alias')
+
+
+def _print_pulled(context: Context, file: Any) -> None:
+    """Print the name of a file; what was deleted is marked."""
+    if context.options['json']:
+        console.print_json(_document(file))
+    else:
+        console.write_exactly(f'delete {_shown(file)}\n' if file.action == 'delete' else f'{file.name}\n')
+
+
+def _print_plan(context: Context, files: list[Any]) -> None:
+    """Print what is to be done with each file, and the bytes to move."""
+    for file in files:
+        if context.options['json']:
+            console.print_json(_document(file))
+        else:
+            console.write_exactly(f'{file.action} {_shown(file)} {file.size}\n')
+    total = sum(file.size for file in files if file.action in ('fetch', 'send'))
+    context.print_result('total', total if context.options['json'] else f'total {total}')
+
+
+def _shown(file: Any) -> str:
+    """Return the name of a file; names in an alias can be shown, those of other files are escaped."""
+    return printable(file.name) if file.action == 'delete' else str(file.name)
+
+
+def _document(file: Any) -> dict[str, Any]:
+    """Return what is done with a file as a JSON object; what is deleted has no digest."""
+    document = {**file._asdict(), 'name': _shown(file)}
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _count_of(context: Context, option: str) -> int | None:
+    """Return the number that an option has as its value; ``None`` where it is not given."""
+    text = context.options[option]
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_DIGITS:
+        raise UsageError(f'--{option.replace("_", "-")}: {text!r} is no number')
+    return int(text)
 
 
 def _check_folder(folder: str) -> None:

@@ -189,6 +189,11 @@ class AliasDeletion:
 
     # Deletion
 
+    def plan(self) -> list[tuple[str, str | None]]:
+        """Return each reference, with the digest of its manifest if that is deleted too."""
+        return [(target.reference, None if target.digest in self._staying else target.digest)
+                for target in self._targets]
+
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Delete one reference after the other; yield each, when it is gone, with what it named.
 

@@ -1,6 +1,7 @@
 """Hashes of files that a user names. ``atomic_files`` hashes those that dxf has written."""
 
 import hashlib
+import os
 
 from dxf.arguments import check_path_to_hash
 from dxf.names import digest_of
@@ -18,4 +19,14 @@ def hash_file(filename: str) -> str:
     with open(filename, 'rb', buffering=0) as file:
         while piece := file.read(HASH_READ_SIZE):
             sha256.update(piece)
+    return digest_of(sha256)
+
+
+def hash_descriptor(descriptor: int) -> str:
+    """Return the digest of what an open file has at this moment; no buffer keeps what it had before."""
+    sha256 = hashlib.sha256()
+    position = 0
+    while piece := os.pread(descriptor, HASH_READ_SIZE, position):
+        sha256.update(piece)
+        position += len(piece)
     return digest_of(sha256)

@@ -141,6 +141,24 @@ class Source:
         """Close what was opened for it; a caller's file stays open."""
 
 
+class HashedFile(Source):
+    """A file of which the digest is known: it was hashed while it was written.
+
+    What is sent of it is hashed again, and must have this digest: ``request_body``.
+
+    :param name: what to call it in a message
+    :param file: an open file; read from where it stands
+    """
+
+    def __init__(self, name: str, file: BinaryIO, size: int, digest: str) -> None:
+        super().__init__(name, file, size)
+        self._digest = digest
+
+    def digest(self) -> str:
+        """Return the known digest."""
+        return self._digest
+
+
 def check_expected_digest(actual: str, expected: str | None) -> str:
     """Return the digest that a source turned out to have.
 
@@ -227,6 +245,8 @@ def open_source(filename: str | os.PathLike[str] | None, data: Any) -> Source:
     """
     if filename is not None:
         return File(os.fspath(filename), _opened(filename))
+    if isinstance(data, HashedFile):
+        return data
     check_data(data)
     if isinstance(data, str):
         data = _utf_8(data)

@@ -248,7 +248,7 @@ REFUSED = {
     'a type that is none': ('invalid media type', ['logger.dat:text']),
     'twice': ('twice', ['logger.dat', './logger.dat']), 'by case alone': ('case', ['logger.dat', 'Logger.dat']),
     'in a folder and alone': ('twice', ['charts', 'charts/run']), 'a pipe': ('neither', ['pipe']),
-    'a link in a folder': ('link', ['links']), 'a pipe in a folder': ('cannot be packed', ['pipes']),
+    'a link in a folder': ('link', ['links']), 'a pipe in a folder': ('cannot be stored', ['pipes']),
     'a name with a newline': ('unsafe', ['new\nline']), 'a name with a backslash': ('unsafe', ['folder']),
     'a type of the whole that is none': ('invalid media type', ['logger.dat', '--type', 'text']),
     'no annotation': ('invalid annotation', ['logger.dat', '--annotation', 'a']),

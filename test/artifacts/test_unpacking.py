@@ -26,6 +26,7 @@ from dxf.artifacts import tar_reader, tar_writer
 from dxf.artifacts.gzip_writer import BLOCK_SIZE
 from dxf.artifacts.safe_paths import MAX_BYTES, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles
+from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFSourceError)
 from dxf.main import doit
@@ -328,17 +329,17 @@ def take_in_space(client: DXF, target: Path, space: int, monkeypatch: pytest.Mon
     set_artifact(client, 'a', [blob(zipped, 'd', TAR_GZIP, **{'io.deis.oras.content.unpack': 'true'})], [zipped])
     monkeypatch.setattr('dxf.artifacts.staging.StagedFiles.space', property(lambda intake: space))
     done: list[str] = []
-    add, check = StagedFiles.add, StagedFiles.check
+    add, check = StagedFiles.add, TargetFolder.check
 
     def noted_add(intake: StagedFiles, path: str, *more: Any) -> None:
         done.append(path)
         add(intake, path, *more)
 
-    def noted_check(intake: StagedFiles, path: str, is_folder: bool = False) -> None:
+    def noted_check(folder: TargetFolder, path: str, is_folder: bool = False) -> None:
         done.append(f'{path}?')
-        check(intake, path, is_folder)
+        check(folder, path, is_folder)
     monkeypatch.setattr(StagedFiles, 'add', noted_add)
-    monkeypatch.setattr(StagedFiles, 'check', noted_check)
+    monkeypatch.setattr(TargetFolder, 'check', noted_check)
     with suppress(OSError):
         artifacts.pull_files(client, 'a', str(target))
     return done
@@ -462,7 +463,7 @@ def test_a_folder_that_is_a_link_itself_is_the_users_own_choice(client: DXF, tar
 
 def test_a_link_that_comes_while_files_are_fetched_is_not_followed(target: Path) -> None:
     with StagedFiles(str(target)) as intake:
-        intake.check('d/a')
+        intake.target.check('d/a')
         intake.add('d/a', [b'evil'])
         (target / 'd').symlink_to('../victim')
         with pytest.raises(NotADirectoryError):
@@ -491,7 +492,7 @@ def test_a_file_that_another_process_has_just_made_is_not_replaced(target: Path,
         for path in ('first', 'second'):
             intake.add(path, [b'mine'])
         (target / 'second').write_bytes(b'theirs')
-        monkeypatch.setattr(intake, '_check_name', lambda *_: False)
+        monkeypatch.setattr(intake.target, 'check_name', lambda *_: False)
         with pytest.raises(FileExistsError):
             intake.publish()
     assert tree(target) == {'second': b'theirs'}

@@ -273,6 +273,40 @@ def test_del_alias_prints_the_digests_and_keeps_the_blobs(shell: Shell, repo: st
     assert shell('pull-blob', repo, *first, *second) == b'123'
 
 
+def test_a_dry_run_prints_what_would_be_done_and_only_asks(shell: Shell, repo: str, tmp_path: Path, traffic: Traffic
+                                                           ) -> None:
+    first, second = shell.name(repo, 'kept', b'1', b'22')
+    shell.endpoint.dxf(repo).set_alias('same', first, second)
+    manifest = shell.endpoint.dxf(repo).manifest_digest('kept')
+    for name, content in {'old': b'1', 'new': b'333'}.items():
+        (tmp_path / name).write_bytes(content)
+    new = dxf.hash_bytes(b'333')
+    traffic.clear()
+    assert shell('push-blob', repo, str(tmp_path / 'old'), str(tmp_path / 'new'), '@other', '--dry-run') == lines(
+        f'skip {first} 1', f'send {new} 3', 'total 3')
+    assert json.loads(shell.text('push-blob', repo, str(tmp_path / 'new'), '--dry-run', '--json').splitlines()[0]) == {
+        'action': 'send', 'digest': new, 'size': 3}
+    text = shell.text('set-alias', repo, 'other', first, '--dry-run', '--if-absent')
+    assert text == shell.endpoint.dxf(repo).make_manifest(first)
+    with pytest.raises(dxf.exceptions.DXFConflictError, match='the alias kept of'):
+        shell.run('set-alias', repo, 'kept', first, '--dry-run', '--if-absent')
+    assert shell('del-blob', repo, '@kept', '--dry-run') == lines(f'delete {first} 1', f'delete {second} 2')
+    assert shell('del-alias', repo, 'kept', '--dry-run') == lines('delete kept')
+    gone = '' if shell.endpoint.is_folder else f' {manifest}'
+    assert shell('del-alias', repo, 'kept', 'same', '--dry-run') == lines(f'delete kept{gone}', f'delete same{gone}')
+    assert json.loads(shell('del-alias', repo, 'kept', '--dry-run', '--json')) == {'action': 'delete', 'alias': 'kept'}
+    assert shell.run('del-blob', repo, new, '--dry-run').status == errno.ENOENT
+    assert {one.method for one in traffic.requests if '/v2/' in one.path} <= {'GET', 'HEAD'}
+    assert sorted(shell.endpoint.dxf(repo).list_aliases()) == ['kept', 'same']
+
+
+def test_a_dry_run_is_refused_for_what_can_be_read_only_once(shell: Shell, repo: str) -> None:
+    for words in (['-'], ['/dev/stdin'], ['--', 'echo', 'x']):
+        with pytest.raises(SystemExit) as raised:
+            shell.run('push-blob', repo, '--dry-run', *words)
+        assert raised.value.code == 2
+
+
 def test_del_blob_deletes_a_blob_and_prints_nothing(shell: Shell, repo: str) -> None:
     first, second = shell.push(repo, b'1', b'2')
     assert shell('del-blob', repo, first) == b''

@@ -243,8 +243,8 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                 'unrecognized arguments: -r; a folder is stored with all that is in it'),
     'a trial of gc': (f'gc {REPO} --dry-run', {},
                       'unrecognized arguments: --dry-run; without --delete nothing is removed'),
-    'a trial of a deletion': (f'del-alias {REPO} a -n', {}, 'unrecognized arguments: -n; dxf get-alias prints what an '
-                              'alias names, and changes nothing'),
+    'a trial of a deletion': (f'del-alias {REPO} a -n', {}, 'unrecognized arguments: -n; --dry-run prints what '
+                              'would be done'),
     'files into a file': (f'pull-files {REPO} a -o x', {}, 'unrecognized arguments: -o; --to=DIR names the folder'),
     'an address to push': (f'push-blob {REPO} https://example.com/x @a', {},
                            f"cannot read 'https://example.com/x': {MISSING}; {FETCHED} curl -fsSL URL"),

@@ -127,6 +127,9 @@ def use_modules() -> None:
     """Use what is imported when it is first used."""
     client = DXF('registry.example.com', 'fred/datalogger', dxf.from_docker_config())
     assert_type(dxf.artifacts.push_files(client, 'a', ['readings.csv']), str)
+    chosen = dxf.artifacts.select(['data'], each=True, exclude=['*.tmp'])
+    assert_type(dxf.artifacts.plan_push(client, 'a', chosen.files), list[dxf.artifacts.FileAction])
+    assert_type(dxf.artifacts.pull_files(client, 'a', 'copy', delete=True).names, list[str])
     dxf.credentials.from_docker_config({})
     dxf.copying.copy(client, client, 'a')
 

@@ -55,7 +55,8 @@ def test_all_of_the_tutorial_that_can_be_typed_is_run() -> None:
 HOW_TO = {
     'backups': 'mkdir photos; echo sunset > photos/1; echo dawn > photos/2',
     'ci': 'echo program > program.tar',
-    'datasets': "for name in train test labels; do echo robin,1 > $name.csv; echo $name >> $name.csv; done",
+    'datasets': "mkdir -p birds/train; for name in train/2025 test labels; do echo robin,1 > birds/$name.csv; "
+                'echo $(basename $name) >> birds/$name.csv; done',
     'air-gap': 'echo 21.5 > logger.dat; dxf push-blob fred/datalogger logger.dat @may15',
     'mirror': 'for n in 14 15; do echo $n > logger.dat; dxf push-blob fred/datalogger logger.dat @2026-05-$n; done',
 }

@@ -7,19 +7,19 @@
 
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
-_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --limit-rate --progress --json --host)
+_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress --host)
 _shtab_dxf_blob_size_option_strings=(-h --help --json --host)
 _shtab_dxf_mount_blob_option_strings=(-h --help --json --host)
-_shtab_dxf_del_blob_option_strings=(-h --help --host)
+_shtab_dxf_del_blob_option_strings=(-h --help --dry-run --host)
 _shtab_dxf_verify_option_strings=(-h --help --host)
-_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --json --host)
+_shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --dry-run --json --host)
 _shtab_dxf_get_alias_option_strings=(-h --help --json --host)
-_shtab_dxf_del_alias_option_strings=(-h --help --with-others --json --host)
+_shtab_dxf_del_alias_option_strings=(-h --help --with-others --dry-run --json --host)
 _shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json --host)
 _shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --match --skip-existing --delete --max-delete --from-file --match-repo --dry-run --limit-rate --progress --json --host)
-_shtab_dxf_push_files_option_strings=(-h --help --type --annotation --limit-rate --progress --json --host)
-_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --limit-rate --progress --json --host)
+_shtab_dxf_push_files_option_strings=(-h --help --each --include --exclude --dry-run --type --annotation --limit-rate --progress --json --host)
+_shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --delete --max-delete --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json --host)
 _shtab_dxf_referrers_option_strings=(-h --help --type --json --host)
 _shtab_dxf_inspect_option_strings=(-h --help --json --host)
@@ -101,6 +101,7 @@ _shtab_dxf_push_blob__h_nargs=0
 _shtab_dxf_push_blob___help_nargs=0
 _shtab_dxf_push_blob___resume_nargs=0
 _shtab_dxf_push_blob___force_nargs=0
+_shtab_dxf_push_blob___dry_run_nargs=0
 _shtab_dxf_push_blob___json_nargs=0
 _shtab_dxf_pull_blob_pos_1_nargs=...
 _shtab_dxf_pull_blob__h_nargs=0
@@ -115,6 +116,7 @@ _shtab_dxf_mount_blob___json_nargs=0
 _shtab_dxf_del_blob_pos_1_nargs=...
 _shtab_dxf_del_blob__h_nargs=0
 _shtab_dxf_del_blob___help_nargs=0
+_shtab_dxf_del_blob___dry_run_nargs=0
 _shtab_dxf_verify_pos_1_nargs=...
 _shtab_dxf_verify__h_nargs=0
 _shtab_dxf_verify___help_nargs=0
@@ -122,6 +124,7 @@ _shtab_dxf_set_alias_pos_2_nargs=...
 _shtab_dxf_set_alias__h_nargs=0
 _shtab_dxf_set_alias___help_nargs=0
 _shtab_dxf_set_alias___if_absent_nargs=0
+_shtab_dxf_set_alias___dry_run_nargs=0
 _shtab_dxf_set_alias___json_nargs=0
 _shtab_dxf_get_alias_pos_1_nargs=...
 _shtab_dxf_get_alias__h_nargs=0
@@ -131,6 +134,7 @@ _shtab_dxf_del_alias_pos_1_nargs=...
 _shtab_dxf_del_alias__h_nargs=0
 _shtab_dxf_del_alias___help_nargs=0
 _shtab_dxf_del_alias___with_others_nargs=0
+_shtab_dxf_del_alias___dry_run_nargs=0
 _shtab_dxf_del_alias___json_nargs=0
 _shtab_dxf_list_aliases__h_nargs=0
 _shtab_dxf_list_aliases___help_nargs=0
@@ -148,11 +152,15 @@ _shtab_dxf_copy___json_nargs=0
 _shtab_dxf_push_files_pos_2_nargs=...
 _shtab_dxf_push_files__h_nargs=0
 _shtab_dxf_push_files___help_nargs=0
+_shtab_dxf_push_files___each_nargs=0
+_shtab_dxf_push_files___dry_run_nargs=0
 _shtab_dxf_push_files___json_nargs=0
 _shtab_dxf_pull_files_pos_2_nargs=...
 _shtab_dxf_pull_files__h_nargs=0
 _shtab_dxf_pull_files___help_nargs=0
 _shtab_dxf_pull_files___overwrite_nargs=0
+_shtab_dxf_pull_files___delete_nargs=0
+_shtab_dxf_pull_files___dry_run_nargs=0
 _shtab_dxf_pull_files___json_nargs=0
 _shtab_dxf_attach_pos_2_nargs=...
 _shtab_dxf_attach__h_nargs=0
@@ -212,7 +220,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -92,7 +92,7 @@ function _shtab_dxf_using
 end
 
 set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --from-file --host --if-match --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -105,6 +105,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-b
 complete -c dxf -n '_shtab_dxf_using push-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l resume -d 'remember how far the upload is; continue an upload that broke off'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l force -d 'send it even if the registry says that it has it'
+complete -c dxf -n '_shtab_dxf_using push-blob' -l dry-run -d 'store nothing; print what would be sent, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l json -d 'print one JSON object per line'
@@ -135,6 +136,7 @@ complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 1
 complete -c dxf -n '_shtab_dxf_using mount-blob; and test $_shtab_dxf_npos -eq 3' -ka "(_dxf_files_or_alias)" -d @alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-blob -d 'Delete blobs.'
 complete -c dxf -n '_shtab_dxf_using del-blob' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using del-blob' -l dry-run -d 'delete nothing; print what would be deleted'
 complete -c dxf -n '_shtab_dxf_using del-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
@@ -148,6 +150,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a set-al
 complete -c dxf -n '_shtab_dxf_using set-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-absent -d 'only if the alias does not exist (atomic on folders and on registries with conditional PUT)'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l if-match -x -d 'only if the alias names the manifest with this digest'
+complete -c dxf -n '_shtab_dxf_using set-alias' -l dry-run -d 'store nothing; print the manifest'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using set-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using set-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -162,6 +165,7 @@ complete -c dxf -n '_shtab_dxf_using get-alias; and test $_shtab_dxf_npos -ge 1'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a del-alias -d 'Delete aliases, and print the hashes of their blobs.'
 complete -c dxf -n '_shtab_dxf_using del-alias' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l with-others -d 'delete the manifest in any case, and all its other aliases'
+complete -c dxf -n '_shtab_dxf_using del-alias' -l dry-run -d 'delete nothing; print the aliases, and the manifests that would go too'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using del-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
@@ -196,6 +200,10 @@ complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -eq 0' -ka 
 complete -c dxf -n '_shtab_dxf_using copy; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-files -d 'Store files with their names under an alias.'
 complete -c dxf -n '_shtab_dxf_using push-files' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using push-files' -l each -d 'store the files of folders one by one: what did not change is not sent again; those of the folder . get their paths within it'
+complete -c dxf -n '_shtab_dxf_using push-files' -l include -x -d 'store only files whose names fit a pattern'
+complete -c dxf -n '_shtab_dxf_using push-files' -l exclude -x -d 'do not store files whose names fit a pattern'
+complete -c dxf -n '_shtab_dxf_using push-files' -l dry-run -d 'store nothing; print what would be sent, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using push-files' -l type -x -d 'the artifact type of the manifest'
 complete -c dxf -n '_shtab_dxf_using push-files' -l annotation -x -d 'add an annotation to the manifest'
 complete -c dxf -n '_shtab_dxf_using push-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
@@ -208,7 +216,10 @@ complete -c dxf -n '_shtab_dxf_using push-files; and test $_shtab_dxf_npos -ge 2
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a pull-files -d 'Fetch files that push-files or oras push stored.'
 complete -c dxf -n '_shtab_dxf_using pull-files' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l to -xka "(__fish_complete_directories)" -d 'the folder to write to; it is created (default: this folder)'
-complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files that exist'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l overwrite -d 'replace files that exist and differ'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l delete -d 'make the folder (--to) equal to the alias: replace files, and when all are there, delete everything else in it'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l max-delete -x -d 'change nothing if --delete would delete more than N files'
+complete -c dxf -n '_shtab_dxf_using pull-files' -l dry-run -d 'change nothing; print what would be fetched, skipped and deleted'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-files' -l json -d 'print one JSON object per line'

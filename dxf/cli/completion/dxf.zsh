@@ -115,6 +115,7 @@ _shtab_dxf_copy_defaults_added=0
 _shtab_dxf_del_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--with-others[delete the manifest in any case, and all its other aliases]"
+  "--dry-run[delete nothing\; print the aliases, and the manifests that would go too]"
   "--json[print one JSON object per line]"
   "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
@@ -126,6 +127,7 @@ _shtab_dxf_del_alias_defaults_added=0
 
 _shtab_dxf_del_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[delete nothing\; print what would be deleted]"
   "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
   "(-)*::hash or \@alias:_dxf_blobs"
@@ -279,7 +281,10 @@ _shtab_dxf_pull_blob_defaults_added=0
 _shtab_dxf_pull_files_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--to[the folder to write to\; it is created (default\: this folder)]:DIR:_files -/"
-  "--overwrite[replace files that exist]"
+  "--overwrite[replace files that exist and differ]"
+  "--delete[make the folder (--to) equal to the alias\: replace files, and when all are there, delete everything else in it]"
+  "--max-delete[change nothing if --delete would delete more than N files]:N:"
+  "--dry-run[change nothing\; print what would be fetched, skipped and deleted]"
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
@@ -296,6 +301,7 @@ _shtab_dxf_push_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--resume[remember how far the upload is\; continue an upload that broke off]"
   "--force[send it even if the registry says that it has it]"
+  "--dry-run[store nothing\; print what would be sent, and what is there (skip)]"
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
@@ -310,6 +316,10 @@ _shtab_dxf_push_blob_defaults_added=0
 
 _shtab_dxf_push_files_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--each[store the files of folders one by one\: what did not change is not sent again\; those of the folder . get their paths within it]"
+  "*--include[store only files whose names fit a pattern]:PATTERN:"
+  "*--exclude[do not store files whose names fit a pattern]:PATTERN:"
+  "--dry-run[store nothing\; print what would be sent, and what is there (skip)]"
   "--type[the artifact type of the manifest]:MEDIA_TYPE:"
   "*--annotation[add an annotation to the manifest]:KEY=VALUE:"
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
@@ -340,6 +350,7 @@ _shtab_dxf_set_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
   "--if-match[only if the alias names the manifest with this digest]:DIGEST:"
+  "--dry-run[store nothing\; print the manifest]"
   "--json[print one JSON object per line]"
   "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
