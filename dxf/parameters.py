@@ -105,13 +105,14 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run')
+         'dry_run', 'inside')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
     **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'authorization', 'identity_token', 'user_agent'),
                     _named(arguments.check_text)),
-    **dict.fromkeys(('alias', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
+    **dict.fromkeys(('alias', 'reference', 'to_alias', 'compare.old', 'compare.new'), _alias), 'digest': _digest,
+    'if_match': _condition,
     'host': _named(client_arguments.check_host_type), 'repo': _repository, 'auth': _alone(client_arguments.check_auth),
     'password': _named(arguments.check_text), 'actions': _alone(client_arguments.check_actions),
     'response': _alone(client_arguments.check_response), 'timeout': _alone(client_arguments.check_timeout),

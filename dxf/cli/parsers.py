@@ -206,13 +206,24 @@ def parse(args: Sequence[str]) -> CommandLine:
         _parse_without_command(args)
     given, program = _split(args[1:]) if command.program_operands else (args[1:], None)
     parser = make_command_parser(command)
-    found, unknown = parser.parse_known_intermixed_args(given)
+    found, unknown = parser.parse_known_intermixed_args(_with_values(given, command))
     if unknown:
         parser.error(mistakes.about_unknown(unknown, command.flags, command.name))
     options = vars(found)
     line = CommandLine(command, options.pop('operands'), options, program)
     _check_count(line)
     return line
+
+
+def _with_values(args: Sequence[str], command: Command) -> list[str]:
+    """Return the arguments, where each option that may stand without a value has one.
+
+    What follows such an option is its value only if it is one of the choices, and not the only operand.
+    """
+    lone = {flag: option for option in command.options if option.alone is not None for flag in option.flags}
+    words = [arg for arg in args if not arg.startswith('-')]
+    return [f'{arg}={lone[arg].alone}' if arg in lone and not (after in lone[arg].choices and len(words) > 1) else arg
+            for arg, after in zip(args, [*args[1:], ''], strict=True)]
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
