@@ -201,9 +201,9 @@ def _named_differences(old: Mapping[str, Content], new: Mapping[str, Content]) -
 
 def _nameless_differences(old: tuple[Content, ...], new: tuple[Content, ...]) -> Iterator[Difference]:
     """Yield the blobs that only one side has, and then those that both have in another order."""
-    counts = [Counter(content.digest for content in side) for side in (old, new)]
-    gone, kept_old = _split(old, counts[0] - counts[1])
-    come, kept_new = _split(new, counts[1] - counts[0])
+    both = Counter(content.digest for content in old) & Counter(content.digest for content in new)
+    gone, kept_old = _split(old, both)
+    come, kept_new = _split(new, both)
     yield from (Difference(str(content.digest), content, None) for content in gone)
     yield from (Difference(str(content.digest), None, content) for content in come)
     for first, second in dict.fromkeys(zip(kept_old, kept_new, strict=True)):
@@ -211,12 +211,15 @@ def _nameless_differences(old: tuple[Content, ...], new: tuple[Content, ...]) ->
             yield Difference(str(first.digest), first, first)
 
 
-def _split(side: tuple[Content, ...], only: Counter[str | None]) -> tuple[list[Content], list[Content]]:
-    """Return the blobs that only this side has, and the others; a blob may be there several times."""
-    left = Counter(only)
+def _split(side: tuple[Content, ...], both: Counter[str | None]) -> tuple[list[Content], list[Content]]:
+    """Return the blobs that only this side has, and the others.
+
+    :param both: how often both sides have each blob
+    """
+    left = Counter(both)
     alone: list[Content] = []
-    both: list[Content] = []
+    kept: list[Content] = []
     for content in side:
         left[content.digest] -= 1
-        (alone if left[content.digest] >= 0 else both).append(content)
-    return alone, both
+        (kept if left[content.digest] >= 0 else alone).append(content)
+    return alone, kept

@@ -223,7 +223,7 @@ def _with_values(args: Sequence[str], command: Command) -> list[str]:
     lone = {flag: option for option in command.options if option.alone is not None for flag in option.flags}
     words = [arg for arg in args if not arg.startswith('-')]
     return [f'{arg}={lone[arg].alone}' if arg in lone and not (after in lone[arg].choices and len(words) > 1) else arg
-            for arg, after in zip(args, [*args[1:], ''], strict=True)]
+            for arg, after in zip(args, [*args[1:], ''], strict=False)]
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
