@@ -21,8 +21,7 @@ WIDTH = 79
 
 USAGE = 'dxf [--help] [--help-env] [--version] [--completion=SHELL] <command> ...'
 PURPOSE = 'Store and fetch arbitrary data in a Docker or OCI registry.'
-STATUSES = ('exit status: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not found; '
-            '13 unauthorised')
+STATUSES = 'status: 0 stored or verified; 1 failed; 2 usage, or not found; 13 unauthorised'
 ALIASES = 'An alias is written @alias; where only an alias can stand, alias will do.'
 SHELLS = ('bash', 'zsh', 'fish')
 

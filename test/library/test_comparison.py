@@ -4,10 +4,8 @@ import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,7 @@ from dxf.main import doit
 from ..helpers.endpoints import Endpoint
 from ..helpers.memory_measurement import MeasuredRun
 from ..helpers.processes import Runner
-from ..helpers.repository_content import OCI_INDEX, OCI_MANIFEST, push_alias, set_document
+from ..helpers.repository_content import OCI_MANIFEST, push_alias
 from ..helpers.traffic import Traffic
 from ..servers.scripted_registry import REPO, Answer, ScriptedRegistry
 from .test_alias_listings import push_image, push_index
