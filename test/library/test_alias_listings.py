@@ -18,7 +18,7 @@ from ..helpers.memory_measurement import MeasuredRun
 from ..helpers.processes import Runner
 from ..helpers.repository_content import OCI_INDEX, OCI_MANIFEST, push_alias, set_document
 from ..helpers.traffic import Traffic
-from ..servers.scripted_registry import REPO, ScriptedRegistry, error
+from ..servers.scripted_registry import REPO, Answer, ScriptedRegistry, error
 
 MAY15 = 1778803200
 OCI_CONFIG = 'application/vnd.oci.image.config.v1+json'
@@ -85,6 +85,14 @@ def test_a_long_listing_costs_one_request_an_alias(token_registry: Endpoint, rep
         asked = [line for line in traffic.lines() if '/manifests/' in line]
         assert len(asked) == len(set(asked)) == 41
         assert len(traffic.lines()) == 41 + 3  # a challenge, a token, a list
+
+
+def test_the_first_aliases_are_handed_out_before_the_last_are_asked_for(server: ScriptedRegistry, client: DXF) -> None:
+    for number in range(100):
+        push_alias(client, b'x', alias=f'a{number:03}')
+    server.requests.clear()
+    assert next(listing.entries(client)).alias == 'a000'
+    assert len([request for request in server.of('GET') if '/manifests/' in request.path]) == 32
 
 
 ORDERS = {
@@ -169,7 +177,7 @@ def test_sums_agree_where_manifests_declare_different_sizes(server: ScriptedRegi
 
 
 def damage(server: ScriptedRegistry) -> None:
-    """Add aliases that cannot be read to a registry: without a manifest, of another type, with a child missing."""
+    """Add aliases that cannot be read to a registry: without a manifest, and of another type."""
     server.memory.tags[REPO]['gone'] = hash_bytes(b'gone')
     server.memory.put_manifest(REPO, 'odd', 'application/x-odd', b'{"mediaType": "application/x-odd"}')
 
@@ -179,10 +187,15 @@ def test_an_alias_that_cannot_be_read_is_left_out_and_named(server: ScriptedRegi
                                                             command: list[str]) -> None:
     push_alias(client, b'123', alias='good')
     damage(server)
+    server.memory.tags[REPO]['false'] = hash_bytes(b'gone')
+    wrong = Answer(200, {'Docker-Content-Digest': hash_bytes(b'gone'), 'Content-Type': OCI_MANIFEST},
+                   str(client.get_manifest('good')).encode())
+    server.hook = lambda request: wrong if request.path.endswith('/manifests/false') else None
     ended = Runner(server.environ()).run(command[0], REPO, *command[1:]).insist(1)
     lines = ended.out.decode().splitlines()
     assert [line.partition(' ')[0] for line in lines] == ['good', *(['total'] if command == ['du'] else [])]
-    assert 'the alias gone is left out: 404' in ended.lines[0] and 'the alias odd is left out: un' in ended.lines[0]
+    for said in ('gone is left out: 404', 'odd is left out: unsupported', 'false is left out: expected digest'):
+        assert f'the alias {said}' in ended.lines[0]
 
 
 def test_an_index_whose_manifest_is_missing_is_left_out_and_named(server: ScriptedRegistry, client: DXF) -> None:

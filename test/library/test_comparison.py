@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dxf import DXF, artifacts, comparison, hash_bytes
+from dxf import DXF, artifacts, comparison, hash_bytes, hash_file
 from dxf.artifacts.file_lists import Content
 from dxf.comparison import Difference
 from dxf.main import doit
@@ -143,8 +143,8 @@ NAMELESS = {
 def test_blobs_without_names_are_compared_by_content_and_order(folder: Endpoint, repo: str, case: str) -> None:
     old, new, expected = NAMELESS[case]
     client = folder.dxf(repo)
-    for alias, texts in (('old', old), ('new', new)):
-        push_alias(client, *(text.encode() for text in texts.split()), alias=alias)
+    for alias, words in (('old', old), ('new', new)):
+        push_alias(client, *(word.encode() for word in words.split()), alias=alias)
     texts = {hash_bytes(text.encode()): text for text in f'{old} {new}'.split()}
     lines = [one.line() for one in comparison.compare(client, 'old', 'new')]
     assert [re.sub('sha256:[0-9a-f]+', lambda match: texts[match[0]], line) for line in lines] == expected
@@ -246,8 +246,7 @@ def test_a_file_that_cannot_be_read_is_an_error(folder: Endpoint, repo: str, tmp
     def remove(path: str) -> str:
         os.unlink(path)
         return hash_file(path)
-    hash_file = comparison.hash_file
-    monkeypatch.setattr(comparison, 'hash_file', remove)
+    monkeypatch.setattr('dxf.comparison.hash_file', remove)
     with pytest.raises(FileNotFoundError):
         comparison.compare_folder(folder.dxf(repo), 'old', str(tmp_path / 'old'))
 
