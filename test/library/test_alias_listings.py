@@ -188,7 +188,7 @@ def test_an_alias_that_cannot_be_read_is_left_out_and_named(server: ScriptedRegi
     push_alias(client, b'123', alias='good')
     damage(server)
     server.memory.tags[REPO]['false'] = hash_bytes(b'gone')
-    wrong = Answer(200, {'Docker-Content-Digest': hash_bytes(b'gone'), 'Content-Type': OCI_MANIFEST},
+    wrong = Answer(200, {'Docker-Content-Digest': hash_bytes(b'gone')},
                    str(client.get_manifest('good')).encode())
     server.hook = lambda request: wrong if request.path.endswith('/manifests/false') else None
     ended = Runner(server.environ()).run(command[0], REPO, *command[1:]).insist(1)
