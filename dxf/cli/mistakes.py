@@ -23,9 +23,9 @@ COMMANDS = {
     **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
     **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
     **dict.fromkeys(('prune', 'clean', 'cleanup', 'purge'), 'gc'),
-    **dict.fromkeys(('diff', 'check', 'compare', 'fsck', 'cmp'), 'verify'),
+    **dict.fromkeys(('check', 'fsck'), 'verify'), **dict.fromkeys(('compare', 'cmp'), 'diff'),
     **dict.fromkeys(('help', 'usage'), '--help'),
-    **dict.fromkeys(('du', 'size', 'wc'), 'blob-size'),
+    **dict.fromkeys(('size', 'wc'), 'blob-size'),
     **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
     'version': '--version', 'manifest': 'get-manifest', 'digest': 'get-manifest-digest', 'mount': 'mount-blob',
 }
