@@ -64,9 +64,11 @@ def _finish() -> int:
 
     :raises BrokenPipeError: the reader of the output has ended
     """
+    failed = 1
     try:
         try:
             line = parsers.parse(sys.argv[1:])
+            failed = line.command.failed
             descriptors.check_named(line)
             status = _run(line, os.environ)
         except SystemExit as ended:  # help, or wrong usage
@@ -81,7 +83,7 @@ def _finish() -> int:
             console.flush()
         console.print_error(error_messages.line_of(error))
         _abandon_output()
-        return error_messages.status_of(error)
+        return error_messages.status_of(error, failed)
 
 
 def main() -> int:

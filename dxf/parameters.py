@@ -105,13 +105,14 @@ def _client(method: str) -> Check:
 
 
 FLAGS = ('size', 'sizes', 'verify', 'iterate', 'check_exists', 'if_absent', 'with_others', 'overwrite', 'referrers',
-         'dry_run', 'skip_existing', 'each', 'delete')
+         'dry_run', 'skip_existing', 'each', 'delete', 'inside')
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(FLAGS, arguments.check_flag),
     **dict.fromkeys(('auth_host', 'artifact_type', 'name', 'username', 'password', 'authorization', 'identity_token',
                      'user_agent', 'match'), _text),
-    **dict.fromkeys(('alias', 'existing', 'reference', 'to_alias'), _alias), 'digest': _digest, 'if_match': _condition,
+    **dict.fromkeys(('alias', 'existing', 'reference', 'to_alias', 'compare.old', 'compare.new'), _alias),
+    'digest': _digest, 'if_match': _condition,
     'host': client_arguments.check_host_type, 'repo': _repository, 'auth': client_arguments.check_auth,
     'insecure': client_arguments.check_insecure, 'tlsverify': client_arguments.check_tlsverify,
     'actions': client_arguments.check_actions,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.manifest import image
+from dxf.manifest.creation_time import CREATED
 from dxf.manifest.image import (EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM, Descriptor, ImageManifest,
                                 Index)
 from dxf.names import check_digest, hash_bytes
@@ -31,7 +32,6 @@ FILE_TYPE = OCTET_STREAM
 FOLDER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
 TITLE = 'org.opencontainers.image.title'
-CREATED = 'org.opencontainers.image.created'
 UNPACK = 'io.deis.oras.content.unpack'
 CONTENT = 'io.deis.oras.content.digest'
 

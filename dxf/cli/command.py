@@ -41,6 +41,7 @@ class Option(NamedTuple):
     :param required: it must be given
     :param many: it may be given several times
     :param completion: what a shell completes its value with
+    :param alone: the value that it has where none is given; ``None`` if it needs one
     """
 
     flags: tuple[str, ...]
@@ -50,6 +51,7 @@ class Option(NamedTuple):
     required: bool = False
     many: bool = False
     completion: str | None = None
+    alone: str | None = None
 
     @property
     def has_value(self) -> bool:
@@ -61,7 +63,8 @@ class Option(NamedTuple):
         """What the usage line shows: ``[--to=DIR]``, ``[-o FILE]``."""
         text = flag = self.flags[0]
         if self.has_value:
-            text += (' ' if len(flag) == 2 else '=') + (self.value or '|'.join(self.choices))
+            value = (' ' if len(flag) == 2 else '=') + (self.value or '|'.join(self.choices))
+            text += value if self.alone is None else f'[{value}]'
         return f'{text if self.required else f"[{text}]"}{"..." if self.many else ""}'
 
 
@@ -77,6 +80,7 @@ class Command(NamedTuple):
     :param needs_no_password: it works with DXF_USERNAME alone: it asks for the password, or uses none
     :param creates_repository: it creates a repository that does not exist
     :param program_operands: its operands before ``--`` and a program, if it may run one
+    :param failed: the exit status of an error that has none of its own
     """
 
     name: str
@@ -91,6 +95,7 @@ class Command(NamedTuple):
     needs_no_password: bool = False
     creates_repository: bool = False
     program_operands: tuple[Operand, ...] = ()
+    failed: int = 1
 
     @property
     def min_operands(self) -> int:

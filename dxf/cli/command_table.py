@@ -142,11 +142,44 @@ COMMANDS = (
         'list-aliases', group='aliases',
         summary='Print the aliases of a repository, one a line.',
         details='In a folder, a manifest that another tool named docker.io/library/mysql:8.0 has the alias 8.0;\n'
-                'if several manifests have this tag, the full reference is the alias.',
+                'if several manifests have this tag, the full reference is the alias. --long prints alias, digest of\n'
+                'the manifest, bytes, creation time and kind, with - for what the manifest does not tell: of an index\n'
+                'the bytes; the time without the annotation org.opencontainers.image.created. Each alias costs one\n'
+                'request then, and with --sort=time and --sort=size. An alias that cannot be read is left out and\n'
+                'named at the end, with status 1.',
         operands=(_REPO,),
-        options=(Option(('--sort',), 'sort the names (default: the order of the registry)'),
+        options=(Option(('--long',), 'print what each alias holds, too'),
+                 Option(('--sort',), 'sort by the name, or by the latest, largest or highest version last (default:\n'
+                        'the order of the registry)', choices=('name', 'time', 'size', 'version'), alone='name'),
                  Option(('--prefix',), 'list only names that start with TEXT', 'TEXT'), _JSON),
-        examples=('dxf list-aliases fred/datalogger',), actions=_PULL),
+        examples=('dxf list-aliases fred/datalogger', 'dxf list-aliases fred/datalogger --long --sort=time'),
+        actions=_PULL, variables=('DXF_JOBS',)),
+    Command(
+        'du', group='aliases',
+        summary='Print the bytes of each alias, and of all together.',
+        details='A line is the alias, the bytes of its different blobs, those that only it needs, and those that\n'
+                'other aliases need too. The last line is the total of all different blobs. Manifests, and layers\n'
+                'that a registry need not have, are not counted. Each alias costs one request; each manifest of an\n'
+                'index, and each blob of schema 1, one more. An alias that cannot be read is left out and named at\n'
+                'the end, with status 1.',
+        operands=(_REPO,), options=(_JSON,),
+        examples=('dxf du fred/datalogger',), actions=_PULL, variables=('DXF_JOBS',)),
+    Command(
+        'diff', group='aliases',
+        summary='Compare two aliases, or a folder on disk and an alias.',
+        details='A line is added, removed or changed, the old and the new bytes (- for none), and the name of a file.\n'
+                'Blobs without a name are compared by their hashes; moved is one that has another place. Of\n'
+                'multi-platform aliases, the manifests are compared by platform, unless DXF_PLATFORM selects one.\n'
+                'A <folder> is written with a path separator: ./readings. It is one to which dxf pull-files has\n'
+                'written, or in which dxf push-files has run. Its files are hashed. Annotations and permissions are\n'
+                'not compared. Nothing but manifests is fetched, except archives of whole folders: if they are\n'
+                'compared with a folder on disk, or with --inside. These are looked through, and not kept.\n'
+                'Status 0: no differences; 1: differences; 2: an error; 13: unauthorised.' + _DIGEST,
+        operands=(_REPO, Operand('<alias>|<folder>', completion=FILES_OR_ALIASES),
+                  Operand('<alias>|<folder>', completion=FILES_OR_ALIASES)),
+        options=(Option(('--inside',), 'compare the files in archives of folders that differ'), _JSON),
+        examples=('dxf diff fred/datalogger may15 may16', 'dxf diff fred/datalogger may15 ./readings'),
+        actions=_PULL, variables=('DXF_JOBS', 'DXF_PLATFORM'), failed=2),
     Command(
         'copy', group='aliases',
         summary='Copy aliases to another registry or repository.',
@@ -269,7 +302,8 @@ COMMANDS = (
         'list-repos', group='registry and login',
         summary='Print the repositories of the registry, one a line.',
         details='Some registries do not offer that.',
-        options=(_JSON,), examples=('dxf list-repos',)),
+        options=(Option(('--prefix',), 'list only names that start with TEXT', 'TEXT'), _JSON),
+        examples=('dxf list-repos',)),
     Command(
         'gc', group='registry and login',
         summary='Print or delete the unused blobs of a folder.',

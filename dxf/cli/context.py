@@ -90,6 +90,13 @@ class Context(NamedTuple):
         named['platforms' if isinstance(result, dict) else key] = result
         console.print_json(named)
 
+    def print_record(self, record: Any) -> None:
+        """Print a record as a line for people, or with ``--json`` as an object."""
+        if self.options['json']:
+            console.print_json(record.document())
+        else:
+            console.write_exactly(f'{record.line()}\n')
+
     def credential_for(self, error: Exception) -> str:
         """Return which credential was refused, without its value.
 

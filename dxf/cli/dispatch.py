@@ -27,6 +27,8 @@ FUNCTIONS = {
     'get-alias': 'alias_commands.get_alias',
     'del-alias': 'alias_commands.del_alias',
     'list-aliases': 'repository_commands.list_aliases',
+    'du': 'repository_commands.du',
+    'diff': 'comparison_commands.diff',
     'copy': 'copy_commands.copy',
     'push-files': 'file_commands.push_files',
     'pull-files': 'file_commands.pull_files',
@@ -46,17 +48,18 @@ FUNCTIONS = {
 """The function of each command: its module, which is loaded when the command runs, and its name."""
 
 
-def function_of(command: str) -> Callable[[Context], None]:
+def function_of(command: str) -> Callable[[Context], int | None]:
     """Return the function of a command."""
     module, _, name = FUNCTIONS[command].partition('.')
-    function: Callable[[Context], None] = getattr(import_module(f'dxf.cli.{module}'), name)
+    function: Callable[[Context], int | None] = getattr(import_module(f'dxf.cli.{module}'), name)
     return function
 
 
 def run(line: CommandLine, environ: Mapping[str, str]) -> int:
     """Run a command.
 
-    :return: 0; ``errno.EACCES`` when unauthorised; ``errno.ENOENT`` when the registry does not have it
+    :return: 0, or what the command returns; ``errno.EACCES`` when unauthorised; ``errno.ENOENT`` when the registry does
+        not have it
     :raises SystemExit: with status 2, a setting or an operand cannot be right
     :raises Exception: another error
     """
@@ -88,11 +91,11 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
                    line.program, {})
 
 
-def _run(function: Callable[[Context], None], context: Context) -> int:
-    """Call the function of a command; return the exit status of what the registry refuses or does not have."""
+def _run(function: Callable[[Context], int | None], context: Context) -> int:
+    """Call the function of a command; return its exit status, or that of a registry's refusal."""
     try:
         with warnings.catch_warnings(), _request_log(context.settings.debug), new_stores.told(*_registries(context)):
-            function(context)
+            return function(context) or 0
     except Exception as error:
         from dxf.cli import next_steps
         if context.is_about_target(error):
@@ -103,7 +106,6 @@ def _run(function: Callable[[Context], None], context: Context) -> int:
             raise
         console.print_error(_refusal(context, error, status))
         return status
-    return 0
 
 
 def _registries(context: Context) -> list[str]:

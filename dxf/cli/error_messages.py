@@ -40,16 +40,16 @@ def is_answer(error: Exception) -> bool:
     return isinstance(error, DXFUnauthorizedError) or getattr(error, 'response', None) is not None
 
 
-def status_of(error: Exception) -> int:
-    """Return the exit status: 13 unauthorised, 2 not found or a host that seems to be a folder, else 1."""
+def status_of(error: Exception, failed: int = FAILED) -> int:
+    """Return the exit status: 13 unauthorised, 2 not found or a host that seems to be a folder, else ``failed``."""
     if isinstance(error, DXFUnauthorizedError):
         return errno.EACCES
     if isinstance(error, NOT_FOUND):
         return errno.ENOENT
     if _is_of_requests(error):
         from dxf.cli import request_errors
-        return request_errors.status_of(error) or FAILED
-    return FAILED
+        return request_errors.status_of(error) or failed
+    return failed
 
 
 def line_of(error: BaseException) -> str:

@@ -12,8 +12,8 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
-from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
-                       is_sha256, repository_at)
+from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
+                       is_folder, is_sha256, repository_at)
 from dxf.strict_json import load_object
 
 if TYPE_CHECKING:
@@ -109,15 +109,37 @@ def prefix(text: str, host: str) -> str:
     :raises UsageError: no alias can begin with it
     """
     text = text.removeprefix('@')
-    plain = _BEFORE_WILD.match(text)
-    if plain is not None:
-        raise UsageError(f'--prefix: {text!r} is a pattern: write the beginning alone, --prefix={plain[0]}')
-    start = text.removesuffix('/') if is_folder(host) else text
+    start = _no_pattern(text).removesuffix('/') if is_folder(host) else _no_pattern(text)
     if start and not is_sha256(start):
         try:
             check_alias_at(host, start)
         except DXFInvalidNameError as error:
             raise UsageError(f'--prefix: {error}') from None
+    return text
+
+
+def repository_prefix(text: str) -> str:
+    """Return the beginning of repositories that an option has as its value.
+
+    :raises UsageError: no repository can begin with it
+    """
+    start = _no_pattern(text).rstrip('/._-')
+    if text:
+        try:
+            check_repository(start)
+        except DXFInvalidNameError as error:
+            raise UsageError(f'--prefix: {error}') from None
+    return text
+
+
+def _no_pattern(text: str) -> str:
+    """Return the value of ``--prefix``.
+
+    :raises UsageError: it is a pattern of the shell
+    """
+    plain = _BEFORE_WILD.match(text)
+    if plain is not None:
+        raise UsageError(f'--prefix: {text!r} is a pattern: write the beginning alone, --prefix={plain[0]}')
     return text
 
 

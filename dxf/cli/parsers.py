@@ -21,8 +21,7 @@ WIDTH = 79
 
 USAGE = 'dxf [--help] [--help-env] [--version] [--completion=SHELL] <command> ...'
 PURPOSE = 'Store and fetch arbitrary data in a Docker or OCI registry.'
-STATUSES = ('exit status: 0 stored, or verified and complete; 1 failed; 2 wrong usage, or not found; '
-            '13 unauthorised')
+STATUSES = 'status: 0 stored or verified; 1 failed; 2 usage, or not found; 13 unauthorised'
 ALIASES = 'An alias is written @alias; where only an alias can stand, alias will do.'
 HOST_HELP = f'--host=HOST after a command names {HOST.help}.'
 SHELLS = ('bash', 'zsh', 'fish')
@@ -209,13 +208,24 @@ def parse(args: Sequence[str]) -> CommandLine:
         _parse_without_command(args)
     given, program = _split(args[1:]) if command.program_operands else (args[1:], None)
     parser = make_command_parser(command)
-    found, unknown = parser.parse_known_intermixed_args(given)
+    found, unknown = parser.parse_known_intermixed_args(_with_values(given, command))
     if unknown:
         parser.error(mistakes.about_unknown(unknown, [*command.flags, *HOST.flags], command.name))
     options = vars(found)
     line = CommandLine(command, options.pop('operands'), options, program)
     _check_count(line)
     return line
+
+
+def _with_values(args: Sequence[str], command: Command) -> list[str]:
+    """Return the arguments, where each option that may stand without a value has one.
+
+    What follows such an option is its value only if it is one of the choices, and not the only operand.
+    """
+    lone = {flag: option for option in command.options if option.alone is not None for flag in option.flags}
+    words = [arg for arg in args if not arg.startswith('-')]
+    return [f'{arg}={lone[arg].alone}' if arg in lone and not (after in lone[arg].choices and len(words) > 1) else arg
+            for arg, after in zip(args, [*args[1:], ''], strict=False)]
 
 
 def _split(args: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:

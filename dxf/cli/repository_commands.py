@@ -1,6 +1,8 @@
 """Commands about whole repositories: one function a command."""
 
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from dxf.cli import operands
 from dxf.cli.context import Context, UsageError
@@ -17,15 +19,17 @@ def list_repos(context: Context) -> None:
 
     :raises DXFError: some folders in a folder cannot be read, or named
     """
+    prefix = operands.repository_prefix(context.options['prefix'] or '')
     if is_folder(context.settings.host):
-        _list_folder(context)
+        _list_folder(context, prefix)
         return
     with context.registry() as registry:
         for name in registry.list_repos(iterate=True):
-            context.print_result('repository', name)
+            if name.startswith(prefix):
+                context.print_result('repository', name)
 
 
-def _list_folder(context: Context) -> None:
+def _list_folder(context: Context, prefix: str) -> None:
     """Print the repositories in a folder; raise an error that names what in it cannot be listed."""
     from dxf.layout.repositories import WITHOUT_MARKER, repositories
     root = os.path.realpath(check_registry(context.settings.host).removeprefix(FOLDER))
@@ -34,7 +38,8 @@ def _list_folder(context: Context) -> None:
     misnamed: list[str] = []
     damaged: list[str] = []
     for name in sorted(repositories(root, unreadable, misnamed, damaged)):
-        context.print_result('repository', name)
+        if name.startswith(prefix):
+            context.print_result('repository', name)
     left_out = [f'left out: {_first_of(unreadable)}: they cannot be read'] if unreadable else []
     if damaged:
         left_out.append(f'left out: {_first_of(sorted(damaged))}: {WITHOUT_MARKER}')
@@ -54,35 +59,90 @@ def _first_of(names: list[str]) -> str:
 
 
 def list_aliases(context: Context) -> None:
-    """Print the aliases of the repository, in the order of the registry or sorted.
+    """Print the aliases of the repository, or what they hold, in the order of the registry or sorted.
 
-    :raises DXFError: a folder has entries of other tools that cannot be read
+    :raises DXFError: a folder has entries of other tools that cannot be read, or there is an alias without a manifest
+        that can be read
     """
-    prefix = operands.prefix(context.options['prefix'] or '', context.settings.host)
+    options = context.options
+    prefix = operands.prefix(options['prefix'] or '', context.settings.host)
+    left_out: list[str] = []
     with context.registry() as repository:
-        # A folder lists its aliases sorted, and what cannot be read after all others.
-        names = sorted(repository.list_aliases()) if context.options['sort'] and not is_folder(context.settings.host) \
-            else repository.list_aliases(iterate=True)
-        try:
+        names = _sorted_names(_names(context, repository, prefix, left_out), options['sort'])
+        if options['long'] or options['sort'] in ('time', 'size'):
+            _print_entries(context, repository, names, left_out)
+        else:
             for name in names:
-                if name.startswith(prefix):
-                    context.print_result('alias', name)
-        except DXFInvalidDocumentError:
-            if not is_folder(context.settings.host) or not _are_left_out(context, prefix):
-                raise
+                context.print_result('alias', name)
+    _raise_for(left_out)
 
 
-def _are_left_out(context: Context, prefix: str) -> bool:
-    """Return whether a listing failed at its end, for aliases that dxf cannot read.
+def _names(context: Context, repository: Any, prefix: str, left_out: list[str]) -> Iterator[str]:
+    """Yield the aliases with a prefix; add a sentence about those of a folder that cannot be read to ``left_out``."""
+    host = context.settings.host
+    # A list has a limit, and a folder lists what cannot be read after all others.
+    is_whole = context.options.get('sort') is not None and not is_folder(host)
+    try:
+        yield from (name for name in repository.list_aliases(iterate=not is_whole) if name.startswith(prefix))
+    except DXFInvalidDocumentError:
+        unreadable = _unreadable(context)
+        if not unreadable:
+            raise
+        wanted = [name for name in unreadable if name.startswith(prefix)]
+        if wanted:
+            from dxf.layout import manifests
+            left_out.append(manifests.about_unreadable(wanted))
 
-    :raises DXFError: the beginning of one of them is wanted
-    """
+
+def _unreadable(context: Context) -> list[str]:
+    """Return the names of entries of a folder that dxf cannot read; none of a registry."""
+    if not is_folder(context.settings.host):
+        return []
     from dxf.layout import manifests
-    _, left_out = manifests.listing(operands.layout_of(context))
-    wanted = [name for name in left_out if name.startswith(prefix)]
-    if wanted:
-        raise DXFError(manifests.about_unreadable(wanted)) from None
-    return bool(left_out)
+    return manifests.listing(operands.layout_of(context))[1]
+
+
+def _sorted_names(names: Iterator[str], order: str | None) -> Iterable[str]:
+    """Return aliases in an order that needs nothing but their names; for the other orders as they are."""
+    if order == 'version':
+        from dxf import listing
+        return sorted(names, key=listing.by_version)
+    return sorted(names) if order == 'name' else names
+
+
+def _print_entries(context: Context, repository: Any, names: Iterable[str], left_out: list[str]) -> None:
+    """Print what aliases hold, or with ``--sort`` alone their names."""
+    from dxf import listing
+    keys = {'time': listing.by_time, 'size': listing.by_size}
+    order = context.options['sort']
+    found: Iterable[listing.Entry] = listing.entries(repository, names, left_out)
+    for entry in sorted(found, key=keys[order]) if order in keys else found:
+        if context.options['long']:
+            context.print_record(entry)
+        else:
+            context.print_result('alias', entry.alias)
+
+
+def _raise_for(left_out: list[str]) -> None:
+    """Raise an error that names what was left out, if there is anything."""
+    if left_out:
+        more = f'; and {len(left_out) - MAX_LEFT_OUT} more' if len(left_out) > MAX_LEFT_OUT else ''
+        raise DXFError('; '.join(left_out[:MAX_LEFT_OUT]) + more)
+
+
+def du(context: Context) -> None:
+    """Print the bytes of each alias, and of all of them together.
+
+    :raises DXFError: as :func:`list_aliases`; what was left out is not counted
+    """
+    left_out: list[str] = []
+    with context.registry() as repository:
+        from dxf import usage
+        found = usage.usage(repository, _names(context, repository, '', left_out), left_out)
+    for alias in found.aliases:
+        context.print_record(alias)
+    context.print_result('total', found.total if context.options['json'] else f'total {found.total}')
+    _raise_for(left_out)
 
 
 def gc(context: Context) -> None:

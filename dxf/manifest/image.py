@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
 DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json'
+OCI_CONFIG = 'application/vnd.oci.image.config.v1+json'
 OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'

@@ -129,14 +129,14 @@ def for_each_platform(manifest: Manifest, platform: str | None, fetch: Fetch, an
             try:
                 by_digest[entry.digest] = answer(reading.image(entry))
             except (DXFError, HTTPError) as error:
-                if not (name.startswith(NO_PLATFORM) and _is_missing_or_odd(error)):
+                if not (name.startswith(NO_PLATFORM) and is_missing_or_odd(error)):
                     raise
         if entry.digest in by_digest:
             answers[name] = by_digest[entry.digest]
     return answers
 
 
-def _is_missing_or_odd(error: Exception) -> bool:
+def is_missing_or_odd(error: Exception) -> bool:
     """Return whether an error says that the registry has no such manifest, or that it has one that dxf does not read.
 
     All other errors leave open what the manifest is: a refusal, an overloaded registry, wrong bytes.

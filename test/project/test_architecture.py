@@ -23,7 +23,8 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit
          'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer',
          'layout', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
          'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'mirroring', 'inspection', 'probing', '__init__', 'cli', 'main', '__main__')
+         'copying', 'mirroring', 'inspection', 'listing', 'usage', 'comparison', 'probing', '__init__', 'cli', 'main',
+         '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -54,7 +55,9 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
-        ('cli.repository_commands', 'layout.garbage'),
+        ('cli.repository_commands', 'layout.garbage'), ('cli.repository_commands', 'listing'),
+        ('cli.repository_commands', 'usage'), ('cli.comparison_commands', 'comparison'),
+        ('artifacts.file_lists', 'client'),
         ('cli.repository_commands', 'layout.manifests'), ('cli.repository_commands', 'layout.repositories'),
         ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dxf
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress --host)
@@ -16,7 +16,9 @@ _shtab_dxf_verify_option_strings=(-h --help --host)
 _shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --dry-run --json --host)
 _shtab_dxf_get_alias_option_strings=(-h --help --json --host)
 _shtab_dxf_del_alias_option_strings=(-h --help --with-others --dry-run --json --host)
-_shtab_dxf_list_aliases_option_strings=(-h --help --sort --prefix --json --host)
+_shtab_dxf_list_aliases_option_strings=(-h --help --long --sort --prefix --json --host)
+_shtab_dxf_du_option_strings=(-h --help --json --host)
+_shtab_dxf_diff_option_strings=(-h --help --inside --json --host)
 _shtab_dxf_copy_option_strings=(-h --help --to --to-repo --to-alias --platform --referrers --all --match --skip-existing --delete --max-delete --from-file --match-repo --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_push_files_option_strings=(-h --help --each --include --exclude --dry-run --type --annotation --limit-rate --progress --json --host)
 _shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --delete --max-delete --dry-run --limit-rate --progress --json --host)
@@ -26,7 +28,7 @@ _shtab_dxf_inspect_option_strings=(-h --help --json --host)
 _shtab_dxf_get_digest_option_strings=(-h --help --json --host)
 _shtab_dxf_get_manifest_option_strings=(-h --help --json --host)
 _shtab_dxf_get_manifest_digest_option_strings=(-h --help --json --host)
-_shtab_dxf_list_repos_option_strings=(-h --help --json --host)
+_shtab_dxf_list_repos_option_strings=(-h --help --prefix --json --host)
 _shtab_dxf_gc_option_strings=(-h --help --delete --json --host)
 _shtab_dxf_probe_option_strings=(-h --help --write --json --host)
 _shtab_dxf_login_option_strings=(-h --help --username --password-stdin --host)
@@ -59,6 +61,10 @@ _shtab_dxf_get_alias_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_del_alias_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_del_alias_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_list_aliases_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_du_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_diff_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_diff_pos_1_COMPGEN=_dxf_files_or_alias
+_shtab_dxf_diff_pos_2_COMPGEN=_dxf_files_or_alias
 _shtab_dxf_copy_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_copy_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_copy___to_repo_COMPGEN=_dxf_repositories
@@ -88,12 +94,13 @@ _shtab_dxf_auth_pos_0_COMPGEN=_dxf_repositories
 
 _shtab_dxf_push_blob___progress_choices=(bar lines json none)
 _shtab_dxf_pull_blob___progress_choices=(bar lines json none)
+_shtab_dxf_list_aliases___sort_choices=(name time size version)
 _shtab_dxf_copy___progress_choices=(bar lines json none)
 _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
-_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
 
 _shtab_dxf_push_blob_pos_1_nargs=...
@@ -138,8 +145,15 @@ _shtab_dxf_del_alias___dry_run_nargs=0
 _shtab_dxf_del_alias___json_nargs=0
 _shtab_dxf_list_aliases__h_nargs=0
 _shtab_dxf_list_aliases___help_nargs=0
-_shtab_dxf_list_aliases___sort_nargs=0
+_shtab_dxf_list_aliases___long_nargs=0
 _shtab_dxf_list_aliases___json_nargs=0
+_shtab_dxf_du__h_nargs=0
+_shtab_dxf_du___help_nargs=0
+_shtab_dxf_du___json_nargs=0
+_shtab_dxf_diff__h_nargs=0
+_shtab_dxf_diff___help_nargs=0
+_shtab_dxf_diff___inside_nargs=0
+_shtab_dxf_diff___json_nargs=0
 _shtab_dxf_copy_pos_1_nargs=...
 _shtab_dxf_copy__h_nargs=0
 _shtab_dxf_copy___help_nargs=0
@@ -220,7 +234,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --sort --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --sort --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -91,8 +91,8 @@ function _shtab_dxf_using
   test "$_shtab_dxf_cmdpath" = "$argv"
 end
 
-set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --sort --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -172,11 +172,25 @@ complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -eq 0'
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-aliases -d 'Print the aliases of a repository, one a line.'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -s h -l help -d 'show this help message and exit'
-complete -c dxf -n '_shtab_dxf_using list-aliases' -l sort -d 'sort the names (default: the order of the registry)'
+complete -c dxf -n '_shtab_dxf_using list-aliases' -l long -d 'print what each alias holds, too'
+complete -c dxf -n '_shtab_dxf_using list-aliases' -l sort -xka "name time size version" -d 'sort by the name, or by the latest, largest or highest version last (default: the order of the registry)'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l prefix -x -d 'list only names that start with TEXT'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using list-aliases; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a du -d 'Print the bytes of each alias, and of all together.'
+complete -c dxf -n '_shtab_dxf_using du' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using du' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using du' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using du; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a diff -d 'Compare two aliases, or a folder on disk and an alias.'
+complete -c dxf -n '_shtab_dxf_using diff' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using diff' -l inside -d 'compare the files in archives of folders that differ'
+complete -c dxf -n '_shtab_dxf_using diff' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using diff' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using diff; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using diff; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_files_or_alias)" -d 'alias or folder'
+complete -c dxf -n '_shtab_dxf_using diff; and test $_shtab_dxf_npos -eq 2' -ka "(_dxf_files_or_alias)" -d 'alias or folder'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a copy -d 'Copy aliases to another registry or repository.'
 complete -c dxf -n '_shtab_dxf_using copy' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using copy' -l to -x -d 'the registry to copy to, as in DXF_HOST: a host, or oci: and a folder'
@@ -269,6 +283,7 @@ complete -c dxf -n '_shtab_dxf_using get-manifest-digest; and test $_shtab_dxf_n
 complete -c dxf -n '_shtab_dxf_using get-manifest-digest; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-repos -d 'Print the repositories of the registry, one a line.'
 complete -c dxf -n '_shtab_dxf_using list-repos' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using list-repos' -l prefix -x -d 'list only names that start with TEXT'
 complete -c dxf -n '_shtab_dxf_using list-repos' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using list-repos' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a gc -d 'Print or delete the unused blobs of a folder.'

@@ -16,6 +16,8 @@ _shtab_dxf_commands() {
     copy:'Copy aliases to another registry or repository.'
     del-alias:'Delete aliases, and print the hashes of their blobs.'
     del-blob:'Delete blobs.'
+    diff:'Compare two aliases, or a folder on disk and an alias.'
+    du:'Print the bytes of each alias, and of all together.'
     gc:'Print or delete the unused blobs of a folder.'
     get-alias:'Print the hashes of the blobs of aliases.'
     get-digest:'Print the digest of the configuration of aliases.'
@@ -136,6 +138,29 @@ _shtab_dxf_del_blob_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_del_blob_defaults_added=0
 
+_shtab_dxf_diff_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--inside[compare the files in archives of folders that differ]"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+  ":alias or folder:_dxf_files_or_alias"
+  ":alias or folder:_dxf_files_or_alias"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_diff_defaults_added=0
+
+_shtab_dxf_du_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_du_defaults_added=0
+
 _shtab_dxf_gc_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--delete[delete them, also blobs of pushes that run now and have no alias yet]"
@@ -204,7 +229,8 @@ _shtab_dxf_inspect_defaults_added=0
 
 _shtab_dxf_list_aliases_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--sort[sort the names (default\: the order of the registry)]"
+  "--long[print what each alias holds, too]"
+  "--sort[sort by the name, or by the latest, largest or highest version last (default\: the order of the registry)]:sort:(name time size version)"
   "--prefix[list only names that start with TEXT]:TEXT:"
   "--json[print one JSON object per line]"
   "--host[the registry, in place of DXF_HOST]:HOST:"
@@ -216,6 +242,7 @@ _shtab_dxf_list_aliases_defaults_added=0
 
 _shtab_dxf_list_repos_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--prefix[list only names that start with TEXT]:TEXT:"
   "--json[print one JSON object per line]"
   "--host[the registry, in place of DXF_HOST]:HOST:"
 )
@@ -397,6 +424,8 @@ _shtab_dxf() {
         copy) _arguments -C -s $_shtab_dxf_copy_options ;;
         del-alias) _arguments -C -s $_shtab_dxf_del_alias_options ;;
         del-blob) _arguments -C -s $_shtab_dxf_del_blob_options ;;
+        diff) _arguments -C -s $_shtab_dxf_diff_options ;;
+        du) _arguments -C -s $_shtab_dxf_du_options ;;
         gc) _arguments -C -s $_shtab_dxf_gc_options ;;
         get-alias) _arguments -C -s $_shtab_dxf_get_alias_options ;;
         get-digest) _arguments -C -s $_shtab_dxf_get_digest_options ;;
