@@ -123,6 +123,9 @@ CHECKS: dict[str, Check] = {
     'batch_size': _alone(arguments.check_batch_size), 'filename': arguments.check_filename,
     'resume': _named(arguments.check_path_type), 'folder': _named(arguments.check_path_type),
     'annotations': _named(arguments.check_mapping), 'copy_blobs.sizes': _named(arguments.check_mapping),
+    'cache': _named(arguments.check_path_type), 'open.name': lambda value, name, _function: arguments.check_text(
+        value, name, "open('may15-readings'), open('may15-readings/logger.dat') or open(digest)"),
+    'open.mode': _named(arguments.check_text),
     'created': _alone(arguments.check_created), 'exists.name': lambda value, name, _function: arguments.check_text(
         value, name, "exists('may15-readings'), or exists(digest)")}
 """The check of each parameter, by its name, or by those of function and parameter."""

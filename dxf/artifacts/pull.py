@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_text, several
 from dxf.artifacts import tar_reader
-from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, MAX_FILES, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
+from dxf.manifest.named_files import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.names import is_sha256, shown_repository
 from dxf.parameters import checked
 
