@@ -6,7 +6,7 @@ asked for, and cannot be verified: a digest is that of a whole blob.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from dxf.arguments import kind_of
@@ -232,6 +232,28 @@ class BlobReader(io.BufferedReader):
             offset += len(piece)
             pieces.append(piece)
         return b''.join(pieces)
+
+    def part(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``end`` as they arrive; the position stays, and none is kept.
+
+        Of a blob that lies wholly between them, the last ones are handed out when it is verified.
+
+        :param end: the number of the byte after the last one
+        :raises requests.exceptions.RequestException: they did not come
+        """
+        verified = RunningHash()
+        try:
+            while start < min(end, self.size):
+                place = self._content.at(start)
+                with closing(Stream(self._content.stream(start, min(end, place.end)), start, min(end, place.end))
+                             ) as stream:
+                    while start < stream.end:
+                        piece = stream.take(MAX_BLOCK)
+                        verified.add(place, start, piece)
+                        start += len(piece)
+                        yield bytes(piece)
+        finally:
+            verified.close()
 
     def _piece(self, position: int, end: int) -> memoryview:
         kept = self._blocks.get(position)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,10 @@ with DXF(sys.argv[1], sys.argv[2], insecure=True).open(sys.argv[3], verify=True)
 
 def test_processes_that_want_the_same_blob_fetch_it_once(server: ScriptedRegistry, tmp_path: Path) -> None:
     server.memory.put(REPO, CONTENT)
-    processes = [subprocess.Popen([sys.executable, '-c', READ, server.host, REPO, DIGEST], stdout=subprocess.PIPE,
-                                  env={**os.environ, 'DXF_CACHE': str(tmp_path / 'cache')}) for _ in range(3)]
-    assert [process.communicate(timeout=300)[0] for process in processes] == [CONTENT[5:15]] * 3
+    def read(_number: int) -> bytes:
+        return subprocess.run([sys.executable, '-c', READ, server.host, REPO, DIGEST], stdout=subprocess.PIPE,
+                              env={**os.environ, 'DXF_CACHE': str(tmp_path / 'cache')}, check=True).stdout
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(read, range(3))) == [CONTENT[5:15]] * 3
     assert [request.method for request in server.requests].count('GET') == 1
     assert names(tmp_path / 'cache') == {DIGEST}

@@ -129,10 +129,16 @@ def test_reads_renew_the_token_and_keep_the_connection(token_registry: Endpoint,
 Spoil = Callable[[ScriptedRegistry, Request], Answer]
 
 
+def body_of(answer: Answer) -> bytes:
+    """Return the body of an ordinary answer, which is in memory."""
+    assert isinstance(answer.body, bytes)
+    return answer.body
+
+
 def of_other_content(server: ScriptedRegistry, request: Request) -> Answer:
     """Answer a range as if the blob were another of the same size."""
     answer = server.ordinary(request)
-    return answer if request.method == 'HEAD' else replace(answer, body=bytes(len(bytes(answer.body))))
+    return answer if request.method == 'HEAD' else replace(answer, body=bytes(len(body_of(answer))))
 
 
 def whole(server: ScriptedRegistry, request: Request) -> Answer:
@@ -152,13 +158,13 @@ def with_range(text: str) -> Spoil:
 def one_byte_less(server: ScriptedRegistry, request: Request) -> Answer:
     """Answer a range by one byte less than it says."""
     answer = server.ordinary(request)
-    return answer if answer.status != 206 else replace(answer, body=bytes(answer.body)[:-1])
+    return answer if answer.status != 206 else replace(answer, body=body_of(answer)[:-1])
 
 
 def one_byte_more(server: ScriptedRegistry, request: Request) -> Answer:
     """Answer a range by one byte more than it says."""
     answer = server.ordinary(request)
-    return answer if answer.status != 206 else replace(answer, body=bytes(answer.body) + b'x')
+    return answer if answer.status != 206 else replace(answer, body=body_of(answer) + b'x')
 
 
 def of_another_digest(server: ScriptedRegistry, request: Request) -> Answer:
@@ -287,7 +293,7 @@ def test_storage_whose_address_expires_is_asked_for_anew(client: DXF, server: Sc
     elsewhere.memory.put(REPO, CONTENT)
     used: set[str] = set()
 
-    def redirect(request: Request) -> Answer | None:
+    def redirect(_request: Request) -> Answer | None:
         return Answer(307, {'Location': f'{elsewhere.url}{BLOB}?signature={len(server.requests)}'})
 
     def store(request: Request) -> Answer | None:
@@ -296,13 +302,13 @@ def test_storage_whose_address_expires_is_asked_for_anew(client: DXF, server: Sc
         used.add(request.query)
         return None
     server.hook, elsewhere.hook = redirect, store
-    with DXF(server.host, REPO, insecure=True, tlsverify=certificates.ca, limits=client.options.limits) as repository:
-        with repository.open(DIGEST) as file:
-            assert file.pread(10, 5 * MIB) == CONTENT[5 * MIB:5 * MIB + 10]
-            assert b''.join(steps(70_000)(file)) == CONTENT
-            elsewhere.hook = lambda request: error(403, 'DENIED', 'Request has expired')
-            with pytest.raises(DXFHTTPError, match='403 Forbidden: DENIED: Request has expired'):
-                file.pread(10, 3 * MIB)
+    client._tlsverify = certificates.ca
+    with client.open(DIGEST) as file:
+        assert file.pread(10, 5 * MIB) == CONTENT[5 * MIB:5 * MIB + 10]
+        assert b''.join(steps(70_000)(file)) == CONTENT
+        elsewhere.hook = lambda request: error(403, 'DENIED', 'Request has expired')
+        with pytest.raises(DXFHTTPError, match='403 Forbidden: DENIED: Request has expired'):
+            file.pread(10, 3 * MIB)
 
 
 def test_bytes_of_a_read_that_failed_are_read_again(client: DXF, server: ScriptedRegistry) -> None:

@@ -8,7 +8,7 @@
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --progress --json)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --progress)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --progress)
 _shtab_dxf_blob_size_option_strings=(-h --help --json)
 _shtab_dxf_mount_blob_option_strings=(-h --help --json)
 _shtab_dxf_del_blob_option_strings=(-h --help)
@@ -203,7 +203,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --if-match --output --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --if-match --output --platform --prefix --progress --range --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }
