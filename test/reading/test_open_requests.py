@@ -1,8 +1,12 @@
 """What an open file asks a registry for: no request and no byte more than is needed; and no wrong byte comes out."""
 
+import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
@@ -44,11 +48,14 @@ def test_a_read_of_all_is_one_request_without_a_range(client: DXF, server: Scrip
     assert server.connections == 1
 
 
-def test_reads_in_order_take_ever_larger_ranges_and_then_all_the_rest(client: DXF, server: ScriptedRegistry) -> None:
+def test_reads_in_order_take_ever_larger_ranges_and_then_all_the_rest(
+        client: DXF, server: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('dxf.reading.read_ahead.FIRST_WINDOW', 32 * KIB)
+    monkeypatch.setattr('dxf.reading.read_ahead.MAX_BLOCK', 512 * KIB)
     with client.open(DIGEST) as file:
         assert b''.join(iter(lambda: file.read(5000), b'')) == CONTENT
-    assert asked(server) == ['HEAD', 'GET bytes=0-131071', 'GET bytes=131072-655359', 'GET bytes=655360-2752511',
-                             f'GET bytes=2752512-{len(CONTENT) - 1}']
+    ends = (32 * KIB, 160 * KIB, 672 * KIB, len(CONTENT))
+    assert asked(server) == ['HEAD', *(f'GET bytes={start}-{end - 1}' for start, end in zip((0, *ends), ends))]
     assert server.connections == 1
 
 
@@ -321,3 +328,60 @@ def test_bytes_of_a_read_that_failed_are_read_again(client: DXF, server: Scripte
         assert file.tell() == MIB
         assert file.read(5 * MIB) == CONTENT[MIB:6 * MIB]
         assert re.fullmatch('GET bytes=1048576-6291455', asked(server)[-1])
+
+
+READ = """
+import sys
+from dxf import DXF
+
+def peak():
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('VmHWM:'))
+
+with DXF(sys.argv[1], sys.argv[2], insecure=True).open(sys.argv[3]) as file:
+    before, size = peak(), 0
+    while piece := file.read(1 << 20):
+        size += len(piece)
+    for place in range(0, size, 2 << 20):
+        assert len(file.pread(1 << 20, place)) == 1 << 20
+    print(size, peak() - before)
+"""
+
+
+def test_a_large_file_is_read_in_bounded_memory(server: ScriptedRegistry) -> None:
+    size, sha256 = 256 * MIB, hashlib.sha256()
+    for _ in range(256):
+        sha256.update(bytes(MIB))
+
+    def zeros(request: Request) -> Answer:
+        if request.method == 'HEAD':
+            return Answer(200, declared=size)
+        found = re.fullmatch(r'bytes=(\d+)-(\d+)', request.headers['Range'])
+        assert found is not None
+        start, end = int(found[1]), int(found[2]) + 1
+        return Answer(206, {'Content-Range': f'bytes {start}-{end - 1}/{size}'},
+                      (bytes(min(MIB, end - place)) for place in range(start, end, MIB)), declared=end - start)
+    server.hook = zeros
+    done = subprocess.run([sys.executable, '-c', READ, server.host, REPO, f'sha256:{sha256.hexdigest()}'],
+                          capture_output=True, text=True, check=True)
+    found, grown = map(int, done.stdout.split())
+    assert found == size
+    assert grown < 64_000
+
+
+def test_a_child_process_reads_on_where_its_parent_was(server: ScriptedRegistry, client: DXF) -> None:
+    with client.open(DIGEST) as file:
+        assert file.pread(1000, 3 * MIB) == CONTENT[3 * MIB:3 * MIB + 1000]
+        file.seek(5 * MIB)
+        assert file.read(1000) == CONTENT[5 * MIB:5 * MIB + 1000]
+        with vars(vars(file)['_blocks'])['_lock']:  # as another thread may hold it
+            child = os.fork()
+            if not child:
+                signal.alarm(60)
+                is_right = file.read(1000) == CONTENT[5 * MIB + 1000:5 * MIB + 2000] and \
+                    file.pread(1000, 3 * MIB) == CONTENT[3 * MIB:3 * MIB + 1000]
+                os._exit(0 if is_right else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert file.read(1000) == CONTENT[5 * MIB + 1000:5 * MIB + 2000]
+        assert file.pread(7, 0) == CONTENT[:7]
+    assert server.connections == 2
