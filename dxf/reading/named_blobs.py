@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dxf.exceptions import DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError, DXFIsADirectoryError
+from dxf.hints import add_hint
 from dxf.manifest import named_files
 from dxf.manifest.image import Descriptor, ImageManifest, Index
 from dxf.manifest.named_files import Layer
@@ -77,8 +78,8 @@ def _missing(layers: list[Layer], path: str) -> DXFInvalidNameError:
     inside = [title for title in titles if title.startswith(f'{path.rstrip("/")}/')]
     if inside:
         return DXFIsADirectoryError(path, f'it is a folder with {", ".join(map(repr, inside))}')
+    error = DXFFileNotFoundError(path, titles)
     archive = next((layer for layer in layers if layer.packing and path.startswith(f'{layer.title}/')), None)
     if archive is not None:
-        return DXFFileNotFoundError(path, [f'{title} (packed, fetched whole)' if title == archive.title else title
-                                           for title in titles])
-    return DXFFileNotFoundError(path, titles)
+        add_hint(error, f'it may be in {archive.title!r}, which is stored as one archive: {archive.blob.digest}')
+    return error

@@ -13,6 +13,7 @@ import pytest
 
 from dxf import DXF, DXFNotFoundError, Limits, artifacts, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError, DXFInvalidNameError, DXFIsADirectoryError
+from dxf.hints import hint_of
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.traffic import Traffic
@@ -106,7 +107,7 @@ def test_a_file_of_an_alias_is_opened_by_its_name(named: DXF) -> None:
 
 @pytest.mark.parametrize('name, kind, text', [
     ('run1/other.csv', DXFFileNotFoundError, "there is no file 'other.csv' in it, but 'photos', 'readings.csv', 'sub/"),
-    ('run1/photos/one.jpg', DXFFileNotFoundError, r"'photos \(packed, fetched whole\)'"),
+    ('run1/photos/one.jpg', DXFFileNotFoundError, "but 'photos', 'readings.csv', 'sub/notes.txt'$"),
     ('run1/photos', DXFIsADirectoryError, r"'photos' is no file in it: it is packed as tar\+gzip; open 'sha256:"),
     ('run1/sub', DXFIsADirectoryError, "'sub' is no file in it: it is a folder with 'sub/notes.txt'"),
     ('run2', DXFNotFoundError, '404 Not Found'),
@@ -120,6 +121,7 @@ def test_a_name_that_leads_to_no_file_is_an_error_as_of_open(named: DXF, name: s
         named.open(name)
     usual = {DXFIsADirectoryError: IsADirectoryError, DXFInvalidNameError: ValueError}.get(kind, FileNotFoundError)
     assert isinstance(caught.value, usual)
+    assert ("it may be in 'photos', which is stored as one archive" in hint_of(caught.value)) == ('one.jpg' in name)
 
 
 def test_an_alias_that_moves_is_read_as_it_was_opened(repository: DXF) -> None:
