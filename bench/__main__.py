@@ -13,7 +13,7 @@ from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
 from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, picture,
-                   pulling, pushing, report, starting, startup)
+                   pulling, pushing, reading, report, starting, startup)
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
 from bench.settings import Settings, read_settings
@@ -27,6 +27,7 @@ PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
     'pull': pulling.pull,
     'pull-tls': pulling.pull_over_tls,
     'push': pushing.push,
+    'read': reading.read,
     'folders': folders.folders,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,

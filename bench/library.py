@@ -4,7 +4,8 @@ Run by the Python of whichever package is measured: it uses what both of them ha
 ``pull_blobs`` where it is told to. Takes one JSON object as its argument:
 
 ``do``
-    ``push``, ``pull``, or ``read``: pull one blob, and count its bytes (the library has hashed them)
+    ``push``, ``pull``, or ``read``: pull one blob, and count its bytes (the library has hashed them). ``open``: count
+    those of a file that is opened. ``reads``: read parts of such a file; ``files`` has the numbers of their first bytes
 ``host``, ``repo``, ``insecure``
     of the repository
 ``files``
@@ -55,6 +56,18 @@ def read(client: dxf.DXF, digest: str, chunk_size: int | None) -> int:
     return sum(len(chunk) for chunk in chunks)
 
 
+def read_in_order(client: dxf.DXF, digest: str, size: int) -> int:
+    """Open a blob, and return how many bytes were read."""
+    with client.open(digest) as file:
+        return sum(map(len, iter(lambda: file.read(size), b'')))
+
+
+def read_at(client: dxf.DXF, digest: str, places: list[str], size: int) -> int:
+    """Open a blob, read parts of it, and return how many bytes were read."""
+    with client.open(digest) as file:
+        return sum(len(file.pread(size, int(place))) for place in places)
+
+
 def digest_of(chunks: Iterable[bytes]) -> str:
     """Return the digest of what comes in chunks."""
     sha256 = hashlib.sha256()
@@ -78,6 +91,12 @@ def main() -> None:
         elif task['do'] == 'read':
             if read(client, task['alias'], task['chunk_size']) != Path(files[0]).stat().st_size:
                 sys.exit('the blob is not as long as the file')
+        elif task['do'] == 'open':
+            if read_in_order(client, task['alias'], task['chunk_size']) != Path(files[0]).stat().st_size:
+                sys.exit('the file is not as long as the blob')
+        elif task['do'] == 'reads':
+            if read_at(client, task['alias'], files, task['chunk_size']) != len(files) * task['chunk_size']:
+                sys.exit('a part is not as long as it should be')
         elif pull(client, digests, task['alias'], task['many']) != digests:
             sys.exit('the blobs are not those of the files')
     print(time.monotonic() - begin)

@@ -1,6 +1,6 @@
 """The client: a repository in a registry, and the aliases that name its blobs.
 
-Its base classes, in ``blobs`` and ``manifest_store``, fetch and store blobs and manifests.
+Its base classes, in ``blobs``, ``manifest_store`` and ``blob_files``, fetch and store blobs and manifests.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf.arguments import check_conditions, check_each, check_manifest, check_manifest_by_name
+from dxf.blob_files import BlobFiles
 from dxf.catalog import names_page
 from dxf.client_arguments import Shown
 from dxf.limits import TIMEOUT, Limits
@@ -19,7 +20,6 @@ from dxf.manifest import image, platforms
 from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
 from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_refusals import lacks_blob
-from dxf.manifest_store import ManifestStore
 from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
 from dxf.options import Options
 from dxf.parameters import checked
@@ -36,7 +36,7 @@ Deleted = list[str] | dict[str, str]
 """What a deleted alias named: digests of blobs, or of manifests by platform."""
 
 
-class DXF(ManifestStore):
+class DXF(BlobFiles):
     """A repository in a registry.
 
     ::
@@ -263,6 +263,9 @@ class DXF(ManifestStore):
             except HTTPError:
                 raise error from None
         return manifest
+
+    def _name_blob(self, alias: str, digest: str) -> None:
+        self.set_alias(alias, digest)
 
     def _set_schema1(self, alias: str, digests: tuple[str, ...], condition: dict[str, Any]) -> str:
         manifest = self._make_schema1(alias, digests)

@@ -10,11 +10,12 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     |   +-- DXFUnexpectedKeyTypeError
     |   +-- DXFUnexpectedDigestMethodError
     +-- DXFHTTPError                        also a requests.exceptions.HTTPError, with its .response
-    |   +-- DXFNotFoundError                the registry does not have it: 404
+    |   +-- DXFNotFoundError                the registry does not have it: 404; also a FileNotFoundError
     +-- DXFUnauthorizedError                the registry or its token server answered 401
     +-- DXFAuthInsecureError                a credential would have crossed plain HTTP
     +-- DXFInvalidNameError                 also a ValueError: a host, repository, alias or digest
-    |   +-- DXFFileNotFoundError            a file that an artifact does not have
+    |   +-- DXFFileNotFoundError            a file that an artifact does not have; also a FileNotFoundError
+    |   +-- DXFIsADirectoryError            also an IsADirectoryError: a folder of an artifact, opened as a file
     +-- DXFCertificateError                 also a ValueError: a client certificate that cannot be used
     +-- DXFInvalidDocumentError             also a ValueError: JSON or a manifest that breaks its grammar
     +-- DXFProtocolError                    a response that the protocol does not allow
@@ -33,6 +34,7 @@ Failures of the network below HTTP stay the classes of ``requests`` (``Connectio
     +-- DXFSignatureChainNotImplementedError
 """
 
+import errno
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,7 @@ __all__ = [
     'DXFCredentialHelperError', 'DXFCredentialsError', 'DXFDigestMismatchError',
     'DXFDigestNotAvailableForSchema1', 'DXFDisallowedSignatureAlgorithmError', 'DXFError',
     'DXFFileNotFoundError', 'DXFHTTPError', 'DXFInvalidDocumentError', 'DXFInvalidNameError',
-    'DXFInvalidPlatformError',
+    'DXFInvalidPlatformError', 'DXFIsADirectoryError',
     'DXFMissingSignaturesError', 'DXFMountFailed', 'DXFNotFoundError', 'DXFPlatformDataNotFound', 'DXFProtocolError',
     'DXFSignatureChainNotImplementedError', 'DXFSizeMismatchError', 'DXFSourceError', 'DXFUnauthorizedError',
     'DXFUnexpectedDigestMethodError', 'DXFUnexpectedError', 'DXFUnexpectedKeyTypeError',
@@ -162,7 +164,7 @@ class DXFInvalidNameError(DXFError, ValueError):
     """A host, repository, alias, platform or digest that breaks its grammar."""
 
 
-class DXFFileNotFoundError(DXFInvalidNameError):
+class DXFFileNotFoundError(DXFInvalidNameError, FileNotFoundError):
     """An artifact has no file of a name.
 
     :param name: the file's
@@ -173,9 +175,28 @@ class DXFFileNotFoundError(DXFInvalidNameError):
         super().__init__(name, names)
         self.name = name
         self.names = names
+        self.errno = errno.ENOENT
 
     def __str__(self) -> str:
-        return f'there is no file {self.name!r} in it, but {", ".join(map(repr, self.names))}'
+        others = f'but {", ".join(map(repr, self.names))}' if self.names else 'and no other with a name'
+        return f'there is no file {self.name!r} in it, {others}'
+
+
+class DXFIsADirectoryError(DXFInvalidNameError, IsADirectoryError):
+    """A folder of an artifact was opened as a file.
+
+    :param name: the folder's
+    :param reason: how it is stored
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+        self.errno = errno.EISDIR
+
+    def __str__(self) -> str:
+        return f'{self.name!r} is no file in it: {self.reason}'
 
 
 class DXFCertificateError(DXFError, ValueError):

@@ -4,6 +4,8 @@
 about wrong usage need no module of requests, so these errors have a module of their own.
 """
 
+import errno
+
 from requests.exceptions import HTTPError
 
 from dxf.exceptions import DXFError
@@ -15,7 +17,8 @@ class DXFHTTPError(DXFError, HTTPError):
     __module__ = 'dxf.exceptions'
 
 
-class DXFNotFoundError(DXFHTTPError):
+class DXFNotFoundError(DXFHTTPError, FileNotFoundError):
     """The registry answered 404: it has no such blob, alias, manifest or repository."""
 
     __module__ = 'dxf.exceptions'
+    errno = errno.ENOENT

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dxf.arguments import check_path_type, several
-from dxf.artifacts.manifest import name_of
 from dxf.client import DXF
 from dxf.local.file_hash import hash_file
 from dxf.manifest.image import ImageManifest, Index, media_type_of
+from dxf.manifest.named_files import name_of
 from dxf.parameters import checked
 from dxf.strict_json import Json, load_object
 from dxf.transfer.parallel import each_once

@@ -43,6 +43,7 @@ class _Fields(NamedTuple):
     fast: float = 100 << 20
     fresh_token: float = 1.0
     rate: RateLimit | None = None
+    cache: int = 16 << 30
 
 
 class Limits(_Fields):
@@ -57,7 +58,8 @@ class Limits(_Fields):
     ``names`` are the most that one list holds. One operation reads at most ``documents`` manifests and ``descriptors``
     entries of indexes, keeps at most ``total`` bytes of their texts, and at most ``referrers`` bytes of what refers to
     a manifest. ``settle`` is the shortest wait before a referrers tag that was written is read again. ``fresh_token``
-    is the wait before a token that was refused although it is new is tried once more.
+    is the wait before a token that was refused although it is new is tried once more. ``cache`` is what the cache on
+    disk keeps.
 
     ``rate`` is a :class:`dxf.RateLimit` for the bytes of all bodies, ``None`` for no limit. Clients that have the same
     object share it.

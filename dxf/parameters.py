@@ -27,7 +27,8 @@ Check = Callable[[Any, str, str], object]
 WRITTEN = {'set_alias': 'set_alias(alias, *[...])', 'push_files': 'push_files(repository, alias, [...])',
            'set_manifest': 'set_manifest(alias, manifest_json)', 'mount_blob': 'mount_blob(repo, digest)',
            'make_unsigned_manifest': 'make_unsigned_manifest(alias, *[...])', 'DXF': 'DXF(host, repo)',
-           'from_base': 'DXF(host, repo)'}
+           'from_base': 'DXF(host, repo)', 'exists': "exists('may15-readings'), or exists(digest)",
+           'open': "open('may15-readings'), open('may15-readings/logger.dat') or open(digest)"}
 """How calls are written whose arguments are easily swapped."""
 
 SEVERAL = {'pull_blob': 'pull_blobs([...])', 'copy_blob': 'copy_blobs(source, [...])',
@@ -95,10 +96,6 @@ def _path(value: Any, name: str, _function: str) -> None:
     arguments.check_path_type(value, name)
 
 
-def _name(value: Any, name: str, _function: str) -> None:
-    arguments.check_text(value, name, "exists('may15-readings'), or exists(digest)")
-
-
 def _client(method: str) -> Check:
     """Return the check of a client that must have a method."""
     return lambda value, name, _function: arguments.check_client(value, name, method)
@@ -123,9 +120,9 @@ CHECKS: dict[str, Check] = {
     'target': _client('set_manifest'), 'repository': _client('pull_blobs'), 'platform': _platform,
     'progress': arguments.check_progress, 'on_file': arguments.check_callback,
     'chunk_size': arguments.check_chunk_size, 'max_delete': arguments.check_count,
-    'batch_size': arguments.check_batch_size,
-    'filename': arguments.check_filename, 'resume': _path, 'folder': _path, 'annotations': arguments.check_mapping,
-    'copy_blobs.sizes': arguments.check_mapping, 'created': arguments.check_created, 'exists.name': _name}
+    'batch_size': arguments.check_batch_size, 'filename': arguments.check_filename,
+    **dict.fromkeys(('resume', 'folder', 'cache'), _path), 'annotations': arguments.check_mapping,
+    'copy_blobs.sizes': arguments.check_mapping, 'created': arguments.check_created, 'open.mode': _text}
 """The check of each parameter, by its name, or by those of function and parameter."""
 
 

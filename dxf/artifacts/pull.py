@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.arguments import check_text, several
 from dxf.artifacts.actions import DELETE, FETCH, SKIP, FileAction, OnFile
 from dxf.artifacts.folder_deletion import FolderDeletion
-from dxf.artifacts.manifest import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.artifacts.target_folder import TargetFolder
@@ -18,6 +17,7 @@ from dxf.artifacts.unpacking import Archive, Unpacking
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
+from dxf.manifest.named_files import ROOT, TAR, TAR_GZIP, Layer, read
 from dxf.names import FOLDER, is_folder, is_sha256, shown_repository
 from dxf.parameters import checked
 

@@ -6,11 +6,11 @@ A function checks all its operands before the first request, and prints its resu
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from dxf.cli import console, operands, registry_choice, terminal
+from dxf.cli import byte_range, console, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
@@ -149,6 +149,9 @@ def pull_blob(context: Context) -> None:
     """Write blobs to standard output or to a file; print the digests of multi-platform aliases."""
     output = context.options['output']
     is_to_file = output not in (None, STDOUT)
+    if context.options['range'] is not None:
+        _pull_range(context, byte_range.parse(context.options['range']), is_to_file)
+        return
     if is_to_file:
         _check_output(output)
     targets = operands.targets(context)
@@ -169,6 +172,20 @@ def pull_blob(context: Context) -> None:
                 blobs += named
         _pull(context, repository, blobs)
     console.sync()  # here, as the disk may be full or broken only when the bytes reach it
+
+
+def _pull_range(context: Context, wanted: byte_range.ByteRange, is_to_file: bool) -> None:
+    """Write part of a blob, or of the blobs of an alias, to standard output."""
+    if is_to_file:
+        raise UsageError('-o is for whole blobs, which are verified: write a range to a file by > FILE')
+    if len(context.operands) != 1:
+        raise UsageError('--range is for one hash, or one @alias')
+    target = operands.targets(context)[0]
+    with context.registry() as repository, \
+            repository.open(target.digest or target.alias, platform=context.settings.platform) as file:
+        start, end = wanted.within(file.size)
+        _print(context, [(target.digest or file.digests[0], file.part(start, end), end - start)], False)
+    console.sync()
 
 
 def _no_blobs(targets: list[operands.Target], consequence: str) -> DXFError:
@@ -202,17 +219,24 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
 
 
 def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
-    if not blobs:
-        return
+    if blobs:
+        _print(context, _fetch(repository, blobs, context.settings.chunk_size or 0), context.settings.blob_info)
+
+
+def _print(context: Context, blobs: Iterable[tuple[str, Iterator[bytes], int]], with_info: bool) -> None:
+    """Write blobs to standard output, each given by its digest, chunks and size.
+
+    :param with_info: write a line with digest and size before each
+    """
     is_on_terminal = terminal.is_terminal(sys.stdout)
     is_text_only = is_on_terminal and context.options['output'] is None
     mode = context.settings.progress or ('none' if is_on_terminal else None)  # the content itself shows how far it is
     with progress(mode) as shown, console.naming_output():
-        for digest, chunks, size in _fetch(repository, blobs, context.settings.chunk_size or 0):
+        for digest, chunks, size in blobs:
             content = _check_text(chunks, digest) if is_text_only else chunks
             output = console.binary_output()
             special_files.enlarge_pipe(output)
-            if context.settings.blob_info:
+            if with_info:
                 sinks.write_all(output, f'{digest} {size}\n'.encode('ascii'))
             _write(output, digest, content, size, shown)
 

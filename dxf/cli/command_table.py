@@ -71,9 +71,11 @@ COMMANDS = (
         options=(Option(('-o', '--output'),
                         'write to a file, which appears or is replaced when everything is complete and verified;\n'
                         'continue a download that broke off; - is standard output, and allows binary content on a\n'
-                        'terminal; pipes and devices are written to directly', 'FILE', completion=FILES), _RATE,
-                 _PROGRESS),
-        examples=('dxf pull-blob fred/datalogger @may15-readings',), actions=_PULL,
+                        'terminal; pipes and devices are written to directly', 'FILE', completion=FILES),
+                 Option(('--range',), 'write only these bytes of one blob or alias: FIRST-LAST (0-99: the first 100),\n'
+                        'FIRST- or -COUNT; no part of a blob can be verified', 'RANGE'), _RATE, _PROGRESS),
+        examples=('dxf pull-blob fred/datalogger @may15-readings',
+                  'dxf pull-blob fred/datalogger @may15-readings --range=0-99'), actions=_PULL,
         variables=('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(
         'blob-size', group='blobs',

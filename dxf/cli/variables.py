@@ -33,6 +33,7 @@ VARIABLES = {
     'DXF_BLOB_INFO': '1: pull-blob writes "<digest> <size>" and a newline before each blob on standard output',
     'DXF_CHUNK_SIZE': 'bytes that pull-blob writes at a time (default: as they arrive)',
     'DXF_JOBS': f'blobs to move at once, and threads that compress a folder (default {JOBS}); 1: one after the other',
+    'DXF_CACHE': 'folder where DXF.open(..., verify=True), in Python, keeps blobs (default ~/.cache/dxf)',
     'DXF_PLATFORM': 'os/architecture[/variant]: use only this platform of a multi-platform alias',
     'DXF_SCHEMA': 'the kind of manifest that commands write: v2 (default), oci or v1',
     'DXF_TIMEOUT': 'seconds to wait for a connection and for the next byte (default 10 and 60)',

@@ -31,11 +31,18 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
     # pushed before and is not named yet may be removed, as in any registry; set_alias says so.
     with layout.locked():
         layout.check_sole_owner()
-        named = reachable(layout, layout.all_entries())
-        # Sorted, so that two runs print the same plan.
-        garbage = [Garbage(digest, layout.blob_size(digest) or 0) for digest in sorted(set(layout.blobs()) - named)]
+        garbage = [Garbage(digest, layout.blob_size(digest) or 0) for digest in unnamed(layout)]
         if delete:
             remove_temporaries(layout.path())
             for digest, _ in garbage:
                 layout.remove_blob(digest)
         return garbage
+
+
+def unnamed(layout: Layout) -> list[str]:
+    """Return the digests of the blobs that neither the index nor what it leads to names.
+
+    :raises DXFInvalidDocumentError: a manifest is missing or cannot be read, so that it is not known what it names
+    """
+    # Sorted, so that two runs print the same plan.
+    return sorted(set(layout.blobs()) - reachable(layout, layout.all_entries()))

@@ -100,12 +100,13 @@ class Download:
     :param response: the response that carries the blob from its beginning, if it was asked for
     :param start: bytes that are there already
     :param jobs: connections to use at most
+    :param end: the byte after the last; ``None`` for the blob's end
     """
 
     def __init__(self, size: int | None, ask: Ask, limits: Limits, response: Response | None = None,
-                 start: int = 0, jobs: int = 1) -> None:
-        self._position = Position(size, start)
-        self._ranges = Ranges(ask, size, limits)
+                 start: int = 0, jobs: int = 1, end: int | None = None) -> None:
+        self._position = Position(size if end is None else end, start)
+        self._ranges = Ranges(ask, size, limits, end)
         self._limits = limits
         self._response = response
         self._jobs = jobs

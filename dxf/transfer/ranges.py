@@ -70,11 +70,13 @@ class Ranges:
     """The ranges of one blob, as its registry gives them.
 
     :param size: the blob's, in bytes; ``None`` where it is not known
+    :param end: the byte after the last that :meth:`rest` brings; ``None`` for the blob's end
     """
 
-    def __init__(self, ask: Ask, size: int | None, limits: Limits) -> None:
+    def __init__(self, ask: Ask, size: int | None, limits: Limits, end: int | None = None) -> None:
         self._ask = ask
         self._size = size
+        self._end = size if end is None else end
         self._limits = limits
         self._are_refused = False
 
@@ -98,7 +100,7 @@ class Ranges:
         return True
 
     def rest(self, start: int, digest: str | None) -> tuple[Response, Iterator[bytes]]:
-        """Return a response that carries what follows the first bytes of the blob, and its pieces.
+        """Return a response that carries what follows the first bytes of the blob, up to the end, and its pieces.
 
         :param digest: of the first bytes: see :func:`without_start`
         :raises DXFSizeMismatchError: the blob has another size
@@ -110,10 +112,11 @@ class Ranges:
             raise DXFProtocolError('the registry compressed the rest of a blob, which was not asked for')
         stream = pieces(response, self._limits)
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            check_range(response, start, self._size)
-        elif start:
+            check_range(response, start, self._size, self._end)
+            return response, stream
+        if start:
             stream = without_start(stream, start, digest)
-        return response, stream
+        return response, stream if self._end == self._size else first_bytes(stream, (self._end or 0) - start)
 
     def _rest_or_whole(self, start: int) -> Response:
         """Ask for what follows; where the registry refuses the range (416), for the whole blob.
@@ -124,9 +127,9 @@ class Ranges:
         :raises DXFSizeMismatchError: the blob has another size: the one in a manifest may be wrong, and then there may
             be no such range (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17)
         """
-        if not self._are_refused and (start or self._size):
+        if not self._are_refused and (start or self._end):
             try:
-                return self._ask(start, self._size)
+                return self._ask(start, self._end)
             except HTTPError as error:
                 if not is_range_refused(error):
                     raise
@@ -158,3 +161,12 @@ def without_start(stream: Iterator[bytes], start: int, digest: str | None) -> It
                     raise DXFDigestMismatchError(digest_of(sha256), digest)
         if rest:
             yield rest
+
+
+def first_bytes(stream: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield the first bytes of a stream: a server sent the whole blob where a part was asked for."""
+    for piece in stream:
+        yield piece[:count]
+        count -= len(piece)
+        if count <= 0:
+            return

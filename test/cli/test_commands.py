@@ -179,6 +179,29 @@ def test_push_blob_takes_a_file_without_a_path_separator(shell: Shell, repo: str
     assert shell('push-blob', repo, logger.name) == lines(dxf.hash_bytes(READINGS))
 
 
+@pytest.mark.parametrize('wanted, expected', [('0-3', b'0123'), ('3-4', b'34'), ('8-', b'89'), ('-3', b'789'),
+                                              ('7-99', b'789'), ('-99', b'0123456789')])
+def test_pull_blob_of_a_range_writes_these_bytes_alone(shell: Shell, repo: str, wanted: str, expected: bytes) -> None:
+    repository = shell.endpoint.dxf(repo)
+    repository.set_alias('digits', repository.push_blob(data=b'01234'), repository.push_blob(data=b'56789'))
+    assert shell('pull-blob', repo, '@digits', f'--range={wanted}') == expected
+
+
+def test_pull_blob_of_a_range_of_a_blob_asks_for_no_other_bytes(open_shell: Shell, repo: str, traffic: Traffic) -> None:
+    content = os.urandom(9 << 20)
+    digest = open_shell.endpoint.dxf(repo).push_blob(data=content)
+    traffic.clear()
+    assert open_shell('pull-blob', repo, digest, '--range=1000000-8000000') == content[1_000_000:8_000_001]
+    assert [(one.method, one.headers.get('Range')) for one in traffic.requests] == [
+        ('HEAD', None), ('GET', 'bytes=1000000-8000000')]
+
+
+def test_pull_blob_of_a_range_behind_the_end_is_an_error(shell: Shell, repo: str) -> None:
+    digest = shell.endpoint.dxf(repo).push_blob(data=b'01234')
+    with pytest.raises(DXFError, match=r'^--range=5-9: there are only 5 bytes$'):
+        shell('pull-blob', repo, digest, '--range=5-9')
+
+
 def test_the_two_command_lines_of_the_seed_are_the_same(shell: Shell, repo: str, logger: Path) -> None:
     assert shell('push-blob', repo, 'logger.dat', '@may15-readings') == lines(dxf.hash_file(str(logger)))
     once = shell('pull-blob', repo, '@may15-readings')

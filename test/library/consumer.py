@@ -3,6 +3,7 @@
 ``test_typing`` checks it with mypy, ``make pyright`` with pyright. It is not run.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,18 @@ def connect() -> DXF:
         assert_type(client.options.replace(jobs=2), Options)
         assert_type(client.schema, str)
     return client
+
+
+def open_files(client: DXF, path: Path) -> None:
+    """Open files to read and to write."""
+    with client.open('may15/logger.dat', platform='linux/amd64', verify=True, cache=path) as file:
+        assert_type(file.pread(4, offset=5), bytes)
+        assert_type(file.read(), bytes)
+        assert_type(file.digests, tuple[str, ...])
+        assert_type(io.TextIOWrapper(file).readline(), str)
+    with client.open('may15', 'wb') as written:
+        written.write(b'...')
+    assert_type(written.digest, str | None)
 
 
 def move_blobs(client: DXF, path: Path, name: os.PathLike[str]) -> None:

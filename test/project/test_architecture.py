@@ -21,10 +21,10 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'arguments', 'client_arguments',
          'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer',
-         'layout', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
-         'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'mirroring', 'inspection', 'listing', 'usage', 'comparison', 'probing', '__init__', 'cli', 'main',
-         '__main__')
+         'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state',
+         'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store', 'blob_files', 'client',
+         'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection', 'listing', 'usage',
+         'comparison', 'probing', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -37,7 +37,10 @@ HOMES = {'jwcrypto': 'manifest.schema1', 'www_authenticate': 'transport.challeng
 LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files'), ('blobs', 'local.special_files'),
         ('blobs', 'transfer.download_to_file'),
         ('blob_copying', 'transfer.remote_file'), ('blob_copying', 'transfer.pushing'),
-        ('blob_copying', 'transfer.mounting'), ('registry', 'layout.adapter'), ('blobs', 'transfer.pushing'),
+        ('blob_copying', 'transfer.mounting'), ('blob_files', 'reading.named_blobs'),
+        ('blob_files', 'reading.blob_reader'), ('blob_files', 'reading.content'), ('blob_files', 'reading.disk_cache'),
+        ('blob_files', 'writing'), ('writing', 'typing_extensions'),
+        ('registry', 'layout.adapter'), ('blobs', 'transfer.pushing'),
         ('transfer.pulling', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.upload_journal'),

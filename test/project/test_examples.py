@@ -147,6 +147,11 @@ def test_the_example_of_several_blobs_works_after_it(token_registry: Endpoint, w
     assert (workplace / 'week-20.dat').read_text() == 'mondaytuesday'
 
 
+def test_the_example_of_files_that_are_read_in_place_works(token_registry: Endpoint, workplace: Path) -> None:
+    code = block(PYTHON, 'From Python\n') + block(PYTHON, 'read in place')
+    assert run_python(workplace, token_registry, code, 'registry.example.com') == b'21.5\n21.7\n'
+
+
 def test_the_first_shell_examples_work_as_they_stand(token_registry: Endpoint, workplace: Path) -> None:
     first = block(SHELL, 'From the shell\n')
     host = 'export DXF_HOST=registry.example.com\n'

@@ -147,7 +147,7 @@ def test_the_limits_are_those_that_are_promised_and_each_is_an_argument() -> Non
         'names': 250_000, 'documents': 10_000, 'descriptors': 20_000, 'total': 32 << 20, 'referrers': 8 << 20,
         'settle': 0.5,
         'part': 64 << 20, 'small_part': 4 << 20, 'ranges': 64 << 20, 'fast': 100 << 20,
-        'fresh_token': 1, 'rate': None}
+        'fresh_token': 1, 'rate': None, 'cache': 16 << 30}
     for name, value in Limits()._asdict().items():
         other: Any = RateLimit(1024) if name == 'rate' else value + 1
         limits = Limits()._replace(**{name: other})

@@ -8,7 +8,7 @@
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --limit-rate --progress --host)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --limit-rate --progress --host)
 _shtab_dxf_blob_size_option_strings=(-h --help --json --host)
 _shtab_dxf_mount_blob_option_strings=(-h --help --json --host)
 _shtab_dxf_del_blob_option_strings=(-h --help --dry-run --host)
@@ -234,7 +234,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --sort --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

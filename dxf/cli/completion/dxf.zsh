@@ -295,6 +295,7 @@ _shtab_dxf_probe_defaults_added=0
 _shtab_dxf_pull_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-o,--output}"[write to a file, which appears or is replaced when everything is complete and verified\; continue a download that broke off\; - is standard output, and allows binary content on a terminal\; pipes and devices are written to directly]:FILE:_files"
+  "--range[write only these bytes of one blob or alias\: FIRST-LAST (0-99\: the first 100), FIRST- or -COUNT\; no part of a blob can be verified]:RANGE:"
   "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--host[the registry, in place of DXF_HOST]:HOST:"

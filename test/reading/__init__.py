@@ -1,0 +1,1 @@
+"""The tests of dxf.reading and dxf.writing: blobs as files."""
