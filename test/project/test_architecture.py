@@ -23,7 +23,7 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'client_a
          'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer', 'layout',
          'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
          'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
+         'copying', 'inspection', 'retention', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -50,13 +50,16 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
-        ('cli.repository_commands', 'layout.garbage'),
+        ('cli.retention_commands', 'retention'), ('cli.retention_commands', 'retention.rules'),
+        ('cli.retention_commands', 'retention.time_format'), ('cli.repository_commands', 'layout.garbage'),
         ('cli.repository_commands', 'layout.manifests'), ('cli.repository_commands', 'layout.repositories'),
         ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.pull'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.mistakes', 'difflib'), ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'),
+        ('retention', 'retention.alias_times'), ('retention', 'retention.applying'), ('retention', 'retention.rules'),
+        ('retention', 'retention.time_format'),
         ('client', 'deletion.alias_deletion'), ('client', 'manifest.schema1'), ('main', 'cli.dispatch'),
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
