@@ -28,7 +28,7 @@ from ..servers.token_server import TokenServer
 
 IMAGE_CONFIG = 'application/vnd.oci.image.config.v1+json'
 CREATED = 'org.opencontainers.image.created'
-DAYS = [f'nightly-2026-11-{day}' for day in range(20, 26)]
+DAYS = [f'nightly-2025-11-{day}' for day in range(20, 26)]
 LAST = Rules(last=1)
 
 
@@ -103,8 +103,8 @@ def test_a_plan_is_printed_and_carried_out_if_that_is_asked_for(client: DXF, end
         put(client, day, day)
     client.set_alias('latest', client.push_blob(data=b'no time'))
     arguments = ['prune', repo, '--keep-last=1', '--keep-daily=1']
-    kept = f'keep {DAYS[2]} 2026-11-22T00:00:00Z last,daily\n'
-    days = [f'{DAYS[number]} 2026-11-2{number}T00:00:00Z\n' for number in range(3)]
+    kept = f'keep {DAYS[2]} 2025-11-22T00:00:00Z last,daily\n'
+    days = [f'{DAYS[number]} 2025-11-2{number}T00:00:00Z\n' for number in range(3)]
     assert doit(arguments, endpoint.environ()) == 0
     assert capfd.readouterr() == (f'{kept}delete {days[1]}delete {days[0]}keep latest - no-time\n', '')
     assert len(client.list_aliases()) == 4
@@ -114,7 +114,7 @@ def test_a_plan_is_printed_and_carried_out_if_that_is_asked_for(client: DXF, end
     pull(client, DAYS[2])
     assert doit([*arguments, '--delete', '--json', '--prefix=nightly-'], endpoint.environ()) == 0
     assert json.loads(capfd.readouterr().out) == {
-        'action': 'keep', 'alias': DAYS[2], 'time': '2026-11-22T00:00:00Z', 'rules': ['last', 'daily']}
+        'action': 'keep', 'alias': DAYS[2], 'time': '2025-11-22T00:00:00Z', 'rules': ['last', 'daily']}
 
 
 WRONG = {
@@ -127,7 +127,7 @@ WRONG = {
     'a wrong limit': (['--keep-last=1', '--max-delete=few'], 2, "--max-delete: 'few' is no whole number"),
     'too many to delete': (['--keep-last=1', '--max-delete=4'], 1, 'the plan deletes 5 aliases, more than 4: nothing '
                            'was deleted'),
-    'a pattern that keeps none': (['--keep-match=nightly-2027*'], 1, "no alias matches the pattern 'nightly-2027*'"),
+    'a pattern that keeps none': (['--keep-match=nightly-2026*'], 1, "no alias matches the pattern 'nightly-2026*'"),
     'a pattern that matches none': (['--keep-last=1', '--match=weekly-*'], 1, "matches the pattern 'weekly-*'"),
     'a beginning that none has': (['--keep-last=1', '--prefix=weekly-'], 1, "begins with 'weekly-'"),
 }
@@ -169,20 +169,20 @@ def test_a_plan_needs_no_right_to_delete(token_registry: Endpoint, tokens: Token
 # Times
 
 def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> None:
-    put(client, 'annotated', 'a', '2026-11-03T00:00:00Z', annotations={CREATED: '2026-11-02T01:00:00+01:00'})
-    configured = put(client, 'configured', 'b', '2026-11-03T00:00:00.123456789Z')
+    put(client, 'annotated', 'a', '2025-11-03T00:00:00Z', annotations={CREATED: '2025-11-02T01:00:00+01:00'})
+    configured = put(client, 'configured', 'b', '2025-11-03T00:00:00.123456789Z')
     put(client, 'epoch', 'c', '1970-01-01T00:00:00Z')
     put(client, 'buildpack', 'd', '1980-01-01T00:00:01Z')
     put(client, 'zero', 'e', '0001-01-01T00:00:00Z')
     put(client, 'no-date', 'f', 'yesterday')
-    newer = put(client, 'named-20261101', 'g', '2026-11-04T23:59:59-00:00')
+    newer = put(client, 'named-20251101', 'g', '2025-11-04T23:59:59-00:00')
     put_index(client, 'index', configured, newer)
     put_index(client, 'vague', newer, client.manifest_digest('epoch'))
-    client.set_alias('blob', client.push_blob(data=b'{"created": "2026-11-05T00:00:00Z"}'))
+    client.set_alias('blob', client.push_blob(data=b'{"created": "2025-11-05T00:00:00Z"}'))
     found = retention.times_of(client, client.list_aliases())
     assert {alias: time.isoformat() for alias, time in found.times.items() if time is not None} == {
-        'annotated': '2026-11-02T00:00:00+00:00', 'configured': '2026-11-03T00:00:00+00:00',
-        'named-20261101': '2026-11-01T00:00:00+00:00', 'index': '2026-11-04T23:59:59+00:00'}
+        'annotated': '2025-11-02T00:00:00+00:00', 'configured': '2025-11-03T00:00:00+00:00',
+        'named-20251101': '2025-11-01T00:00:00+00:00', 'index': '2025-11-04T23:59:59+00:00'}
     assert found.times.keys() == set(client.list_aliases())
     assert found.digests == {alias: client.manifest_digest(alias) for alias in found.times if alias[:5] != 'named'}
 
@@ -191,7 +191,7 @@ def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> 
 def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_time(
         server: ScriptedRegistry, client: DXF, missing: str) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
-    put(client, 'a', 'a', '2026-11-03T00:00:00Z')
+    put(client, 'a', 'a', '2025-11-03T00:00:00Z')
     memory = server.memory
     manifest = client.resolve('a')
     assert isinstance(manifest, ImageManifest)
@@ -206,7 +206,7 @@ def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_t
 
 def test_a_large_configuration_is_not_fetched(server: ScriptedRegistry) -> None:
     client = DXF(server.host, REPO, insecure=True)
-    put(client, 'a', 'a', '2026-11-03T00:00:00Z' + ' ' * (4 << 20))
+    put(client, 'a', 'a', '2025-11-03T00:00:00Z' + ' ' * (4 << 20))
     server.requests.clear()
     assert retention.times_of(client, ['a']).times == {'a': None}
     assert server.lines() == [f'GET /v2/{REPO}/manifests/a']
@@ -222,10 +222,10 @@ def test_a_registry_that_refuses_a_manifest_is_an_error_and_nothing_is_deleted(s
 
 def test_an_alias_that_was_set_again_after_its_time_was_read_is_not_deleted(server: ScriptedRegistry) -> None:
     client = DXF(server.host, REPO, insecure=True)
-    put(client, 'stable', 'a', '2026-11-01T00:00:00Z')
-    put(client, 'newest', 'b', '2026-11-02T00:00:00Z')
+    put(client, 'stable', 'a', '2025-11-01T00:00:00Z')
+    put(client, 'newest', 'b', '2025-11-02T00:00:00Z')
     found = retention.times_of(client, client.list_aliases())
-    put(client, 'stable', 'c', '2026-11-03T00:00:00Z')
+    put(client, 'stable', 'c', '2025-11-03T00:00:00Z')
     server.requests.clear()
     with pytest.raises(DXFConflictError, match='somebody else has set the alias stable of fred/a meanwhile'):
         retention.apply(client, retention.plan(found.times, LAST), digests=found.digests)
@@ -341,7 +341,7 @@ class Histories:
     @staticmethod
     def _plan(client: DXF, chance: random.Random, named: dict[str, str]) -> list[Decision]:
         """Return a plan for all aliases by random rules, at a moment after all of them or before some."""
-        start = datetime(2026, 11, 1, tzinfo=timezone.utc)
+        start = datetime(2025, 11, 1, tzinfo=timezone.utc)
         times = {alias: None if alias not in named or chance.random() < 0.1 else
                  start + timedelta(hours=int(alias[:2]) * 12) for alias in client.list_aliases()}
         rules = Rules(last=chance.randint(1, 2), daily=chance.randint(0, 3), weekly=chance.randint(0, 1))
@@ -414,7 +414,7 @@ def test_after_each_deletion_of_random_histories_all_that_stays_can_be_pulled_fr
 def fill(server: ScriptedRegistry, number: int) -> None:
     """Store so many nights, the first two of which share a manifest, with a signature of the third."""
     client = DXF(server.host, REPO, insecure=True, limits=Limits(settle=0.001))
-    digests = [put(client, f'nightly-2026-11-{20 + night}', str(max(night, 1))) for night in range(number)]
+    digests = [put(client, f'nightly-2025-11-{20 + night}', str(max(night, 1))) for night in range(number)]
     put(client, '', 'signature', **refer(digests[2]))
     put(client, f'sha256-{digests[2].partition(":")[2]}.sig', 'signature by tag')
     server.requests.clear()
