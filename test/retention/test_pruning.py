@@ -189,7 +189,7 @@ def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> 
 
 @pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration'])
 def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_time(
-        server: ScriptedRegistry, client: DXF, missing: str) -> None:
+        server: ScriptedRegistry, missing: str) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
     put(client, 'a', 'a', '2025-11-03T00:00:00Z')
     memory = server.memory
