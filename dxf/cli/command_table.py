@@ -146,7 +146,7 @@ COMMANDS = (
                  Option(('--max-delete',), 'delete nothing if more than N aliases would go', 'N'),
                  Option(('--delete',), 'delete what the plan says'), _JSON),
         examples=('dxf prune fred/backup --prefix=nightly- --keep-daily=14 --keep-monthly=12',
-                  'dxf prune fred/backup --keep-within=30d --keep-match=v* --max-delete=5 --delete'),
+                  'dxf prune fred/backup --keep-within=30d --max-delete=5 --delete'),
         actions=_REPLACE, variables=('DXF_JOBS',)),
     Command(
         'list-aliases', group='aliases',
