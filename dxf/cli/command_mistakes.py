@@ -18,7 +18,7 @@ COMMANDS = {
     **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'restore', 'load', 'read'), 'pull-blob'),
     **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
     **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
-    **dict.fromkeys(('prune', 'clean', 'cleanup', 'purge'), 'gc'),
+    **dict.fromkeys(('clean', 'cleanup', 'purge'), 'gc'),
     **dict.fromkeys(('check', 'fsck'), 'verify'), **dict.fromkeys(('compare', 'cmp'), 'diff'),
     **dict.fromkeys(('help', 'usage'), '--help'),
     **dict.fromkeys(('size', 'wc'), 'blob-size'),

@@ -141,6 +141,31 @@ COMMANDS = (
                  _JSON),
         examples=('dxf del-alias fred/datalogger may15-readings',), actions=_REPLACE),
     Command(
+        'prune', group='aliases',
+        summary='Print or delete the aliases that no rule keeps.',
+        details='An alias stays if one rule keeps it. The plan says what goes, what stays, and why. The time\n'
+                'of an alias is the date in its name, such as nightly-2026-11-28, 20261128 or 2026-11-28T03-00-00, in\n'
+                'UTC; else the annotation org.opencontainers.image.created; else created in the configuration. An\n'
+                'alias without a time stays, and so does one whose time is in the future. A manifest goes with its\n'
+                'last alias, unless an index or a referrer needs it; what refers to it goes too. Blobs stay until the\n'
+                'garbage collection of the registry; in a folder, until dxf gc --delete.',
+        operands=(_REPO,),
+        options=(Option(('--keep-last',), 'keep the newest N', 'N'),
+                 *(Option((f'--keep-{period}',), f'keep the newest of each of the last N {unit} that have one', 'N')
+                   for period, unit in (('hourly', 'hours'), ('daily', 'days'), ('weekly', 'weeks'),
+                                        ('monthly', 'months'), ('yearly', 'years'))),
+                 Option(('--keep-within',), 'keep all at most so much older than the newest: 30d, 1y6m, 12h', 'SPAN'),
+                 Option(('--keep-match',), 'keep those whose names match a pattern', 'GLOB', many=True),
+                 Option(('--match',), 'look only at names that match a pattern', 'GLOB', many=True),
+                 Option(('--prefix',), 'look only at names that start with TEXT', 'TEXT'),
+                 Option(('--time-format',), 'how a time stands in a name, as date writes it: db_%d%m%Y, or %s',
+                        'FORMAT'),
+                 Option(('--max-delete',), 'delete nothing if more than N aliases would go', 'N'),
+                 Option(('--delete',), 'delete what the plan says'), _JSON),
+        examples=('dxf prune fred/backup --prefix=nightly- --keep-daily=14 --keep-monthly=12',
+                  'dxf prune fred/backup --keep-within=30d --max-delete=5 --delete'),
+        actions=_REPLACE, variables=('DXF_JOBS',)),
+    Command(
         'list-aliases', group='aliases',
         summary='Print the aliases of a repository, one a line.',
         details='In a folder, a manifest that another tool named docker.io/library/mysql:8.0 has the alias 8.0;\n'

@@ -26,6 +26,7 @@ FUNCTIONS = {
     'set-alias': 'alias_commands.set_alias',
     'get-alias': 'alias_commands.get_alias',
     'del-alias': 'alias_commands.del_alias',
+    'prune': 'retention_commands.prune',
     'list-aliases': 'repository_commands.list_aliases',
     'du': 'repository_commands.du',
     'diff': 'comparison_commands.diff',

@@ -163,7 +163,7 @@ def add_option(parser: argparse.ArgumentParser, option: Option) -> argparse.Acti
     if option.has_value:
         how = {'action': 'append' if option.many else _StoreOnce, 'metavar': option.value,
                'choices': option.choices or None}
-    return parser.add_argument(*option.flags, help=' '.join(option.help.split()), **how)
+    return parser.add_argument(*option.flags, help=' '.join(option.help.split()).replace('%', '%%'), **how)
 
 
 def make_command_parser(command: Command) -> argparse.ArgumentParser:

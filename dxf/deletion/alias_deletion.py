@@ -4,14 +4,15 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#content-management
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from requests import Response
 from requests.exceptions import HTTPError
 
 from dxf import referrers
+from dxf.deletion.attached import Attached, Target
 from dxf.deletion.remaining_aliases import REFUSALS, Needs, Repository, find_needs
 from dxf.deletion.tag_deletion import DELETED, UNSUPPORTED, TagDeletion, refused, still_there
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
@@ -20,30 +21,12 @@ from dxf.manifest import image, platforms
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import check_reference_at, is_folder, is_sha256
-from dxf.transfer.parallel import all_of, each_once
+from dxf.transfer.parallel import all_of
 from dxf.transport.responses import expect, is_not_found
 
 UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
               DXFUnexpectedDigestMethodError)
 """Errors for a manifest that the registry sent, and that cannot be read."""
-
-
-class _Target(NamedTuple):
-    """What a reference leads to; ``digest`` is ``None`` for an alias whose manifest cannot be read.
-
-    ``named`` is what the caller gets, ``children`` are the digests that an index lists.
-    """
-
-    reference: str
-    digest: str | None = None
-    named: Any = ()
-    children: tuple[str, ...] = ()
-    subject: str | None = None
-
-    @property
-    def is_alias(self) -> bool:
-        """Whether it was given by a name."""
-        return not is_sha256(self.reference)
 
 
 class AliasDeletion:
@@ -54,16 +37,21 @@ class AliasDeletion:
     :param dxf: the repository
     :param references: aliases, or digests of manifests
     :param with_others: delete the manifests, with all other aliases of them, whatever needs them
+    :param with_referrers: delete what refers to the manifests that go too, before them, unless something needs it
     :raises DXFHTTPError: the registry refused; 404 for an alias that it does not have
     :raises DXFConflictError: an alias or an index needs a manifest that was given by its digest
     """
 
-    def __init__(self, dxf: Repository, references: Iterable[str], with_others: bool = False) -> None:
+    def __init__(self, dxf: Repository, references: Iterable[str], with_others: bool = False, *,
+                 with_referrers: bool = False) -> None:
         self._dxf = dxf
         self._targets = self._look_at(list(dict.fromkeys(
             check_reference_at(dxf._host, reference) for reference in references)))
         self._needs = Needs({}, {})
         self._staying: set[str] = set()
+        self._attached = Attached(self._referrers, self._attached_target, dxf.options)
+        if with_referrers:
+            self._targets = [*self._attached.find(self._targets), *self._targets]
         if not with_others and any(target.digest is not None for target in self._targets):
             self._find_staying()
         self._tags = TagDeletion(dxf, is_folder(dxf._host))
@@ -73,7 +61,7 @@ class AliasDeletion:
 
     # What there is
 
-    def _look_at(self, references: list[str]) -> list[_Target]:
+    def _look_at(self, references: list[str]) -> list[Target]:
         """Fetch what all references lead to."""
         found = all_of(lambda reference, check: self._target(reference), references, self._dxf.options.jobs)
         missing = [one for one in found if isinstance(one, HTTPError)]
@@ -87,12 +75,12 @@ class AliasDeletion:
             if not isinstance(one, HTTPError):
                 targets.append(one)
             elif reference in names:  # its manifest is missing
-                targets.append(_Target(reference, named=[]))
+                targets.append(Target(reference, named=[]))
             else:
                 raise one
         return targets
 
-    def _target(self, reference: str) -> _Target | HTTPError:
+    def _target(self, reference: str) -> Target | HTTPError:
         """Fetch what a reference leads to; return the error if there is nothing."""
         try:
             stored = self._dxf.resolve(reference)
@@ -103,14 +91,14 @@ class AliasDeletion:
         except UNREADABLE:
             if is_sha256(reference):
                 raise
-            return _Target(reference, named=[])
+            return Target(reference, named=[])
         children: tuple[str, ...] = ()
         subject = None
         if isinstance(stored, Index):
             children = tuple(entry.digest for entry in stored.manifests)
         with suppress(*UNREADABLE):
             subject = image.subject_of(stored.text)
-        return _Target(reference, stored.digest, self._named(stored), children, subject)
+        return Target(reference, stored.digest, self._named(stored), children, subject)
 
     def _named(self, stored: Manifest) -> Any:
         """Return the digests of blobs, by platform those of manifests; nothing where an inner index cannot be read."""
@@ -139,7 +127,8 @@ class AliasDeletion:
         if is_folder(self._dxf._host) and all(target.is_alias for target in self._targets):
             self._staying = digests  # a folder deletes a name, and then what nothing else leads to
             return
-        given = [target.reference for target in self._targets if not target.is_alias]
+        given = [target.reference for target in self._targets
+                 if not target.is_alias and target.reference not in self._attached.targets]
         ignored = {(referrers.tag_of(target.subject), target.digest) for target in self._targets
                    if target.subject is not None and target.digest is not None}
         needs = find_needs(self._dxf, digests, {target.reference for target in self._targets}, ignored)
@@ -151,7 +140,7 @@ class AliasDeletion:
             self._staying = digests
             return
         self._stay(digest for digest in digests if needs.users(digest))
-        self._add_subjects(digests - self._staying)
+        self._stay_with_subjects(digests)
         for digest in given:
             if digest in self._staying:
                 users = ', '.join(needs.users(digest)) or 'an index, or what is attached to it'
@@ -168,22 +157,23 @@ class AliasDeletion:
                 self._staying.add(digest)
                 pending += children[digest]
 
-    def _add_subjects(self, digests: Collection[str]) -> None:
-        """Keep the manifests to which others refer, unless all of those are deleted too."""
-        found = each_once(self._referrers, digests, self._dxf.options.jobs)
-        all_digests = {target.digest for target in self._targets}
-        while True:
-            going = all_digests - self._staying
-            kept = [digest for digest, those in found.items()
-                    if digest in going and (those is None or not those <= going)]
-            if not kept:
-                return
+    def _stay_with_subjects(self, digests: set[str]) -> None:
+        """Keep the manifests to which others refer, unless all of those go too; and what refers to one that stays."""
+        self._attached.ask(digests - self._staying)
+        while kept := self._attached.kept(digests - self._staying):
             self._stay(kept)
 
     def _referrers(self, digest: str) -> set[str] | None:
         """Return the digests of the manifests that refer to another; ``None`` where that is not known."""
         try:
             return {str(entry['digest']) for entry in self._dxf.list_referrers(digest)}
+        except REFUSALS:
+            return None
+
+    def _attached_target(self, digest: str) -> Target | HTTPError | None:
+        """Return what a digest leads to: the error if there is nothing, ``None`` if it cannot be read."""
+        try:
+            return self._target(digest)
         except REFUSALS:
             return None
 
@@ -194,6 +184,11 @@ class AliasDeletion:
         return [(target.reference, None if target.digest in self._staying else target.digest)
                 for target in self._targets]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the manifests that the references named when they were looked at."""
+        return {target.reference: target.digest for target in self._targets if target.digest is not None}
+
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Delete one reference after the other; yield each, when it is gone, with what it named.
 
@@ -202,6 +197,8 @@ class AliasDeletion:
         :raises DXFConflictError: somebody else has set an alias meanwhile
         """
         for target in self._targets:
+            if target.reference in self._attached.targets and target.digest in self._staying:
+                continue
             if target.digest is None or target.digest in self._staying:
                 others = [] if target.digest is None else self._needs.named.get(target.digest, [])
                 self._tags.delete(target.reference, target.digest, others)
@@ -224,7 +221,7 @@ class AliasDeletion:
         for alias in self._tags.dangling() if dangling else []:
             raise still_there(self._dxf, alias)
 
-    def _delete_manifest(self, target: _Target, digest: str) -> None:
+    def _delete_manifest(self, target: Target, digest: str) -> None:
         """Delete a manifest by its digest, and check that the reference is gone."""
         error = self._delete_by_digest(digest)
         if digest in self._unseen:
@@ -235,8 +232,9 @@ class AliasDeletion:
             # Some registries keep the tag of a manifest that was deleted: https://github.com/getnora-io/nora/issues/658
             is_gone = self._tags.is_gone(target.reference, digest) or \
                 self._tags.delete_by_name(target.reference, digest)
-        else:
-            is_gone = self._tags.is_gone(digest, digest)
+        else:  # a folder keeps what an index lists that goes later, until its garbage is collected
+            is_left = is_folder(self._dxf._host) and digest in self._attached.targets
+            is_gone = is_left or self._tags.is_gone(digest, digest)
         if not is_gone:
             raise still_there(self._dxf, target.reference) if error is None else \
                 refused(self._dxf, target.reference, error)

@@ -87,7 +87,7 @@ def test_an_invalid_repository_is_rejected(command: str, repository: str, capfd:
                                            traffic: Traffic) -> None:
     operands = {'push-blob': [FILE], 'pull-blob': [DIGEST], 'blob-size': [DIGEST], 'del-blob': [DIGEST],
                 'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [], 'du': [],
-                'diff': ['a', 'b'], 'probe': [],
+                'diff': ['a', 'b'], 'probe': [], 'prune': ['--keep-last', '1'],
                 'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'push-files': ['a', FILE],
                 'attach': ['a', FILE, '--type', 'a/b'], 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
@@ -275,9 +275,9 @@ def test_the_wordings_of_wrong_counts_are_kept(command: Command, capfd: pytest.C
 COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None), 'mount-blob': (3, 4),
           'del-blob': (1, None), 'set-alias': (3, None), 'get-alias': (1, None), 'del-alias': (2, None),
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
-          'du': (1, 1), 'diff': (3, 3), 'copy': (0, None), 'gc': (1, 1), 'probe': (0, 1),
-          'get-manifest-digest': (2, None),
-          'inspect': (2, 2), 'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
+          'du': (1, 1), 'diff': (3, 3), 'copy': (0, None), 'gc': (1, 1), 'probe': (0, 1), 'prune': (1, 1),
+          'get-manifest-digest': (2, None), 'inspect': (2, 2),
+          'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
           'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (1, None)}
 
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -25,7 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dxf import DXF, DXFBase, hash_bytes
+from dxf import DXF, DXFBase, hash_bytes, retention
 from dxf.exceptions import DXFHTTPError, DXFMountFailed
 from dxf.main import doit
 
@@ -189,6 +190,17 @@ def delete(root: Path) -> Iterator[Said]:
     with client(root) as dxf, tolerating('MANIFEST_UNKNOWN'):
         dxf.del_alias('old')
     yield 'gone', REPO, 'old'
+
+
+def prune(root: Path) -> Iterator[Said]:
+    """Prune: the younger of two aliases stays."""
+    with client(root) as dxf:
+        times: dict[str, datetime | None] = {
+            alias: datetime(2025, 1, 1 + (alias != 'old'), tzinfo=timezone.utc) for alias in dxf.list_aliases()}
+        retention.apply(dxf, retention.plan(times, retention.Rules(last=1)))
+        assert dxf.list_aliases() == ['twin'] and dxf.get_alias('twin') == [hash_bytes(FIRST)]
+    yield 'gone', REPO, 'old'
+    yield 'alias', REPO, 'twin', hash_bytes(FIRST)
 
 
 def mount(root: Path) -> Iterator[Said]:
@@ -620,9 +632,9 @@ def all_at_once(folder: Path, workers: list[list[Any]], loopers: list[list[Any]]
 
 
 ACTS: dict[str, Act] = {act.__name__: act for act in (
-    push, push_nothing, push_elsewhere, push_garbage, prepare, litter, replace, name_again, delete, delete_and_collect,
-    collect, mount, mount_copy, mount_garbage, read, list_repos, give_up, make_folders, remove_folders,
-    push_several, push_beside_collector, make_several,
+    push, push_nothing, push_elsewhere, push_garbage, prepare, litter, replace, name_again, delete,
+    prune, delete_and_collect, collect, mount, mount_copy, mount_garbage, read, list_repos, give_up, make_folders,
+    remove_folders, push_several, push_beside_collector, make_several,
     collect_for_ever, give_up_for_ever, read_for_ever, list_for_ever)}
 
 RUNS: dict[str, Callable[..., object]] = {run.__name__: run for run in (

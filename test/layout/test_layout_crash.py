@@ -75,6 +75,7 @@ def start_nursery() -> Iterator[Nursery]:
     pytest.param(['prepare'], 'replace', 8, id='an alias is replaced'),
     pytest.param(['prepare'], 'delete', 3, id='an alias is deleted'),
     pytest.param(['prepare', 'name_again'], 'delete', 3, id='both aliases of a manifest are deleted'),
+    pytest.param(['prepare', 'name_again'], 'prune', 3, id='an alias is pruned'),
     pytest.param(['prepare'], 'mount', 12, id='a mount'),
     pytest.param(['prepare'], 'mount_copy', 12, id='a mount where there are no links'),
     pytest.param(['litter'], 'collect', 3, id='garbage is collected'),

@@ -24,7 +24,7 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit
          'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state',
          'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store', 'blob_files', 'client',
          'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection', 'listing', 'usage',
-         'comparison', 'probing', '__init__', 'cli', 'main', '__main__')
+         'comparison', 'probing', 'retention', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -58,6 +58,8 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
+        ('cli.retention_commands', 'retention'), ('cli.retention_commands', 'retention.rules'),
+        ('cli.retention_commands', 'retention.time_format'),
         ('cli.repository_commands', 'layout.garbage'), ('cli.repository_commands', 'listing'),
         ('cli.repository_commands', 'usage'), ('cli.comparison_commands', 'comparison'),
         ('artifacts.file_lists', 'client'),
@@ -67,6 +69,8 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.file_commands', 'artifacts.pull'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.mistakes', 'difflib'), ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'),
+        ('retention', 'retention.alias_times'), ('retention', 'retention.applying'), ('retention', 'retention.rules'),
+        ('retention', 'retention.time_format'),
         ('client', 'deletion.alias_deletion'), ('client', 'manifest.schema1'), ('main', 'cli.dispatch'),
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),

@@ -52,6 +52,20 @@ def test_all_of_the_tutorial_that_can_be_typed_is_run() -> None:
     assert '::\n\n' not in re.sub(r'\.\. [\w-]+::.*\n\n', '', (DOCS / 'tutorial.rst').read_text())
 
 
+@pytest.mark.parametrize('kind', ['folder', 'token_registry'])
+def test_each_command_of_the_backup_that_looks_after_itself_prints_what_the_page_says(
+        kind: str, request: pytest.FixtureRequest, workplace: Path) -> None:
+    endpoint: Endpoint = request.getfixturevalue(kind)
+    said = console.session('how-to/self-keeping-backup.rst')
+    assert len(said) > 20 and {language for language, _ in console.all_blocks('how-to/self-keeping-backup.rst')} == {
+        'console'}
+    host = 'oci:./registry' if endpoint.is_folder else endpoint.host
+    real = [Typed(one.command.replace('oci:./registry', host), '') for one in said]
+    printed = console.retype(real, workplace, {**endpoint.environ(), 'PATH': path(workplace)})
+    assert [(one, text.printed) for one, text in zip(said, printed, strict=True)
+            if not console.is_as_said(one.printed, text.printed)] == []
+
+
 HOW_TO = {
     'backups': 'mkdir photos; echo sunset > photos/1; echo dawn > photos/2',
     'ci': 'echo program > program.tar',

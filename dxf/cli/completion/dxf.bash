@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dxf
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --limit-rate --progress --host)
@@ -16,6 +16,7 @@ _shtab_dxf_verify_option_strings=(-h --help --host)
 _shtab_dxf_set_alias_option_strings=(-h --help --if-absent --if-match --dry-run --json --host)
 _shtab_dxf_get_alias_option_strings=(-h --help --json --host)
 _shtab_dxf_del_alias_option_strings=(-h --help --with-others --dry-run --json --host)
+_shtab_dxf_prune_option_strings=(-h --help --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-match --match --prefix --time-format --max-delete --delete --json --host)
 _shtab_dxf_list_aliases_option_strings=(-h --help --long --sort --prefix --json --host)
 _shtab_dxf_du_option_strings=(-h --help --json --host)
 _shtab_dxf_diff_option_strings=(-h --help --inside --json --host)
@@ -60,6 +61,7 @@ _shtab_dxf_get_alias_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_get_alias_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_del_alias_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_del_alias_pos_1_COMPGEN=_dxf_aliases
+_shtab_dxf_prune_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_list_aliases_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_du_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_diff_pos_0_COMPGEN=_dxf_repositories
@@ -100,7 +102,7 @@ _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
-_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
 
 _shtab_dxf_push_blob_pos_1_nargs=...
@@ -143,6 +145,10 @@ _shtab_dxf_del_alias___help_nargs=0
 _shtab_dxf_del_alias___with_others_nargs=0
 _shtab_dxf_del_alias___dry_run_nargs=0
 _shtab_dxf_del_alias___json_nargs=0
+_shtab_dxf_prune__h_nargs=0
+_shtab_dxf_prune___help_nargs=0
+_shtab_dxf_prune___delete_nargs=0
+_shtab_dxf_prune___json_nargs=0
 _shtab_dxf_list_aliases__h_nargs=0
 _shtab_dxf_list_aliases___help_nargs=0
 _shtab_dxf_list_aliases___long_nargs=0
@@ -234,7 +240,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -91,8 +91,8 @@ function _shtab_dxf_using
   test "$_shtab_dxf_cmdpath" = "$argv"
 end
 
-set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -171,6 +171,24 @@ complete -c dxf -n '_shtab_dxf_using del-alias' -l json -d 'print one JSON objec
 complete -c dxf -n '_shtab_dxf_using del-alias' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-alias; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a prune -d 'Print or delete the aliases that no rule keeps.'
+complete -c dxf -n '_shtab_dxf_using prune' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-last -x -d 'keep the newest N'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-hourly -x -d 'keep the newest of each of the last N hours that have one'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-daily -x -d 'keep the newest of each of the last N days that have one'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-weekly -x -d 'keep the newest of each of the last N weeks that have one'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-monthly -x -d 'keep the newest of each of the last N months that have one'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-yearly -x -d 'keep the newest of each of the last N years that have one'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-within -x -d 'keep all at most so much older than the newest: 30d, 1y6m, 12h'
+complete -c dxf -n '_shtab_dxf_using prune' -l keep-match -x -d 'keep those whose names match a pattern'
+complete -c dxf -n '_shtab_dxf_using prune' -l match -x -d 'look only at names that match a pattern'
+complete -c dxf -n '_shtab_dxf_using prune' -l prefix -x -d 'look only at names that start with TEXT'
+complete -c dxf -n '_shtab_dxf_using prune' -l time-format -x -d 'how a time stands in a name, as date writes it: db_%d%m%Y, or %s'
+complete -c dxf -n '_shtab_dxf_using prune' -l max-delete -x -d 'delete nothing if more than N aliases would go'
+complete -c dxf -n '_shtab_dxf_using prune' -l delete -d 'delete what the plan says'
+complete -c dxf -n '_shtab_dxf_using prune' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using prune' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using prune; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-aliases -d 'Print the aliases of a repository, one a line.'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using list-aliases' -l long -d 'print what each alias holds, too'

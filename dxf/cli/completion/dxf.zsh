@@ -30,6 +30,7 @@ _shtab_dxf_commands() {
     logout:'Delete the stored user name and password.'
     mount-blob:'Add a blob of another repository, without a transfer.'
     probe:'Print what the registry is and can do.'
+    prune:'Print or delete the aliases that no rule keeps.'
     pull-blob:'Write blobs to standard output, or to a file.'
     pull-files:'Fetch files that push-files or oras push stored.'
     push-blob:'Store a file as a blob, and print its hash.'
@@ -292,6 +293,29 @@ _shtab_dxf_probe_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_probe_defaults_added=0
 
+_shtab_dxf_prune_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--keep-last[keep the newest N]:N:"
+  "--keep-hourly[keep the newest of each of the last N hours that have one]:N:"
+  "--keep-daily[keep the newest of each of the last N days that have one]:N:"
+  "--keep-weekly[keep the newest of each of the last N weeks that have one]:N:"
+  "--keep-monthly[keep the newest of each of the last N months that have one]:N:"
+  "--keep-yearly[keep the newest of each of the last N years that have one]:N:"
+  "--keep-within[keep all at most so much older than the newest\: 30d, 1y6m, 12h]:SPAN:"
+  "*--keep-match[keep those whose names match a pattern]:GLOB:"
+  "*--match[look only at names that match a pattern]:GLOB:"
+  "--prefix[look only at names that start with TEXT]:TEXT:"
+  "--time-format[how a time stands in a name, as date writes it\: db_\%d\%m\%Y, or \%s]:FORMAT:"
+  "--max-delete[delete nothing if more than N aliases would go]:N:"
+  "--delete[delete what the plan says]"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_prune_defaults_added=0
+
 _shtab_dxf_pull_blob_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-o,--output}"[write to a file, which appears or is replaced when everything is complete and verified\; continue a download that broke off\; - is standard output, and allows binary content on a terminal\; pipes and devices are written to directly]:FILE:_files"
@@ -439,6 +463,7 @@ _shtab_dxf() {
         logout) _arguments -C -s $_shtab_dxf_logout_options ;;
         mount-blob) _arguments -C -s $_shtab_dxf_mount_blob_options ;;
         probe) _arguments -C -s $_shtab_dxf_probe_options ;;
+        prune) _arguments -C -s $_shtab_dxf_prune_options ;;
         pull-blob) _arguments -C -s $_shtab_dxf_pull_blob_options ;;
         pull-files) _arguments -C -s $_shtab_dxf_pull_files_options ;;
         push-blob) _arguments -C -s $_shtab_dxf_push_blob_options ;;

@@ -1,0 +1,126 @@
+"""The command that deletes the aliases which no rule keeps."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dxf.cli import operands
+from dxf.cli.context import Context, UsageError
+from dxf.exceptions import DXFError
+from dxf.names import shown_repository
+
+if TYPE_CHECKING:
+    from dxf.retention import Decision, Rules, TimeFormat
+
+NO_RULE = 'no rule keeps anything: give one, such as --keep-daily=14'
+
+
+class _Selection(NamedTuple):
+    """Which aliases the rules are for: those that match one of the patterns, and begin with a text."""
+
+    patterns: list[str]
+    prefix: str
+
+    def has(self, alias: str) -> bool:
+        """Return whether the rules are for an alias."""
+        return alias.startswith(self.prefix) and (
+            not self.patterns or any(fnmatchcase(alias, pattern) for pattern in self.patterns))
+
+    def check(self, aliases: Iterable[str], repository: str) -> None:
+        """Check that every pattern, and the beginning, match something: one may be mistyped.
+
+        :raises DXFError: there are aliases, and one matches none of them
+        """
+        there = list(aliases)
+        for pattern in self.patterns if there else []:
+            if not any(fnmatchcase(alias, pattern) for alias in there):
+                raise DXFError(f'no alias of {repository} matches the pattern {pattern!r}: nothing was deleted')
+        if there and not any(map(self.has, there)):
+            raise DXFError(f'no alias of {repository} begins with {self.prefix!r} and matches: nothing was deleted')
+
+
+def prune(context: Context) -> None:
+    """Print which aliases go and which stay, by which rules; with --delete, delete the first."""
+    options = context.options
+    most = _number(context, 'max_delete')
+    selection = _Selection(options['match'] or [], operands.prefix(options['prefix'] or '', context.settings.host))
+    rules, time_format = _rules(context), _time_format(context)
+    if not options['delete']:
+        context = context._replace(actions=('pull',))
+    with context.registry() as repository:
+        from dxf import retention
+        aliases = repository.list_aliases()
+        selection.check(aliases, shown_repository(repository.repo))
+        found = retention.times_of(repository, [alias for alias in aliases if selection.has(alias) or
+                                                retention.subject_of(alias) is not None], time_format)
+        decisions = retention.plan(found.times, rules) if found.times else []
+        _print_plan(context, decisions)
+        retention.check_number(decisions, most)
+        if options['delete']:
+            times = {decision.alias: decision.time for decision in decisions}
+            retention.apply(repository, decisions, digests=found.digests,
+                            on_deleted=lambda reference: _print_deleted(context, reference, times))
+
+
+def _rules(context: Context) -> 'Rules':
+    """Return the rules that the options are.
+
+    :raises UsageError: one is wrong, or there is none
+    """
+    from dxf.retention.rules import PERIODS, Rules, Span
+    counts = {name: _number(context, f'keep_{name}') or 0 for name in ('last', *PERIODS)}
+    within = None
+    if context.options['keep_within'] is not None:
+        try:
+            within = Span.parse(context.options['keep_within'])
+        except ValueError as error:
+            raise UsageError(f'--keep-within: {error}') from None
+    rules = Rules(**counts, within=within, match=tuple(context.options['keep_match'] or ()))
+    if rules.keep_nothing:
+        raise UsageError(NO_RULE)
+    return rules
+
+
+def _time_format(context: Context) -> 'TimeFormat | None':
+    """Return how a time stands in a name, ``None`` for the usual forms."""
+    from dxf.retention.time_format import TimeFormat
+    text = context.options['time_format']
+    try:
+        return None if text is None else TimeFormat(text)
+    except ValueError as error:
+        raise UsageError(f'--time-format: {error}') from None
+
+
+def _number(context: Context, name: str) -> int | None:
+    """Return the number that an option has as its value, ``None`` without the option."""
+    text = context.options[name]
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UsageError(f'--{name.replace("_", "-")}: {text!r} is no whole number from 0')
+    return int(text)
+
+
+def _print_plan(context: Context, decisions: list['Decision']) -> None:
+    """Print what stays, and why; and what would go, unless it is deleted now."""
+    for decision in decisions:
+        if decision.goes and context.options['delete']:
+            continue
+        action = 'delete' if decision.goes else 'keep'
+        _print(context, action, decision.alias, decision.time, list(decision.reasons))
+
+
+def _print_deleted(context: Context, reference: str, times: dict[str, datetime | None]) -> None:
+    """Print what is gone: an alias, or the digest of what referred to a manifest that is gone."""
+    _print(context, 'deleted', reference, times.get(reference))
+
+
+def _print(context: Context, action: str, alias: str, time: datetime | None, rules: list[str] | None = None) -> None:
+    """Print a line of the plan."""
+    shown = None if time is None else f'{time:%Y-%m-%dT%H:%M:%SZ}'
+    if context.options['json']:
+        named: dict[str, Any] = {'time': shown} if rules is None else {'time': shown, 'rules': rules}
+        context.print_result('action', action, **{'digest' if alias.startswith('sha256:') else 'alias': alias}, **named)
+    else:
+        context.print_result('action', ' '.join([action, alias, shown or '-', ','.join(rules or ())]).rstrip())
