@@ -219,7 +219,11 @@ def _packed(file: File, opened: ExitStack, threads: int) -> tuple[tar_writer.Pac
     """Pack a folder into a temporary file that has no name: nothing of it is left, however the process ends."""
     kept = opened.enter_context(tempfile.TemporaryFile())
     try:
-        found = tar_writer.pack(tar_writer.contents(file.filename, file.name), kept, threads)
+        entries = tar_writer.contents(file.filename, file.name)
+        found, before = tar_writer.pack(entries, kept, threads), hash(tuple(entries))
+        del entries  # there may be 100,000 of them: no second list beside the first
+        if hash(tuple(tar_writer.contents(file.filename, file.name))) != before:
+            raise DXFSourceError(f'{file.filename} changed while it was being packed: a file came, or went')
     except OSError as error:
         if error.filename is not None:
             raise
