@@ -41,6 +41,7 @@ def push_blob(context: Context) -> None:
         raise UsageError('--resume is for a file: standard input cannot be read again')
     if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
+    operands.check_read_once(files)
     streams = [file for file in files if _is_stream(file)]
     with context.registry() as repository:
         if alias is not None and len(files) > 1:

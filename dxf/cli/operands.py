@@ -12,6 +12,7 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, complete_digest, is_folder,
                        is_sha256, repository_at, shown_repository)
 from dxf.strict_json import load_object
@@ -215,6 +216,13 @@ def file(operand: str, folders: str = '') -> str:
         hint = folders if reason == errno.EISDIR else about_file(operand)
         raise UsageError(f'cannot read {operand!r}: {os.strerror(reason)}{hint}')
     return operand
+
+
+def check_read_once(files: list[str]) -> None:
+    """Check that no pipe is given twice, by whatever names: each of its readers would get a part."""
+    twice = special_files.read_twice(files)
+    if twice is not None:
+        raise UsageError(f'{twice!r} is given twice: what can be read only once is one blob alone')
 
 
 def blob_to_name(context: Context, operand: str) -> str:

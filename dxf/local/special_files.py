@@ -9,6 +9,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -54,6 +55,22 @@ def open_to_write(filename: str) -> io.FileIO | None:
     if not _is_special(filename):
         return None
     return io.FileIO(os.open(filename, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), 'w')
+
+
+def read_twice(paths: Iterable[str | os.PathLike[str]]) -> str | None:
+    """Return a path that leads to the same pipe or terminal as one before it; ``None`` if there is none.
+
+    What is read by one of the two is missing in the other.
+    """
+    seen = set()
+    for path in paths:
+        with suppress(OSError, ValueError):  # raised where it is opened
+            status = os.stat(path)
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                if (status.st_dev, status.st_ino) in seen:
+                    return os.fspath(path)
+                seen.add((status.st_dev, status.st_ino))
+    return None
 
 
 def enlarge_pipe(stream: Any) -> None:
