@@ -17,6 +17,7 @@ from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import with_parents
 from dxf.local.atomic_files import make_folders, refusal_of
 from dxf.local.sinks import named, write_all
+from dxf.local.special_files import followed
 
 
 def check_folder(folder: str) -> None:
@@ -24,7 +25,7 @@ def check_folder(folder: str) -> None:
 
     :raises OSError: it cannot
     """
-    path = os.path.realpath(folder)
+    path = followed(folder)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     reason = errno.ENOTDIR if not os.path.isdir(path) else 0 if os.access(path, os.W_OK | os.X_OK) else \
@@ -51,7 +52,7 @@ class StagedFiles:
     """
 
     def __init__(self, folder: str, overwrite: bool = False) -> None:
-        self._folder = os.path.realpath(folder)
+        self._folder = followed(folder)
         self._overwrite = overwrite
         self._staged: list[_StagedFile] = []
         self._folders: list[str] = []

@@ -97,6 +97,24 @@ def descriptor_of(filename: str) -> int | None:
     return None
 
 
+def followed(path: str) -> str:
+    """Return where a path leads, if the system itself would go there.
+
+    In a folder such as /tmp, Linux follows no symbolic link that another user has made (``fs.protected_symlinks``): it
+    may lead to a file of the victim. What follows links by itself has to ask.
+    https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
+
+    :raises PermissionError: it would not
+    """
+    try:
+        os.stat(path)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # missing, or an error that using the file will report
+        pass
+    return os.path.realpath(path)
+
+
 def _is_special(filename: str) -> bool:
     try:
         mode = os.stat(filename).st_mode
