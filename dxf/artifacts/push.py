@@ -219,7 +219,11 @@ def _packed(file: File, opened: ExitStack, threads: int) -> _Ready:
     from dxf.transfer.source import HashedFile  # it brings http.client
     kept = opened.enter_context(tempfile.TemporaryFile())
     try:
-        found = tar_writer.pack(contents_of(file), kept, threads)
+        entries = contents_of(file)
+        found, before = tar_writer.pack(entries, kept, threads), hash(tuple(entries))
+        del entries  # there may be 100,000 of them: no second list beside the first
+        if hash(tuple(contents_of(file))) != before:
+            raise DXFSourceError(f'{file.filename} changed while it was being packed: a file came, or went')
         kept.seek(0)
     except OSError as error:
         if error.filename is not None:

@@ -17,6 +17,7 @@ from dxf.artifacts.safe_paths import with_parents
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.local.atomic_files import make_folders, refusal_of
 from dxf.local.sinks import named, write_all
+from dxf.local.special_files import followed
 
 
 def check_folder(folder: str) -> None:
@@ -24,7 +25,7 @@ def check_folder(folder: str) -> None:
 
     :raises OSError: it cannot
     """
-    path = os.path.realpath(folder)
+    path = followed(folder)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     reason = errno.ENOTDIR if not os.path.isdir(path) else 0 if os.access(path, os.W_OK | os.X_OK) else \
@@ -57,7 +58,7 @@ class StagedFiles:
         self._is_published = False
         self._close = self._undo = ExitStack()
         with ExitStack() as undo:
-            self._made = make_folders(os.path.realpath(folder))
+            self._made = make_folders(followed(folder))
             undo.callback(self._remove_made)
             self.target = undo.enter_context(TargetFolder(folder, overwrite))
             self._close = undo

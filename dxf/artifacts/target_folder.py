@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dxf.artifacts.hidden_folders import FOLDER
 from dxf.local.file_hash import hash_descriptor
 from dxf.local.sinks import named
+from dxf.local.special_files import followed
 
 EXISTING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -29,7 +30,7 @@ class TargetFolder:
     """
 
     def __init__(self, path: str, overwrite: bool = False) -> None:
-        self.path = os.path.realpath(path)
+        self.path = followed(path)
         self._overwrite = overwrite
         self._root: int | None = None
         with suppress(FileNotFoundError):

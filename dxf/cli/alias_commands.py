@@ -30,6 +30,7 @@ def set_alias(context: Context) -> None:
             _print_manifest(context, repository.add_alias(alias, existing, **condition), alias)
         return
     blobs = [operands.blob_to_name(context, operand) for operand in context.operands[1:]]
+    operands.check_read_once([blob for blob in blobs if os.sep in blob])
     condition = _condition(context)
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
     with context.registry() as repository:
@@ -143,6 +144,7 @@ def verify(context: Context) -> None:
     *given, last = context.operands
     alias = operands.named(last, context.settings.host)
     files = [operands.file(operand, COMPARED) for operand in given]
+    operands.check_read_once(files)
     with context.registry() as repository:
         from dxf import inspection
         differences = inspection.differences(repository, alias, files, context.settings.platform)

@@ -42,6 +42,7 @@ def push_blob(context: Context) -> None:
         raise UsageError('--resume is for a file: standard input cannot be read again')
     if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
+    operands.check_read_once(files)
     streams = [file for file in files if _is_stream(file)]
     if context.options['dry_run'] and streams:
         raise UsageError(f'--dry-run is for files: {streams[0]!r} cannot be read a second time')

@@ -12,6 +12,7 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
                        is_folder, is_sha256, repository_at)
 from dxf.strict_json import load_object
@@ -252,6 +253,13 @@ def alias_to_copy(operands: list[str]) -> str | None:
         raise UsageError(f'too many arguments: {names[0]} stands alone, as its manifest gets a second name; '
                          f'dxf get-alias prints the hashes of its blobs')
     return names[0].removeprefix('@') if names else None
+
+
+def check_read_once(files: list[str]) -> None:
+    """Check that no pipe is given twice, by whatever names: each of its readers would get a part."""
+    twice = special_files.read_twice(files)
+    if twice is not None:
+        raise UsageError(f'{twice!r} is given twice: what can be read only once is one blob alone')
 
 
 def blob_to_name(context: Context, operand: str) -> str:

@@ -25,6 +25,7 @@ from dxf.layout import blob_requests, listings, manifest_requests
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.store import Layout
 from dxf.local.atomic_files import Temporary
+from dxf.local.special_files import followed
 from dxf.names import check_digest, check_repository
 from dxf.strict_json import dump_json
 
@@ -40,7 +41,7 @@ class LayoutAdapter(BaseAdapter):
 
     def __init__(self, root: str) -> None:
         super().__init__()
-        self._root = os.path.realpath(root)
+        self._root = followed(root)
         self._layouts: dict[str, Layout] = {}
         self._uploads: dict[str, Temporary] = {}
         self._numbers = count(1)

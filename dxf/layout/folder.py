@@ -16,6 +16,7 @@ from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.local.atomic_files import Temporary, make_folders, open_regular
 from dxf.local.locking import close_locked, wait_for_lock
+from dxf.local.special_files import followed
 from dxf.manifest.image import OCI_INDEX
 from dxf.names import check_digest
 from dxf.strict_json import Json, dump_json, load_object
@@ -39,7 +40,7 @@ class LayoutFolder:
 
     def __init__(self, root: str, repository: str = '') -> None:
         # Links above the root are the user's own. Those below it may come with a layout that somebody else made.
-        self._root = os.path.realpath(root)
+        self._root = followed(root)
         self.folder = os.path.join(self._root, repository) if repository else self._root
         self.made: set[str] = set()
         """The digests of the entries without a name that were made through this object."""

@@ -46,7 +46,7 @@ def check_target(filename: str) -> None:
             return
     except ValueError:  # a NUL character
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), filename) from None
-    final = os.path.realpath(filename)
+    final = special_files.followed(filename)
     folder = os.path.dirname(final)
     reason = 0
     try:
@@ -75,7 +75,7 @@ class PartFile:
 
     def __init__(self, filename: str, digests: Sequence[str], size: int) -> None:
         self._filename = filename
-        self._final = os.path.realpath(filename)
+        self._final = special_files.followed(filename)
         self._folder, name = os.path.split(self._final)
         mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
         short = os.fsdecode(os.fsencode(name)[:MAX_NAME_LENGTH])

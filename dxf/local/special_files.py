@@ -9,6 +9,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -56,6 +57,22 @@ def open_to_write(filename: str) -> io.FileIO | None:
     return io.FileIO(os.open(filename, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), 'w')
 
 
+def read_twice(paths: Iterable[str | os.PathLike[str]]) -> str | None:
+    """Return a path that leads to the same pipe or terminal as one before it; ``None`` if there is none.
+
+    What is read by one of the two is missing in the other.
+    """
+    seen = set()
+    for path in paths:
+        with suppress(OSError, ValueError):  # raised where it is opened
+            status = os.stat(path)
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                if (status.st_dev, status.st_ino) in seen:
+                    return os.fspath(path)
+                seen.add((status.st_dev, status.st_ino))
+    return None
+
+
 def enlarge_pipe(stream: Any) -> None:
     """Let a pipe hold more bytes, where the system allows it: its two processes wait for each other less often.
 
@@ -78,6 +95,24 @@ def descriptor_of(filename: str) -> int | None:
             return None
         path = os.path.join(os.path.dirname(path), os.readlink(path))
     return None
+
+
+def followed(path: str) -> str:
+    """Return where a path leads, if the system itself would go there.
+
+    In a folder such as /tmp, Linux follows no symbolic link that another user has made (``fs.protected_symlinks``): it
+    may lead to a file of the victim. What follows links by itself has to ask.
+    https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
+
+    :raises PermissionError: it would not
+    """
+    try:
+        os.stat(path)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # missing, or an error that using the file will report
+        pass
+    return os.path.realpath(path)
 
 
 def _is_special(filename: str) -> bool:

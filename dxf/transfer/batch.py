@@ -2,19 +2,24 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
+
+from dxf.exceptions import DXFSourceError
+from dxf.local.special_files import read_twice
 
 
 class Batch:
     """The sources that one call uploads, several at once.
 
     :param sources: paths of files, and others
+    :raises DXFSourceError: one that can be read only once is given twice
     """
 
-    def __init__(self, sources: Iterable[Any] = ()) -> None:
+    def __init__(self, sources: Sequence[Any] = ()) -> None:
+        _check_distinct(sources)
         # Only files of one size can be equal. Others can be hashed while they are sent.
         self._sizes: Counter[int] = Counter()
         for source in sources:
@@ -39,3 +44,16 @@ class Batch:
             yield digest in self._stored
             # Skipped if the upload raised: the thread that waits sends the blob itself then.
             self._stored.add(digest)
+
+
+def _check_distinct(sources: Sequence[Any]) -> None:
+    """Check that no pipe, open file or generator is given twice: each of its readers would get a part.
+
+    :raises DXFSourceError: one is
+    """
+    twice = read_twice(source for source in sources if isinstance(source, (str, os.PathLike)))
+    if twice is not None:
+        raise DXFSourceError(f'{twice} is given twice, and can be read only once')
+    once = Counter(id(source) for source in sources if hasattr(source, 'read') or isinstance(source, Iterator))
+    if once and max(once.values()) > 1:
+        raise DXFSourceError('an open file or a generator is given twice, and can be read only once')

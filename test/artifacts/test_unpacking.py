@@ -700,3 +700,32 @@ def test_a_file_that_grows_or_shrinks_while_it_is_packed_is_refused(tmp_path: Pa
             return super().write(content)
     with pytest.raises(DXFSourceError, match='/a changed while it was being packed'):
         tar_writer.pack(entries, Other())
+
+
+@pytest.mark.parametrize('change', [
+    lambda folder: (folder / 'a' / 'new').touch(),
+    lambda folder: (folder / 'z' / 'old').unlink(),
+    lambda folder: (folder / 'z' / 'old').rename(folder / 'a' / 'old'),
+    lambda folder: (folder / 'new').mkdir(),
+], ids=['comes', 'goes', 'moves', 'folder'])
+def test_a_folder_that_gets_or_loses_a_file_while_it_is_packed_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]) -> None:
+    folder = tmp_path / 'd'
+    for name in ('a', 'z'):
+        (folder / name).mkdir(parents=True)
+        (folder / name / 'old').write_bytes(b'old' * (name == 'z'))
+    (folder / 'a' / 'old').unlink()
+    pack = tar_writer.pack
+
+    def changing(*given: Any) -> tar_writer.Packed:
+        """Change the folder when its files have been packed."""
+        found = pack(*given)
+        change(folder)
+        return found
+    monkeypatch.setattr(tar_writer, 'pack', changing)
+    repository = DXF(f'oci:{tmp_path / "registry"}', 'fred/a')
+    with pytest.raises(DXFSourceError, match='/d changed while it was being packed'):
+        artifacts.push_files(repository, 'week', [str(folder)])
+    assert not (tmp_path / 'registry').exists()
+    monkeypatch.setattr(tar_writer, 'pack', pack)
+    artifacts.push_files(repository, 'week', [str(folder)])

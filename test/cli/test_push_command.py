@@ -229,3 +229,14 @@ def test_a_forked_child_does_not_end_the_command_of_its_parent(tmp_path: Path) -
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=False, timeout=SECONDS,
                           cwd=os.getcwd(), env={**os.environ, 'TMPDIR': str(tmp_path)})
     assert 'sh ended with status 5' in done.stderr
+
+
+def test_a_pipe_is_not_given_twice(tmp_path: Path) -> None:
+    runner = Runner({'DXF_HOST': f'oci:{tmp_path / "registry"}'})
+    os.mkfifo(tmp_path / 'pipe')
+    for names in (('/dev/stdin', '/dev/stdin'), ('/dev/stdin', '/dev/fd/0'), (f'{tmp_path}/pipe', f'{tmp_path}//pipe')):
+        for words in (('push-blob', REPO, *names, '@both'), ('set-alias', REPO, 'both', *names),
+                      ('verify', REPO, *names, 'both')):
+            ended = runner.run(*words, input=b'x' * SMALL)
+            assert ended.status == 2 and f"'{names[1]}' is given twice" in ended.lines[0], words
+    assert not (tmp_path / 'registry').exists()

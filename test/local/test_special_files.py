@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dxf import DXF, Limits, hash_bytes
+from dxf.artifacts.staging import StagedFiles
 from dxf.exceptions import DXFDigestMismatchError
 from dxf.local.special_files import PIPE_SIZE, enlarge_pipe
 from dxf.main import doit
@@ -253,3 +254,30 @@ def test_a_device_that_is_on_no_disk_is_written(server: ScriptedRegistry, folder
     read = read_in_background(pipe)
     assert doit(['pull-blob', '-o', str(pipe), REPO, *DIGESTS], server.environ()) == 0
     assert read() == FIRST + BLOB and raised == [number]
+
+
+def test_a_link_that_the_system_does_not_follow_is_not_followed(server: ScriptedRegistry, tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'own').mkdir()
+    (tmp_path / 'own' / 'file').write_bytes(b'precious')
+    (tmp_path / 'link').symlink_to('own/file')
+    (tmp_path / 'folder').symlink_to('own')
+    links = (str(tmp_path / 'link'), str(tmp_path / 'folder'))
+    stat = os.stat
+
+    def refusing(path: Any, *args: Any, **options: Any) -> os.stat_result:
+        """Answer as Linux does if another user has made a link in a folder like /tmp: the setting is the machine's."""
+        if options.get('follow_symlinks', True) and str(path).startswith(links):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return stat(path, *args, **options)
+    monkeypatch.setattr(os, 'stat', refusing)
+    client = DXF(server.host, REPO, insecure=True)
+    with pytest.raises(PermissionError, match='/link'):
+        client.pull_to_file(links[0], DIGESTS[0])
+    with pytest.raises(PermissionError, match='/folder'):
+        StagedFiles(links[1])
+    with pytest.raises(PermissionError, match='/folder'):
+        DXF(f'oci:{links[1]}', REPO).push_blob(data=b'x')
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path / 'own')) == ['file']
+    assert (tmp_path / 'own' / 'file').read_bytes() == b'precious'

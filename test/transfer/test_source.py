@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dxf.exceptions import DXFSourceError
+from dxf.transfer.batch import Batch
 from dxf.transfer.source import Source, open_source, spool
 
 from ..helpers.changing_files import CONTENT, DIGEST, RESIZED, got_from, written
@@ -271,3 +272,12 @@ def test_a_copy_that_has_no_place_is_an_error_that_says_what_to_do(monkeypatch: 
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'missing'))
     with pytest.raises(DXFSourceError, match='cannot keep data in a temporary file.*TMPDIR'):
         spool('data', iter([CONTENT]))
+
+
+def test_what_can_be_read_only_once_is_not_given_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'pipe')
+    for source in (iter([CONTENT]), io.BytesIO(CONTENT), tmp_path / 'pipe'):
+        with pytest.raises(DXFSourceError, match='given twice, and can be read only once'):
+            Batch([source, CONTENT, source])
+    for twice in (CONTENT, [CONTENT], written(tmp_path)):
+        Batch([twice, twice])
