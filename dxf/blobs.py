@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from requests import Response
 from requests.exceptions import HTTPError, RequestException
 
-from dxf.arguments import Data, check_blobs, check_to_pull, several
+from dxf.arguments import check_blobs, check_to_pull, several
+from dxf.data import Data
 from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSizeMismatchError
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits

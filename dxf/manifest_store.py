@@ -5,7 +5,6 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-
 """
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -17,23 +16,20 @@ from requests.exceptions import HTTPError, RequestException
 from dxf.arguments import check_conditions, check_manifest
 from dxf.blob_copying import BlobCopying
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, DXFInvalidDocumentError,
-                            DXFProtocolError, DXFUnauthorizedError, DXFUnexpectedDigestMethodError,
-                            DXFUnsupportedSchemaType)
+                            DXFProtocolError, DXFUnauthorizedError)
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
+from dxf.manifest.received import check_content, decode, digest_of
 from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
-from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, hash_bytes, is_folder,
-                       is_sha256, shown_repository)
+from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, is_folder, is_sha256,
+                       shown_repository)
 from dxf.parameters import checked
-from dxf.strict_json import encoded, is_markup, load_object
+from dxf.strict_json import encoded
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import (check_digest_header, digest_header, expect, is_head_refused, is_not_found,
                                      names_digest, refusal)
 from dxf.transport.session import fetch_whole
-
-UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFUnexpectedDigestMethodError)
-"""Errors for a text that is no manifest, or is of a kind that dxf does not read."""
 
 
 class ManifestStore(BlobCopying):
@@ -58,8 +54,8 @@ class ManifestStore(BlobCopying):
         body, response = fetch_whole(partial(self._request, 'get', path, headers={'Accept': ACCEPT}),
                                      self.options.limits.manifest, self.options.limits)
         if is_sha256(alias):
-            _check_content(body, alias)
-        return _decode(body), response
+            check_content(body, alias)
+        return decode(body), response
 
     @checked
     def head_manifest_and_response(self, alias: str) -> tuple[str | None, Response]:
@@ -204,14 +200,14 @@ class ManifestStore(BlobCopying):
             referrers. ``None`` to list it under the referrers tag at once
         """
         self._check_reference(alias)
-        stored = image.read(_decode(content), verify=False)
+        stored = image.read(decode(content), verify=False)
         if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
         subject = image.subject_of(stored.text)
         media_type = stored.media_type if isinstance(stored, (ImageManifest, Index)) \
             else image.media_type_of(stored.text)
         headers = {'Content-Type': media_type, **condition}
-        digest = _digest_of(stored)
+        digest = digest_of(stored)
         is_listed = False
         try:
             response = self._request('put', self.manifest_path(alias), data=content, headers=headers)
@@ -319,41 +315,3 @@ class ManifestStore(BlobCopying):
         """
         from dxf import referrers
         return referrers.listed(self._request, self._base_request, digest, self.options.limits)
-
-
-def _check_content(body: bytes, digest: str) -> None:
-    """Check that a response to a request by digest carries the manifest of that digest.
-
-    Of schema 1 the digest is that of what was signed, and not of the text.
-
-    :raises DXFDigestMismatchError: it carries something else, readable or not
-    """
-    actual = hash_bytes(body)
-    if actual != digest:
-        with suppress(*UNREADABLE):
-            actual = image.read(_decode(body)).digest
-    if actual != digest:
-        raise DXFDigestMismatchError(actual, digest)
-
-
-def _decode(body: bytes) -> str:
-    if is_markup(body):
-        raise DXFInvalidDocumentError('invalid manifest: it is a web page, and the server may be no registry')
-    try:
-        return body.decode('utf-8')
-    except UnicodeDecodeError:
-        raise DXFInvalidDocumentError('invalid manifest: not UTF-8') from None
-
-
-def _digest_of(manifest: Manifest) -> str:
-    """Return the digest by which a registry knows a manifest that was read unverified.
-
-    Of schema 1 that is the digest of what was signed.
-    https://github.com/distribution/distribution/blob/v2.8.2/docs/spec/api.md#digest-header
-    """
-    if isinstance(manifest, (ImageManifest, Index)) or not load_object(manifest.text).get('signatures'):
-        return manifest.digest
-    try:
-        return image.read(manifest.text).digest
-    except DXFError:  # the registry decides about what is wrong with a signature
-        return manifest.digest

@@ -13,7 +13,8 @@ from typing import Any
 import shtab
 
 from dxf.cli import command
-from dxf.cli.command_table import COMMANDS, HOST
+from dxf.cli.command_parts import HOST
+from dxf.cli.command_table import COMMANDS
 from dxf.cli.login_commands import ACTIONS
 from dxf.cli.parsers import SHELLS, add_option, make_tree
 

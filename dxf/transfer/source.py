@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from http.client import HTTPResponse
 from typing import Any, BinaryIO
 
-from dxf.arguments import as_bytes, check_data, check_left, check_source
+from dxf.data import as_bytes, check_data, check_left, check_source
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.local.sinks import write_all

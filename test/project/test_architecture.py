@@ -19,12 +19,12 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 
-ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'arguments', 'client_arguments',
-         'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer',
-         'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state',
-         'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store', 'blob_files', 'client',
-         'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection', 'listing', 'usage',
-         'comparison', 'probing', 'retention', '__init__', 'cli', 'main', '__main__')
+ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'arguments', 'data',
+         'client_arguments', 'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport',
+         'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog',
+         'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store',
+         'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection',
+         'listing', 'usage', 'comparison', 'probing', 'retention', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 import dxf
-from dxf.cli.command_table import COMMANDS, HOST
+from dxf.cli.command_parts import HOST
+from dxf.cli.command_table import COMMANDS
 from dxf.cli.variables import VARIABLES
 
 from ..helpers import console, fork_server

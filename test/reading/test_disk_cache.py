@@ -107,6 +107,7 @@ with DXF(sys.argv[1], sys.argv[2], insecure=True).open(sys.argv[3], verify=True)
 
 def test_processes_that_want_the_same_blob_fetch_it_once(server: ScriptedRegistry, tmp_path: Path) -> None:
     server.memory.put(REPO, CONTENT)
+
     def read(_number: int) -> bytes:
         return subprocess.run([sys.executable, '-c', READ, server.host, REPO, DIGEST], stdout=subprocess.PIPE,
                               env={**os.environ, 'DXF_CACHE': str(tmp_path / 'cache')}, check=True).stdout
