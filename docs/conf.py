@@ -30,7 +30,7 @@ autodoc_typehints_description_target = 'documented'
 # Every name that a docstring gives must lead somewhere, but for the standard library's and other packages', and classes
 # that appear in signatures alone.
 nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'),
-                        ('py:class', r'dxf\.(arguments\.Readable|blobs\.BlobStore|blob_copying\.BlobCopying|manifest_store\.ManifestStore)'),
+                        ('py:class', r'dxf\.(data\.Readable|blobs\.BlobStore|blob_copying\.BlobCopying|manifest_store\.ManifestStore)'),
                         ('py:class', r'dxf\.manifest\.image\.Descriptor')]
 
 PAGES = {'CHANGELOG': 'changes', 'CONTRIBUTING': 'contributing', 'RELEASING': 'releasing', 'SECURITY': 'security'}

@@ -8,10 +8,12 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
+from dxf.layout.index_lookup import IndexLookup
 from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.local.atomic_files import Temporary, make_folders, open_regular
@@ -44,6 +46,7 @@ class LayoutFolder:
         self.folder = os.path.join(self._root, repository) if repository else self._root
         self.made: set[str] = set()
         """The digests of the entries without a name that were made through this object."""
+        self._lookup = IndexLookup()
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
@@ -173,6 +176,13 @@ class LayoutFolder:
         """
         return (entry for entry, _ in self._parsed_entries({}))
 
+    def entries_of(self, key: str) -> Iterable[Json]:
+        """Return the entries that a name or a digest may mean, in their order; others may be among them.
+
+        :raises DXFInvalidDocumentError: the index cannot be read to its end
+        """
+        return self._lookup.entries(self.path(INDEX), key, partial(self._parsed_entries, {}))
+
     def _has_index(self) -> bool:
         """Return whether there is an index.
 
@@ -244,7 +254,8 @@ class LayoutFolder:
         :raises DXFInvalidDocumentError: one of them is of no use to dxf
         """
         # Entries of no use are skipped only if the alias does not mean them. Their names count as taken.
-        found = select((entry for entry in self.all_entries() if is_usable(entry) or name_of(entry) is not None), alias)
+        entries = self.entries_of(alias)
+        found = select((entry for entry in entries if is_usable(entry) or name_of(entry) is not None), alias)
         for entry in found:
             if not is_usable(entry):
                 raise self.unusable_error(entry, 'dxf set-alias replaces it')

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
-from dxf.layout.names import (NAME, SOLE, Entry, annotations_of, digest_of, is_usable, listed, may_be_latest, name_of,
+from dxf.layout.names import (NAME, SOLE, Entry, digest_of, is_usable, known_digest, listed, may_be_latest, name_of,
                               raise_ambiguous, select)
 from dxf.layout.store import Layout
 from dxf.limits import Limits
@@ -18,9 +18,6 @@ from dxf.manifest.image import OCI_INDEX, OCTET_STREAM, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import hash_bytes, is_sha256
 from dxf.strict_json import dump_json
-
-KNOWN_AS = 'vnd.dxf.schema1.digest'
-"""Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
 
 
 class Found(NamedTuple):
@@ -33,7 +30,7 @@ class Found(NamedTuple):
 
 def known_as(entry: Entry) -> str:
     """Return the digest by which clients know a manifest."""
-    return str(annotations_of(entry).get(KNOWN_AS) or entry['digest'])
+    return known_digest(entry) or entry['digest']
 
 
 def digest_for(layout: Layout, alias: str) -> str | None:
@@ -64,7 +61,8 @@ def find(layout: Layout, reference: str) -> Found | None:
 
 
 def _by_digest(layout: Layout, digest: str) -> Found | None:
-    entry = next((entry for entry in layout.entries() if digest in (entry['digest'], known_as(entry))),
+    entry = next((entry for entry in layout.entries_of(digest)
+                  if is_usable(entry) and digest in (entry['digest'], known_as(entry))),
                  {'digest': digest})
     # A manifest of an index has no entry of its own: its file is enough. If it has none, the digest may be that of an
     # index that was made up from several entries.

@@ -17,6 +17,9 @@ NAME = 'org.opencontainers.image.ref.name'
 BY_DIGEST = 'vnd.dxf.by.digest'
 """Annotation of an entry that dxf wrote for a manifest that was stored under its digest."""
 
+KNOWN_AS = 'vnd.dxf.schema1.digest'
+"""Annotation of a schema 1 manifest: its digest, which is that of what was signed and not of the text."""
+
 SOLE = 'latest'
 """The alias of a manifest without a name that is the only one of its layout."""
 
@@ -36,6 +39,12 @@ def annotations_of(entry: Json) -> dict[str, Json]:
     """Return the annotations of an entry of an index, which may be anything."""
     annotations = entry.get('annotations') if isinstance(entry, dict) else None
     return annotations if isinstance(annotations, dict) else {}
+
+
+def known_digest(entry: Json) -> str | None:
+    """Return the digest by which clients know a schema 1 manifest; ``None`` for an entry of another kind."""
+    digest = annotations_of(entry).get(KNOWN_AS)
+    return digest if isinstance(digest, str) and digest else None
 
 
 def may_be_latest(entry: Entry) -> bool:

@@ -7,8 +7,8 @@ A manifest that another tool stored without a name may be ``latest``. It gets th
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dxf.layout.manifests import KNOWN_AS, sole
-from dxf.layout.names import BY_DIGEST, NAME, SOLE, Entry, annotations_of, digest_of, name_of
+from dxf.layout.manifests import sole
+from dxf.layout.names import BY_DIGEST, KNOWN_AS, NAME, SOLE, Entry, annotations_of, digest_of, name_of
 from dxf.layout.store import Layout
 from dxf.manifest import image
 from dxf.manifest.image import Index

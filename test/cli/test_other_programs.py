@@ -77,7 +77,7 @@ def test_what_is_typed_as_for_another_program_is_answered_with_what_to_write(typ
     (f'cp {REPO}:v1', f"no command 'cp': did you mean dxf copy {REPO} --to=HOST v1?"),
     (f'info {REPO}:v1', f"no command 'info': did you mean dxf inspect {REPO} v1?"),
     (f'clean {REPO}', f"no command 'clean': did you mean dxf gc {REPO}?"),
-    (f'compare {REPO}:v1', f"no command 'compare': did you mean dxf diff {REPO} v1 <alias>|<folder>?"),
+    (f'compare {REPO}:v1', f"no command 'compare': did you mean dxf diff {REPO} <alias>|<folder> <alias>|<folder>?"),
     (f'wc {REPO}:v1', f"no command 'wc': did you mean dxf blob-size {REPO} @v1?"),
     ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
     ('--host x list-repos', 'unrecognized arguments: --host; options follow the command'),

@@ -74,6 +74,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('client', 'deletion.alias_deletion'), ('client', 'manifest.schema1'), ('main', 'cli.dispatch'),
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
+        ('manifest.received', 'manifest.platforms'),
         ('manifest_store', 'referrers'),
         ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
         ('shared_state', 'layout.adapter'),

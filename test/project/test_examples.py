@@ -200,7 +200,7 @@ def test_the_example_without_a_registry_works_and_so_do_copies_of_it(token_regis
     script = 'unset DXF_USERNAME DXF_PASSWORD\n' + folder + copies + onward
     printed = run_shell(workplace, token_registry, script).decode().splitlines()
     assert printed[:2] == [digest, 'may15-readings']
-    assert printed[3:5] == [f'skip {digest} {len(READINGS)}', 'total 0']
+    assert printed[3:5] == ['unchanged may15-readings', 'total 0']
     assert printed[2] == printed[5] and len(printed) == 6
     archived = dxf.DXF(f'oci:{workplace / "archive"}', 'old/readings')
     assert b''.join(archived.pull_blob(*archived.get_alias('may15-readings'))) == READINGS

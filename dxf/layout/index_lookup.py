@@ -1,0 +1,71 @@
+"""Lookups in an index by name or digest: a file that stays the same is read once for all of them.
+
+Without this, to look at each of 20,000 aliases would read an index of 4 MiB 20,000 times.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from dxf.layout.names import digest_of, known_digest, name_of
+from dxf.local.atomic_files import open_regular
+from dxf.strict_json import Json, load_json
+
+MAX_SIZE = 8 << 20
+"""Bytes of the largest index that is remembered; a larger one is read each time, in memory that does not grow."""
+
+SETTLED = 2.0
+"""Seconds after a change until a file counts as settled: another change within one tick of its clock would not show."""
+
+Version = tuple[int, ...]
+Read = Callable[[], Iterator[tuple[Json, str]]]
+"""Yields the entries of the index, and the text of each."""
+
+
+class IndexLookup:
+    """What is known of one index. Several threads may ask; at worst two of them read the file."""
+
+    def __init__(self) -> None:
+        self._asked: Version | None = None
+        """The version at the last question: one question alone is not worth to remember the index."""
+        self._known: tuple[Version | None, dict[str, list[str]]] = (None, {})
+
+    def entries(self, path: str, key: str, read: Read) -> Iterable[Json]:
+        """Return the entries that a name or a digest may mean, in their order; others may be among them.
+
+        :param path: of the index
+        :raises DXFInvalidDocumentError: what ``read`` raises
+        """
+        version = _version_of(path)
+        known, texts = self._known
+        if version is not None and version == known:
+            return [load_json(text) for text in texts.get(key, ())]
+        if version is None or version != self._asked:
+            self._asked = version
+            return (entry for entry, _ in read())
+        texts = {}
+        for entry, text in read():
+            for each in _keys_of(entry):
+                texts.setdefault(each, []).append(text)
+        if _version_of(path) == version:
+            self._known = version, texts
+        return [load_json(text) for text in texts.get(key, ())]
+
+
+def _version_of(path: str) -> Version | None:
+    """Return what changes with a file; ``None`` if it was changed just now, is missing, or too large to remember."""
+    try:
+        with open_regular(path) as file:  # network file systems look for changes when a file is opened
+            found = os.fstat(file.fileno())
+    except OSError:
+        return None
+    if found.st_size > MAX_SIZE or max(found.st_mtime, found.st_ctime) > time.time() - SETTLED:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _keys_of(entry: Json) -> set[str]:
+    """Return the names and digests that may mean an entry: of a full reference its tag, too."""
+    name, digest = name_of(entry), digest_of(entry)
+    keys = {digest, known_digest(entry), name, name if name is None else name.rpartition(':')[2]}
+    return {key for key in keys if key is not None}
