@@ -3,7 +3,6 @@
 ``time_format`` reads names. What the times mean for an alias is decided by ``rules``.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import partial
@@ -14,6 +13,7 @@ from requests.exceptions import HTTPError
 from dxf.client import DXF
 from dxf.deletion.alias_deletion import UNREADABLE
 from dxf.exceptions import DXFSizeMismatchError
+from dxf.manifest.creation_time import created, read_time
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.retention.rules import subject_of
@@ -22,19 +22,12 @@ from dxf.strict_json import Json, load_object
 from dxf.transfer.parallel import each_once
 from dxf.transport.responses import is_not_found
 
-CREATED = 'org.opencontainers.image.created'
-"""https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys"""
-
 NO_DATE = datetime(1980, 1, 2, tzinfo=timezone.utc)
 """Before it, a time in a manifest says nothing: builds that can be repeated write the beginning of 1970 or 1980.
 
 https://ko.build/advanced/faq/#why-are-my-images-all-created-in-1970
 https://buildpacks.io/docs/for-app-developers/concepts/reproducibility/
 """
-
-_RFC3339 = re.compile(r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?'
-                      r'([Zz]|[+-][0-9]{2}:[0-9]{2})')
-"""https://www.rfc-editor.org/rfc/rfc3339#section-5.6; fractions of a second do not matter."""
 
 
 class Times(NamedTuple):
@@ -79,12 +72,11 @@ def _read(repository: DXF, alias: str) -> tuple[datetime | None, str | None]:
 
 def _created(repository: DXF, stored: Manifest) -> datetime | None:
     """Return the time in a manifest: of an index without one, that of its newest image if all have one."""
-    annotations = load_object(stored.text).get('annotations')
-    time = _time_in(annotations.get(CREATED)) if isinstance(annotations, dict) else None
+    time = _told(created(load_object(stored.text)))
     if time is not None:
         return time
     if isinstance(stored, ImageManifest):
-        return _time_in(_configuration(repository, stored).get('created'))
+        return _told(read_time(_configuration(repository, stored).get('created')))
     return _newest_image(repository, stored) if isinstance(stored, Index) else None
 
 
@@ -110,14 +102,6 @@ def _configuration(repository: DXF, manifest: ImageManifest) -> dict[str, Json]:
     return {}
 
 
-def _time_in(value: Json) -> datetime | None:
-    """Return the time that a member of a document is; ``None`` for what is none, or says nothing."""
-    found = _RFC3339.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return None
-    date, time, zone = found.groups()
-    try:
-        moment = datetime.fromisoformat(f'{date}T{time}{"+00:00" if zone in "Zz" else zone}').astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
-    return None if moment < NO_DATE else moment
+def _told(time: datetime | None) -> datetime | None:
+    """Return a time in a document, to the second; ``None`` for one that says nothing."""
+    return None if time is None or time < NO_DATE else time.replace(microsecond=0)

@@ -1,6 +1,7 @@
 """Pruning of real repositories: what goes and what stays, and that all that stays can be pulled after each deletion."""
 
 import json
+import os
 import random
 import shutil
 import threading
@@ -28,6 +29,11 @@ from ..servers.token_server import TokenServer
 
 IMAGE_CONFIG = 'application/vnd.oci.image.config.v1+json'
 CREATED = 'org.opencontainers.image.created'
+HISTORIES = int(os.environ.get('DXF_TEST_HISTORIES', '200'))
+"""Random histories: two fifths each on a registry that deletes names and one that does not, the others in folders."""
+
+SHARE = HISTORIES * 2 // 5
+
 DAYS = [f'nightly-2025-11-{day}' for day in range(20, 26)]
 LAST = Rules(last=1)
 
@@ -356,7 +362,7 @@ def test_after_each_deletion_of_random_histories_all_that_stays_can_be_pulled_fr
     sizes = {digest: len(client.get_manifest_and_response(digest)[0]) for digest in histories.digests}
     types = {digest: json.loads(client.get_manifest_and_response(digest)[0])['mediaType']
              for digest in histories.digests}
-    for seed in range(800, 1000):
+    for seed in range(2 * SHARE, HISTORIES):
         folder = store.registry.storage / f'fred/h{seed}'
         shutil.copytree(template, folder)
 
@@ -375,7 +381,7 @@ def test_after_each_deletion_of_random_histories_all_that_stays_can_be_pulled_fr
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(('deletes_names', 'seeds'), [(True, range(400)), (False, range(400, 800))])
+@pytest.mark.parametrize(('deletes_names', 'seeds'), [(True, range(SHARE)), (False, range(SHARE, 2 * SHARE))])
 def test_after_each_deletion_of_random_histories_all_that_stays_can_be_pulled_from_a_registry(
         server: ScriptedRegistry, deletes_names: bool, seeds: range) -> None:
     def hook(request: Request) -> Answer | None:
