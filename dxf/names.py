@@ -12,6 +12,7 @@ from typing import Any
 
 from dxf.arguments import check_bytes, check_text
 from dxf.exceptions import DXFInvalidNameError, DXFUnexpectedDigestMethodError
+from dxf.masking import without_password
 
 DOCKER_HUB = 'registry-1.docker.io'
 
@@ -44,8 +45,8 @@ REFERENCE_LENGTH = 1024
 
 
 def _shown(name: str) -> str:
-    """Return a name as a message shows it: quoted, and no longer than a name can be."""
-    return repr(name[:NAME_LENGTH])
+    """Return a name as a message shows it: quoted, without a password, and no longer than a name can be."""
+    return repr(without_password(name[:NAME_LENGTH]))
 
 
 def _plain(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from dxf.cli import terminal
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.local import sinks
+from dxf.masking import without_password
 from dxf.strict_json import dump_json
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -183,11 +184,11 @@ def prompt_for_secret(question: str) -> str:
 
 
 def print_error(line: str) -> None:
-    """Write one line, an error or a warning, to standard error, if there is one.
+    """Write one line, an error or a warning, to standard error, if there is one. It shows no password.
 
     An error of writing is ignored: the exit status does not depend on it.
     """
     if sys.stderr is not None:
         with suppress(OSError), terminal.paused():
-            _write_text(sys.stderr, f'dxf: {line}\n')
+            _write_text(sys.stderr, f'dxf: {without_password(line)}\n')
             sinks.flush(sys.stderr)

@@ -19,7 +19,7 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 
-ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'arguments', 'data',
+ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'masking', 'arguments', 'data',
          'client_arguments', 'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport',
          'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog',
          'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store',

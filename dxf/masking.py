@@ -1,0 +1,15 @@
+"""Masking: the passwords in addresses that users typed are hidden before a message shows them."""
+
+import re
+
+_USERINFO = re.compile(r'(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]*@'
+                       r'|(?<![\w.:/@-])[^\s/\'"@:]+:(?![0-9]+/)[^\s/\'"@:]+@(?!sha[0-9]+:)', re.ASCII)
+"""``user:password@`` at the beginning of an address. ``name:tag@sha256:...`` is none, and neither is ``host:5000/...``.
+
+https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
+"""
+
+
+def without_password(text: str) -> str:
+    """Return a text in which no address has a user name and a password."""
+    return _USERINFO.sub('...@', text) if '@' in text else text
