@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import with_parents
 from dxf.artifacts.target_folder import TargetFolder
-from dxf.local.atomic_files import make_folders, refusal_of
+from dxf.local.folders import make_folders, refusal_of
 from dxf.local.sinks import named, write_all
 from dxf.local.special_files import followed
 

@@ -322,3 +322,13 @@ def del_blob(context: Context) -> None:
                 console.print_items(f'delete {digest} {repository.blob_size(digest)}')
             else:
                 repository.del_blob(digest)
+    if terminal.is_terminal(sys.stderr):  # for programs, a success is silent there
+        _tell_that_aliases_stay(context, targets)
+
+
+def _tell_that_aliases_stay(context: Context, targets: Iterable[operands.Target]) -> None:
+    """Tell what the deletion of an alias's blobs leaves: people mean the alias."""
+    names = [target.alias for target in targets if target.alias is not None]
+    if names and not context.options['dry_run']:
+        console.print_error(f'the blobs are deleted, and the alias {names[0]} stays without them; dxf del-alias '
+                            f'{context.typed_repository} {names[0]} deletes it')

@@ -5,6 +5,7 @@ What a registry answered 404 for is explained by ``not_found``.
 
 import errno
 import os
+import pwd
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ def _about_manifest(response: 'Response') -> str:
 def _about_path(context: Context, error: OSError) -> str:
     """Return the hint for an error of the system."""
     if error.errno in DENIED:
-        return _about_parent(error.filename)
+        return _about_parent(error.filename) or _about_owner(error.filename)
     return _about_root(context, error) if error.errno in MISSING else ''
 
 
@@ -83,13 +84,34 @@ def _about_root(context: Context, error: OSError) -> str:
 
 
 def _about_parent(path: object) -> str:
-    """Return the hint for what cannot be made, because the folder that it would be in cannot be written to."""
+    """Return the hint for what cannot be made or reached, because of the folder that it is, or would be, in."""
     if not isinstance(path, str) or not os.path.isabs(path) or os.path.lexists(path):
         return ''
     parent = os.path.dirname(path.rstrip(os.sep))
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
-    return f'the folder {parent} cannot be written to'
+    lacks = 'be entered' if not os.access(parent, os.X_OK) else 'be written to'
+    return f'the folder {parent} cannot {lacks}{_owned(parent)}'
+
+
+def _about_owner(path: object) -> str:
+    """Return the hint for a file or folder of another user."""
+    owned = _owned(path) if isinstance(path, str) and os.path.isabs(path) and os.path.lexists(path) else ''
+    return owned.removeprefix(': ')
+
+
+def _owned(path: str) -> str:
+    """Return whose file it is, and who runs this; empty if it is the user's own."""
+    owner = os.lstat(path).st_uid
+    return '' if owner == os.geteuid() else f': it belongs to {_user(owner)}, and this is run by {_user(os.geteuid())}'
+
+
+def _user(number: int) -> str:
+    """Return the name of a user, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # containers run with numbers that have no name
+        return f'user {number}'
 
 
 def _is_below(host: str, path: object) -> bool:

@@ -6,6 +6,7 @@ options and commands are in ``mistakes``.
 
 import os
 import re
+import shlex
 
 from dxf.cli.mistakes import is_digest
 
@@ -88,3 +89,12 @@ def about_output(filename: str) -> str:
     if filename.endswith(os.sep) or os.path.isdir(filename):
         return f'; name a file in it, such as {os.path.join(filename, "blob")}'
     return '' if os.path.lexists(folder or os.curdir) else f'; make the folder first: mkdir -p {folder}'
+
+
+def about_program(command: list[str]) -> str:
+    """Return what to write for a program that cannot be started."""
+    if len(command) == 1 and any(sign in command[0] for sign in '|<>&;'):
+        return f'a shell runs pipes and the like: -- bash -o pipefail -c {shlex.quote(command[0])}'
+    if len(command) == 1 and ' ' in command[0]:
+        return f'write its words without quotes around all of them: -- {command[0]}'
+    return 'what follows -- is a program and its arguments'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
-from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file
+from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_program
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
@@ -288,8 +288,7 @@ def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource'
         return command_source.CommandSource(command, {**os.environ, **environ})
     except (OSError, ValueError) as error:  # ValueError: a NUL character
         reason = getattr(error, 'strerror', None) or error
-        quoted = ', whose words are not quoted as one' if len(command) == 1 and ' ' in command[0] else ''
-        raise UsageError(f'cannot run {command[0]!r}: {reason}; what follows -- is a command{quoted}') from None
+        raise UsageError(f'cannot run {command[0]!r}: {reason}; {about_program(command)}') from None
 
 
 def platform_of(operand: str) -> str:

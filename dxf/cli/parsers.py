@@ -55,6 +55,9 @@ def fail_about_operands(line: CommandLine, message: str) -> NoReturn:
     command = line.command
     hint = repository_mistakes.about_repository(command, line.operands[0], message) if line.operands else ''
     hint = hint or mistakes.about_order(command.name, command.line, line.operands)
+    if not hint:
+        from dxf.cli.name_spelling import about_spelling  # it brings hashlib, and few mistakes need it
+        hint = about_spelling(message, line.operands)
     fail(f'dxf {command.name}', message + hint)
 
 

@@ -55,12 +55,23 @@ def prune(context: Context) -> None:
         found = retention.times_of(repository, [alias for alias in aliases if selection.has(alias) or
                                                 retention.subject_of(alias) is not None], time_format)
         decisions = retention.plan(found.times, rules) if found.times else []
+        _check_times(decisions, repository.repo)
         _print_plan(context, decisions)
         retention.check_number(decisions, most)
         if options['delete']:
             times = {decision.alias: decision.time for decision in decisions}
             retention.apply(repository, decisions, digests=found.digests,
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
+
+
+def _check_times(decisions: list['Decision'], repository: str) -> None:
+    """Check that a rule can apply: aliases without a time stay for ever, and a job would never delete anything.
+
+    :raises DXFError: no alias has a time, or is kept by its name
+    """
+    if decisions and all(decision.reasons == ('no-time',) for decision in decisions):
+        raise DXFError(f'no alias of {shown_repository(repository)} has a time, so all stay: put the date into names, '
+                       'as @nightly-$(date +%F) does')
 
 
 def _rules(context: Context) -> 'Rules':

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from dxf.credentials.helper import CredentialHelper
 from dxf.exceptions import DXFCredentialHelperError, DXFCredentialsError, DXFInvalidDocumentError
-from dxf.local.atomic_files import Temporary, make_folders
+from dxf.local.atomic_files import Temporary
+from dxf.local.folders import make_folders
 from dxf.local.locking import close_locked, remove_locked, wait_for_lock
 from dxf.names import is_docker_hub
 from dxf.strict_json import Json, dump_json, is_utf_8, load_object

@@ -16,7 +16,8 @@ from dxf.layout.index import ENTRIES, entries_in, write_index
 from dxf.layout.index_lookup import IndexLookup
 from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
-from dxf.local.atomic_files import Temporary, make_folders, open_regular
+from dxf.local.atomic_files import Temporary, open_regular
+from dxf.local.folders import make_folders
 from dxf.local.locking import close_locked, wait_for_lock
 from dxf.local.special_files import followed
 from dxf.manifest.image import OCI_INDEX
@@ -245,6 +246,7 @@ class LayoutFolder:
                 write_index(new.write, fields, entries)
             except DXFInvalidDocumentError as error:
                 raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
+            new.keep_access(self.path(INDEX))
             new.sync()
             yield new
 

@@ -15,7 +15,8 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.layout.folder import LayoutFolder
 from dxf.layout.repositories import BLOBS, repositories
 from dxf.limits import READ_SIZE
-from dxf.local.atomic_files import Temporary, hash_synced, make_folders, open_regular, sync_folder
+from dxf.local.atomic_files import Temporary, hash_synced, open_regular
+from dxf.local.folders import make_folders, sync_folder
 from dxf.names import check_digest, split_digest
 
 

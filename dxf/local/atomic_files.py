@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from dxf.limits import READ_SIZE
 from dxf.local import special_files
+from dxf.local.folders import make_folders, refusal_of, sync_folder
 from dxf.local.locking import (check_is_at, check_regular, close_locked, is_owned, open_locked, remove_if_unlocked,
                                remove_locked, remove_unlocked)
 from dxf.local.sinks import named, sync
@@ -28,7 +29,6 @@ MAX_NAME_LENGTH = 200
 PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
 """How the names of part files end: a mark of the blobs, and a number if another process has the file without one."""
 
-ATTEMPTS = 100
 FOLDER_ERRORS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """Why a folder takes no new file, whatever its name."""
 
@@ -219,6 +219,17 @@ class Temporary:
         self._sha256.update(content)
         self.size += len(content)
 
+    def keep_access(self, path: str) -> None:
+        """Take the permissions, and as root the owner, of the file that this one will replace, if there is one.
+
+        Others read it too: what root changes with the umask 077 would be closed to the owner of the folder.
+        """
+        with suppress(OSError):
+            former = os.stat(path, follow_symlinks=False)
+            if os.geteuid() == 0:
+                os.fchown(self._file, former.st_uid, former.st_gid)
+            os.fchmod(self._file, stat.S_IMODE(former.st_mode))
+
     def sync(self) -> None:
         """Write all of it to the disk.
 
@@ -300,46 +311,3 @@ def hash_synced(path: str) -> str:
             sync(file.fileno())
             sync_folder(os.path.dirname(path))
     return digest_of(sha256)
-
-
-def refusal_of(folder: str) -> int:
-    """Return the number of the error for a folder that cannot be written to: read-only, or not permitted."""
-    return errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
-
-
-def make_folders(path: str, attempts: int = ATTEMPTS) -> list[str]:
-    """Make a folder, and those that it is in, where they are missing; return the paths of those that were.
-
-    :param attempts: how often others may remove one of them meanwhile
-    :raises OSError: one cannot be made
-    """
-    if os.path.isdir(path):
-        return []
-    parent = os.path.dirname(path)
-    made = make_folders(parent)
-    try:
-        os.mkdir(path)
-        sync_folder(parent)
-    except FileExistsError:
-        _insist_on_folder(path)
-        return [*made, *make_folders(path)]
-    except FileNotFoundError:  # who made the parent before has just removed it
-        if not attempts:
-            raise
-        return make_folders(path, attempts - 1)
-    return [*made, path]
-
-
-def _insist_on_folder(path: str) -> None:
-    with suppress(FileNotFoundError):  # who made it before has just removed it
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-
-
-def sync_folder(path: str) -> None:
-    """Write the names in a folder to the disk."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync(folder)
-    finally:
-        os.close(folder)

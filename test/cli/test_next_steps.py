@@ -130,9 +130,9 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a hash by another method in place of a repository': (
         f'pull-blob {MD5}', {}, f"invalid repository '{MD5}': {WANT_REPOSITORY}"),
     'a branch as an alias': (f'set-alias {REPO} feature/login {DIGEST}', {},
-                             f"invalid alias 'feature/login': {WANT_ALIAS}"),
+                             f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
     'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},
-                                         f"invalid alias 'feature/login': {WANT_ALIAS}"),
+                                         f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
     'nothing in a pipe': (f'pull-blob {REPO}', {}, 'no hash or alias was given, and standard input is empty'),
     'nothing in a pipe for a size': (f'blob-size {REPO}', {},
                                      'no hash or alias was given, and standard input is empty'),
@@ -312,6 +312,24 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
+@pytest.mark.parametrize(('typed', 'like'), [
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00+00:00'), '2026-11-28T08-15-00-00-00'),
+    (('get-alias', REPO, 'feature/login page'), 'feature-login-page'),
+    (('list-aliases', 'Demo/Back up'), 'demo/back-up'),
+])
+def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...], like: str) -> None:
+    assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
+
+
+@pytest.mark.parametrize(('program', 'said'), [
+    ('tar c photos | gzip', "a shell runs pipes and the like: -- bash -o pipefail -c 'tar c photos | gzip'"),
+    ('tar c photos', 'write its words without quotes around all of them: -- tar c photos'),
+    ('tarr', 'what follows -- is a program and its arguments'),
+])
+def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str) -> None:
+    assert answered({}, 2, 'push-blob', REPO, '@new', '--', program).partition(' (see')[0].endswith(f'; {said}')
+
+
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]
@@ -362,7 +380,7 @@ ORDERS = {
     f'set-alias demo/r {DIGEST[7:]} name': "invalid digest 'name': want sha256: and 64 hexadecimal digits; a file is "
                                            f'written ./name; {SECOND} {SET}',
     # What is merely missing or misspelt stands in the right order.
-    'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}",
+    'push-blob Demo/r data.tx': f"invalid repository 'Demo/r': {WANT_REPOSITORY}; demo/r would be right",
     'push-files docker://localhost:5000/r monday data.txt': f"invalid repository 'docker://localhost:5000/r': "
                                                             f'{WANT_REPOSITORY}; the registry is given by '
                                                             '--host=localhost:5000: dxf push-files r <alias> <file>... '
@@ -936,7 +954,7 @@ def test_a_storage_host_that_is_not_found_is_not_called_a_folder() -> None:
 
 
 def test_a_pipe_whose_upload_breaks_on_a_real_registry_is_to_be_run_again(open_registry: Endpoint, repo: str) -> None:
-    with FaultProxy(open_registry.host, lambda number: Fault(up=100_000) if number == 1 else Fault()) as proxy:
+    with FaultProxy(open_registry.host, lambda number: Fault(up=100_000)) as proxy:
         said = pushed({'DXF_HOST': proxy.host, 'DXF_RETRIES': '2', **INSECURE}, repo, os.urandom(9 << 20))
     assert said == 'the upload broke off (the connection broke), and data cannot be read a second time: ' \
         'run the pipeline again, or push from a file'

@@ -138,3 +138,17 @@ def test_a_store_that_cannot_be_made_is_told_with_the_folder_that_cannot_be_writ
     store = host(layout) if words[0] == 'copy' else {'DXF_HOST': f'oci:{closed}/new'}
     line, = bound(Runner(store)).run(*words).insist(1).lines
     assert line == f'dxf: {closed}/new: Permission denied; the folder {closed} cannot be written to'
+
+
+def test_an_index_keeps_its_permissions_when_it_is_replaced(layout: Layout, tmp_path: Path) -> None:
+    index = Path(layout.path('index.json'))
+    index.chmod(0o664)
+    run = Runner(host(layout), prefix=('sh', '-c', 'umask 077; exec "$@"', 'sh'))
+    run.run('push-blob', REPO, tmp_path / 'hello', '@b').insist(0)
+    assert index.stat().st_mode & 0o777 == 0o664
+
+
+def test_on_a_terminal_it_is_told_that_an_alias_stays_without_its_blobs(layout: Layout) -> None:
+    shown = on_terminal(host(layout), 'del-blob', REPO, '@a', stdout=False, columns=200).screen
+    assert shown == [f'dxf: the blobs are deleted, and the alias a stays without them; dxf del-alias {REPO} a '
+                     'deletes it']

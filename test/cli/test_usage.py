@@ -173,7 +173,7 @@ REJECTED = {
     'a folder to push': ('push-files stores folders', 'push-blob', REPO, 'directory'),
     'an alias without @ before a command': ('write it with an @', 'push-blob', REPO, 'nightly', '--', 'true'),
     'a file before a command': ('one blob', 'push-blob', REPO, FILE, '--', 'true'),
-    'a command in quotes': ('not quoted as one', 'push-blob', REPO, '@a', '--', 'tar c photos'),
+    'a command in quotes': ('write its words without quotes', 'push-blob', REPO, '@a', '--', 'tar c photos'),
     'an alias among hashes': ('@b stands alone', 'set-alias', REPO, 'a', '@b', DIGEST),
     'an alias with a space': ('want up to 128 letters', 'set-alias', REPO, 'a b', DIGEST),
     'an alias behind the repository': ('lower-case letters', 'pull-blob', f'{REPO}:a'),

@@ -16,7 +16,7 @@ from dxf.cli.error_messages import line_of, status_of
 from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
-from dxf.local.atomic_files import make_folders
+from dxf.local.folders import make_folders
 from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint, Folder

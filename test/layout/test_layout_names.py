@@ -474,15 +474,15 @@ def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: E
 
 def set_after(monkeypatch: pytest.MonkeyPatch, readings: int, set_alias: Callable[[], object]) -> list[Layout]:
     """Let an alias be set when the index was read some times; return a list that grows with each reading."""
-    read = Layout.all_entries
+    read = getattr(Layout, '_parsed_entries')
     done: list[Layout] = []
 
-    def read_and_set(layout: Layout) -> Iterator[Any]:
-        yield from read(layout)
+    def read_and_set(layout: Layout, fields: dict[str, str]) -> Iterator[Any]:
+        yield from read(layout, fields)
         done.append(layout)
         if len(done) == readings:
             set_alias()
-    monkeypatch.setattr(Layout, 'all_entries', read_and_set)
+    monkeypatch.setattr(Layout, '_parsed_entries', read_and_set)
     return done
 
 

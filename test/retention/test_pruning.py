@@ -193,6 +193,18 @@ def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> 
     assert found.digests == {alias: client.manifest_digest(alias) for alias in found.times if alias[:5] != 'named'}
 
 
+def test_a_repository_in_which_no_alias_has_a_time_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]
+                                                               ) -> None:
+    client = DXF(f'oci:{tmp_path}/blobs', REPO)
+    for alias in ('monday', 'tuesday'):
+        client.set_alias(alias, client.push_blob(data=alias.encode()))
+    environ = {'DXF_HOST': f'oci:{tmp_path}/blobs'}
+    with pytest.raises(DXFError, match=f'no alias of {REPO} has a time, so all stay: put the date into names'):
+        doit(['prune', REPO, '--keep-last=1', '--delete'], environ)
+    assert capfd.readouterr() == ('', '')
+    assert client.list_aliases() == ['monday', 'tuesday']
+
+
 @pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration'])
 def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_time(
         server: ScriptedRegistry, missing: str) -> None:

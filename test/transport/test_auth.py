@@ -37,6 +37,7 @@ from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 from ..servers.token_server import TokenServer
 
 HUB = 'https://registry-1.docker.io/v2/'
+STORED = 'auth=dxf.credentials.from_docker_config() for a login that is stored'
 FAST = Limits(retries=1, backoff=0.01)
 BASIC = 'Basic ' + base64.b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()
 
@@ -467,7 +468,7 @@ def test_a_wrong_password_is_unauthorized(basic_registry: Endpoint, token_regist
 
 
 def test_without_credentials_basic_authentication_is_unauthorized(basic_registry: Endpoint, repo: str) -> None:
-    for auth, reason in ((None, f'no auth was given: pass {AUTH}'),
+    for auth, reason in ((None, f'no auth was given: pass {AUTH}, or {STORED}'),
                          (lambda dxf, response: dxf.authenticate(response=response),
                           f'auth has set no credential: {AUTH} does')):
         with pytest.raises(DXFUnauthorizedError) as caught:
@@ -479,7 +480,7 @@ def test_without_credentials_basic_authentication_is_unauthorized(basic_registry
 def test_without_credentials_a_list_of_repositories_is_answered_with_what_to_pass(basic_registry: Endpoint) -> None:
     with pytest.raises(DXFUnauthorizedError) as caught:
         DXFBase(basic_registry.host, tlsverify=str(basic_registry.ca)).list_repos()
-    assert str(caught.value) == f'unauthorized: no auth was given: pass {AUTH}'
+    assert str(caught.value) == f'unauthorized: no auth was given: pass {AUTH}, or {STORED}'
 
 
 @pytest.mark.parametrize('username, password', [('zoë', 'пароль'), ('fred', '\N{SNOWMAN}:\N{SNOWMAN}'), ('jörg', 'ü ')])

@@ -1,0 +1,53 @@
+"""Spelling of names: for a name that is not valid, one like it that is."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from dxf.exceptions import DXFInvalidNameError
+from dxf.names import check_alias, check_repository
+
+_NOT_IN_ALIAS = re.compile(r'[^A-Za-z0-9_.-]+', re.ASCII)
+_NOT_IN_REPOSITORY = re.compile(r'[^a-z0-9/]+', re.ASCII)
+
+
+def about_spelling(message: str, operands: Sequence[str]) -> str:
+    """Return the hint for an operand that a message calls an invalid name, and no more; empty without one like it."""
+    for operand in operands:
+        name = operand.removeprefix('@')
+        like = ''
+        if message == _error_of(check_alias, name):
+            like = _alias_like(name)
+        elif message == _error_of(check_repository, name):
+            like = _repository_like(name)
+        if like:
+            return f'; {like} would be right'
+    return ''
+
+
+def _error_of(check: Callable[[str], str], name: str) -> str:
+    """Return what a check says of a name."""
+    try:
+        check(name)
+    except DXFInvalidNameError as error:
+        return str(error)
+    return ''
+
+
+def _alias_like(name: str) -> str:
+    """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty if there is none."""
+    like = _NOT_IN_ALIAS.sub('-', name).lstrip('.-').rstrip('-')
+    try:
+        return check_alias(like)
+    except DXFInvalidNameError:
+        return ''
+
+
+def _repository_like(name: str) -> str:
+    """Return a valid repository for one in other letters; empty for an address, which has hints of its own."""
+    if ':' in name or '@' in name:
+        return ''
+    like = '/'.join(part.strip('-') for part in _NOT_IN_REPOSITORY.sub('-', name.lower()).split('/'))
+    try:
+        return check_repository(like)
+    except DXFInvalidNameError:
+        return ''
