@@ -64,11 +64,11 @@ def _finish() -> int:
 
     :raises BrokenPipeError: the reader of the output has ended
     """
-    failed = 1
+    command = ''
     try:
         try:
             line = parsers.parse(sys.argv[1:])
-            failed = line.command.failed
+            command = line.command.name
             descriptors.check_named(line)
             status = _run(line, os.environ)
         except SystemExit as ended:  # help, or wrong usage
@@ -83,7 +83,7 @@ def _finish() -> int:
             console.flush()
         console.print_error(error_messages.line_of(error))
         _abandon_output()
-        return error_messages.status_of(error, failed)
+        return error_messages.status_of(error, command)
 
 
 def main() -> int:

@@ -80,7 +80,6 @@ class Command(NamedTuple):
     :param needs_no_password: it works with DXF_USERNAME alone: it asks for the password, or uses none
     :param creates_repository: it creates a repository that does not exist
     :param program_operands: its operands before ``--`` and a program, if it may run one
-    :param failed: the exit status of an error that has none of its own
     """
 
     name: str
@@ -95,7 +94,6 @@ class Command(NamedTuple):
     needs_no_password: bool = False
     creates_repository: bool = False
     program_operands: tuple[Operand, ...] = ()
-    failed: int = 1
 
     @property
     def min_operands(self) -> int:

@@ -178,7 +178,7 @@ COMMANDS = (
                   Operand('<alias>|<folder>', completion=FILES_OR_ALIASES)),
         options=(Option(('--inside',), 'compare the files in archives of folders that differ'), JSON_LINES),
         examples=('dxf diff fred/datalogger may15 may16', 'dxf diff fred/datalogger may15 ./readings'),
-        actions=PULL, variables=('DXF_JOBS', 'DXF_PLATFORM'), failed=2),
+        actions=PULL, variables=('DXF_JOBS', 'DXF_PLATFORM')),
     Command(
         'copy', group='aliases',
         summary='Copy aliases to another registry or repository.',

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from requests import RequestException
 
 FAILED = 1
+
+FAILED_COMPARISON = {'diff': 2}
+"""By command: the status of errors where 1 means that two things differ."""
+
 LINE_LENGTH = 4000
 """The most characters of an error message: a server may write 64 KiB into a header."""
 
@@ -40,8 +44,9 @@ def is_answer(error: Exception) -> bool:
     return isinstance(error, DXFUnauthorizedError) or getattr(error, 'response', None) is not None
 
 
-def status_of(error: Exception, failed: int = FAILED) -> int:
-    """Return the exit status: 13 unauthorised, 2 not found or a host that seems to be a folder, else ``failed``."""
+def status_of(error: Exception, command: str = '') -> int:
+    """Return the exit status: 13 unauthorised, 2 not found or a host that seems to be a folder, else the command's."""
+    failed = FAILED_COMPARISON.get(command, FAILED)
     if isinstance(error, DXFUnauthorizedError):
         return errno.EACCES
     if isinstance(error, NOT_FOUND):

@@ -124,6 +124,7 @@ def all_of(work: Callable[[Item, Callable[[], None]], Result], items: Sequence[I
     workers = _Workers(do, len(items), jobs)
     try:
         workers.start()
+        # One event, and no object for each result: with 10,000 items every wait would look at all of them.
         while not ended.wait(POLL_SECONDS):
             pass
     finally:
