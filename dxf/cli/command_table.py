@@ -7,7 +7,7 @@ from dxf.cli.command import (ACTIONS, ALIASES, BLOBS, FILES, FILES_OR_ALIASES, F
                              Option)
 from dxf.cli.variables import PROGRESS_MODES
 
-GROUPS = ('blobs', 'aliases', 'files', 'images', 'registry and login')
+GROUPS = ('blobs', 'aliases', 'files', 'snapshots', 'images', 'registry and login')
 """The groups of commands, in the order of ``dxf --help``."""
 
 _REPO = Operand('<repo>', completion=REPOSITORIES)
@@ -195,6 +195,39 @@ COMMANDS = (
         operands=(_REPO, _ALIAS),
         options=(Option(('--type',), 'list only this artifact type', 'MEDIA_TYPE'), _JSON),
         examples=('dxf referrers fred/datalogger may15 --type application/vnd.example.sums',), actions=_PULL),
+    Command(
+        'backup', group='snapshots',
+        summary='Store folders, and send only what has changed.',
+        details='The digest of the manifest is printed. What @alias names now, if it is a snapshot, is the parent:\n'
+                'its parts are used again, and a file whose path, size and time are the same is not read.\n'
+                'Of several folders, each is a folder of the snapshot, by the last part of its path. A file that\n'
+                'cannot be read, or changes meanwhile, is named on standard error; the status is 1, and the alias is\n'
+                'not set. Sockets, pipes and devices are left out. Needs pip install python-dxf[snapshots].',
+        operands=(_REPO, Operand('<dir>', many=True, completion=FOLDERS), _AT_ALIAS._replace(optional=False)),
+        options=(Option(('--parent',), 'the parent (default: what @alias names)', 'ALIAS', completion=ALIASES),
+                 Option(('--read-all',), 'read all files, also those that seem not to have changed'),
+                 Option(('--partial',), 'set the alias even if something could not be read, with status 1'), _JSON),
+        examples=('dxf backup fred/backup /home/fred @nightly',), actions=_PUSH, variables=('SOURCE_DATE_EPOCH',),
+        creates_repository=True),
+    Command(
+        'restore', group='snapshots',
+        summary='Put files of a snapshot into a folder.',
+        details='Without paths, everything is restored. Every part is verified. A file that is there and equal is not\n'
+                'fetched: a restore that broke off can be repeated. The paths of the files written are printed.'
+                + _DIGEST,
+        operands=(_REPO, Operand('@alias', completion=ALIASES), Operand('<path>', many=True, optional=True)),
+        options=(Option(('--to',), 'the folder to write to; it is created', 'DIR', required=True,
+                        completion=FOLDERS),
+                 Option(('--overwrite',), 'replace files that exist and differ'), _JSON),
+        examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=_PULL),
+    Command(
+        'list-files', group='snapshots',
+        summary='Print the files of a snapshot.',
+        details='With a path, only what is at it, or in it. The files of an alias of push-files are printed too.'
+                + _DIGEST,
+        operands=(_REPO, Operand('@alias', completion=ALIASES), Operand('<path>', optional=True)),
+        options=(Option(('--long',), 'print the mode, the size and the time, too'), _JSON),
+        examples=('dxf list-files fred/backup @nightly --long',), actions=_PULL),
     Command(
         'inspect', group='images',
         summary='Print the digest, type, size and content of an alias.',

@@ -100,7 +100,7 @@ def pull_files(context: Context) -> None:
     operand, *names = context.operands
     reference = operands.reference(operand, context.settings.host)
     folder = os.curdir if options['to'] is None else options['to']
-    _check_folder(folder)
+    check_folder(folder)
     with context.registry() as repository, progress(context.settings.progress) as shown:
         pulled = artifacts.pull_files(repository, reference, folder, names=names, overwrite=options['overwrite'],
                                       platform=context.settings.platform, progress=shown)
@@ -115,7 +115,7 @@ def pull_files(context: Context) -> None:
         raise DXFError(f'{len(pulled.skipped)} blobs were left out: {pull.blob_hint(context.repository or "")}')
 
 
-def _check_folder(folder: str) -> None:
+def check_folder(folder: str) -> None:
     """Check that files can be written into a folder."""
     from dxf.artifacts import staging
     if not folder:

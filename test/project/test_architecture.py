@@ -23,7 +23,7 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'arguments', 'client_a
          'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport', 'options', 'transfer', 'layout',
          'credentials', 'referrers', 'deletion', 'catalog', 'missing', 'shared_state', 'registry', 'blobs',
          'blob_copying', 'manifest_refusals', 'manifest_store', 'client', 'artifacts', 'cosign_tags', 'contents',
-         'copying', 'inspection', '__init__', 'cli', 'main', '__main__')
+         'copying', 'inspection', 'snapshots', '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -61,6 +61,8 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('main', 'cli.error_messages'),
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('manifest_store', 'referrers'),
+        ('cli.snapshot_commands', 'snapshots'), ('snapshots.backup', 'client'), ('snapshots.chunk_source', 'client'),
+        ('snapshots.listing', 'client'), ('snapshots.restore', 'client'), ('snapshots.snapshot', 'client'),
         ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
         ('shared_state', 'layout.adapter'),
         ('options', 'typing_extensions'), ('transport.challenge', 'www_authenticate')}

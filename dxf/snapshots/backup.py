@@ -1,0 +1,199 @@
+"""Backups: folders become a snapshot, of which only what is new is sent.
+
+``tree`` finds the files, ``file_cutter`` cuts them, ``pack_writer`` stores what is new of them.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from requests.exceptions import HTTPError
+
+from dxf.arguments import several
+from dxf.exceptions import DXFSourceError
+from dxf.manifest import image
+from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
+from dxf.manifest_refusals import lacks_blob
+from dxf.names import check_alias
+from dxf.parameters import checked
+from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, shown
+from dxf.snapshots.file_cutter import FileCutter
+from dxf.snapshots.index import MAX_PACKS, IndexReader, IndexWriter
+from dxf.snapshots.known_chunks import KnownChunks
+from dxf.snapshots.pack_writer import PackWriter, pack_size, packs_to_rewrite
+from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Snapshot, Totals, find, load, make_manifest
+from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
+
+if TYPE_CHECKING:
+    from dxf.client import DXF
+
+
+@checked
+def backup(repository: 'DXF', folders: Sequence[str], alias: str, *, parent: str | None = None, read_all: bool = False,
+           partial: bool = False, created: int | None = None, notice: Callable[[str], object] = lambda _: None
+           ) -> Snapshot:
+    """Store folders as a snapshot, and give it an alias. Only what the last snapshot does not have is sent.
+
+    :param folders: paths; of several, each is a folder of the snapshot, by the last part of its path
+    :param parent: the last snapshot, an alias or the digest of a manifest; ``None`` for what ``alias`` names now, if
+        that is a snapshot
+    :param read_all: read files too whose size and time are those in the last snapshot
+    :param partial: set the alias even if something could not be read: see :attr:`Snapshot.unread`
+    :param created: seconds since 1970, for the annotation that says when; ``None`` for now
+    :param notice: called with a line about each file that could not be read, or is left out
+    :return: the snapshot; it is stored
+    :raises DXFSourceError: something could not be read, or there is no such folder; the alias is as it was
+    :raises DXFInvalidDocumentError: ``parent`` is no snapshot, or is damaged
+    """
+    check_alias(alias)
+    roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
+    last = find(repository, alias) if parent is None else load(repository, parent)
+    if last is None:
+        repository.push_blob(data=EMPTY_CONTENT)
+    try:
+        return _Backup(repository, roots, last, read_all, notice).run(alias, partial, created)
+    except HTTPError as error:
+        # Another process may have deleted the last snapshot meanwhile, and its packs.
+        if last is None or not lacks_blob(error):
+            raise
+    repository.push_blob(data=EMPTY_CONTENT)
+    return _Backup(repository, roots, None, read_all, notice).run(alias, partial, created)
+
+
+class _Backup:
+    """One backup on its way.
+
+    :param last: the last snapshot, whose packs are used again
+    """
+
+    def __init__(self, repository: 'DXF', roots: list[Root], last: Snapshot | None, read_all: bool,
+                 notice: Callable[[str], object]) -> None:
+        self._repository = repository
+        self._tree = Tree(roots, self._not_read, self._leave_out)
+        self._last = last
+        self._read_all = read_all
+        self._notice = notice
+        self._total = size_of(roots)
+        self._unread: list[str] = []
+        self._missing: set[bytes] = set()
+        self._known = KnownChunks()
+        self._totals = Totals()
+
+    def _not_read(self, path: bytes, error: OSError) -> None:
+        text = f'cannot read {shown(path)}: {error.strerror}'
+        self._unread.append(text)
+        self._notice(text)
+
+    def _leave_out(self, path: bytes, kind: str) -> None:
+        self._notice(f'left out: {shown(path)}: {kind}')
+
+    def run(self, alias: str, partial: bool, created: int | None) -> Snapshot:
+        """Store the snapshot, and set the alias."""
+        with ExitStack() as opened:
+            index = None if self._last is None else opened.enter_context(self._last.opened())
+            kept = self._learn(index)
+            writer = opened.enter_context(closing(IndexWriter()))
+            first = 0 if index is None else len(index.sizes)
+            packs = opened.enter_context(PackWriter(self._push, first, MAX_PACKS - kept,
+                                                    pack_size(self._total, kept)))
+            self._add_all(writer, FileCutter(self._tree, self._known, packs), index)
+            if self._unread and not partial:
+                raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
+                                     f'{alias} was not set: {self._unread[0]}')
+            packs.finish()
+            text = self._finish(writer, index, packs, created)
+        self._repository.set_manifest(alias, text)
+        return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
+
+    def _push(self, file: Any) -> str:
+        return self._repository.push_blob(data=file)
+
+    def _learn(self, index: IndexReader | None) -> int:
+        """Learn the chunks of the last snapshot, but of packs that are to be written anew; return how many are kept."""
+        if index is None:
+            return 0
+        for chunk in index.chunks():
+            self._known.add(chunk)
+        rewritten = packs_to_rewrite(index.sizes, self._known.live_sizes(len(index.sizes)))
+        self._known.forget(rewritten)
+        return len(index.sizes) - len(rewritten)
+
+    def _add_all(self, writer: IndexWriter, cutter: FileCutter, index: IndexReader | None) -> None:
+        """Add all that is there to the index."""
+        last = _Merge(iter(()) if index is None else index.entries())
+        for found in self._tree.walk():
+            entry = self._entry(found, last.at(found.path), cutter)
+            if entry is not None:
+                writer.add(entry)
+
+    def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
+        """Return the entry of what was found; ``None`` for a file that cannot be read, or is gone."""
+        if found.kind == HARDLINK and found.target not in self._missing:
+            return Entry(found.path, HARDLINK, target=found.target)
+        mode, mtime = stat.S_IMODE(found.status.st_mode), found.status.st_mtime_ns
+        if found.kind not in (FILE, HARDLINK):
+            return Entry(found.path, found.kind, 0 if found.kind == LINK else mode, mtime, target=found.target)
+        size = found.status.st_size
+        is_same = last is not None and (last.kind, last.size, last.mtime) == (FILE, size, mtime)
+        chunks = self._known.relocated(last.chunks) if last is not None and is_same and not self._read_all else None
+        if last is not None and chunks is not None:
+            self._count(size, 0)
+            return last._replace(mode=mode, chunks=chunks)
+        return self._read(found.path, last, cutter)
+
+    def _read(self, path: bytes, last: Entry | None, cutter: FileCutter) -> Entry | None:
+        """Store a file, and return its entry; ``None`` if it cannot be read, or is gone."""
+        try:
+            entry = cutter.read(path, last)
+        except OSError as error:
+            self._missing.add(path)  # another name of the file may be there
+            if not isinstance(error, FileNotFoundError):
+                self._not_read(path, error)
+            return None
+        self._count(entry.size, 1)
+        return entry
+
+    def _count(self, size: int, read: int) -> None:
+        totals = self._totals
+        self._totals = totals._replace(files=totals.files + 1, size=totals.size + size, read=totals.read + read)
+
+    def _finish(self, writer: IndexWriter, index: IndexReader | None, packs: PackWriter, created: int | None) -> str:
+        """Store the index; return the text of the manifest."""
+        old = [] if index is None else list(zip(index.header.packs, index.sizes, strict=True))
+        known = dict(enumerate(old)) | {number: (pack.digest, pack.size) for number, pack in packs.packs.items()}
+        with tempfile.TemporaryFile() as file:
+            writer.write({number: digest for number, (digest, _) in known.items()}, file)
+            size = file.tell()
+            file.seek(0)
+            blob = Descriptor(self._push(file), size, INDEX_TYPE)
+        self._totals = self._totals._replace(sent=packs.sent + size, packs=len(packs.packs))
+        return make_manifest(blob, [Descriptor(*known[number], PACK_TYPE) for number in writer.used], self._totals,
+                             created, None if self._last is None else self._last.digest,
+                             self._repository.options.limits.manifest)
+
+
+def _read(text: str) -> ImageManifest:
+    """Return the manifest that was stored."""
+    manifest = image.read(text)
+    assert isinstance(manifest, ImageManifest)
+    return manifest
+
+
+class _Merge:
+    """Finds the entries of the last snapshot by paths that come in the same order.
+
+    :param entries: in the order of their paths
+    """
+
+    def __init__(self, entries: Iterator[Entry]) -> None:
+        self._entries = entries
+        self._next = next(entries, None)
+
+    def at(self, path: bytes) -> Entry | None:
+        """Return the entry at a path, which comes behind those that were asked for before."""
+        while self._next is not None and self._next.path < path:
+            self._next = next(self._entries, None)
+        return self._next if self._next is not None and self._next.path == path else None
