@@ -81,6 +81,7 @@ class _Backup:
         self._missing: set[bytes] = set()
         self._known = KnownChunks()
         self._totals = Totals()
+        self._sent = 0
 
     def _not_read(self, path: bytes, error: OSError) -> None:
         text = f'cannot read {shown(path)}: {error.strerror}'
@@ -109,7 +110,10 @@ class _Backup:
         return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
 
     def _push(self, file: Any) -> str:
-        return self._repository.push_blob(data=file)
+        return self._repository.push_blob(data=file, progress=self._count_sent)
+
+    def _count_sent(self, _digest: str, chunk: bytes, *_: object) -> None:
+        self._sent += len(chunk)  # by the thread of the packs, and after its end by this one
 
     def _learn(self, index: IndexReader | None) -> int:
         """Learn the chunks of the last snapshot, but of packs that are to be written anew; return how many are kept."""
@@ -169,7 +173,7 @@ class _Backup:
             size = file.tell()
             file.seek(0)
             blob = Descriptor(self._push(file), size, INDEX_TYPE)
-        self._totals = self._totals._replace(sent=packs.sent + size, packs=len(packs.packs))
+        self._totals = self._totals._replace(sent=self._sent, packs=len(packs.packs))
         return make_manifest(blob, [Descriptor(*known[number], PACK_TYPE) for number in writer.used], self._totals,
                              created, None if self._last is None else self._last.digest,
                              self._repository.options.limits.manifest)

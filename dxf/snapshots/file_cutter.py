@@ -41,13 +41,13 @@ class FileCutter:
                 before = wait_until_settled(file)
                 if not stat.S_ISREG(before.st_mode):
                     raise OSError(errno.EINVAL, 'it is no file any more')
-                chunks, sha256 = self._cut(file, before.st_size, last)
+                chunks, sha256 = self.chunks_of(file, before.st_size, last)
                 if is_unchanged(file, before) and sum(chunk.size for chunk in chunks) == before.st_size:
                     return Entry(path, FILE, stat.S_IMODE(before.st_mode), before.st_mtime_ns, before.st_size, sha256,
                                  tuple(chunks))
         raise OSError(errno.EBUSY, 'it changed while it was read')
 
-    def _cut(self, file: BinaryIO, size: int, last: Entry | None) -> tuple[list[Chunk], str]:
+    def chunks_of(self, file: BinaryIO, size: int, last: Entry | None) -> tuple[list[Chunk], str]:
         """Store the chunks of a file; return them, and the hash of the whole."""
         if 0 < size <= MIN_AVERAGE // SPREAD:
             content = os.pread(file.fileno(), size, 0)

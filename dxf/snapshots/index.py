@@ -126,7 +126,7 @@ class IndexReader:
 
         :raises DXFInvalidDocumentError: one of them cannot be right
         """
-        order = _Order()
+        order = _Order(self.header.source == FROM_STREAM)
         for number, line in enumerate(self._lines()):
             if number > MAX_ENTRIES:
                 raise DXFInvalidDocumentError(f'invalid snapshot: it has more than {MAX_ENTRIES} entries')
@@ -190,9 +190,13 @@ def _header(document: dict[str, Json], sizes: dict[str, int]) -> Header:
 
 
 class _Order:
-    """Checks that paths come in their order, each once, and behind the folder that they are in."""
+    """Checks that paths come in their order, each once, and behind the folder that they are in.
 
-    def __init__(self) -> None:
+    :param is_stream: there is only the empty path, which no folder has
+    """
+
+    def __init__(self, is_stream: bool) -> None:
+        self._is_stream = is_stream
         self._last: bytes | None = None
         self._open: list[bytes] = []
         self._folders: set[bytes] = set()
@@ -203,6 +207,9 @@ class _Order:
         :raises DXFInvalidDocumentError: it is not in its place
         """
         path = entry.path
+        if bool(path) == self._is_stream:
+            raise DXFInvalidDocumentError(f'invalid snapshot: {shown(path)!r}: a stream has no paths, and a folder has '
+                                          'no file without one')
         if self._last is not None and path <= self._last:
             raise DXFInvalidDocumentError(f'invalid snapshot: {shown(path)}: it is there twice, or out of order')
         self._last = path

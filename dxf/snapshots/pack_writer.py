@@ -123,8 +123,3 @@ class PackWriter:
         if self._file is not None:
             self._send()
         self._wait(0)
-
-    @property
-    def sent(self) -> int:
-        """Bytes of all packs that were stored."""
-        return sum(pack.size for pack in self.packs.values())
