@@ -205,9 +205,16 @@ COMMANDS = (
                 'not set. Sockets, pipes and devices are left out. Needs pip install python-dxf[snapshots].',
         operands=(_REPO, Operand('<dir>', many=True, completion=FOLDERS), _AT_ALIAS._replace(optional=False)),
         options=(Option(('--parent',), 'the parent (default: what @alias names)', 'ALIAS', completion=ALIASES),
+                 Option(('--exclude',), 'leave out what a pattern of gitignore covers; a file .dxfignore holds such\n'
+                        'patterns for its folder', 'PATTERN', many=True),
+                 Option(('--exclude-caches',), 'leave out what is in folders that a file CACHEDIR.TAG marks'),
+                 Option(('--one-file-system',), 'leave out what is on other file systems'),
                  Option(('--read-all',), 'read all files, also those that seem not to have changed'),
-                 Option(('--partial',), 'set the alias even if something could not be read, with status 1'), _JSON),
-        examples=('dxf backup fred/backup /home/fred @nightly',), actions=_PUSH, variables=('SOURCE_DATE_EPOCH',),
+                 Option(('--partial',), 'set the alias even if something could not be read, with status 1'),
+                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), _PROGRESS,
+                 _JSON),
+        examples=('dxf backup fred/backup /home/fred @nightly', 'dxf backup fred/backup src @src --exclude="*.o"'),
+        actions=_PUSH, variables=('DXF_PROGRESS', 'SOURCE_DATE_EPOCH'),
         creates_repository=True),
     Command(
         'restore', group='snapshots',

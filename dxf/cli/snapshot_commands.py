@@ -3,17 +3,19 @@
 import os
 import stat
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.environment import read_date
 from dxf.cli.file_commands import check_folder
-from dxf.exceptions import DXFError
+from dxf.cli.progress import progress
+from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import is_utf_8, printable
 
 if TYPE_CHECKING:
-    from dxf.snapshots import Entry
+    from dxf.snapshots import Entry, Totals, Wanted
 
 LETTERS = {'file': '-', 'folder': 'd', 'link': 'l', 'hardlink': 'h'}
 """The kinds of entries, as ls shows them."""
@@ -28,15 +30,55 @@ def backup(context: Context) -> None:
     for folder in folders:
         _check_source(folder)
     created = read_date(context.environ)
+    start = time.monotonic()
     from dxf import snapshots
+    wanted = _wanted(options)
     with context.registry() as repository:
-        snapshot = snapshots.backup(repository, folders, alias, parent=parent, read_all=options['read_all'],
-                                    partial=options['partial'], created=created, notice=console.print_error)
-    totals = snapshot.totals
-    context.print_result('digest', snapshot.digest, files=totals.files, bytes=totals.size, read=totals.read,
-                         sent=totals.sent, packs=totals.packs)
+        if options['dry_run']:
+            totals = snapshots.plan(repository, folders, alias, wanted, parent=parent, notice=console.print_error)
+            _print_plan(context, totals)
+            return
+        with progress(context.settings.progress) as shown:
+            snapshot = snapshots.backup(repository, folders, alias, wanted, parent=parent, partial=options['partial'],
+                                        created=created, notice=console.print_error, progress=shown or _ignore)
+    context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
+                         seconds=round(time.monotonic() - start, 3))
     if snapshot.unread:
         raise DXFError(f'{len(snapshot.unread)} files or folders could not be read, and are not in the snapshot')
+
+
+def _wanted(options: Mapping[str, Any]) -> 'Wanted':
+    """Return what is to be stored.
+
+    :raises UsageError: a pattern is not valid
+    """
+    from dxf import snapshots
+    from dxf.snapshots import exclusion
+    patterns = tuple(options['exclude'] or ())
+    try:
+        exclusion.Exclusion(patterns)
+    except DXFInvalidNameError as error:
+        raise UsageError(f'--exclude: {error}') from None
+    return snapshots.Wanted(patterns, options['exclude_caches'], options['one_file_system'], options['read_all'])
+
+
+def _members(totals: 'Totals') -> dict[str, int]:
+    return {'files': totals.files, 'bytes': totals.size, 'read': totals.read, 'new': totals.new, 'sent': totals.sent,
+            'packs': totals.packs}
+
+
+def _print_plan(context: Context, totals: 'Totals') -> None:
+    """Print what a backup would send, and how much of the files is there already."""
+    if context.options['json']:
+        console.print_json(_members(totals))
+        return
+    share = 100 * (totals.size - totals.new) / totals.size if totals.size else 100
+    console.write(f'{totals.files} files with {totals.size} bytes, of which {share:.1f} % are there or zeros; '
+                  f'{totals.sent} bytes would be sent\n')
+
+
+def _ignore(*_: object) -> None:
+    """Show nothing."""
 
 
 def _check_source(folder: str) -> None:

@@ -4,9 +4,10 @@
 format.
 """
 
-from dxf.snapshots.backup import backup
+from dxf.snapshots.backup import Wanted, backup, plan
 from dxf.snapshots.entries import Chunk, Entry
 from dxf.snapshots.listing import list_files
 from dxf.snapshots.snapshot import Snapshot, Totals, load
 
-__all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'backup', 'list_files', 'load']
+__all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'Wanted', 'backup', 'list_files', 'load',
+           'plan']

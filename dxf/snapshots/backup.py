@@ -8,7 +8,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import HTTPError
 
@@ -17,9 +17,11 @@ from dxf.exceptions import DXFSourceError
 from dxf.manifest import image
 from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
 from dxf.manifest_refusals import lacks_blob
-from dxf.names import check_alias
+from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
+from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, shown
+from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import MAX_PACKS, IndexReader, IndexWriter
 from dxf.snapshots.known_chunks import KnownChunks
@@ -30,58 +32,119 @@ from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
 if TYPE_CHECKING:
     from dxf.client import DXF
 
+Notice = Callable[[str], object]
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
+
+class Wanted(NamedTuple):
+    """What is to be stored, and how it is read.
+
+    :param exclude: patterns of gitignore, relative to each folder; files ``.dxfignore`` hold such patterns too
+    :param exclude_caches: of folders that a file ``CACHEDIR.TAG`` marks, only that file is stored
+    :param one_file_system: of folders on another file system, only the folder itself is stored
+    :param read_all: read files too whose size and time are those in the last snapshot
+    """
+
+    exclude: Sequence[str] = ()
+    exclude_caches: bool = False
+    one_file_system: bool = False
+    read_all: bool = False
+
 
 @checked
-def backup(repository: 'DXF', folders: Sequence[str], alias: str, *, parent: str | None = None, read_all: bool = False,
-           partial: bool = False, created: int | None = None, notice: Callable[[str], object] = lambda _: None
-           ) -> Snapshot:
+def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
+           parent: str | None = None, partial: bool = False, created: int | None = None,
+           notice: Notice = _ignore, progress: Callable[..., object] = _ignore) -> Snapshot:
     """Store folders as a snapshot, and give it an alias. Only what the last snapshot does not have is sent.
 
     :param folders: paths; of several, each is a folder of the snapshot, by the last part of its path
+    :param wanted: what is left out, and which files are read again
     :param parent: the last snapshot, an alias or the digest of a manifest; ``None`` for what ``alias`` names now, if
         that is a snapshot
-    :param read_all: read files too whose size and time are those in the last snapshot
-    :param partial: set the alias even if something could not be read: see :attr:`Snapshot.unread`
+    :param partial: set the alias even if something could not be read: see ``Snapshot.unread``
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
     :param notice: called with a line about each file that could not be read, or is left out
+    :param progress: called as ``progress(digest, chunk, size)`` for what is sent
     :return: the snapshot; it is stored
     :raises DXFSourceError: something could not be read, or there is no such folder; the alias is as it was
     :raises DXFInvalidDocumentError: ``parent`` is no snapshot, or is damaged
+    :raises DXFInvalidNameError: a pattern is not valid
     """
-    check_alias(alias)
-    roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
-    last = find(repository, alias) if parent is None else load(repository, parent)
+    roots = _roots(repository, folders, alias)
+    last = _last(repository, alias, parent)
     if last is None:
         repository.push_blob(data=EMPTY_CONTENT)
     try:
-        return _Backup(repository, roots, last, read_all, notice).run(alias, partial, created)
+        return _Backup(repository, roots, last, wanted, notice, progress).run(alias, partial, created)
     except HTTPError as error:
         # Another process may have deleted the last snapshot meanwhile, and its packs.
         if last is None or not lacks_blob(error):
             raise
     repository.push_blob(data=EMPTY_CONTENT)
-    return _Backup(repository, roots, None, read_all, notice).run(alias, partial, created)
+    return _Backup(repository, roots, None, wanted, notice, progress).run(alias, partial, created)
+
+
+@checked
+def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
+         parent: str | None = None, notice: Notice = _ignore) -> Totals:
+    """Return what :func:`backup` would find and send; nothing is sent.
+
+    The parameters, and the errors, are those of :func:`backup`.
+    """
+    roots = _roots(repository, folders, alias)
+    return _Backup(repository, roots, _last(repository, alias, parent), wanted, notice, None).measure()
+
+
+def _last(repository: 'DXF', alias: str, parent: str | None) -> Snapshot | None:
+    return find(repository, alias) if parent is None else load(repository, parent)
+
+
+def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
+    """Return the folders to be stored; everything is checked before the first request."""
+    check_alias(alias)
+    roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
+    if is_folder(repository._host):
+        _check_apart(roots, os.fsencode(os.path.realpath(repository._host.removeprefix(FOLDER))))
+    return roots
+
+
+def _check_apart(roots: list[Root], registry: bytes) -> None:
+    """Check that no folder is in the registry, or holds it: it would grow while it is read.
+
+    :param registry: the path of the folder that is the registry
+    :raises DXFSourceError: one is or does
+    """
+    for root in roots:
+        path = os.path.realpath(root.folder)
+        if os.path.commonpath((path, registry)) in (path, registry):
+            raise DXFSourceError(f'{shown(root.folder)}: the registry {shown(registry)} is in this folder, or it in '
+                                 'the registry: store it elsewhere')
 
 
 class _Backup:
     """One backup on its way.
 
     :param last: the last snapshot, whose packs are used again
+    :param progress: called for what is sent; ``None`` to send nothing
     """
 
-    def __init__(self, repository: 'DXF', roots: list[Root], last: Snapshot | None, read_all: bool,
-                 notice: Callable[[str], object]) -> None:
+    def __init__(self, repository: 'DXF', roots: list[Root], last: Snapshot | None, wanted: Wanted, notice: Notice,
+                 progress: Callable[..., object] | None) -> None:
         self._repository = repository
-        self._tree = Tree(roots, self._not_read, self._leave_out)
+        self._tree = Tree(roots, self._not_read, self._leave_out, Exclusion(wanted.exclude, wanted.exclude_caches),
+                          wanted.one_file_system)
         self._last = last
-        self._read_all = read_all
+        self._read_all = wanted.read_all
         self._notice = notice
-        self._total = size_of(roots)
+        self._blobs = BlobSender(repository, progress)
+        self._full = size_of(roots)
         self._unread: list[str] = []
         self._missing: set[bytes] = set()
         self._known = KnownChunks()
         self._totals = Totals()
-        self._sent = 0
 
     def _not_read(self, path: bytes, error: OSError) -> None:
         text = f'cannot read {shown(path)}: {error.strerror}'
@@ -93,27 +156,30 @@ class _Backup:
 
     def run(self, alias: str, partial: bool, created: int | None) -> Snapshot:
         """Store the snapshot, and set the alias."""
+        text = self._store(alias, partial, created)
+        self._repository.set_manifest(alias, text)
+        return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
+
+    def measure(self) -> Totals:
+        """Return what :meth:`run` would find and send, where nothing is sent."""
+        self._store('', True, None)
+        return self._totals
+
+    def _store(self, alias: str, partial: bool, created: int | None) -> str:
+        """Store packs and index; return the text of the manifest."""
         with ExitStack() as opened:
             index = None if self._last is None else opened.enter_context(self._last.opened())
             kept = self._learn(index)
             writer = opened.enter_context(closing(IndexWriter()))
             first = 0 if index is None else len(index.sizes)
-            packs = opened.enter_context(PackWriter(self._push, first, MAX_PACKS - kept,
-                                                    pack_size(self._total, kept)))
+            packs = opened.enter_context(PackWriter(self._blobs.send, first, MAX_PACKS - kept,
+                                                    pack_size(self._full, kept)))
             self._add_all(writer, FileCutter(self._tree, self._known, packs), index)
             if self._unread and not partial:
                 raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
                                      f'{alias} was not set: {self._unread[0]}')
             packs.finish()
-            text = self._finish(writer, index, packs, created)
-        self._repository.set_manifest(alias, text)
-        return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
-
-    def _push(self, file: Any) -> str:
-        return self._repository.push_blob(data=file, progress=self._count_sent)
-
-    def _count_sent(self, _digest: str, chunk: bytes, *_: object) -> None:
-        self._sent += len(chunk)  # by the thread of the packs, and after its end by this one
+            return self._finish(writer, index, packs, created)
 
     def _learn(self, index: IndexReader | None) -> int:
         """Learn the chunks of the last snapshot, but of packs that are to be written anew; return how many are kept."""
@@ -172,8 +238,8 @@ class _Backup:
             writer.write({number: digest for number, (digest, _) in known.items()}, file)
             size = file.tell()
             file.seek(0)
-            blob = Descriptor(self._push(file), size, INDEX_TYPE)
-        self._totals = self._totals._replace(sent=self._sent, packs=len(packs.packs))
+            blob = Descriptor(self._blobs.send(file, size), size, INDEX_TYPE)
+        self._totals = self._totals._replace(new=packs.taken, sent=self._blobs.sent, packs=len(packs.packs))
         return make_manifest(blob, [Descriptor(*known[number], PACK_TYPE) for number in writer.used], self._totals,
                              created, None if self._last is None else self._last.digest,
                              self._repository.options.limits.manifest)

@@ -4,6 +4,7 @@ Python 3.14 has it as ``compression.zstd``; before that the package ``backports.
 https://www.rfc-editor.org/rfc/rfc8878
 """
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -26,12 +27,10 @@ def _zstd() -> Any:
 
     :raises DXFError: it is not installed
     """
-    for name in ('compression.zstd', 'backports.zstd'):
-        try:
-            return import_module(name)
-        except ModuleNotFoundError:
-            pass
-    raise DXFError(f'snapshots need zstd, which is not installed: {INSTALL}')
+    try:
+        return import_module('compression.zstd' if sys.version_info >= (3, 14) else 'backports.zstd')
+    except ModuleNotFoundError:
+        raise DXFError(f'snapshots need zstd, which is not installed: {INSTALL}') from None
 
 
 def compressed(content: bytes) -> bytes:
@@ -45,9 +44,14 @@ def decompressed(frame: bytes, size: int) -> bytes:
 
     :raises DXFInvalidDocumentError: it is no frame, damaged, or holds another number of bytes
     """
-    content = b''.join(unpacked(iter((frame,)), size))
-    if len(content) != size:
-        raise _broken('a chunk is shorter than the index says')
+    zstd = _zstd()
+    decompressor = _decompressor(zstd)
+    try:
+        content: bytes = decompressor.decompress(frame, size + 1)
+    except zstd.ZstdError as error:
+        raise _broken(str(error)) from None
+    if len(content) != size or not decompressor.eof or decompressor.unused_data:
+        raise _broken('a chunk has another length than the index says')
     return content
 
 
@@ -72,7 +76,7 @@ def unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     :raises DXFInvalidDocumentError: it is no frame, is damaged, holds more, or is followed by something
     """
     zstd = _zstd()
-    decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
+    decompressor = _decompressor(zstd)
     try:
         for piece in pieces:
             while piece or not decompressor.needs_input:
@@ -90,6 +94,10 @@ def unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
         raise _broken(str(error)) from None
     if not decompressor.eof:
         raise _broken('it ends too early')
+
+
+def _decompressor(zstd: Any) -> Any:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
 
 
 def _broken(reason: str) -> DXFInvalidDocumentError:

@@ -112,6 +112,17 @@ def read_entry(document: Json, packs: list[int]) -> Entry:
         raise
 
 
+def read_chunks(document: Json, packs: list[int]) -> list[Chunk]:
+    """Read the chunks of an entry, and nothing else of it; what is no file has none.
+
+    :raises DXFInvalidDocumentError: one of them cannot be right
+    """
+    chunks = document.get('chunks', []) if isinstance(document, dict) else None
+    if not isinstance(chunks, list):
+        raise DXFInvalidDocumentError('invalid snapshot: the chunks of a file are no list')
+    return [_chunk(b'', chunk, packs) for chunk in chunks]
+
+
 def check_path(path: bytes) -> None:
     """Check that a path stays within its folder.
 

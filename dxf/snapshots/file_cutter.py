@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 from dxf.snapshots.chunking import MIN_AVERAGE, SPREAD, average_for, average_of, cut
 from dxf.snapshots.entries import FILE, Chunk, Entry, zeros
 from dxf.snapshots.known_chunks import KnownChunks
+from dxf.snapshots.open_files import Extent, Reading, extents, is_unchanged, wait_until_settled
 from dxf.snapshots.pack_writer import PackWriter
-from dxf.snapshots.tree import Extent, Reading, Tree, extents, is_unchanged, wait_until_settled
+from dxf.snapshots.tree import Tree
 
 ATTEMPTS = 2
 """How often a file is read that changes meanwhile."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.limits import READ_SIZE
 from dxf.snapshots.compression import packed, unpacked
-from dxf.snapshots.entries import FOLDER, ZERO_PACK, Chunk, Entry, read_entry, shown
+from dxf.snapshots.entries import FOLDER, ZERO_PACK, Chunk, Entry, read_chunks, read_entry, shown
 from dxf.strict_json import Json, dump_line, load_object, load_part, member, shortened
 
 VERSION = 1
@@ -127,19 +127,24 @@ class IndexReader:
         :raises DXFInvalidDocumentError: one of them cannot be right
         """
         order = _Order(self.header.source == FROM_STREAM)
+        for document in self._documents():
+            entry = read_entry(document, self.sizes)
+            order.check(entry)
+            yield entry
+
+    def _documents(self) -> Iterator[Json]:
+        """Yield the lines behind the first one."""
         for number, line in enumerate(self._lines()):
             if number > MAX_ENTRIES:
                 raise DXFInvalidDocumentError(f'invalid snapshot: it has more than {MAX_ENTRIES} entries')
             if number:
-                entry = read_entry(_document(line), self.sizes)
-                order.check(entry)
-                yield entry
+                yield _document(line)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the chunks of all entries that packs have; some may come several times."""
-        for entry in self.entries():
-            for chunk in entry.chunks:
-                if not chunk.is_zeros:
+        """Yield the chunks of all entries that packs have; some may come several times. Nothing else is checked."""
+        for document in self._documents():
+            for chunk in read_chunks(document, self.sizes):
+                if chunk.pack != ZERO_PACK:
                     yield chunk
 
 

@@ -58,19 +58,21 @@ class Pack(NamedTuple):
 class PackWriter:
     """Takes chunks, and stores them in packs. It waits for its thread where it is left.
 
-    :param push: stores an open file as a blob, and returns its digest
+    :param push: stores an open file of a size as a blob, and returns its digest
     :param first: the number of the first pack
     :param most: how many packs there may be; the last one is never full
     :param full: bytes at which a pack is full
     """
 
-    def __init__(self, push: Callable[[Any], str], first: int, most: int, full: int) -> None:
+    def __init__(self, push: Callable[[Any, int], str], first: int, most: int, full: int) -> None:
         self._push = push
         self._full = full
         self._number = first
         self._last = first + most - 1
         self._file: Any = None
         self._size = 0
+        self.taken = 0
+        """Bytes of all chunks, before they were compressed."""
         self._uploads: OrderedTasks[None] = OrderedTasks(1)
         self.packs: dict[int, Pack] = {}
         """What was stored, by its number."""
@@ -98,6 +100,7 @@ class PackWriter:
                                  ) from error
         chunk = Chunk(self._number, self._size, len(stored), len(content), digest)
         self._size += len(stored)
+        self.taken += len(content)
         if self._size >= self._full and self._number < self._last:
             self._send()
         return chunk
@@ -116,7 +119,7 @@ class PackWriter:
     def _store(self, number: int, file: Any, size: int) -> None:
         with file:
             file.seek(0)
-            self.packs[number] = Pack(self._push(file), size)
+            self.packs[number] = Pack(self._push(file, size), size)
 
     def finish(self) -> None:
         """Store the last pack, and wait until all are stored."""

@@ -128,6 +128,7 @@ class _Restoring:
         wanted, self._hardlinks = self._hardlinks, []
         targets = {entry.target for entry in wanted}
         originals = {entry.path: entry for entry in self._index.entries() if entry.path in targets} if targets else {}
+        written = {file.entry.path for file in self._files if file.entry.path in targets}
         first: dict[bytes, bytes] = {}
         for entry in wanted:
             original = originals.get(entry.target)
@@ -135,8 +136,10 @@ class _Restoring:
                 raise DXFInvalidDocumentError(f'invalid snapshot: {shown(entry.path)}: it is another name of no file')
             name = entry.target if self._is_wanted(original) else first.setdefault(entry.target, entry.path)
             if name == entry.path:
-                self._plan(original._replace(path=name))
-            elif not self._target.has_hardlink(entry.path, name):
+                if not self._target.has_file(original := original._replace(path=name)):
+                    self._plan_file(original)
+                    written.add(name)
+            elif not self._target.has_hardlink(entry.path, name, name in written):
                 self._hardlinks.append(entry._replace(target=name))
 
     def _fetch(self) -> None:

@@ -55,6 +55,8 @@ class RestoreTarget:
         self._folder = os.path.realpath(folder)
         self._overwrite = overwrite
         self._hidden: dict[tuple[int, int], HiddenFolder] = {}
+        self._last_hidden: tuple[list[bytes], HiddenFolder] | None = None
+        """The folder that a hidden folder was looked for last, and that hidden folder."""
         self._open: dict[PartFile, int] = {}
         self._changed: list[Entry] = []
         """Files that are there, and whose mode or time differs."""
@@ -208,15 +210,16 @@ class RestoreTarget:
         self._check_replaceable(entry.path, there)
         return False
 
-    def has_hardlink(self, path: bytes, target: bytes) -> bool:
-        """Return whether two paths are names of one file already.
+    def has_hardlink(self, path: bytes, target: bytes, is_replaced: bool) -> bool:
+        """Return whether two paths are names of one file already, and stay so.
 
+        :param is_replaced: another file is going to be at ``target``
         :raises FileExistsError: something else is there, and is not to be replaced
         """
         there, other = self._status(path), self._status(target)
         if there is None:
             return False
-        if other is not None and os.path.samestat(there, other):
+        if other is not None and not is_replaced and os.path.samestat(there, other):
             return True
         self._check_replaceable(path, there)
         return False
@@ -251,12 +254,15 @@ class RestoreTarget:
     def _hidden_for(self, path: bytes) -> HiddenFolder:
         """Return the hidden folder on the file system of a path, from where a file can get its name by a rename."""
         folder, _ = self._existing_parent(path)
+        if self._last_hidden is not None and self._near[0] == self._last_hidden[0]:
+            return self._last_hidden[1]
         mount = mount_of(folder)
         if mount not in self._hidden:
             root = self._root if mount == mount_of(self._root) else folder
             hidden = HiddenFolder(root, self._folder)
             self._close.callback(hidden.close)
             self._hidden[mount] = hidden
+        self._last_hidden = self._near[0], self._hidden[mount]
         return self._hidden[mount]
 
     def finish(self, file: PartFile) -> None:

@@ -33,6 +33,7 @@ class Totals(NamedTuple):
     :param files: regular files
     :param size: bytes of these
     :param read: files that were read; the others are as they were in the last snapshot
+    :param new: bytes in these that the last snapshot did not have
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
     """
@@ -40,6 +41,7 @@ class Totals(NamedTuple):
     files: int = 0
     size: int = 0
     read: int = 0
+    new: int = 0
     sent: int = 0
     packs: int = 0
 

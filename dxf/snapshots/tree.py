@@ -3,34 +3,21 @@
 What is stored of them is not known here.
 """
 
-import errno
 import heapq
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from dxf.artifacts.safe_paths import HIDDEN
 from dxf.exceptions import DXFSourceError
-from dxf.limits import READ_SIZE
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, shown
-
-STEP = 3000
-"""Bytes of a path that a system takes at once, with room for what is before them."""
+from dxf.snapshots.exclusion import CACHE_SIGNATURE, CACHE_TAG, IGNORE_FILE, MAX_FILE, Exclusion
+from dxf.snapshots.long_paths import OPEN_FILE, OPEN_FOLDER, Opened, Parent
 
 KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK}
 OTHERS = {stat.S_IFSOCK: 'a socket', stat.S_IFIFO: 'a named pipe', stat.S_IFBLK: 'a device', stat.S_IFCHR: 'a device'}
-
-TICK = 20_000_000
-COARSE_TICK = 2_000_000_000
-"""Nanoseconds in which a file may change twice with one time: of usual file systems, and of those with whole seconds.
-"""
-
-OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 class Found(NamedTuple):
     """What was found at a path.
@@ -90,11 +77,16 @@ class Tree:
 
     :param unreadable: called with a path and an error, for what cannot be read
     :param left_out: called with a path and what is there, for what no snapshot has: sockets, pipes, devices
+    :param exclusion: tells what is not wanted
+    :param one_file_system: what is in a folder of another file system is left out
     """
 
     def __init__(self, roots: list[Root], unreadable: Callable[[bytes, OSError], object],
-                 left_out: Callable[[bytes, str], object]) -> None:
+                 left_out: Callable[[bytes, str], object], exclusion: Exclusion, one_file_system: bool = False
+                 ) -> None:
         self._roots = sorted(roots)
+        self._exclusion = exclusion
+        self._devices = [os.stat(root.folder).st_dev for root in self._roots] if one_file_system else None
         self._unreadable = unreadable
         self._left_out = left_out
         self._links: dict[tuple[int, int], bytes] = {}
@@ -118,7 +110,7 @@ class Tree:
             found = self._look(path)
             if found is not None:
                 yield found
-                if found.kind == FOLDER:
+                if found.kind == FOLDER and (self._devices is None or found.status.st_dev in self._devices):
                     self._add_inner(path, waiting)
 
     def _add_inner(self, path: bytes, waiting: list[bytes]) -> None:
@@ -130,11 +122,28 @@ class Tree:
         except OSError as error:
             self._unreadable(path, error)
             return
-        for name in names:
+        for name in self._wanted(path, names):
             if name.startswith(os.fsencode(HIDDEN)):
-                self._left_out(path + b'/' + name if path else name, 'a restore that was killed left it')
-                continue
-            heapq.heappush(waiting, path + b'/' + name if path else name)
+                self._left_out(_joined(path, name), 'a restore that was killed left it')
+            else:
+                heapq.heappush(waiting, _joined(path, name))
+
+    def _wanted(self, path: bytes, names: list[bytes]) -> list[bytes]:
+        """Return the names that may be wanted of those in a folder, whose file of patterns is read."""
+        if IGNORE_FILE in names:
+            self._exclusion.add(path, self._start_of(_joined(path, IGNORE_FILE), MAX_FILE))
+        is_cache = self._exclusion.without_caches and CACHE_TAG in names and \
+            self._start_of(_joined(path, CACHE_TAG), len(CACHE_SIGNATURE)) == CACHE_SIGNATURE
+        return [CACHE_TAG] if is_cache else names
+
+    def _start_of(self, path: bytes, size: int) -> bytes:
+        """Return the first bytes of a file."""
+        try:
+            with self.open(path) as file:
+                return os.pread(file.fileno(), size, 0) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b''
+        except OSError as error:
+            self._unreadable(path, error)
+            return b''
 
     def _look(self, path: bytes) -> Found | None:
         try:
@@ -147,6 +156,8 @@ class Tree:
             self._unreadable(path, error)
             return None
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
+        if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self._root_of(path).prefix):
+            return None
         if kind is None:
             self._left_out(path, OTHERS.get(stat.S_IFMT(status.st_mode), 'no file'))
             return None
@@ -161,20 +172,21 @@ class Tree:
 
     def _root(self, path: bytes) -> tuple[bytes, bytes]:
         """Return the folder of this machine that a path of the snapshot is in, and the path within it."""
-        for prefix, folder in self._roots:
-            if not prefix:
-                return folder, path
-            if path == prefix or path.startswith(prefix + b'/'):
-                return folder, path[len(prefix) + 1:]
-        raise ValueError(path)
+        root = self._root_of(path)
+        return root.folder, path[len(root.prefix) + 1:] if root.prefix else path
 
-    def _parent(self, path: bytes) -> '_Parent':
-        folder, inner = self._root(path)
-        return _Parent(folder, inner)
+    def _root_of(self, path: bytes) -> Root:
+        """Return the root that a path of the snapshot is in."""
+        return next(root for root in self._roots
+                    if not root.prefix or path == root.prefix or path.startswith(root.prefix + b'/'))
 
-    def _opened(self, path: bytes, flags: int) -> '_Opened':
+    def _parent(self, path: bytes) -> 'Parent':
         folder, inner = self._root(path)
-        return _Opened(folder, inner, flags)
+        return Parent(folder, inner)
+
+    def _opened(self, path: bytes, flags: int) -> 'Opened':
+        folder, inner = self._root(path)
+        return Opened(folder, inner, flags)
 
     def open(self, path: bytes) -> BinaryIO:
         """Open a file, which must not be a link now.
@@ -185,137 +197,5 @@ class Tree:
             return open(os.dup(descriptor), 'rb', buffering=0)
 
 
-class _Parent:
-    """The folder that a path is in, open in steps where the path is longer than a system takes.
-
-    :param folder: the folder from which the path leads
-    """
-
-    def __init__(self, folder: bytes, path: bytes) -> None:
-        self._folder = folder
-        self._path = path
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> tuple[int | None, bytes]:
-        """Return the descriptor of the folder, ``None`` for the current one, and the rest of the path."""
-        if not self._path:
-            return None, self._folder
-        rest = self._path
-        start = self._folder
-        while len(rest) > STEP:
-            end = rest.rindex(b'/', 0, STEP)
-            self._step(os.path.join(start, rest[:end]))
-            start, rest = b'', rest[end + 1:]
-        return self._descriptor, os.path.join(start, rest)
-
-    def _step(self, path: bytes) -> None:
-        old, self._descriptor = self._descriptor, None
-        try:
-            self._descriptor = os.open(path, OPEN_FOLDER, dir_fd=old)
-        finally:
-            if old is not None:
-                os.close(old)
-
-    def __exit__(self, *_: object) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-class _Opened:
-    """A file or a folder, open until it is left.
-
-    :param flags: those of ``os.open``; the folder from which the path leads may be a link
-    """
-
-    def __init__(self, folder: bytes, path: bytes, flags: int) -> None:
-        self._parent = _Parent(folder, path)
-        self._flags = flags if path else flags & ~os.O_NOFOLLOW
-        self._descriptor = -1
-
-    def __enter__(self) -> int:
-        with self._parent as (folder, path):
-            self._descriptor = os.open(path, self._flags, dir_fd=folder)
-        return self._descriptor
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-
-def wait_until_settled(file: BinaryIO) -> os.stat_result:
-    """Wait until a change of a file would show in its time; return its status.
-
-    A file that changed in this very moment could change once more, and have the same time and size.
-    """
-    status = os.fstat(file.fileno())
-    tick = TICK if status.st_mtime_ns % 1_000_000_000 else COARSE_TICK
-    left = status.st_mtime_ns + tick - time.time_ns()
-    if 0 < left <= tick:
-        time.sleep(left / 1e9)
-        status = os.fstat(file.fileno())
-    return status
-
-
-def is_unchanged(file: BinaryIO, before: os.stat_result) -> bool:
-    """Return whether a file is as it was: by its size and its times, of which programs can put back only one."""
-    after = os.fstat(file.fileno())
-    if os.pread(file.fileno(), 1, before.st_size):  # files in /proc have the size 0, and content
-        return False
-    return (after.st_size, after.st_mtime_ns, after.st_ctime_ns) == \
-        (before.st_size, before.st_mtime_ns, before.st_ctime_ns)
-
-
-class Extent(NamedTuple):
-    """A part of a file: its bytes, or a hole."""
-
-    start: int
-    end: int
-    is_hole: bool
-
-
-def extents(file: BinaryIO, size: int) -> Iterator[Extent]:
-    """Yield the parts of a file, holes among them where its file system tells of them."""
-    position = 0
-    while position < size:
-        start = _seek(file, position, os.SEEK_DATA, size)
-        if start > position:
-            yield Extent(position, start, True)
-        if start < size:
-            end = _seek(file, start, os.SEEK_HOLE, size)
-            yield Extent(start, end, False)
-            start = end
-        position = start
-
-
-def _seek(file: BinaryIO, position: int, whence: int, size: int) -> int:
-    """Return where data, or a hole, begins; a file system without holes has one at the end of each file."""
-    try:
-        return min(os.lseek(file.fileno(), position, whence), size)
-    except OSError as error:
-        return position if whence == os.SEEK_DATA and error.errno != errno.ENXIO else size
-
-
-class Reading:
-    """A part of an open file, as a file for the chunker; all that it returns goes to a hash too.
-
-    :param sha256: of the whole file
-    """
-
-    def __init__(self, file: BinaryIO, extent: Extent, sha256: Any) -> None:
-        self._file = file
-        self._position = extent.start
-        self._end = extent.end
-        self._sha256 = sha256
-
-    def read(self, size: int = READ_SIZE) -> bytes:
-        """Return the next bytes; fewer than the part has where the file has become shorter."""
-        content = os.pread(self._file.fileno(), min(size, self._end - self._position), self._position)
-        self._position += len(content)
-        self._sha256.update(content)
-        return content
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the next bytes into a buffer; return how many there were."""
-        content = self.read(len(buffer))
-        buffer[:len(content)] = content
-        return len(content)
+def _joined(folder: bytes, name: bytes) -> bytes:
+    return folder + b'/' + name if folder else name

@@ -62,6 +62,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('manifest_store', 'referrers'),
         ('cli.snapshot_commands', 'snapshots'), ('snapshots.backup', 'client'), ('snapshots.chunk_source', 'client'),
+        ('cli.snapshot_commands', 'snapshots.exclusion'), ('snapshots.blob_sender', 'client'),
         ('snapshots.listing', 'client'), ('snapshots.restore', 'client'), ('snapshots.snapshot', 'client'),
         ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
         ('shared_state', 'layout.adapter'),

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from dxf import DXF, snapshots
-from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFSourceError
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSourceError
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.pack_writer import MAX_PACK, MIN_PACK, pack_size, packs_to_rewrite
 
@@ -18,6 +18,7 @@ from ..helpers import changing_files
 from ..helpers.endpoints import Endpoint
 from ..helpers.layouts import bound
 from ..helpers.processes import Runner
+from ..helpers.traffic import Traffic
 from ..helpers.trees import described
 
 
@@ -120,6 +121,14 @@ def test_what_is_no_folder_is_refused(client: DXF, source: Path, folders: list[s
     (source.parent / 'other').mkdir()
     with pytest.raises(DXFSourceError, match=reason):
         snapshots.backup(client, folders, 'nightly')
+
+
+def test_a_folder_that_holds_the_registry_is_refused(tmp_path: Path) -> None:
+    client = DXF(f'oci:{tmp_path}/registry', 'fred/backup')
+    client.push_blob(data=b'content')
+    for folder in (tmp_path, tmp_path / 'registry' / 'fred'):
+        with pytest.raises(DXFSourceError, match='store it elsewhere'):
+            snapshots.backup(client, [str(folder)], 'nightly')
 
 
 def test_several_folders_are_folders_of_the_snapshot(client: DXF, source: Path, tmp_path: Path) -> None:
@@ -227,6 +236,54 @@ def test_many_nights_keep_few_packs_and_little_more_than_one_snapshot(client: DX
         assert len(snapshot.packs) <= 14
         assert sum(pack.size for pack in snapshot.packs) < 2.2 * 800_000
     assert restored(snapshot, source)
+
+
+# What is left out
+
+@pytest.mark.parametrize('wanted, left', [
+    (snapshots.Wanted(['*.o', '/b']), 'a a/b a/x cache cache/CACHEDIR.TAG cache/c deep deep/b'),
+    (snapshots.Wanted(['b/']), 'a a/b a/x a/x.o b cache cache/CACHEDIR.TAG cache/c deep'),
+    (snapshots.Wanted(['a/**', '!a/x', 'deep']), 'a a/x b cache cache/CACHEDIR.TAG cache/c'),
+    (snapshots.Wanted(exclude_caches=True), 'a a/b a/x a/x.o b cache cache/CACHEDIR.TAG deep deep/b'),
+])
+def test_patterns_leave_files_out(client: DXF, source: Path, wanted: snapshots.Wanted, left: str) -> None:
+    for path in ('a/b', 'a/x.o', 'cache/c', 'deep/b/c.o'):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_bytes(b'')
+    (source / 'cache' / 'CACHEDIR.TAG').write_bytes(b'Signature: 8a477f597d28d172789f06886806bc55\n# made by a test')
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly', wanted).entries()]
+    assert ' '.join(name for name in names if name != 'deep/b/c.o') == left
+
+
+def test_a_file_with_patterns_is_for_its_folder(client: DXF, source: Path) -> None:
+    (source / '.dxfignore').write_text('*.o\n')
+    (source / 'a' / '.dxfignore').write_text('# but here\n!keep.o\n/x\n')
+    for path in ('x.o', 'keep.o', 'a/x.o', 'a/keep.o', 'x'):
+        (source / path).write_bytes(b'')
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly').entries()]
+    assert names == ['.dxfignore', 'a', 'a/.dxfignore', 'a/keep.o', 'b', 'x']
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly',
+                                                      snapshots.Wanted(['keep.o', '!b'])).entries()]
+    assert names == ['.dxfignore', 'a', 'a/.dxfignore', 'b', 'x']
+
+
+def test_a_pattern_that_is_not_valid_is_refused(client: DXF, source: Path) -> None:
+    with pytest.raises(DXFInvalidNameError, match='invalid pattern'):
+        snapshots.backup(client, [str(source)], 'nightly', snapshots.Wanted(['\\']))
+    (source / 'a' / '.dxfignore').write_text('\\\n')
+    with pytest.raises(DXFInvalidNameError, match=r'invalid pattern .* in a/\.dxfignore'):
+        snapshots.backup(client, [str(source)], 'nightly')
+
+
+def test_a_plan_tells_what_would_be_sent_and_sends_nothing(client: DXF, source: Path, traffic: Traffic) -> None:
+    (source / 'large').write_bytes(os.urandom(300_000))
+    snapshots.backup(client, [str(source)], 'nightly')
+    (source / 'large').write_bytes(os.urandom(200_000))
+    traffic.clear()
+    planned = snapshots.plan(client, [str(source)], 'nightly')
+    assert {exchange.method for exchange in traffic.requests} == {'GET'}
+    assert planned.new == 200_000 and 0 <= planned.sent - 200_000 < 5000
+    assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
 
 
 # What is missing

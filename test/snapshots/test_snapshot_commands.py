@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
+from ..helpers.layouts import under
+from ..helpers.processes import Runner
 from ..helpers.traffic import Traffic
 from ..helpers.trees import described
 
@@ -87,3 +90,63 @@ def test_sockets_and_pipes_are_left_out_and_told(folder: Endpoint, repo: str, so
     assert out.startswith('sha256:')
     assert err == 'dxf: left out: pipe: a named pipe\ndxf: left out: socket: a socket\n'
     assert 'pipe' not in run(capfd, folder, 'list-files', repo, '@nightly')[0]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                         capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    runner = under(Runner(folder.environ()), 'ulimit -f 100')  # kibibytes, or half of that
+    line, = runner.run('restore', repo, '@nightly', '--to', tmp_path / 'new').insist(1).lines
+    assert 'File too large' in line
+    found = [path for path in (tmp_path / 'new').rglob('*') if path.is_file()]
+    assert all(path.read_bytes() == (source / path.relative_to(tmp_path / 'new')).read_bytes() for path in found)
+
+
+@pytest.mark.parametrize('command', [['restore', '--to', 'new'], ['list-files', 'a']])
+def test_an_alias_that_is_no_snapshot_is_named_with_what_reads_it(folder: Endpoint, repo: str, source: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch, command: list[str]
+                                                                  ) -> None:
+    monkeypatch.chdir(source)
+    runner = Runner(folder.environ())
+    runner.run('push-files', repo, 'files', 'a-b').insist(0)
+    runner.run('push-blob', repo, 'a-b', '@blob').insist(0)
+    if command[0] == 'restore':
+        line, = runner.run('restore', repo, '@files', *command[1:]).insist(1).lines
+        assert line == f'dxf: files is no snapshot: dxf pull-files {repo} files fetches its files'
+        line, = runner.run('restore', repo, '@blob', *command[1:]).insist(1).lines
+        assert line == f'dxf: blob is no snapshot: dxf inspect {repo} blob shows what it is'
+    else:
+        assert runner.run('list-files', repo, '@files').insist(0).out == b'a-b\n'
+        assert runner.run('list-files', repo, '@files', 'a').insist(2).out == b''
+        assert runner.run('list-files', repo, '@missing').insist(2).out == b''
+
+
+def test_a_listing_shows_names_that_are_safe_to_show(folder: Endpoint, repo: str, source: Path,
+                                                     capfd: pytest.CaptureFixture[str]) -> None:
+    (source / 'b\n\x1b[1m').write_bytes(b'')
+    os.mkdir(os.fsencode(source) + b'/\xff', 0o700)
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', 'b\n\x1b[1m')
+    assert out == 'b\\n\\x1b[1m\n'
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', '--json')
+    assert json.loads(out.splitlines()[-1])['path64'] == '/w=='
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', '--long')
+    assert '-> a/x\n' in out and 'drwx------' in out
+
+
+def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source: Path,
+                                             capfd: pytest.CaptureFixture[str]) -> None:
+    out, _ = run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--exclude=z', '--exclude=a-b')
+    assert re.fullmatch(r'2 files with 200000 bytes, of which 0\.0 % are there or zeros; 20\d{4} bytes would be sent\n',
+                        out)
+    assert not list(folder.registry.storage.glob('**/index.json'))
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    said = json.loads(run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--json')[0])
+    assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
+
+
+def test_progress_of_a_backup_is_shown(folder: Endpoint, repo: str, source: Path, capfd: pytest.CaptureFixture[str]
+                                       ) -> None:
+    _, err = run(capfd, folder, 'backup', repo, source, '@nightly', '--progress=json')
+    last = json.loads(err.splitlines()[0])
+    assert last['done'] and last['bytes'] == last['total'] > 200_000

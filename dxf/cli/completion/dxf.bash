@@ -22,7 +22,7 @@ _shtab_dxf_push_files_option_strings=(-h --help --type --annotation --progress -
 _shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --progress --json)
 _shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json)
 _shtab_dxf_referrers_option_strings=(-h --help --type --json)
-_shtab_dxf_backup_option_strings=(-h --help --parent --read-all --partial --json)
+_shtab_dxf_backup_option_strings=(-h --help --parent --exclude --exclude-caches --one-file-system --read-all --partial --dry-run --progress --json)
 _shtab_dxf_restore_option_strings=(-h --help --to --overwrite --json)
 _shtab_dxf_list_files_option_strings=(-h --help --long --json)
 _shtab_dxf_inspect_option_strings=(-h --help --json)
@@ -101,6 +101,7 @@ _shtab_dxf_copy___progress_choices=(bar lines json none)
 _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
+_shtab_dxf_backup___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
 _shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
@@ -171,8 +172,11 @@ _shtab_dxf_referrers___json_nargs=0
 _shtab_dxf_backup_pos_1_nargs=...
 _shtab_dxf_backup__h_nargs=0
 _shtab_dxf_backup___help_nargs=0
+_shtab_dxf_backup___exclude_caches_nargs=0
+_shtab_dxf_backup___one_file_system_nargs=0
 _shtab_dxf_backup___read_all_nargs=0
 _shtab_dxf_backup___partial_nargs=0
+_shtab_dxf_backup___dry_run_nargs=0
 _shtab_dxf_backup___json_nargs=0
 _shtab_dxf_restore_pos_2_nargs=...
 _shtab_dxf_restore__h_nargs=0
@@ -230,7 +234,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -92,7 +92,7 @@ function _shtab_dxf_using
 end
 
 set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias list-aliases copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --if-match --output --parent --platform --prefix --progress --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -209,8 +209,13 @@ complete -c dxf -n '_shtab_dxf_using referrers; and test $_shtab_dxf_npos -eq 1'
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a backup -d 'Store folders, and send only what has changed.'
 complete -c dxf -n '_shtab_dxf_using backup' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using backup' -l parent -xka "(_dxf_aliases)" -d 'the parent (default: what @alias names)'
+complete -c dxf -n '_shtab_dxf_using backup' -l exclude -x -d 'leave out what a pattern of gitignore covers; a file .dxfignore holds such patterns for its folder'
+complete -c dxf -n '_shtab_dxf_using backup' -l exclude-caches -d 'leave out what is in folders that a file CACHEDIR.TAG marks'
+complete -c dxf -n '_shtab_dxf_using backup' -l one-file-system -d 'leave out what is on other file systems'
 complete -c dxf -n '_shtab_dxf_using backup' -l read-all -d 'read all files, also those that seem not to have changed'
 complete -c dxf -n '_shtab_dxf_using backup' -l partial -d 'set the alias even if something could not be read, with status 1'
+complete -c dxf -n '_shtab_dxf_using backup' -l dry-run -d 'send nothing; print what would be sent, and how much is there'
+complete -c dxf -n '_shtab_dxf_using backup' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using backup' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using backup; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using backup; and test $_shtab_dxf_npos -ge 1' -ka "(__fish_complete_directories)" -d dir

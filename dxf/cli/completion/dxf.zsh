@@ -78,8 +78,13 @@ _shtab_dxf_auth_defaults_added=0
 _shtab_dxf_backup_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--parent[the parent (default\: what \@alias names)]:ALIAS:_dxf_aliases"
+  "*--exclude[leave out what a pattern of gitignore covers\; a file .dxfignore holds such patterns for its folder]:PATTERN:"
+  "--exclude-caches[leave out what is in folders that a file CACHEDIR.TAG marks]"
+  "--one-file-system[leave out what is on other file systems]"
   "--read-all[read all files, also those that seem not to have changed]"
   "--partial[set the alias even if something could not be read, with status 1]"
+  "--dry-run[send nothing\; print what would be sent, and how much is there]"
+  "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   "(-)*::dir:_files -/"
