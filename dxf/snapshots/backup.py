@@ -211,7 +211,7 @@ class _Backup:
         chunks = self._known.relocated(last.chunks) if last is not None and is_same and not self._read_all else None
         if last is not None and chunks is not None:
             self._count(size, 0)
-            return last._replace(mode=mode, chunks=chunks)
+            return last if (last.mode, last.chunks) == (mode, chunks) else last._replace(mode=mode, chunks=chunks)
         return self._read(found.path, last, cutter)
 
     def _read(self, path: bytes, last: Entry | None, cutter: FileCutter) -> Entry | None:

@@ -31,6 +31,8 @@ MAX_TARGET = 4096
 MAX_MODE = 0o7777
 BILLION = 10 ** 9
 
+CHUNK_TYPES = [int, int, int, int, str]
+
 _MTIME = re.compile(r'(-?)([0-9]{1,15})(?:\.([0-9]{1,9}))?', re.ASCII)
 _HEX = re.compile(r'[0-9a-f]{64}', re.ASCII)
 
@@ -173,8 +175,7 @@ _READERS: dict[str, Callable[[bytes, Json, list[int]], Entry]] = {
 
 
 def _chunk(path: bytes, document: Json, packs: list[int]) -> Chunk:
-    if not isinstance(document, list) or len(document) != 5 or not isinstance(document[4], str) or \
-            any(not isinstance(number, int) or isinstance(number, bool) for number in document[:4]):
+    if not isinstance(document, list) or list(map(type, document)) != CHUNK_TYPES:  # a bool is no int here
         raise _invalid(path, 'a chunk is no list of four numbers and a hash')
     chunk = Chunk(*document)
     if chunk == zeros(chunk.size) and 0 < chunk.size <= MAX_SIZE:

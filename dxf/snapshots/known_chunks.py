@@ -14,6 +14,8 @@ class KnownChunks:
 
     def __init__(self) -> None:
         self._places: dict[bytes, bytes] = {}
+        self._is_partial = False
+        """Whether some were forgotten."""
 
     def add(self, chunk: Chunk) -> None:
         """Remember where a chunk is, unless another place is known."""
@@ -29,6 +31,8 @@ class KnownChunks:
 
     def relocated(self, chunks: Iterable[Chunk]) -> tuple[Chunk, ...] | None:
         """Return chunks by the places that are known; ``None`` if one is not known any more."""
+        if not self._is_partial:
+            return tuple(chunks)
         found = [chunk if chunk.is_zeros else self.find(chunk.digest) for chunk in chunks]
         return None if None in found else tuple(chunk for chunk in found if chunk is not None)
 
@@ -46,4 +50,5 @@ class KnownChunks:
     def forget(self, packs: set[int]) -> None:
         """Forget the chunks in some packs."""
         if packs:
+            self._is_partial = True
             self._places = {digest: place for digest, place in self._places.items() if place[0] not in packs}

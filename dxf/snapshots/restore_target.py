@@ -35,8 +35,10 @@ class PartFile:
     :param entry: what it is to become
     """
 
+    __slots__ = ('entry', 'left', 'hidden', 'name')
+
     def __init__(self, entry: Entry) -> None:
-        self.entry = entry
+        self.entry = entry._replace(chunks=(), sha256='')  # there may be 100,000 of them
         self.left = 0
         """Chunks that are still to come."""
         self.hidden: HiddenFolder | None = None
