@@ -142,7 +142,8 @@ class _Backup:
         self._blobs = BlobSender(repository, progress)
         self._full = size_of(roots)
         self._unread: list[str] = []
-        self._missing: set[bytes] = set()
+        self._first_names: dict[bytes, bytes | None] = {}
+        """For the path of a file that could not be read, the next name of the same file, if there is one."""
         self._known = KnownChunks()
         self._totals = Totals()
 
@@ -201,27 +202,37 @@ class _Backup:
 
     def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
         """Return the entry of what was found; ``None`` for a file that cannot be read, or is gone."""
-        if found.kind == HARDLINK and found.target not in self._missing:
-            return Entry(found.path, HARDLINK, target=found.target)
-        mode, mtime = stat.S_IMODE(found.status.st_mode), found.status.st_mtime_ns
-        if found.kind not in (FILE, HARDLINK):
-            return Entry(found.path, found.kind, 0 if found.kind == LINK else mode, mtime, target=found.target)
-        size = found.status.st_size
+        if found.kind == FILE:
+            return self._file(found, last, cutter)
+        if found.kind == HARDLINK:
+            return self._other_name(found, last, cutter)
+        mode = 0 if found.kind == LINK else stat.S_IMODE(found.status.st_mode)
+        return Entry(found.path, found.kind, mode, found.status.st_mtime_ns, target=found.target)
+
+    def _other_name(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
+        """Return the entry of another name of a file; if the first name is gone, it takes the place of that."""
+        first = self._first_names.get(found.target, found.target)
+        if first is not None:
+            return Entry(found.path, HARDLINK, target=first)
+        entry = self._file(found, last, cutter)
+        if entry is not None:
+            self._first_names[found.target] = found.path
+        return entry
+
+    def _file(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
+        """Return the entry of a file, which is read unless it seems to be as it was in the last snapshot."""
+        mode, mtime, size = stat.S_IMODE(found.status.st_mode), found.status.st_mtime_ns, found.status.st_size
         is_same = last is not None and (last.kind, last.size, last.mtime) == (FILE, size, mtime)
         chunks = self._known.relocated(last.chunks) if last is not None and is_same and not self._read_all else None
         if last is not None and chunks is not None:
             self._count(size, 0)
             return last if (last.mode, last.chunks) == (mode, chunks) else last._replace(mode=mode, chunks=chunks)
-        return self._read(found.path, last, cutter)
-
-    def _read(self, path: bytes, last: Entry | None, cutter: FileCutter) -> Entry | None:
-        """Store a file, and return its entry; ``None`` if it cannot be read, or is gone."""
         try:
-            entry = cutter.read(path, last)
+            entry = cutter.read(found.path, last)
         except OSError as error:
-            self._missing.add(path)  # another name of the file may be there
+            self._first_names[found.path] = None
             if not isinstance(error, FileNotFoundError):
-                self._not_read(path, error)
+                self._not_read(found.path, error)
             return None
         self._count(entry.size, 1)
         return entry
