@@ -225,8 +225,8 @@ COMMANDS = (
         operands=(_REPO, Operand('@alias', completion=ALIASES), Operand('<path>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created', 'DIR', required=True,
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist and differ'), _JSON),
-        examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=_PULL),
+                 Option(('--overwrite',), 'replace files that exist and differ'), _PROGRESS, _JSON),
+        examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=_PULL, variables=('DXF_PROGRESS',)),
     Command(
         'list-files', group='snapshots',
         summary='Print the files of a snapshot.',

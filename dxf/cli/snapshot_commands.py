@@ -97,8 +97,9 @@ def restore(context: Context) -> None:
         raise UsageError('too few arguments: --to=DIR names the folder to write to')
     check_folder(options['to'])
     from dxf import snapshots
-    with context.registry() as repository:
-        written = snapshots.load(repository, reference).restore(options['to'], paths, overwrite=options['overwrite'])
+    with context.registry() as repository, progress(context.settings.progress) as shown:
+        written = snapshots.load(repository, reference).restore(options['to'], paths, overwrite=options['overwrite'],
+                                                                progress=shown or _ignore)
     for path in written:
         if options['json']:
             console.print_json(_named(path))

@@ -3,7 +3,7 @@
 ``restore_target`` touches the folder, ``chunk_source`` fetches and verifies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dxf.client import DXF
 
 
+Report = Callable[[bytes, int], object]
+
 SHOWN = 20
 """The most names that the error for a wrong path lists."""
 
@@ -29,13 +31,17 @@ class _Place(NamedTuple):
     offset: int
 
 
-def restore(repository: 'DXF', index: IndexReader, folder: str, paths: Sequence[bytes], overwrite: bool) -> list[str]:
-    """Put what a snapshot has into a folder: see :meth:`Snapshot.restore`."""
+def restore(repository: 'DXF', index: IndexReader, folder: str, paths: Sequence[bytes], overwrite: bool,
+            report: Report) -> list[str]:
+    """Put what a snapshot has into a folder: see :meth:`Snapshot.restore`.
+
+    :param report: called with what was written, and the size of all that is to be written
+    """
     if index.header.source == FROM_STREAM:
         raise DXFInvalidDocumentError('the snapshot is a stream: dxf pull-blob writes it')
     with ExitStack() as opened:
         target = opened.enter_context(RestoreTarget(folder, overwrite))
-        return _Restoring(repository, index, target, paths).run()
+        return _Restoring(repository, index, target, paths).run(report)
 
 
 class _Restoring:
@@ -53,18 +59,19 @@ class _Restoring:
         self._paths = {path.strip(b'/') for path in paths}
         self._above = {path[:end] for path in self._paths for end in range(len(path)) if path[end:end + 1] == b'/'}
 
-    def run(self) -> list[str]:
+    def run(self, report: Report) -> list[str]:
         """Restore what is wanted; return the paths of the files that were written."""
         for entry in self._wanted():
             self._plan(entry)
         self._plan_hardlinks()
-        self._target.check_space(sum(place.chunk.size for place in self._places))
+        size = sum(place.chunk.size for place in self._places)
+        self._target.check_space(size)
         for folder in self._folders:
             self._target.make_folder(folder)
         for file in self._files:
             if not file.left:
                 self._target.finish(file)
-        self._fetch()
+        self._fetch(report, size)
         for entry in self._hardlinks:
             self._target.make_hardlink(entry.path, entry.target)
         for entry in self._links:
@@ -142,7 +149,7 @@ class _Restoring:
             elif not self._target.has_hardlink(entry.path, name, name in written):
                 self._hardlinks.append(entry._replace(target=name))
 
-    def _fetch(self) -> None:
+    def _fetch(self, report: Report, size: int) -> None:
         """Fetch the chunks, each once, and write them to all places where they belong."""
         self._places.sort()
         chunks = list(dict.fromkeys(place.chunk for place in self._places))
@@ -152,6 +159,7 @@ class _Restoring:
                 place = self._places[position]
                 file = self._files[place.file]
                 self._target.write(file, place.offset, content)
+                report(content, size)
                 file.left -= 1
                 if not file.left:
                     self._target.finish(file)

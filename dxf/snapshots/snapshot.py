@@ -2,8 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from dxf import exceptions
@@ -114,12 +115,15 @@ class Snapshot:
                     file.write(piece)
             yield IndexReader(file, {pack.digest: pack.size for pack in self.packs})
 
-    def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False) -> list[str]:
+    def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False,
+                progress: Callable[..., object] = lambda *_: None) -> list[str]:
         """Put files, folders and links into a folder, each verified; what is there and equal is not fetched.
 
         :param folder: made where it is missing
         :param paths: of files and folders; all if there are none
         :param overwrite: replace files that are there and differ
+        :param progress: called as ``progress(digest, chunk, size)`` for what is written, with the digest of the
+            manifest and the bytes of all files that are to be written, without holes
         :return: the paths of the files that were written
         :raises DXFFileNotFoundError: it has nothing at one of ``paths``
         :raises DXFInvalidDocumentError: something in it cannot be right
@@ -128,7 +132,7 @@ class Snapshot:
         """
         with self.opened() as index:
             return restore(self._repository, index, folder, [path.encode('utf-8', 'surrogateescape') for path in paths],
-                           overwrite)
+                           overwrite, partial(progress, self.digest))
 
 
 def _layers(manifest: ImageManifest) -> tuple[Descriptor, tuple[Descriptor, ...]]:

@@ -145,8 +145,11 @@ def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source
     assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
 
 
-def test_progress_of_a_backup_is_shown(folder: Endpoint, repo: str, source: Path, capfd: pytest.CaptureFixture[str]
-                                       ) -> None:
+def test_progress_of_a_backup_and_of_a_restore_is_shown(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                        capfd: pytest.CaptureFixture[str]) -> None:
     _, err = run(capfd, folder, 'backup', repo, source, '@nightly', '--progress=json')
     last = json.loads(err.splitlines()[0])
     assert last['done'] and last['bytes'] == last['total'] > 200_000
+    _, err = run(capfd, folder, 'restore', repo, '@nightly', '--to', tmp_path / 'new', '--progress=json')
+    last = json.loads(err.splitlines()[-1])
+    assert last['done'] and last['bytes'] == last['total'] == 200_000 + len(CONTENT)

@@ -224,6 +224,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a restor
 complete -c dxf -n '_shtab_dxf_using restore' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using restore' -l to -xka "(__fish_complete_directories)" -d 'the folder to write to; it is created'
 complete -c dxf -n '_shtab_dxf_using restore' -l overwrite -d 'replace files that exist and differ'
+complete -c dxf -n '_shtab_dxf_using restore' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using restore' -l json -d 'print one JSON object per line'
 complete -c dxf -n '_shtab_dxf_using restore; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using restore; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d @alias

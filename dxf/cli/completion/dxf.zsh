@@ -329,6 +329,7 @@ _shtab_dxf_restore_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--to[the folder to write to\; it is created]:DIR:_files -/"
   "--overwrite[replace files that exist and differ]"
+  "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--json[print one JSON object per line]"
   ":repo:_dxf_repositories"
   ":\@alias:_dxf_aliases"
