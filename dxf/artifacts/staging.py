@@ -33,6 +33,39 @@ def check_folder(folder: str) -> None:
         raise OSError(reason, os.strerror(reason), folder)
 
 
+def space_of(folder: str | int) -> int:
+    """Return the bytes that the disk of a folder has free."""
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize
+
+
+def check_space(free: int, size: int, folder: str) -> None:
+    """Check that a disk has space for so many bytes.
+
+    :param free: bytes that it has free
+    :param folder: what an error names
+    :raises OSError: it has not
+    """
+    if size > free:
+        raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', folder)
+
+
+def open_inner(folder: int, part: str | bytes, path: str) -> int | None:
+    """Open a folder in another one, but no link; return ``None`` where it is missing.
+
+    :param path: what an error names
+    :raises OSError: something else is in the way
+    """
+    try:
+        return os.open(part, FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
+
+
 class _StagedFile(NamedTuple):
     """A file that waits for its name."""
 
@@ -95,17 +128,14 @@ class StagedFiles:
     @property
     def space(self) -> int:
         """Bytes that the disk has free."""
-        space = os.statvfs(self._folder)
-        return space.f_bavail * space.f_frsize
+        return space_of(self._folder)
 
     def check_space(self, size: int) -> None:
         """Check that the disk has space for so many bytes.
 
         :raises OSError: it has not
         """
-        free = self.space
-        if size > free:
-            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', self._folder)
+        check_space(self.space, size, self._folder)
 
     # The way to a name
 
@@ -117,7 +147,7 @@ class StagedFiles:
                 path = '/'.join(parts[:count])
                 if make and self._make_folder(folder, part, path):
                     self._undo.callback(self._remove, path, os.rmdir)
-                inner = self._step(folder, part, path)
+                inner = open_inner(folder, part, path)
                 if inner is None:
                     os.close(folder)
                     return None
@@ -138,17 +168,6 @@ class StagedFiles:
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from error
         return True
-
-    @staticmethod
-    def _step(folder: int, part: str, path: str) -> int | None:
-        try:
-            return os.open(part, FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise OSError(error.errno, error.strerror, path) from error
-            raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
 
     @contextmanager
     def _parent(self, path: str, make: bool = False) -> Iterator[tuple[int, str] | None]:

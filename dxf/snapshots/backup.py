@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from requests.exceptions import HTTPError
 
 from dxf.arguments import several
-from dxf.exceptions import DXFSourceError
+from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFSizeMismatchError, DXFSourceError
 from dxf.manifest import image
 from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
 from dxf.manifest_refusals import lacks_blob
@@ -79,12 +79,21 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
         repository.push_blob(data=EMPTY_CONTENT)
     try:
         return _Backup(repository, roots, last, wanted, notice, progress).run(alias, partial, created)
-    except HTTPError as error:
-        # Another process may have deleted the last snapshot meanwhile, and its packs.
-        if last is None or not lacks_blob(error):
+    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError) as error:
+        if last is None or not _is_of_last(error, parent):
             raise
+        notice(f'the last snapshot is not used: {error}')
     repository.push_blob(data=EMPTY_CONTENT)
     return _Backup(repository, roots, None, wanted, notice, progress).run(alias, partial, created)
+
+
+def _is_of_last(error: Exception, parent: str | None) -> bool:
+    """Return whether an error may be the fault of the last snapshot, without which a backup is to begin anew.
+
+    Another process may have deleted it meanwhile, and its packs. One that is damaged must not be in the way for ever,
+    unless it was asked for.
+    """
+    return lacks_blob(error) if isinstance(error, HTTPError) else parent is None
 
 
 @checked

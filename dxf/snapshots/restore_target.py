@@ -13,6 +13,7 @@ from typing import Any
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import HIDDEN
+from dxf.artifacts.staging import check_space, open_inner, space_of
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import READ_SIZE
 from dxf.local.atomic_files import make_folders
@@ -81,10 +82,7 @@ class RestoreTarget:
 
         :raises OSError: it has not
         """
-        space = os.statvfs(self._root)
-        free = space.f_bavail * space.f_frsize
-        if size > free:
-            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', self._folder)
+        check_space(space_of(self._root), size, self._folder)
 
     # Folders
 
@@ -97,7 +95,7 @@ class RestoreTarget:
         folder = os.dup(descriptor if is_below else self._root)
         try:
             for part in parts[len(known):] if is_below else parts:
-                inner = _step(folder, part, parts)
+                inner = open_inner(folder, part, shown(b'/'.join(parts)))
                 if inner is None:
                     os.close(folder)
                     return None
@@ -323,18 +321,6 @@ class RestoreTarget:
             with named(shown(entry.path)), self._reopened(entry.path) as file:
                 os.fchmod(file.fileno(), entry.mode & FILE_MODES)
                 os.utime(file.fileno(), ns=(entry.mtime, entry.mtime))
-
-
-def _step(folder: int, part: bytes, parts: list[bytes]) -> int | None:
-    try:
-        return os.open(part, FOLDER, dir_fd=folder)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        path = shown(b'/'.join(parts))
-        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-            raise OSError(error.errno, error.strerror, path) from error
-        raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
 
 
 def _check_name(path: bytes) -> None:

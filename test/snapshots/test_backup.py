@@ -195,6 +195,22 @@ def test_packs_of_a_parent_that_vanish_meanwhile_are_sent_again(open_registry: E
     assert restored(second, source)
 
 
+@pytest.mark.parametrize('damage', [lambda path: path.unlink(), lambda path: path.write_bytes(b'damaged')])
+def test_a_damaged_snapshot_is_not_used_unless_it_was_asked_for(folder: Endpoint, repo: str, source: Path,
+                                                                damage: Callable[[Path], object]) -> None:
+    client = folder.dxf(repo)
+    index = folder.file_of(repo, snapshots.backup(client, [str(source)], 'nightly').index.digest)
+    index.chmod(0o600)
+    damage(index)
+    (source / 'new').write_bytes(b'so that the index is another')
+    if index.exists():
+        with pytest.raises(DXFError):
+            snapshots.backup(client, [str(source)], 'other', parent='nightly')
+    lines: list[str] = []
+    assert restored(snapshots.backup(client, [str(source)], 'nightly', notice=lines.append), source)
+    assert [line.partition(': ')[0] for line in lines] == ['the last snapshot is not used']
+
+
 def test_a_moved_file_is_read_and_not_sent(client: DXF, source: Path) -> None:
     (source / 'a' / 'x').write_bytes(os.urandom(300_000))
     snapshots.backup(client, [str(source)], 'nightly')
