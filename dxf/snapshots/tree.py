@@ -19,6 +19,7 @@ from dxf.snapshots.long_paths import OPEN_FILE, OPEN_FOLDER, Opened, Parent
 KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK}
 OTHERS = {stat.S_IFSOCK: 'a socket', stat.S_IFIFO: 'a named pipe', stat.S_IFBLK: 'a device', stat.S_IFCHR: 'a device'}
 
+
 class Found(NamedTuple):
     """What was found at a path.
 
