@@ -124,4 +124,4 @@ registry:
 	@sh tools/debian.sh docker-registry
 
 programs:
-	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl zsh fish man-db
+	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl zsh fish man-db zstd

@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 DOCS = ['sphinx>=8.1', 'furo>=2024.8.6', 'sphinx-copybutton>=0.5.2']
 MANUAL = ['argparse-manpage>=4.8']
 COMPLETION = ['shtab>=1.13']
+# pyfastcdc 0.3 has the interface that dxf uses; Python 3.14 has zstd itself.
+SNAPSHOTS = ['pyfastcdc>=0.3.1', 'pathspec>=1', 'backports.zstd>=1.0; python_version < "3.14"']
 
 
 def version() -> str:
@@ -54,8 +56,10 @@ setup(
         'www-authenticate>=0.9.2',
     ],
     extras_require={
+        'snapshots': SNAPSHOTS,
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77'],
+                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, *SNAPSHOTS,
+                 'setuptools>=77'],
         'docs': [*DOCS, *MANUAL, *COMPLETION],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],

@@ -31,7 +31,7 @@ autodoc_typehints_description_target = 'documented'
 # that appear in signatures alone.
 nitpick_ignore_regex = [('py:.*', r'(?!dxf\b|DXF).*'),
                         ('py:class', r'dxf\.(data\.Readable|blobs\.BlobStore|blob_copying\.BlobCopying|manifest_store\.ManifestStore)'),
-                        ('py:class', r'dxf\.manifest\.image\.Descriptor')]
+                        ('py:class', r'dxf\.manifest\.image\.(Descriptor|ImageManifest)')]
 
 PAGES = {'CHANGELOG': 'changes', 'CONTRIBUTING': 'contributing', 'RELEASING': 'releasing', 'SECURITY': 'security'}
 """Files of the repository that are pages of the documentation too."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dxf.version import VERSION
 
 if TYPE_CHECKING:
-    from dxf import artifacts, copying, credentials, exceptions, mirroring, names, retention
+    from dxf import artifacts, copying, credentials, exceptions, mirroring, names, retention, snapshots
     from dxf.client import DXF
     from dxf.copying import Copying, copy
     from dxf.credentials import from_docker_config
@@ -40,7 +40,7 @@ __version__ = VERSION
 __all__ = ['Copying', 'DXF', 'DXFBase', 'DXFError', 'DXFHTTPError', 'DXFNotFoundError', 'DXFUnauthorizedError',
            'Limits', 'Mirroring', 'Options', 'PaginatingResponse', 'RateLimit', 'artifacts', 'copy', 'copying',
            'credentials', 'exceptions', 'from_docker_config', 'hash_bytes', 'hash_file', 'mirror', 'retention',
-           'split_digest']
+           'snapshots', 'split_digest']
 
 _SOURCES = {
     'Copying': 'copying.Copying', 'DXF': 'client.DXF', 'DXFBase': 'registry.DXFBase', 'Limits': 'limits.Limits',

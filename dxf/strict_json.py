@@ -190,6 +190,19 @@ def dump_json(document: Json, limit: int | None = None, *, sort_keys: bool = Tru
     return text
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(',', ':'))
+
+
+def dump_line(document: Json) -> str:
+    """Write a document that was made by dxf, of strings, integers, lists and dictionaries, on one line.
+
+    It is not read back, as :func:`dump_json` does: an index of a snapshot has 100,000 lines.
+
+    :return: ASCII
+    """
+    return _ENCODER.encode(document)
+
+
 def _dumped(document: Json, sort_keys: bool, indent: int | str | None) -> str:
     mark = os.urandom(16).hex()  # no string of the document begins with it
 

@@ -34,6 +34,23 @@ def check_folder(folder: str) -> None:
         raise OSError(reason, os.strerror(reason), folder)
 
 
+def space_of(folder: str | int) -> int:
+    """Return the bytes that the disk of a folder has free."""
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize
+
+
+def check_space(free: int, size: int, folder: str) -> None:
+    """Check that a disk has space for so many bytes.
+
+    :param free: bytes that it has free
+    :param folder: what an error names
+    :raises OSError: it has not
+    """
+    if size > free:
+        raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free', folder)
+
+
 class _StagedFile(NamedTuple):
     """A file that waits for its name."""
 
@@ -94,18 +111,14 @@ class StagedFiles:
     @property
     def space(self) -> int:
         """Bytes that the disk has free."""
-        space = os.statvfs(self.target.path)
-        return space.f_bavail * space.f_frsize
+        return space_of(self.target.path)
 
     def check_space(self, size: int) -> None:
         """Check that the disk has space for so many bytes.
 
         :raises OSError: it has not
         """
-        free = self.space
-        if size > free:
-            raise OSError(errno.ENOSPC, f'not enough space: {size} bytes are needed and {free} are free',
-                          self.target.path)
+        check_space(self.space, size, self.target.path)
 
     def _make_folder(self, folder: int, name: str, path: str) -> None:
         """Make a folder where it is missing."""

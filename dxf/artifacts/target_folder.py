@@ -21,6 +21,22 @@ Make = Callable[[int, str, str], None]
 """Called with the descriptor of a folder, a name in it, and a path: makes a folder there if it is missing."""
 
 
+def open_inner(folder: int, part: str | bytes, path: str) -> int | None:
+    """Open a folder in another one, but no link; return ``None`` where it is missing.
+
+    :param path: what an error names
+    :raises OSError: something else is in the way
+    """
+    try:
+        return os.open(part, FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
+
+
 class TargetFolder:
     """A folder by its path, open until it is closed; one that is missing holds nothing.
 
@@ -67,7 +83,7 @@ class TargetFolder:
                 path = '/'.join(parts[:count])
                 if make is not None:
                     make(folder, part, path)
-                inner = self._step(folder, part, path)
+                inner = open_inner(folder, part, path)
                 if inner is None:
                     os.close(folder)
                     return None
@@ -77,17 +93,6 @@ class TargetFolder:
             os.close(folder)
             raise
         return folder
-
-    @staticmethod
-    def _step(folder: int, part: str, path: str) -> int | None:
-        try:
-            return os.open(part, FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise OSError(error.errno, error.strerror, path) from error
-            raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
 
     @contextmanager
     def parent(self, path: str, make: Make | None = None) -> Iterator[tuple[int, str] | None]:

@@ -126,7 +126,7 @@ def pull_files(context: Context) -> None:
     reference = operands.reference(operand, context.settings.host)
     _check_deletion(context, names)
     folder = os.curdir if context.options['to'] is None else context.options['to']
-    _check_folder(folder)
+    check_folder(folder)
     what: dict[str, Any] = {'names': names, 'overwrite': context.options['overwrite'],
                             'platform': context.settings.platform, 'delete': context.options['delete'],
                             'max_delete': _count_of(context, 'max_delete')}
@@ -197,7 +197,7 @@ def _count_of(context: Context, option: str) -> int | None:
     return int(text)
 
 
-def _check_folder(folder: str) -> None:
+def check_folder(folder: str) -> None:
     """Check that files can be written into a folder."""
     from dxf.artifacts import staging
     if not folder:

@@ -70,7 +70,7 @@ def shell_says(place: Path, command: list[str], **variables: str) -> list[str]:
 
 
 ASKED = [
-    ('dxf list-', ['list-aliases', 'list-repos'], 'commands'),
+    ('dxf list-', ['list-aliases', 'list-files', 'list-repos'], 'commands'),
     ('dxf copy --to-', ['--to-alias', '--to-repo'], 'options'),
     ('dxf pull-blob --progress l', ['lines'], 'the values of an option'),
     ('dxf auth fred/datalogger pu', ['pull', 'push'], 'actions'),

@@ -89,7 +89,7 @@ def test_an_invalid_repository_is_rejected(command: str, repository: str, capfd:
                 'mount-blob': [REPO, DIGEST], 'set-alias': ['a', DIGEST], 'list-aliases': [], 'gc': [], 'du': [],
                 'diff': ['a', 'b'], 'probe': [], 'prune': ['--keep-last', '1'],
                 'verify': [FILE, 'a'], 'copy': ['a', '--to', 'oci:b'], 'push-files': ['a', FILE],
-                'attach': ['a', FILE, '--type', 'a/b'], 'auth': ['pull']}
+                'attach': ['a', FILE, '--type', 'a/b'], 'backup': [FILE, '@a'], 'auth': ['pull']}
     line = rejected(capfd, traffic, command, repository, *operands.get(command, ['a']))
     assert 'invalid repository' in line
 
@@ -278,6 +278,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
           'du': (1, 1), 'diff': (3, 3), 'copy': (0, None), 'gc': (1, 1), 'probe': (0, 1), 'prune': (1, 1),
           'get-manifest-digest': (2, None), 'inspect': (2, 2),
           'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
+          'backup': (3, None), 'restore': (2, None), 'list-files': (2, 3),
           'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (1, None)}
 
 
@@ -367,7 +368,7 @@ def test_no_line_of_the_help_is_too_wide(option: str, columns: str, capfd: pytes
 
 def test_the_help_lists_each_command_in_its_group_and_fits_a_window(capfd: pytest.CaptureFixture[str]) -> None:
     text = shown(capfd, '--help')
-    assert len(text.splitlines()) <= 48
+    assert len(text.splitlines()) <= 52
     groups: dict[str, list[str]] = {}
     for line in text.partition('options:')[0].splitlines():
         if heading := re.fullmatch('([a-z ]+):', line):

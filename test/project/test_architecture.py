@@ -24,7 +24,8 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit
          'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog',
          'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store',
          'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection',
-         'listing', 'usage', 'comparison', 'probing', 'retention', '__init__', 'cli', 'main', '__main__')
+         'listing', 'usage', 'comparison', 'probing', 'retention', 'snapshots', '__init__', 'cli', 'main',
+         '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -77,6 +78,9 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('manifest.image', 'manifest.schema1'), ('manifest.platforms', 'manifest.schema1'),
         ('manifest.received', 'manifest.platforms'),
         ('manifest_store', 'referrers'),
+        ('cli.snapshot_commands', 'snapshots'), ('snapshots.backup', 'client'), ('snapshots.chunk_source', 'client'),
+        ('cli.snapshot_commands', 'snapshots.exclusion'), ('snapshots.blob_sender', 'client'),
+        ('snapshots.listing', 'client'), ('snapshots.restore', 'client'), ('snapshots.snapshot', 'client'),
         ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
         ('shared_state', 'layout.adapter'),
         ('options', 'typing_extensions'), ('transport.challenge', 'www_authenticate')}

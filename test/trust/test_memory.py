@@ -294,3 +294,15 @@ def test_a_hundred_thousand_names_are_listed_in_little_memory(tmp_path: Path, ce
         ran = MeasuredRun(tmp_path, of(registry, certificates), 'list-aliases', 'fred/x')
     assert ran.status == 0 and ran.lines == [] and ran.peak < 64, (ran.lines, ran.peak)
     assert ran.out.decode().split() == names
+
+
+def test_a_large_file_is_backed_up_and_restored_in_little_memory(tmp_path: Path) -> None:
+    (tmp_path / 'source').mkdir()
+    with (tmp_path / 'source' / 'large').open('wb') as file:
+        file.writelines(os.urandom(MIB) for _ in range(100))
+    environ = {'DXF_HOST': f'oci:{tmp_path}/registry'}
+    for arguments in (['backup', 'fred/x', str(tmp_path / 'source'), '@a'],
+                      ['restore', 'fred/x', '@a', '--to', str(tmp_path / 'new')]):
+        run = MeasuredRun(tmp_path, environ, *arguments)
+        assert (run.status, run.lines) == (0, [])
+        assert run.peak < 100, arguments

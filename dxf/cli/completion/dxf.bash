@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dxf
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
 _shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --limit-rate --progress --host)
@@ -25,6 +25,9 @@ _shtab_dxf_push_files_option_strings=(-h --help --each --include --exclude --dry
 _shtab_dxf_pull_files_option_strings=(-h --help --to --overwrite --delete --max-delete --dry-run --limit-rate --progress --json --host)
 _shtab_dxf_attach_option_strings=(-h --help --type --annotation --progress --json --host)
 _shtab_dxf_referrers_option_strings=(-h --help --type --json --host)
+_shtab_dxf_backup_option_strings=(-h --help --parent --exclude --exclude-caches --one-file-system --read-all --partial --dry-run --progress --json --host)
+_shtab_dxf_restore_option_strings=(-h --help --to --overwrite --progress --json --host)
+_shtab_dxf_list_files_option_strings=(-h --help --long --json --host)
 _shtab_dxf_inspect_option_strings=(-h --help --json --host)
 _shtab_dxf_get_digest_option_strings=(-h --help --json --host)
 _shtab_dxf_get_manifest_option_strings=(-h --help --json --host)
@@ -82,6 +85,15 @@ _shtab_dxf_attach_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_attach_pos_2_COMPGEN=_shtab_compgen_files
 _shtab_dxf_referrers_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_referrers_pos_1_COMPGEN=_dxf_aliases
+_shtab_dxf_backup_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_backup_pos_1_COMPGEN=_shtab_compgen_dirs
+_shtab_dxf_backup_pos_2_COMPGEN=_dxf_files_or_alias
+_shtab_dxf_backup___parent_COMPGEN=_dxf_aliases
+_shtab_dxf_restore_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_restore_pos_1_COMPGEN=_dxf_aliases
+_shtab_dxf_restore___to_COMPGEN=_shtab_compgen_dirs
+_shtab_dxf_list_files_pos_0_COMPGEN=_dxf_repositories
+_shtab_dxf_list_files_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_inspect_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_inspect_pos_1_COMPGEN=_dxf_aliases
 _shtab_dxf_get_digest_pos_0_COMPGEN=_dxf_repositories
@@ -101,8 +113,10 @@ _shtab_dxf_copy___progress_choices=(bar lines json none)
 _shtab_dxf_push_files___progress_choices=(bar lines json none)
 _shtab_dxf_pull_files___progress_choices=(bar lines json none)
 _shtab_dxf_attach___progress_choices=(bar lines json none)
+_shtab_dxf_backup___progress_choices=(bar lines json none)
+_shtab_dxf_restore___progress_choices=(bar lines json none)
 _shtab_dxf_auth_pos_1_choices=(pull push delete)
-_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
+_shtab_dxf_pos_0_choices=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 _shtab_dxf___completion_choices=(bash zsh fish)
 
 _shtab_dxf_push_blob_pos_1_nargs=...
@@ -189,6 +203,24 @@ _shtab_dxf_attach___json_nargs=0
 _shtab_dxf_referrers__h_nargs=0
 _shtab_dxf_referrers___help_nargs=0
 _shtab_dxf_referrers___json_nargs=0
+_shtab_dxf_backup_pos_1_nargs=...
+_shtab_dxf_backup__h_nargs=0
+_shtab_dxf_backup___help_nargs=0
+_shtab_dxf_backup___exclude_caches_nargs=0
+_shtab_dxf_backup___one_file_system_nargs=0
+_shtab_dxf_backup___read_all_nargs=0
+_shtab_dxf_backup___partial_nargs=0
+_shtab_dxf_backup___dry_run_nargs=0
+_shtab_dxf_backup___json_nargs=0
+_shtab_dxf_restore_pos_2_nargs=...
+_shtab_dxf_restore__h_nargs=0
+_shtab_dxf_restore___help_nargs=0
+_shtab_dxf_restore___overwrite_nargs=0
+_shtab_dxf_restore___json_nargs=0
+_shtab_dxf_list_files__h_nargs=0
+_shtab_dxf_list_files___help_nargs=0
+_shtab_dxf_list_files___long_nargs=0
+_shtab_dxf_list_files___json_nargs=0
 _shtab_dxf_inspect__h_nargs=0
 _shtab_dxf_inspect___help_nargs=0
 _shtab_dxf_inspect___json_nargs=0
@@ -240,7 +272,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -91,8 +91,8 @@ function _shtab_dxf_using
   test "$_shtab_dxf_cmdpath" = "$argv"
 end
 
-set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -276,6 +276,37 @@ complete -c dxf -n '_shtab_dxf_using referrers' -l json -d 'print one JSON objec
 complete -c dxf -n '_shtab_dxf_using referrers' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using referrers; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using referrers; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d alias
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a backup -d 'Store folders, and send only what has changed.'
+complete -c dxf -n '_shtab_dxf_using backup' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using backup' -l parent -xka "(_dxf_aliases)" -d 'the parent (default: what @alias names)'
+complete -c dxf -n '_shtab_dxf_using backup' -l exclude -x -d 'leave out what a pattern of gitignore covers; a file .dxfignore holds such patterns for its folder'
+complete -c dxf -n '_shtab_dxf_using backup' -l exclude-caches -d 'leave out what is in folders that a file CACHEDIR.TAG marks'
+complete -c dxf -n '_shtab_dxf_using backup' -l one-file-system -d 'leave out what is on other file systems'
+complete -c dxf -n '_shtab_dxf_using backup' -l read-all -d 'read all files, also those that seem not to have changed'
+complete -c dxf -n '_shtab_dxf_using backup' -l partial -d 'set the alias even if something could not be read, with status 1'
+complete -c dxf -n '_shtab_dxf_using backup' -l dry-run -d 'send nothing; print what would be sent, and how much is there'
+complete -c dxf -n '_shtab_dxf_using backup' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
+complete -c dxf -n '_shtab_dxf_using backup' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using backup' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using backup; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using backup; and test $_shtab_dxf_npos -ge 1' -ka "(__fish_complete_directories)" -d dir
+complete -c dxf -n '_shtab_dxf_using backup; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_files_or_alias)" -d @alias
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a restore -d 'Put files of a snapshot into a folder.'
+complete -c dxf -n '_shtab_dxf_using restore' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using restore' -l to -xka "(__fish_complete_directories)" -d 'the folder to write to; it is created'
+complete -c dxf -n '_shtab_dxf_using restore' -l overwrite -d 'replace files that exist and differ'
+complete -c dxf -n '_shtab_dxf_using restore' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
+complete -c dxf -n '_shtab_dxf_using restore' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using restore' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using restore; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using restore; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d @alias
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a list-files -d 'Print the files of a snapshot.'
+complete -c dxf -n '_shtab_dxf_using list-files' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using list-files' -l long -d 'print the mode, the size and the time, too'
+complete -c dxf -n '_shtab_dxf_using list-files' -l json -d 'print one JSON object per line'
+complete -c dxf -n '_shtab_dxf_using list-files' -l host -x -d 'the registry, in place of DXF_HOST'
+complete -c dxf -n '_shtab_dxf_using list-files; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
+complete -c dxf -n '_shtab_dxf_using list-files; and test $_shtab_dxf_npos -eq 1' -ka "(_dxf_aliases)" -d @alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a inspect -d 'Print the digest, type, size and content of an alias.'
 complete -c dxf -n '_shtab_dxf_using inspect' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using inspect' -l json -d 'print one JSON object per line'

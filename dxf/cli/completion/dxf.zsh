@@ -12,6 +12,7 @@ _shtab_dxf_commands() {
   local _commands=(
     attach:'Store files that belong to an alias: a signature, say.'
     auth:'Authenticate, and print the token, for DXF_TOKEN.'
+    backup:'Store folders, and send only what has changed.'
     blob-size:'Print the size of blobs in bytes.'
     copy:'Copy aliases to another registry or repository.'
     del-alias:'Delete aliases, and print the hashes of their blobs.'
@@ -25,6 +26,7 @@ _shtab_dxf_commands() {
     get-manifest-digest:'Print the digests of the manifests of aliases.'
     inspect:'Print the digest, type, size and content of an alias.'
     list-aliases:'Print the aliases of a repository, one a line.'
+    list-files:'Print the files of a snapshot.'
     list-repos:'Print the repositories of the registry, one a line.'
     login:'Check a user name and a password, and store them.'
     logout:'Delete the stored user name and password.'
@@ -36,6 +38,7 @@ _shtab_dxf_commands() {
     push-blob:'Store a file as a blob, and print its hash.'
     push-files:'Store files with their names under an alias.'
     referrers:'Print the digests and types of what is attached.'
+    restore:'Put files of a snapshot into a folder.'
     set-alias:'Name blobs by an alias, and print the manifest.'
     verify:'Compare files with the blobs of an alias.'
   )
@@ -77,6 +80,26 @@ _shtab_dxf_auth_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_auth_defaults_added=0
+
+_shtab_dxf_backup_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--parent[the parent (default\: what \@alias names)]:ALIAS:_dxf_aliases"
+  "*--exclude[leave out what a pattern of gitignore covers\; a file .dxfignore holds such patterns for its folder]:PATTERN:"
+  "--exclude-caches[leave out what is in folders that a file CACHEDIR.TAG marks]"
+  "--one-file-system[leave out what is on other file systems]"
+  "--read-all[read all files, also those that seem not to have changed]"
+  "--partial[set the alias even if something could not be read, with status 1]"
+  "--dry-run[send nothing\; print what would be sent, and how much is there]"
+  "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+  "(-)*::dir:_files -/"
+  ":\@alias:_dxf_files_or_alias"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_backup_defaults_added=0
 
 _shtab_dxf_blob_size_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -241,6 +264,19 @@ _shtab_dxf_list_aliases_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_list_aliases_defaults_added=0
 
+_shtab_dxf_list_files_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--long[print the mode, the size and the time, too]"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+  ":\@alias:_dxf_aliases"
+  ":path:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_list_files_defaults_added=0
+
 _shtab_dxf_list_repos_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--prefix[list only names that start with TEXT]:TEXT:"
@@ -398,6 +434,21 @@ _shtab_dxf_referrers_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_dxf_referrers_defaults_added=0
 
+_shtab_dxf_restore_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--to[the folder to write to\; it is created]:DIR:_files -/"
+  "--overwrite[replace files that exist and differ]"
+  "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
+  "--json[print one JSON object per line]"
+  "--host[the registry, in place of DXF_HOST]:HOST:"
+  ":repo:_dxf_repositories"
+  ":\@alias:_dxf_aliases"
+  "(-)*::path:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_dxf_restore_defaults_added=0
+
 _shtab_dxf_set_alias_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--if-absent[only if the alias does not exist (atomic on folders and on registries with conditional PUT)]"
@@ -445,6 +496,7 @@ _shtab_dxf() {
       case $line[1] in
         attach) _arguments -C -s $_shtab_dxf_attach_options ;;
         auth) _arguments -C -s $_shtab_dxf_auth_options ;;
+        backup) _arguments -C -s $_shtab_dxf_backup_options ;;
         blob-size) _arguments -C -s $_shtab_dxf_blob_size_options ;;
         copy) _arguments -C -s $_shtab_dxf_copy_options ;;
         del-alias) _arguments -C -s $_shtab_dxf_del_alias_options ;;
@@ -458,6 +510,7 @@ _shtab_dxf() {
         get-manifest-digest) _arguments -C -s $_shtab_dxf_get_manifest_digest_options ;;
         inspect) _arguments -C -s $_shtab_dxf_inspect_options ;;
         list-aliases) _arguments -C -s $_shtab_dxf_list_aliases_options ;;
+        list-files) _arguments -C -s $_shtab_dxf_list_files_options ;;
         list-repos) _arguments -C -s $_shtab_dxf_list_repos_options ;;
         login) _arguments -C -s $_shtab_dxf_login_options ;;
         logout) _arguments -C -s $_shtab_dxf_logout_options ;;
@@ -469,6 +522,7 @@ _shtab_dxf() {
         push-blob) _arguments -C -s $_shtab_dxf_push_blob_options ;;
         push-files) _arguments -C -s $_shtab_dxf_push_files_options ;;
         referrers) _arguments -C -s $_shtab_dxf_referrers_options ;;
+        restore) _arguments -C -s $_shtab_dxf_restore_options ;;
         set-alias) _arguments -C -s $_shtab_dxf_set_alias_options ;;
         verify) _arguments -C -s $_shtab_dxf_verify_options ;;
       esac

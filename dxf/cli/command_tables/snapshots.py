@@ -1,0 +1,47 @@
+"""The commands about snapshots: folders that are stored again and again."""
+
+from dxf.cli.command import ALIASES, FOLDERS, Command, Operand, Option
+from dxf.cli.command_parts import AT_ALIAS, JSON_LINES, PROGRESS, PULL, PUSH, REPO, TAKES_DIGEST
+
+SNAPSHOT_COMMANDS = (
+    Command(
+        'backup', group='snapshots',
+        summary='Store folders, and send only what has changed.',
+        details='The digest of the manifest is printed. What @alias names now, if it is a snapshot, is the parent:\n'
+                'its parts are used again, and a file whose path, size and time are the same is not read.\n'
+                'Of several folders, each is a folder of the snapshot, by the last part of its path. A file that\n'
+                'cannot be read, or changes meanwhile, is named on standard error; the status is 1, and the alias is\n'
+                'not set. Sockets, pipes and devices are left out. Needs pip install python-dxf[snapshots].',
+        operands=(REPO, Operand('<dir>', many=True, completion=FOLDERS), AT_ALIAS._replace(optional=False)),
+        options=(Option(('--parent',), 'the parent (default: what @alias names)', 'ALIAS', completion=ALIASES),
+                 Option(('--exclude',), 'leave out what a pattern of gitignore covers; a file .dxfignore holds such\n'
+                        'patterns for its folder', 'PATTERN', many=True),
+                 Option(('--exclude-caches',), 'leave out what is in folders that a file CACHEDIR.TAG marks'),
+                 Option(('--one-file-system',), 'leave out what is on other file systems'),
+                 Option(('--read-all',), 'read all files, also those that seem not to have changed'),
+                 Option(('--partial',), 'set the alias even if something could not be read, with status 1'),
+                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), PROGRESS,
+                 JSON_LINES),
+        examples=('dxf backup fred/backup /home/fred @nightly', 'dxf backup fred/backup src @src --exclude="*.o"'),
+        actions=PUSH, variables=('DXF_PROGRESS', 'SOURCE_DATE_EPOCH'),
+        creates_repository=True),
+    Command(
+        'restore', group='snapshots',
+        summary='Put files of a snapshot into a folder.',
+        details='Without paths, everything is restored. Every part is verified. A file that is there and equal is not\n'
+                'fetched: a restore that broke off can be repeated. The paths of the files written are printed.'
+                + TAKES_DIGEST,
+        operands=(REPO, Operand('@alias', completion=ALIASES), Operand('<path>', many=True, optional=True)),
+        options=(Option(('--to',), 'the folder to write to; it is created', 'DIR', required=True,
+                        completion=FOLDERS),
+                 Option(('--overwrite',), 'replace files that exist and differ'), PROGRESS, JSON_LINES),
+        examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=PULL, variables=('DXF_PROGRESS',)),
+    Command(
+        'list-files', group='snapshots',
+        summary='Print the files of a snapshot.',
+        details='With a path, only what is at it, or in it. The files of an alias of push-files are printed too.'
+                + TAKES_DIGEST,
+        operands=(REPO, Operand('@alias', completion=ALIASES), Operand('<path>', optional=True)),
+        options=(Option(('--long',), 'print the mode, the size and the time, too'), JSON_LINES),
+        examples=('dxf list-files fred/backup @nightly --long',), actions=PULL),
+)

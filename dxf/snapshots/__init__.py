@@ -1,0 +1,13 @@
+"""Snapshots: folders stored so that the next backup sends only what changed.
+
+:func:`backup` stores folders under an alias, :func:`load` returns what is stored. ``docs/snapshots.rst`` describes the
+format.
+"""
+
+from dxf.snapshots.backup import Wanted, backup, plan
+from dxf.snapshots.entries import Chunk, Entry
+from dxf.snapshots.listing import list_files
+from dxf.snapshots.snapshot import Snapshot, Totals, load
+
+__all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'Wanted', 'backup', 'list_files', 'load',
+           'plan']

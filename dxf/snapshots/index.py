@@ -1,0 +1,229 @@
+"""The index of a snapshot: JSON Lines in one zstd frame, written line by line, and read as something hostile.
+
+``entries`` reads and writes one line. Neither writing nor reading keeps all lines in memory.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from dxf.exceptions import DXFInvalidDocumentError
+from dxf.limits import READ_SIZE
+from dxf.snapshots.compression import packed, unpacked
+from dxf.snapshots.entries import FOLDER, ZERO_PACK, Chunk, Entry, read_chunks, read_entry, shown
+from dxf.strict_json import Json, dump_line, load_object, load_part, member, shortened
+
+VERSION = 1
+FROM_FOLDER, FROM_STREAM = 'folder', 'stream'
+
+MAX_PACKS = 99
+MAX_ENTRIES = 2_000_000
+MAX_LINE = 32 << 20
+"""Bytes of a line: a file of 1 TiB has one of 29 MB."""
+
+MAX_TEXT = 2 << 30
+"""Bytes that all lines may have together."""
+
+MAX_BLOB = 1 << 30
+"""Bytes that an index may have compressed."""
+
+
+class Header(NamedTuple):
+    """The first line: the digests of the packs, and whether the source was a folder or a stream."""
+
+    packs: tuple[str, ...]
+    source: str = FROM_FOLDER
+
+
+class IndexWriter:
+    """Takes entries, in the order of their paths, and writes the index when the packs are known.
+
+    The numbers of packs in the entries may have gaps: what is not used is left out of the index.
+    """
+
+    def __init__(self) -> None:
+        self._lines: Any = tempfile.TemporaryFile()
+        self._used: set[int] = set()
+        self.count = 0
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._lines.close()
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry."""
+        self._used.update(chunk.pack for chunk in entry.chunks)
+        self._lines.write(_line(entry.document()))
+        self.count += 1
+
+    @property
+    def used(self) -> list[int]:
+        """The numbers of the packs that entries name."""
+        return sorted(self._used - {ZERO_PACK})
+
+    def write(self, packs: dict[int, str], file: Any) -> None:
+        """Write the index.
+
+        :param packs: digests by number; those of :attr:`used` at least
+        :param file: an open binary file
+        """
+        header = _line({'snapshot': VERSION, 'packs': [packs[number] for number in self.used], 'source': FROM_FOLDER})
+        numbers = {number: position for position, number in enumerate(self.used)} | {ZERO_PACK: ZERO_PACK}
+        if any(number != position for number, position in numbers.items()):
+            self._renumber(numbers)
+        size = len(header) + self._lines.tell()
+        self._lines.seek(0)
+        for piece in packed(_pieces(header, self._lines), size):
+            file.write(piece)
+
+    def _renumber(self, numbers: dict[int, int]) -> None:
+        """Write the lines anew, with other numbers of packs."""
+        old, self._lines = self._lines, tempfile.TemporaryFile()
+        with old:
+            old.seek(0)
+            for line in old:
+                document = load_object(line)
+                if 'chunks' in document:
+                    document['chunks'] = [[numbers[chunk[0]], *chunk[1:]] for chunk in document['chunks']]
+                self._lines.write(_line(document))
+
+
+def _line(document: dict[str, Json]) -> bytes:
+    return dump_line(document).encode('ascii') + b'\n'
+
+
+def _pieces(header: bytes, file: Any) -> Iterator[bytes]:
+    yield header
+    while piece := file.read(READ_SIZE):
+        yield piece
+
+
+class IndexReader:
+    """Reads an index that is not trusted: see the module's docstring.
+
+    :param file: an open binary file with the blob; it can be read several times
+    :param sizes: the sizes of the packs, by their digests, as the manifest gives them
+    :raises DXFInvalidDocumentError: its first line cannot be right
+    """
+
+    def __init__(self, file: Any, sizes: dict[str, int]) -> None:
+        self._file = file
+        self.header = _header(self._first(), sizes)
+        self.sizes = [sizes[digest] for digest in self.header.packs]
+        """The sizes of the packs, in the order of their numbers."""
+
+    def _first(self) -> dict[str, Json]:
+        for line in self._lines():
+            return load_object(line)
+        raise DXFInvalidDocumentError('invalid snapshot: its index is empty')
+
+    def _lines(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        return lines(unpacked(iter(lambda: self._file.read(READ_SIZE), b''), MAX_TEXT))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries in the order of their paths.
+
+        :raises DXFInvalidDocumentError: one of them cannot be right
+        """
+        order = _Order(self.header.source == FROM_STREAM)
+        for document in self._documents():
+            entry = read_entry(document, self.sizes)
+            order.check(entry)
+            yield entry
+
+    def _documents(self) -> Iterator[Json]:
+        """Yield the lines behind the first one."""
+        for number, line in enumerate(self._lines()):
+            if number > MAX_ENTRIES:
+                raise DXFInvalidDocumentError(f'invalid snapshot: it has more than {MAX_ENTRIES} entries')
+            if number:
+                yield _document(line)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks of all entries that packs have; some may come several times. Nothing else is checked."""
+        for document in self._documents():
+            for chunk in read_chunks(document, self.sizes):
+                if chunk.pack != ZERO_PACK:
+                    yield chunk
+
+
+def _document(line: bytes) -> Json:
+    try:
+        text = line.decode('utf-8')
+    except UnicodeDecodeError:
+        text = ''
+    found = load_part(text, 0)
+    if found is None or found[1] != len(text):
+        raise DXFInvalidDocumentError(f'invalid snapshot: a line of its index is no JSON: {shown(line)}')
+    return found[0]
+
+
+def lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a text that comes in pieces.
+
+    :raises DXFInvalidDocumentError: one is too long
+    """
+    rest: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        first, *others = piece.split(b'\n')
+        rest.append(first)
+        length += len(first)
+        if length > MAX_LINE:
+            raise DXFInvalidDocumentError('invalid snapshot: a line of its index is too long')
+        if others:
+            yield b''.join(rest)
+            yield from others[:-1]
+            rest, length = [others[-1]], len(others[-1])
+    if length:
+        yield b''.join(rest)
+
+
+def _header(document: dict[str, Json], sizes: dict[str, int]) -> Header:
+    version = document.get('snapshot')
+    if version != VERSION or version is True:
+        raise DXFInvalidDocumentError(f'the snapshot has the format {shortened(repr(version), 20)}, and this dxf reads '
+                                      f'{VERSION}: a newer dxf may read it')
+    packs = tuple(str(digest) for digest in member(document, 'packs', list))
+    if len(packs) > MAX_PACKS or len(set(packs)) < len(packs) or set(packs) - sizes.keys():
+        raise DXFInvalidDocumentError('invalid snapshot: the packs of its index are not those of its manifest')
+    source = member(document, 'source', str)
+    if source not in (FROM_FOLDER, FROM_STREAM):
+        raise DXFInvalidDocumentError('invalid snapshot: its source is neither a folder nor a stream')
+    return Header(packs, source)
+
+
+class _Order:
+    """Checks that paths come in their order, each once, and behind the folder that they are in.
+
+    :param is_stream: there is only the empty path, which no folder has
+    """
+
+    def __init__(self, is_stream: bool) -> None:
+        self._is_stream = is_stream
+        self._last: bytes | None = None
+        self._open: list[bytes] = []
+        self._folders: set[bytes] = set()
+
+    def check(self, entry: Entry) -> None:
+        """Check the next entry.
+
+        :raises DXFInvalidDocumentError: it is not in its place
+        """
+        path = entry.path
+        if bool(path) == self._is_stream:
+            raise DXFInvalidDocumentError(f'invalid snapshot: {shown(path)!r}: a stream has no paths, and a folder has '
+                                          'no file without one')
+        if self._last is not None and path <= self._last:
+            raise DXFInvalidDocumentError(f'invalid snapshot: {shown(path)}: it is there twice, or out of order')
+        self._last = path
+        # What is in the folder "a" begins with "a/", and so comes before "a0".
+        while self._open and path >= self._open[-1] + b'0':
+            self._folders.remove(self._open.pop())
+        parent = path.rpartition(b'/')[0]
+        if parent and parent not in self._folders:
+            raise DXFInvalidDocumentError(f'invalid snapshot: {shown(path)}: it is in no folder')
+        if entry.kind == FOLDER:
+            self._open.append(path)
+            self._folders.add(path)

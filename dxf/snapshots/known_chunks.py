@@ -1,0 +1,54 @@
+"""Known chunks: where the registry has the chunks of the last snapshot, and those that were sent since."""
+
+import struct
+from collections.abc import Iterable
+
+from dxf.snapshots.entries import Chunk
+
+_PLACE = struct.Struct('<BQLL')
+"""Pack, offset, length and size: a tuple of numbers would take four times the memory."""
+
+
+class KnownChunks:
+    """The places of chunks, by their hash."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, bytes] = {}
+        self._is_partial = False
+        """Whether some were forgotten."""
+
+    def add(self, chunk: Chunk) -> None:
+        """Remember where a chunk is, unless another place is known."""
+        self._places.setdefault(bytes.fromhex(chunk.digest), _PLACE.pack(*chunk[:4]))
+
+    def find(self, digest: str) -> Chunk | None:
+        """Return where the chunk with a hash is."""
+        place = self._places.get(bytes.fromhex(digest))
+        if place is None:
+            return None
+        pack, offset, length, size = _PLACE.unpack(place)
+        return Chunk(pack, offset, length, size, digest)
+
+    def relocated(self, chunks: Iterable[Chunk]) -> tuple[Chunk, ...] | None:
+        """Return chunks by the places that are known; ``None`` if one is not known any more."""
+        if not self._is_partial:
+            return tuple(chunks)
+        found = [chunk if chunk.is_zeros else self.find(chunk.digest) for chunk in chunks]
+        return None if None in found else tuple(chunk for chunk in found if chunk is not None)
+
+    def live_sizes(self, count: int) -> list[int]:
+        """Return how many bytes the chunks have in each pack.
+
+        :param count: how many packs there are
+        """
+        sizes = [0] * count
+        for place in self._places.values():
+            pack, _, length, _ = _PLACE.unpack(place)
+            sizes[pack] += length
+        return sizes
+
+    def forget(self, packs: set[int]) -> None:
+        """Forget the chunks in some packs."""
+        if packs:
+            self._is_partial = True
+            self._places = {digest: place for digest, place in self._places.items() if place[0] not in packs}

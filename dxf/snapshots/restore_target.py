@@ -1,0 +1,333 @@
+"""The folder into which a snapshot is restored. No symbolic link in it is followed, on no part of a path.
+
+A file is in a hidden folder until it is complete. Where it comes from is not known here.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
+from dxf.artifacts.safe_paths import HIDDEN
+from dxf.artifacts.staging import check_space, space_of
+from dxf.artifacts.target_folder import open_inner
+from dxf.exceptions import DXFInvalidNameError
+from dxf.limits import READ_SIZE
+from dxf.local.folders import make_folders
+from dxf.local.sinks import named
+from dxf.snapshots.entries import Entry, shown
+
+FILE_MODES = 0o777
+FOLDER_MODES = 0o3777
+"""The bits of a mode that are restored: a file that runs as its owner could be anything."""
+
+MOST_OPEN = 64
+"""Files that are open at once; others wait closed for the rest of their chunks."""
+
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class PartFile:
+    """A file on its way.
+
+    :param entry: what it is to become
+    """
+
+    __slots__ = ('entry', 'left', 'hidden', 'name')
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry._replace(chunks=(), sha256='')  # there may be 100,000 of them
+        self.left = 0
+        """Chunks that are still to come."""
+        self.hidden: HiddenFolder | None = None
+        self.name = ''
+        """Its name in the hidden folder."""
+
+
+class RestoreTarget:
+    """A folder that is made where it is missing.
+
+    :param overwrite: replace files and links that are there and differ
+    :raises OSError: nothing can be written there
+    """
+
+    def __init__(self, folder: str, overwrite: bool) -> None:
+        self._folder = os.path.realpath(folder)
+        self._overwrite = overwrite
+        self._hidden: dict[tuple[int, int], HiddenFolder] = {}
+        self._last_hidden: tuple[list[bytes], HiddenFolder] | None = None
+        """The folder that a hidden folder was looked for last, and that hidden folder."""
+        self._open: dict[PartFile, int] = {}
+        self._changed: list[Entry] = []
+        """Files that are there, and whose mode or time differs."""
+        self._close = ExitStack()
+        make_folders(self._folder)
+        self._root = os.open(self._folder, FOLDER)
+        self._near: tuple[list[bytes], int] = ([], os.dup(self._root))
+        """The folder that was used last: most files are in the same one as the file before."""
+
+    def __enter__(self) -> 'RestoreTarget':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (*self._open.values(), self._near[1], self._root):
+            os.close(descriptor)
+        self._close.close()
+
+    def check_space(self, size: int) -> None:
+        """Check that the disk has space for so many bytes.
+
+        :raises OSError: it has not
+        """
+        check_space(space_of(self._root), size, self._folder)
+
+    # Folders
+
+    def _descend(self, parts: list[bytes]) -> int | None:
+        """Return the descriptor of a folder, which stays open until another is asked for; ``None`` if it is missing."""
+        known, descriptor = self._near
+        if parts == known:
+            return descriptor
+        is_below = parts[:len(known)] == known
+        folder = os.dup(descriptor if is_below else self._root)
+        try:
+            for part in parts[len(known):] if is_below else parts:
+                inner = open_inner(folder, part, shown(b'/'.join(parts)))
+                if inner is None:
+                    os.close(folder)
+                    return None
+                os.close(folder)
+                folder = inner
+        except BaseException:
+            os.close(folder)
+            raise
+        os.close(self._near[1])
+        self._near = (parts, folder)
+        return folder
+
+    def _parent(self, path: bytes) -> tuple[int | None, bytes]:
+        """Return the descriptor of the folder that a path is in, and its name there."""
+        *parts, name = path.split(b'/')
+        return self._descend(parts), name
+
+    def _existing_parent(self, path: bytes) -> tuple[int, bytes]:
+        folder, name = self._parent(path)
+        if folder is None:
+            raise FileNotFoundError(errno.ENOENT, 'its folder was removed meanwhile', shown(path))
+        return folder, name
+
+    def check_folder(self, path: bytes) -> None:
+        """Check that a folder may be made, or is there.
+
+        :raises OSError: something else is in the way
+        """
+        _check_name(path)
+        self._descend(path.split(b'/'))
+
+    def make_folder(self, entry: Entry) -> None:
+        """Make a folder where it is missing; it gets its mode by :meth:`finish_folder`."""
+        with named(shown(entry.path)):
+            folder, name = self._existing_parent(entry.path)
+            try:
+                os.mkdir(name, 0o700, dir_fd=folder)
+            except FileExistsError:
+                self.check_folder(entry.path)
+
+    def finish_folder(self, entry: Entry) -> None:
+        """Give a folder its mode and its time, when all is in it."""
+        with named(shown(entry.path)):
+            folder = self._descend(entry.path.split(b'/'))
+            if folder is not None:
+                os.fsync(folder)
+                os.fchmod(folder, entry.mode & FOLDER_MODES)
+                os.utime(folder, ns=(entry.mtime, entry.mtime))
+
+    # What is there
+
+    def _status(self, path: bytes) -> os.stat_result | None:
+        """Return the status of what is at a path; ``None`` if there is nothing."""
+        _check_name(path)
+        with named(shown(path)):
+            folder, name = self._parent(path)
+            try:
+                return None if folder is None else os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def _check_replaceable(self, path: bytes, there: os.stat_result) -> None:
+        """Check that what is at a path may be replaced.
+
+        :raises FileExistsError: it may not
+        """
+        if not stat.S_ISREG(there.st_mode) and not stat.S_ISLNK(there.st_mode):
+            raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', shown(path))
+        if not self._overwrite:
+            raise FileExistsError(errno.EEXIST, 'it is there already, and differs (--overwrite replaces it)',
+                                  shown(path))
+
+    def has_file(self, entry: Entry) -> bool:
+        """Return whether a file is there and equal.
+
+        :raises FileExistsError: another one is there, and is not to be replaced
+        """
+        there = self._status(entry.path)
+        if there is None:
+            return False
+        if stat.S_ISREG(there.st_mode) and there.st_size == entry.size and self._hash(entry.path) == entry.sha256:
+            if (stat.S_IMODE(there.st_mode), there.st_mtime_ns) != (entry.mode & FILE_MODES, entry.mtime):
+                self._changed.append(entry)
+            return True
+        self._check_replaceable(entry.path, there)
+        return False
+
+    def _hash(self, path: bytes) -> str:
+        sha256 = hashlib.sha256()
+        with named(shown(path)), self._reopened(path) as file:
+            while piece := file.read(READ_SIZE):
+                sha256.update(piece)
+        return sha256.hexdigest()
+
+    @contextmanager
+    def _reopened(self, path: bytes) -> Iterator[Any]:
+        folder, name = self._existing_parent(path)
+        with open(os.open(name, OPEN_FILE, dir_fd=folder), 'rb', buffering=0) as file:
+            yield file
+
+    def has_link(self, entry: Entry) -> bool:
+        """Return whether a link is there that leads to the same.
+
+        :raises FileExistsError: something else is there, and is not to be replaced
+        """
+        there = self._status(entry.path)
+        if there is None:
+            return False
+        folder, name = self._existing_parent(entry.path)
+        if stat.S_ISLNK(there.st_mode) and os.readlink(name, dir_fd=folder) == entry.target:
+            return True
+        self._check_replaceable(entry.path, there)
+        return False
+
+    def has_hardlink(self, path: bytes, target: bytes, is_replaced: bool) -> bool:
+        """Return whether two paths are names of one file already, and stay so.
+
+        :param is_replaced: another file is going to be at ``target``
+        :raises FileExistsError: something else is there, and is not to be replaced
+        """
+        there, other = self._status(path), self._status(target)
+        if there is None:
+            return False
+        if other is not None and not is_replaced and os.path.samestat(there, other):
+            return True
+        self._check_replaceable(path, there)
+        return False
+
+    # What is made
+
+    def write(self, file: PartFile, offset: int, content: bytes) -> None:
+        """Write a chunk of a file."""
+        with named(shown(file.entry.path)):
+            descriptor = self._descriptor(file)
+            view = memoryview(content)
+            while view:
+                written = os.pwrite(descriptor, view, offset)
+                offset += written
+                view = view[written:]
+
+    def _descriptor(self, file: PartFile) -> int:
+        """Return the descriptor of a file, which is made or opened if it is not open."""
+        descriptor = self._open.get(file)
+        if descriptor is None:
+            if file.hidden is None:
+                file.hidden = self._hidden_for(file.entry.path)
+                file.name, descriptor = file.hidden.new_file(0o600)
+                os.ftruncate(descriptor, file.entry.size)
+            else:
+                descriptor = os.open(file.name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=file.hidden.folder)
+            if len(self._open) >= MOST_OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+            self._open[file] = descriptor
+        return descriptor
+
+    def _hidden_for(self, path: bytes) -> HiddenFolder:
+        """Return the hidden folder on the file system of a path, from where a file can get its name by a rename."""
+        folder, _ = self._existing_parent(path)
+        if self._last_hidden is not None and self._near[0] == self._last_hidden[0]:
+            return self._last_hidden[1]
+        mount = mount_of(folder)
+        if mount not in self._hidden:
+            root = self._root if mount == mount_of(self._root) else folder
+            hidden = HiddenFolder(root, self._folder)
+            self._close.callback(hidden.close)
+            self._hidden[mount] = hidden
+        self._last_hidden = self._near[0], self._hidden[mount]
+        return self._hidden[mount]
+
+    def finish(self, file: PartFile) -> None:
+        """Give a file that is complete its mode, its time and its name."""
+        entry = file.entry
+        with named(shown(entry.path)):
+            descriptor = self._descriptor(file)
+            os.fsync(descriptor)
+            os.fchmod(descriptor, entry.mode & FILE_MODES)
+            os.utime(descriptor, ns=(entry.mtime, entry.mtime))
+            os.close(self._open.pop(file))
+            if file.hidden is not None:
+                self._give_name(file.hidden, file.name, entry.path)
+
+    def _give_name(self, hidden: HiddenFolder, name: str, path: bytes) -> None:
+        folder, own_name = self._existing_parent(path)
+        if self._overwrite:
+            os.replace(name, own_name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
+            return
+        try:
+            hidden.move_out(name, folder, os.fsdecode(own_name))
+        except FileExistsError:
+            raise FileExistsError(errno.EEXIST, 'it is there already', shown(path)) from None
+
+    def make_link(self, entry: Entry) -> None:
+        """Make a symbolic link."""
+        with named(shown(entry.path)):
+            folder, name = self._existing_parent(entry.path)
+            self._make_room(folder, name)
+            os.symlink(entry.target, name, dir_fd=folder)
+            os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
+
+    def make_hardlink(self, path: bytes, target: bytes) -> None:
+        """Give a file another name."""
+        with named(shown(path)):
+            folder, name = self._existing_parent(target)
+            source = os.dup(folder)
+            try:
+                folder, own_name = self._existing_parent(path)
+                self._make_room(folder, own_name)
+                os.link(name, own_name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+            finally:
+                os.close(source)
+
+    def _make_room(self, folder: int, name: bytes) -> None:
+        """Remove what is to be replaced, if that was allowed."""
+        if self._overwrite:
+            try:
+                os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                pass
+
+    def adjust(self) -> None:
+        """Give the files that were there the modes and times of the snapshot."""
+        for entry in self._changed:
+            with named(shown(entry.path)), self._reopened(entry.path) as file:
+                os.fchmod(file.fileno(), entry.mode & FILE_MODES)
+                os.utime(file.fileno(), ns=(entry.mtime, entry.mtime))
+
+
+def _check_name(path: bytes) -> None:
+    """Check that a path is not that of a hidden folder of dxf.
+
+    :raises DXFInvalidNameError: it is
+    """
+    if any(part.lower().startswith(HIDDEN.encode()) for part in path.split(b'/')):
+        raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: it begins with {HIDDEN}')

@@ -1,0 +1,202 @@
+"""Trees: folders of this machine, walked in the order of an index, and their files read in pieces.
+
+What is stored of them is not known here.
+"""
+
+import heapq
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import BinaryIO, NamedTuple
+
+from dxf.artifacts.safe_paths import HIDDEN
+from dxf.exceptions import DXFSourceError
+from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, shown
+from dxf.snapshots.exclusion import CACHE_SIGNATURE, CACHE_TAG, IGNORE_FILE, MAX_FILE, Exclusion
+from dxf.snapshots.long_paths import OPEN_FILE, OPEN_FOLDER, Opened, Parent
+
+KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK}
+OTHERS = {stat.S_IFSOCK: 'a socket', stat.S_IFIFO: 'a named pipe', stat.S_IFBLK: 'a device', stat.S_IFCHR: 'a device'}
+
+
+class Found(NamedTuple):
+    """What was found at a path.
+
+    :param path: within the snapshot
+    :param target: what a link leads to, or the path of the file of which it is another name
+    """
+
+    path: bytes
+    kind: str
+    status: os.stat_result
+    target: bytes = b''
+
+
+class Root(NamedTuple):
+    """A folder that is to be walked: the path in front of its files in the snapshot, and where it is here."""
+
+    prefix: bytes
+    folder: bytes
+
+
+def roots_of(folders: list[str]) -> list[Root]:
+    """Return the folders to be walked. Of several, each is a folder of the snapshot, by the last part of its path.
+
+    :raises DXFSourceError: something is no folder, or two have one name
+    """
+    paths = [os.fsencode(folder) for folder in folders]
+    for path in paths:
+        if not os.path.isdir(path):
+            raise DXFSourceError(f'{shown(path)}: no such folder' if not os.path.lexists(path) else
+                                 f'{shown(path)}: no folder; dxf push-files stores a file')
+    if len(paths) == 1:
+        return [Root(b'', paths[0])]
+    names = [os.path.basename(os.path.abspath(path)) for path in paths]
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise DXFSourceError(f'two of the folders would be called {shown(name)!r} in the snapshot')
+    return [Root(name, path) for name, path in zip(names, paths, strict=True)]
+
+
+def size_of(roots: list[Root]) -> int:
+    """Return about how many bytes the files of folders have; what cannot be read is not counted."""
+    total = 0
+    waiting = [root.folder for root in roots]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as listing:
+            for entry in listing:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+class Tree:
+    """Folders that are walked.
+
+    :param unreadable: called with a path and an error, for what cannot be read
+    :param left_out: called with a path and what is there, for what no snapshot has: sockets, pipes, devices
+    :param exclusion: tells what is not wanted
+    :param one_file_system: what is in a folder of another file system is left out
+    """
+
+    def __init__(self, roots: list[Root], unreadable: Callable[[bytes, OSError], object],
+                 left_out: Callable[[bytes, str], object], exclusion: Exclusion, one_file_system: bool = False
+                 ) -> None:
+        self._roots = sorted(roots)
+        self._exclusion = exclusion
+        self._devices = [os.stat(root.folder).st_dev for root in self._roots] if one_file_system else None
+        self._unreadable = unreadable
+        self._left_out = left_out
+        self._links: dict[tuple[int, int], bytes] = {}
+        """The paths of files with several names, by device and inode."""
+
+    def walk(self) -> Iterator[Found]:
+        """Yield what is there, in the order of the bytes of the paths.
+
+        What vanishes while the tree is walked is left out, as it is not there.
+        """
+        self._links.clear()
+        # All that is in a folder comes behind it: the least path is always the next one.
+        waiting: list[bytes] = []
+        for root in self._roots:
+            if root.prefix:
+                heapq.heappush(waiting, root.prefix)
+            else:
+                self._add_inner(b'', waiting)
+        while waiting:
+            path = heapq.heappop(waiting)
+            found = self._look(path)
+            if found is not None:
+                yield found
+                if found.kind == FOLDER and (self._devices is None or found.status.st_dev in self._devices):
+                    self._add_inner(path, waiting)
+
+    def _add_inner(self, path: bytes, waiting: list[bytes]) -> None:
+        try:
+            with self._opened(path, OPEN_FOLDER) as folder:
+                names = [os.fsencode(name) for name in os.listdir(folder)]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        for name in self._wanted(path, names):
+            if name.startswith(os.fsencode(HIDDEN)):
+                self._left_out(_joined(path, name), 'a restore that was killed left it')
+            else:
+                heapq.heappush(waiting, _joined(path, name))
+
+    def _wanted(self, path: bytes, names: list[bytes]) -> list[bytes]:
+        """Return the names that may be wanted of those in a folder, whose file of patterns is read."""
+        if IGNORE_FILE in names:
+            self._exclusion.add(path, self._start_of(_joined(path, IGNORE_FILE), MAX_FILE))
+        is_cache = self._exclusion.without_caches and CACHE_TAG in names and \
+            self._start_of(_joined(path, CACHE_TAG), len(CACHE_SIGNATURE)) == CACHE_SIGNATURE
+        return [CACHE_TAG] if is_cache else names
+
+    def _start_of(self, path: bytes, size: int) -> bytes:
+        """Return the first bytes of a file."""
+        try:
+            with self.open(path) as file:
+                return os.pread(file.fileno(), size, 0) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b''
+        except OSError as error:
+            self._unreadable(path, error)
+            return b''
+
+    def _look(self, path: bytes) -> Found | None:
+        try:
+            with self._parent(path) as (folder, name):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=self._is_root(path))
+                target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else b''
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._unreadable(path, error)
+            return None
+        kind = KINDS.get(stat.S_IFMT(status.st_mode))
+        if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self._root_of(path).prefix):
+            return None
+        if kind is None:
+            self._left_out(path, OTHERS.get(stat.S_IFMT(status.st_mode), 'no file'))
+            return None
+        if kind == FILE and status.st_nlink > 1:
+            first = self._links.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                return Found(path, HARDLINK, status, first)
+        return Found(path, kind, status, target)
+
+    def _is_root(self, path: bytes) -> bool:
+        return any(root.prefix == path for root in self._roots)
+
+    def _root(self, path: bytes) -> tuple[bytes, bytes]:
+        """Return the folder of this machine that a path of the snapshot is in, and the path within it."""
+        root = self._root_of(path)
+        return root.folder, path[len(root.prefix) + 1:] if root.prefix else path
+
+    def _root_of(self, path: bytes) -> Root:
+        """Return the root that a path of the snapshot is in."""
+        return next(root for root in self._roots
+                    if not root.prefix or path == root.prefix or path.startswith(root.prefix + b'/'))
+
+    def _parent(self, path: bytes) -> 'Parent':
+        folder, inner = self._root(path)
+        return Parent(folder, inner)
+
+    def _opened(self, path: bytes, flags: int) -> 'Opened':
+        folder, inner = self._root(path)
+        return Opened(folder, inner, flags)
+
+    def open(self, path: bytes) -> BinaryIO:
+        """Open a file, which must not be a link now.
+
+        :raises OSError: it cannot be opened
+        """
+        with self._opened(path, OPEN_FILE) as descriptor:
+            return open(os.dup(descriptor), 'rb', buffering=0)
+
+
+def _joined(folder: bytes, name: bytes) -> bytes:
+    return folder + b'/' + name if folder else name

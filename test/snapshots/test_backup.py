@@ -1,0 +1,321 @@
+"""Backups: what is read and what is not, what is told, and which packs are kept."""
+
+import os
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from dxf import DXF, snapshots
+from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSourceError
+from dxf.snapshots.file_cutter import FileCutter
+from dxf.snapshots.pack_writer import MAX_PACK, MIN_PACK, pack_size, packs_to_rewrite
+
+from ..helpers import changing_files
+from ..helpers.endpoints import Endpoint
+from ..helpers.layouts import bound
+from ..helpers.processes import Runner
+from ..helpers.traffic import Traffic
+from ..helpers.trees import described
+
+
+@pytest.fixture(name='client')
+def make_client(folder: Endpoint, repo: str) -> DXF:
+    """A repository in a folder."""
+    return folder.dxf(repo)
+
+
+@pytest.fixture(name='source')
+def make_source(tmp_path: Path) -> Path:
+    """A folder with two files."""
+    source = tmp_path / 'source'
+    (source / 'a').mkdir(parents=True)
+    (source / 'a' / 'x').write_bytes(b'21.5\n' * 9000)
+    (source / 'b').write_bytes(b'21.7\n')
+    return source
+
+
+def restored(snapshot: snapshots.Snapshot, folder: Path) -> bool:
+    """Return whether a snapshot restores what is in a folder."""
+    target = folder.parent / f'restored {snapshot.digest[-8:]}'
+    snapshot.restore(str(target))
+    return described(target) == described(folder)
+
+
+# What cannot be read
+
+def test_a_file_that_cannot_be_read_is_named_and_the_alias_stays(folder: Endpoint, repo: str, source: Path) -> None:
+    client = folder.dxf(repo)
+    before = snapshots.backup(client, [str(source)], 'nightly').digest
+    (source / 'new').write_bytes(b'')
+    (source / 'secret').write_bytes(b'secret')
+    (source / 'secret').chmod(0)
+    (source / 'hidden').mkdir(0)
+    runner = bound(Runner(folder.environ()))
+    ended = runner.run('backup', repo, source, '@nightly')
+    assert (ended.status, ended.out) == (1, b'')
+    hidden, secret = ended.lines[:2]
+    assert hidden == 'dxf: cannot read hidden: Permission denied'
+    assert secret == 'dxf: cannot read secret: Permission denied'
+    assert ended.lines[2:] == ['dxf: 2 files or folders could not be read, and so the alias nightly was not set: '
+                               'cannot read hidden: Permission denied']
+    assert client.manifest_digest('nightly') == before
+    ended = runner.run('backup', repo, source, '@nightly', '--partial')
+    assert ended.status == 1
+    assert ended.out.decode().strip() == client.manifest_digest('nightly') != before
+    assert [entry.name for entry in snapshots.load(client, 'nightly').entries()] == ['a', 'a/x', 'b', 'hidden', 'new']
+
+
+@pytest.fixture(name='changes')
+def change_while_reading(source: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[Path], None]]:
+    """Changes of the file a/x, each made when it has been read."""
+    changes: list[Callable[[Path], None]] = []
+    cut = FileCutter.chunks_of
+
+    def cut_and_change(cutter: FileCutter, file: BinaryIO, size: int, last: snapshots.Entry | None) -> Any:
+        result = cut(cutter, file, size, last)
+        if changes and os.path.samestat(os.fstat(file.fileno()), (source / 'a' / 'x').stat()):
+            changes.pop()(source / 'a' / 'x')
+        return result
+    monkeypatch.setattr(FileCutter, 'chunks_of', cut_and_change)
+    return changes
+
+
+@pytest.mark.parametrize('change', changing_files.CHANGED)
+def test_a_file_that_changes_while_it_is_read_is_read_once_more(
+        client: DXF, source: Path, changes: list[Callable[[Path], None]], change: Callable[[Path], None]) -> None:
+    changes.append(change)
+    assert restored(snapshots.backup(client, [str(source)], 'nightly'), source)
+    assert not changes
+
+
+def test_a_file_that_changes_each_time_it_is_read_is_an_error(client: DXF, source: Path,
+                                                              changes: list[Callable[[Path], None]]) -> None:
+    changes += [changing_files.append] * 2
+    with pytest.raises(DXFSourceError, match='cannot read a/x: it changed while it was read'):
+        snapshots.backup(client, [str(source)], 'nightly')
+    assert client.list_aliases() == []
+
+
+def test_a_file_that_vanishes_before_it_is_read_is_not_in_the_snapshot(client: DXF, source: Path,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    read = FileCutter.read
+
+    def vanish_and_read(cutter: FileCutter, path: bytes, last: snapshots.Entry | None) -> snapshots.Entry:
+        if path == b'b':
+            os.unlink(source / 'b')
+        return read(cutter, path, last)
+    monkeypatch.setattr(FileCutter, 'read', vanish_and_read)
+    os.link(source / 'b', source / 'c')  # which takes the place of its first name
+    os.link(source / 'b', source / 'd')
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    assert [(entry.name, entry.kind) for entry in snapshot.entries()][2:] == [('c', 'file'), ('d', 'hardlink')]
+    assert restored(snapshot, source)
+
+
+@pytest.mark.parametrize('folders, reason', [
+    (['missing'], 'no such folder'), (['source/b'], 'no folder'), (['source', 'other/../source'], 'would be called'),
+])
+def test_what_is_no_folder_is_refused(client: DXF, source: Path, folders: list[str], reason: str,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source.parent)
+    (source.parent / 'other').mkdir()
+    with pytest.raises(DXFSourceError, match=reason):
+        snapshots.backup(client, folders, 'nightly')
+
+
+def test_a_folder_that_holds_the_registry_is_refused(tmp_path: Path) -> None:
+    client = DXF(f'oci:{tmp_path}/registry', 'fred/backup')
+    client.push_blob(data=b'content')
+    for folder in (tmp_path, tmp_path / 'registry' / 'fred'):
+        with pytest.raises(DXFSourceError, match='store it elsewhere'):
+            snapshots.backup(client, [str(folder)], 'nightly')
+
+
+def test_several_folders_are_folders_of_the_snapshot(client: DXF, source: Path, tmp_path: Path) -> None:
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'c').write_bytes(b'c')
+    snapshot = snapshots.backup(client, [str(source), str(tmp_path / 'other')], 'nightly')
+    assert [entry.name for entry in snapshot.entries()] == ['other', 'other/c', 'source', 'source/a', 'source/a/x',
+                                                            'source/b']
+    snapshot.restore(str(tmp_path / 'new'))
+    assert described(tmp_path / 'new' / 'source') == described(source)
+
+
+def test_paths_longer_than_a_system_takes_are_stored_and_restored(client: DXF, tmp_path: Path) -> None:
+    source = tmp_path / 'source'
+    source.mkdir()
+    folder = os.open(source, os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir('x' * 250, dir_fd=folder)
+        inner = os.open('x' * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    with open(os.open('deep', os.O_CREAT | os.O_WRONLY, dir_fd=folder), 'wb') as file:
+        file.write(b'content')
+    os.close(folder)
+    snapshots.backup(client, [str(source)], 'nightly').restore(str(tmp_path / 'new'))
+    again = snapshots.backup(client, [str(tmp_path / 'new')], 'nightly')
+    assert again.totals.read == 0
+    last = list(again.entries())[-1]
+    assert (len(last.path), last.size) == (40 * 251 + 4, 7)
+
+
+# The last snapshot
+
+def test_an_alias_that_is_no_snapshot_is_replaced(client: DXF, source: Path) -> None:
+    client.set_alias('nightly', client.push_blob(data=b'something else'))
+    assert restored(snapshots.backup(client, [str(source)], 'nightly'), source)
+
+
+def test_a_parent_that_is_no_snapshot_is_refused(client: DXF, source: Path) -> None:
+    client.set_alias('other', client.push_blob(data=b'something else'))
+    with pytest.raises(DXFInvalidDocumentError, match='other is no snapshot: dxf inspect'):
+        snapshots.backup(client, [str(source)], 'nightly', parent='other')
+
+
+def test_packs_of_a_parent_that_vanish_meanwhile_are_sent_again(open_registry: Endpoint, repo: str, source: Path
+                                                                ) -> None:
+    client = open_registry.dxf(repo)
+    first = snapshots.backup(client, [str(source)], 'nightly')
+
+    packs = list(first.packs)
+
+    def prune(_line: str) -> None:
+        while packs:
+            client.del_blob(packs.pop().digest)
+    os.mkfifo(source / 'pipe')
+    second = snapshots.backup(client, [str(source)], 'nightly', notice=prune)
+    os.unlink(source / 'pipe')
+    os.utime(source, ns=(0, 0))
+    assert 'vnd.dxf.snapshot.parent' not in second.annotations
+    assert restored(second, source)
+
+
+@pytest.mark.parametrize('damage', [lambda path: path.unlink(), lambda path: path.write_bytes(b'damaged')])
+def test_a_damaged_snapshot_is_not_used_unless_it_was_asked_for(folder: Endpoint, repo: str, source: Path,
+                                                                damage: Callable[[Path], object]) -> None:
+    client = folder.dxf(repo)
+    index = folder.file_of(repo, snapshots.backup(client, [str(source)], 'nightly').index.digest)
+    index.chmod(0o600)
+    damage(index)
+    (source / 'new').write_bytes(b'so that the index is another')
+    if index.exists():
+        with pytest.raises(DXFError):
+            snapshots.backup(client, [str(source)], 'other', parent='nightly')
+    lines: list[str] = []
+    assert restored(snapshots.backup(client, [str(source)], 'nightly', notice=lines.append), source)
+    assert [line.partition(': ')[0] for line in lines] == ['the last snapshot is not used']
+
+
+def test_a_moved_file_is_read_and_not_sent(client: DXF, source: Path) -> None:
+    (source / 'a' / 'x').write_bytes(os.urandom(300_000))
+    snapshots.backup(client, [str(source)], 'nightly')
+    os.rename(source / 'a' / 'x', source / 'y')
+    totals = snapshots.backup(client, [str(source)], 'nightly').totals
+    assert (totals.read, totals.packs) == (1, 0)
+
+
+def test_an_edit_of_a_large_file_sends_little_of_it(client: DXF, source: Path) -> None:
+    content = random.Random(1).randbytes(10_000_000)
+    (source / 'image').write_bytes(content)
+    snapshots.backup(client, [str(source)], 'nightly')
+    (source / 'image').write_bytes(content[:5_000_000] + b'inserted' + content[5_000_000:])
+    assert snapshots.backup(client, [str(source)], 'nightly').totals.sent < 600_000
+
+
+# Packs
+
+def test_packs_of_which_little_is_used_are_written_anew() -> None:
+    assert packs_to_rewrite([100, 100, 100], [49, 50, 100]) == {0}
+    assert packs_to_rewrite(list(range(1, 91)), list(range(1, 91))) == set()
+    assert packs_to_rewrite(list(range(1, 92)), list(range(1, 92))) == set(range(31))
+
+
+@pytest.mark.parametrize('total, kept, size', [
+    (0, 0, MIN_PACK), (1 << 30, 90, max(MIN_PACK, (1 << 30) // 8 + 1)), (100 << 30, 0, (100 << 30) // 64),
+    (700 << 30, 0, MAX_PACK), (10 << 40, 0, (10 << 40) // 98 + 1),
+])
+def test_packs_are_as_large_as_their_number_demands(total: int, kept: int, size: int) -> None:
+    assert pack_size(total, kept) == size
+
+
+def test_many_nights_keep_few_packs_and_little_more_than_one_snapshot(client: DXF, source: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('dxf.snapshots.pack_writer.MOST_KEPT', 12)
+    monkeypatch.setattr('dxf.snapshots.pack_writer.LEFT_KEPT', 6)
+    draw = random.Random(2)
+    for number in range(40):
+        (source / str(number)).write_bytes(draw.randbytes(20_000))
+    for _ in range(40):
+        (source / str(draw.randrange(40))).write_bytes(draw.randbytes(20_000))
+        snapshot = snapshots.backup(client, [str(source)], 'nightly')
+        assert len(snapshot.packs) <= 14
+        assert sum(pack.size for pack in snapshot.packs) < 2.2 * 800_000
+    assert restored(snapshot, source)
+
+
+# What is left out
+
+@pytest.mark.parametrize('wanted, left', [
+    (snapshots.Wanted(['*.o', '/b']), 'a a/b a/x cache cache/CACHEDIR.TAG cache/c deep deep/b'),
+    (snapshots.Wanted(['b/']), 'a a/b a/x a/x.o b cache cache/CACHEDIR.TAG cache/c deep'),
+    (snapshots.Wanted(['a/**', '!a/x', 'deep']), 'a a/x b cache cache/CACHEDIR.TAG cache/c'),
+    (snapshots.Wanted(exclude_caches=True), 'a a/b a/x a/x.o b cache cache/CACHEDIR.TAG deep deep/b'),
+])
+def test_patterns_leave_files_out(client: DXF, source: Path, wanted: snapshots.Wanted, left: str) -> None:
+    for path in ('a/b', 'a/x.o', 'cache/c', 'deep/b/c.o'):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_bytes(b'')
+    (source / 'cache' / 'CACHEDIR.TAG').write_bytes(b'Signature: 8a477f597d28d172789f06886806bc55\n# made by a test')
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly', wanted).entries()]
+    assert ' '.join(name for name in names if name != 'deep/b/c.o') == left
+
+
+def test_a_file_with_patterns_is_for_its_folder(client: DXF, source: Path) -> None:
+    (source / '.dxfignore').write_text('*.o\n')
+    (source / 'a' / '.dxfignore').write_text('# but here\n!keep.o\n/x\n')
+    for path in ('x.o', 'keep.o', 'a/x.o', 'a/keep.o', 'x'):
+        (source / path).write_bytes(b'')
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly').entries()]
+    assert names == ['.dxfignore', 'a', 'a/.dxfignore', 'a/keep.o', 'b', 'x']
+    names = [entry.name for entry in snapshots.backup(client, [str(source)], 'nightly',
+                                                      snapshots.Wanted(['keep.o', '!b'])).entries()]
+    assert names == ['.dxfignore', 'a', 'a/.dxfignore', 'b', 'x']
+
+
+def test_a_pattern_that_is_not_valid_is_refused(client: DXF, source: Path) -> None:
+    with pytest.raises(DXFInvalidNameError, match='invalid pattern'):
+        snapshots.backup(client, [str(source)], 'nightly', snapshots.Wanted(['\\']))
+    (source / 'a' / '.dxfignore').write_text('\\\n')
+    with pytest.raises(DXFInvalidNameError, match=r'invalid pattern .* in a/\.dxfignore'):
+        snapshots.backup(client, [str(source)], 'nightly')
+
+
+def test_a_plan_tells_what_would_be_sent_and_sends_nothing(client: DXF, source: Path, traffic: Traffic) -> None:
+    (source / 'large').write_bytes(os.urandom(300_000))
+    snapshots.backup(client, [str(source)], 'nightly')
+    (source / 'large').write_bytes(os.urandom(200_000))
+    traffic.clear()
+    planned = snapshots.plan(client, [str(source)], 'nightly')
+    assert {exchange.method for exchange in traffic.requests} == {'GET'}
+    assert planned.new == 200_000 and 0 <= planned.sent - 200_000 < 5000
+    assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
+
+
+# What is missing
+
+@pytest.mark.parametrize('module, package', [('pyfastcdc', 'pyfastcdc'), ('backports.zstd', 'zstd')])
+def test_a_package_that_is_missing_is_one_line_with_the_command(client: DXF, source: Path, module: str, package: str,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, 'compression.zstd', None)
+    (source / 'large').write_bytes(os.urandom(100_000))
+    if module == 'pyfastcdc':
+        monkeypatch.undo()
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DXFError, match=rf"snapshots need {package}, .*: pip install 'python-dxf\[snapshots\]'"):
+        snapshots.backup(client, [str(source)], 'nightly')

@@ -1,0 +1,115 @@
+"""Backups and restores that are killed before or after any of their requests: an alias restores what it named."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dxf import snapshots
+
+from ..helpers import killed_processes
+from ..helpers.endpoints import Endpoint
+from ..helpers.trees import described
+
+KILLED = -9
+Act = Callable[..., int]
+
+
+@pytest.fixture(name='act', scope='module')
+def start_processes() -> Iterator[Act]:
+    """What runs a process that kills itself, and returns its exit status."""
+    environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, killed_processes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True, env=environ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def act(endpoint: Endpoint, *args: object) -> int:
+            stdin.write(json.dumps([endpoint.host, endpoint.insecure, *args]) + '\n')
+            stdin.flush()
+            return int(stdout.readline())
+        yield act
+        process.kill()
+
+
+@pytest.fixture(name='place', params=['open_registry', 'folder'])
+def choose_place(request: pytest.FixtureRequest) -> Endpoint:
+    """A registry, and a folder."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Endpoint)
+    return found
+
+
+@pytest.fixture(name='source')
+def make_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of several packs."""
+    monkeypatch.setattr('dxf.snapshots.pack_writer.MIN_PACK', 30_000)
+    source = tmp_path / 'source'
+    (source / 'a').mkdir(parents=True)
+    for number in range(12):
+        (source / 'a' / str(number)).write_bytes(os.urandom(15_000))
+    return source
+
+
+def test_an_alias_restores_after_a_backup_that_was_killed_at_any_request(place: Endpoint, repo: str, source: Path,
+                                                                         tmp_path: Path, act: Act) -> None:
+    client = place.dxf(repo)
+    stored = {snapshots.backup(client, [str(source)], 'nightly').digest: described(source)}
+    trees = list(stored.values())
+    for number in range(1, 50):
+        statuses = []
+        for when in ('before', 'after'):
+            (source / 'new').write_bytes(os.urandom(40_000))
+            trees.append(described(source))
+            statuses.append(act(place, repo, 'backup', str(source), 'nightly', number, when))
+            digest = client.manifest_digest('nightly')
+            if digest not in stored:
+                snapshots.load(client, 'nightly').restore(str(tmp_path / digest))
+                assert described(tmp_path / digest) == trees[-1]
+                stored[digest] = trees[-1]
+        if statuses == [0, 0]:
+            break
+        assert set(statuses) == {KILLED}
+    assert number > 5
+    assert len(stored) == 1 + 1 + 2  # killed after the last request, and those that were not killed
+    for digest, tree in stored.items():
+        shutil.rmtree(tmp_path / digest, ignore_errors=True)
+        snapshots.load(client, digest).restore(str(tmp_path / digest))
+        assert described(tmp_path / digest) == tree
+
+
+def test_a_restore_that_was_killed_at_any_request_goes_on(place: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                          act: Act) -> None:
+    client = place.dxf(repo)
+    snapshots.backup(client, [str(source)], 'nightly')
+    target = tmp_path / 'restored'
+    for number in range(1, 50):
+        status = act(place, repo, 'restore', str(target), 'nightly', number, 'after')
+        if status == 0:
+            break
+        assert status == KILLED
+        shutil.rmtree(target, ignore_errors=True)
+        assert act(place, repo, 'restore', str(target), 'nightly', number, 'before') == KILLED
+        done = described(target) if target.exists() else {}
+        assert act(place, repo, 'restore', str(target), 'nightly', 1000, 'after') == 0
+        assert described(target) == described(source)
+        assert {path: entry for path, entry in done.items() if entry[0] == 'file' and b'.dxf' not in path}.items() <= \
+            described(source).items()
+        shutil.rmtree(target)
+    assert number > 4
+
+
+def test_what_was_restored_whole_is_not_fetched_again(folder: Endpoint, repo: str, source: Path, tmp_path: Path
+                                                      ) -> None:
+    client = folder.dxf(repo)
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    snapshot.restore(str(tmp_path / 'restored'))
+    (tmp_path / 'restored' / 'a' / '7').unlink()
+    os.utime(tmp_path / 'restored' / 'a' / '8', ns=(5, 5))
+    assert snapshot.restore(str(tmp_path / 'restored')) == ['a/7']
+    assert described(tmp_path / 'restored') == described(source)

@@ -1,0 +1,200 @@
+"""Restores: what is fetched, what is replaced, and what is in the way."""
+
+import errno
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import dxf
+from dxf import DXF, snapshots
+from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
+
+from ..helpers.endpoints import Endpoint
+from ..helpers.programs import skopeo
+from ..helpers.traffic import Traffic
+from ..helpers.trees import described
+from ..servers.scripted_registry import REPO, Answer, Request, ScriptedRegistry
+
+
+@pytest.fixture(name='source')
+def make_source(tmp_path: Path) -> Path:
+    """A folder of one MiB in few files."""
+    source = tmp_path / 'source'
+    (source / 'a' / 'b').mkdir(parents=True)
+    (source / 'a' / 'b' / 'x').write_bytes(b'21.5\n')
+    (source / 'a' / 'y').write_bytes(random.Random(1).randbytes(60_000))
+    (source / 'c').mkdir(mode=0o500)
+    os.link(source / 'a' / 'y', source / 'again')
+    os.link(source / 'a' / 'y', source / 'twice')
+    (source / 'large').write_bytes(random.Random(2).randbytes(1_000_000))
+    (source / 'link').symlink_to('a/y')
+    return source
+
+
+@pytest.fixture(name='snapshot')
+def store_snapshot(folder: Endpoint, repo: str, source: Path) -> snapshots.Snapshot:
+    """The snapshot of that folder."""
+    return snapshots.backup(folder.dxf(repo), [str(source)], 'nightly')
+
+
+def test_some_paths_are_restored_with_the_folders_that_lead_to_them(snapshot: snapshots.Snapshot, source: Path,
+                                                                    tmp_path: Path) -> None:
+    assert snapshot.restore(str(tmp_path / 'new'), ['a/b/', 'link']) == ['a/b/x']
+    assert described(tmp_path / 'new') == {path: entry for path, entry in described(source).items()
+                                           if path in (b'a', b'a/b', b'a/b/x', b'link')}
+
+
+def test_other_names_of_a_file_are_restored_without_it(snapshot: snapshots.Snapshot, source: Path, tmp_path: Path
+                                                       ) -> None:
+    snapshot.restore(str(tmp_path / 'new'), ['again', 'twice'])
+    assert (tmp_path / 'new' / 'again').samefile(tmp_path / 'new' / 'twice')
+    assert (tmp_path / 'new' / 'again').read_bytes() == (source / 'a' / 'y').read_bytes()
+    assert sorted(path.name for path in (tmp_path / 'new').iterdir()) == ['again', 'twice']
+
+
+def test_a_path_that_is_not_there_is_an_error_that_lists_the_top(snapshot: snapshots.Snapshot, tmp_path: Path) -> None:
+    with pytest.raises(DXFFileNotFoundError, match="there is no file 'a/z' in it, but 'a', 'again', 'c', 'large', '"):
+        snapshot.restore(str(tmp_path / 'new'), ['a/z', 'link'])
+    assert not any((tmp_path / 'new').iterdir())
+
+
+def test_one_file_is_fetched_by_ranges_in_few_requests(open_registry: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                       traffic: Traffic) -> None:
+    for number in range(4):
+        (source / f'other{number}').write_bytes(os.urandom(1_000_000))
+    client = open_registry.dxf(repo)
+    snapshots.backup(client, [str(source)], 'nightly')
+    traffic.clear()
+    snapshots.load(client, 'nightly').restore(str(tmp_path / 'new'), ['large'])
+    assert len(traffic.requests) <= 5
+    ranges = [exchange for exchange in traffic.requests if exchange.status == 206]
+    assert ranges
+    assert sum(int(exchange.response_headers['Content-Length']) for exchange in ranges) < 1_000_000 + (64 << 10)
+    assert (tmp_path / 'new' / 'large').read_bytes() == (source / 'large').read_bytes()
+
+
+def test_a_registry_without_ranges_sends_whole_packs(server: ScriptedRegistry, source: Path, tmp_path: Path) -> None:
+    def without_ranges(request: Request) -> Answer | None:
+        del request.headers['Range']
+        return server.ordinary(request)
+    client = DXF(server.host, REPO, insecure=True)
+    snapshots.backup(client, [str(source)], 'nightly')
+    server.hook = without_ranges
+    snapshots.load(client, 'nightly').restore(str(tmp_path / 'new'), ['a/y'])
+    assert (tmp_path / 'new' / 'a' / 'y').read_bytes() == (source / 'a' / 'y').read_bytes()
+
+
+@pytest.mark.parametrize('paths', [(), ('a/y',)])
+def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapshot: snapshots.Snapshot, tmp_path: Path,
+                                             paths: tuple[str, ...]) -> None:
+    pack = folder.file_of(repo, snapshot.packs[0].digest)
+    content = bytearray(pack.read_bytes())
+    content[30_000] ^= 1  # in a/y
+    pack.chmod(0o600)
+    pack.write_bytes(content)
+    with pytest.raises(DXFDigestMismatchError):
+        snapshot.restore(str(tmp_path / 'new'), paths)
+    assert not (tmp_path / 'new' / 'a' / 'y').exists()
+    assert not list((tmp_path / 'new').glob('.dxf*'))
+
+
+# What is there
+
+def change(path: Path) -> None:
+    """Change a file, and neither its size nor its time."""
+    before = path.stat()
+    with path.open('r+b') as file:
+        file.write(b'other')
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+
+
+def to_link(path: Path) -> None:
+    """Put a link in the place of something."""
+    path.unlink()
+    path.symlink_to('/etc/passwd')
+
+
+def to_file(path: Path) -> None:
+    """Put a file in the place of something."""
+    path.unlink()
+    path.write_bytes(b'other')
+
+
+@pytest.mark.parametrize('path, spoil', [
+    ('a/y', change), ('large', lambda path: path.write_bytes(b'')), ('large', to_link), ('link', to_link),
+    ('link', to_file), ('again', to_file),
+])
+def test_what_differs_is_replaced_only_if_that_is_allowed(snapshot: snapshots.Snapshot, source: Path, tmp_path: Path,
+                                                          path: str, spoil: Callable[[Path], object]) -> None:
+    target = tmp_path / 'new'
+    snapshot.restore(str(target))
+    passwd = Path('/etc/passwd').read_bytes()
+    spoil(target / path)
+    before = described(target)
+    with pytest.raises(FileExistsError) as caught:
+        snapshot.restore(str(target))
+    assert caught.value.errno == errno.EEXIST and '--overwrite' in str(caught.value)
+    assert described(target) == before
+    snapshot.restore(str(target), overwrite=True)
+    assert described(target) == described(source)
+    assert Path('/etc/passwd').read_bytes() == passwd
+
+
+@pytest.mark.parametrize('overwrite', [False, True])
+@pytest.mark.parametrize('path', ['a', 'a/b'])
+def test_a_link_in_the_place_of_a_folder_is_not_followed(snapshot: snapshots.Snapshot, tmp_path: Path, path: str,
+                                                         overwrite: bool) -> None:
+    (tmp_path / 'beside').mkdir()
+    (tmp_path / 'new' / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / 'new' / path).symlink_to(tmp_path / 'beside')
+    with pytest.raises(NotADirectoryError, match='it is in the way'):
+        snapshot.restore(str(tmp_path / 'new'), overwrite=overwrite)
+    assert not any((tmp_path / 'beside').iterdir())
+
+
+def test_a_folder_in_the_place_of_a_file_is_never_replaced(snapshot: snapshots.Snapshot, tmp_path: Path) -> None:
+    (tmp_path / 'new' / 'large').mkdir(parents=True)
+    with pytest.raises(FileExistsError, match='it is in the way, and is no file'):
+        snapshot.restore(str(tmp_path / 'new'), overwrite=True)
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['large']
+
+
+def test_a_file_that_runs_as_its_owner_loses_that_bit(folder: Endpoint, repo: str, source: Path, tmp_path: Path
+                                                      ) -> None:
+    (source / 'run').write_bytes(b'')
+    (source / 'run').chmod(0o6755)
+    snapshots.backup(folder.dxf(repo), [str(source)], 'nightly').restore(str(tmp_path / 'new'))
+    assert (tmp_path / 'new' / 'run').stat().st_mode & 0o7777 == 0o755
+
+
+# Copies
+
+def test_the_next_snapshot_is_copied_by_its_new_packs(folder: Endpoint, open_registry: Endpoint, repo: str,
+                                                      source: Path, tmp_path: Path) -> None:
+    here, there = folder.dxf(repo), open_registry.dxf(repo)
+    first = snapshots.backup(here, [str(source)], 'nightly')
+    dxf.copy(here, there, 'nightly')
+    (source / 'a' / 'b' / 'x').write_bytes(b'21.6\n')
+    second = snapshots.backup(here, [str(source)], 'nightly')
+    moved = dxf.Copying(here, there, 'nightly')
+    assert moved.outcome.moved.keys() == {second.index.digest, second.packs[-1].digest}
+    moved.carry_out()
+    assert second.packs[0] == first.packs[0]
+    snapshots.load(there, 'nightly').restore(str(tmp_path / 'new'))
+    assert described(tmp_path / 'new') == described(source)
+
+
+def test_skopeo_copies_a_snapshot_to_a_layout_and_back(open_registry: Endpoint, repo: str, source: Path, tmp_path: Path
+                                                       ) -> None:
+    client = open_registry.dxf(repo)
+    snapshots.backup(client, [str(source)], 'nightly')
+    address = f'docker://{open_registry.host}/{repo}'
+    skopeo('copy', '--src-tls-verify=false', f'{address}:nightly', f'oci:{tmp_path}/layout:nightly')
+    skopeo('copy', '--dest-tls-verify=false', f'oci:{tmp_path}/layout:nightly', f'{address}:back')
+    for number, snapshot in enumerate((snapshots.load(DXF(f'oci:{tmp_path}', 'layout'), 'nightly'),
+                                       snapshots.load(client, 'back'))):
+        snapshot.restore(str(tmp_path / f'new{number}'))
+        assert described(tmp_path / f'new{number}') == described(source)

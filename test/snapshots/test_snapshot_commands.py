@@ -1,0 +1,155 @@
+"""The commands backup, restore and list-files: what they print, what they ask of a registry, what they refuse."""
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from dxf.main import doit
+
+from ..helpers.endpoints import Endpoint
+from ..helpers.layouts import under
+from ..helpers.processes import Runner
+from ..helpers.traffic import Traffic
+from ..helpers.trees import described
+
+CONTENT = b'readings of May 15th\n' * 5000
+
+
+@pytest.fixture(name='source')
+def make_source(tmp_path: Path) -> Path:
+    """A folder with a few files."""
+    source = tmp_path / 'source'
+    (source / 'a' / 'b').mkdir(parents=True)
+    (source / 'a' / 'x').write_bytes(os.urandom(200_000))
+    (source / 'a-b').write_bytes(CONTENT)
+    (source / 'a' / 'b' / 'empty').write_bytes(b'')
+    (source / 'link').symlink_to('a/x')
+    os.link(source / 'a' / 'x', source / 'z')
+    return source
+
+
+def run(capfd: pytest.CaptureFixture[str], endpoint: Endpoint, *args: str | Path, status: int = 0) -> tuple[str, str]:
+    """Run a command, and return what it printed on standard output and standard error."""
+    assert doit([str(arg) for arg in args], endpoint.environ()) == status
+    out, err = capfd.readouterr()
+    return out, err
+
+
+def test_a_folder_is_stored_listed_and_restored(endpoint: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                capfd: pytest.CaptureFixture[str]) -> None:
+    out, err = run(capfd, endpoint, 'backup', repo, source, '@nightly', '--json')
+    said = json.loads(out)
+    assert err == ''
+    assert (said['files'], said['bytes'], said['read'], said['packs']) == (3, 200_000 + len(CONTENT), 3, 1)
+    assert said['digest'] == endpoint.dxf(repo).manifest_digest('nightly')
+    assert run(capfd, endpoint, 'list-files', repo, '@nightly')[0] == 'a\na-b\na/b\na/b/empty\na/x\nlink\nz\n'
+    assert run(capfd, endpoint, 'restore', repo, '@nightly', '--to', tmp_path / 'new') == ('a-b\na/b/empty\na/x\n', '')
+    assert described(tmp_path / 'new') == described(source)
+
+
+def test_a_second_backup_sends_what_is_new_in_few_requests(token_registry: Endpoint, repo: str, source: Path,
+                                                           traffic: Traffic, capfd: pytest.CaptureFixture[str]) -> None:
+    for number in range(300):
+        (source / f'{number}').write_bytes(os.urandom(8000))
+    run(capfd, token_registry, 'backup', repo, source, '@nightly')
+    (source / '7').write_bytes(os.urandom(9000))
+    with (source / 'a' / 'x').open('r+b') as file:
+        file.write(b'changed')
+    traffic.clear()
+    said = json.loads(run(capfd, token_registry, 'backup', repo, source, '@nightly', '--json')[0])
+    assert len(traffic.requests) <= 12, traffic.lines()
+    assert said['read'] == 2
+    assert said['sent'] < 9000 + 5 * (64 << 10)  # the chunks that changed, and the index
+
+
+def test_a_file_of_the_same_size_and_time_is_not_read_again(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                            capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    path = source / 'a-b'
+    before = path.stat()
+    path.write_bytes(bytes(reversed(CONTENT)))
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    run(capfd, folder, 'restore', repo, '@nightly', 'a-b', '--to', tmp_path / 'old')
+    assert (tmp_path / 'old' / 'a-b').read_bytes() == CONTENT
+    run(capfd, folder, 'backup', repo, source, '@nightly', '--read-all')
+    run(capfd, folder, 'restore', repo, '@nightly', 'a-b', '--to', tmp_path / 'new')
+    assert (tmp_path / 'new' / 'a-b').read_bytes() == bytes(reversed(CONTENT))
+
+
+def test_sockets_and_pipes_are_left_out_and_told(folder: Endpoint, repo: str, source: Path,
+                                                 capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(source / 'pipe')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(source / 'socket'))
+        out, err = run(capfd, folder, 'backup', repo, source, '@nightly')
+    assert out.startswith('sha256:')
+    assert err == 'dxf: left out: pipe: a named pipe\ndxf: left out: socket: a socket\n'
+    assert 'pipe' not in run(capfd, folder, 'list-files', repo, '@nightly')[0]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                         capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    runner = under(Runner(folder.environ()), 'ulimit -f 100')  # kibibytes, or half of that
+    line, = runner.run('restore', repo, '@nightly', '--to', tmp_path / 'new').insist(1).lines
+    assert 'File too large' in line
+    found = [path for path in (tmp_path / 'new').rglob('*') if path.is_file()]
+    assert all(path.read_bytes() == (source / path.relative_to(tmp_path / 'new')).read_bytes() for path in found)
+
+
+@pytest.mark.parametrize('command', [['restore', '--to', 'new'], ['list-files', 'a']])
+def test_an_alias_that_is_no_snapshot_is_named_with_what_reads_it(folder: Endpoint, repo: str, source: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch, command: list[str]
+                                                                  ) -> None:
+    monkeypatch.chdir(source)
+    runner = Runner(folder.environ())
+    runner.run('push-files', repo, 'files', 'a-b').insist(0)
+    runner.run('push-blob', repo, 'a-b', '@blob').insist(0)
+    if command[0] == 'restore':
+        line, = runner.run('restore', repo, '@files', *command[1:]).insist(1).lines
+        assert line == f'dxf: files is no snapshot: dxf pull-files {repo} files fetches its files'
+        line, = runner.run('restore', repo, '@blob', *command[1:]).insist(1).lines
+        assert line == f'dxf: blob is no snapshot: dxf inspect {repo} blob shows what it is'
+    else:
+        assert runner.run('list-files', repo, '@files').insist(0).out == b'a-b\n'
+        assert runner.run('list-files', repo, '@files', 'a').insist(2).out == b''
+        assert runner.run('list-files', repo, '@missing').insist(2).out == b''
+
+
+def test_a_listing_shows_names_that_are_safe_to_show(folder: Endpoint, repo: str, source: Path,
+                                                     capfd: pytest.CaptureFixture[str]) -> None:
+    (source / 'b\n\x1b[1m').write_bytes(b'')
+    os.mkdir(os.fsencode(source) + b'/\xff', 0o700)
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', 'b\n\x1b[1m')
+    assert out == 'b\\n\\x1b[1m\n'
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', '--json')
+    assert json.loads(out.splitlines()[-1])['path64'] == '/w=='
+    out, _ = run(capfd, folder, 'list-files', repo, '@nightly', '--long')
+    assert '-> a/x\n' in out and 'drwx------' in out
+
+
+def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source: Path,
+                                             capfd: pytest.CaptureFixture[str]) -> None:
+    out, _ = run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--exclude=z', '--exclude=a-b')
+    assert re.fullmatch(r'2 files with 200000 bytes, of which 0\.0 % are there or zeros; 20\d{4} bytes would be sent\n',
+                        out)
+    assert not list(folder.registry.storage.glob('**/index.json'))
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    said = json.loads(run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--json')[0])
+    assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
+
+
+def test_progress_of_a_backup_and_of_a_restore_is_shown(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
+                                                        capfd: pytest.CaptureFixture[str]) -> None:
+    _, err = run(capfd, folder, 'backup', repo, source, '@nightly', '--progress=json')
+    last = json.loads(err.splitlines()[0])
+    assert last['done'] and last['bytes'] == last['total'] > 200_000
+    _, err = run(capfd, folder, 'restore', repo, '@nightly', '--to', tmp_path / 'new', '--progress=json')
+    last = json.loads(err.splitlines()[-1])
+    assert last['done'] and last['bytes'] == last['total'] == 200_000 + len(CONTENT)
