@@ -9,7 +9,7 @@ from dxf.client import DXF
 from dxf.deletion.alias_deletion import AliasDeletion
 from dxf.exceptions import DXFConflictError, DXFError
 from dxf.names import shown_repository
-from dxf.retention.rules import Decision, subject_of
+from dxf.retention.rules import MATCH, Decision, subject_of
 
 
 def check_number(decisions: Sequence[Decision], most: int | None) -> None:
@@ -28,7 +28,8 @@ def apply(repository: DXF, decisions: Sequence[Decision], *, digests: Mapping[st
     """Delete the aliases that go by a plan, the oldest first. Blobs stay.
 
     A manifest goes with its last alias, unless an index or a referrer that stays needs it. What refers to a manifest
-    that goes is deleted before it: signatures, say; so are tags such as ``sha256-<hex>.sig`` that are in the plan.
+    that goes is deleted before it: signatures, say; so are tags such as ``sha256-<hex>.sig`` that are in the plan,
+    unless a rule keeps their names. What goes with a manifest does not count for ``max_delete``.
 
     :param decisions: what :func:`plan` returns
     :param digests: the digests for which the times hold, as :func:`times_of` returns them
@@ -71,7 +72,8 @@ def _check_unchanged(repository: DXF, current: Mapping[str, str], expected: Mapp
 
 
 def _tags_left(repository: DXF, decisions: Sequence[Decision], subjects: set[str]) -> list[str]:
-    """Return the tags that belong to manifests which are gone."""
-    tags = [decision.alias for decision in decisions if subject_of(decision.alias) in subjects]
+    """Return the tags that belong to manifests which are gone, without those that a rule keeps by their names."""
+    tags = [decision.alias for decision in decisions
+            if MATCH not in decision.reasons and subject_of(decision.alias) in subjects]
     return [tag for tag in tags if repository.current_digest(str(subject_of(tag))) is None
             and repository.current_digest(tag) is not None]

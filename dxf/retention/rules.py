@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from dxf.exceptions import DXFError
 
+MATCH = 'match'
+"""The rule about names."""
+
 NO_TIME = 'no-time'
 FUTURE = 'future'
 ATTACHED = 'attached'
@@ -129,7 +132,7 @@ def plan(times: Mapping[str, datetime | None], rules: Rules, now: datetime | Non
     dated = sorted(((time.astimezone(timezone.utc), alias) for alias, time in times.items()
                     if time is not None and subject_of(alias) is None), reverse=True)
     past = [(time, alias) for time, alias in dated if time <= moment]
-    for rule, aliases in (*_by_time(past, rules), ('match', _matching(times, rules.match))):
+    for rule, aliases in (*_by_time(past, rules), (MATCH, _matching(times, rules.match))):
         for alias in aliases:
             reasons[alias].append(rule)
     for _, alias in dated[:len(dated) - len(past)]:

@@ -285,6 +285,16 @@ def test_tags_that_belong_to_a_manifest_go_with_it_and_stay_with_it(client: DXF)
     assert sorted(client.list_aliases()) == sorted([DAYS[5], *tags[1:]])
 
 
+def test_a_tag_that_a_rule_keeps_by_its_name_stays_without_its_manifest(client: DXF) -> None:
+    old, new = put(client, DAYS[0], 'old'), put(client, DAYS[5], 'new')
+    tags = [f'{digest.replace(":", "-")}.{kind}' for digest in (old, new) for kind in ('sig', 'sbom')]
+    for tag in tags:
+        put(client, tag, tag)
+    assert prune(client, Rules(last=1, match=('*.sig',))) == [DAYS[0], tags[1]]
+    assert sorted(client.list_aliases()) == sorted([DAYS[5], tags[0], *tags[2:]])
+    pull(client, tags[0])
+
+
 def test_a_referrer_that_an_alias_names_stays_and_so_does_its_subject(client: DXF) -> None:
     old = put(client, DAYS[0], 'old')
     put(client, DAYS[5], 'new')
