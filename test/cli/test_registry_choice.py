@@ -33,7 +33,8 @@ TYPED = {
     'get-digest': 'get-digest {} @old', 'get-manifest': 'get-manifest {} @old',
     'get-manifest-digest': 'get-manifest-digest {} @old', 'del-blob': 'del-blob {} @old', 'gc': 'gc {}',
     'list-repos': 'list-repos', 'probe': 'probe {}', 'du': 'du {}', 'diff': 'diff {} @old @old',
-    'prune': 'prune {} --prefix=@ol --keep-last=1'}
+    'prune': 'prune {} --prefix=@ol --keep-match=old', 'backup': 'backup {} d @new',
+    'restore': 'restore {} @snapshot --to=there', 'list-files': 'list-files {} @files'}
 """Each command that a folder serves, with each of its aliases behind an ``@``."""
 
 WITHOUT_FOLDER = {'login', 'logout', 'auth'}
@@ -46,6 +47,9 @@ def fill_here(tmp_path: Path) -> Path:
     run = Runner({'DXF_HOST': 'oci:./blobs'})
     run.run('push-blob', REPO, 'f.dat', '@old', cwd=tmp_path).insist(0)
     run.run('push-files', REPO, '@files', './f.dat', cwd=tmp_path).insist(0)
+    (tmp_path / 'd').mkdir()
+    (tmp_path / 'd' / 'f').write_bytes(b'x')
+    run.run('backup', REPO, 'd', '@snapshot', cwd=tmp_path).insist(0)
     return tmp_path
 
 
@@ -56,7 +60,7 @@ def test_each_command_takes_its_registry_by_host_and_its_aliases_behind_an_at(co
         'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824')).split()
     run = Runner({'DXF_HOST': NOBODY, 'DXF_TIMEOUT': '30'})
     printed = run.run(*typed, '--host=oci:./blobs', cwd=here).insist(0).out
-    assert printed or typed[0] in ('verify', 'del-blob', 'diff', 'gc', 'referrers')
+    assert printed or typed[0] in ('verify', 'del-blob', 'diff', 'gc', 'referrers', 'restore')
 
 
 @pytest.mark.parametrize(('default', 'option', 'operand', 'chosen'), [
