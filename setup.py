@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 DOCS = ['sphinx>=8.1', 'furo>=2024.8.6', 'sphinx-copybutton>=0.5.2']
 MANUAL = ['argparse-manpage>=4.8']
 COMPLETION = ['shtab>=1.13']
+FSSPEC = ['fsspec>=2024.10']
 
 
 def version() -> str:
@@ -43,7 +44,8 @@ setup(
     packages=find_packages(include=['dxf', 'dxf.*']),
     package_data={'dxf': ['py.typed', 'cli/completion/*']},
     data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
-    entry_points={'console_scripts': ['dxf = dxf.main:main']},
+    entry_points={'console_scripts': ['dxf = dxf.main:main'],
+                  'fsspec.specs': ['dxf = dxf.filesystem:RegistryFileSystem']},
     python_requires='>=3.10',
     # Each floor is a release with a security fix, or the first with an interface that dxf uses.
     install_requires=[
@@ -54,8 +56,10 @@ setup(
         'www-authenticate>=0.9.2',
     ],
     extras_require={
+        'fsspec': FSSPEC,
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
-                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77'],
+                 'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77',
+                 *FSSPEC, 'pandas', 'pyarrow'],
         'docs': [*DOCS, *MANUAL, *COMPLETION],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],

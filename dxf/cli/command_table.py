@@ -5,7 +5,7 @@
 
 from dxf.cli.command import (ACTIONS, ALIASES, BLOBS, FILES, FILES_OR_ALIASES, FOLDERS, REPOSITORIES, Command, Operand,
                              Option)
-from dxf.cli.variables import PROGRESS_MODES
+from dxf.environment.variables import PROGRESS_MODES
 
 GROUPS = ('blobs', 'aliases', 'files', 'images', 'registry and login')
 """The groups of commands, in the order of ``dxf --help``."""

@@ -12,7 +12,7 @@ import pytest
 
 import dxf
 from dxf.cli.command_table import COMMANDS, HOST
-from dxf.cli.variables import VARIABLES
+from dxf.environment.variables import VARIABLES
 
 from ..helpers import console, fork_server
 from ..helpers.console import DOCS, Typed
