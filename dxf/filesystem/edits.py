@@ -17,7 +17,7 @@ from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
 from dxf.manifest.named_files import FILE_PATHS, TITLE, name_of
 from dxf.strict_json import Json, dump_json, load_object
 
-ATTEMPTS = 5
+ATTEMPTS = 20
 """Times that a change is made to a manifest which others change at the same moment."""
 
 
@@ -70,11 +70,12 @@ def edited(text: str, changes: Mapping[str, Change]) -> str:
             layers.append(layer)
     layers += [change.layer for change in left.values() if change.layer is not None]
     _check([_name(layer) for layer in layers if _name(layer) is not None])
+    layers = layers or [{'mediaType': EMPTY.media_type, 'digest': EMPTY.digest, 'size': EMPTY.size}]
     if layers == document['layers']:
         return text
     if CREATED in (document.get('annotations') or {}):
         document['annotations'][CREATED] = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
-    document['layers'] = layers or [{'mediaType': EMPTY.media_type, 'digest': EMPTY.digest, 'size': EMPTY.size}]
+    document['layers'] = layers
     return dump_json(document)
 
 

@@ -192,7 +192,6 @@ class ReadingFileSystem(AbstractFileSystem):
     find = one_call(AbstractFileSystem.find)
     glob = one_call(AbstractFileSystem.glob)
     du = one_call(AbstractFileSystem.du)
-    cat = one_call(AbstractFileSystem.cat)
     expand_path = one_call(AbstractFileSystem.expand_path)
 
     def ukey(self, path: str) -> str:
@@ -253,6 +252,17 @@ class ReadingFileSystem(AbstractFileSystem):
             return file.read() if (first, last) == (0, file.size) else file.pread(last - first, first)
 
     @one_call
+    def cat(self, path: Any, recursive: bool = False, on_error: str = 'raise', **kwargs: Any) -> Any:
+        """Return the content of a file, or by path that of several: of a list, a pattern, or all in a folder."""
+        if not recursive:
+            return super().cat(path, on_error=on_error, **kwargs)
+        names = [name for name in self.expand_path(path, recursive=True) if not self.isdir(name)]
+        found = {name: attempt(partial(self.cat_file, name), 'raise' if on_error == 'raise' else 'return')
+                 for name in names}
+        return {name: content for name, content in found.items()
+                if on_error == 'return' or not isinstance(content, Exception)}
+
+    @one_call
     def cat_ranges(self, paths: list[str], starts: Any, ends: Any, max_gap: int | None = None,
                    on_error: str = 'return', **kwargs: Any) -> list[Any]:
         """Return parts of files, fetched over several connections.
@@ -273,8 +283,8 @@ class ReadingFileSystem(AbstractFileSystem):
         return [found.get(number, readers[path]) for number, path in enumerate(paths)]
 
     @one_call
-    def get_file(self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
-                 ) -> None:
+    def get_file(self, rpath: str, lpath: Any = None, callback: Any = DEFAULT_CALLBACK, outfile: Any = None,
+                 **kwargs: Any) -> None:
         """Fetch a file. What is there is replaced when all is there and verified."""
         if outfile is not None or isfilelike(lpath):
             super().get_file(rpath, lpath, callback, outfile, **kwargs)

@@ -127,6 +127,8 @@ class Pending:
 class RegistryTransaction(Transaction):
     """Changes that are made together at the end, if each alias is still what it was at its first change."""
 
+    files: deque[Any]
+
     def __init__(self, fs: Any) -> None:
         super().__init__(fs)
         self._filesystem = fs
@@ -139,8 +141,7 @@ class RegistryTransaction(Transaction):
         :param commit: make the changes; else drop them
         :raises DXFConflictError: somebody else has set an alias meanwhile; its changes are dropped
         """
-        files: deque[Any] = self.files
-        self.files = deque()
+        files, self.files = self.files, deque()
         filesystem, self.fs = self._filesystem, None
         try:
             if commit:
