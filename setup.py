@@ -60,7 +60,7 @@ setup(
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77',
                  *FSSPEC, 'pandas', 'pyarrow'],
-        'docs': [*DOCS, *MANUAL, *COMPLETION],
+        'docs': [*DOCS, *MANUAL, *COMPLETION, *FSSPEC],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],
         'pyright': ['pyright'],

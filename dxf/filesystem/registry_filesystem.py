@@ -10,11 +10,13 @@ from typing import Any
 
 from fsspec.callbacks import DEFAULT_CALLBACK
 
+from dxf.artifacts.safe_paths import check_path
 from dxf.exceptions import DXFIsADirectoryError
 from dxf.filesystem.edits import Change, current, layer_of, renamed
 from dxf.filesystem.location import Location
 from dxf.filesystem.reading import ReadingFileSystem, one_call, usual_errors
 from dxf.filesystem.writing import FileWriter, Pending, RegistryTransaction, Step, TextWriter
+from dxf.names import check_alias_at
 
 
 class _Together(local):
@@ -66,6 +68,8 @@ class RegistryFileSystem(ReadingFileSystem):
 
     def _writable(self, path: str, is_new: bool) -> Location:
         location = self._locate(path).check_writable()
+        check_path(location.path)
+        check_alias_at(self.repository(location.repository).host, location.reference)
         if is_new and self.exists(path):
             raise FileExistsError(f'{location} is there')
         if self._intrans:

@@ -50,6 +50,7 @@ class Repositories:
             raise ValueError('credentials are for one registry: name it by the option host')
         self._lock = Lock()
         self._clients: dict[tuple[str, str], DXF] = {}
+        self._settings: dict[str, Settings] = {}
 
     def open(self, repository: str) -> DXF:
         """Return the client of a repository, which may begin with its registry.
@@ -60,12 +61,13 @@ class Repositories:
         host, name = self._split(repository)
         with self._lock:
             if (host, name) not in self._clients:
-                self._clients[host, name] = _client(self.settings(host), name)
+                self._settings[host] = self.settings(host)
+                self._clients[host, name] = _client(self._settings[host], name)
             return self._clients[host, name]
 
     def platform(self, repository: str) -> str | None:
-        """Return the platform whose image is meant where there are several."""
-        return self.settings(self._split(repository)[0]).platform
+        """Return the platform whose image is meant where there are several, for a repository that was opened."""
+        return self._settings[self._split(repository)[0]].platform
 
     def _split(self, repository: str) -> tuple[str, str]:
         first, _, rest = repository.partition('/')

@@ -70,6 +70,10 @@ class TextWriter(io.TextIOWrapper):
         else:
             self.close()
 
+    def __del__(self) -> None:  # io.TextIOWrapper closes here, which would store a file that was given up
+        if hasattr(self, '_writer'):
+            self._writer.abandon()
+
 
 class Step:
     """A change without a file that is open: of ``cp``, ``mv``, ``rm``, ``put`` and ``pipe``."""

@@ -1,5 +1,6 @@
 """The filesystem of registries: what it lists and reads, what it changes, and by how many requests."""
 
+import gc
 import os
 import pickle
 import threading
@@ -281,6 +282,7 @@ def test_ranges_of_a_file_that_is_missing_are_exceptions(folder_fs: RegistryFile
     (lambda fs, at: fs.pipe(f'{at}/../x', b''), DXFInvalidNameError, 'unsafe file name'),
     (lambda fs, at: fs.pipe(f'{at}/READINGS.csv', b''), DXFInvalidNameError, 'by upper and lower case alone'),
     (lambda fs, at: fs.pipe(f'{at.partition("@")[0]}@{fs.ukey(at)}/x', b''), PermissionError, 'never changes'),
+    (lambda fs, at: fs.pipe(f'{at.partition("@")[0]}@-x/y', b''), DXFInvalidNameError, "invalid alias '-x'"),
     (lambda fs, at: fs.rm(f'{at}/nothing'), FileNotFoundError, 'nothing'),
     (lambda fs, at: fs.rm(f'{at}/may'), IsADirectoryError, 'recursive=True. removes it'),
     (lambda fs, at: fs.rm(at.partition('@')[0], recursive=True), IsADirectoryError, 'REPOSITORY@ALIAS'),
@@ -306,6 +308,16 @@ def test_a_file_that_is_given_up_is_not_stored(folder_fs: RegistryFileSystem, re
     with pytest.raises(ZeroDivisionError), folder_fs.open(f'{repo}@run1/new', mode) as file:
         file.write('half' if mode == 'w' else b'half')
         raise ZeroDivisionError
+    assert not folder_fs.exists(f'{repo}@run1/new')
+
+
+def test_a_file_that_is_forgotten_is_not_stored(folder_fs: RegistryFileSystem, repo: str) -> None:
+    fill(folder_fs, f'{repo}@run1')
+    for mode, content in (('w', 'half'), ('wb', b'half')):
+        file = folder_fs.open(f'{repo}@run1/new', mode)
+        file.write(content)
+        del file
+        gc.collect()
     assert not folder_fs.exists(f'{repo}@run1/new')
 
 
