@@ -394,6 +394,7 @@ def test_the_folder_of_a_pickled_filesystem_is_the_same_elsewhere(tmp_path: Path
     fs.pipe('fred/data@a/x', b'x')
     pickled = pickle.dumps(fs)
     monkeypatch.chdir('/')
+    RegistryFileSystem.clear_instance_cache()
     assert pickle.loads(pickled).cat('fred/data@a/x') == b'x'
 
 
