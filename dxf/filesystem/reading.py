@@ -31,6 +31,12 @@ Method = TypeVar('Method', bound=Callable[..., Any])
 
 DENIED = (401, 403)
 
+LISTINGS = ('use_listings_cache', 'listings_expiry_time', 'max_paths')
+"""The options of fsspec's cache of listings."""
+
+ASYNCHRONOUS = ('asynchronous', 'loop')
+"""Options that zarr gives to all filesystems; it wraps those that are synchronous."""
+
 
 @contextmanager
 def usual_errors() -> Iterator[None]:
@@ -67,10 +73,9 @@ class ReadingFileSystem(AbstractFileSystem):
     protocol = 'dxf'
 
     def __init__(self, host: str | None = None, **options: Any) -> None:
-        listings = {'use_listings_cache': False}
-        for name in ('use_listings_cache', 'listings_expiry_time', 'max_paths'):
-            if name in options:
-                listings[name] = options.pop(name)
+        listings = {'use_listings_cache': False, **{name: options.pop(name) for name in LISTINGS if name in options}}
+        for name in ASYNCHRONOUS:
+            options.pop(name, None)
         super().__init__(**listings)
         self._repositories = Repositories(host, options)
         self.lookups = Lookups(self.repository, self._repositories.platform, self.dircache)

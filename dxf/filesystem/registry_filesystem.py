@@ -108,7 +108,8 @@ class RegistryFileSystem(ReadingFileSystem):
         finally:
             self._together.pending = outer
         if outer is None:
-            pending.store()
+            with self._repositories.storing:
+                pending.store()
             self.invalidate_cache()
 
     def _push(self, path: str, is_new: bool, **source: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
+from dxf import forking
 from dxf.client import DXF
 from dxf.credentials.stored import StoredCredentials
 from dxf.environment.clients import auth_of, check_secure, options_of
@@ -49,8 +50,16 @@ class Repositories:
         if not self._own and any(name in self._options for name in SECRET):
             raise ValueError('credentials are for one registry: name it by the option host')
         self._lock = Lock()
+        self.storing = Lock()
+        """Held while manifests are changed: threads would undo the changes of one another, and repeat theirs."""
+        forking.register(self)
         self._clients: dict[tuple[str, str], DXF] = {}
         self._settings: dict[str, Settings] = {}
+
+    def renew_after_fork(self) -> None:
+        """Share no lock with the parent process."""
+        self._lock = Lock()
+        self.storing = Lock()
 
     def open(self, repository: str) -> DXF:
         """Return the client of a repository, which may begin with its registry.

@@ -3,8 +3,13 @@
 import gc
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,7 @@ from dxf.strict_json import load_object
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 from ..helpers.traffic import Traffic
+from ..servers.scripted_registry import REPO, Answer, Request, ScriptedRegistry
 
 MIB = 1 << 20
 CONTENT = os.urandom(MIB)
@@ -180,6 +186,12 @@ def test_two_writers_at_once_lose_no_file(folder: Endpoint, repo: str) -> None:
     for thread in threads:
         thread.join()
     assert len(filesystem(host=folder.host).find(f'{repo}@run1')) == 16
+
+
+def test_threads_of_one_filesystem_store_files_at_once(open_fs: RegistryFileSystem, repo: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: open_fs.pipe(f'{repo}@run1/{number}', b'x'), range(24)))
+    assert len(open_fs.find(f'{repo}@run1')) == 24
 
 
 def test_copies_and_moves_edit_one_manifest_and_move_no_bytes(fs: RegistryFileSystem, repo: str, traffic: Traffic
@@ -430,3 +442,41 @@ def test_a_repository_of_a_client_reads_what_the_filesystem_wrote(fs: RegistryFi
     client: DXF = endpoint.dxf(repo)
     with client.open('run1/readings.csv') as file:
         assert file.read() == FILES['readings.csv']
+
+
+class Killer:
+    """Kills a process when its request of a number arrives, before the registry does what it asks for."""
+
+    def __init__(self, process: subprocess.Popen[bytes], number: int) -> None:
+        self._process = process
+        self._left = number
+
+    def __call__(self, _request: Request) -> Answer | None:
+        self._left -= 1
+        if self._left > 0:
+            return None
+        self._process.kill()
+        return Answer(head=False)
+
+
+MOVE = 'import fsspec, sys; fsspec.filesystem("dxf", host=sys.argv[1], insecure=True).mv(*sys.argv[2:], recursive=True)'
+
+
+def test_a_move_that_is_killed_at_any_request_loses_no_file(server: ScriptedRegistry) -> None:
+    fs = filesystem(host=server.host, insecure=True)
+    fill(fs, f'{REPO}@run1')
+    whole = deepcopy((server.memory.tags, server.memory.manifests))
+    command = [sys.executable, '-c', MOVE, server.host, f'{REPO}@run1', f'{REPO}@run2']
+    server.requests.clear()
+    subprocess.run(command, timeout=60, check=True)
+    count = len(server.requests)
+    assert {'PUT', 'DELETE'} <= {request.method for request in server.requests}
+    assert fs.ls(REPO, detail=False) == [f'{REPO}@run2']
+    for number in range(1, count + 1):
+        server.memory.tags, server.memory.manifests = deepcopy(whole)
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            server.hook = Killer(process, number)
+            assert process.wait(60) == -signal.SIGKILL
+        server.hook = None
+        found = [alias for alias in fs.ls(REPO, detail=False) if len(fs.cat(alias, recursive=True)) == len(FILES)]
+        assert found, number
