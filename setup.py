@@ -59,7 +59,7 @@ setup(
         'fsspec': FSSPEC,
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, 'setuptools>=77',
-                 *FSSPEC, 'pandas', 'pyarrow'],
+                 *FSSPEC, 'pandas', 'pyarrow', 'dask[dataframe,distributed]'],
         'docs': [*DOCS, *MANUAL, *COMPLETION, *FSSPEC],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],
