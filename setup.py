@@ -11,6 +11,7 @@ MANUAL = ['argparse-manpage>=4.8']
 COMPLETION = ['shtab>=1.13']
 # pyfastcdc 0.3 has the interface that dxf uses; Python 3.14 has zstd itself.
 SNAPSHOTS = ['pyfastcdc>=0.3.1', 'pathspec>=1', 'backports.zstd>=1.0; python_version < "3.14"']
+FSSPEC = ['fsspec>=2024.10']
 
 
 def version() -> str:
@@ -45,7 +46,8 @@ setup(
     packages=find_packages(include=['dxf', 'dxf.*']),
     package_data={'dxf': ['py.typed', 'cli/completion/*']},
     data_files=[('share/man/man1', ['share/man/man1/dxf.1'])],
-    entry_points={'console_scripts': ['dxf = dxf.main:main']},
+    entry_points={'console_scripts': ['dxf = dxf.main:main'],
+                  'fsspec.specs': ['dxf = dxf.filesystem:RegistryFileSystem']},
     python_requires='>=3.10',
     # Each floor is a release with a security fix, or the first with an interface that dxf uses.
     install_requires=[
@@ -57,10 +59,11 @@ setup(
     ],
     extras_require={
         'snapshots': SNAPSHOTS,
+        'fsspec': FSSPEC,
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, *SNAPSHOTS,
-                 'setuptools>=77'],
-        'docs': [*DOCS, *MANUAL, *COMPLETION],
+                 'setuptools>=77', *FSSPEC, 'pandas', 'pyarrow', 'dask[dataframe,distributed]'],
+        'docs': [*DOCS, *MANUAL, *COMPLETION, *FSSPEC],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],
         'pyright': ['pyright'],

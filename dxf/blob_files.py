@@ -66,8 +66,8 @@ class BlobFiles(ManifestStore):
         if mode != 'rb':
             raise io.UnsupportedOperation(f"mode {mode!r}: 'rb' reads, 'wb' writes, and what is stored never changes")
         blobs = self._named_blobs(name, platform)
-        return self._opened(name, [(digest, size) for (digest, _), size in
-                                   zip(blobs, self.sizes_of(blobs), strict=True)], cache, verify)
+        return self.open_blobs(name, [(digest, size) for (digest, _), size in
+                                      zip(blobs, self.sizes_of(blobs), strict=True)], cache, verify)
 
     def _named_blobs(self, name: str, platform: str | None) -> list[Blob]:
         """Return the blobs that a name leads to."""
@@ -82,8 +82,9 @@ class BlobFiles(ManifestStore):
                 missing = error
         raise missing or DXFInvalidNameError(f'invalid name {name!r}')
 
-    def _opened(self, name: str, blobs: list[tuple[str, int]], cache: str | os.PathLike[str] | None,
-                verify: bool) -> 'BlobReader':
+    def open_blobs(self, name: str, blobs: list[tuple[str, int]], cache: str | os.PathLike[str] | None = None,
+                   verify: bool = False) -> 'BlobReader':
+        """Open blobs whose digests and sizes are known as one file; no request is made. See :meth:`open`."""
         from dxf.reading.blob_reader import BlobReader
         from dxf.reading.content import Content, RemoteBlob
         if verify:

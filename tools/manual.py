@@ -11,7 +11,7 @@ from argparse_manpage.manpage import Manpage
 
 from dxf.cli.command_table import COMMANDS
 from dxf.cli.parsers import add_option, make_tree
-from dxf.cli.variables import VARIABLES
+from dxf.environment.variables import VARIABLES
 from dxf.version import VERSION
 
 PAGE = Path(__file__).resolve().parent.parent / 'share' / 'man' / 'man1' / 'dxf.1'

@@ -9,7 +9,7 @@ import textwrap
 
 from dxf.cli.command import Command, Option
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.variables import COMMON, VARIABLES
+from dxf.environment.variables import COMMON, VARIABLES
 
 
 def escaped(text: str) -> str:

@@ -1,7 +1,7 @@
 """Operands, options, actions and texts that several commands have in common."""
 
 from dxf.cli.command import ALIASES, BLOBS, FILES, FILES_OR_ALIASES, REPOSITORIES, Operand, Option
-from dxf.cli.variables import PROGRESS_MODES
+from dxf.environment.variables import PROGRESS_MODES
 
 REPO = Operand('<repo>', completion=REPOSITORIES)
 ALIAS = Operand('<alias>', completion=ALIASES)

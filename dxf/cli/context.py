@@ -6,19 +6,18 @@ The functions of the commands are in the ``..._commands`` modules.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import dxf
 from dxf.cli import console
-from dxf.cli.environment import read_settings, uses_own
-from dxf.cli.settings import BY_REPOSITORY, Settings
-from dxf.cli.variables import TARGET_PREFIX
-from dxf.exceptions import DXFAuthInsecureError, DXFInvalidNameError, DXFUnauthorizedError
-from dxf.names import check_registry, is_folder, shown_repository
+from dxf.environment.clients import auth_of, check_secure, options_of
+from dxf.environment.reader import read_settings, uses_own
+from dxf.environment.settings import BY_REPOSITORY, Settings
+from dxf.environment.variables import TARGET_PREFIX
+from dxf.exceptions import DXFInvalidNameError, DXFUnauthorizedError
+from dxf.names import check_registry, shown_repository
 from dxf.transport.redaction import public_host
-
-
-OVER_TLS = 'a password is sent over TLS alone: set up TLS on the registry or on a proxy before it'
 
 
 class UsageError(Exception):
@@ -130,18 +129,12 @@ class Context(NamedTuple):
     def registry(self) -> Any:
         """Return the registry, or the repository if the command names one; no request is made."""
         settings = self.settings
-        if settings.insecure and (settings.username or settings.authorization):
-            raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; {OVER_TLS}, and unset '
-                                       f'{settings.prefix}INSECURE; what needs no login works without credentials')
+        check_secure(settings)
         common = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
-        idle = settings.timeout if isinstance(settings.timeout, float) else settings.timeout[1]
         registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \
             dxf.DXF(settings.host, self.repository, *common)
         # A class in place of these need not take more than the parameters that programs rely on.
-        rate = None if settings.rate is None else dxf.RateLimit(settings.rate)
-        registry.options = dxf.Options(limits=dxf.Limits(retries=settings.retries, stall_seconds=idle, rate=rate),
-                                       cert=settings.cert, proxies=settings.proxies, jobs=settings.jobs,
-                                       schema=settings.schema)
+        registry.options = options_of(settings)
         if settings.tlsverify is False:  # the user has chosen that: no warning at each request
             from urllib3.exceptions import InsecureRequestWarning
             warnings.simplefilter('ignore', InsecureRequestWarning)
@@ -150,23 +143,8 @@ class Context(NamedTuple):
         return registry
 
     def _auth(self) -> Callable[[Any, Any], Any] | None:
-        """Return the function that answers challenges; ``None`` over http, or if a token is the only credential.
-
-        The answer to the first challenge asks for all actions that the command needs. Later answers ask for what the
-        challenge names. Without a credential in the settings, the one that docker login has stored is used.
-        """
-        settings = self.settings
-        has_login = settings.username is not None or settings.authorization is not None
-        if settings.insecure or is_folder(settings.host) or settings.token is not None and not has_login:
-            return None
-        if not has_login:
-            return self.stored_credentials(self.actions)
-        actions = [self.actions]
-
-        def answer(registry: Any, response: Any) -> None:
-            registry.authenticate(settings.username, settings.password, actions.pop() if actions else None,
-                                  response=response, authorization=settings.authorization)
-        return answer
+        """Return the function that answers challenges; its first answer asks for all actions that the command needs."""
+        return auth_of(self.settings, partial(self.stored_credentials, self.actions), self.actions)
 
     def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
         """Return the function that answers challenges with a stored credential.

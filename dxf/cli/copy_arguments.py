@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from dxf.cli import operands
 from dxf.cli.context import Context, UsageError
-from dxf.cli.environment import read_settings
-from dxf.cli.variable_values import whole
-from dxf.cli.variables import TARGET_PREFIX
+from dxf.environment.reader import read_settings
+from dxf.environment.variable_values import whole
+from dxf.environment.variables import TARGET_PREFIX
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.names import check_alias_at
 

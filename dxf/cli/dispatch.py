@@ -9,10 +9,10 @@ from importlib import import_module
 
 from dxf.cli import console, new_stores, operands, registry_choice, terminal
 from dxf.cli.context import Context, UsageError
-from dxf.cli.environment import read_settings
+from dxf.environment.reader import read_settings
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
-from dxf.cli.variable_values import SettingsError, read_rate
+from dxf.environment.variable_values import SettingsError, read_rate
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
 

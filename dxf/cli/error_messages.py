@@ -5,7 +5,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, TypeGuard
 
-from dxf.cli.variables import TARGET_PREFIX
+from dxf.environment.variables import TARGET_PREFIX
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFPlatformDataNotFound, DXFUnauthorizedError
 from dxf.hints import hint_of, is_of_target
 from dxf.strict_json import shortened

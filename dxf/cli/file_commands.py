@@ -8,7 +8,7 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file
 from dxf.cli.progress import progress
-from dxf.cli.environment import read_date
+from dxf.environment.reader import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import is_utf_8, printable
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dxf.cli import console, terminal
-from dxf.cli.context import OVER_TLS, Context, UsageError
+from dxf.cli.context import Context, UsageError
+from dxf.environment.clients import OVER_TLS
 from dxf.exceptions import DXFAuthInsecureError, DXFCredentialsError, DXFError, DXFInvalidDocumentError
 from dxf.names import check_registry, is_folder
 from dxf.strict_json import is_utf_8, printable

@@ -12,7 +12,7 @@ from dxf.cli import command_mistakes, console, mistakes, repository_mistakes
 from dxf.cli.command import Command, Option
 from dxf.cli.command_parts import HOST
 from dxf.cli.command_table import COMMANDS, GROUPS
-from dxf.cli.variables import COMMON, VARIABLES
+from dxf.environment.variables import COMMON, VARIABLES
 from dxf.strict_json import printable
 from dxf.version import VERSION
 

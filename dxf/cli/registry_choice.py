@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dxf.cli.context import UsageError
-from dxf.cli.environment import CREDENTIALS, TARGET_SETTINGS, is_same_registry, uses_own
-from dxf.cli.settings import BY_REPOSITORY, HOST, Settings
-from dxf.cli.variable_values import read_host
-from dxf.cli.variables import PREFIX, TARGET_PREFIX
+from dxf.environment.reader import TARGET_SETTINGS, is_same_registry, uses_own
+from dxf.environment.registries import split, variables_for
+from dxf.environment.settings import BY_REPOSITORY, HOST, Settings
+from dxf.environment.variable_values import read_host
+from dxf.environment.variables import PREFIX, TARGET_PREFIX
 from dxf.exceptions import DXFInvalidNameError
-from dxf.names import check_host, check_repository
+from dxf.names import check_repository
 
 OPTION = '--host'
-OF_ONE_REGISTRY = (*CREDENTIALS, 'CERT', 'KEY', 'AUTH_HOST', 'SKIPTLSVERIFY')
-"""The variables, without prefix, by which another registry than that of ``DXF_HOST`` could get a secret."""
 
 
 class Choice(NamedTuple):
@@ -52,32 +51,12 @@ def choose(environ: Mapping[str, str], option: str | None, operand: str | None, 
             _check_without_registry(operand)
         return Choice(environ, operand, HOST, '')
     is_other = default != '' and not is_same_registry(host, default)
-    kept = {name: value for name, value in environ.items()
-            if not is_other or name not in [PREFIX + setting for setting in OF_ONE_REGISTRY]}
+    kept = variables_for(environ, host)
     if is_other and target is not None and uses_own(environ, target):
         kept |= {TARGET_PREFIX + setting: environ[PREFIX + setting] for setting in TARGET_SETTINGS
                  if environ.get(PREFIX + setting) and not environ.get(TARGET_PREFIX + setting)}
-    return Choice({**kept, HOST: host}, None if operand is None else repository,
+    return Choice(kept, None if operand is None else repository,
                   BY_REPOSITORY if option is None else OPTION, default if is_other else '')
-
-
-def split(operand: str, *, is_host_known: bool) -> tuple[str, str]:
-    """Split a repository into its registry, which may be empty, and its name.
-
-    The first part is a registry if docker takes it for one: it has a dot or a colon, or is ``localhost``.
-    https://github.com/distribution/reference/blob/v0.6.0/normalize.go
-
-    :param is_host_known: the registry is known: the first part is another one only if it has a port
-    """
-    first, slash, rest = operand.partition('/')
-    is_host = ':' in first or not is_host_known and ('.' in first or first == 'localhost')
-    if not slash or not rest or not is_host:
-        return '', operand
-    try:
-        check_host(first)
-    except DXFInvalidNameError:
-        return '', operand
-    return first, rest
 
 
 def within(settings: Settings, operand: str) -> str:

@@ -16,7 +16,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
 from dxf.cli.parsers import WRONG_USAGE
-from dxf.cli.variables import PREFIX, TARGET_PREFIX
+from dxf.environment.variables import PREFIX, TARGET_PREFIX
 from dxf.hints import is_of_target
 from dxf.transfer.upload_session import UPLOAD_ADDRESS
 from dxf.transport.adapter import status_of_proxy

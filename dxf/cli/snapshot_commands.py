@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
-from dxf.cli.environment import read_date
+from dxf.environment.reader import read_date
 from dxf.cli.file_commands import check_folder
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError

@@ -15,9 +15,9 @@ from requests.exceptions import SSLError
 
 import dxf
 from dxf import DXF, hash_bytes
-from dxf.cli.environment import read_settings
-from dxf.cli.variable_values import SettingsError
-from dxf.cli.variables import TARGET_PREFIX
+from dxf.environment.reader import read_settings
+from dxf.environment.variable_values import SettingsError
+from dxf.environment.variables import TARGET_PREFIX
 from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFPlatformDataNotFound
 from dxf.main import doit
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from dxf.cli.environment import TARGET_SETTINGS, read_date, read_settings
-from dxf.cli.settings import Settings
-from dxf.cli.variable_values import SettingsError
-from dxf.cli.variables import TARGET_PREFIX, VARIABLES
+from dxf.environment.reader import TARGET_SETTINGS, read_date, read_settings
+from dxf.environment.settings import Settings
+from dxf.environment.variable_values import SettingsError
+from dxf.environment.variables import TARGET_PREFIX, VARIABLES
 from dxf.limits import TIMEOUT, Limits
 from dxf.transport.proxies import Proxies
 

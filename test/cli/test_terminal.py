@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.variables import VARIABLES
+from dxf.environment.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / 'share' / 'man' / 'man1' / 'dxf.1'

@@ -7,7 +7,7 @@ import pytest
 
 from dxf.cli import blob_commands, command_table, dispatch, progress
 from dxf.cli.command import Command, Operand, Option
-from dxf.cli.variables import COMMON, PROGRESS, PROGRESS_MODES, VARIABLES
+from dxf.environment.variables import COMMON, PROGRESS, PROGRESS_MODES, VARIABLES
 from dxf.limits import TIMEOUT, Limits
 from dxf.main import doit
 from dxf.options import JOBS

@@ -21,11 +21,11 @@ HERE = Path(dxf.__file__).parent
 
 ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'masking', 'arguments', 'data',
          'client_arguments', 'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport',
-         'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'referrers', 'deletion', 'catalog',
-         'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals', 'manifest_store',
-         'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring', 'inspection',
-         'listing', 'usage', 'comparison', 'probing', 'retention', 'snapshots', '__init__', 'cli', 'main',
-         '__main__')
+         'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'environment', 'referrers', 'deletion',
+         'catalog', 'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals',
+         'manifest_store', 'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring',
+         'inspection', 'listing', 'usage', 'comparison', 'probing', 'retention', 'snapshots', 'filesystem',
+         '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
 INDEPENDENT = ('local', 'manifest', 'transport')
@@ -321,7 +321,14 @@ def test_dxf_imports_only_the_packages_that_its_installation_brings() -> None:
     names = {re.split('[<>=]', one)[0].replace('-', '_') for one in required}
     assert names == {'requests', 'urllib3', 'jwcrypto', 'tqdm', 'www_authenticate'}
     for_types = {'typing_extensions'}  # under TYPE_CHECKING; a type checker brings it
-    assert {one.imported for one in IMPORTS if not one.own} - set(sys.stdlib_module_names) - for_types == names
+    core = {one.imported for one in IMPORTS if not one.own and one.packages[0] != 'filesystem'}
+    assert core - set(sys.stdlib_module_names) - for_types == names
+
+
+def test_the_filesystem_alone_imports_fsspec_and_nothing_imports_the_filesystem() -> None:
+    theirs = {one.imported for one in IMPORTS if not one.own and one.packages[0] == 'filesystem'}
+    assert theirs - set(sys.stdlib_module_names) == {'fsspec'}
+    assert {one.packages[0] for one in IMPORTS if one.own and one.packages[1] == 'filesystem'} == {'filesystem'}
 
 
 def test_importing_dxf_brings_its_exceptions() -> None:

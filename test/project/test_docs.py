@@ -2,6 +2,7 @@
 
 import html
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import dxf
 from dxf.cli.command_parts import HOST
 from dxf.cli.command_table import COMMANDS
-from dxf.cli.variables import VARIABLES
+from dxf.environment.variables import VARIABLES
 
 from ..helpers import console, fork_server
 from ..helpers.console import DOCS, Typed
@@ -84,6 +85,16 @@ def test_the_scripts_of_the_how_to_pages_run(page: str, workplace: Path) -> None
     printed = console.run(script, workplace, {'PATH': path(workplace), 'DXF_HOST': 'oci:./registry'})
     assert printed.endswith('all done\n')
     assert 'dxf: ' not in printed
+
+
+def test_the_programs_of_the_page_about_pandas_run(token_registry: Endpoint, workplace: Path) -> None:
+    code = '\n'.join(console.blocks('how-to/data-science.rst', 'python'))
+    assert len(code.splitlines()) > 25
+    real = code.replace('registry.example.com', token_registry.host)
+    done = subprocess.run([sys.executable, '-c', real], cwd=workplace,
+                          env={**os.environ, **token_registry.environ()}, capture_output=True, text=True, timeout=300,
+                          check=False)
+    assert (done.returncode, done.stderr) == (0, '')
 
 
 def pages() -> dict[str, str]:

@@ -17,7 +17,7 @@ import yaml
 
 import dxf
 from dxf import DXF, exceptions
-from dxf.cli.variables import VARIABLES
+from dxf.environment.variables import VARIABLES
 from dxf.version import VERSION
 
 from ..helpers import console

@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from dxf import DXF, DXFBase, Limits
-from dxf.cli.environment import read_settings
-from dxf.cli.variable_values import SettingsError
-from dxf.cli.variables import TARGET_PREFIX
+from dxf.environment.reader import read_settings
+from dxf.environment.variable_values import SettingsError
+from dxf.environment.variables import TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFHTTPError
 from dxf.main import doit
 from dxf.transport.client_certificates import MAX_LENGTH

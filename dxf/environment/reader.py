@@ -6,11 +6,11 @@ A variable that is empty counts as not set. ``variable_values`` checks what each
 import os
 from collections.abc import Mapping
 
-from dxf.cli import variable_values as values
-from dxf.cli.settings import Settings
-from dxf.cli.variable_mistakes import about_value
-from dxf.cli.variable_values import SettingsError
-from dxf.cli.variables import PREFIX, PROGRESS, TARGET_PREFIX
+from dxf.environment import variable_values as values
+from dxf.environment.settings import Settings
+from dxf.environment.variable_mistakes import about_value
+from dxf.environment.variable_values import SettingsError
+from dxf.environment.variables import PREFIX, PROGRESS, TARGET_PREFIX
 from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import Limits
 from dxf.names import check_host, check_registry, is_folder

@@ -5,7 +5,7 @@
 
 from typing import NamedTuple
 
-from dxf.cli.variables import PREFIX
+from dxf.environment.variables import PREFIX
 from dxf.limits import TIMEOUT, Limits
 from dxf.options import JOBS
 from dxf.transport.client_certificates import Cert

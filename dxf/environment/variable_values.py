@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from dxf.client_arguments import NO
-from dxf.cli.variable_mistakes import check_folder, flawed_host
-from dxf.cli.variables import PREFIX, TARGET_PREFIX
+from dxf.environment.variable_mistakes import check_folder, flawed_host
+from dxf.environment.variables import PREFIX, TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT
 from dxf.names import check_platform, check_registry, is_folder

@@ -1,0 +1,170 @@
+"""Edits: what manifests become where files are added, replaced or removed. No blob is read for that."""
+
+import copy
+import time
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from dxf.artifacts.manifest import EMPTY, UNKNOWN_TYPE, make
+from dxf.artifacts.safe_paths import Paths
+from dxf.client import DXF
+from dxf.exceptions import DXFConflictError, DXFIsADirectoryError, DXFNotFoundError
+from dxf.filesystem.location import Location
+from dxf.filesystem.tree import Tree, tree_of
+from dxf.manifest import image
+from dxf.manifest.creation_time import CREATED
+from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
+from dxf.manifest.named_files import FILE_PATHS, TITLE, name_of
+from dxf.strict_json import Json, dump_json, load_object
+
+ATTEMPTS = 20
+"""Times that a change is made to a manifest which others change at the same moment."""
+
+
+class Change(NamedTuple):
+    """What a file of an alias becomes: its layer in the manifest, ``None`` for nothing.
+
+    ``is_new`` means that there may be no such file yet.
+    """
+
+    layer: dict[str, Json] | None
+    is_new: bool = False
+
+
+def layer_of(digest: str, size: int, path: str) -> dict[str, Json]:
+    """Return the layer of a file."""
+    return {'mediaType': OCTET_STREAM, 'digest': digest, 'size': size, 'annotations': {TITLE: path}}
+
+
+def renamed(text: str, path: str, new_path: str) -> dict[str, Json]:
+    """Return the layer of a file in a manifest with another name; all else that is said of it stays."""
+    layer = copy.deepcopy(next(layer for layer in load_object(text)['layers'] if _name(layer) == path))
+    annotations = layer['annotations']
+    for key in (TITLE, *FILE_PATHS):
+        if key in annotations:
+            annotations[key] = new_path
+    return dict(layer)
+
+
+def _name(layer: dict[str, Json]) -> Json:
+    return name_of(layer.get('annotations') or {})
+
+
+def edited(text: str, changes: Mapping[str, Change]) -> str:
+    """Return a manifest with other files.
+
+    :param changes: by path; a file that is there is replaced in its place
+    :raises DXFIsADirectoryError: a file has the path of a folder
+    :raises NotADirectoryError: a folder has the path of a file
+    :raises FileExistsError: a file that had to be new is there
+    :raises DXFInvalidNameError: a path is unsafe
+    """
+    document = load_object(text)
+    left = dict(changes)
+    layers = []
+    for layer in document['layers']:
+        name = _name(layer)
+        if name in changes:
+            layer = left.pop(name, Change(None)).layer
+        if layer is not None and (name is not None or layer['mediaType'] != EMPTY_TYPE):
+            layers.append(layer)
+    layers += [change.layer for change in left.values() if change.layer is not None]
+    _check([_name(layer) for layer in layers if _name(layer) is not None])
+    layers = layers or [{'mediaType': EMPTY.media_type, 'digest': EMPTY.digest, 'size': EMPTY.size}]
+    if layers == document['layers']:
+        return text
+    if CREATED in (document.get('annotations') or {}):
+        document['annotations'][CREATED] = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
+    document['layers'] = layers
+    return dump_json(document)
+
+
+def _check(names: Iterable[str]) -> None:
+    """Check that files can be together."""
+    files = set(names)
+    for name in files:
+        parts = name.split('/')
+        above = next((found for found in ('/'.join(parts[:count]) for count in range(1, len(parts))) if found in files),
+                     None)
+        if above is not None:
+            raise NotADirectoryError(f'{above!r} is a file, and {name!r} would be in it')
+    paths = Paths()
+    for name in sorted(files):
+        paths.add(name)
+
+
+class AliasEdits:
+    """The changes of one alias.
+
+    :param repository: its client
+    :param location: of the alias
+    """
+
+    def __init__(self, repository: DXF, location: Location) -> None:
+        self._repository = repository
+        self._location = location
+        self._changes: dict[str, Change] = {}
+
+    def add(self, path: str, change: Change) -> None:
+        """Add a change, in place of an earlier one of the same file."""
+        self._changes[path] = change
+
+    def store(self) -> None:
+        """Store a manifest with the changes, made anew if somebody else has set the alias meanwhile.
+
+        :raises DXFConflictError: others set it each time
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            tree = current(self._repository, self._location)
+            try:
+                self._store(tree)
+                return
+            except DXFConflictError:
+                if attempt == ATTEMPTS:
+                    raise
+
+    def store_on(self, digest: str | None) -> None:
+        """Store a manifest with the changes, if the alias is what it was.
+
+        :param digest: of its manifest; ``None`` for no alias
+        :raises DXFConflictError: it is another one
+        """
+        tree = current(self._repository, self._location)
+        if (None if tree is None else tree.digest) != digest:
+            raise DXFConflictError(f'somebody else has set the alias {self._location.root} meanwhile; nothing was '
+                                   'changed')
+        self._store(tree)
+
+    def _store(self, tree: Tree | None) -> None:
+        self._check(tree)
+        if tree is None:
+            self._repository.push_blob(data=EMPTY_CONTENT)
+            text = make(UNKNOWN_TYPE, [], {})
+        else:
+            text = tree.text
+        new = edited(text, self._changes)
+        image.check_size(len(new), self._repository.options.limits.manifest, len(self._changes))
+        if tree is None:
+            self._repository.set_manifest(self._location.reference, new, if_absent=True)
+        elif new != text:
+            self._repository.set_manifest(self._location.reference, new, if_match=tree.digest)
+
+    def _check(self, tree: Tree | None) -> None:
+        """Check the changes against what there is."""
+        if tree is None:
+            return
+        if tree.is_file:
+            raise NotADirectoryError(f'{self._location.root} is a file, and has no files in it')
+        for path, change in self._changes.items():
+            if change.is_new and path in tree.files:
+                raise FileExistsError(self._location.child(path))
+            if change.layer is not None and path in tree.folders:
+                raise DXFIsADirectoryError(path, 'it is a folder')
+
+
+def current(repository: DXF, location: Location) -> Tree | None:
+    """Return what an alias names now; ``None`` where there is no such alias."""
+    try:
+        return tree_of(repository.resolve(location.reference))
+    except DXFNotFoundError:
+        return None

@@ -1,0 +1,88 @@
+"""Lookups: what aliases and digests name. What a digest names is kept; an alias is looked up once in each call."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import local
+from typing import Any
+
+from dxf.client import DXF
+from dxf.filesystem.location import Location
+from dxf.filesystem.tree import Tree, blob_tree, tree_of
+
+MAX_KEPT = 64
+"""Trees of digests that are kept at most."""
+
+
+class _Call(local):
+    """What the outermost call of this thread has looked up."""
+
+    depth = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trees: dict[str, Tree] = {}
+
+
+class Lookups:
+    """Finds what aliases and digests name.
+
+    :param repository_of: returns the client of a repository
+    :param platform: that of images with several
+    :param listings: fsspec's cache of listings, which is off unless the options of the filesystem turn it on
+    """
+
+    def __init__(self, repository_of: Callable[[str], DXF], platform: Callable[[str], str | None], listings: Any
+                 ) -> None:
+        self._repository_of = repository_of
+        self._platform = platform
+        self._listings = listings
+        self._pinned: dict[str, Tree] = {}
+        self._call = _Call()
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Look up each alias once until the end."""
+        self._call.depth += 1
+        try:
+            yield
+        finally:
+            self._call.depth -= 1
+            if not self._call.depth:
+                self._call.trees.clear()
+
+    def forget(self, root: str | None = None) -> None:
+        """Look up an alias again, or all of them."""
+        for cache in (self._call.trees, self._listings):
+            if root is None:
+                cache.clear()
+            elif root in cache:
+                del cache[root]
+
+    def tree(self, location: Location) -> Tree:
+        """Return what an alias or a digest names.
+
+        :raises DXFNotFoundError: there is no such thing
+        """
+        root = location.root
+        for cache in (self._pinned, self._call.trees, self._listings):
+            if root in cache:
+                found: Tree = cache[root]
+                return found
+        found = self._found(location)
+        if location.is_pinned:
+            if len(self._pinned) >= MAX_KEPT:
+                self._pinned.clear()
+            self._pinned[root] = found
+        else:
+            self._listings[root] = found
+            if self._call.depth:
+                self._call.trees[root] = found
+        return found
+
+    def _found(self, location: Location) -> Tree:
+        repository = self._repository_of(location.repository)
+        if location.is_pinned and not location.path:
+            size = repository.stored_size(location.reference)
+            if size is not None:
+                return blob_tree(location.reference, size)
+        return tree_of(repository.resolve(location.reference, self._platform(location.repository)))
