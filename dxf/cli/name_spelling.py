@@ -35,6 +35,8 @@ def _error_of(check: Callable[[str], str], name: str) -> str:
 
 def _alias_like(name: str) -> str:
     """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty if there is none."""
+    if '@' in name or '://' in name:  # an address, which may hold a password
+        return ''
     like = _NOT_IN_ALIAS.sub('-', name).lstrip('.-').rstrip('-')
     try:
         return check_alias(like)
