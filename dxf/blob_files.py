@@ -82,6 +82,7 @@ class BlobFiles(ManifestStore):
                 missing = error
         raise missing or DXFInvalidNameError(f'invalid name {name!r}')
 
+    @checked
     def open_blobs(self, name: str, blobs: list[tuple[str, int]], cache: str | os.PathLike[str] | None = None,
                    verify: bool = False) -> 'BlobReader':
         """Open blobs whose digests and sizes are known as one file; no request is made. See :meth:`open`."""

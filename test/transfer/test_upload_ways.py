@@ -416,7 +416,7 @@ def test_a_real_registry_keeps_no_session_of_a_file_that_it_has(open_registry: E
 
 def test_a_command_sends_no_file_again_and_names_it(monkeypatch: pytest.MonkeyPatch, path: Path,
                                                     capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr('dxf.Limits', partial(Limits, part=PART, small_part=SMALL))
+    monkeypatch.setattr('dxf.environment.clients.Limits', partial(Limits, part=PART, small_part=SMALL))
     with QuirkyRegistry(QUIRKS['none']) as server:
         server.memory.put(REPO, CONTENT)
         environ = server.environ(DXF_TOKEN=TOKEN, DXF_PROGRESS='1')
@@ -429,7 +429,7 @@ def test_a_command_sends_no_file_again_and_names_it(monkeypatch: pytest.MonkeyPa
 
 def test_a_command_sends_a_new_file_in_parts_and_names_it(monkeypatch: pytest.MonkeyPatch, path: Path,
                                                           capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr('dxf.Limits', partial(Limits, part=PART, small_part=SMALL))
+    monkeypatch.setattr('dxf.environment.clients.Limits', partial(Limits, part=PART, small_part=SMALL))
     with QuirkyRegistry(QUIRKS['none']) as server:
         environ = server.environ(DXF_TOKEN=TOKEN)
         assert doit(['push-blob', REPO, str(path), '@latest'], environ) == 0

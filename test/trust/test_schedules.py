@@ -153,7 +153,7 @@ class Stage:
 def quick() -> Iterator[None]:
     """Let dxf wait for a moment only, and send small parts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('dxf.Limits', LIMITS)
+        patch.setattr('dxf.environment.clients.Limits', LIMITS)
         yield
 
 
@@ -216,7 +216,7 @@ def push(source: str, environ: dict[str, str], client: dxf.DXF, repo: str, filen
         return push_generator(client)
     part = SMALL_PART if source == 'file in parts' else len(CONTENT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('dxf.Limits', partial(LIMITS, part=part))
+        patch.setattr('dxf.environment.clients.Limits', partial(LIMITS, part=part))
         printed = run(environ, 'push-blob', repo, filename, '@name')
     assert printed in (None, f'{DIGEST}\n'.encode())
     return printed is not None
