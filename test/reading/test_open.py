@@ -200,12 +200,14 @@ def test_an_exception_while_a_file_is_written_stores_nothing(endpoint: Endpoint,
 
 
 def test_a_written_file_that_is_forgotten_stores_nothing(folder: Endpoint, repo: str) -> None:
-    repository, before = folder.dxf(repo), threading.active_count()
+    repository, before = folder.dxf(repo), set(threading.enumerate())
     file = repository.open('', 'wb')
     file.write(CONTENT)
     del file
     assert not repository.exists(hash_bytes(CONTENT))
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_what_is_written_under_a_digest_must_have_it(folder: Endpoint, repo: str) -> None:
