@@ -168,9 +168,10 @@ class DXFBase:
         kwargs = {'auth': self._credential, 'verify': self._tlsverify, 'timeout': self._timeout, **kwargs}
         kwargs['headers'] = {**HEADERS, **(kwargs.get('headers') or {})}
         session = self._sessions[0]
-        adapter = self._shared.adapter
-        if adapter not in (None, session.adapters.get(self._base_url)):  # it is new, or the caller brought it
-            session.mount(self._base_url, adapter)
+        if self._shared.adapter is not None:
+            with self._credential.lock:  # another thread may mount it now, and requests sorts adapters after that
+                if session.adapters.get(self._base_url) is not self._shared.adapter:  # new, or the caller's own
+                    session.mount(self._base_url, self._shared.adapter)
         return send(session, method, url, limits or self.options.limits, route, **kwargs)
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> Response:
