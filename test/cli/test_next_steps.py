@@ -56,6 +56,7 @@ PUSH_FILES = 'push-files <repo> <alias> <file>...'
 SET = 'set-alias <repo> <alias> <blob>|<@alias>...'
 ATTACH = 'attach <repo> <alias> <file>...'
 VERIFY = 'verify <repo> <file>... <alias>'
+BACKUP = 'backup <repo> <dir>... @alias'
 PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
 
 
@@ -359,6 +360,7 @@ ORDERS = {
     'attach --type=a/b data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {ATTACH}",
     'verify demo/r monday data.txt': f"cannot read 'monday': {MISSING}; the alias comes last: dxf {VERIFY}",
     'verify demo/r @monday ./data.txt': f"invalid alias './data.txt': {WANT_ALIAS}; the alias comes last: dxf {VERIFY}",
+    'backup demo/r @monday .': f"invalid alias '.': write it with an @ before it; the alias comes last: dxf {BACKUP}",
     'verify data.txt demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
     f'set-alias monday demo/r {DIGEST}': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
     'set-alias data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
