@@ -1,7 +1,7 @@
 """The commands about snapshots: folders that are stored again and again."""
 
 from dxf.cli.command import ALIASES, FOLDERS, Command, Operand, Option
-from dxf.cli.command_parts import AT_ALIAS, JSON_LINES, PROGRESS, PULL, PUSH, REPO, TAKES_DIGEST
+from dxf.cli.command_parts import AT_ALIAS, JSON_LINES, PROGRESS, PULL, PUSH, RATE, REPO, TAKES_DIGEST
 
 SNAPSHOT_COMMANDS = (
     Command(
@@ -20,8 +20,8 @@ SNAPSHOT_COMMANDS = (
                  Option(('--one-file-system',), 'leave out what is on other file systems'),
                  Option(('--read-all',), 'read all files, also those that seem not to have changed'),
                  Option(('--partial',), 'set the alias even if something could not be read, with status 1'),
-                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), PROGRESS,
-                 JSON_LINES),
+                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), RATE,
+                 PROGRESS, JSON_LINES),
         examples=('dxf backup fred/backup /home/fred @nightly', 'dxf backup fred/backup src @src --exclude="*.o"'),
         actions=PUSH, variables=('DXF_PROGRESS', 'SOURCE_DATE_EPOCH'),
         creates_repository=True),
@@ -34,7 +34,7 @@ SNAPSHOT_COMMANDS = (
         operands=(REPO, Operand('@alias', completion=ALIASES), Operand('<path>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created', 'DIR', required=True,
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist and differ'), PROGRESS, JSON_LINES),
+                 Option(('--overwrite',), 'replace files that exist and differ'), RATE, PROGRESS, JSON_LINES),
         examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=PULL, variables=('DXF_PROGRESS',)),
     Command(
         'list-files', group='snapshots',
