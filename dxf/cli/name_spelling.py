@@ -34,7 +34,7 @@ def _error_of(check: Callable[[str], str], name: str) -> str:
 
 
 def _alias_like(name: str) -> str:
-    """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty if there is none."""
+    """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty without one."""
     if '@' in name or '://' in name:  # an address, which may hold a password
         return ''
     like = _NOT_IN_ALIAS.sub('-', name).lstrip('.-').rstrip('-')
