@@ -314,7 +314,10 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(('typed', 'like'), [
-    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00+00:00'), '2026-11-28T08-15-00-00-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00+00:00'), '2026-11-28T08-15-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T00:15:00+02:00'), '2026-11-27T22-15-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00'), '2026-11-28T08-15-00'),
+    (('push-blob', REPO, '/dev/null', '@0001-01-01T00:00:00+02:00'), '0001-01-01T00-00-00-02-00'),
     (('get-alias', REPO, 'feature/login page'), 'feature-login-page'),
     (('list-aliases', 'Demo/Back up'), 'demo/back-up'),
 ])
