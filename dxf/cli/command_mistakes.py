@@ -9,14 +9,14 @@ from dxf.cli.mistakes import nearest
 from dxf.cli.repository_mistakes import Address, address_of, line_for
 
 COMMANDS = {
-    **dict.fromkeys(('tag', 'set', 'name', 'alias', 'link', 'ln'), 'set-alias'),
+    **dict.fromkeys(('tag', 'retag', 'set', 'name', 'alias', 'link', 'ln', 'mv', 'move', 'rename'), 'set-alias'),
     **dict.fromkeys(('rm', 'rmi', 'untag', 'delete', 'remove', 'del', 'unlink'), 'del-alias'),
     **dict.fromkeys(('ls', 'list', 'tags', 'log', 'history', 'snapshots', 'versions'), 'list-aliases'),
     **dict.fromkeys(('images', 'repos', 'repo', 'repositories', 'catalog', 'search', 'find'), 'list-repos'),
-    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'commit', 'backup', 'save', 'create', 'blob'),
+    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'commit', 'save', 'create', 'blob'),
                     'push-blob'),
-    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'restore', 'load', 'read'), 'pull-blob'),
-    **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'mv', 'move', 'rename', 'retag', 'export', 'import'), 'copy'),
+    **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'load', 'read'), 'pull-blob'),
+    **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'export', 'import'), 'copy'),
     **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
     **dict.fromkeys(('clean', 'cleanup', 'purge'), 'gc'),
     **dict.fromkeys(('check', 'fsck'), 'verify'), **dict.fromkeys(('compare', 'cmp'), 'diff'),
@@ -37,6 +37,9 @@ SECOND = {
     **dict.fromkeys(('head', 'digest'), {'manifest': 'get-manifest-digest', 'blob': 'blob-size'}),
 }
 """Commands of dxf, by the second word and the first one of other programs: ``tag ls``."""
+
+_TO_ANOTHER_PLACE = ('set-alias', 'copy')
+"""Commands whose names in other programs take the address of a second repository."""
 
 _TABLE = {command.name: command for command in TABLE}
 
@@ -60,17 +63,22 @@ def about_command(name: str, words: Sequence[str], names: Sequence[str]) -> str:
 def _line(name: str, words: Sequence[str]) -> str:
     """Return the line to type in place of a command and its operands; with options only how the command is written."""
     command = _TABLE.get(name)
-    if command is None:
-        return f'dxf {name}'
     first = words[0] if words else ''
+    if command is None:
+        return f'dxf {first} {name}' if name == '--help' and first in _TABLE else f'dxf {name}'
     address = None if os.path.lexists(first) or any(word.startswith('-') for word in words) else _address(first)
     if address is not None and not command.operands:
         return f'dxf {name} --host={address.host or address.repository}'
     if address is None or not address.repository:
         return command.line
+    others = [_other(word, is_plain_enough=name in _TO_ANOTHER_PLACE) for word in words[1:]]
+    elsewhere = next((other for other in others if other is not None and _place(other) != _place(address)), None)
+    if elsewhere is not None:
+        return _copied(address, elsewhere) if name in _TO_ANOTHER_PLACE else command.line
+    rest = [word if other is None else other.reference or word for word, other in zip(words[1:], others, strict=True)]
     if name == 'set-alias':
-        return _second_name(command, address, words[1:])
-    return line_for(command, address, words[1:])[0]
+        return _second_name(command, address, rest)
+    return line_for(command, address, rest)[0]
 
 
 def _address(operand: str) -> Address | None:
@@ -81,10 +89,36 @@ def _address(operand: str) -> Address | None:
     return address_of(operand, is_plain_enough=True)
 
 
+def _other(operand: str, *, is_plain_enough: bool) -> Address | None:
+    """Return what one of the other operands names, if that is another alias, a repository or a folder.
+
+    :param is_plain_enough: it may be a repository alone
+    """
+    from dxf import names  # it brings hashlib, and few mistakes need it
+    if names.is_folder(operand):
+        return Address(operand, '', '')
+    return None if os.path.lexists(operand) else address_of(operand, is_plain_enough and '/' in operand)
+
+
+def _place(address: Address) -> tuple[str, str]:
+    """Return the registry and the repository of an address, as docker splits them."""
+    from dxf.environment import registries
+    return address[:2] if address.host else registries.split(address.repository, is_host_known=False)
+
+
+def _copied(address: Address, target: Address) -> str:
+    """Return the line that copies to another registry or repository."""
+    host, repository = _place(target)
+    options = {'--host': address.host, '--to': host or 'HOST',
+               '--to-repo': repository if repository != _place(address)[1] else '',
+               '--to-alias': target.reference if target.reference != address.reference else ''}
+    return ' '.join(['dxf copy', address.repository, address.reference or '<alias>...',
+                     *(f'{option}={value}' for option, value in options.items() if value)])
+
+
 def _second_name(command: Command, address: Address, words: Sequence[str]) -> str:
     """Return the line for ``tag repo:old repo:new``, or ``tag repo old new``."""
-    new = [word.rpartition(':')[2] for word in words]
-    old = [address.reference] if address.reference else new[:1]
-    new = new[len(old) - bool(address.reference):][:1]
+    old = [address.reference] if address.reference else list(words[:1])
+    new = words[len(old) - bool(address.reference):][:1]
     return line_for(command, address._replace(reference=''), [*(new or ['<alias>']), *(f'@{one}' for one in old)]
                     )[0] if old else command.line

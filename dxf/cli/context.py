@@ -24,6 +24,11 @@ class UsageError(Exception):
     """Wrong operands or options."""
 
 
+def target_of(options: Mapping[str, Any]) -> str | None:
+    """Return the registry to which a command with these options copies; ``None`` for a command that copies nothing."""
+    return options['to'] if 'to_repo' in options else None  # another --to is a folder
+
+
 def _is_about(error: Exception, host: str, other: str) -> bool:
     """Return whether an error came from one of two registries, and not from the other."""
     source: str | None = None
@@ -114,7 +119,7 @@ class Context(NamedTuple):
     @property
     def _target_host(self) -> str | None:
         """The registry to which is copied, if it has settings of its own."""
-        host: str | None = self.options['to'] if 'to_repo' in self.options else None
+        host = target_of(self.options)
         return None if host is None or uses_own(self.environ, host) else host
 
     def is_about_target(self, error: Exception) -> bool:

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
 from dxf.cli import console, new_stores, operands, registry_choice, terminal
-from dxf.cli.context import Context, UsageError
-from dxf.environment.reader import read_settings
+from dxf.cli.context import Context, UsageError, target_of
 from dxf.cli.error_messages import FAILED, is_answer, line_of, status_of
 from dxf.cli.parsers import CommandLine, fail, fail_about_operands
+from dxf.environment.reader import read_settings
 from dxf.environment.variable_values import SettingsError, read_rate
 from dxf.hints import is_of_target, mark_as_target
 from dxf.strict_json import printable
@@ -77,8 +77,8 @@ def run(line: CommandLine, environ: Mapping[str, str]) -> int:
 
 def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
     command = line.command
-    target = line.options['to'] if 'to_repo' in line.options else None
-    choice = registry_choice.choose(environ, line.options['host'], line.operands[0] if line.operands else None, target)
+    operand = line.operands[0] if line.operands else None
+    choice = registry_choice.choose(environ, line.options['host'], operand, target_of(line.options))
     settings = read_settings(choice.environ, needs_no_password=command.needs_no_password)
     settings = settings._replace(named_by=choice.named_by, set_aside=choice.set_aside)
     if line.options.get('progress') is not None:
@@ -114,8 +114,8 @@ def _run(function: Callable[[Context], int | None], context: Context) -> int:
 
 def _registries(context: Context) -> list[str]:
     """Return the registries that a command may write to."""
-    to = context.options['to'] if 'to_repo' in context.options else None
-    return [context.settings.host, *([] if to is None else [to])]
+    target = target_of(context.options)
+    return [context.settings.host, *([] if target is None else [target])]
 
 
 def _request_log(is_wanted: bool) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_alias, check_repository
@@ -34,14 +35,23 @@ def _error_of(check: Callable[[str], str], name: str) -> str:
 
 
 def _alias_like(name: str) -> str:
-    """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty if there is none."""
+    """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty without one."""
     if '@' in name or '://' in name:  # an address, which may hold a password
         return ''
-    like = _NOT_IN_ALIAS.sub('-', name).lstrip('.-').rstrip('-')
+    like = _NOT_IN_ALIAS.sub('-', _in_utc(name)).lstrip('.-').rstrip('-')
     try:
         return check_alias(like)
     except DXFInvalidNameError:
         return ''
+
+
+def _in_utc(name: str) -> str:
+    """Return a time with an offset in UTC, in which ``prune`` reads times in aliases; another name unchanged."""
+    try:
+        time = datetime.fromisoformat(name)
+        return name if time.tzinfo is None else time.astimezone(timezone.utc).strftime('%Y-%m-%dT%H-%M-%S')
+    except (ValueError, OverflowError):
+        return name
 
 
 def _repository_like(name: str) -> str:

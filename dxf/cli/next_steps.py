@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dxf.cli import not_found
-from dxf.cli.context import Context
+from dxf.cli.context import Context, target_of
 from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
@@ -77,7 +77,7 @@ def _about_root(context: Context, error: OSError) -> str:
     """Return the hint for an error that comes from a wrong folder in ``DXF_HOST`` or ``--to``."""
     if _is_below(context.settings.host, error.filename):
         return not_found.missing_root(context.settings)
-    target = context.options.get('to') if 'to_repo' in context.options else None
+    target = target_of(context.options)
     if target is not None and _is_below(target, error.filename):
         return f'--to names {target.removeprefix(FOLDER)}, and no folder can be made there'
     return ''

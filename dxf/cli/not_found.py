@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dxf.cli import operands
 from dxf.cli.context import Context
-from dxf.exceptions import DXFError
 from dxf.environment.settings import Settings
+from dxf.exceptions import DXFError
 from dxf.names import FOLDER, check_registry, is_docker_hub, is_folder
 from dxf.strict_json import printable
 from dxf.transport.redaction import public_url

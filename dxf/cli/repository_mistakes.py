@@ -11,8 +11,10 @@ from typing import NamedTuple
 from dxf.cli.command import Command, Operand
 from dxf.cli.mistakes import is_repository
 
-_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)'
-                      r'(?::(?P<alias>[^:@/]+))?(?:@(?P<last>.+))?', re.ASCII | re.DOTALL | re.IGNORECASE)
+_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<user>[^/]*@(?=[^@]*/))?'
+                      r'(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)(?::(?P<alias>[^:@/]+))?(?:@(?P<last>[^/]+))?',
+                      re.ASCII | re.DOTALL | re.IGNORECASE)
+"""What stands before an ``@`` and a path is a user name, perhaps with a password. It has no place in a command."""
 _WILD = re.compile(r'[*?\[]')
 _METHOD = re.compile(r'sha[0-9]+|md5|blake3', re.ASCII)
 _HUB = ('docker', 'oras', 'registry')
@@ -69,24 +71,29 @@ def address_of(operand: str, is_plain_enough: bool = False) -> Address | None:
     found = _ADDRESS.fullmatch(operand)
     if found is None or _METHOD.fullmatch(found['path']):
         return None
-    host, repository = _split(found['scheme'], found['path'].rstrip('/'))
+    host, repository = _split(found['scheme'], found['path'].rstrip('/'), has_host=found['user'] is not None)
     reference = found['last'] or found['alias'] or ''
+    if ':' not in reference and found['last'] and (found['alias'] or found['scheme']):  # user:password@host
+        return None
     is_address = is_repository(repository) and (host != '' or reference != '') if repository else not reference
     return Address(host, repository, reference) if is_address and (host or repository) else None
 
 
-def _split(scheme: str | None, path: str) -> tuple[str, str]:
-    """Split a path without reference into host and repository; each may be empty."""
+def _split(scheme: str | None, path: str, *, has_host: bool) -> tuple[str, str]:
+    """Split a path without reference into host and repository; each may be empty.
+
+    :param has_host: the first part is a host, whatever it looks like
+    """
     first, _, rest = path.partition('/')
-    has_host = ':' in first and rest != '' or scheme is not None and (
+    has_host = has_host or ':' in first and rest != '' or scheme is not None and (
         scheme.lower() not in _HUB or bool(set('.:') & set(first)) or first == 'localhost')
     return (first, rest) if has_host else ('docker.io' if scheme is not None else '', path)
 
 
 def _about_line(command: Command, address: Address) -> str:
     line, is_placed = line_for(command, address)
-    none = '' if is_placed or not address.reference else f'; dxf {command.name} takes no alias or hash'
-    return f'{none}: {line}'
+    alone = '' if is_placed or not address.reference else f'; dxf {command.name} takes a repository alone'
+    return f'{alone}: {line}'
 
 
 def line_for(command: Command, address: Address, words: Sequence[str] = ()) -> tuple[str, bool]:
@@ -101,13 +108,11 @@ def line_for(command: Command, address: Address, words: Sequence[str] = ()) -> t
     for operand in command.operands[1:]:
         written = '' if is_placed or not address.reference else _written(operand, address.reference)
         is_placed = is_placed or written != ''
-        if written:
-            typed.append(written)
-        elif left:
-            taken, left = (left, []) if operand.many else (left[:1], left[1:])
-            typed += [word if word[:1] == '<' else quote(_written(operand, word) or word) for word in taken]
-        elif not (operand.optional and (address.reference or words)):
-            typed.append(operand.usage)
+        count = len(left) if operand.many else 0 if written else 1
+        taken, left = left[:count], left[count:]
+        found = [written] * (written != '') + [word if word[:1] == '<' else quote(_written(operand, word) or word)
+                                               for word in taken]
+        typed += found or ([] if operand.optional and (address.reference or words) else [operand.usage])
     return ' '.join([*typed, *([f'--host={address.host}'] if address.host else [])]), is_placed
 
 
@@ -115,6 +120,6 @@ def _written(operand: Operand, reference: str) -> str:
     """Return an alias or a hash as an operand takes it; empty for an operand that takes no such thing."""
     if ':' in reference:
         return reference if operand.name.startswith(('<hash>', '<alias>')) else ''
-    if operand.name == '<alias>':
+    if operand.name in ('<alias>', '<alias>|<folder>'):
         return reference
     return f'@{reference.removeprefix("@")}' if '@alias' in operand.name else ''

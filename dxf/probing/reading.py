@@ -126,15 +126,14 @@ def _random_digest() -> str:
 
 
 def _some_blob(repository: DXF) -> tuple[str, int]:
-    """Return digest and size of a blob that an alias names; an empty digest if none is found."""
+    """Return digest and size of a blob that the first alias names; an empty digest if it names no blob."""
     try:
-        for alias in repository.list_aliases(iterate=True):
-            manifest = repository.resolve(alias)
-            layers = manifest.layers if isinstance(manifest, ImageManifest) else ()
-            return next(((layer.digest, layer.size) for layer in layers if layer.size > 1), ('', 0))
+        alias = next(iter(repository.list_aliases(iterate=True)), None)
+        manifest = None if alias is None else repository.resolve(alias)
     except (DXFError, RequestException):
-        pass
-    return '', 0
+        return '', 0
+    layers = manifest.layers if isinstance(manifest, ImageManifest) else ()
+    return next(((layer.digest, layer.size) for layer in layers if layer.size > 1), ('', 0))
 
 
 def ranges_of(repository: DXF, digest: str, size: int) -> Finding:

@@ -3,7 +3,7 @@
 What is written is the same each time. So what a probe left that was killed is removed by the next one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -39,7 +39,7 @@ class WriteProbe:
         self._repository = repository
         self._limits = repository.options.limits
         self._session = ''
-        """The address of an upload that is not complete; empty if there is none."""
+        """The address of the upload that is open; empty without one."""
         self._written: dict[str, str] = {}
         """What was written and not deleted yet: what it is called, by its path."""
         self._is_new = False
@@ -49,12 +49,7 @@ class WriteProbe:
         """Yield what is found out; then what stays, because the registry does not delete it."""
         try:
             self._is_new = self._ask('get', 'tags/list?n=1').status == HTTPStatus.NOT_FOUND
-            digest, size = '', 0
-            for found in self._upload():
-                if isinstance(found, Finding):
-                    yield found
-                else:
-                    digest, size = found
+            digest, size = yield from self._upload()
             if digest:
                 yield ranges_of(self._repository, digest, size)
                 yield self._mount(digest)
@@ -101,13 +96,14 @@ class WriteProbe:
         """The options of a request that may take little time."""
         return {'limits': self._limits._replace(retries=0), 'timeout': CLEANUP_TIMEOUT}
 
-    def _upload(self) -> Iterator[Finding | tuple[str, int]]:
-        """Yield what uploads are like, and at last the digest and the size of the blob, if it is stored."""
+    def _upload(self) -> Generator[Finding, None, tuple[str, int]]:
+        """Yield what uploads are like; return the digest and the size of the blob, an empty digest if it is not stored.
+        """
         opened = self._open()
         is_open = self._session != ''
         yield Finding('uploads', YES if is_open else NO, '' if is_open else opened.text)
         if not is_open:
-            return
+            return '', 0
         told = opened.header('OCI-Chunk-Min-Length')
         shortest = int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
         content = LINE * (max(shortest, 1) // len(LINE) + 2)
@@ -123,8 +119,7 @@ class WriteProbe:
             self._open()
             answer = self._store(content, 0)
         yield Finding('blobs', YES if answer.status in STORED else NO, answer.text)
-        if answer.status in STORED:
-            yield hash_bytes(content), len(content)
+        return (hash_bytes(content), len(content)) if answer.status in STORED else ('', 0)
 
     def _send_part(self, part: bytes, shortest: int, is_told: bool) -> Iterator[Finding]:
         """Yield whether the registry takes a part of a blob, and tells how much it has.
@@ -149,7 +144,7 @@ class WriteProbe:
                       f'{status.header("Range") or "without Range"}')
 
     def _store(self, content: bytes, start: int) -> Answer:
-        """Close the upload, or one of the whole blob where there is none."""
+        """Close the upload that is open, or open one and send the whole blob."""
         if not self._session:
             start = 0
             opened = self._open()
@@ -243,7 +238,7 @@ class WriteProbe:
     # What stays
 
     def _clean(self, *, is_quick: bool) -> list[str]:
-        """Remove what was written, the last first; return what stays.
+        """Remove manifests, the alias and blobs, in this order; return what stays.
 
         :param is_quick: there is little time, after an interrupt or an error: the first request that fails is the last
         """

@@ -56,6 +56,7 @@ PUSH_FILES = 'push-files <repo> <alias> <file>...'
 SET = 'set-alias <repo> <alias> <blob>|<@alias>...'
 ATTACH = 'attach <repo> <alias> <file>...'
 VERIFY = 'verify <repo> <file>... <alias>'
+BACKUP = 'backup <repo> <dir>... @alias'
 PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
 
 
@@ -313,7 +314,10 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(('typed', 'like'), [
-    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00+00:00'), '2026-11-28T08-15-00-00-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00+00:00'), '2026-11-28T08-15-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T00:15:00+02:00'), '2026-11-27T22-15-00'),
+    (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00'), '2026-11-28T08-15-00'),
+    (('push-blob', REPO, '/dev/null', '@0001-01-01T00:00:00+02:00'), '0001-01-01T00-00-00-02-00'),
     (('get-alias', REPO, 'feature/login page'), 'feature-login-page'),
     (('list-aliases', 'Demo/Back up'), 'demo/back-up'),
 ])
@@ -359,6 +363,7 @@ ORDERS = {
     'attach --type=a/b data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {ATTACH}",
     'verify demo/r monday data.txt': f"cannot read 'monday': {MISSING}; the alias comes last: dxf {VERIFY}",
     'verify demo/r @monday ./data.txt': f"invalid alias './data.txt': {WANT_ALIAS}; the alias comes last: dxf {VERIFY}",
+    'backup demo/r @monday .': f"invalid alias '.': write it with an @ before it; the alias comes last: dxf {BACKUP}",
     'verify data.txt demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
     f'set-alias monday demo/r {DIGEST}': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",
     'set-alias data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {SET}",

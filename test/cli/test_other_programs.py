@@ -2,7 +2,11 @@
 
 import pytest
 
-from .test_next_steps import DIGEST, EXAMPLES, HOST_BY, INSECURE, MISSING, PUSH, REPO, SET, WANT_REPOSITORY, answered
+from dxf.cli import command_mistakes, option_mistakes
+from dxf.cli.command_table import COMMANDS
+
+from .test_next_steps import (DIGEST, EXAMPLES, HOST_BY, INSECURE, MISSING, PULL, PUSH, REPO, SET, WANT_REPOSITORY,
+                              answered)
 
 TYPED: dict[str, tuple[str, dict[str, str], str]] = {
     'an address in place of a repository': (
@@ -12,6 +16,13 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
     'a registry in place of a repository': (
         'list-aliases localhost:5000', {}, f"invalid repository 'localhost:5000': {WANT_REPOSITORY}; the registry is "
         'given by --host=localhost:5000'),
+    'an address with a password': (
+        'list-aliases docker://fred:s3cret@h.example.com/x', {},
+        f"invalid repository 'docker://...@h.example.com/x': {WANT_REPOSITORY}; the registry is given by "
+        '--host=h.example.com: dxf list-aliases x --host=h.example.com'),
+    'an alias where there is no place for one': (
+        f'list-aliases {REPO}:v1', {}, f"invalid repository '{REPO}:v1': {WANT_REPOSITORY}; the alias v1 is given "
+        f'after the repository; dxf list-aliases takes a repository alone: dxf list-aliases {REPO}'),
     'an image of Docker Hub with its registry': (
         'get-alias docker.io/library/alpine:3', {}, f"invalid repository 'docker.io/library/alpine:3': "
         f'{WANT_REPOSITORY}; the alias 3 is given after the repository: dxf get-alias docker.io/library/alpine 3'),
@@ -31,6 +42,10 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
                             'DXF_TO_INSECURE=1 is for http, DXF_TO_TLSVERIFY names a file of CA certificates'),
     'quietly': (f'push-blob {REPO} x --quiet', {}, 'unrecognized arguments: --quiet; --progress=none shows no '
                 'progress'),
+    'the long form of a listing': (f'list-aliases {REPO} -l', {}, 'unrecognized arguments: -l; --long prints what each '
+                                   'alias holds, too'),
+    'the digests of a listing': (f'list-aliases {REPO} --digests', {}, 'unrecognized arguments: --digests; --long '
+                                 'prints what each alias holds, too'),
     'all aliases to delete': (f'del-alias {REPO} --all', {}, 'unrecognized arguments: --all; aliases are named one by '
                               'one: dxf list-aliases prints them'),
     'a filter': (f'list-aliases {REPO} --filter=x', {}, 'unrecognized arguments: --filter; --prefix=TEXT lists those '
@@ -50,19 +65,43 @@ def test_what_is_typed_as_for_another_program_is_answered_with_what_to_write(typ
     assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'
 
 
+def test_no_command_and_no_option_of_dxf_is_called_one_of_another_program() -> None:
+    flags = {command.name: command.flags for command in COMMANDS}
+    assert not [name for name in command_mistakes.COMMANDS if name in flags]
+    assert not [(name, option) for name, option in option_mistakes.OPTIONS if option in flags[name]]
+
+
 @pytest.mark.parametrize(('typed', 'said'), [
     ('version', "no command 'version': did you mean dxf --version?"),
     ('help', "no command 'help': did you mean dxf --help?"),
+    ('help copy', "no command 'help': did you mean dxf copy --help?"),
     ('tag', f"no command 'tag': did you mean dxf {SET}?"),
     (f'tag {REPO}:old {REPO}:new', f"no command 'tag': did you mean dxf set-alias {REPO} new @old?"),
     (f'tag {REPO} old new', f"no command 'tag': did you mean dxf set-alias {REPO} new @old?"),
     (f'tag {REPO}:old', f"no command 'tag': did you mean dxf set-alias {REPO} <alias> @old?"),
+    (f'tag {REPO}:old x/y:new', f"no command 'tag': did you mean dxf copy {REPO} old --to=HOST --to-repo=x/y "
+     '--to-alias=new?'),
+    (f'tag {REPO}:old host.example.com/{REPO}:old',
+     f"no command 'tag': did you mean dxf copy {REPO} old --to=host.example.com?"),
+    (f'tag {REPO}:old localhost:5000/{REPO}:old',
+     f"no command 'tag': did you mean dxf copy {REPO} old --to=localhost:5000?"),
+    (f'mv {REPO}:old {REPO}:new', f"no command 'mv': did you mean dxf set-alias {REPO} new @old?"),
     (f'tag ls {REPO}', f"no command 'tag ls': did you mean dxf list-aliases {REPO}?"),
     (f'rm {REPO}:v1', f"no command 'rm': did you mean dxf del-alias {REPO} v1?"),
+    (f'rm {REPO}:v1 {REPO}:v2', f"no command 'rm': did you mean dxf del-alias {REPO} v1 v2?"),
+    (f'rm {REPO}:v1 x/y:v2', "no command 'rm': did you mean dxf del-alias <repo> <alias>...?"),
+    (f'rm {REPO}:v1 v2', f"no command 'rm': did you mean dxf del-alias {REPO} v1 v2?"),
     (f'delete docker://ghcr.io/{REPO}@{DIGEST}',
      f"no command 'delete': did you mean dxf del-alias {REPO} {DIGEST} --host=ghcr.io?"),
     ('ls', "no command 'ls': did you mean dxf list-aliases <repo>?"),
     (f'ls localhost:5000/{REPO}', f"no command 'ls': did you mean dxf list-aliases {REPO} --host=localhost:5000?"),
+    ('ls docker://fred:s3cret@h.example.com/x',
+     "no command 'ls': did you mean dxf list-aliases x --host=h.example.com?"),
+    ('rm https://fred:s3cret@h.example.com/x:v1',
+     "no command 'rm': did you mean dxf del-alias x v1 --host=h.example.com?"),
+    ('ls docker://fred:s3cret@h.example.com', "no command 'ls': did you mean dxf list-aliases <repo>?"),
+    ('pull fred:s3cret@h.example.com', f"no command 'pull': did you mean dxf {PULL}?"),
+    ('ls fred:s3cret@h.example.com/x', "no command 'ls': did you mean dxf list-aliases x --host=h.example.com?"),
     (f'list {REPO}', f"no command 'list': did you mean dxf list-aliases {REPO}?"),
     (f'tags {REPO}', f"no command 'tags': did you mean dxf list-aliases {REPO}?"),
     (f'cat {REPO} v1', f"no command 'cat': did you mean dxf pull-blob {REPO} @v1?"),
@@ -75,9 +114,12 @@ def test_what_is_typed_as_for_another_program_is_answered_with_what_to_write(typ
     (f'push -u fred {REPO}:v1 f.dat', f"no command 'push': did you mean dxf {PUSH}?"),
     ('Push', f"no command 'Push': did you mean dxf {PUSH}?"),
     (f'cp {REPO}:v1', f"no command 'cp': did you mean dxf copy {REPO} --to=HOST v1?"),
+    (f'cp {REPO}:v1 x/y', f"no command 'cp': did you mean dxf copy {REPO} v1 --to=HOST --to-repo=x/y?"),
+    (f'cp {REPO}:v1 oci:./usb', f"no command 'cp': did you mean dxf copy {REPO} v1 --to=oci:./usb?"),
     (f'info {REPO}:v1', f"no command 'info': did you mean dxf inspect {REPO} v1?"),
     (f'clean {REPO}', f"no command 'clean': did you mean dxf gc {REPO}?"),
-    (f'compare {REPO}:v1', f"no command 'compare': did you mean dxf diff {REPO} <alias>|<folder> <alias>|<folder>?"),
+    (f'compare {REPO}:v1', f"no command 'compare': did you mean dxf diff {REPO} v1 <alias>|<folder>?"),
+    (f'compare {REPO}:v1 {REPO}:v2', f"no command 'compare': did you mean dxf diff {REPO} v1 v2?"),
     (f'wc {REPO}:v1', f"no command 'wc': did you mean dxf blob-size {REPO} @v1?"),
     ('-v', 'unrecognized arguments: -v; dxf --version prints the version'),
     ('--host x list-repos', 'unrecognized arguments: --host; options follow the command'),

@@ -432,6 +432,13 @@ def test_messages_show_the_usage_with_a_program_as_it_is() -> None:
         'dxf push-blob <repo> [@alias] -- <command>...'
 
 
+def test_each_command_that_shows_progress_can_be_slowed_and_the_reference_names_it() -> None:
+    moving = [command.name for command in command_table.COMMANDS if '--progress' in command.flags]
+    assert moving == [command.name for command in command_table.COMMANDS if '--limit-rate' in command.flags]
+    listed = REFERENCE.read_text().split('``--limit-rate=RATE`` (')[1].split(')')[0]
+    assert sorted(re.findall(r'``([a-z-]+)``', listed)) == sorted(moving)
+
+
 def test_each_command_has_a_function() -> None:
     assert list(dispatch.FUNCTIONS) == [command.name for command in command_table.COMMANDS]
     assert all(dispatch.function_of(name).__doc__ for name in dispatch.FUNCTIONS)

@@ -78,7 +78,7 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
 
 def test_every_file_that_is_named_is_looked_for() -> None:
     named = {page: FILE.findall(read(page)) for page in FOR_DEVELOPERS}
-    assert {'command_table.py', 'settings.py'} <= {Path(name).name for name in named['CONTRIBUTING.rst']}
+    assert {'aliases.py', 'settings.py'} <= {Path(name).name for name in named['CONTRIBUTING.rst']}
     assert {'dxf/version.py', 'setup.py', 'docs/tutorial.rst'} <= set(named['RELEASING.rst'])
     assert FILE.findall('read `a <docs/b.rst>`_, c.d.py, no-such/file.yml.') == ['no-such/file.yml']
 

@@ -67,10 +67,10 @@ ALIAS_COMMANDS = (
         summary='Print the aliases of a repository, one a line.',
         details='In a folder, a manifest that another tool named docker.io/library/mysql:8.0 has the alias 8.0;\n'
                 'if several manifests have this tag, the full reference is the alias. --long prints alias, digest of\n'
-                'the manifest, bytes, creation time and kind, with - for what the manifest does not tell: of an index\n'
-                'the bytes; the time without the annotation org.opencontainers.image.created. Each alias costs one\n'
-                'request then, and with --sort=time and --sort=size. An alias that cannot be read is left out and\n'
-                'named at the end, with status 1.',
+                'the manifest, bytes, creation time and kind. - stands for the bytes of an index, and for the time of\n'
+                'a manifest without the annotation org.opencontainers.image.created. With --long, --sort=time and\n'
+                '--sort=size, each alias costs one request. An alias that cannot be read is left out and named at the\n'
+                'end, with status 1.',
         operands=(REPO,),
         options=(Option(('--long',), 'print what each alias holds, too'),
                  Option(('--sort',), 'sort by the name, or by the latest, largest or highest version last (default:\n'
@@ -91,13 +91,13 @@ ALIAS_COMMANDS = (
     Command(
         'diff', group='aliases',
         summary='Compare two aliases, or a folder on disk and an alias.',
-        details='A line is added, removed or changed, the old and the new bytes (- for none), and the name of a file.\n'
+        details='A line is added, removed or changed, the old and the new bytes (- without a file), and its name.\n'
                 'Blobs without a name are compared by their hashes; moved is one that has another place. Of\n'
                 'multi-platform aliases, the manifests are compared by platform, unless DXF_PLATFORM selects one.\n'
                 'A <folder> is written with a path separator: ./readings. It is one to which dxf pull-files has\n'
                 'written, or in which dxf push-files has run. Its files are hashed. Annotations and permissions are\n'
-                'not compared. Nothing but manifests is fetched, except archives of whole folders: if they are\n'
-                'compared with a folder on disk, or with --inside. These are looked through, and not kept.\n'
+                'not compared. Only manifests are fetched; with --inside, or for a folder on disk, archives of whole\n'
+                'folders too, which are not kept.\n'
                 'Status 0: no differences; 1: differences; 2: an error; 13: unauthorised.' + TAKES_DIGEST,
         operands=(REPO, Operand('<alias>|<folder>', completion=FILES_OR_ALIASES),
                   Operand('<alias>|<folder>', completion=FILES_OR_ALIASES)),

@@ -54,7 +54,8 @@ FILE_COMMANDS = (
         details='The digest of their manifest is printed. The manifest refers to the alias as its subject, and has no\n'
                 'alias itself: dxf referrers lists it, and dxf pull-files fetches its files by its digest.' +
                 TAKES_DIGEST,
-        operands=(REPO, ALIAS, SEVERAL_FILES), options=(TYPE._replace(required=True), ANNOTATION, PROGRESS, JSON_LINES),
+        operands=(REPO, ALIAS, SEVERAL_FILES),
+        options=(TYPE._replace(required=True), ANNOTATION, RATE, PROGRESS, JSON_LINES),
         examples=('dxf attach fred/datalogger may15 sums.txt --type application/vnd.example.sums',),
         actions=PUSH, variables=FILE_VARIABLES),
     Command(

@@ -33,7 +33,7 @@ REGISTRY_COMMANDS = (
     Command(
         'login', group='registry and login',
         summary='Check a user name and a password, and store them.',
-        details='They are stored for DXF_HOST, where docker login stores them: by the credential helper that is\n'
+        details='They are stored for the registry, where docker login stores them: by the credential helper that is\n'
                 'configured there, or else in the file, which only you can read.',
         options=(Option(('--username',), 'the user name (default: ask for it)', 'USER'),
                  Option(('--password-stdin',), 'read the password from standard input (default: ask for it)')),
@@ -42,7 +42,7 @@ REGISTRY_COMMANDS = (
     Command(
         'logout', group='registry and login',
         summary='Delete the stored user name and password.',
-        details='Those for DXF_HOST are deleted.',
+        details='Those for the registry of DXF_HOST or --host are deleted.',
         examples=('dxf logout',), variables=LOGIN_VARIABLES, needs_no_password=True),
     Command(
         'auth', group='registry and login',

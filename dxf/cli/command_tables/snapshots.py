@@ -1,7 +1,7 @@
 """The commands about snapshots: folders that are stored again and again."""
 
 from dxf.cli.command import ALIASES, FOLDERS, Command, Operand, Option
-from dxf.cli.command_parts import AT_ALIAS, JSON_LINES, PROGRESS, PULL, PUSH, REPO, TAKES_DIGEST
+from dxf.cli.command_parts import AT_ALIAS, JSON_LINES, PROGRESS, PULL, PUSH, RATE, REPO, TAKES_DIGEST
 
 SNAPSHOT_COMMANDS = (
     Command(
@@ -11,7 +11,8 @@ SNAPSHOT_COMMANDS = (
                 'its parts are used again, and a file whose path, size and time are the same is not read.\n'
                 'Of several folders, each is a folder of the snapshot, by the last part of its path. A file that\n'
                 'cannot be read, or changes meanwhile, is named on standard error; the status is 1, and the alias is\n'
-                'not set. Sockets, pipes and devices are left out. Needs pip install python-dxf[snapshots].',
+                'not set. Sockets, pipes and devices are left out.\n'
+                "It needs pip install 'python-dxf[snapshots]'.",
         operands=(REPO, Operand('<dir>', many=True, completion=FOLDERS), AT_ALIAS._replace(optional=False)),
         options=(Option(('--parent',), 'the parent (default: what @alias names)', 'ALIAS', completion=ALIASES),
                  Option(('--exclude',), 'leave out what a pattern of gitignore covers; a file .dxfignore holds such\n'
@@ -20,8 +21,8 @@ SNAPSHOT_COMMANDS = (
                  Option(('--one-file-system',), 'leave out what is on other file systems'),
                  Option(('--read-all',), 'read all files, also those that seem not to have changed'),
                  Option(('--partial',), 'set the alias even if something could not be read, with status 1'),
-                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), PROGRESS,
-                 JSON_LINES),
+                 Option(('--dry-run',), 'send nothing; print what would be sent, and how much is there'), RATE,
+                 PROGRESS, JSON_LINES),
         examples=('dxf backup fred/backup /home/fred @nightly', 'dxf backup fred/backup src @src --exclude="*.o"'),
         actions=PUSH, variables=('DXF_PROGRESS', 'SOURCE_DATE_EPOCH'),
         creates_repository=True),
@@ -34,7 +35,7 @@ SNAPSHOT_COMMANDS = (
         operands=(REPO, Operand('@alias', completion=ALIASES), Operand('<path>', many=True, optional=True)),
         options=(Option(('--to',), 'the folder to write to; it is created', 'DIR', required=True,
                         completion=FOLDERS),
-                 Option(('--overwrite',), 'replace files that exist and differ'), PROGRESS, JSON_LINES),
+                 Option(('--overwrite',), 'replace files that exist and differ'), RATE, PROGRESS, JSON_LINES),
         examples=('dxf restore fred/backup @nightly --to /tmp/fred',), actions=PULL, variables=('DXF_PROGRESS',)),
     Command(
         'list-files', group='snapshots',
