@@ -123,6 +123,29 @@ def test_a_plan_is_printed_and_carried_out_if_that_is_asked_for(client: DXF, end
         'action': 'keep', 'alias': DAYS[2], 'time': '2025-11-22T00:00:00Z', 'rules': ['last', 'daily']}
 
 
+def test_a_plan_says_only_what_is_true_of_tags_that_belong_to_manifests(client: DXF, endpoint: Endpoint, repo: str,
+                                                                        capfd: pytest.CaptureFixture[str]) -> None:
+    """Whether such a tag goes is known only when its manifest is deleted, but a rule may keep its name."""
+    old, new = put(client, DAYS[0], 'old'), put(client, DAYS[5], 'new')
+    tags = [f'{digest.replace(":", "-")}.{kind}' for digest in (old, new) for kind in ('sig', 'sbom')]
+    for tag in tags:
+        put(client, tag, tag)
+    lines = [f'keep {DAYS[5]} 2025-11-25T00:00:00Z last', f'delete {DAYS[0]} 2025-11-20T00:00:00Z']
+    for options, kept in (([], []), (['--keep-match=*.sig'], sorted([tags[0], tags[2]])),
+                          (['--keep-match=*.sig', '--prefix=nightly-'], [])):
+        arguments = ['prune', repo, '--keep-last=1', *options]
+        assert doit(arguments, endpoint.environ()) == 0
+        assert capfd.readouterr().out.splitlines() == [*lines, *(f'keep {tag} - match,attached' for tag in kept)]
+        assert doit([*arguments, '--json'], endpoint.environ()) == 0
+        assert [json.loads(line)['alias'] for line in capfd.readouterr().out.splitlines()] == [
+            DAYS[5], DAYS[0], *kept]
+    assert doit(['prune', repo, '--keep-last=1', '--prefix=nightly-', '--max-delete=1', '--delete'],
+                endpoint.environ()) == 0
+    assert capfd.readouterr().out.splitlines() == [
+        lines[0], f'deleted {DAYS[0]} 2025-11-20T00:00:00Z', *(f'deleted {tag} -' for tag in sorted(tags[:2]))]
+    assert sorted(client.list_aliases()) == sorted([DAYS[5], *tags[2:]])
+
+
 WRONG = {
     'no rule': ([], 2, 'no rule keeps anything: give one, such as --keep-daily=14'),
     'a rule that keeps none': (['--keep-last=0', '--keep-daily=0'], 2, 'no rule keeps anything'),
@@ -195,14 +218,14 @@ def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> 
 
 def test_a_repository_in_which_no_alias_has_a_time_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]
                                                                ) -> None:
-    client = DXF(f'oci:{tmp_path}/blobs', REPO)
-    for alias in ('monday', 'tuesday'):
+    client, signature = DXF(f'oci:{tmp_path}/blobs', REPO), f'{hash_bytes(b"monday").replace(":", "-")}.sig'
+    for alias in ('monday', 'tuesday', signature):
         client.set_alias(alias, client.push_blob(data=alias.encode()))
     environ = {'DXF_HOST': f'oci:{tmp_path}/blobs'}
     with pytest.raises(DXFError, match=f'no alias of {REPO} has a time, so all stay: put the date into names'):
         doit(['prune', REPO, '--keep-last=1', '--delete'], environ)
     assert capfd.readouterr() == ('', '')
-    assert client.list_aliases() == ['monday', 'tuesday']
+    assert client.list_aliases() == ['monday', signature, 'tuesday']
 
 
 @pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration'])
