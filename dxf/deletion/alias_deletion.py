@@ -15,8 +15,7 @@ from dxf import referrers
 from dxf.deletion.attached import Attached, Target
 from dxf.deletion.remaining_aliases import REFUSALS, Needs, Repository, find_needs
 from dxf.deletion.tag_deletion import DELETED, UNSUPPORTED, TagDeletion, refused, still_there
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
-                            DXFUnexpectedDigestMethodError, DXFUnsupportedSchemaType)
+from dxf.exceptions import DXFConflictError, DXFDigestMismatchError
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -24,9 +23,8 @@ from dxf.names import check_reference_at, is_folder, is_sha256
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import expect, is_not_found
 
-UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
-              DXFUnexpectedDigestMethodError)
-"""Errors for a manifest that the registry sent, and that cannot be read."""
+UNREADABLE = (*platforms.ODD, DXFDigestMismatchError)
+"""Errors for a manifest that the registry sent, and that is damaged or of a kind that dxf does not read."""
 
 
 class AliasDeletion:

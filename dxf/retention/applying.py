@@ -20,7 +20,8 @@ def check_number(decisions: Sequence[Decision], most: int | None) -> None:
     """
     number = sum(decision.goes for decision in decisions)
     if most is not None and number > most:
-        raise DXFError(f'the plan deletes {number} aliases, more than {most}: nothing was deleted')
+        raise DXFError(f'the plan deletes {number} {"alias" if number == 1 else "aliases"}, more than {most}: '
+                       'nothing was deleted')
 
 
 def apply(repository: DXF, decisions: Sequence[Decision], *, digests: Mapping[str, str] | None = None,

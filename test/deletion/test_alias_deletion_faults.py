@@ -587,7 +587,8 @@ def test_an_alias_that_another_deletes_meanwhile_is_deleted(server: ScriptedRegi
 
 # Damaged aliases
 
-@pytest.mark.parametrize('content', [b'<html>', b'{}', b'{"schemaVersion": 2, "mediaType": "text/x"}', b'\xff'])
+@pytest.mark.parametrize('content', [b'<html>', b'{}', b'{"schemaVersion": 2, "mediaType": "text/x"}', b'\xff',
+                                     b'{"schemaVersion": 1, "fsLayers": [], "history": []}'])
 @pytest.mark.parametrize('deletes_names', [True, False])
 def test_an_alias_that_cannot_be_read_is_deleted_by_its_name(server: ScriptedRegistry, client: DXF, content: bytes,
                                                              deletes_names: bool) -> None:

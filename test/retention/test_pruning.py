@@ -18,7 +18,7 @@ from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
 from dxf.main import doit
-from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST, ImageManifest, Index
+from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST, SCHEMA1_UNSIGNED, ImageManifest, Index
 from dxf.retention import Decision, Rules
 
 from ..helpers.endpoints import Endpoint
@@ -228,7 +228,8 @@ def test_a_repository_in_which_no_alias_has_a_time_is_an_error(tmp_path: Path, c
     assert client.list_aliases() == ['monday', signature, 'tuesday']
 
 
-@pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration'])
+@pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration',
+                                     'signature'])
 def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_time(
         server: ScriptedRegistry, missing: str) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
@@ -240,6 +241,8 @@ def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_t
         del memory.manifests[REPO][manifest.digest]
     elif missing == 'configuration':
         del memory.blobs[REPO][manifest.config.digest]
+    elif missing == 'signature':
+        memory.put_manifest(REPO, 'a', SCHEMA1_UNSIGNED, b'{"schemaVersion": 1, "fsLayers": [], "history": []}')
     else:
         memory.blobs[REPO][manifest.config.digest] = b'x' * manifest.config.size
     assert retention.times_of(client, ['a']).times == {'a': None}
@@ -575,5 +578,7 @@ def test_a_plan_that_deletes_too_many_is_not_begun(server: ScriptedRegistry) -> 
         put(client, day, day)
     with pytest.raises(DXFError, match='^the plan deletes 2 aliases, more than 1: nothing was deleted$'):
         prune(client, max_delete=1)
+    with pytest.raises(DXFError, match='^the plan deletes 1 alias, more than 0: nothing was deleted$'):
+        prune(client, Rules(last=2), max_delete=0)
     assert prune(client, max_delete=2) == DAYS[:2]
     assert not prune(client, max_delete=0)
