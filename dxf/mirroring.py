@@ -71,7 +71,7 @@ def mirror(source: DXF, target: DXF, *, match: str | None = None, skip_existing:
     :param match: a pattern of the shell, such as ``2026-*``: the aliases that are copied, and that may be deleted
     :param skip_existing: do not look at an alias that the target has, whatever it names
     :param delete: delete the aliases of the target that the source does not have, after everything has been copied
-    :param max_delete: the most aliases to delete; if there are more, none is deleted
+    :param max_delete: the most aliases to delete; if there are more, all stay
     :param platform: as for :func:`dxf.copy`
     :param referrers: as for :func:`dxf.copy`; every alias is then looked at in full
     :param dry_run: change nothing

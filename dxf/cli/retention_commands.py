@@ -30,7 +30,7 @@ class _Selection(NamedTuple):
     def check(self, aliases: Iterable[str], repository: str) -> None:
         """Check that every pattern, and the beginning, match something: one may be mistyped.
 
-        :raises DXFError: there are aliases, and one matches none of them
+        :raises DXFError: a pattern, or the beginning, matches no alias of a repository that has some
         """
         there = list(aliases)
         for pattern in self.patterns if there else []:
