@@ -562,6 +562,22 @@ def test_a_registry_that_refuses_deletions_is_asked_once(server: ScriptedRegistr
     assert (server.memory.tags, server.memory.manifests) == before
 
 
+def test_each_manifest_is_asked_for_once_whatever_number_of_tags_belongs_to_it(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, REPO, insecure=True)
+    old, _ = put(client, DAYS[0], 'old'), put(client, DAYS[5], 'new')
+    tags = [f'{old.replace(":", "-")}.{kind}' for kind in ('att', 'sbom', 'sig')]
+    for tag in tags:
+        put(client, tag, tag)
+    deleted: list[str] = []
+
+    def forget(alias: str) -> None:
+        if not deleted:
+            server.requests.clear()
+        deleted.append(alias)
+    assert prune(client, on_deleted=forget) == deleted == [DAYS[0], *tags]
+    assert [request.line for request in server.of('HEAD')].count(f'HEAD /v2/{REPO}/manifests/{old}') == 1
+
+
 def test_what_was_deleted_before_an_error_is_returned_one_by_one(server: ScriptedRegistry) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
     digests = [put(client, day, day) for day in DAYS[:3]]
