@@ -115,7 +115,7 @@ class Copying:
         return Copied(self._top[0], moved, found)
 
     def _is_there(self, digest: str) -> bool:
-        """Return whether the source has a blob, in whatever state: only its 404 says that it has none."""
+        """Return whether the source has a blob, in whatever state: it is missing only after a 404."""
         return blob_lookup.still_has(self._source._request, digest, self._source.options.limits)
 
     def carry_out(self, progress: Callable[..., Any] | None = None) -> None:

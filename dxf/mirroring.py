@@ -12,7 +12,8 @@ from dxf.client import DXF
 from dxf.contents import Contents
 from dxf.copying import Copied, Copying
 from dxf.exceptions import (DXFAmbiguousAliasError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFInvalidNameError, DXFUnsupportedSchemaType)
+                            DXFInvalidNameError)
+from dxf.manifest.platforms import ODD
 from dxf.names import FOLDER, check_alias_at, is_folder, shown_repository
 from dxf.parameters import checked
 from dxf.referrers import subject_of_tag
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 BATCH = 64
 """Aliases of which the digests are asked for at once."""
 
-UNREADABLE = (DXFAmbiguousAliasError, DXFInvalidNameError, DXFInvalidDocumentError, DXFUnsupportedSchemaType)
-"""Errors of an alias of which no digest can be told."""
+WITHOUT_DIGEST = (DXFAmbiguousAliasError, DXFInvalidNameError, *ODD)
+"""Errors of an alias that names several manifests, or one that dxf does not read: no digest can be compared."""
 
 
 class Step(NamedTuple):
@@ -70,7 +71,7 @@ def mirror(source: DXF, target: DXF, *, match: str | None = None, skip_existing:
     :param match: a pattern of the shell, such as ``2026-*``: the aliases that are copied, and that may be deleted
     :param skip_existing: do not look at an alias that the target has, whatever it names
     :param delete: delete the aliases of the target that the source does not have, after everything has been copied
-    :param max_delete: the most aliases to delete; if there are more, none is deleted
+    :param max_delete: the most aliases to delete; if there are more, all stay
     :param platform: as for :func:`dxf.copy`
     :param referrers: as for :func:`dxf.copy`; every alias is then looked at in full
     :param dry_run: change nothing
@@ -107,7 +108,8 @@ def check_count(count: int, most: int | None) -> None:
     :raises DXFError: there are more
     """
     if most is not None and count > most:
-        raise DXFError(f'{count} aliases would be deleted, and at most {most} may be: none was deleted')
+        raise DXFError(f'{count} {"alias" if count == 1 else "aliases"} would be deleted, and at most {most} may be: '
+                       'none was deleted')
 
 
 class Mirroring:
@@ -210,7 +212,7 @@ class Mirroring:
         """Return the digests of the manifests to which the aliases lead that need not be copied; each is fetched."""
         found: set[str] = set()
         for alias in self.listed:
-            with suppress(*UNREADABLE):
+            with suppress(*WITHOUT_DIGEST):
                 found |= set(Contents(self._source, self._source.resolve(alias), False).children)
         return found
 
@@ -263,7 +265,7 @@ def _layout(repository: DXF) -> 'Layout':
 
 
 def _digest_in(repository: DXF, alias: str) -> str | None:
-    """Return the digest of the manifest that an alias names; ``None`` if there is none, or it cannot be read."""
-    with suppress(*UNREADABLE):
+    """Return the digest of the manifest that an alias names; ``None`` where the alias is missing or unreadable."""
+    with suppress(*WITHOUT_DIGEST):
         return repository.current_digest(alias)
     return None

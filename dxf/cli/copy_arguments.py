@@ -144,7 +144,7 @@ def _check_target_alias(alias: str, host: str) -> None:
 def pairs_that_match(context: Context, left_out: list[str]) -> Iterator[Pair]:
     """Yield the repositories of the registry that --match-repo names; add invalid names to ``left_out``.
 
-    :raises DXFError: none matches
+    :raises DXFError: no repository matches
     """
     pattern = context.options['match_repo']
     with context._replace(actions=()).registry() as registry:

@@ -8,14 +8,14 @@ import dxf
 from dxf.cli import copy_arguments, operands
 from dxf.cli.context import Context
 from dxf.cli.copy_arguments import Arguments, Pair
-from dxf.cli.error_messages import line_of
+from dxf.cli.error_messages import first_of, line_of
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError
 from dxf.hints import mark_as_target
 from dxf.names import is_folder, shown_repository
 
 MAX_LEFT_OUT = 20
-"""The most names of what --all left out that an error message has."""
+"""The most sentences about what --all left out that an error message has."""
 
 
 def copy(context: Context) -> None:
@@ -130,16 +130,10 @@ class _Problems:
 
     def check(self) -> None:
         """Raise an error that names what was not mirrored, if there is anything."""
-        parts = [f'{word}{_first_of(texts)}' for word, texts in (('', self._failed), ('left out: ', self.left_out))
-                 if texts]
+        parts = [f'{word}{first_of(texts, MAX_LEFT_OUT)}'
+                 for word, texts in (('', self._failed), ('left out: ', self.left_out)) if texts]
         if parts:
             raise DXFError('; '.join(parts))
-
-
-def _first_of(texts: list[str]) -> str:
-    """Return the first of some texts, and how many more there are."""
-    more = f'; and {len(texts) - MAX_LEFT_OUT} more' if len(texts) > MAX_LEFT_OUT else ''
-    return '; '.join(texts[:MAX_LEFT_OUT]) + more
 
 
 def _mirror(context: Context, arguments: Arguments) -> None:

@@ -3,6 +3,7 @@
 import errno
 import re
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
 from dxf.environment.variables import TARGET_PREFIX
@@ -55,6 +56,12 @@ def status_of(error: Exception, command: str = '') -> int:
         from dxf.cli import request_errors
         return request_errors.status_of(error) or failed
     return failed
+
+
+def first_of(sentences: Sequence[str], most: int) -> str:
+    """Return the first of some sentences as one line, and how many more there are."""
+    more = f'; and {len(sentences) - most} more' if len(sentences) > most else ''
+    return '; '.join(sentences[:most]) + more
 
 
 def line_of(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dxf.cli import operands
 from dxf.cli.context import Context, UsageError
+from dxf.cli.error_messages import first_of
 from dxf.cli.not_found import about_layouts
 from dxf.exceptions import DXFError, DXFInvalidDocumentError
 from dxf.names import FOLDER, check_registry, is_folder
@@ -126,8 +127,7 @@ def _print_entries(context: Context, repository: Any, names: Iterable[str], left
 def _raise_for(left_out: list[str]) -> None:
     """Raise an error that names what was left out, if there is anything."""
     if left_out:
-        more = f'; and {len(left_out) - MAX_LEFT_OUT} more' if len(left_out) > MAX_LEFT_OUT else ''
-        raise DXFError('; '.join(left_out[:MAX_LEFT_OUT]) + more)
+        raise DXFError(first_of(left_out, MAX_LEFT_OUT))
 
 
 def du(context: Context) -> None:

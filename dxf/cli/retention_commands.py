@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dxf.cli import operands
 from dxf.cli.context import Context, UsageError
+from dxf.environment.variable_values import whole
 from dxf.exceptions import DXFError
 from dxf.names import shown_repository
-
-if TYPE_CHECKING:
-    from dxf.retention import Decision, Rules, TimeFormat
+from dxf.retention.rules import ATTACHED, NO_TIME, PERIODS, Decision, Rules, Span
+from dxf.retention.time_format import TimeFormat
 
 NO_RULE = 'no rule keeps anything: give one, such as --keep-daily=14'
 
@@ -30,7 +30,7 @@ class _Selection(NamedTuple):
     def check(self, aliases: Iterable[str], repository: str) -> None:
         """Check that every pattern, and the beginning, match something: one may be mistyped.
 
-        :raises DXFError: there are aliases, and one matches none of them
+        :raises DXFError: a pattern, or the beginning, matches no alias of a repository that has some
         """
         there = list(aliases)
         for pattern in self.patterns if there else []:
@@ -56,7 +56,7 @@ def prune(context: Context) -> None:
                                                 retention.subject_of(alias) is not None], time_format)
         decisions = retention.plan(found.times, rules) if found.times else []
         _check_times(decisions, repository.repo)
-        _print_plan(context, decisions)
+        _print_plan(context, [decision for decision in decisions if _is_decided(decision, selection)])
         retention.check_number(decisions, most)
         if options['delete']:
             times = {decision.alias: decision.time for decision in decisions}
@@ -64,22 +64,33 @@ def prune(context: Context) -> None:
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
 
 
-def _check_times(decisions: list['Decision'], repository: str) -> None:
+def _check_times(decisions: list[Decision], repository: str) -> None:
     """Check that a rule can apply: aliases without a time stay for ever, and a job would never delete anything.
+
+    Attached tags do not count: they have no time of their own.
 
     :raises DXFError: no alias has a time, or is kept by its name
     """
-    if decisions and all(decision.reasons == ('no-time',) for decision in decisions):
+    reasons = {decision.reasons for decision in decisions} - {(ATTACHED,)}
+    if reasons == {(NO_TIME,)}:
         raise DXFError(f'no alias of {shown_repository(repository)} has a time, so all stay: put the date into names, '
                        'as @nightly-$(date +%F) does')
 
 
-def _rules(context: Context) -> 'Rules':
+def _is_decided(decision: Decision, selection: _Selection) -> bool:
+    """Return whether a plan can say what becomes of an alias that the rules are for.
+
+    An attached tag goes with its manifest. Whether that goes is found out when it is deleted, unless a rule keeps the
+    tag by its name.
+    """
+    return selection.has(decision.alias) and decision.reasons != (ATTACHED,)
+
+
+def _rules(context: Context) -> Rules:
     """Return the rules that the options are.
 
-    :raises UsageError: one is wrong, or there is none
+    :raises UsageError: one is wrong, or no rule keeps anything
     """
-    from dxf.retention.rules import PERIODS, Rules, Span
     counts = {name: _number(context, f'keep_{name}') or 0 for name in ('last', *PERIODS)}
     within = None
     if context.options['keep_within'] is not None:
@@ -93,9 +104,8 @@ def _rules(context: Context) -> 'Rules':
     return rules
 
 
-def _time_format(context: Context) -> 'TimeFormat | None':
+def _time_format(context: Context) -> TimeFormat | None:
     """Return how a time stands in a name, ``None`` for the usual forms."""
-    from dxf.retention.time_format import TimeFormat
     text = context.options['time_format']
     try:
         return None if text is None else TimeFormat(text)
@@ -108,12 +118,13 @@ def _number(context: Context, name: str) -> int | None:
     text = context.options[name]
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    number = whole(text)
+    if number is None:
         raise UsageError(f'--{name.replace("_", "-")}: {text!r} is no whole number from 0')
-    return int(text)
+    return number
 
 
-def _print_plan(context: Context, decisions: list['Decision']) -> None:
+def _print_plan(context: Context, decisions: list[Decision]) -> None:
     """Print what stays, and why; and what would go, unless it is deleted now."""
     for decision in decisions:
         if decision.goes and context.options['delete']:

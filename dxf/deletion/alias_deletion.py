@@ -15,8 +15,7 @@ from dxf import referrers
 from dxf.deletion.attached import Attached, Target
 from dxf.deletion.remaining_aliases import REFUSALS, Needs, Repository, find_needs
 from dxf.deletion.tag_deletion import DELETED, UNSUPPORTED, TagDeletion, refused, still_there
-from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFInvalidDocumentError,
-                            DXFUnexpectedDigestMethodError, DXFUnsupportedSchemaType)
+from dxf.exceptions import DXFConflictError, DXFDigestMismatchError
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -24,9 +23,8 @@ from dxf.names import check_reference_at, is_folder, is_sha256
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import expect, is_not_found
 
-UNREADABLE = (DXFInvalidDocumentError, DXFUnsupportedSchemaType, DXFDigestMismatchError,
-              DXFUnexpectedDigestMethodError)
-"""Errors for a manifest that the registry sent, and that cannot be read."""
+UNREADABLE = (*platforms.ODD, DXFDigestMismatchError)
+"""Errors for a manifest that the registry sent, and that is damaged or of a kind that dxf does not read."""
 
 
 class AliasDeletion:
@@ -58,6 +56,8 @@ class AliasDeletion:
         self._deleted: set[str] = set()
         self._unseen: set[str] = set()
         """Digests that a subclass has deleted in its own way; they are not looked at again."""
+        self._unlisted: dict[str, list[str]] = {}
+        """By the digest of a subject, those of deleted manifests that its referrers tag may still list."""
 
     # What there is
 
@@ -196,16 +196,27 @@ class AliasDeletion:
         :raises DXFProtocolError: it said that it has deleted something, and still has it
         :raises DXFConflictError: somebody else has set an alias meanwhile
         """
-        for target in self._targets:
-            if target.reference in self._attached.targets and target.digest in self._staying:
-                continue
-            if target.digest is None or target.digest in self._staying:
-                others = [] if target.digest is None else self._needs.named.get(target.digest, [])
-                self._tags.delete(target.reference, target.digest, others)
-            else:
-                self._delete_manifest(target, target.digest)
+        going = [target for target in self._targets
+                 if target.digest not in self._staying or target.reference not in self._attached.targets]
+        last = {target.subject: target for target in going}
+        for target in going:
+            try:
+                self._delete(target)
+            except REFUSALS:
+                self._unlist(*self._unlisted)
+                raise
+            if target.subject is not None and target is last[target.subject]:
+                self._unlist(target.subject)
             yield target.reference, target.named
         self._delete_listed()
+
+    def _delete(self, target: Target) -> None:
+        """Delete a manifest by its digest; if it stays, delete the alias alone."""
+        if target.digest is None or target.digest in self._staying:
+            others = [] if target.digest is None else self._needs.named.get(target.digest, [])
+            self._tags.delete(target.reference, target.digest, others)
+        else:
+            self._delete_manifest(target, target.digest)
 
     def _delete_listed(self) -> None:
         """Delete aliases that are listed still, although they name nothing any more.
@@ -239,7 +250,7 @@ class AliasDeletion:
             raise still_there(self._dxf, target.reference) if error is None else \
                 refused(self._dxf, target.reference, error)
         if error is None and target.subject is not None:
-            self._unlist(target.subject, digest)
+            self._unlisted.setdefault(target.subject, []).append(digest)
 
     def _delete_by_digest(self, digest: str) -> HTTPError | None:
         """Delete a manifest, once; return the error if the registry does not do that or does not have it."""
@@ -258,12 +269,14 @@ class AliasDeletion:
         self._deleted.add(digest)
         return None
 
-    def _unlist(self, subject: str, digest: str) -> None:
-        """Take a manifest out of the referrers tag of its subject, if the registry has no referrers API.
+    def _unlist(self, *subjects: str) -> None:
+        """Take the deleted manifests out of the referrers tags of subjects, if the registry has no referrers API.
 
+        All of one subject are taken out at once: each change of a tag waits until other writers have ended.
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
         """
-        with suppress(*REFUSALS):  # the specification only recommends it
-            if any(entry['digest'] == digest for entry in
-                   referrers.by_tag(self._dxf._request, subject, self._dxf.options.limits).entries):
-                self._dxf.list_under_tag(subject, [], [digest])
+        for subject in subjects:
+            deleted = self._unlisted.pop(subject, [])
+            if deleted:
+                with suppress(*REFUSALS):  # the specification only recommends it
+                    self._dxf.list_under_tag(subject, [], deleted)

@@ -60,8 +60,8 @@ class Attached:
     def find(self, targets: Sequence[Target]) -> list[Target]:
         """Find what is to go with its subject, and with that what refers to it in turn; return the last ones first.
 
-        What a registry lists without reason is no referrer: the manifest itself names its subject. Of too many, none
-        goes, and their subject stays.
+        What a registry lists without reason is no referrer: the manifest itself names its subject. If there are too
+        many, they stay, and so does their subject.
         """
         known = {target.digest for target in targets}
         self._find_subjects(targets, known)

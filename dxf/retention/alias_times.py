@@ -11,8 +11,8 @@ from typing import NamedTuple
 from requests.exceptions import HTTPError
 
 from dxf.client import DXF
-from dxf.deletion.alias_deletion import UNREADABLE
-from dxf.exceptions import DXFSizeMismatchError
+from dxf.exceptions import DXFError, DXFSizeMismatchError
+from dxf.listing import is_about_one
 from dxf.manifest.creation_time import created, read_time
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
@@ -20,7 +20,6 @@ from dxf.retention.rules import subject_of
 from dxf.retention.time_format import TimeFormat
 from dxf.strict_json import Json, load_object
 from dxf.transfer.parallel import each_once
-from dxf.transport.responses import is_not_found
 
 NO_DATE = datetime(1980, 1, 2, tzinfo=timezone.utc)
 """Before it, a time in a manifest says nothing: builds that can be repeated write the beginning of 1970 or 1980.
@@ -31,7 +30,7 @@ https://buildpacks.io/docs/for-app-developers/concepts/reproducibility/
 
 
 class Times(NamedTuple):
-    """The times of aliases, ``None`` where there is none; and the digests of the manifests that were read for them."""
+    """The times of aliases, ``None`` for one without a time; and the digests of the manifests that were read."""
 
     times: dict[str, datetime | None]
     digests: dict[str, str]
@@ -62,21 +61,19 @@ def _read(repository: DXF, alias: str) -> tuple[datetime | None, str | None]:
         stored = repository.resolve(alias)
         digest = stored.digest
         return _created(repository, stored), digest
-    except (*UNREADABLE, DXFSizeMismatchError):
-        return None, digest
-    except HTTPError as error:
-        if not is_not_found(error):
+    except (DXFError, HTTPError) as error:
+        if not is_about_one(error) and not isinstance(error, DXFSizeMismatchError):
             raise
         return None, digest
 
 
 def _created(repository: DXF, stored: Manifest) -> datetime | None:
     """Return the time in a manifest: of an index without one, that of its newest image if all have one."""
-    time = _told(created(load_object(stored.text)))
+    time = _meaningful(created(load_object(stored.text)))
     if time is not None:
         return time
     if isinstance(stored, ImageManifest):
-        return _told(read_time(_configuration(repository, stored).get('created')))
+        return _meaningful(read_time(_configuration(repository, stored).get('created')))
     return _newest_image(repository, stored) if isinstance(stored, Index) else None
 
 
@@ -102,6 +99,6 @@ def _configuration(repository: DXF, manifest: ImageManifest) -> dict[str, Json]:
     return {}
 
 
-def _told(time: datetime | None) -> datetime | None:
-    """Return a time in a document, to the second; ``None`` for one that says nothing."""
+def _meaningful(time: datetime | None) -> datetime | None:
+    """Return a time in a document, to the second; ``None`` for one before :data:`NO_DATE`."""
     return None if time is None or time < NO_DATE else time.replace(microsecond=0)

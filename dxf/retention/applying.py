@@ -10,6 +10,7 @@ from dxf.deletion.alias_deletion import AliasDeletion
 from dxf.exceptions import DXFConflictError, DXFError
 from dxf.names import shown_repository
 from dxf.retention.rules import MATCH, Decision, subject_of
+from dxf.transfer.parallel import each_once
 
 
 def check_number(decisions: Sequence[Decision], most: int | None) -> None:
@@ -20,7 +21,8 @@ def check_number(decisions: Sequence[Decision], most: int | None) -> None:
     """
     number = sum(decision.goes for decision in decisions)
     if most is not None and number > most:
-        raise DXFError(f'the plan deletes {number} aliases, more than {most}: nothing was deleted')
+        raise DXFError(f'the plan deletes {number} {"alias" if number == 1 else "aliases"}, more than {most}: '
+                       'nothing was deleted')
 
 
 def apply(repository: DXF, decisions: Sequence[Decision], *, digests: Mapping[str, str] | None = None,
@@ -73,7 +75,9 @@ def _check_unchanged(repository: DXF, current: Mapping[str, str], expected: Mapp
 
 def _tags_left(repository: DXF, decisions: Sequence[Decision], subjects: set[str]) -> list[str]:
     """Return the tags that belong to manifests which are gone, without those that a rule keeps by their names."""
-    tags = [decision.alias for decision in decisions
-            if MATCH not in decision.reasons and subject_of(decision.alias) in subjects]
-    return [tag for tag in tags if repository.current_digest(str(subject_of(tag))) is None
-            and repository.current_digest(tag) is not None]
+    tags = {decision.alias: str(subject_of(decision.alias)) for decision in decisions
+            if MATCH not in decision.reasons and subject_of(decision.alias) in subjects}
+    found = each_once(repository.current_digest, tags.values(), repository.options.jobs)
+    left = [tag for tag, subject in tags.items() if found[subject] is None]
+    there = each_once(repository.current_digest, left, repository.options.jobs)
+    return [tag for tag in left if there[tag] is not None]

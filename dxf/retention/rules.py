@@ -47,7 +47,7 @@ class Span(NamedTuple):
     def parse(cls, text: str) -> 'Span':
         """Return the span that a text such as ``30d`` or ``1y6m`` names.
 
-        :raises ValueError: it names none
+        :raises ValueError: the text is no span
         """
         found = _SPAN.fullmatch(text)
         if not text or found is None:
@@ -191,7 +191,7 @@ def _newest_of_each(past: Sequence[tuple[datetime, str]], period_of: Callable[[d
 def _matching(aliases: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """Return the aliases that match a pattern.
 
-    :raises DXFError: none matches one of the patterns
+    :raises DXFError: a pattern matches no alias
     """
     found = {pattern: [alias for alias in aliases if fnmatchcase(alias, pattern)] for pattern in patterns}
     for pattern, those in found.items():

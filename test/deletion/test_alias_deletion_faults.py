@@ -10,6 +10,7 @@ from requests import Response
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError, DXFProtocolError, DXFUnexpectedStatusCodeError
 from dxf.main import doit
+from dxf.referrers import tag_of
 
 from ..servers.scripted_registry import LOST, Answer, Hook, Request, ScriptedRegistry, error
 
@@ -586,7 +587,8 @@ def test_an_alias_that_another_deletes_meanwhile_is_deleted(server: ScriptedRegi
 
 # Damaged aliases
 
-@pytest.mark.parametrize('content', [b'<html>', b'{}', b'{"schemaVersion": 2, "mediaType": "text/x"}', b'\xff'])
+@pytest.mark.parametrize('content', [b'<html>', b'{}', b'{"schemaVersion": 2, "mediaType": "text/x"}', b'\xff',
+                                     b'{"schemaVersion": 1, "fsLayers": [], "history": []}'])
 @pytest.mark.parametrize('deletes_names', [True, False])
 def test_an_alias_that_cannot_be_read_is_deleted_by_its_name(server: ScriptedRegistry, client: DXF, content: bytes,
                                                              deletes_names: bool) -> None:
@@ -608,6 +610,39 @@ def test_an_alias_that_is_missing_is_not_found_without_a_listing(server: Scripte
     with pytest.raises(DXFHTTPError, match='^404 '):
         client.del_aliases('a', 'missing')
     assert is_whole(server, 'a')
+
+
+# The tags by which clients list what refers to a manifest
+
+def attach(client: DXF, name: str) -> str:
+    """Store a manifest that refers to the one of ``a``, and return its digest; clients list it under a tag."""
+    text = json.dumps({**json.loads(image(name)), 'subject': {'mediaType': OCI, 'digest': DIGEST, 'size': 1}})
+    client.set_manifest(hash_bytes(text.encode()), text)
+    return hash_bytes(text.encode())
+
+
+def listed(client: DXF) -> set[object]:
+    """Return the digests of what is listed as referring to the manifest."""
+    return {entry['digest'] for entry in client.list_referrers(DIGEST)}
+
+
+def test_what_refers_to_one_manifest_is_taken_out_of_its_list_at_once(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, REPO, insecure=True, limits=QUICK._replace(settle=0.001))
+    one, *others = [attach(client, name) for name in ('one', 'two', 'three')]
+    assert listed(client) == {one, *others}
+    server.requests.clear()
+    client.del_aliases(*others)
+    assert [request.line for request in server.of('PUT')] == [f'PUT {path(tag_of(DIGEST))}']
+    assert listed(client) == {one}
+
+
+def test_what_was_deleted_before_a_refusal_is_not_listed_any_more(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, REPO, insecure=True, limits=QUICK._replace(settle=0.001))
+    one, two, three = (attach(client, name) for name in ('one', 'two', 'three'))
+    server.script('DELETE', path(two), [error(403, 'DENIED')])
+    with pytest.raises(DXFHTTPError, match='^403 '):
+        client.del_aliases(one, two, three)
+    assert listed(client) == {two, three}
 
 
 # Programs that delete in their own way

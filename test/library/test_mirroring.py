@@ -10,6 +10,7 @@ import pytest
 import dxf
 from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidDocumentError
+from dxf.manifest.image import SCHEMA1_UNSIGNED
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -106,6 +107,23 @@ def test_what_a_folder_has_lost_is_copied_again(open_registry: Endpoint, folder:
     folder.file_of(repo, source.manifest_digest('a') if is_manifest else blob).unlink()
     assert list(dxf.mirror(source, folder.dxf(repo)).copied) == ['a']
     assert reachable(folder.dxf(repo), 'a') == whole
+
+
+@pytest.mark.parametrize(('media_type', 'content'), [
+    (MANIFEST, {}),
+    (MANIFEST, {'schemaVersion': 2, 'mediaType': MANIFEST, 'layers': [],
+                'config': {'mediaType': 'text/x', 'digest': f'sha512:{"0" * 128}', 'size': 1}}),
+    (SCHEMA1_UNSIGNED, {'schemaVersion': 1, 'fsLayers': [], 'history': []}),
+])
+def test_an_alias_of_the_target_that_cannot_be_read_is_replaced(server: ScriptedRegistry, other: ScriptedRegistry,
+                                                                media_type: str, content: dict[str, object]) -> None:
+    """Without a digest in the answer to HEAD, the manifest has to be read."""
+    digest = plant(server, 'a', b'content')
+    with other:
+        other.memory.put_manifest(REPO, 'a', media_type, json.dumps(content).encode())
+        other.script('HEAD', f'/v2/{REPO}/manifests/a', [Answer()])
+        assert list(dxf.mirror(of(server), of(other)).copied) == ['a']
+        assert other.memory.tags[REPO]['a'] == digest
 
 
 # What it costs
@@ -231,12 +249,15 @@ def test_more_aliases_than_may_be_deleted_are_all_kept(folder: Endpoint, open_re
     push_alias(source, b'content')
     for alias in ('x', 'y'):
         push_alias(target, alias.encode(), alias=alias)
-    with pytest.raises(DXFError, match=f'^2 aliases would be deleted, and at most {most} may be: none was deleted'):
+    with pytest.raises(DXFError, match=f'^2 aliases would be deleted, and at most {most} may be: none was deleted$'):
         dxf.mirror(source, target, delete=True, max_delete=most)
     with pytest.raises(ValueError, match='^max_delete is a number, at least 0'):
         dxf.mirror(source, target, delete=True, max_delete=-1)
     assert sorted(target.list_aliases()) == ['a', 'x', 'y']
     assert dxf.mirror(source, target, delete=True, max_delete=2).deleted == ['x', 'y']
+    push_alias(target, b'z', alias='z')
+    with pytest.raises(DXFError, match='^1 alias would be deleted, and at most 0 may be: none was deleted$'):
+        dxf.mirror(source, target, delete=True, max_delete=0)
 
 
 # A mirror that is killed

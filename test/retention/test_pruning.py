@@ -18,7 +18,7 @@ from dxf.exceptions import DXFConflictError, DXFError, DXFHTTPError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
 from dxf.main import doit
-from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST, ImageManifest, Index
+from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST, SCHEMA1_UNSIGNED, ImageManifest, Index
 from dxf.retention import Decision, Rules
 
 from ..helpers.endpoints import Endpoint
@@ -123,6 +123,29 @@ def test_a_plan_is_printed_and_carried_out_if_that_is_asked_for(client: DXF, end
         'action': 'keep', 'alias': DAYS[2], 'time': '2025-11-22T00:00:00Z', 'rules': ['last', 'daily']}
 
 
+def test_a_plan_says_only_what_is_true_of_tags_that_belong_to_manifests(client: DXF, endpoint: Endpoint, repo: str,
+                                                                        capfd: pytest.CaptureFixture[str]) -> None:
+    """Whether such a tag goes is known only when its manifest is deleted, but a rule may keep its name."""
+    old, new = put(client, DAYS[0], 'old'), put(client, DAYS[5], 'new')
+    tags = [f'{digest.replace(":", "-")}.{kind}' for digest in (old, new) for kind in ('sig', 'sbom')]
+    for tag in tags:
+        put(client, tag, tag)
+    lines = [f'keep {DAYS[5]} 2025-11-25T00:00:00Z last', f'delete {DAYS[0]} 2025-11-20T00:00:00Z']
+    for options, kept in (([], []), (['--keep-match=*.sig'], sorted([tags[0], tags[2]])),
+                          (['--keep-match=*.sig', '--prefix=nightly-'], [])):
+        arguments = ['prune', repo, '--keep-last=1', *options]
+        assert doit(arguments, endpoint.environ()) == 0
+        assert capfd.readouterr().out.splitlines() == [*lines, *(f'keep {tag} - match,attached' for tag in kept)]
+        assert doit([*arguments, '--json'], endpoint.environ()) == 0
+        assert [json.loads(line)['alias'] for line in capfd.readouterr().out.splitlines()] == [
+            DAYS[5], DAYS[0], *kept]
+    assert doit(['prune', repo, '--keep-last=1', '--prefix=nightly-', '--max-delete=1', '--delete'],
+                endpoint.environ()) == 0
+    assert capfd.readouterr().out.splitlines() == [
+        lines[0], f'deleted {DAYS[0]} 2025-11-20T00:00:00Z', *(f'deleted {tag} -' for tag in sorted(tags[:2]))]
+    assert sorted(client.list_aliases()) == sorted([DAYS[5], *tags[2:]])
+
+
 WRONG = {
     'no rule': ([], 2, 'no rule keeps anything: give one, such as --keep-daily=14'),
     'a rule that keeps none': (['--keep-last=0', '--keep-daily=0'], 2, 'no rule keeps anything'),
@@ -195,17 +218,18 @@ def test_times_come_from_names_or_annotations_or_configurations(client: DXF) -> 
 
 def test_a_repository_in_which_no_alias_has_a_time_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]
                                                                ) -> None:
-    client = DXF(f'oci:{tmp_path}/blobs', REPO)
-    for alias in ('monday', 'tuesday'):
+    client, signature = DXF(f'oci:{tmp_path}/blobs', REPO), f'{hash_bytes(b"monday").replace(":", "-")}.sig'
+    for alias in ('monday', 'tuesday', signature):
         client.set_alias(alias, client.push_blob(data=alias.encode()))
     environ = {'DXF_HOST': f'oci:{tmp_path}/blobs'}
     with pytest.raises(DXFError, match=f'no alias of {REPO} has a time, so all stay: put the date into names'):
         doit(['prune', REPO, '--keep-last=1', '--delete'], environ)
     assert capfd.readouterr() == ('', '')
-    assert client.list_aliases() == ['monday', 'tuesday']
+    assert client.list_aliases() == ['monday', signature, 'tuesday']
 
 
-@pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration'])
+@pytest.mark.parametrize('missing', ['manifest', 'configuration', 'damaged configuration',
+                                     'signature'])
 def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_time(
         server: ScriptedRegistry, missing: str) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
@@ -217,6 +241,8 @@ def test_an_alias_whose_manifest_or_configuration_is_missing_or_damaged_has_no_t
         del memory.manifests[REPO][manifest.digest]
     elif missing == 'configuration':
         del memory.blobs[REPO][manifest.config.digest]
+    elif missing == 'signature':
+        memory.put_manifest(REPO, 'a', SCHEMA1_UNSIGNED, b'{"schemaVersion": 1, "fsLayers": [], "history": []}')
     else:
         memory.blobs[REPO][manifest.config.digest] = b'x' * manifest.config.size
     assert retention.times_of(client, ['a']).times == {'a': None}
@@ -536,6 +562,22 @@ def test_a_registry_that_refuses_deletions_is_asked_once(server: ScriptedRegistr
     assert (server.memory.tags, server.memory.manifests) == before
 
 
+def test_each_manifest_is_asked_for_once_whatever_number_of_tags_belongs_to_it(server: ScriptedRegistry) -> None:
+    client = DXF(server.host, REPO, insecure=True)
+    old, _ = put(client, DAYS[0], 'old'), put(client, DAYS[5], 'new')
+    tags = [f'{old.replace(":", "-")}.{kind}' for kind in ('att', 'sbom', 'sig')]
+    for tag in tags:
+        put(client, tag, tag)
+    deleted: list[str] = []
+
+    def forget(alias: str) -> None:
+        if not deleted:
+            server.requests.clear()
+        deleted.append(alias)
+    assert prune(client, on_deleted=forget) == deleted == [DAYS[0], *tags]
+    assert [request.line for request in server.of('HEAD')].count(f'HEAD /v2/{REPO}/manifests/{old}') == 1
+
+
 def test_what_was_deleted_before_an_error_is_returned_one_by_one(server: ScriptedRegistry) -> None:
     client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0))
     digests = [put(client, day, day) for day in DAYS[:3]]
@@ -552,5 +594,7 @@ def test_a_plan_that_deletes_too_many_is_not_begun(server: ScriptedRegistry) -> 
         put(client, day, day)
     with pytest.raises(DXFError, match='^the plan deletes 2 aliases, more than 1: nothing was deleted$'):
         prune(client, max_delete=1)
+    with pytest.raises(DXFError, match='^the plan deletes 1 alias, more than 0: nothing was deleted$'):
+        prune(client, Rules(last=2), max_delete=0)
     assert prune(client, max_delete=2) == DAYS[:2]
     assert not prune(client, max_delete=0)
