@@ -7,7 +7,7 @@ from typing import Any
 
 from dxf.client import DXF
 from dxf.filesystem.location import Location
-from dxf.filesystem.tree import Tree, blob_tree, tree_of
+from dxf.filesystem.file_tree import Tree, blob_tree, tree_of
 
 MAX_KEPT = 64
 """Trees of digests that are kept at most."""

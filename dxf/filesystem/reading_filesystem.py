@@ -21,7 +21,7 @@ from dxf.filesystem.location import Location, parse
 from dxf.filesystem.lookups import Lookups
 from dxf.filesystem.ranges import MAX_GAP, Range, Span, attempt, bounds, merged
 from dxf.filesystem.repositories import Repositories, public, registry_of
-from dxf.filesystem.tree import File, Tree
+from dxf.filesystem.file_tree import File, Tree
 from dxf.manifest import creation_time
 from dxf.reading.blob_reader import BlobReader
 from dxf.strict_json import load_object
