@@ -422,6 +422,9 @@ def test_credentials_are_for_one_registry(monkeypatch: pytest.MonkeyPatch) -> No
     named = Repositories(None, {'registry': 'registry.example.com', 'username': 'fred', 'password': 'secret'})
     assert named.settings('registry.example.com').token is None
     monkeypatch.delenv('DXF_HOST')
+    for options in ({}, {'registry': 'registry.example.com'}):
+        assert Repositories(None, options).settings('other.example.com').token is None
+    assert Repositories(None, options).settings('registry.example.com').token == 'of the environment'
     with pytest.raises(ValueError, match='credentials are for one registry'):
         filesystem(password='secret')
 
