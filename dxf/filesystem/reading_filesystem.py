@@ -244,10 +244,7 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _reader(self, path: str) -> BlobReader:
         location, file = self._file(path)
-        repository = self.repository(location.repository)
-        blobs = list(file.blobs)
-        return repository.open_blobs(str(location), [(digest, size) for (digest, _), size in
-                                                     zip(blobs, repository.sizes_of(blobs), strict=True)])
+        return self.repository(location.repository).open_blobs(str(location), list(file.blobs))
 
     @one_call
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
