@@ -25,7 +25,7 @@ from dxf.filesystem.file_tree import File, Tree
 from dxf.manifest import creation_time
 from dxf.reading.blob_reader import BlobReader
 from dxf.strict_json import load_object
-from dxf.transfer.parallel import all_of, each_once
+from dxf.transfer.parallel import all_of
 
 Method = TypeVar('Method', bound=Callable[..., Any])
 
@@ -134,7 +134,7 @@ class ReadingFileSystem(AbstractFileSystem):
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """Return what is known of a file or a folder: ``name``, ``size``, ``type`` and ``digest``.
 
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         """
         location = self._locate(path)
         if not location.reference:
@@ -148,7 +148,7 @@ class ReadingFileSystem(AbstractFileSystem):
         """List a folder, the files of an alias, or the aliases of a repository.
 
         :param refresh: look up the alias again
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         """
         location = self._locate(path)
         if refresh:
@@ -161,8 +161,11 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _aliases(self, location: Location, detail: bool) -> Any:
         repository = self.repository(location.repository)
-        names = [f'{location.root}@{alias}' for alias in repository.list_aliases()]
-        return list(each_once(self.info, names, repository.options.jobs).values()) if detail else names
+        found = [Location(location.repository, alias) for alias in repository.list_aliases()]
+        if not detail:
+            return [one.root for one in found]
+        trees = self.lookups.trees(found, repository.options.jobs)
+        return [self._info(one, tree) for one, tree in zip(found, trees, strict=True)]
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Return whether there is a file or a folder; an error of the registry is raised."""

@@ -45,8 +45,8 @@ class RegistryFileSystem(ReadingFileSystem):
         """Open a file. One that is written is stored when it is closed, and not if an exception ends its ``with``.
 
         :param mode: ``r``, ``w``, or ``x`` for a file that may not be there yet; text without ``b``
-        :raises FileNotFoundError: there is none
-        :raises FileExistsError: there is one
+        :raises FileNotFoundError: it is missing
+        :raises FileExistsError: it is there, and ``x`` was given
         :raises IsADirectoryError: it is a folder
         :raises ValueError: another mode
         """
@@ -187,7 +187,7 @@ class RegistryFileSystem(ReadingFileSystem):
     def rm_file(self, path: str) -> None:
         """Remove a file from its alias, or delete an alias that is a file. The blob stays.
 
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         :raises IsADirectoryError: it is a folder
         """
         location = self._locate(path)

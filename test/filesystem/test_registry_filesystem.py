@@ -239,6 +239,10 @@ def test_each_call_looks_up_an_alias_once(open_fs: RegistryFileSystem, repo: str
         traffic.clear()
         call()
         assert len(traffic.requests) == count, traffic.lines()
+    fill(fs, f'{repo}@run2')
+    traffic.clear()
+    assert len(fs.find(repo)) == 6
+    assert len(traffic.requests) == 1 + 2, traffic.lines()
     pinned = f'{repo}@{fs.ukey(alias)}'
     fs.find(pinned)
     traffic.clear()
