@@ -59,6 +59,7 @@ class BlobFiles(ManifestStore):
         :raises DXFNotFoundError: there is no such blob or alias; it is a ``FileNotFoundError`` too
         :raises DXFFileNotFoundError: the alias has no file of that name; it is a ``FileNotFoundError`` too
         :raises DXFIsADirectoryError: that is a folder
+        :raises DXFDigestMismatchError: with ``verify``, a blob is something else; always, if it is said to be empty
         :raises ValueError: another mode
         """
         if mode == 'wb':

@@ -6,6 +6,7 @@ from typing import Any
 
 from dxf.client import DXF
 from dxf.filesystem.edits import Change, layer_of
+from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location
 from dxf.filesystem.transaction import Record
 from dxf.writing import BlobWriter
@@ -27,6 +28,14 @@ class FileWriter(BlobWriter):
         self._record = record
         self._autocommit = autocommit
 
+    def write(self, buffer: Any, /) -> int:
+        """Write bytes; return how many: all of them.
+
+        :raises Exception: it is not stored
+        """
+        with usual_errors():
+            return super().write(buffer)
+
     def close(self) -> None:
         """Store the blob, and set the alias unless :meth:`commit` is to do that.
 
@@ -34,7 +43,8 @@ class FileWriter(BlobWriter):
         """
         if self.closed:
             return
-        super().close()
+        with usual_errors():
+            super().close()
         if self._autocommit:
             self.commit()
 

@@ -5,8 +5,7 @@
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -16,7 +15,8 @@ from fsspec.spec import AbstractFileSystem, make_instance
 from fsspec.utils import isfilelike, tokenize
 
 from dxf.client import DXF
-from dxf.exceptions import DXFHTTPError, DXFIsADirectoryError, DXFUnauthorizedError
+from dxf.exceptions import DXFIsADirectoryError
+from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location, parse
 from dxf.filesystem.lookups import Lookups
 from dxf.filesystem.ranges import MAX_GAP, Range, Span, attempt, bounds, merged
@@ -29,25 +29,11 @@ from dxf.transfer.parallel import all_of
 
 Method = TypeVar('Method', bound=Callable[..., Any])
 
-DENIED = (401, 403)
-
 LISTINGS = ('use_listings_cache', 'listings_expiry_time', 'max_paths')
 """The options of fsspec's cache of listings."""
 
 ASYNCHRONOUS = ('asynchronous', 'loop')
 """Options that zarr gives to all filesystems; it wraps those that are synchronous."""
-
-
-@contextmanager
-def usual_errors() -> Iterator[None]:
-    """Raise PermissionError, with dxf's text, where the registry refuses the credential."""
-    try:
-        yield
-    except (DXFUnauthorizedError, DXFHTTPError) as error:
-        response = error.response
-        if isinstance(error, DXFUnauthorizedError) or response is not None and response.status_code in DENIED:
-            raise PermissionError(str(error)) from error
-        raise
 
 
 def one_call(method: Method) -> Method:

@@ -13,9 +13,10 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from dxf.artifacts.safe_paths import check_path
 from dxf.exceptions import DXFIsADirectoryError
 from dxf.filesystem.edits import Change, current, layer_of, renamed
+from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.file_writer import FileWriter, TextWriter
 from dxf.filesystem.location import Location
-from dxf.filesystem.reading_filesystem import ReadingFileSystem, one_call, usual_errors
+from dxf.filesystem.reading_filesystem import ReadingFileSystem, one_call
 from dxf.filesystem.transaction import Pending, RegistryTransaction
 from dxf.names import check_alias_at
 

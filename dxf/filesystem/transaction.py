@@ -8,6 +8,7 @@ from fsspec.transaction import Transaction
 
 from dxf.client import DXF
 from dxf.filesystem.edits import AliasEdits, Change
+from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location
 
 Record = Callable[[Location, Change], None]
@@ -116,7 +117,8 @@ class RegistryTransaction(Transaction):
                 while files:
                     files[0].commit(pending.add)
                     files.popleft()
-                pending.store_on(self.bases)
+                with usual_errors():
+                    pending.store_on(self.bases)
         finally:
             for file in files:
                 file.discard()

@@ -382,6 +382,9 @@ def test_a_credential_that_is_refused_is_a_permission_error(basic_registry: Endp
         fs.ls(f'{repo}@run1')
     with pytest.raises(PermissionError, match='401|unauthorized'):
         fs.pipe(f'{repo}@run1/x', b'x')
+    for size in (1, 8 * MIB):
+        with pytest.raises(PermissionError, match='401|unauthorized'), fs.open(f'{repo}@run1/x', 'wb') as file:
+            file.write(bytes(size))
 
 
 def test_a_pickled_filesystem_holds_no_credential(basic_registry: Endpoint, repo: str, monkeypatch: pytest.MonkeyPatch
