@@ -17,7 +17,7 @@ from dxf.transfer.pulling import Blob
 
 if TYPE_CHECKING:
     from dxf.reading.blob_reader import BlobReader
-    from dxf.reading.content import Blob as OpenBlob
+    from dxf.reading.content import OpenBlob
     from dxf.writing import BlobWriter
 
 
@@ -59,15 +59,14 @@ class BlobFiles(ManifestStore):
         :raises DXFNotFoundError: there is no such blob or alias; it is a ``FileNotFoundError`` too
         :raises DXFFileNotFoundError: the alias has no file of that name; it is a ``FileNotFoundError`` too
         :raises DXFIsADirectoryError: that is a folder
+        :raises DXFDigestMismatchError: with ``verify``, a blob is something else; always, if it is said to be empty
         :raises ValueError: another mode
         """
         if mode == 'wb':
             return self._open_to_write(name)
         if mode != 'rb':
             raise io.UnsupportedOperation(f"mode {mode!r}: 'rb' reads, 'wb' writes, and what is stored never changes")
-        blobs = self._named_blobs(name, platform)
-        return self.open_blobs(name, [(digest, size) for (digest, _), size in
-                                      zip(blobs, self.sizes_of(blobs), strict=True)], cache, verify)
+        return self.open_blobs(name, self._named_blobs(name, platform), cache, verify)
 
     def _named_blobs(self, name: str, platform: str | None) -> list[Blob]:
         """Return the blobs that a name leads to."""
@@ -83,14 +82,19 @@ class BlobFiles(ManifestStore):
         raise missing or DXFInvalidNameError(f'invalid name {name!r}')
 
     @checked
-    def open_blobs(self, name: str, blobs: list[tuple[str, int]], cache: str | os.PathLike[str] | None = None,
+    def open_blobs(self, name: str, blobs: list[Blob], cache: str | os.PathLike[str] | None = None,
                    verify: bool = False) -> 'BlobReader':
-        """Open blobs whose digests and sizes are known as one file; no request is made. See :meth:`open`."""
+        """Open blobs as one file. See :meth:`open`.
+
+        :param name: what the file is called
+        :param blobs: their digests and sizes; the registry is asked for a size that is ``None``
+        :raises DXFDigestMismatchError: a blob that is said to be empty has the digest of something else
+        """
         from dxf.reading.blob_reader import BlobReader
-        from dxf.reading.content import Content, RemoteBlob
-        if verify:
-            return BlobReader(Content(self._cached(blobs, cache)), name)
-        return BlobReader(Content([RemoteBlob(self._puller, digest, size) for digest, size in blobs]), name)
+        from dxf.reading.content import Content, remote_blob
+        sized = list(zip((digest for digest, _ in blobs), self.sizes_of(blobs), strict=True))
+        opened = self._cached(sized, cache) if verify else [remote_blob(self._puller, *blob) for blob in sized]
+        return BlobReader(Content(opened), name)
 
     def _cached(self, blobs: list[tuple[str, int]], cache: str | os.PathLike[str] | None) -> 'list[OpenBlob]':
         """Fetch blobs into the cache, as far as it does not have them; return them as files."""

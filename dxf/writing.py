@@ -11,6 +11,8 @@ from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dxf import forking
+
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
 
@@ -39,6 +41,13 @@ class _Storing:
         self.digest: str | None = None
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Give up in a child process: the thread is in its parent, which has the file."""
+        self._chunks, self._free = SimpleQueue(), SimpleQueue()
+        self._free.put(None)
+        self._error = ValueError('the file was opened in the parent process: write it there')
 
     def add(self, chunk: bytes) -> None:
         """Hand over a chunk; wait while enough of them wait.
@@ -49,7 +58,7 @@ class _Storing:
         self._check()
         self._chunks.put(chunk)
 
-    def finish(self) -> str:
+    def finish(self) -> str | None:
         """Store all; return the digest.
 
         :raises Exception: storing failed
@@ -57,8 +66,6 @@ class _Storing:
         self._chunks.put(None)
         self._thread.join()
         self._check()
-        if self.digest is None:
-            raise ValueError('the file was opened in the parent process: write it there')
         return self.digest
 
     def abandon(self) -> None:

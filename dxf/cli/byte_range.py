@@ -42,7 +42,7 @@ def parse(text: str) -> ByteRange:
     found = _RANGE.fullmatch(text)
     first, last = (int(digits) if digits else None for digits in found.groups()) if found else (None, None)
     is_empty = last == 0 if first is None else last is not None and last < first
-    if first is last is None or is_empty:
+    if first is None and last is None or is_empty:
         raise UsageError(f'invalid range {text[:100]!r}: want FIRST-LAST (0-99 are the first 100 bytes), FIRST- or, '
                          'for the last bytes, -COUNT')
     return ByteRange(text, first, last)

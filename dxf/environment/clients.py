@@ -19,7 +19,7 @@ Auth = Callable[[Any, Any], Any]
 def check_secure(settings: Settings) -> None:
     """Check that no user name and password are set for a registry over http.
 
-    :raises DXFAuthInsecureError: there are
+    :raises DXFAuthInsecureError: they are
     """
     if settings.insecure and (settings.username or settings.authorization):
         raise DXFAuthInsecureError(f'Auth requires HTTPS: nothing was sent; {OVER_TLS}, and unset '

@@ -1,4 +1,4 @@
-"""Environment: the variables of one command are read once, and become typed settings.
+"""The reader of the environment: variables become typed settings, once for a command or a client.
 
 A variable that is empty counts as not set. ``variable_values`` checks what each one says.
 """

@@ -16,9 +16,13 @@ def variables_for(environ: Mapping[str, str], host: str) -> dict[str, str]:
     """Return an environment with the registry in ``DXF_HOST``, and without credentials for another one."""
     default = environ.get(HOST, '')
     is_other = default != '' and not is_same_registry(host, default)
-    kept = {name: value for name, value in environ.items()
-            if not is_other or name not in [PREFIX + setting for setting in OF_ONE_REGISTRY]}
-    return {**kept, HOST: host}
+    return {**(without_credentials(environ) if is_other else environ), HOST: host}
+
+
+def without_credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what is for one registry."""
+    return {name: value for name, value in environ.items()
+            if name not in [PREFIX + setting for setting in OF_ONE_REGISTRY]}
 
 
 def split(operand: str, *, is_host_known: bool) -> tuple[str, str]:

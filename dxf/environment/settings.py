@@ -1,7 +1,4 @@
-"""Settings: the record of what the variables of one command say.
-
-``environment`` reads it.
-"""
+"""Settings: the record of what the variables of one command, or one registry, say. ``reader`` makes it."""
 
 from typing import NamedTuple
 
@@ -19,7 +16,7 @@ BY_REPOSITORY = 'the repository'
 
 
 class Settings(NamedTuple):
-    """The environment of one command.
+    """What the variables say.
 
     ``prefix`` is how the names of the variables begin that the credential comes from. ``named_by`` is what names the
     registry. ``set_aside`` is the registry of ``DXF_HOST`` where the command names another: its credentials are not

@@ -1,6 +1,6 @@
 """Values of variables: each text is checked and returned as its type.
 
-A variable that is empty counts as not set. ``environment`` knows which variable a setting comes from.
+A variable that is empty counts as not set. ``reader`` knows which variable a setting comes from.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Variables: every environment variable that dxf reads, with the text that help and documentation have for it.
 
-``environment`` reads them.
+``reader`` reads them.
 """
 
 from dxf.limits import Limits

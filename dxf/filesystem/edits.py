@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from dxf.artifacts.manifest import EMPTY, UNKNOWN_TYPE, make
@@ -10,7 +10,7 @@ from dxf.artifacts.safe_paths import Paths
 from dxf.client import DXF
 from dxf.exceptions import DXFConflictError, DXFIsADirectoryError, DXFNotFoundError
 from dxf.filesystem.location import Location
-from dxf.filesystem.tree import Tree, tree_of
+from dxf.filesystem.file_tree import Tree, tree_of
 from dxf.manifest import image
 from dxf.manifest.creation_time import CREATED
 from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
@@ -109,6 +109,16 @@ class AliasEdits:
         """Add a change, in place of an earlier one of the same file."""
         self._changes[path] = change
 
+    def hand_over(self, record: Callable[[Location, Change], None]) -> None:
+        """Give each change to a function, in their order."""
+        for path, change in self._changes.items():
+            record(self._location._replace(path=path), change)
+
+    @property
+    def only_removes(self) -> bool:
+        """Whether the alias gets no file by them."""
+        return all(change.layer is None for change in self._changes.values())
+
     def store(self) -> None:
         """Store a manifest with the changes, made anew if somebody else has set the alias meanwhile.
 
@@ -117,14 +127,14 @@ class AliasEdits:
         for attempt in range(1, ATTEMPTS + 1):
             tree = current(self._repository, self._location)
             try:
-                self._store(tree)
+                self.store_on(tree)
                 return
             except DXFConflictError:
                 if attempt == ATTEMPTS:
                     raise
 
-    def store_on(self, digest: str | None) -> None:
-        """Store a manifest with the changes, if the alias is what it was.
+    def current(self, digest: str | None) -> Tree | None:
+        """Return what the alias names, if that is what it was.
 
         :param digest: of its manifest; ``None`` for no alias
         :raises DXFConflictError: it is another one
@@ -133,9 +143,14 @@ class AliasEdits:
         if (None if tree is None else tree.digest) != digest:
             raise DXFConflictError(f'somebody else has set the alias {self._location.root} meanwhile; nothing was '
                                    'changed')
-        self._store(tree)
+        return tree
 
-    def _store(self, tree: Tree | None) -> None:
+    def store_on(self, tree: Tree | None) -> None:
+        """Store a manifest with the changes, if the alias still names what it did.
+
+        :param tree: what that is; ``None`` for no alias
+        :raises DXFConflictError: somebody else has set it
+        """
         self._check(tree)
         if tree is None:
             self._repository.push_blob(data=EMPTY_CONTENT)

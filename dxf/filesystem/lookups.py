@@ -1,13 +1,14 @@
 """Lookups: what aliases and digests name. What a digest names is kept; an alias is looked up once in each call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import local
 from typing import Any
 
 from dxf.client import DXF
 from dxf.filesystem.location import Location
-from dxf.filesystem.tree import Tree, blob_tree, tree_of
+from dxf.filesystem.file_tree import Tree, blob_tree, tree_of
+from dxf.transfer.parallel import all_of
 
 MAX_KEPT = 64
 """Trees of digests that are kept at most."""
@@ -55,29 +56,45 @@ class Lookups:
         for cache in (self._call.trees, self._listings):
             if root is None:
                 cache.clear()
-            elif root in cache:
-                del cache[root]
+            else:
+                cache.pop(root, None)
 
     def tree(self, location: Location) -> Tree:
         """Return what an alias or a digest names.
 
-        :raises DXFNotFoundError: there is no such thing
+        :raises DXFNotFoundError: it is missing
         """
-        root = location.root
+        return self.trees([location], 1)[0]
+
+    def trees(self, locations: Sequence[Location], jobs: int) -> list[Tree]:
+        """Return what several aliases or digests name.
+
+        :param jobs: how many are looked up at once
+        :raises DXFNotFoundError: one is missing
+        """
+        found = {location.root: self._kept(location.root) for location in locations}
+        missing = [location for location in locations if found[location.root] is None]
+        for location, tree in zip(missing, all_of(lambda one, check: self._found(one), missing, jobs), strict=True):
+            self._keep(location, tree)
+            found[location.root] = tree
+        return [tree for tree in map(found.get, (location.root for location in locations)) if tree is not None]
+
+    def _kept(self, root: str) -> Tree | None:
         for cache in (self._pinned, self._call.trees, self._listings):
-            if root in cache:
-                found: Tree = cache[root]
-                return found
-        found = self._found(location)
+            kept: Tree | None = cache.get(root)  # in one step: a thread may empty it, and a listing expire
+            if kept is not None:
+                return kept
+        return None
+
+    def _keep(self, location: Location, tree: Tree) -> None:
         if location.is_pinned:
             if len(self._pinned) >= MAX_KEPT:
                 self._pinned.clear()
-            self._pinned[root] = found
+            self._pinned[location.root] = tree
         else:
-            self._listings[root] = found
+            self._listings[location.root] = tree
             if self._call.depth:
-                self._call.trees[root] = found
-        return found
+                self._call.trees[location.root] = tree
 
     def _found(self, location: Location) -> Tree:
         repository = self._repository_of(location.repository)

@@ -1,4 +1,4 @@
-"""The filesystem: ``reading`` with what writes. Each call that changes files stores one manifest for each alias."""
+"""The filesystem: ``reading_filesystem``, and what writes. A call that changes files stores one manifest an alias."""
 
 import io
 import os
@@ -13,9 +13,11 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from dxf.artifacts.safe_paths import check_path
 from dxf.exceptions import DXFIsADirectoryError
 from dxf.filesystem.edits import Change, current, layer_of, renamed
+from dxf.filesystem.errors import usual_errors
+from dxf.filesystem.file_writer import FileWriter, TextWriter
 from dxf.filesystem.location import Location
-from dxf.filesystem.reading import ReadingFileSystem, one_call, usual_errors
-from dxf.filesystem.writing import FileWriter, Pending, RegistryTransaction, Step, TextWriter
+from dxf.filesystem.reading_filesystem import ReadingFileSystem, one_call
+from dxf.filesystem.transaction import Pending, RegistryTransaction
 from dxf.names import check_alias_at
 
 
@@ -23,6 +25,7 @@ class _Together(local):
     """The changes of a call that makes several."""
 
     pending: Pending | None = None
+    targets: set[str] | None = None
 
 
 class RegistryFileSystem(ReadingFileSystem):
@@ -43,8 +46,8 @@ class RegistryFileSystem(ReadingFileSystem):
         """Open a file. One that is written is stored when it is closed, and not if an exception ends its ``with``.
 
         :param mode: ``r``, ``w``, or ``x`` for a file that may not be there yet; text without ``b``
-        :raises FileNotFoundError: there is none
-        :raises FileExistsError: there is one
+        :raises FileNotFoundError: it is missing
+        :raises FileExistsError: it is there, and ``x`` was given
         :raises IsADirectoryError: it is a folder
         :raises ValueError: another mode
         """
@@ -63,8 +66,7 @@ class RegistryFileSystem(ReadingFileSystem):
         if mode == 'rb':
             return self._reader(path)
         location = self._writable(path, mode == 'xb')
-        return FileWriter(self.repository(location.repository), location, mode == 'xb',
-                          self._record if autocommit else None)
+        return FileWriter(self.repository(location.repository), location, mode == 'xb', self._record, autocommit)
 
     def _writable(self, path: str, is_new: bool) -> Location:
         location = self._locate(path).check_writable()
@@ -79,9 +81,15 @@ class RegistryFileSystem(ReadingFileSystem):
     def _begin(self, location: Location) -> None:
         """Take note of what an alias names before it is changed in the transaction."""
         bases = self.transaction.bases
-        if location.root not in bases:
-            tree = current(self.repository(location.repository), location)
-            bases[location.root] = None if tree is None else tree.digest
+        repository = self.repository(location.repository)
+        if (repository, location.reference) not in bases:
+            tree = current(repository, location)
+            bases[repository, location.reference] = None if tree is None else tree.digest
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether changes are made at the end of a transaction."""
+        return bool(self._intrans)
 
     def leave_transaction(self) -> None:
         """Make changes at once again."""
@@ -91,26 +99,28 @@ class RegistryFileSystem(ReadingFileSystem):
 
     def _record(self, location: Location, change: Change) -> None:
         """Make a change: at once, at the end of the call, or at that of the transaction."""
-        if self._intrans:
-            self._begin(location)
-            self.transaction.files.append(Step(location, change))
-            return
         with usual_errors(), self._one_manifest() as pending:
+            if self._intrans:
+                self._begin(location)
             pending.add(location, change)
 
     @contextmanager
     def _one_manifest(self) -> Iterator[Pending]:
-        """Make the changes of a call at its end, if that is not a part of another call."""
+        """Make the changes of a call at its end, if that is not a part of another call; an exception drops them."""
         outer = self._together.pending
         pending = self._together.pending = outer or Pending(self.repository)
         try:
             yield pending
         finally:
             self._together.pending = outer
-        if outer is None:
-            with self._repositories.storing:
-                pending.store()
-            self.invalidate_cache()
+        if outer is not None:
+            return
+        if self._intrans:
+            self.transaction.files.append(pending)
+            return
+        with self._repositories.storing:
+            pending.store()
+        self.invalidate_cache()
 
     def _push(self, path: str, is_new: bool, **source: Any) -> None:
         """Store a file whose content is known."""
@@ -148,26 +158,37 @@ class RegistryFileSystem(ReadingFileSystem):
             return
         source, file = self._file(path1)
         target = self._writable(path2, False)
+        self._check_single(str(target))
         if len(file.blobs) != 1:
             with self.open(path1) as reader, self.open(path2, 'wb') as writer:
                 shutil.copyfileobj(reader, writer)
             return
-        [(digest, size)] = file.blobs
+        [(digest, _)] = file.blobs
         self._bring(source, target, digest)
         text = self.lookups.tree(source).text if source.path else ''
         self._record(target, Change(renamed(text, source.path, target.path) if text else
-                                    layer_of(digest, size or 0, target.path)))
+                                    layer_of(digest, self._sized(source, file), target.path)))
+
+    def _check_single(self, target: str) -> None:
+        """Check that no other file of the same call is copied to a path."""
+        targets = self._together.targets
+        if targets is None:
+            return
+        if target in targets:
+            raise FileExistsError(f'two files would become {target}')
+        targets.add(target)
 
     def _bring(self, source: Location, target: Location, digest: str) -> None:
         """Make a blob of one repository a blob of another."""
-        if source.repository != target.repository:
-            self.repository(target.repository).copy_blob(self.repository(source.repository), digest)
+        repository, other = self.repository(target.repository), self.repository(source.repository)
+        if repository is not other:
+            repository.copy_blob(other, digest)
 
     @one_call
     def rm_file(self, path: str) -> None:
         """Remove a file from its alias, or delete an alias that is a file. The blob stays.
 
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         :raises IsADirectoryError: it is a folder
         """
         location = self._locate(path)
@@ -187,16 +208,16 @@ class RegistryFileSystem(ReadingFileSystem):
         if self._intrans:
             raise ValueError('a transaction sets aliases, and deletes none')
         with self._one_manifest() as pending:
-            pending.delete(location)
+            pending.delete(location, self.lookups.tree(location).digest)
 
     @one_call
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files, and with ``recursive`` folders and whole aliases, by one manifest for each alias."""
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        whole = {name for name in found if recursive and self._is_whole(name)}
+        whole = {self._locate(name).root for name in found if recursive and self._is_whole(name) and maxdepth is None}
         with self._one_manifest():
-            for name in whole:
-                self._delete(self._locate(name))
+            for root in whole:
+                self._delete(self._locate(root))
             for name in found:
                 if self._locate(name).root not in whole and not (recursive and self.isdir(name)):
                     self.rm_file(name)
@@ -211,15 +232,34 @@ class RegistryFileSystem(ReadingFileSystem):
     @one_call
     def copy(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None,
              on_error: str | None = None, **kwargs: Any) -> None:
-        """Copy files, by one manifest for each alias that gets them."""
+        """Copy files, by one manifest for each alias that gets them.
+
+        :param on_error: ``ignore`` leaves out files that are missing
+        :raises FileExistsError: two of them would get one name
+        """
         with self._one_manifest():
-            super().copy(path1, path2, recursive, maxdepth, on_error, **kwargs)
+            self._together.targets = set()
+            try:
+                # What a call lists is one manifest: a file of it that is missing is an error, with recursive too.
+                super().copy(path1, path2, recursive, maxdepth, on_error or 'raise', **kwargs)
+            finally:
+                self._together.targets = None
 
     @one_call
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
-        """Move files: within an alias by one manifest, else the target gets them before the source loses them."""
+        """Move files: within an alias by one manifest, else the target gets them before the source loses them.
+
+        :raises IsADirectoryError: one is a folder, and ``recursive`` is off, or two lists say what becomes what
+        """
+        if self._strip_protocol(path1) == self._strip_protocol(path2):
+            return
+        is_listed = isinstance(path1, list) and isinstance(path2, list)
+        if is_listed and len(path1) != len(path2):
+            raise ValueError(f'{len(path1)} files cannot get {len(path2)} names')
         with self._one_manifest():
-            super().mv(path1, path2, recursive, maxdepth, **kwargs)
+            # In this order, as a later change of a file wins: what is moved to the place of another one stays.
+            self.rm(path1, recursive and not is_listed, maxdepth)
+            self.copy(path1, path2, recursive, maxdepth, **kwargs)
 
     @one_call
     def put(self, lpath: Any, rpath: Any, recursive: bool = False, callback: Any = DEFAULT_CALLBACK,

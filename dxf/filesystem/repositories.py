@@ -12,8 +12,8 @@ from dxf import forking
 from dxf.client import DXF
 from dxf.credentials.stored import StoredCredentials
 from dxf.environment.clients import auth_of, check_secure, options_of
-from dxf.environment.reader import CREDENTIALS, is_same_registry, read_settings
-from dxf.environment.registries import split, variables_for
+from dxf.environment.reader import CREDENTIALS, SOURCE_SETTINGS, TARGET_SETTINGS, is_same_registry, read_settings
+from dxf.environment.registries import split, without_credentials
 from dxf.environment.settings import HOST, Settings
 from dxf.environment.variable_values import SettingsError
 from dxf.environment.variables import PREFIX
@@ -22,8 +22,7 @@ from dxf.names import check_registry
 REGISTRY = 'registry'
 """The option that fsspec takes from a URL."""
 
-OF_ONE_REGISTRY = ('username', 'password', 'authorization', 'token', 'insecure', 'tlsverify', 'skiptlsverify', 'cert',
-                   'key', 'auth_host')
+OF_ONE_REGISTRY = tuple(name.lower() for name in (*TARGET_SETTINGS, *SOURCE_SETTINGS))
 """The options that are for one registry: that of ``host``, or of the URL."""
 
 OF_ALL = ('jobs', 'timeout', 'retries', 'platform')
@@ -88,10 +87,15 @@ class Repositories:
     def settings(self, host: str) -> Settings:
         """Return the settings for a registry: options win over variables, and credentials are those of one of them.
 
+        The variables' credentials are for the registry of ``DXF_HOST``. Without it they are for that of the options: a
+        filesystem may reach several, and a URL may come from others.
+
         :raises ValueError: one is not valid
         """
-        environ = variables_for(os.environ, host)
-        is_own = bool(self._own) and is_same_registry(host, str(self._own))
+        owner = os.environ.get(HOST) or self._own
+        is_owner = owner is not None and is_same_registry(host, owner)
+        environ = {**(os.environ if is_owner else without_credentials(os.environ)), HOST: host}
+        is_own = self._own is not None and is_same_registry(host, self._own)
         given = {name: value for name, value in self._options.items() if is_own or name in OF_ALL}
         if any(name in given for name in SECRET):
             environ = {name: value for name, value in environ.items() if name.removeprefix(PREFIX) not in CREDENTIALS}

@@ -2,9 +2,10 @@
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE
@@ -15,61 +16,43 @@ SMALL_BLOB = 128 << 10
 """Bytes of a blob that is always fetched whole: then it is verified, whatever part of it is read."""
 
 
-class Blob(Protocol):
-    """A blob of which parts can be read."""
-
-    @property
-    def digest(self) -> str:
-        """Its digest."""
-
-    @property
-    def size(self) -> int:
-        """Its size in bytes."""
-
-    def part(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield its bytes from ``start`` to ``end``, unverified."""
-
-    def close(self) -> None:
-        """Give up what it holds."""
+EMPTY_DIGEST = hash_bytes(b'')
 
 
-class RemoteBlob(NamedTuple):
-    """A blob of a registry."""
+class OpenBlob(NamedTuple):
+    """A blob of which parts can be read.
 
-    puller: Puller
+    :param size: in bytes
+    :param part: returns its bytes from one position to before another, in pieces, unverified
+    :param close: gives up what it holds
+    """
+
     digest: str
     size: int
-
-    def part(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield its bytes from ``start`` to ``end``, unverified."""
-        return self.puller.part(self.digest, self.size, start, end)
-
-    def close(self) -> None:
-        """Do nothing: the client has the connections."""
+    part: Callable[[int, int], Iterator[bytes]]
+    close: Callable[[], object]
 
 
-class LocalBlob(NamedTuple):
-    """A blob in a file of this machine, which stays open: it can be read when the file has been removed."""
+def remote_blob(puller: Puller, digest: str, size: int) -> OpenBlob:
+    """Return a blob of a registry; it holds nothing, as the client has the connections."""
+    return OpenBlob(digest, size, partial(puller.part, digest, size), lambda: None)
 
-    file: BinaryIO
-    digest: str
-    size: int
 
-    def part(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield its bytes from ``start`` to ``end``, unverified."""
-        while start < end and (piece := os.pread(self.file.fileno(), min(end - start, READ_SIZE), start)):
-            start += len(piece)
-            yield piece
+def local_blob(file: BinaryIO, digest: str, size: int) -> OpenBlob:
+    """Return a blob in a file of this machine, which stays open: it can be read when the file has been removed."""
+    return OpenBlob(digest, size, partial(_part_of_file, file), file.close)
 
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+
+def _part_of_file(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    while start < end and (piece := os.pread(file.fileno(), min(end - start, READ_SIZE), start)):
+        start += len(piece)
+        yield piece
 
 
 class Place(NamedTuple):
     """A blob, and the position of its first byte in the file."""
 
-    blob: Blob
+    blob: OpenBlob
     start: int
 
     @property
@@ -82,9 +65,13 @@ class Content:
     """The bytes of some blobs, one after the other. Several threads may use it.
 
     :param blobs: in their order
+    :raises DXFDigestMismatchError: one that is said to be empty has the digest of something else
     """
 
-    def __init__(self, blobs: Sequence[Blob]) -> None:
+    def __init__(self, blobs: Sequence[OpenBlob]) -> None:
+        for blob in blobs:
+            if not blob.size and blob.digest != EMPTY_DIGEST:  # no byte of it will be read, and so none verified
+                raise DXFDigestMismatchError(EMPTY_DIGEST, blob.digest)
         self.blobs = tuple(blobs)
         ends = list(accumulate((blob.size for blob in blobs), initial=0))
         self.size = ends.pop()

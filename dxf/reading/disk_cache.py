@@ -13,7 +13,7 @@ from dxf.layout.garbage import unnamed
 from dxf.layout.store import Layout
 from dxf.local.atomic_files import Temporary, open_regular
 from dxf.local.locking import close_locked, remove_locked, wait_for_lock
-from dxf.reading.content import LocalBlob
+from dxf.reading.content import OpenBlob, local_blob
 
 ATTEMPTS = 3
 """How often a blob is fetched that another process removes before it could be opened."""
@@ -50,7 +50,7 @@ class DiskCache:
             raise OSError(errno.EFBIG, f'the cache keeps {self._limit} bytes, and {size} are wanted: set '
                           'Limits(cache=...), or open without verify', self._layout.folder)
 
-    def open(self, digest: str, size: int, fetch: Callable[[], Iterator[bytes]]) -> LocalBlob:
+    def open(self, digest: str, size: int, fetch: Callable[[], Iterator[bytes]]) -> OpenBlob:
         """Return a blob as an open file; fetch it where it is missing.
 
         :param fetch: returns its verified content
@@ -70,7 +70,7 @@ class DiskCache:
             raise FileNotFoundError(errno.ENOENT, 'another program removes blobs from the cache', self._layout.folder)
         return found
 
-    def _opened(self, digest: str, size: int) -> LocalBlob | None:
+    def _opened(self, digest: str, size: int) -> OpenBlob | None:
         """Return a blob that is there, and note that it was used; ``None`` where it is missing or has another size."""
         try:
             file = open_regular(self._layout.blob_path(digest))
@@ -81,7 +81,7 @@ class DiskCache:
             return None
         with suppress(OSError):  # a cache of another user may be read all the same
             os.utime(file.fileno())
-        return LocalBlob(file, digest, size)
+        return local_blob(file, digest, size)
 
     @contextmanager
     def _alone(self, digest: str) -> Iterator[None]:

@@ -239,6 +239,10 @@ def test_each_call_looks_up_an_alias_once(open_fs: RegistryFileSystem, repo: str
         traffic.clear()
         call()
         assert len(traffic.requests) == count, traffic.lines()
+    fill(fs, f'{repo}@run2')
+    traffic.clear()
+    assert len(fs.find(repo)) == 6
+    assert len(traffic.requests) == 1 + 2, traffic.lines()
     pinned = f'{repo}@{fs.ukey(alias)}'
     fs.find(pinned)
     traffic.clear()
@@ -378,6 +382,9 @@ def test_a_credential_that_is_refused_is_a_permission_error(basic_registry: Endp
         fs.ls(f'{repo}@run1')
     with pytest.raises(PermissionError, match='401|unauthorized'):
         fs.pipe(f'{repo}@run1/x', b'x')
+    for size in (1, 8 * MIB):
+        with pytest.raises(PermissionError, match='401|unauthorized'), fs.open(f'{repo}@run1/x', 'wb') as file:
+            file.write(bytes(size))
 
 
 def test_a_pickled_filesystem_holds_no_credential(basic_registry: Endpoint, repo: str, monkeypatch: pytest.MonkeyPatch
@@ -422,6 +429,9 @@ def test_credentials_are_for_one_registry(monkeypatch: pytest.MonkeyPatch) -> No
     named = Repositories(None, {'registry': 'registry.example.com', 'username': 'fred', 'password': 'secret'})
     assert named.settings('registry.example.com').token is None
     monkeypatch.delenv('DXF_HOST')
+    for options in ({}, {'registry': 'registry.example.com'}):
+        assert Repositories(None, options).settings('other.example.com').token is None
+    assert Repositories(None, options).settings('registry.example.com').token == 'of the environment'
     with pytest.raises(ValueError, match='credentials are for one registry'):
         filesystem(password='secret')
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import threading
 import zipfile
 from collections.abc import Callable
@@ -208,6 +209,23 @@ def test_a_written_file_that_is_forgotten_stores_nothing(folder: Endpoint, repo:
     for thread in set(threading.enumerate()) - before:
         thread.join(60)
         assert not thread.is_alive()
+
+
+def test_a_child_process_does_not_write_the_file_of_its_parent(folder: Endpoint, repo: str) -> None:
+    with folder.dxf(repo).open('new', 'wb') as file:
+        file.write(FIRST)
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            refused = 0
+            for call in (lambda: file.write(bytes(12 * MIB)), file.close):
+                try:
+                    call()
+                except ValueError as error:
+                    refused += 'opened in the parent process' in str(error) or file.closed
+            os._exit(0 if refused and file.closed else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert file.digest == hash_bytes(FIRST)
 
 
 def test_what_is_written_under_a_digest_must_have_it(folder: Endpoint, repo: str) -> None:

@@ -279,6 +279,18 @@ def test_a_size_that_a_manifest_gives_wrong_is_an_error(client: DXF, server: Scr
             file.pread(10, 5 * MIB)
 
 
+@pytest.mark.parametrize('is_manifest_wrong', [True, False])
+def test_a_blob_that_is_said_to_be_empty_has_the_digest_of_nothing(client: DXF, server: ScriptedRegistry,
+                                                                   is_manifest_wrong: bool) -> None:
+    name_blobs(server, 0)
+    server.hook = lambda request: Answer(200) if request.method == 'HEAD' else None
+    with pytest.raises(DXFDigestMismatchError):
+        client.open('named' if is_manifest_wrong else DIGEST)
+    server.hook = None
+    with client.open(server.memory.put(REPO, b'')) as file:
+        assert file.read() == b''
+
+
 def test_a_connection_that_breaks_is_resumed(server: ScriptedRegistry) -> None:
     cuts = iter([0, 100_000, 50_000])
 

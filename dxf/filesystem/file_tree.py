@@ -60,7 +60,7 @@ class Tree:
     def file_to_read(self, path: str) -> File:
         """Return a file.
 
-        :raises DXFFileNotFoundError: there is none
+        :raises DXFFileNotFoundError: it is missing
         :raises DXFIsADirectoryError: it is a folder, packed or not
         """
         found = self.file(path)

@@ -5,8 +5,7 @@
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -16,38 +15,25 @@ from fsspec.spec import AbstractFileSystem, make_instance
 from fsspec.utils import isfilelike, tokenize
 
 from dxf.client import DXF
-from dxf.exceptions import DXFHTTPError, DXFIsADirectoryError, DXFUnauthorizedError
+from dxf.exceptions import DXFIsADirectoryError
+from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location, parse
 from dxf.filesystem.lookups import Lookups
 from dxf.filesystem.ranges import MAX_GAP, Range, Span, attempt, bounds, merged
 from dxf.filesystem.repositories import Repositories, public, registry_of
-from dxf.filesystem.tree import File, Tree
+from dxf.filesystem.file_tree import File, Tree
 from dxf.manifest import creation_time
 from dxf.reading.blob_reader import BlobReader
 from dxf.strict_json import load_object
-from dxf.transfer.parallel import all_of, each_once
+from dxf.transfer.parallel import all_of
 
 Method = TypeVar('Method', bound=Callable[..., Any])
-
-DENIED = (401, 403)
 
 LISTINGS = ('use_listings_cache', 'listings_expiry_time', 'max_paths')
 """The options of fsspec's cache of listings."""
 
 ASYNCHRONOUS = ('asynchronous', 'loop')
 """Options that zarr gives to all filesystems; it wraps those that are synchronous."""
-
-
-@contextmanager
-def usual_errors() -> Iterator[None]:
-    """Raise PermissionError, with dxf's text, where the registry refuses the credential."""
-    try:
-        yield
-    except (DXFUnauthorizedError, DXFHTTPError) as error:
-        response = error.response
-        if isinstance(error, DXFUnauthorizedError) or response is not None and response.status_code in DENIED:
-            raise PermissionError(str(error)) from error
-        raise
 
 
 def one_call(method: Method) -> Method:
@@ -134,7 +120,7 @@ class ReadingFileSystem(AbstractFileSystem):
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """Return what is known of a file or a folder: ``name``, ``size``, ``type`` and ``digest``.
 
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         """
         location = self._locate(path)
         if not location.reference:
@@ -148,7 +134,7 @@ class ReadingFileSystem(AbstractFileSystem):
         """List a folder, the files of an alias, or the aliases of a repository.
 
         :param refresh: look up the alias again
-        :raises FileNotFoundError: there is none
+        :raises FileNotFoundError: it is missing
         """
         location = self._locate(path)
         if refresh:
@@ -161,8 +147,11 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _aliases(self, location: Location, detail: bool) -> Any:
         repository = self.repository(location.repository)
-        names = [f'{location.root}@{alias}' for alias in repository.list_aliases()]
-        return list(each_once(self.info, names, repository.options.jobs).values()) if detail else names
+        found = [Location(location.repository, alias) for alias in repository.list_aliases()]
+        if not detail:
+            return [one.root for one in found]
+        trees = self.lookups.trees(found, repository.options.jobs)
+        return [self._info(one, tree) for one, tree in zip(found, trees, strict=True)]
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Return whether there is a file or a folder; an error of the registry is raised."""
@@ -244,10 +233,7 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _reader(self, path: str) -> BlobReader:
         location, file = self._file(path)
-        repository = self.repository(location.repository)
-        blobs = list(file.blobs)
-        return repository.open_blobs(str(location), [(digest, size) for (digest, _), size in
-                                                     zip(blobs, repository.sizes_of(blobs), strict=True)])
+        return self.repository(location.repository).open_blobs(str(location), list(file.blobs))
 
     @one_call
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:

@@ -1,0 +1,165 @@
+"""Copies, moves, removals and transactions in odd cases: no file is lost, and what failed does not end well."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import fsspec
+
+from dxf import DXF, hash_bytes
+from dxf.exceptions import DXFConflictError, DXFInvalidNameError
+from dxf.filesystem import RegistryFileSystem
+
+from ..helpers.endpoints import Endpoint
+
+FILES = {'x': b'x', 'd/f': b'df', 'd/h': b'dh', 'd/d/f': b'ddf', 'd/e/g': b'g'}
+
+
+@pytest.fixture(name='fs')
+def fill_folder(folder: Endpoint, repo: str) -> RegistryFileSystem:
+    """A filesystem of a folder, with ``FILES`` under the alias ``a``."""
+    RegistryFileSystem.clear_instance_cache()
+    fs: RegistryFileSystem = fsspec.filesystem('dxf', host=folder.host)
+    fs.pipe({f'{repo}@a/{path}': content for path, content in FILES.items()})
+    return fs
+
+
+def files_of(fs: RegistryFileSystem, alias: str) -> dict[str, bytes]:
+    """Return the files of an alias, by their paths in it."""
+    return {path.removeprefix(f'{alias}/'): content for path, content in fs.cat(alias, recursive=True).items()}
+
+
+Full = Callable[[Any], Any]
+Change = Callable[[RegistryFileSystem, Full], None]
+
+
+def paths_of(repo: str) -> Full:
+    """Return what writes the repository before each ``@`` of a path, or of several."""
+    def full(path: Any) -> Any:
+        return [full(one) for one in path] if isinstance(path, list) else path.replace('@', f'{repo}@')
+    return full
+
+
+def mv(path1: Any, path2: Any, **options: Any) -> Change:
+    """Return what moves files; in their paths ``@`` stands before an alias."""
+    return lambda fs, full: fs.mv(full(path1), full(path2), **options)
+
+
+def rm(path: str, **options: Any) -> Change:
+    """Return what removes files."""
+    return lambda fs, full: fs.rm(full(path), **options)
+
+
+@pytest.mark.parametrize('change, found', [
+    (mv('@a/x', 'dxf://@a/x'), FILES),
+    (mv('@a/d/f', '@a/d/'), FILES),
+    (mv('@a/d/', '@a/d', recursive=True), FILES),
+    (mv('@a/', '@a', recursive=True), FILES),
+    (mv('@a/d/', '@a', recursive=True), {'x': b'x', 'f': b'df', 'h': b'dh', 'd/f': b'ddf', 'e/g': b'g'}),
+    (mv(['@a/x', '@a/d/f'], ['@a/d/f', '@a/x']), {**FILES, 'x': b'df', 'd/f': b'x'}),
+    (mv('@a/d/', '@a/n', recursive=True, maxdepth=1),
+     {'x': b'x', 'd/d/f': b'ddf', 'd/e/g': b'g', 'n/f': b'df', 'n/h': b'dh'}),
+    (rm('@a', recursive=True, maxdepth=1), {path: content for path, content in FILES.items() if path != 'x'}),
+])
+@pytest.mark.parametrize('in_transaction', [False, True])
+def test_a_move_or_a_removal_takes_no_more_than_it_says(fs: RegistryFileSystem, repo: str, change: Change,
+                                                        found: dict[str, bytes], in_transaction: bool) -> None:
+    with fs.transaction if in_transaction else nullcontext():
+        change(fs, paths_of(repo))
+    assert files_of(fs, f'{repo}@a') == found
+
+
+def test_a_path_with_its_registry_is_the_same_file_as_without(open_registry: Endpoint, repo: str) -> None:
+    RegistryFileSystem.clear_instance_cache()
+    fs = fsspec.filesystem('dxf', host=open_registry.host, insecure=True)
+    fs.pipe(f'{repo}@a/x', b'x')
+    whole = f'{open_registry.host}/{repo}@a'
+    fs.mv(f'{repo}@a/x', f'{whole}/x')
+    with fs.transaction:
+        fs.pipe(f'{repo}@a/y', b'y')
+        fs.pipe(f'{whole}/z', b'z')
+    assert files_of(fs, f'{repo}@a') == {'x': b'x', 'y': b'y', 'z': b'z'}
+
+
+@pytest.mark.parametrize('change, kind, text', [
+    (mv('@a', '@a/sub', recursive=True), ValueError, 'cannot be moved into itself'),
+    (mv(['@a/d'], ['@b/d'], recursive=True), IsADirectoryError, 'it is a folder'),
+    (mv(['@a/x', '@a/d/f'], ['@b/x']), ValueError, '2 files cannot get 1 names'),
+    (mv(['@a/d/f', '@a/d/d/f'], '@b/'), FileExistsError, 'two files would become .*@b/f'),
+    (mv('@a/x', '@b/../x'), DXFInvalidNameError, 'unsafe file name'),
+])
+def test_a_move_that_would_lose_a_file_is_refused(fs: RegistryFileSystem, repo: str, change: Change,
+                                                  kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        change(fs, paths_of(repo))
+    assert files_of(fs, f'{repo}@a') == FILES
+    with fs.transaction, pytest.raises(kind):
+        change(fs, paths_of(repo))
+    assert files_of(fs, f'{repo}@a') == FILES
+    assert fs.ls(repo, detail=False) == [f'{repo}@a']
+
+
+def test_an_alias_that_others_change_while_it_is_moved_is_not_deleted(fs: RegistryFileSystem, folder: Endpoint,
+                                                                      repo: str, monkeypatch: pytest.MonkeyPatch
+                                                                      ) -> None:
+    set_manifest = DXF.set_manifest
+
+    def meanwhile(client: DXF, alias: str, *args: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        fsspec.filesystem('dxf', host=folder.host, skip_instance_cache=True).pipe(f'{repo}@a/late', b'late')
+        set_manifest(client, alias, *args, **options)
+    monkeypatch.setattr(DXF, 'set_manifest', meanwhile)
+    with pytest.raises(DXFConflictError):
+        fs.mv(f'{repo}@a', f'{repo}@b', recursive=True)
+    assert files_of(fs, f'{repo}@a') == {**FILES, 'late': b'late'}
+
+
+def test_a_blob_that_is_missing_is_an_error_of_a_recursive_copy(fs: RegistryFileSystem, folder: Endpoint, repo: str
+                                                                ) -> None:
+    folder.file_of(repo, hash_bytes(b'ddf')).unlink()
+    with pytest.raises(FileNotFoundError):
+        fs.cp(f'{repo}@a', f'{repo}-2@a', recursive=True)
+
+
+def test_a_copy_of_a_manifest_without_sizes_has_the_size_of_the_blob(fs: RegistryFileSystem, folder: Endpoint, repo: str
+                                                                     ) -> None:
+    client = DXF(folder.host, repo, schema='v1')
+    client.set_alias('v1', client.push_blob(data=b'content'))
+    fs.cp(f'{repo}@v1', f'{repo}@a/copy')
+    assert fs.cat(f'{repo}@a/copy') == b'content'
+
+
+def test_a_transaction_within_a_transaction_is_refused(fs: RegistryFileSystem, repo: str) -> None:
+    with pytest.raises(ValueError, match='a transaction of this filesystem is open'), fs.transaction:
+        fs.pipe(f'{repo}@a/new', b'new')
+        with fs.transaction:
+            pass
+    assert files_of(fs, f'{repo}@a') == FILES
+
+
+def test_a_transaction_that_fails_for_one_alias_changes_none(fs: RegistryFileSystem, folder: Endpoint, repo: str
+                                                             ) -> None:
+    other = fsspec.filesystem('dxf', host=folder.host, skip_instance_cache=True)
+    with pytest.raises(DXFConflictError, match='somebody else has set the alias .*@a meanwhile'), fs.transaction:
+        fs.pipe(f'{repo}@b/new', b'new')
+        fs.pipe(f'{repo}@a/new', b'new')
+        other.pipe(f'{repo}@a/other', b'other')
+    assert other.ls(repo, detail=False) == [f'{repo}@a']
+
+
+@pytest.mark.parametrize('mode, content', [('w', 'half'), ('wb', b'half')])
+def test_a_file_that_is_open_when_its_transaction_ends_is_an_error(fs: RegistryFileSystem, repo: str, mode: str,
+                                                                   content: Any) -> None:
+    with pytest.raises(ValueError, match='new is open: close it before the transaction ends'), fs.transaction:
+        file = fs.open(f'{repo}@a/new', mode)
+        file.write(content)
+    assert files_of(fs, f'{repo}@a') == FILES
+
+
+def test_a_file_without_autocommit_is_there_after_its_commit(fs: RegistryFileSystem, repo: str) -> None:
+    with fs.open(f'{repo}@a/new', 'wb', autocommit=False) as file:
+        file.write(b'new')
+    assert not fs.exists(f'{repo}@a/new')
+    file.commit()
+    assert fs.cat(f'{repo}@a/new') == b'new'
