@@ -76,9 +76,9 @@ def check_mapping(mapping: Any, name: str, _function: str) -> None:
 
 
 def check_conditions(if_absent: Any, if_match: Any) -> dict[str, Any]:
-    """Check that an alias is to be set on one condition at most.
+    """Check that an alias is to be set on one condition at most; return that as the arguments of ``set_manifest``.
 
-    :return: the condition as keyword arguments; empty without one, as subclasses override ``set_manifest`` without them
+    :return: empty without a condition: subclasses override ``set_manifest`` without these arguments
     :raises ValueError: on both
     """
     if if_absent and if_match is not None:
