@@ -76,9 +76,9 @@ def check_mapping(mapping: Any, name: str, _function: str) -> None:
 
 
 def check_conditions(if_absent: Any, if_match: Any) -> dict[str, Any]:
-    """Check that an alias is to be set on one condition at most.
+    """Check that an alias is to be set on one condition at most; return that as the arguments of ``set_manifest``.
 
-    :return: the condition as keyword arguments; empty without one, as subclasses override ``set_manifest`` without them
+    :return: empty without a condition: subclasses override ``set_manifest`` without these arguments
     :raises ValueError: on both
     """
     if if_absent and if_match is not None:
@@ -159,16 +159,17 @@ def check_callback(callback: Any, name: str, _function: str) -> None:
         raise TypeError(f'{name} is a function, and not {kind_of(callback)}')
 
 
-def check_count(count: Any, name: str, _function: str) -> None:
-    """Check that an argument is a whole number, 0 or more.
+def check_count(count: Any, name: str, _function: str, counted: str = '', least: int = 0) -> None:
+    """Check that an argument is a whole number that is large enough.
 
+    :param counted: what it counts, as it follows "a number": ``' of bytes'``
     :raises TypeError: it is no whole number
-    :raises ValueError: it is less than 0
+    :raises ValueError: it is less than ``least``
     """
     if not hasattr(count, '__index__'):
         raise TypeError(f'{name} is an int, and not {kind_of(count)}')
-    if count < 0:
-        raise ValueError(f'{name} is a number, at least 0')
+    if count < least:
+        raise ValueError(f'{name} is a number{counted}, at least {least}')
 
 
 def check_client(client: Any, name: str, method: str) -> None:
@@ -197,16 +198,14 @@ def check_batch_size(batch_size: Any, _name: str, _function: str) -> None:
         raise ValueError('batch_size is a number of names to ask for at a time, at least 1')
 
 
-def check_chunk_size(chunk_size: Any, _name: str, _function: str) -> None:
+def check_chunk_size(chunk_size: Any, name: str, function: str) -> None:
     """Check how many bytes are to be handed out at a time.
 
     :raises TypeError: it is no whole number
     :raises ValueError: it is less than 0
     """
-    if chunk_size is not None and not hasattr(chunk_size, '__index__'):
-        raise TypeError(f'chunk_size is an int, and not {kind_of(chunk_size)}')
-    if chunk_size is not None and chunk_size < 0:
-        raise ValueError('chunk_size is a number of bytes, or 0')
+    if chunk_size is not None:
+        check_count(chunk_size, name, function, ' of bytes')
 
 
 def check_filename(filename: Any, name: str, function: str) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from dxf.arguments import BYTES, check_text, kind_of
+from dxf.arguments import BYTES, check_count, check_text, kind_of
 from dxf.rate_limit import RateLimit
 
 
@@ -135,27 +135,24 @@ def check_limits(limits: Any, _name: str, _function: str) -> None:
     """
     if isinstance(limits, type) or not hasattr(limits, '_asdict'):
         raise TypeError(f'limits is a Limits, and not {kind_of(limits)}: write dxf.Limits(retries=...)')
-    for name, value in limits._asdict().items():
-        if name == 'rate' and (value is None or isinstance(value, RateLimit)):
-            continue
-        if name == 'rate':
-            raise TypeError(f'rate of limits is a RateLimit, and not {kind_of(value)}: write dxf.RateLimit(10 << 20)')
+    numbers = limits._asdict()
+    rate = numbers.pop('rate', None)
+    if rate is not None and not isinstance(rate, RateLimit):
+        raise TypeError(f'rate of limits is a RateLimit, and not {kind_of(rate)}: write dxf.RateLimit(10 << 20)')
+    for name, value in numbers.items():
         if not isinstance(value, (int, float)):
             raise TypeError(f'{name} of limits is a number, and not {kind_of(value)}')
         if value < 0:
             raise ValueError(f'{name} of limits is a number of at least 0')
 
 
-def check_jobs(jobs: Any, _name: str, _function: str) -> None:
+def check_jobs(jobs: Any, name: str, function: str) -> None:
     """Check how many things are to be done at once.
 
     :raises TypeError: it is no whole number
     :raises ValueError: it is less than 1
     """
-    if not hasattr(jobs, '__index__'):
-        raise TypeError(f'jobs is an int, and not {kind_of(jobs)}')
-    if jobs < 1:
-        raise ValueError('jobs is a number of things to do at once, at least 1')
+    check_count(jobs, name, function, ' of things to do at once', 1)
 
 
 def check_timeout(timeout: Any, _name: str, _function: str) -> None:

@@ -16,7 +16,7 @@ class Readable(Protocol):
     """An open binary file, or what is read as one."""
 
     def read(self, size: int, /) -> bytes:
-        """Return some bytes, none at the end."""
+        """Return some bytes; at the end, ``b''``."""
 
 
 Data = str | bytes | bytearray | memoryview | Readable | Iterable[bytes]

@@ -170,9 +170,10 @@ class ManifestStore(BlobCopying):
         return text
 
     def check_current(self, alias: str, digest: str | None) -> None:
-        """Check that an alias names a manifest; that there is no such alias, if the digest is ``None``.
+        """Check that an alias names the manifest of a digest.
 
-        :raises DXFConflictError: it names another one, or none
+        :param digest: ``None`` to check that the alias is missing
+        :raises DXFConflictError: it names another manifest, or is missing
         """
         current = self.current_digest(check_alias_at(self._host, alias))
         if current != digest:

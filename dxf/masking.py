@@ -4,7 +4,7 @@ import re
 
 _USERINFO = re.compile(r'(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]*@'
                        r'|(?<![\w.:/@-])[^\s/\'"@:]+:(?![0-9]+/)[^\s/\'"@:]+@(?!sha[0-9]+:)', re.ASCII)
-"""``user:password@`` at the beginning of an address. ``name:tag@sha256:...`` is none, and neither is ``host:5000/...``.
+"""``user:password@`` at the beginning of an address, and not ``name:tag@sha256:...`` nor ``host:5000/...@``.
 
 https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 """

@@ -41,12 +41,15 @@ _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', 
 
 HOST_LENGTH = 253
 NAME_LENGTH = 255
+LONGEST_ADDRESS = 8192
+"""Characters in which a password is looked for; those of ECR have about 2000."""
 REFERENCE_LENGTH = 1024
 
 
 def _shown(name: str) -> str:
     """Return a name as a message shows it: quoted, without a password, and no longer than a name can be."""
-    return repr(without_password(name[:NAME_LENGTH]))
+    # Cut last: a long password may fill what is shown, and without the @ behind it would pass for a name.
+    return repr(without_password(name[:LONGEST_ADDRESS])[:NAME_LENGTH])
 
 
 def _plain(name: str) -> str:

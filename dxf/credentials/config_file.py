@@ -242,6 +242,7 @@ class CredentialFile:
             text = self._text()
             with Temporary(os.path.dirname(path), 0o600) as content:
                 content.write(text.encode('ascii') + b'\n')
+                content.keep_owner(path)
                 content.sync()
                 content.publish(path)
         finally:

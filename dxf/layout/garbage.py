@@ -40,7 +40,7 @@ def collect(layout: Layout, delete: bool) -> list[Garbage]:
 
 
 def unnamed(layout: Layout) -> list[str]:
-    """Return the digests of the blobs that neither the index nor what it leads to names.
+    """Return the digests of the blobs that can be removed: neither the index nor what it leads to names them.
 
     :raises DXFInvalidDocumentError: a manifest is missing or cannot be read, so that it is not known what it names
     """

@@ -15,7 +15,7 @@ MAX_SIZE = 8 << 20
 """Bytes of the largest index that is remembered; a larger one is read each time, in memory that does not grow."""
 
 SETTLED = 2.0
-"""Seconds after a change until a file counts as settled: another change within one tick of its clock would not show."""
+"""Seconds from a change until a file counts as settled. Two changes in one tick of its clock look like one."""
 
 Version = tuple[int, ...]
 Read = Callable[[], Iterator[tuple[Json, str]]]
@@ -23,11 +23,11 @@ Read = Callable[[], Iterator[tuple[Json, str]]]
 
 
 class IndexLookup:
-    """What is known of one index. Several threads may ask; at worst two of them read the file."""
+    """Remembers the entries of one index. Several threads may ask; at worst each of them reads the file."""
 
     def __init__(self) -> None:
         self._asked: Version | None = None
-        """The version at the last question: one question alone is not worth to remember the index."""
+        """The version at the last question. Most commands ask once: the second question has the index remembered."""
         self._known: tuple[Version | None, dict[str, list[str]]] = (None, {})
 
     def entries(self, path: str, key: str, read: Read) -> Iterable[Json]:
@@ -53,7 +53,10 @@ class IndexLookup:
 
 
 def _version_of(path: str) -> Version | None:
-    """Return what changes with a file; ``None`` if it was changed just now, is missing, or too large to remember."""
+    """Return numbers that differ after each change of a file; ``None`` where the file must be read each time.
+
+    That is a file that was changed just now, is missing, or is too large to remember.
+    """
     try:
         with open_regular(path) as file:  # network file systems look for changes when a file is opened
             found = os.fstat(file.fileno())

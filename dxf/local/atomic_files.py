@@ -219,16 +219,24 @@ class Temporary:
         self._sha256.update(content)
         self.size += len(content)
 
-    def keep_access(self, path: str) -> None:
-        """Take the permissions, and as root the owner, of the file that this one will replace, if there is one.
+    def keep_owner(self, path: str) -> None:
+        """As root, take the owner of the file that this one will replace: ``sudo`` must not close it to its owner.
 
-        Others read it too: what root changes with the umask 077 would be closed to the owner of the folder.
+        If the file is missing, the owner is the user who runs this.
         """
-        with suppress(OSError):
-            former = os.stat(path, follow_symlinks=False)
-            if os.geteuid() == 0:
+        if os.geteuid() == 0:
+            with suppress(OSError):
+                former = os.stat(path, follow_symlinks=False)
                 os.fchown(self._file, former.st_uid, former.st_gid)
-            os.fchmod(self._file, stat.S_IMODE(former.st_mode))
+
+    def keep_access(self, path: str) -> None:
+        """Take the permissions of the file that this one will replace, and its owner: see :meth:`keep_owner`.
+
+        Others read it too: what is changed with the umask 077 would be closed to them.
+        """
+        self.keep_owner(path)
+        with suppress(OSError):
+            os.fchmod(self._file, stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode))
 
     def sync(self) -> None:
         """Write all of it to the disk.

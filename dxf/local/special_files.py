@@ -58,9 +58,9 @@ def open_to_write(filename: str) -> io.FileIO | None:
 
 
 def read_twice(paths: Iterable[str | os.PathLike[str]]) -> str | None:
-    """Return a path that leads to the same pipe or terminal as one before it; ``None`` if there is none.
+    """Return the first path that leads to the same pipe or terminal as one before it; ``None`` if all are different.
 
-    What is read by one of the two is missing in the other.
+    What one of the two readers gets is missing for the other.
     """
     seen = set()
     for path in paths:
@@ -101,7 +101,7 @@ def followed(path: str) -> str:
     """Return where a path leads, if the system itself would go there.
 
     In a folder such as /tmp, Linux follows no symbolic link that another user has made (``fs.protected_symlinks``): it
-    may lead to a file of the victim. What follows links by itself has to ask.
+    may lead to a file of the victim. ``os.path.realpath`` follows it all the same.
     https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
 
     :raises PermissionError: it would not

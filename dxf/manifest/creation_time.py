@@ -1,4 +1,4 @@
-"""Creation times: when a manifest was made, as far as its own annotations tell. No other document is read.
+"""Creation times: when a manifest was made, by its own annotations. No other document is read.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
 """
@@ -15,11 +15,11 @@ _TIME = re.compile(r'(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|(
 """
 
 ZERO = datetime(1, 1, 1, tzinfo=timezone.utc)
-"""The time that programs in Go write for none: https://pkg.go.dev/time#Time.IsZero"""
+"""What programs in Go write where they know no time: https://pkg.go.dev/time#Time.IsZero"""
 
 
 def created(document: dict[str, Json]) -> datetime | None:
-    """Return when a manifest or an index was made, in UTC; ``None`` if its annotations do not tell.
+    """Return when a manifest or an index was made, in UTC; ``None`` if its annotations have no time.
 
     :param document: the manifest, as :func:`dxf.strict_json.load_object` returns it
     """
@@ -28,7 +28,7 @@ def created(document: dict[str, Json]) -> datetime | None:
 
 
 def read_time(value: Json) -> datetime | None:
-    """Return the time that a text stands for, in UTC; ``None`` for all that is no time."""
+    """Return the time that a text stands for, in UTC; ``None`` for everything else."""
     found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return None

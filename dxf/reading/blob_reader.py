@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from dxf.arguments import kind_of
+from dxf.arguments import check_count
 from dxf.reading.block_cache import MAX_BLOCK, BlockCache
 from dxf.reading.content import Content
 from dxf.reading.read_ahead import ReadAhead
@@ -221,8 +221,8 @@ class BlobReader(io.BufferedReader):
         :raises ValueError: ``size`` or ``offset`` is negative, or the file is closed
         :raises requests.exceptions.RequestException: they did not come
         """
-        _check_count(size, 'size')
-        _check_count(offset, 'offset')
+        check_count(size, 'size', 'pread', ' of bytes')
+        check_count(offset, 'offset', 'pread')
         if self.closed:
             raise ValueError('I/O operation on closed file')
         pieces = []
@@ -263,10 +263,3 @@ class BlobReader(io.BufferedReader):
         content = self._content.fetch(start, end)
         self._blocks.put(start, content)
         return memoryview(content)[position - start:]
-
-
-def _check_count(value: Any, name: str) -> None:
-    if not hasattr(value, '__index__'):
-        raise TypeError(f'{name} is an int, and not {kind_of(value)}')
-    if value < 0:
-        raise ValueError(f'{name} is negative: {value}')

@@ -15,7 +15,7 @@ class Batch:
     """The sources that one call uploads, several at once.
 
     :param sources: paths of files, and others
-    :raises DXFSourceError: one that can be read only once is given twice
+    :raises DXFSourceError: a source that can be read only once is given twice
     """
 
     def __init__(self, sources: Sequence[Any] = ()) -> None:

@@ -38,7 +38,7 @@ REFILL = 1 << 20
 class Position:
     """How far a download has come: every stage that takes bytes from a connection counts them here.
 
-    :param size: the blob's, in bytes; ``None`` where it is not known
+    :param size: the blob's, in bytes, or where the part of it ends that is wanted; ``None`` where it is not known
     :param received: bytes that are there already
     """
 

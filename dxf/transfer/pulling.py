@@ -9,8 +9,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from requests import Response
-
 from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import check_blob
@@ -86,7 +84,7 @@ class Puller:
         """
         if (start, end) == (0, size):
             return self._begin((digest, size), self._jobs, True)[0].pieces()
-        ask = partial(_fetch_of, self._request, digest)
+        ask = partial(fetch_range, self._request, digest)
         return Download(size, ask, self._limits, None, start, self._jobs, end).pieces()
 
     def rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
@@ -134,16 +132,6 @@ class Puller:
         with closing(iter(streams)) as started:
             for (digest, _), size, pieces in started:  # verified behind the queue: what leaves is what was checked
                 yield digest, _verified(Verifier(digest, size, chunk_size, holds_piece=True), pieces, streams), size
-
-
-def _fetch_of(request: blob_lookup.Request, digest: str, start: int, end: int | None) -> Response:
-    """Return the answer that carries a range of a blob; it does not say that it is another blob's.
-
-    :raises DXFDigestMismatchError: it says so
-    """
-    response = fetch_range(request, digest, start, end)
-    check_digest_header(response, digest)
-    return response
 
 
 def _verified(verifier: Verifier, pieces: Iterator[bytes], streams: Streams[Any]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, D
 from dxf.limits import Limits
 from dxf.names import digest_of
 from dxf.transport.response_body import close, is_encoded, pieces
-from dxf.transport.responses import expect, is_range_refused
+from dxf.transport.responses import check_digest_header, expect, is_range_refused
 
 Ask = Callable[[int, int | None], Response]
 """Asks for bytes of a blob: with 5 and 9, by ``Range: bytes=5-8``; with 5 and ``None``, by ``Range: bytes=5-``; with
@@ -30,11 +30,13 @@ def fetch_range(request: Callable[..., Response], digest: str, start: int, end: 
 
     :param request: makes a request of the repository, as ``DXF._request`` does
     :param end: the byte after the last; ``None`` for the blob's end
+    :raises DXFDigestMismatchError: the response says that it is about another blob
     """
     last = '' if end is None else end - 1
     headers = {} if start == 0 and end is None else {'Range': f'bytes={start}-{last}'}
     response = request('get', f'blobs/{digest}', headers=headers)
     expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    check_digest_header(response, digest)
     return response
 
 
@@ -127,16 +129,20 @@ class Ranges:
         :raises DXFSizeMismatchError: the blob has another size: the one in a manifest may be wrong, and then there may
             be no such range (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17)
         """
+        response = None
         if not self._are_refused and (start or self._end):
             try:
-                return self._ask(start, self._end)
+                response = self._ask(start, self._end)
             except HTTPError as error:
                 if not is_range_refused(error):
                     raise
                 self._are_refused = True
+        if response is None:
+            response = self._ask(0, None)
         # A size in a manifest may be wrong: then the length of the whole blob tells it, before a byte is handed out.
-        response = self._ask(0, None)
-        declared = None if is_encoded(response) else declared_size(response)
+        # Registries that ignore a Range send the whole blob, too.
+        is_whole = response.status_code == HTTPStatus.OK and not is_encoded(response)
+        declared = declared_size(response) if is_whole else None
         if None not in (self._size, declared) and declared != self._size:
             close(response)
             raise DXFSizeMismatchError(declared, self._size)

@@ -28,9 +28,10 @@ class LimitedBody:
 
 
 def limited(body: Any, limit: RateLimit) -> Any:
-    """Return a body that is sent within a limit; what is neither bytes nor a body of dxf is returned as it is.
+    """Return a body that is sent within a limit.
 
-    A short body is waited for here, and stays what it is.
+    For a short one the wait is here, and it stays what it is. Forms, and other objects without ``len``, stay what they
+    are, without a wait.
     """
     if isinstance(body, bytes):
         if len(body) > limit.piece:

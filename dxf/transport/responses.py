@@ -36,7 +36,7 @@ REFUSED_BY_STORAGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatu
 """Statuses by which storage behind a redirect refuses a HEAD of what was signed for GET."""
 
 NGINX_WANTS = (b'No required SSL certificate was sent', b'The SSL certificate error')
-"""What is in nginx's page where it demands a client certificate and got none, and where it got another."""
+"""What is in nginx's page where the client certificate is missing, and where it is a wrong one."""
 
 
 def raise_for_status(response: Response, limits: Limits, describe: Callable[[Response], str] = lambda _: '') -> None:
@@ -173,10 +173,10 @@ def _about_tls(response: Response, body: bytes) -> str:
         is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose response has no page
         return f'{host} speaks TLS: unset DXF_INSECURE' if any(text in body for text in WANT_TLS) else \
             f'if {host} speaks TLS, unset DXF_INSECURE' if is_head else ''
-    none, other = (text in body for text in NGINX_WANTS)
-    if not (none or other):
+    missing, other = (text in body for text in NGINX_WANTS)
+    if not (missing or other):
         return ''
-    return f'{host} demands a client certificate: set DXF_CERT' if none else \
+    return f'{host} demands a client certificate: set DXF_CERT' if missing else \
         f'{host} refuses the client certificate: see DXF_CERT'
 
 
@@ -192,7 +192,7 @@ def expect(response: Response, *statuses: int) -> None:
 
 
 def digest_header(response: Response) -> str | None:
-    """Return the digest in Docker-Content-Digest; ``None`` for another algorithm, and for what is no digest.
+    """Return the digest in Docker-Content-Digest; ``None`` for another algorithm, and for everything else.
 
     The header is printed, and compared with digests: what is in it may be anything.
     """

@@ -163,8 +163,7 @@ class Route(NamedTuple):
         if self.cert is not None and url.startswith('https:') and self.covers(url):
             options['cert'] = self.cert
         if self.proxies is not None:
-            is_used = self.proxies.http or self.proxies.https
-            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url) if is_used else ''}
+            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url)}
         return options
 
 

@@ -563,6 +563,17 @@ def test_what_else_stands_in_the_file_is_kept(home: Home, login: Callable[..., E
     assert home.document == {'auths': auths, **members}
 
 
+def test_the_file_keeps_its_owner_when_root_stores_a_login(home: Home, login: Callable[..., Ended]) -> None:
+    write_file(home.config, {'other.example.com': OTHER})
+    if os.geteuid() == 0:
+        os.chown(home.config, 12345, 12346)
+    before = home.config.stat()
+    login(home).insist(0)
+    home.run('logout').insist(0)
+    after = home.config.stat()
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+
+
 def test_a_symbolic_link_stays_one(home: Home, login: Callable[..., Ended], tmp_path: Path) -> None:
     real = write_file(tmp_path / 'dotfiles' / 'docker.json', {'other.example.com': OTHER})
     home.config.parent.mkdir()

@@ -28,6 +28,12 @@ def test_no_message_shows_the_password_in_an_address(address: str) -> None:
         assert 's3cret' not in line
 
 
+def test_a_password_that_is_longer_than_a_message_shows_is_hidden_too() -> None:
+    with pytest.raises(DXFError) as caught:
+        DXF('registry.example.com', f'oauth2:{"s3cret" * 500}@registry.example.com/fred/x')
+    assert 's3cret' not in str(caught.value)
+
+
 @pytest.mark.parametrize('text', PLAIN)
 def test_what_is_no_password_is_shown(text: str) -> None:
     assert without_password(text) == text

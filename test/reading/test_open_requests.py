@@ -154,6 +154,12 @@ def whole(server: ScriptedRegistry, request: Request) -> Answer:
     return server.ordinary(request)
 
 
+def whole_and_more(server: ScriptedRegistry, request: Request) -> Answer:
+    """Answer 200 and something longer than the blob to a range."""
+    answer = whole(server, request)
+    return replace(answer, body=b'x' + body_of(answer))
+
+
 def with_range(text: str) -> Spoil:
     """Return what changes the Content-Range of an answer."""
     def spoil(server: ScriptedRegistry, request: Request) -> Answer:
@@ -193,6 +199,7 @@ def scripted(server: ScriptedRegistry, spoil: Spoil) -> None:
     (one_byte_less, DXFSizeMismatchError),
     (one_byte_more, DXFSizeMismatchError),
     (of_another_digest, DXFDigestMismatchError),
+    (whole_and_more, DXFSizeMismatchError),
 ])
 @pytest.mark.parametrize('read', [lambda file: file.pread(KIB, 5000),
                                   lambda file: file.seek(5000) and file.read(KIB)])

@@ -112,6 +112,8 @@ def assert_outcome(got: bytes, problem: Exception | None, outcome: type[Exceptio
     ([CUT, Answer(200, {}, WRONG_START)], [HALF], DXFDigestMismatchError),
     ([CUT, Answer(200, {}, WRONG_END)], [HALF], DXFDigestMismatchError),
     ([CUT, Answer(200, {}, BLOB[:1000], declared=SIZE)], [HALF, HALF], None),  # broken before the known was skipped
+    ([CUT, Answer(200, {}, BLOB + b'more')], [HALF], DXFSizeMismatchError),
+    ([CUT, Answer(200, {'Docker-Content-Digest': hash_bytes(b'')}, BLOB)], [HALF], DXFDigestMismatchError),
     ([CUT, encoded(BLOB)], [HALF], DXFProtocolError),
     ([CUT, Answer(206, {'Content-Encoding': 'gzip', 'Content-Range': f'bytes {HALF}-{SIZE - 1}/{SIZE}'},
                   BLOB[HALF:])], [HALF], DXFProtocolError),
