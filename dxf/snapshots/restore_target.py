@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
-from dxf.artifacts.safe_paths import HIDDEN
+from dxf.artifacts.safe_paths import HIDDEN, is_hidden
 from dxf.artifacts.staging import check_space, space_of
 from dxf.artifacts.target_folder import open_inner
 from dxf.exceptions import DXFInvalidNameError
@@ -329,5 +329,5 @@ def _check_name(path: bytes) -> None:
 
     :raises DXFInvalidNameError: it is
     """
-    if any(part.lower().startswith(HIDDEN.encode()) for part in path.split(b'/')):
-        raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: it begins with {HIDDEN}')
+    if any(is_hidden(os.fsdecode(part)) for part in path.split(b'/')):
+        raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: a part of it begins with {HIDDEN}')
