@@ -1,6 +1,8 @@
 """Exclusion: which files a backup leaves out, by patterns of gitignore. The only module that knows pathspec.
 
 https://git-scm.com/docs/gitignore#_pattern_format
+
+``dxf.artifacts.patterns`` has the patterns of ``push-files``, which are of another kind.
 """
 
 from collections.abc import Sequence

@@ -245,12 +245,12 @@ def test_a_file_is_called_by_its_path(work: Path, operand: str, name: str, media
 
 REFUSED = {
     'no such file': ('cannot read', ['none']), 'no such file with a type': ('cannot read', ['none:text/csv']),
-    'a type that is none': ('invalid media type', ['logger.dat:text']),
+    'a type that is not valid': ('invalid media type', ['logger.dat:text']),
     'twice': ('twice', ['logger.dat', './logger.dat']), 'by case alone': ('case', ['logger.dat', 'Logger.dat']),
     'in a folder and alone': ('twice', ['charts', 'charts/run']), 'a pipe': ('neither', ['pipe']),
     'a link in a folder': ('link', ['links']), 'a pipe in a folder': ('cannot be stored', ['pipes']),
     'a name with a newline': ('unsafe', ['new\nline']), 'a name with a backslash': ('unsafe', ['folder']),
-    'a type of the whole that is none': ('invalid media type', ['logger.dat', '--type', 'text']),
+    'a type of the whole that is not valid': ('invalid media type', ['logger.dat', '--type', 'text']),
     'no annotation': ('invalid annotation', ['logger.dat', '--annotation', 'a']),
     'an annotation without a key': ('invalid annotation', ['logger.dat', '--annotation', '=a']),
     'an annotation twice': ('invalid annotation', ['logger.dat', '--annotation', 'a=1', '--annotation', 'a=2']),
