@@ -644,7 +644,8 @@ def test_where_a_folder_goes_does_not_depend_on_where_one_is(client: DXF, tmp_pa
     assert not list((tmp_path / 'elsewhere').iterdir())
 
 
-@pytest.mark.parametrize('title', ['.dxf-files.abc/keep', '.DXF-Files.x', '/'.join(20 * ['x' * 250])])
+@pytest.mark.parametrize('title', ['.dxf-files.abc/keep', '.DXF-Files.x', 'a/.dxf-files.x/b',
+                                   '/'.join(20 * ['x' * 250])])
 def test_a_name_that_is_ours_or_that_no_system_can_open_is_refused(client: DXF, tmp_path: Path, title: str) -> None:
     set_artifact(client, 'a', [blob(b'1', 'one'), blob(b'2', title)], [b'1', b'2'])
     with pytest.raises(DXFInvalidNameError, match='unsafe file name'):
