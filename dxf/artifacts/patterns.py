@@ -3,7 +3,8 @@
 A pattern is compared with a name part by part. ``*``, ``?`` and ``[...]`` stand for characters within one part, as in a
 shell; upper and lower case differ. ``**`` as a part stands for any number of parts. A pattern without ``/`` is compared
 with the last part of a name, one with ``/`` with the whole name. A pattern that fits a folder stands for everything in
-it. With ``/`` at its end it fits folders only.
+it. With ``/`` at its end it fits folders only. These are not the patterns of gitignore: those are for snapshots, and
+``dxf.snapshots.exclusion`` reads them.
 """
 
 from collections.abc import Iterable
@@ -68,7 +69,7 @@ class Pattern:
 class Patterns:
     """Patterns of the files to store.
 
-    :param include: only files that fit one of these are stored; all if there are none
+    :param include: only files that fit one of these are stored; all if empty
     :param exclude: files that fit one of these are not stored, whatever ``include`` says
     """
 

@@ -47,7 +47,7 @@ def pull_files(repository: 'DXF', reference: str, folder: str | None = None, *, 
 
     :param reference: an alias, or the digest of a manifest
     :param folder: made where it is missing; ``None`` for the current one, though not with ``delete``
-    :param names: of files and folders to fetch; all if there are none. A folder stands for the files that are in it
+    :param names: of files and folders to fetch; empty for all. A folder stands for the files that are in it
     :param overwrite: replace files that are there with other content
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
     :param delete: make the folder equal to the alias: replace files, and when all of its files are there, delete
@@ -122,7 +122,7 @@ def _check_outside(folder: str, host: str) -> None:
 class _Pull:
     """What is wanted of an alias.
 
-    :param names: of files and folders; all if there are none
+    :param names: of files and folders; empty for all
     :param delete: the folder is to be equal to the alias
     :raises DXFError: then all blobs need names, and ``names`` is empty
     """

@@ -42,6 +42,11 @@ def check_path(path: str) -> str:
     return path
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a name is that of a hidden folder of dxf, by the rules of whatever file system."""
+    return name.casefold().startswith(HIDDEN)
+
+
 def with_parents(paths: Iterable[str]) -> set[str]:
     """Return checked paths, and those of the folders that they are in; the empty path is the target folder."""
     found = {''}
@@ -60,7 +65,7 @@ def _fault(path: str) -> str | None:
         'it is absolute': path.startswith('/'),
         'it leads out of its folder': '..' in parts,
         'a part of it is empty, or a dot': '' in parts or '.' in parts,
-        f'it begins with {HIDDEN}': path.casefold().startswith(HIDDEN),
+        f'a part of it begins with {HIDDEN}': any(map(is_hidden, parts)),
         'it has a backslash': '\\' in path,
         'it has characters that cannot be shown':
             printable(shown) != shown or not all(map(str.strip, shown.split('/'))),

@@ -1,14 +1,15 @@
 """The target folder: where files are pulled to, and what is there already, by paths within it.
 
 No symbolic link in it is followed, on no part of a path. ``staging`` puts files into it, ``folder_deletion`` removes
-files from it.
+files from it. Restores of snapshots, whose paths are bytes, have a target of their own and use the functions here.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import AnyStr
 
 from dxf.artifacts.hidden_folders import FOLDER
 from dxf.local.file_hash import hash_descriptor
@@ -21,12 +22,31 @@ Make = Callable[[int, str, str], None]
 """Called with the descriptor of a folder, a name in it, and a path: makes a folder there if it is missing."""
 
 
-def open_inner(folder: int, part: str | bytes, path: str) -> int | None:
-    """Open a folder in another one, but no link; return ``None`` where it is missing.
+def descend(folder: int, steps: Iterable[tuple[AnyStr, str]],
+            make: Callable[[int, AnyStr, str], None] | None = None) -> int | None:
+    """Return the descriptor of a folder within another; ``None`` where one on the way is missing.
 
-    :param path: what an error names
+    :param steps: the names of the folders that lead there, each with the path that an error names
+    :param make: called before each step
     :raises OSError: something else is in the way
     """
+    inner = os.dup(folder)
+    for name, path in steps:
+        outer = inner
+        try:
+            if make is not None:
+                make(outer, name, path)
+            found = _open_inner(outer, name, path)
+        finally:
+            os.close(outer)
+        if found is None:
+            return None
+        inner = found
+    return inner
+
+
+def _open_inner(folder: int, part: str | bytes, path: str) -> int | None:
+    """Open a folder in another one, but no link; return ``None`` where it is missing."""
     try:
         return os.open(part, FOLDER, dir_fd=folder)
     except FileNotFoundError:
@@ -35,6 +55,18 @@ def open_inner(folder: int, part: str | bytes, path: str) -> int | None:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise OSError(error.errno, error.strerror, path) from error
         raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
+
+
+def check_replaceable(is_file: bool, overwrite: bool, path: str) -> None:
+    """Check that what is at a path may be replaced.
+
+    :param is_file: whether it is of a kind that is replaced at all
+    :raises FileExistsError: it may not
+    """
+    if not is_file:
+        raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', path)
+    if not overwrite:
+        raise FileExistsError(errno.EEXIST, 'it is there already, and differs (--overwrite replaces it)', path)
 
 
 class TargetFolder:
@@ -77,22 +109,7 @@ class TargetFolder:
         """Return the descriptor of a folder within; ``None`` where it is missing and is not to be made."""
         if self._root is None:
             return None
-        folder = os.dup(self._root)
-        try:
-            for count, part in enumerate(parts, 1):
-                path = '/'.join(parts[:count])
-                if make is not None:
-                    make(folder, part, path)
-                inner = open_inner(folder, part, path)
-                if inner is None:
-                    os.close(folder)
-                    return None
-                os.close(folder)
-                folder = inner
-        except BaseException:
-            os.close(folder)
-            raise
-        return folder
+        return descend(self._root, ((part, '/'.join(parts[:count])) for count, part in enumerate(parts, 1)), make)
 
     @contextmanager
     def parent(self, path: str, make: Make | None = None) -> Iterator[tuple[int, str] | None]:
@@ -130,15 +147,12 @@ class TargetFolder:
             there = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        if not stat.S_ISREG(there.st_mode):
-            raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', path)
-        if not self._overwrite:
-            raise FileExistsError(errno.EEXIST, 'it is there already, and differs (--overwrite replaces it)', path)
+        check_replaceable(stat.S_ISREG(there.st_mode), self._overwrite, path)
         return True
 
     @contextmanager
     def opened(self, path: str, size: int, is_executable: bool | None = None) -> Iterator[int | None]:
-        """Provide the descriptor of a regular file of this size; ``None`` where there is none that can be read.
+        """Provide the descriptor of a regular file of this size; ``None`` where no such file can be read.
 
         :param is_executable: what its owner may do; ``None`` for either
         """

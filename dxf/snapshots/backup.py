@@ -20,7 +20,7 @@ from dxf.manifest_refusals import lacks_blob
 from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
 from dxf.snapshots.blob_sender import BlobSender
-from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, shown
+from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import MAX_PACKS, IndexReader, IndexWriter
@@ -133,6 +133,14 @@ def _check_apart(roots: list[Root], registry: bytes) -> None:
                                  'the registry: store it elsewhere')
 
 
+class _FirstName(NamedTuple):
+    """The path by which a file with several names was stored, and what it was like then."""
+
+    path: bytes
+    size: int
+    mtime: int
+
+
 class _Backup:
     """One backup on its way.
 
@@ -151,13 +159,15 @@ class _Backup:
         self._blobs = BlobSender(repository, progress)
         self._full = size_of(roots)
         self._unread: list[str] = []
-        self._first_names: dict[bytes, bytes | None] = {}
-        """For the path of a file that could not be read, the next name of the same file, if there is one."""
+        self._first_names: dict[bytes, _FirstName] = {}
+        """Files with several names that were stored, by the path that was found first."""
         self._known = KnownChunks()
         self._totals = Totals()
 
     def _not_read(self, path: bytes, error: OSError) -> None:
-        text = f'cannot read {shown(path)}: {error.strerror}'
+        self._add_unread(f'cannot read {shown(path)}: {error.strerror}')
+
+    def _add_unread(self, text: str) -> None:
         self._unread.append(text)
         self._notice(text)
 
@@ -210,23 +220,31 @@ class _Backup:
                 writer.add(entry)
 
     def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
-        """Return the entry of what was found; ``None`` for a file that cannot be read, or is gone."""
-        if found.kind == FILE:
-            return self._file(found, last, cutter)
-        if found.kind == HARDLINK:
-            return self._other_name(found, last, cutter)
-        mode = 0 if found.kind == LINK else stat.S_IMODE(found.status.st_mode)
-        return Entry(found.path, found.kind, mode, found.status.st_mtime_ns, target=found.target)
-
-    def _other_name(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
-        """Return the entry of another name of a file; if the first name is gone, it takes the place of that."""
-        first = self._first_names.get(found.target, found.target)
-        if first is not None:
-            return Entry(found.path, HARDLINK, target=first)
-        entry = self._file(found, last, cutter)
-        if entry is not None:
-            self._first_names[found.target] = found.path
+        """Return the entry of what was found; ``None`` for what cannot be read, or is gone, or no index can hold."""
+        entry = self._other_name(found)
+        if entry is None:
+            entry = self._file(found, last, cutter) if found.kind in (FILE, HARDLINK) else _described(found)
+        if entry is None:
+            return None
+        try:
+            check_entry(entry)
+        except DXFInvalidDocumentError as error:
+            self._add_unread(f'cannot store {str(error).removeprefix("invalid snapshot: ")}')
+            return None
+        if entry.kind == FILE and found.status.st_nlink > 1:
+            self._first_names[found.target or found.path] = _FirstName(entry.path, entry.size, entry.mtime)
         return entry
+
+    def _other_name(self, found: Found) -> Entry | None:
+        """Return the entry of another name of a file that was stored as it is now; ``None`` for anything else.
+
+        The first name may be gone, or be that of another file when it was read. And a file system may give the number
+        of a file that is gone to a new one.
+        """
+        first = self._first_names.get(found.target) if found.kind == HARDLINK else None
+        if first is None or (first.size, first.mtime) != (found.status.st_size, found.status.st_mtime_ns):
+            return None
+        return Entry(found.path, HARDLINK, target=first.path)
 
     def _file(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
         """Return the entry of a file, which is read unless it seems to be as it was in the last snapshot."""
@@ -239,7 +257,6 @@ class _Backup:
         try:
             entry = cutter.read(found.path, last)
         except OSError as error:
-            self._first_names[found.path] = None
             if not isinstance(error, FileNotFoundError):
                 self._not_read(found.path, error)
             return None
@@ -263,6 +280,12 @@ class _Backup:
         return make_manifest(blob, [Descriptor(*known[number], PACK_TYPE) for number in writer.used], self._totals,
                              created, None if self._last is None else self._last.digest,
                              self._repository.options.limits.manifest)
+
+
+def _described(found: Found) -> Entry:
+    """Return the entry of a folder or a link."""
+    mode = 0 if found.kind == LINK else stat.S_IMODE(found.status.st_mode)
+    return Entry(found.path, found.kind, mode, found.status.st_mtime_ns, target=found.target)
 
 
 def _read(text: str) -> ImageManifest:

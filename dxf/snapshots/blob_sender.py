@@ -1,11 +1,9 @@
 """Sends the packs and the index of a snapshot, and counts their bytes; or only counts them."""
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dxf.limits import READ_SIZE
-from dxf.names import digest_of
+from dxf.local.file_hash import hash_descriptor
 
 if TYPE_CHECKING:
     from dxf.client import DXF
@@ -28,16 +26,9 @@ class BlobSender:
         progress = self._progress
         if progress is None:
             self.sent += size
-            return _digest(file)
+            return hash_descriptor(file.fileno())
 
         def report(digest: str, chunk: bytes, *_: object) -> None:
             self.sent += len(chunk)
             progress(digest, chunk, size)
         return self._repository.push_blob(data=file, progress=report)
-
-
-def _digest(file: Any) -> str:
-    sha256 = hashlib.sha256()
-    while piece := file.read(READ_SIZE):
-        sha256.update(piece)
-    return digest_of(sha256)

@@ -114,6 +114,14 @@ def read_entry(document: Json, packs: list[int]) -> Entry:
         raise
 
 
+def check_entry(entry: Entry) -> None:
+    """Check that :func:`read_entry` takes what is made here of a file, a folder or a link, whatever its chunks are.
+
+    :raises DXFInvalidDocumentError: it does not: a file system may allow longer names, or later times
+    """
+    read_entry({**entry._replace(size=0).document(), 'chunks': []}, [])
+
+
 def read_chunks(document: Json, packs: list[int]) -> list[Chunk]:
     """Read the chunks of an entry, and nothing else of it; what is no file has none.
 
@@ -185,7 +193,7 @@ def _chunk(path: bytes, document: Json, packs: list[int]) -> Chunk:
     if not 0 < chunk.length <= chunk.size <= MAX_CHUNK:
         raise _invalid(path, 'the size of a chunk cannot be right')
     if _HEX.fullmatch(chunk.digest) is None:
-        raise _invalid(path, 'the hash of a chunk is none')
+        raise _invalid(path, 'the hash of a chunk is not valid')
     return chunk
 
 

@@ -1,6 +1,8 @@
 """Exclusion: which files a backup leaves out, by patterns of gitignore. The only module that knows pathspec.
 
 https://git-scm.com/docs/gitignore#_pattern_format
+
+``dxf.artifacts.patterns`` has the patterns of ``push-files``, which are of another kind.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ CACHE_SIGNATURE = b'Signature: 8a477f597d28d172789f06886806bc55'
 """How the file begins that marks a folder as a cache: https://bford.info/cachedir/."""
 
 MAX_FILE = 1 << 20
-"""Bytes of a file with patterns that are read."""
+"""Bytes that a file with patterns may have."""
 
 
 class Exclusion:
@@ -41,7 +43,8 @@ class Exclusion:
         :param folder: the path of the folder that the file is in
         :raises DXFInvalidNameError: one of them is not valid
         """
-        lines = content.decode('utf-8', 'surrogateescape').splitlines()
+        # As git does: other characters that end a line elsewhere may be in a name.
+        lines = [line.removesuffix('\r') for line in content.decode('utf-8', 'surrogateescape').split('\n')]
         self._specs[folder] = _spec(lines, f' in {folder.decode("utf-8", "backslashreplace")}/.dxfignore')
 
     def covers(self, path: bytes, is_folder: bool, root: bytes) -> bool:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from dxf.exceptions import DXFInvalidDocumentError
+from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
 from dxf.limits import READ_SIZE
 from dxf.snapshots.compression import packed, unpacked
 from dxf.snapshots.entries import FOLDER, ZERO_PACK, Chunk, Entry, read_chunks, read_entry, shown
@@ -27,6 +27,13 @@ MAX_TEXT = 2 << 30
 MAX_BLOB = 1 << 30
 """Bytes that an index may have compressed."""
 
+MAX_HEADER = 16 << 10
+"""More bytes than the first line has, with the digests of ``MAX_PACKS`` packs."""
+
+
+SEVERAL = 'store the folders as several snapshots, or leave some out'
+"""What to do with more than one snapshot holds."""
+
 
 class Header(NamedTuple):
     """The first line: the digests of the packs, and whether the source was a folder or a stream."""
@@ -38,23 +45,36 @@ class Header(NamedTuple):
 class IndexWriter:
     """Takes entries, in the order of their paths, and writes the index when the packs are known.
 
-    The numbers of packs in the entries may have gaps: what is not used is left out of the index.
+    The numbers of packs in the entries may have gaps: what is not used is left out of the index. An index that
+    :class:`IndexReader` would refuse as too large is not written.
     """
 
     def __init__(self) -> None:
         self._lines: Any = tempfile.TemporaryFile()
         self._used: set[int] = set()
-        self.count = 0
+        self._count = 0
+        self._size = MAX_HEADER
 
     def close(self) -> None:
         """Delete the temporary file."""
         self._lines.close()
 
     def add(self, entry: Entry) -> None:
-        """Add an entry."""
+        """Add an entry.
+
+        :raises DXFSourceError: the index would be too large to be read
+        """
+        line = _line(entry.document())
+        self._count += 1
+        self._size += len(line)
+        if len(line) > MAX_LINE:
+            raise DXFSourceError(f'{shown(entry.path)}: it has too many chunks: no snapshot holds so large a file')
+        if self._count > MAX_ENTRIES:
+            raise DXFSourceError(f'there are more than {MAX_ENTRIES} files, folders and links: {SEVERAL}')
+        if self._size > MAX_TEXT:
+            raise _too_large(MAX_TEXT)
         self._used.update(chunk.pack for chunk in entry.chunks)
-        self._lines.write(_line(entry.document()))
-        self.count += 1
+        self._lines.write(line)
 
     @property
     def used(self) -> list[int]:
@@ -66,6 +86,7 @@ class IndexWriter:
 
         :param packs: digests by number; those of :attr:`used` at least
         :param file: an open binary file
+        :raises DXFSourceError: the index would be too large to be read
         """
         header = _line({'snapshot': VERSION, 'packs': [packs[number] for number in self.used], 'source': FROM_FOLDER})
         numbers = {number: position for position, number in enumerate(self.used)} | {ZERO_PACK: ZERO_PACK}
@@ -75,6 +96,8 @@ class IndexWriter:
         self._lines.seek(0)
         for piece in packed(_pieces(header, self._lines), size):
             file.write(piece)
+        if file.tell() > MAX_BLOB:
+            raise _too_large(MAX_BLOB)
 
     def _renumber(self, numbers: dict[int, int]) -> None:
         """Write the lines anew, with other numbers of packs."""
@@ -86,6 +109,10 @@ class IndexWriter:
                 if 'chunks' in document:
                     document['chunks'] = [[numbers[chunk[0]], *chunk[1:]] for chunk in document['chunks']]
                 self._lines.write(_line(document))
+
+
+def _too_large(most: int) -> DXFSourceError:
+    return DXFSourceError(f'the index has more than {most} bytes: {SEVERAL}')
 
 
 def _line(document: dict[str, Json]) -> bytes:

@@ -79,6 +79,7 @@ class _Restoring:
         self._target.adjust()
         for folder in reversed(self._folders):
             self._target.finish_folder(folder)
+        self._target.sync()
         return [file.entry.name for file in self._files]
 
     def _wanted(self) -> Iterator[Entry]:

@@ -4,21 +4,20 @@ A file is in a hidden folder until it is complete. Where it comes from is not kn
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
 
 from dxf.artifacts.hidden_folders import FOLDER, HiddenFolder, mount_of
-from dxf.artifacts.safe_paths import HIDDEN
+from dxf.artifacts.safe_paths import HIDDEN, is_hidden
 from dxf.artifacts.staging import check_space, space_of
-from dxf.artifacts.target_folder import open_inner
+from dxf.artifacts.target_folder import EXISTING, check_replaceable, descend
 from dxf.exceptions import DXFInvalidNameError
-from dxf.limits import READ_SIZE
+from dxf.local.file_hash import hash_descriptor
 from dxf.local.folders import make_folders
 from dxf.local.sinks import named
+from dxf.local.special_files import followed
 from dxf.snapshots.entries import Entry, shown
 
 FILE_MODES = 0o777
@@ -27,8 +26,6 @@ FOLDER_MODES = 0o3777
 
 MOST_OPEN = 64
 """Files that are open at once; others wait closed for the rest of their chunks."""
-
-OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class PartFile:
@@ -56,12 +53,14 @@ class RestoreTarget:
     """
 
     def __init__(self, folder: str, overwrite: bool) -> None:
-        self._folder = os.path.realpath(folder)
+        self._folder = followed(folder)
         self._overwrite = overwrite
         self._hidden: dict[tuple[int, int], HiddenFolder] = {}
         self._last_hidden: tuple[list[bytes], HiddenFolder] | None = None
         """The folder that a hidden folder was looked for last, and that hidden folder."""
         self._open: dict[PartFile, int] = {}
+        self._replaced: set[bytes] = set()
+        """Paths at which there is something that may be replaced; what appears at others meanwhile stays."""
         self._changed: list[Entry] = []
         """Files that are there, and whose mode or time differs."""
         self._close = ExitStack()
@@ -93,18 +92,11 @@ class RestoreTarget:
         if parts == known:
             return descriptor
         is_below = parts[:len(known)] == known
-        folder = os.dup(descriptor if is_below else self._root)
-        try:
-            for part in parts[len(known):] if is_below else parts:
-                inner = open_inner(folder, part, shown(b'/'.join(parts)))
-                if inner is None:
-                    os.close(folder)
-                    return None
-                os.close(folder)
-                folder = inner
-        except BaseException:
-            os.close(folder)
-            raise
+        path = shown(b'/'.join(parts))
+        folder = descend(descriptor if is_below else self._root,
+                         ((part, path) for part in (parts[len(known):] if is_below else parts)))
+        if folder is None:
+            return None
         os.close(self._near[1])
         self._near = (parts, folder)
         return folder
@@ -146,6 +138,11 @@ class RestoreTarget:
                 os.fchmod(folder, entry.mode & FOLDER_MODES)
                 os.utime(folder, ns=(entry.mtime, entry.mtime))
 
+    def sync(self) -> None:
+        """Write the names in the folder itself to the disk; :meth:`finish_folder` does so for the others."""
+        with named(self._folder):
+            os.fsync(self._root)
+
     # What is there
 
     def _status(self, path: bytes) -> os.stat_result | None:
@@ -163,39 +160,39 @@ class RestoreTarget:
 
         :raises FileExistsError: it may not
         """
-        if not stat.S_ISREG(there.st_mode) and not stat.S_ISLNK(there.st_mode):
-            raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', shown(path))
-        if not self._overwrite:
-            raise FileExistsError(errno.EEXIST, 'it is there already, and differs (--overwrite replaces it)',
-                                  shown(path))
+        is_file = stat.S_ISREG(there.st_mode) or stat.S_ISLNK(there.st_mode)
+        check_replaceable(is_file, self._overwrite, shown(path))
+        self._replaced.add(path)
 
     def has_file(self, entry: Entry) -> bool:
-        """Return whether a file is there and equal.
+        """Return whether a file is there and equal, and on the disk then.
 
         :raises FileExistsError: another one is there, and is not to be replaced
         """
         there = self._status(entry.path)
         if there is None:
             return False
-        if stat.S_ISREG(there.st_mode) and there.st_size == entry.size and self._hash(entry.path) == entry.sha256:
+        if stat.S_ISREG(there.st_mode) and there.st_size == entry.size and self._has_content(entry):
             if (stat.S_IMODE(there.st_mode), there.st_mtime_ns) != (entry.mode & FILE_MODES, entry.mtime):
                 self._changed.append(entry)
             return True
         self._check_replaceable(entry.path, there)
         return False
 
-    def _hash(self, path: bytes) -> str:
-        sha256 = hashlib.sha256()
-        with named(shown(path)), self._reopened(path) as file:
-            while piece := file.read(READ_SIZE):
-                sha256.update(piece)
-        return sha256.hexdigest()
+    def _has_content(self, entry: Entry) -> bool:
+        with self._reopened(entry.path) as file:
+            os.fsync(file)
+            return hash_descriptor(file) == f'sha256:{entry.sha256}'
 
     @contextmanager
-    def _reopened(self, path: bytes) -> Iterator[Any]:
-        folder, name = self._existing_parent(path)
-        with open(os.open(name, OPEN_FILE, dir_fd=folder), 'rb', buffering=0) as file:
-            yield file
+    def _reopened(self, path: bytes) -> Iterator[int]:
+        with named(shown(path)):
+            folder, name = self._existing_parent(path)
+            file = os.open(name, EXISTING, dir_fd=folder)
+            try:
+                yield file
+            finally:
+                os.close(file)
 
     def has_link(self, entry: Entry) -> bool:
         """Return whether a link is there that leads to the same.
@@ -280,7 +277,7 @@ class RestoreTarget:
 
     def _give_name(self, hidden: HiddenFolder, name: str, path: bytes) -> None:
         folder, own_name = self._existing_parent(path)
-        if self._overwrite:
+        if path in self._replaced:
             os.replace(name, own_name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
             return
         try:
@@ -292,7 +289,7 @@ class RestoreTarget:
         """Make a symbolic link."""
         with named(shown(entry.path)):
             folder, name = self._existing_parent(entry.path)
-            self._make_room(folder, name)
+            self._make_room(folder, name, entry.path)
             os.symlink(entry.target, name, dir_fd=folder)
             os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
 
@@ -303,25 +300,23 @@ class RestoreTarget:
             source = os.dup(folder)
             try:
                 folder, own_name = self._existing_parent(path)
-                self._make_room(folder, own_name)
+                self._make_room(folder, own_name, path)
                 os.link(name, own_name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
             finally:
                 os.close(source)
 
-    def _make_room(self, folder: int, name: bytes) -> None:
-        """Remove what is to be replaced, if that was allowed."""
-        if self._overwrite:
-            try:
+    def _make_room(self, folder: int, name: bytes, path: bytes) -> None:
+        """Remove what is to be replaced."""
+        if path in self._replaced:
+            with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
-            except FileNotFoundError:
-                pass
 
     def adjust(self) -> None:
         """Give the files that were there the modes and times of the snapshot."""
         for entry in self._changed:
-            with named(shown(entry.path)), self._reopened(entry.path) as file:
-                os.fchmod(file.fileno(), entry.mode & FILE_MODES)
-                os.utime(file.fileno(), ns=(entry.mtime, entry.mtime))
+            with self._reopened(entry.path) as file:
+                os.fchmod(file, entry.mode & FILE_MODES)
+                os.utime(file, ns=(entry.mtime, entry.mtime))
 
 
 def _check_name(path: bytes) -> None:
@@ -329,5 +324,5 @@ def _check_name(path: bytes) -> None:
 
     :raises DXFInvalidNameError: it is
     """
-    if any(part.lower().startswith(HIDDEN.encode()) for part in path.split(b'/')):
-        raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: it begins with {HIDDEN}')
+    if any(is_hidden(os.fsdecode(part)) for part in path.split(b'/')):
+        raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: a part of it begins with {HIDDEN}')

@@ -120,7 +120,7 @@ class Snapshot:
         """Put files, folders and links into a folder, each verified; what is there and equal is not fetched.
 
         :param folder: made where it is missing
-        :param paths: of files and folders; all if there are none
+        :param paths: of files and folders; empty for all
         :param overwrite: replace files that are there and differ
         :param progress: called as ``progress(digest, chunk, size)`` for what is written, with the digest of the
             manifest and the bytes of all files that are to be written, without holes

@@ -3,6 +3,7 @@
 What is stored of them is not known here.
 """
 
+import errno
 import heapq
 import os
 import stat
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
-from dxf.artifacts.safe_paths import HIDDEN
+from dxf.artifacts.safe_paths import is_hidden
 from dxf.exceptions import DXFSourceError
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, shown
 from dxf.snapshots.exclusion import CACHE_SIGNATURE, CACHE_TAG, IGNORE_FILE, MAX_FILE, Exclusion
@@ -96,7 +97,7 @@ class Tree:
     def walk(self) -> Iterator[Found]:
         """Yield what is there, in the order of the bytes of the paths.
 
-        What vanishes while the tree is walked is left out, as it is not there.
+        What vanishes while the tree is walked is left out, as it is not there; but not the folders that were given.
         """
         self._links.clear()
         # All that is in a folder comes behind it: the least path is always the next one.
@@ -118,21 +119,30 @@ class Tree:
         try:
             with self._opened(path, OPEN_FOLDER) as folder:
                 names = [os.fsencode(name) for name in os.listdir(folder)]
-        except FileNotFoundError:
-            return
         except OSError as error:
-            self._unreadable(path, error)
+            self._report(path, error)
             return
         for name in self._wanted(path, names):
-            if name.startswith(os.fsencode(HIDDEN)):
+            if is_hidden(os.fsdecode(name)):
                 self._left_out(_joined(path, name), 'a restore that was killed left it')
             else:
                 heapq.heappush(waiting, _joined(path, name))
 
+    def _report(self, path: bytes, error: OSError) -> None:
+        """Report what cannot be read, unless it has vanished and was not given itself."""
+        if self._is_root(path):
+            self._unreadable(self._root_of(path).folder, error)
+        elif not isinstance(error, FileNotFoundError):
+            self._unreadable(path, error)
+
     def _wanted(self, path: bytes, names: list[bytes]) -> list[bytes]:
         """Return the names that may be wanted of those in a folder, whose file of patterns is read."""
         if IGNORE_FILE in names:
-            self._exclusion.add(path, self._start_of(_joined(path, IGNORE_FILE), MAX_FILE))
+            patterns = self._start_of(_joined(path, IGNORE_FILE), MAX_FILE + 1)
+            if len(patterns) > MAX_FILE:  # the last pattern of a part of them could be a part of a pattern
+                self._unreadable(_joined(path, IGNORE_FILE), OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+            else:
+                self._exclusion.add(path, patterns)
         is_cache = self._exclusion.without_caches and CACHE_TAG in names and \
             self._start_of(_joined(path, CACHE_TAG), len(CACHE_SIGNATURE)) == CACHE_SIGNATURE
         return [CACHE_TAG] if is_cache else names
@@ -151,10 +161,8 @@ class Tree:
             with self._parent(path) as (folder, name):
                 status = os.stat(name, dir_fd=folder, follow_symlinks=self._is_root(path))
                 target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else b''
-        except FileNotFoundError:
-            return None
         except OSError as error:
-            self._unreadable(path, error)
+            self._report(path, error)
             return None
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self._root_of(path).prefix):

@@ -245,12 +245,12 @@ def test_a_file_is_called_by_its_path(work: Path, operand: str, name: str, media
 
 REFUSED = {
     'no such file': ('cannot read', ['none']), 'no such file with a type': ('cannot read', ['none:text/csv']),
-    'a type that is none': ('invalid media type', ['logger.dat:text']),
+    'a type that is not valid': ('invalid media type', ['logger.dat:text']),
     'twice': ('twice', ['logger.dat', './logger.dat']), 'by case alone': ('case', ['logger.dat', 'Logger.dat']),
     'in a folder and alone': ('twice', ['charts', 'charts/run']), 'a pipe': ('neither', ['pipe']),
     'a link in a folder': ('link', ['links']), 'a pipe in a folder': ('cannot be stored', ['pipes']),
     'a name with a newline': ('unsafe', ['new\nline']), 'a name with a backslash': ('unsafe', ['folder']),
-    'a type of the whole that is none': ('invalid media type', ['logger.dat', '--type', 'text']),
+    'a type of the whole that is not valid': ('invalid media type', ['logger.dat', '--type', 'text']),
     'no annotation': ('invalid annotation', ['logger.dat', '--annotation', 'a']),
     'an annotation without a key': ('invalid annotation', ['logger.dat', '--annotation', '=a']),
     'an annotation twice': ('invalid annotation', ['logger.dat', '--annotation', 'a=1', '--annotation', 'a=2']),
@@ -644,7 +644,8 @@ def test_where_a_folder_goes_does_not_depend_on_where_one_is(client: DXF, tmp_pa
     assert not list((tmp_path / 'elsewhere').iterdir())
 
 
-@pytest.mark.parametrize('title', ['.dxf-files.abc/keep', '.DXF-Files.x', '/'.join(20 * ['x' * 250])])
+@pytest.mark.parametrize('title', ['.dxf-files.abc/keep', '.DXF-Files.x', 'a/.dxf-files.x/b',
+                                   '/'.join(20 * ['x' * 250])])
 def test_a_name_that_is_ours_or_that_no_system_can_open_is_refused(client: DXF, tmp_path: Path, title: str) -> None:
     set_artifact(client, 'a', [blob(b'1', 'one'), blob(b'2', title)], [b'1', b'2'])
     with pytest.raises(DXFInvalidNameError, match='unsafe file name'):

@@ -130,7 +130,7 @@ def test_other_names_are_fine(path: str) -> None:
     pytest.param('a', id='a string'),
     pytest.param({'org.opencontainers.image.title': 'a', 'io.deis.oras.content.unpack': True}, id='no string'),
     pytest.param({'org.opencontainers.image.title': 'a', 'io.deis.oras.content.unpack': 'true',
-                  'io.deis.oras.content.digest': 'sha256:a'}, id='a digest that is none'),
+                  'io.deis.oras.content.digest': 'sha256:a'}, id='a digest that is not valid'),
     pytest.param({'org.opencontainers.image.title': 'a', 'io.deis.oras.content.unpack': 'true',
                   'io.deis.oras.content.digest': 'md5:a'}, id='a digest of another kind'),
 ])
@@ -189,7 +189,7 @@ ARCHIVES = {
     'a backslash': tar_of(GOOD, member('d/a\\b')), 'not UTF-8': tar_of(member('d/\udcff'), form=tarfile.GNU_FORMAT),
     'another name by an extension': tar_of(member('d/a', pax_headers={'path': '../secret'})),
     'a link by an extension': tar_of(member('d/a', tarfile.SYMTYPE, pax_headers={'linkpath': '/etc/passwd'})),
-    'a size that is none': tar_of(member('d/a', pax_headers={'size': '-1'})),
+    'a size below zero': tar_of(member('d/a', pax_headers={'size': '-1'})),
     'a size beyond all': tar_of(member('d/a', pax_headers={'size': '9' * 30})),
     'a sparse file': tar_of(member('d/a', pax_headers={'GNU.sparse.major': '1', 'GNU.sparse.minor': '0',
                                                        'GNU.sparse.realsize': '9' * 15})),

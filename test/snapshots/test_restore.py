@@ -170,6 +170,20 @@ def test_a_file_that_runs_as_its_owner_loses_that_bit(folder: Endpoint, repo: st
     assert (tmp_path / 'new' / 'run').stat().st_mode & 0o7777 == 0o755
 
 
+@pytest.mark.parametrize('path', ['large', 'link', 'again'])
+def test_what_appears_at_a_path_meanwhile_is_not_replaced_though_others_may_be(
+        snapshot: snapshots.Snapshot, tmp_path: Path, path: str) -> None:
+    """As two names that are one for the file system of the target: the second would replace the first."""
+    target = tmp_path / 'new'
+
+    def appear(*_: object) -> None:
+        if not os.path.lexists(target / path):
+            (target / path).write_bytes(b'other')
+    with pytest.raises(FileExistsError, match=path):
+        snapshot.restore(str(target), overwrite=True, progress=appear)
+    assert (target / path).read_bytes() == b'other'
+
+
 # Copies
 
 def test_the_next_snapshot_is_copied_by_its_new_packs(folder: Endpoint, open_registry: Endpoint, repo: str,
