@@ -177,7 +177,7 @@ REJECTED = {
     'an alias among hashes': ('@b stands alone', 'set-alias', REPO, 'a', '@b', DIGEST),
     'an alias with a space': ('want up to 128 letters', 'set-alias', REPO, 'a b', DIGEST),
     'an alias behind the repository': ('lower-case letters', 'pull-blob', f'{REPO}:a'),
-    'a range that is none': ('want FIRST-LAST', 'pull-blob', REPO, DIGEST, '--range=5'),
+    'a range of one number': ('want FIRST-LAST', 'pull-blob', REPO, DIGEST, '--range=5'),
     'a range that ends before it begins': ('want FIRST-LAST', 'pull-blob', REPO, DIGEST, '--range=5-4'),
     'a range without bounds': ('want FIRST-LAST', 'pull-blob', REPO, DIGEST, '--range=-'),
     'no last bytes': ('want FIRST-LAST', 'pull-blob', REPO, DIGEST, '--range=-0'),

@@ -22,22 +22,6 @@ from ..helpers.traffic import Traffic
 from ..helpers.trees import described
 
 
-@pytest.fixture(name='client')
-def make_client(folder: Endpoint, repo: str) -> DXF:
-    """A repository in a folder."""
-    return folder.dxf(repo)
-
-
-@pytest.fixture(name='source')
-def make_source(tmp_path: Path) -> Path:
-    """A folder with two files."""
-    source = tmp_path / 'source'
-    (source / 'a').mkdir(parents=True)
-    (source / 'a' / 'x').write_bytes(b'21.5\n' * 9000)
-    (source / 'b').write_bytes(b'21.7\n')
-    return source
-
-
 def restored(snapshot: snapshots.Snapshot, folder: Path) -> bool:
     """Return whether a snapshot restores what is in a folder."""
     target = folder.parent / f'restored {snapshot.digest[-8:]}'
