@@ -2,11 +2,13 @@
 
 import re
 
-_USERINFO = re.compile(r'(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]*@'
+_USERINFO = re.compile(r'(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]{0,8192}@'
                        r'|(?<![\w.:/@-])[^\s/\'"@:]+:(?![0-9]+/)[^\s/\'"@:]+@(?!sha[0-9]+:)', re.ASCII)
 """``user:password@`` at the beginning of an address, and not ``name:tag@sha256:...`` nor ``host:5000/...@``.
 
 https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
+
+The length has a bound, as a text of many ``://`` would take quadratic time; tokens have a few thousand characters.
 """
 
 
