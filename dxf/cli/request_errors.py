@@ -20,11 +20,8 @@ from dxf.environment.variables import PREFIX, TARGET_PREFIX
 from dxf.hints import is_of_target
 from dxf.transfer.upload_session import UPLOAD_ADDRESS
 from dxf.transport.adapter import status_of_proxy
-from dxf.transport.redaction import causes, lacks_tls, public_host
+from dxf.transport.redaction import causes, is_of_unknown_issuer, lacks_tls, public_host
 from dxf.transport.responses import effective_status, error_codes, phrase_of
-
-UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
-"""OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 _PORT = re.compile(r':[0-9]+\Z', re.ASCII)
@@ -142,7 +139,7 @@ def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) ->
     """Return the message for one of the causes of a failure; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = f'; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or {prefix}TLSVERIFY to a file of the CA\'s ' \
-            'certificates' if cause.verify_code in UNKNOWN_ISSUER else ''
+            'certificates' if is_of_unknown_issuer(cause) else ''
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
     if lacks_tls(cause):
         return f'{host} does not speak TLS; set {prefix}INSECURE=1 only if it is meant to be used without'

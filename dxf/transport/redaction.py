@@ -20,6 +20,9 @@ _SCHEME = re.compile(r'(?:[A-Za-z][A-Za-z0-9+.-]*:)?', re.ASCII)
 _NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
 """What OpenSSL says, by its release, of a response that is no TLS at all."""
 
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+"""OpenSSL's codes (X509_verify_cert) for a chain that does not end at a trusted certificate."""
+
 _QUOTING = ('requests', 'urllib3', 'http')
 """The packages whose errors quote URLs, headers and what a server sent."""
 
@@ -78,7 +81,7 @@ def redact(error: BaseException, outer: BaseException | None = None) -> None:
     # asked, since requests' are OSErrors as well.
     reasons = [cause.strerror for cause in found if isinstance(cause, OSError) and not _quotes(cause)]
     reason = next(filter(None, reasons), None)
-    hint = '; the server does not speak TLS: insecure=True is for http' if any(map(lacks_tls, found)) else ''
+    hint = _tls_hint(found)
     for cause in found:
         if _quotes(cause):
             _replace(cause, f'{type(cause).__name__}: {place}' + (f' ({reason})' if reason else '') + hint)
@@ -88,6 +91,21 @@ def lacks_tls(error: BaseException) -> bool:
     """Return whether an error of OpenSSL means that a server answered in something else than TLS."""
     import ssl
     return isinstance(error, ssl.SSLError) and getattr(error, 'reason', None) in _NO_TLS
+
+
+def is_of_unknown_issuer(error: BaseException) -> bool:
+    """Return whether an error of OpenSSL means that no trusted CA signed the server's certificate."""
+    import ssl
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _UNKNOWN_ISSUER
+
+
+def _tls_hint(found: list[BaseException]) -> str:
+    """Return what to pass to :class:`dxf.DXF`, for errors that an argument of it mends."""
+    if any(map(lacks_tls, found)):
+        return '; the server does not speak TLS: insecure=True is for http'
+    if any(map(is_of_unknown_issuer, found)):
+        return '; if a CA of your own signed the certificate: tlsverify= names a file of the CA\'s certificates'
+    return ''
 
 
 def _quotes(error: BaseException) -> bool:

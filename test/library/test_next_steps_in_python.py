@@ -380,6 +380,13 @@ def test_a_wrong_certificate_is_not_told_so(certificates: Certificates) -> None:
     assert 'insecure' not in str(caught.value)
 
 
+def test_an_unknown_ca_is_told_to_programs_with_the_argument_that_names_it(certificates: Certificates) -> None:
+    with ScriptedRegistry(certificates) as server, pytest.raises(SSLError) as caught:
+        DXF(server.host, REPO, limits=FAST).list_aliases()
+    assert str(caught.value).endswith('; if a CA of your own signed the certificate: tlsverify= names a file of the '
+                                      "CA's certificates")
+
+
 @pytest.mark.parametrize(('name', 'kind'), [('', IsADirectoryError), ('missing/f', FileNotFoundError),
                                             ('missing/', IsADirectoryError)])
 def test_a_file_that_cannot_be_written_is_named_as_it_was_given_before_anything_is_asked_for(
