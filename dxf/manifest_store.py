@@ -20,7 +20,7 @@ from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFError, 
 from dxf.manifest import image, platforms
 from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
-from dxf.manifest.received import check_content, decode, digest_of
+from dxf.manifest.received import check_content, content_type_of, decode, digest_of
 from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
 from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, is_folder, is_sha256,
                        shown_repository)
@@ -204,10 +204,8 @@ class ManifestStore(BlobCopying):
         stored = image.read(decode(content), verify=False)
         if is_sha256(alias) and isinstance(stored, (ImageManifest, Index)) and stored.digest != alias:
             raise DXFDigestMismatchError(stored.digest, alias)
-        subject = image.subject_of(stored.text)
-        media_type = stored.media_type if isinstance(stored, (ImageManifest, Index)) \
-            else image.media_type_of(stored.text)
-        headers = {'Content-Type': media_type, **condition}
+        subject = image.subject_in(stored.text)
+        headers = {'Content-Type': content_type_of(stored), **condition}
         digest = digest_of(stored)
         is_listed = False
         try:

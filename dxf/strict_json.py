@@ -135,12 +135,14 @@ def load_json(text: str | bytes, limit: int | None = None, *, exact: bool = Fals
         does not fit
     """
     try:
-        content = text if isinstance(text, bytes) else encoded(text)
-        if limit is not None and len(content) > limit:
+        # Without a copy, if it is ASCII: a manifest may have 4 MiB.
+        length = len(text) if isinstance(text, bytes) or text.isascii() else len(encoded(text))
+        if limit is not None and length > limit:
             raise DXFInvalidDocumentError(f'invalid JSON: larger than {limit} bytes')
-        document = json.loads(content.decode('utf-8'), object_pairs_hook=_unique, parse_constant=_no_constant,
+        content = text.decode('utf-8') if isinstance(text, bytes) else text
+        document = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant,
                               parse_float=Number if exact else _finite)
-        if content.count(b'[') + content.count(b'{') > DEPTH:
+        if content.count('[') + content.count('{') > DEPTH:
             _check_depth(document)
         return document
     except DXFInvalidDocumentError:

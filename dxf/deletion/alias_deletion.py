@@ -97,7 +97,7 @@ class AliasDeletion:
         if isinstance(stored, Index):
             children = tuple(entry.digest for entry in stored.manifests)
         with suppress(*UNREADABLE):
-            subject = image.subject_of(stored.text)
+            subject = image.subject_in(stored.text)
         return Target(reference, stored.digest, self._named(stored), children, subject)
 
     def _named(self, stored: Manifest) -> Any:

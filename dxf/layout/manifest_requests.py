@@ -42,7 +42,7 @@ def put(request: LayoutRequest) -> Response:
     try:
         image.check_size(len(content), Limits().manifest)
         manifest = image.read(content.decode('utf-8'), request.prepared.headers.get('Content-Type'))
-        subject = image.subject_of(manifest.text)
+        subject = image.subject_in(manifest.text)
     except (DXFError, UnicodeDecodeError) as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'MANIFEST_INVALID', str(error)) from None
     if is_sha256(reference) and reference != manifest.digest:

@@ -13,6 +13,7 @@ from dxf.layout.store import Layout
 from dxf.manifest import image
 from dxf.manifest.image import Index
 from dxf.manifest.platforms import Manifest
+from dxf.manifest.received import content_type_of
 from dxf.names import hash_bytes, is_sha256
 from dxf.strict_json import Json
 
@@ -67,7 +68,7 @@ def _change_by_digest(layout: Layout, manifest: Manifest, entry: Entry, unwanted
         return Change(lambda other: is_kept(other) and other != before, [entry], unmade=unwanted) \
             if entry != before else Change(is_kept, [], unmade=unwanted)
     # What is attached needs its entry also if an index lists it: the index may go.
-    if image.subject_of(manifest.text) is not None:
+    if image.subject_in(manifest.text) is not None:
         return Change(is_kept, [entry], unmade=unwanted)
     return Change(is_kept, [_annotated(entry, BY_DIGEST, 'true')], frozenset({digest}), unwanted)
 
@@ -75,7 +76,7 @@ def _change_by_digest(layout: Layout, manifest: Manifest, entry: Entry, unwanted
 def _entry_of(manifest: Manifest, reference: str) -> Entry:
     """Return the entry for a manifest that is stored under a reference, an alias or its digest."""
     content = manifest.text.encode('utf-8')
-    entry: Entry = {'mediaType': image.media_type_of(manifest.text), 'digest': hash_bytes(content),
+    entry: Entry = {'mediaType': content_type_of(manifest), 'digest': hash_bytes(content),
                     'size': len(content)}
     if manifest.digest != entry['digest']:
         entry = _annotated(entry, KNOWN_AS, manifest.digest)

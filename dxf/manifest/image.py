@@ -230,6 +230,14 @@ def subject_of(text: str) -> str | None:
     return None if subject is None else check_digest(member(subject, 'digest', str))
 
 
+def subject_in(text: str) -> str | None:
+    """Return what :func:`subject_of` does, for a text that was parsed before.
+
+    It is parsed again only if it may have the member: a manifest may have 10,000 layers.
+    """
+    return subject_of(text) if '"subject"' in text or '\\' in text else None
+
+
 def referrer(text: str, media_type: str | None = None) -> dict[str, Json]:
     """Return the descriptor by which a manifest is listed among those that refer to its subject.
 

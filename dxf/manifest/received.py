@@ -45,6 +45,11 @@ def decode(body: bytes) -> str:
         raise DXFInvalidDocumentError('invalid manifest: not UTF-8') from None
 
 
+def content_type_of(manifest: 'Manifest') -> str:
+    """Return the Content-Type under which a manifest that was read is to be stored."""
+    return manifest.media_type if isinstance(manifest, (ImageManifest, Index)) else image.media_type_of(manifest.text)
+
+
 def digest_of(manifest: 'Manifest') -> str:
     """Return the digest by which a registry knows a manifest that was read unverified.
 

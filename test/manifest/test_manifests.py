@@ -387,3 +387,9 @@ def test_any_document_is_read_or_a_dxf_error(document: Any, content_type: str | 
         assert manifests.read(text, content_type, verify).text == text
     except DXFError:
         pass
+
+
+@pytest.mark.parametrize('member', ['subject', 'subj\\u0065ct', '\\u0073ubject', 'config'])
+def test_a_subject_is_found_however_its_name_is_written(member: str) -> None:
+    text = '{"schemaVersion": 2, "%s": {"digest": "%s"}}' % (member, A)
+    assert manifests.subject_in(text) == manifests.subject_of(text)
