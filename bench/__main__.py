@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
-from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, picture,
-                   pulling, pushing, reading, report, starting, startup)
+from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, pulling,
+                   pushing, reading, report, starting, startup)
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
 from bench.settings import Settings, read_settings
@@ -67,6 +67,7 @@ def write(folder: Path, settings: Settings, found: Mapping[str, Sequence[Section
 
 def _draw_bars(folder: Path, settings: Settings, found: Mapping[str, Sequence[Section]]) -> Iterator[tuple[str, str]]:
     """Draw the throughput of the parts that ran."""
+    from bench import picture
     size = f'{settings.mebibytes} MiB, seconds (less is better)'
     panels = [(f'{found[part][0].title} {size}', [
         each for each in found[part][0].measures if each.what != starting.START])
@@ -78,6 +79,7 @@ def _draw_bars(folder: Path, settings: Settings, found: Mapping[str, Sequence[Se
 
 def _draw_growth(folder: Path, found: Mapping[str, Sequence[Section]]) -> Iterator[tuple[str, str]]:
     """Draw a picture for each part in which something grows."""
+    from bench import picture
     for part, sections in found.items():
         panels = [(section.title, section.curves) for section in sections if section.curves]
         if panels:

@@ -1,12 +1,14 @@
 """The fixtures that all tests share: running servers, a clean environment, a record of the traffic."""
 
+import contextlib
 import copy
 import gc
+import importlib
 import itertools
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -46,6 +48,8 @@ for _name in ('PYTHONUNBUFFERED', 'PYTHONDONTWRITEBYTECODE'):
 
 ONCE = Limits(retries=0, settle=0.01, longest_backoff=0.05)
 """The limits of a client that sends each request once, and waits little for what is written to be listed."""
+
+TESTS = Path(__file__).parent
 
 QUICK = {
     'test_aliases', 'test_architecture', 'test_auth', 'test_blobs', 'test_request_body', 'test_commands',
@@ -97,6 +101,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in QUICK:
             item.add_marker(pytest.mark.quick)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected: nearly all that is made stays."""
+    gc.disable()
+    worker = os.environ.get('PYTEST_XDIST_WORKER')
+    if worker is not None and {os.path.abspath(path) for path in session.config.args} == {str(TESTS)}:
+        import_modules(int(worker.removeprefix('gw')) / int(os.environ['PYTEST_XDIST_WORKER_COUNT']))
+    result = yield
+    gc.enable()
+    return result
+
+
+def import_modules(share: float) -> None:
+    """Import all modules, beginning at some share of them.
+
+    Each worker begins at another: in a new clone, where they have to be compiled, each then compiles some of them.
+    """
+    modules = sorted(TESTS.glob('*/test_*.py'))
+    first = int(len(modules) * share)
+    for path in (*modules[first:], *modules[:first]):
+        with contextlib.suppress(Exception):  # the collection tells it
+            importlib.import_module(f'{TESTS.name}.{path.parent.name}.{path.stem}')
 
 
 def pytest_collection_finish() -> None:

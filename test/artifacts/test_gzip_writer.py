@@ -96,25 +96,25 @@ def test_the_digest_of_a_folder_never_changes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('size', [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE])
 def test_what_fits_one_block_has_the_bytes_of_earlier_releases(size: int) -> None:
-    ours, theirs = io.BytesIO(), io.BytesIO()
+    ours, theirs, content = io.BytesIO(), io.BytesIO(), text(size)
     with GzipWriter(ours) as file, gzip.GzipFile('', 'wb', 6, theirs, mtime=0) as plain:
         for target in (file, plain):
-            target.write(text(size))
+            target.write(content)
     assert ours.getvalue() == theirs.getvalue()
 
 
 @pytest.mark.parametrize('size', [BLOCK_SIZE + 1, 2 * BLOCK_SIZE])
 def test_how_it_is_written_does_not_matter(size: int) -> None:
-    file = io.BytesIO()
+    file, content = io.BytesIO(), text(size)
     with GzipWriter(file) as zipped:
         for start in range(0, size, 1 << 17):
-            zipped.write(text(size)[start:start + (1 << 17)])
-    assert file.getvalue() == compressed(text(size))
+            zipped.write(content[start:start + (1 << 17)])
+    assert file.getvalue() == compressed(content)
 
 
 def test_gzip_and_tar_unpack_it(tmp_path: Path) -> None:
     (tmp_path / 'from' / 'in').mkdir(parents=True)
-    (tmp_path / 'from' / 'in' / 'a.txt').write_bytes(text(3 << 20))
+    (tmp_path / 'from' / 'in' / 'a.txt').write_bytes(text(BLOCK_SIZE) * 3)
     (tmp_path / 'from' / 'b').write_bytes(os.urandom(BLOCK_SIZE))
     (tmp_path / 'archive.gz').write_bytes(pack(tmp_path / 'from', 2)[1])
     subprocess.run(['gzip', '-t', 'archive.gz'], cwd=tmp_path, timeout=60, check=True)
@@ -160,7 +160,7 @@ def test_no_more_blocks_are_in_memory_than_the_threads_need(count: int) -> None:
 
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
 def test_an_error_leaves_no_thread(error: type[BaseException]) -> None:
-    seen = []
+    seen, content = [], text(BLOCK_SIZE)
 
     def fail(number: int) -> None:
         seen.extend(living_threads())
@@ -168,7 +168,7 @@ def test_an_error_leaves_no_thread(error: type[BaseException]) -> None:
             raise error
     with pytest.raises(error), GzipWriter(Output(fail), 2) as file:
         for _ in range(40):
-            file.write(text(BLOCK_SIZE))
+            file.write(content)
     assert seen
     assert living_threads() == []
 
@@ -212,7 +212,7 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_forked_meanwhile_does_not_hang(tmp_path: Path) -> None:
-    (tmp_path / 'text').write_bytes(text(9 << 20))
+    (tmp_path / 'text').write_bytes(text(BLOCK_SIZE) * 9)
     script = '''
         parent = os.getpid()
         def fork(number):
@@ -235,7 +235,7 @@ def test_a_child_that_is_forked_meanwhile_does_not_hang(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_left_before_its_end_leaves_no_thread(tmp_path: Path) -> None:
-    (tmp_path / 'text').write_bytes(text(4 << 20))
+    (tmp_path / 'text').write_bytes(text(BLOCK_SIZE) * 4)
     (tmp_path / 'zero').write_bytes(b'')
     members = tar_reader.members(io.BytesIO(pack(tmp_path, 0)[1]), 'd', 1 << 30, is_ahead=True)
     next(members)
@@ -245,7 +245,7 @@ def test_an_archive_that_is_left_before_its_end_leaves_no_thread(tmp_path: Path)
 
 
 def test_an_archive_that_is_damaged_is_refused_and_leaves_no_thread(tmp_path: Path) -> None:
-    (tmp_path / 'text').write_bytes(text(8 << 20))
+    (tmp_path / 'text').write_bytes(text(BLOCK_SIZE) * 8)
     archive = pack(tmp_path, 0)[1]
     damaged = archive[:len(archive) // 2] + bytes(100) + archive[len(archive) // 2 + 100:]
     with pytest.raises(DXFInvalidDocumentError, match='invalid archive'):

@@ -20,6 +20,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFMountFailed, DXFPl
 from dxf.main import doit
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
+from ..helpers.tables import on_folder_and_server
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.scripted_registry import Answer, ScriptedRegistry, error
@@ -179,8 +180,8 @@ def test_push_blob_takes_a_file_without_a_path_separator(shell: Shell, repo: str
     assert shell('push-blob', repo, logger.name) == lines(dxf.hash_bytes(READINGS))
 
 
-@pytest.mark.parametrize('wanted, expected', [('0-3', b'0123'), ('3-4', b'34'), ('8-', b'89'), ('-3', b'789'),
-                                              ('7-99', b'789'), ('-99', b'0123456789')])
+@on_folder_and_server('wanted, expected', [('0-3', b'0123'), ('3-4', b'34'), ('8-', b'89'), ('-3', b'789'),
+                                           ('7-99', b'789'), ('-99', b'0123456789')])
 def test_pull_blob_of_a_range_writes_these_bytes_alone(shell: Shell, repo: str, wanted: str, expected: bytes) -> None:
     repository = shell.endpoint.dxf(repo)
     repository.set_alias('digits', repository.push_blob(data=b'01234'), repository.push_blob(data=b'56789'))
@@ -582,13 +583,10 @@ def test_an_index_is_read_from_standard_input(open_shell: Shell, platforms: Plat
 # DXF_SCHEMA
 
 
-@pytest.mark.parametrize('command', ['push-blob', 'set-alias', 'mount-blob'])
-@pytest.mark.parametrize(('schema', 'media_type'), [
-    pytest.param(None, None, id='the default'),
-    pytest.param('', None, id='empty'),
-    pytest.param('v2', DOCKER_MANIFEST, id='v2'),
-    pytest.param('oci', OCI_MANIFEST, id='oci'),
-])
+@on_folder_and_server('command, schema, media_type', [
+    pytest.param(command, schema, media_type, id=f'{command}-{name}')
+    for command in ('push-blob', 'set-alias', 'mount-blob') for name, schema, media_type in (
+        ('the default', None, None), ('empty', '', None), ('v2', 'v2', DOCKER_MANIFEST), ('oci', 'oci', OCI_MANIFEST))])
 def test_an_alias_is_written_in_the_schema_that_is_set(shell: Shell, repo: str, logger: Path, command: str,
                                                        schema: str | None, media_type: str | None) -> None:
     media_type = media_type or (OCI_MANIFEST if shell.endpoint.is_folder else DOCKER_MANIFEST)
@@ -785,11 +783,10 @@ def test_pull_blob_resolves_all_operands_before_the_first_byte(shell: Shell, rep
     assert 'Not Found' in outcome.err
 
 
-@pytest.mark.parametrize('args', [
+@on_folder_and_server('args', [pytest.param(args, id=' '.join(args)) for args in (
     ('pull-blob', MISSING), ('pull-blob', '@missing'), ('blob-size', MISSING), ('blob-size', '@missing'),
     ('del-blob', MISSING), ('del-blob', '@missing'), ('set-alias', 'a', MISSING), ('get-alias', 'missing'),
-    ('get-digest', 'missing'), ('get-manifest', 'missing'), ('del-alias', 'missing'),
-], ids=' '.join)
+    ('get-digest', 'missing'), ('get-manifest', 'missing'), ('del-alias', 'missing'))])
 def test_what_is_not_there_is_exit_2_and_not_found(shell: Shell, repo: str, args: tuple[str, ...]) -> None:
     shell.push(repo, b'the repository is there')
     outcome = shell.run(args[0], repo, *args[1:])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,17 +41,24 @@ TYPED = {
 WITHOUT_FOLDER = {'login', 'logout', 'auth'}
 
 
-@pytest.fixture(name='here')
-def fill_here(tmp_path: Path) -> Path:
-    """A folder with a file and a store that has it under two aliases."""
-    (tmp_path / 'f.dat').write_bytes(b'hello')
+@pytest.fixture(name='filled', scope='module')
+def fill_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file and a store that has it under three aliases; no test changes it."""
+    folder = tmp_path_factory.mktemp('filled')
+    (folder / 'f.dat').write_bytes(b'hello')
     run = Runner({'DXF_HOST': 'oci:./blobs'})
-    run.run('push-blob', REPO, 'f.dat', '@old', cwd=tmp_path).insist(0)
-    run.run('push-files', REPO, '@files', './f.dat', cwd=tmp_path).insist(0)
-    (tmp_path / 'd').mkdir()
-    (tmp_path / 'd' / 'f').write_bytes(b'x')
-    run.run('backup', REPO, 'd', '@snapshot', cwd=tmp_path).insist(0)
-    return tmp_path
+    run.run('push-blob', REPO, 'f.dat', '@old', cwd=folder).insist(0)
+    run.run('push-files', REPO, '@files', './f.dat', cwd=folder).insist(0)
+    (folder / 'd').mkdir()
+    (folder / 'd' / 'f').write_bytes(b'x')
+    run.run('backup', REPO, 'd', '@snapshot', cwd=folder).insist(0)
+    return folder
+
+
+@pytest.fixture(name='here')
+def copy_here(filled: Path, tmp_path: Path) -> Path:
+    """A copy of it, of one test."""
+    return shutil.copytree(filled, tmp_path / 'here')
 
 
 @pytest.mark.parametrize('command', [command for command in COMMANDS if command.name not in WITHOUT_FOLDER],

@@ -9,11 +9,16 @@ import re
 import select
 import struct
 import subprocess
-import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+from . import fork_server
+from .processes import DXF
+
+PROGRAM = tuple(DXF)
 COLUMNS = 100
 SECONDS = 120
 OnOutput = Callable[[subprocess.Popen[bytes], str], None]
@@ -36,8 +41,8 @@ class Shown:
 
 def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEVNULL, stdout: bool = True,
                 columns: int = COLUMNS, on_output: OnOutput | None = None,
-                program: tuple[str, ...] = (sys.executable, '-m', 'dxf')) -> Shown:
-    """Run a command with standard error on a terminal.
+                program: Sequence[str] = PROGRAM) -> Shown:
+    """Run a command with standard error on a terminal; its interpreter starts anew only where that may matter.
 
     :param stdout: whether standard output is on the same terminal; else it is a pipe
     :param columns: of the terminal; 0 if it does not know its size
@@ -46,9 +51,12 @@ def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEV
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24 if columns else 0, columns, 0, 0))
+    streams: dict[str, Any] = {'stdin': stdin, 'stdout': slave if stdout else subprocess.PIPE, 'stderr': slave}
+    given = {**os.environ, **environ}
     try:
-        with subprocess.Popen([*program, *args], stdin=stdin, stderr=slave,
-                              stdout=slave if stdout else subprocess.PIPE, env={**os.environ, **environ}) as process:
+        if on_output is None and program == PROGRAM and fork_server.can_run(given, streams):
+            return _forked(master, slave, given, args, streams)
+        with subprocess.Popen([*program, *args], env=given, **streams) as process:
             os.close(slave)
 
             def show(written: bytes) -> None:
@@ -65,7 +73,18 @@ def on_terminal(environ: dict[str, str], *args: str, stdin: int = subprocess.DEV
         os.close(master)
 
 
-def _read(master: int, on_output: Callable[[bytes], None]) -> str:
+def _forked(master: int, slave: int, environ: dict[str, str], args: tuple[str, ...], streams: dict[str, Any]) -> Shown:
+    """Run dxf by the fork server, while a thread reads what comes to the terminal."""
+    with ThreadPoolExecutor(1) as reading:
+        written = reading.submit(_read, master, bool)
+        try:
+            done = fork_server.run(args, environ, SECONDS, **streams)
+        finally:
+            os.close(slave)  # ends the reading
+        return Shown(done.returncode, written.result(), done.stdout or b'')
+
+
+def _read(master: int, on_output: Callable[[bytes], object]) -> str:
     """Return all that is written to a terminal, until no process has it open any more."""
     shown = b''
     while True:

@@ -14,7 +14,7 @@ from dxf.layout.store import Layout
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.images import by_platform
-from ..helpers.tables import paired
+from ..helpers.tables import on_folder_and_server, paired
 from ..helpers.traffic import Traffic
 
 DOCKER = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -223,8 +223,8 @@ def test_a_platform_changes_nothing_for_a_single_image(client: DXF, blobs: list[
     assert client.get_digest('alias', platform='linux/amd64') == blobs[0]
 
 
-@pytest.mark.parametrize('ask', [DXF.get_alias, DXF.get_manifest, DXF.get_digest, DXF.del_alias,
-                                 DXF.get_manifest_and_response, DXF.head_manifest_and_response])
+@on_folder_and_server('ask', [DXF.get_alias, DXF.get_manifest, DXF.get_digest, DXF.del_alias,
+                              DXF.get_manifest_and_response, DXF.head_manifest_and_response])
 def test_a_missing_alias_is_told_with_the_answer(client: DXF, blobs: list[str], ask: Ask) -> None:
     client.set_alias('alias', *blobs)
     for missing in ('other', MISSING):
@@ -344,7 +344,7 @@ def test_letters_of_any_kind_survive(client: DXF, blobs: list[str]) -> None:
     assert client.get_manifest(hash_bytes(text.encode())) == text
 
 
-@pytest.mark.parametrize('text, error', [
+@on_folder_and_server('text, error', [
     ('', DXFInvalidDocumentError),
     ('{', DXFInvalidDocumentError),
     ('[]', DXFInvalidDocumentError),

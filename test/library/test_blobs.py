@@ -17,7 +17,7 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFI
                             DXFSourceError)
 
 from ..helpers.endpoints import Endpoint
-from ..helpers.tables import paired
+from ..helpers.tables import on_folder_and_server, paired
 from ..helpers.traffic import Traffic
 
 CONTENT = b'The quick brown fox jumps over the lazy dog.'
@@ -105,8 +105,9 @@ DATA: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize('source', DATA)
-@pytest.mark.parametrize('told', [False, True], ids=['digest-unknown', 'digest-told'])
+@on_folder_and_server('source, told', [
+    pytest.param(*source.values, told, id=f'{source.id}-digest-{"told" if told else "unknown"}')
+    for told in (False, True) for source in DATA])
 def test_data_is_pushed_from(client: DXF, source: Sources, told: bool) -> None:
     expected = hash_bytes(CONTENT)
     with source(CONTENT) as data:
@@ -181,7 +182,7 @@ def test_a_filename_wins_over_data(client: DXF, path: str) -> None:
     assert client.push_blob(path, data=b'something else') == hash_bytes(CONTENT)
 
 
-@pytest.mark.parametrize('source', DATA)
+@on_folder_and_server('source', DATA)
 def test_data_with_another_digest_is_refused_and_nothing_is_stored(client: DXF, endpoint: Endpoint, repo: str,
                                                                    source: Sources) -> None:
     with source(CONTENT) as data, pytest.raises(DXFDigestMismatchError) as raised:

@@ -20,6 +20,7 @@ from dxf.transport.proxies import Proxies
 
 from ..conftest import ONCE
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
+from ..helpers.tables import on_folder_and_server
 from ..helpers.traffic import Traffic
 from ..servers.certificates import Certificates
 from ..servers.scripted_registry import REPO, Answer, ScriptedRegistry, error
@@ -120,7 +121,7 @@ def test_a_name_that_nothing_can_have_is_refused(name: str) -> None:
         DXF('localhost:1', REPO).exists(name)
 
 
-@pytest.mark.parametrize('ask', [
+@on_folder_and_server('ask', [
     lambda client: client.blob_size(MISSING), lambda client: client.pull_blob(MISSING),
     lambda client: client.get_alias('missing'), lambda client: client.del_blob(MISSING),
     lambda client: client.set_alias('new', MISSING), lambda client: client.del_alias('missing'),

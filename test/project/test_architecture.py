@@ -113,7 +113,7 @@ def trees() -> dict[str, ast.Module]:
     return {name.removesuffix('.__init__'): ast.parse(path.read_text('utf-8')) for name, path in paths.items()}
 
 
-def imports() -> Iterator[Import]:
+def all_imports() -> Iterator[Import]:
     """Yield every import of every module, wherever it stands."""
     for importer, tree in trees().items():
         for node in ast.walk(tree):
@@ -143,16 +143,20 @@ def imported_by(node: ast.Import | ast.ImportFrom) -> list[str]:
 FORWARDED = {('exceptions', 'http_errors')}
 """Imports of modules that hand out names of a later one, when these are first used."""
 
-IMPORTS = tuple(one for one in imports() if (one.importer, one.imported) not in FORWARDED)
+
+@cache
+def imports() -> tuple[Import, ...]:
+    """Return every import but those that are forwarded."""
+    return tuple(one for one in all_imports() if (one.importer, one.imported) not in FORWARDED)
 
 
 def test_every_package_has_its_place_in_the_order() -> None:
     assert {name.partition('.')[0] for name in trees()} == set(ORDER)
-    assert len({one.importer for one in IMPORTS if one.own}) > 10  # the test itself finds what it looks for
+    assert len({one.importer for one in imports() if one.own}) > 10  # the test itself finds what it looks for
 
 
 def test_a_package_imports_only_packages_before_it() -> None:
-    crossing = [one for one in IMPORTS if one.own and len(set(one.packages)) == 2]
+    crossing = [one for one in imports() if one.own and len(set(one.packages)) == 2]
     assert not [one for one in crossing if ORDER.index(one.packages[1]) > ORDER.index(one.packages[0])]
     folders = {name.partition('.')[0] for name in trees() if '.' in name}
     assert not [one for one in crossing if one.packages[0] in INDEPENDENT and one.packages[1] in folders]
@@ -169,25 +173,25 @@ def test_the_page_about_the_architecture_names_what_there_is() -> None:
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {name: set() for name in trees()}
-    for one in IMPORTS:
+    for one in imports():
         if one.own and one.importer != one.imported:
             graph[one.importer].add(one.imported)
     TopologicalSorter(graph).prepare()
 
 
 def test_what_stands_not_at_the_top_of_a_module_has_a_reason() -> None:
-    late = {(one.importer, one.imported) for one in IMPORTS if one.late}
+    late = {(one.importer, one.imported) for one in imports() if one.late}
     # The package itself loads each of its names when that is first used.
     assert {one for one in late if one[0] != '__init__' and one[1] != 'requests'} == LATE
 
 
 @pytest.mark.parametrize('package, module', HOMES.items())
 def test_a_dependency_is_imported_by_one_module(package: str, module: str) -> None:
-    assert {one.importer for one in IMPORTS if one.imported == package} == {module}
+    assert {one.importer for one in imports() if one.imported == package} == {module}
 
 
 def test_transfers_know_no_authentication() -> None:
-    assert not [one for one in IMPORTS if one.importer.startswith('transfer.') and one.imported == 'transport.auth']
+    assert not [one for one in imports() if one.importer.startswith('transfer.') and one.imported == 'transport.auth']
 
 
 def names_of(node: ast.ImportFrom) -> set[str]:
@@ -321,14 +325,14 @@ def test_dxf_imports_only_the_packages_that_its_installation_brings() -> None:
     names = {re.split('[<>=]', one)[0].replace('-', '_') for one in required}
     assert names == {'requests', 'urllib3', 'jwcrypto', 'tqdm', 'www_authenticate'}
     for_types = {'typing_extensions'}  # under TYPE_CHECKING; a type checker brings it
-    core = {one.imported for one in IMPORTS if not one.own and one.packages[0] != 'filesystem'}
+    core = {one.imported for one in imports() if not one.own and one.packages[0] != 'filesystem'}
     assert core - set(sys.stdlib_module_names) - for_types == names
 
 
 def test_the_filesystem_alone_imports_fsspec_and_nothing_imports_the_filesystem() -> None:
-    theirs = {one.imported for one in IMPORTS if not one.own and one.packages[0] == 'filesystem'}
+    theirs = {one.imported for one in imports() if not one.own and one.packages[0] == 'filesystem'}
     assert theirs - set(sys.stdlib_module_names) == {'fsspec'}
-    assert {one.packages[0] for one in IMPORTS if one.own and one.packages[1] == 'filesystem'} == {'filesystem'}
+    assert {one.packages[0] for one in imports() if one.own and one.packages[1] == 'filesystem'} == {'filesystem'}
 
 
 def test_importing_dxf_brings_its_exceptions() -> None:

@@ -26,6 +26,7 @@ from bench.report import (Budget, Curve, Measure, at_most, beside_the_slower, bu
 from bench.settings import DOCS, Settings, read_settings
 from bench.workspace import BenchError, Server, Workspace
 
+from ..helpers import fork_server
 from ..helpers.programs import program
 from ..servers.certificates import Certificates
 from ..servers.registry import Registry
@@ -276,10 +277,10 @@ def test_a_variable_that_makes_no_sense_is_named(name: str, value: str) -> None:
 
 @pytest.mark.parametrize('part', PARTS)
 def test_every_part_measures_at_its_smallest(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This dxf stands for python-dxf too, and the second registry for both: an index of packages is no part of it."""
+    """This dxf, forked, stands for both commands, and the second registry for both: no package index is asked."""
     monkeypatch.setattr('bench.startup.RUNS', 1)
     monkeypatch.setattr('bench.growing_jobs.ROUND_TRIPS', (0, 10))
-    own = str(Path(sys.executable).with_name('dxf'))
+    own = str(fork_server.write_program(tmp_path / 'dxf'))
     clients = Dxf('dxf', own, sys.executable), Dxf('python-dxf 12.1.1', own, sys.executable)
     other = Server(program('docker-registry'), 'other 2')
     place = Workspace(tmp_path, 100_000, most=1, servers=[other])

@@ -17,6 +17,7 @@ from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError, DXFInva
 from dxf.hints import hint_of
 
 from ..helpers.endpoints import Endpoint
+from ..helpers.tables import on_folder_and_server
 from ..helpers.traffic import Traffic
 
 MIB = 1 << 20
@@ -106,7 +107,7 @@ def test_a_file_of_an_alias_is_opened_by_its_name(named: DXF) -> None:
                 assert file.read() == f'this is {name}'.encode()
 
 
-@pytest.mark.parametrize('name, kind, text', [
+@on_folder_and_server('name, kind, text', [
     ('run1/other.csv', DXFFileNotFoundError, "there is no file 'other.csv' in it, but 'photos', 'readings.csv', 'sub/"),
     ('run1/photos/one.jpg', DXFFileNotFoundError, "but 'photos', 'readings.csv', 'sub/notes.txt'$"),
     ('run1/photos', DXFIsADirectoryError, r"'photos' is no file in it: it is packed as tar\+gzip; open 'sha256:"),
