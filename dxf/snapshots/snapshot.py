@@ -107,6 +107,11 @@ class Snapshot:
         """Share no lock with the parent process."""
         self._lock = Lock()
 
+    @property
+    def repository(self) -> 'DXF':
+        """The repository where it is."""
+        return self._repository
+
     def __repr__(self) -> str:
         return f'Snapshot({self._repository!r}, {self.digest!r})'
 
