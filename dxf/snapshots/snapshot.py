@@ -143,6 +143,11 @@ class Snapshot:
                     self._table = EntryTable(index)
             return self._table
 
+    def forget(self) -> None:
+        """Keep no entries: :meth:`table` fetches the index again."""
+        with self._lock:
+            self._table = None
+
     def open(self, path: str) -> BlobReader:
         """Open a file, which is fetched as it is read. Each part is verified before a byte of it is handed out.
 

@@ -3,13 +3,15 @@
 import os
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dxf import snapshots
+from dxf import hash_bytes, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFIsADirectoryError
+from dxf.filesystem import RegistryFileSystem
 from dxf.hints import hint_of
 from dxf.snapshots.snapshot import Snapshot
 
@@ -135,3 +137,81 @@ def test_no_byte_of_a_chunk_that_is_wrong_is_handed_out(folder: Endpoint, repo: 
                 read += piece
         assert MIB < len(read) < 2 * MIB + 1000 and content.startswith(read)
         assert reader.pread(1000, 3 * MIB) == bytes(1000)
+
+
+# The filesystem
+
+@pytest.fixture(name='open_fs')
+def make_filesystem(open_registry: Endpoint, repo: str, source: Path) -> RegistryFileSystem:
+    """A filesystem of the registry that has the snapshot of the folder, with some more links."""
+    (source / 'a' / 'up').symlink_to('../a-b')
+    (source / 'out').symlink_to('/etc/hostname')
+    (source / 'folder').symlink_to('a')
+    (source / 'round').symlink_to('round')
+    (source / 'a' / 'x.txt').write_bytes(b'21.9\n')
+    snapshots.backup(open_registry.dxf(repo), [str(source)], 'nightly')
+    return RegistryFileSystem(open_registry.host, insecure=True, skip_instance_cache=True)
+
+
+def test_a_snapshot_is_a_folder_of_the_filesystem(open_fs: RegistryFileSystem, repo: str, source: Path, content: bytes,
+                                                  tmp_path: Path) -> None:
+    root = f'{repo}@nightly'
+    assert open_fs.ls(root, detail=False) == [f'{root}/{name}' for name in sorted(os.listdir(source))]
+    assert open_fs.find(f'{root}/a') == [f'{root}/a/large', f'{root}/a/up', f'{root}/a/x.txt']
+    assert open_fs.glob(f'{root}/**/*.txt') == [f'{root}/a/x.txt']
+    info = open_fs.info(f'{root}/a/large')
+    assert (info['type'], info['size'], info['digest']) == ('file', len(content), hash_bytes(content))
+    assert info['mtime'] == pytest.approx((source / 'a' / 'large').stat().st_mtime)
+    assert open_fs.ukey(f'{root}/other') == hash_bytes(content)
+    assert open_fs.isdir(root) and open_fs.isdir(f'{root}/a') and not open_fs.exists(f'{root}/b')
+    assert open_fs.cat_file(f'{root}/a/x.txt') == b'21.9\n'
+    assert open_fs.cat_ranges([f'{root}/other', f'{root}/a-b'], [5, 1], [9, 3]) == [content[5:9], b'1.']
+    with open_fs.open(f'{root}/a/x.txt', 'r') as file:
+        assert file.read() == '21.9\n'
+    open_fs.get(f'{root}/a', str(tmp_path / 'got'), recursive=True)
+    assert (tmp_path / 'got' / 'large').read_bytes() == content
+    assert sorted(os.listdir(tmp_path / 'got')) == ['large', 'up', 'x.txt']
+
+
+def test_links_are_followed_within_a_snapshot_and_else_shown(open_fs: RegistryFileSystem, repo: str, content: bytes
+                                                             ) -> None:
+    root = f'{repo}@nightly'
+    assert open_fs.cat_file(f'{root}/link') == content
+    assert open_fs.cat_file(f'{root}/folder/up') == b'21.7\n'
+    info = open_fs.info(f'{root}/link')
+    assert (info['type'], info['size'], info['islink'], info['destination']) == ('file', len(content), True, 'a/large')
+    for name, target in (('out', '/etc/hostname'), ('folder', 'a'), ('round', 'round')):
+        info = open_fs.info(f'{root}/{name}')
+        assert (info['type'], info['destination']) == ('link', target)
+        with pytest.raises(FileNotFoundError) as caught:
+            open_fs.cat_file(f'{root}/{name}')
+        assert hint_of(caught.value) == f"it is a link to '{target}'"
+    assert f'{root}/folder/x.txt' not in open_fs.find(root)
+
+
+def test_the_index_is_read_once_by_a_filesystem(open_fs: RegistryFileSystem, open_registry: Endpoint, repo: str,
+                                                traffic: Traffic) -> None:
+    index = snapshots.load(open_registry.dxf(repo), 'nightly').index.digest
+    traffic.clear()
+    for _ in range(3):
+        open_fs.find(f'{repo}@nightly')
+        open_fs.cat_file(f'{repo}@nightly/a-b')
+    assert [request.path.rpartition('/')[2] for request in traffic.requests].count(index) == 1
+
+
+@pytest.mark.parametrize('write', [
+    lambda fs, path: fs.pipe_file(f'{path}/new', b'21.5\n'), lambda fs, path: fs.rm(f'{path}/a-b'),
+    lambda fs, path: fs.cp_file(f'{path}/a-b', f'{path}/c'), lambda fs, path: fs.mv(f'{path}/a-b', f'{path}/c'),
+    lambda fs, path: fs.open(f'{path}/a-b', 'wb').close(),
+], ids=['pipe', 'rm', 'cp', 'mv', 'open'])
+def test_a_write_into_a_snapshot_is_refused(open_fs: RegistryFileSystem, open_registry: Endpoint, repo: str,
+                                            write: Callable[[RegistryFileSystem, str], object]) -> None:
+    before = open_registry.dxf(repo).manifest_digest('nightly')
+    with pytest.raises(PermissionError, match='@nightly is a snapshot, and its files never change'):
+        write(open_fs, f'{repo}@nightly')
+    assert open_registry.dxf(repo).manifest_digest('nightly') == before
+
+
+def test_a_file_of_a_snapshot_is_copied_to_another_alias(open_fs: RegistryFileSystem, repo: str) -> None:
+    open_fs.cp_file(f'{repo}@nightly/a-b', f'{repo}@other/b')
+    assert open_fs.cat_file(f'{repo}@other/b') == b'21.7\n'
