@@ -13,7 +13,7 @@ from dxf.filesystem.file_tree import Blobs
 from dxf.manifest.image import OCTET_STREAM, ImageManifest
 from dxf.names import hash_bytes
 from dxf.reading.blob_reader import BlobReader
-from dxf.snapshots.entries import FILE, FOLDER, LINK, Entry, shown
+from dxf.snapshots.entries import FILE, FOLDER, LINK, Entry
 from dxf.snapshots.snapshot import Snapshot
 
 
