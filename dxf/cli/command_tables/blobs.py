@@ -73,7 +73,8 @@ BLOB_COMMANDS = (
                 '--read-packs fetches each once, and verifies every chunk.\n'
                 'Status 0: it has all of them, and they are the same. Status 1: they are not.',
         operands=(REPO, SEVERAL_FILES._replace(name='<file>|<folder>', optional=True), ALIAS),
-        options=(Option(('--read-packs',), 'fetch the packs of a snapshot, and verify all chunks in them'), PROGRESS),
+        options=(Option(('--read-packs',), 'fetch the packs of a snapshot, and verify all chunks in them'), RATE,
+                 PROGRESS),
         examples=('dxf verify fred/datalogger logger.dat may15-readings', 'dxf verify fred/backup photos @nightly'),
         actions=PULL, variables=('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
 )

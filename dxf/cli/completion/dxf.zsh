@@ -470,6 +470,7 @@ _shtab_dxf_set_alias_defaults_added=0
 _shtab_dxf_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--read-packs[fetch the packs of a snapshot, and verify all chunks in them]"
+  "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
   "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
