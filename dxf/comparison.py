@@ -1,7 +1,7 @@
 """Comparisons: in which files, or blobs, two aliases differ, or a folder on disk and an alias.
 
-Manifests are fetched. Archives of whole folders are fetched only where the files in them are asked for, no other blobs.
-``inspection`` compares files with the blobs of an alias.
+Manifests are fetched, and the indexes of snapshots, whose packs are not. Archives of whole folders are fetched only
+where the files in them are asked for, no other blobs. ``inspection`` compares files with the blobs of an alias.
 """
 
 import os
@@ -20,6 +20,10 @@ from dxf.local.file_hash import hash_file
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.parameters import checked
+from dxf.snapshots import differences
+from dxf.snapshots.differences import Node
+from dxf.snapshots.entries import FILE
+from dxf.snapshots.snapshot import Snapshot, is_snapshot
 from dxf.strict_json import Json, printable
 from dxf.transfer.parallel import each_once
 
@@ -33,8 +37,8 @@ class Difference(NamedTuple):
     """
 
     name: str
-    old: Content | None
-    new: Content | None
+    old: Content | Node | None
+    new: Content | Node | None
 
     @property
     def action(self) -> str:
@@ -43,7 +47,7 @@ class Difference(NamedTuple):
             return 'added'
         if self.new is None:
             return 'removed'
-        return 'moved' if self.old.digest == self.new.digest else 'changed'
+        return 'moved' if self.old == self.new else 'changed'
 
     def line(self) -> str:
         """Return the same as a line for people: the sizes before the name, ``-`` for none."""
@@ -71,6 +75,8 @@ class _Side(NamedTuple):
 
     def unpacked(self, repository: DXF, other: Mapping[str, Content]) -> dict[str, Content]:
         """Return the files by name, with those in archives that are not the same among ``other``."""
+        if not self.archives:
+            return self.named
         archives = {name: layer for name, layer in self.archives.items() if self.named[name] != other.get(name)}
         kept = {name: content for name, content in self.named.items() if name not in archives}
         paths = Paths()
@@ -93,16 +99,22 @@ def compare(repository: DXF, old: str, new: str, platform: str | None = None, *,
     :raises DXFHTTPError: the registry refused; 404 where there is no such alias
     :raises DXFInvalidDocumentError: one has several platforms, and the other is a single image
     :raises DXFInvalidNameError: a name is unsafe, or there twice
+
+    Two snapshots are compared by the type, the hash, the mode and the target of each path; a snapshot and something
+    else by their files, whose archives are fetched.
     """
     manifests = [repository.resolve(reference, platform) for reference in (old, new)]
     if manifests[0].digest == manifests[1].digest:
         return []
+    stored = [Snapshot(repository, manifest) for manifest in manifests if is_snapshot(manifest)]
+    if len(stored) == len(manifests):
+        return _of_changes(differences.between(*stored))
     several = [isinstance(manifest, Index) for manifest in manifests]
     if any(several) and not all(several):
         raise _choose_platform((old, new)[several.index(True)], repository, manifests[several.index(True)])
     first, second = (_side(repository, manifest) for manifest in manifests)
-    before, after = (first.unpacked(repository, second.named), second.unpacked(repository, first.named)) if inside \
-        else (first.named, second.named)
+    before, after = (first.unpacked(repository, second.named), second.unpacked(repository, first.named)) if inside or \
+        stored else (first.named, second.named)
     return [*_named_differences(before, after), *_nameless_differences(first.nameless, second.nameless)]
 
 
@@ -121,18 +133,24 @@ def compare_folder(repository: DXF, reference: str, folder: str, platform: str |
     :raises DXFSourceError: there is something else than files and folders in the folder
     :raises OSError: a file cannot be read
     """
+    manifest = repository.resolve(reference, platform)
+    if is_snapshot(manifest):
+        return _of_changes(differences.from_folders(Snapshot(repository, manifest), [folder]))
     try:
         paths = file_lists.in_folder(folder)
     except DXFSourceError as error:
         add_hint(error, 'only folders of files and folders can be compared')
         raise
-    manifest = repository.resolve(reference, platform)
     if isinstance(manifest, Index):
         raise _choose_platform(reference, repository, manifest)
     side = _side(repository, manifest, with_config=False)
     stored = side.unpacked(repository, {})
     found = _hashed(paths, stored, repository.options.jobs)
     return [*_named_differences(stored, found), *_nameless_differences(side.nameless, ())]
+
+
+def _of_changes(changes: Iterable[differences.Change]) -> list[Difference]:
+    return [Difference(change.name, change.old, change.new) for change in changes]
 
 
 def _choose_platform(reference: str, repository: DXF, manifest: Manifest) -> DXFInvalidDocumentError:
@@ -152,6 +170,8 @@ def _side(repository: DXF, manifest: Manifest, with_config: bool = True) -> _Sid
         return _Side(manifest.digest, named, {}, ())
     if not isinstance(manifest, ImageManifest):
         return _Side(manifest.digest, {}, {}, tuple(Content(digest, None) for digest in manifest.blobs))
+    if is_snapshot(manifest):
+        return _Side(manifest.digest, _files_of(Snapshot(repository, manifest)), {}, ())
     layers = read(manifest.text)
     named = _by_name(layers)
     archives = {_shown(layer): layer for layer in layers if layer.packing}
@@ -159,6 +179,12 @@ def _side(repository: DXF, manifest: Manifest, with_config: bool = True) -> _Sid
     if with_config and manifest.config.digest not in {EMPTY.digest, *(layer.blob.digest for layer in layers)}:
         nameless.insert(0, manifest.config)
     return _Side(manifest.digest, named, archives, tuple(Content(blob.digest, blob.size) for blob in nameless))
+
+
+def _files_of(snapshot: Snapshot) -> dict[str, Content]:
+    """Return the files of a snapshot: an artifact has no folders, links and modes."""
+    return {path.decode('utf-8', 'backslashreplace'): Content(node.digest, node.size)
+            for path, node in differences.nodes(snapshot) if node.type == FILE}
 
 
 def _shown(layer: Layer) -> str:

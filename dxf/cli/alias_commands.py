@@ -8,6 +8,8 @@ from typing import Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
+from dxf.cli.progress import progress
+from dxf.cli.snapshot_commands import check_source
 from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
 from dxf.strict_json import load_object, printable
@@ -140,13 +142,31 @@ def inspect(context: Context) -> None:
 
 
 def verify(context: Context) -> None:
-    """Compare files with the blobs that an alias names, in their order; no blob is fetched."""
+    """Compare files with the blobs that an alias names, in their order, or folders with a snapshot."""
     *given, last = context.operands
     alias = operands.named(last, context.settings.host)
-    files = [operands.file(operand, COMPARED) for operand in given]
-    operands.check_read_once(files)
-    with context.registry() as repository:
-        from dxf import inspection
-        differences = inspection.differences(repository, alias, files, context.settings.platform)
+    if context.options['read_packs'] or not given or any(map(os.path.isdir, given)):
+        differences = _differences_from_snapshot(context, operands.reference(last, context.settings.host), given)
+    else:
+        files = [operands.file(operand, COMPARED) for operand in given]
+        operands.check_read_once(files)
+        with context.registry() as repository:
+            from dxf import inspection
+            differences = inspection.differences(repository, alias, files, context.settings.platform)
     if differences:
-        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]))
+        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]) + _count_of_others(differences))
+
+
+def _differences_from_snapshot(context: Context, reference: str, folders: list[str]) -> list[str]:
+    """Return in what folders differ from a snapshot, and what the registry does not have of it."""
+    for folder in folders:
+        check_source(folder)
+    with context.registry() as repository, progress(context.settings.progress) as shown:
+        from dxf import snapshots
+        return snapshots.verify(repository, reference, folders, read_packs=context.options['read_packs'],
+                                progress=shown or (lambda *_: None))
+
+
+def _count_of_others(differences: list[str]) -> str:
+    others = len(differences) - MAX_DIFFERENCES
+    return f'; {others} more' if others > 0 else ''

@@ -28,7 +28,7 @@ def backup(context: Context) -> None:
     options = context.options
     parent = None if options['parent'] is None else operands.reference(options['parent'], context.settings.host)
     for folder in folders:
-        _check_source(folder)
+        check_source(folder)
     created = read_date(context.environ)
     start = time.monotonic()
     from dxf import snapshots
@@ -81,7 +81,11 @@ def _ignore(*_: object) -> None:
     """Show nothing."""
 
 
-def _check_source(folder: str) -> None:
+def check_source(folder: str) -> None:
+    """Check that a folder can be stored, or compared with what was.
+
+    :raises UsageError: it is no folder
+    """
     if not os.path.isdir(folder):
         reason = 'it is no folder; dxf push-blob and dxf push-files store files' if os.path.lexists(folder) else \
             'no such folder'

@@ -15,6 +15,7 @@ from dxf.manifest import image
 from dxf.manifest.creation_time import CREATED
 from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
 from dxf.manifest.named_files import FILE_PATHS, TITLE, name_of
+from dxf.snapshots.snapshot import is_snapshot
 from dxf.strict_json import Json, dump_json, load_object
 
 ATTEMPTS = 20
@@ -178,8 +179,14 @@ class AliasEdits:
 
 
 def current(repository: DXF, location: Location) -> Tree | None:
-    """Return what an alias names now; ``None`` where there is no such alias."""
+    """Return what an alias names now; ``None`` where there is no such alias.
+
+    :raises PermissionError: it is a snapshot
+    """
     try:
-        return tree_of(repository.resolve(location.reference))
+        manifest = repository.resolve(location.reference)
     except DXFNotFoundError:
         return None
+    if is_snapshot(manifest):
+        raise PermissionError(f'{location.root} is a snapshot, and its files never change: dxf backup stores the next')
+    return tree_of(manifest)

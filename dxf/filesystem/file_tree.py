@@ -1,7 +1,7 @@
 """Trees: the files that a manifest names, by their paths, and the folders that these are in."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dxf.artifacts.safe_paths import Paths, with_parents
 from dxf.exceptions import DXFFileNotFoundError, DXFIsADirectoryError, DXFInvalidDocumentError
@@ -26,6 +26,13 @@ class File(NamedTuple):
         """Its bytes; ``None`` where a manifest of schema 1 does not tell."""
         sizes = [size for _, size in self.blobs]
         return sum(size or 0 for size in sizes) if None not in sizes else None
+
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a listing says of it, beside its size and its digest."""
+        packing = {'packing': self.packing} if self.packing else {}
+        return {'type': 'other' if self.packing else 'file', 'media_type': self.media_type, **packing}
 
 
 class Tree:

@@ -1,14 +1,25 @@
 """Lookups: what aliases and digests name. What a digest names is kept; an alias is looked up once in each call."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import local
+from threading import Lock, local
 from typing import Any
 
+from dxf import forking
 from dxf.client import DXF
 from dxf.filesystem.location import Location
 from dxf.filesystem.file_tree import Tree, blob_tree, tree_of
+from dxf.filesystem.snapshot_tree import SnapshotTree
+from dxf.manifest.image import ImageManifest
+from dxf.snapshots.snapshot import is_snapshot
 from dxf.transfer.parallel import all_of
+
+AnyTree = Tree | SnapshotTree
+"""What an alias or a digest names."""
+
+MAX_SNAPSHOTS = 4
+"""Snapshots whose indexes are kept at most: those that were used last."""
 
 MAX_KEPT = 64
 """Trees of digests that are kept at most."""
@@ -21,7 +32,7 @@ class _Call(local):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trees: dict[str, Tree] = {}
+        self.trees: dict[str, AnyTree] = {}
 
 
 class Lookups:
@@ -37,8 +48,9 @@ class Lookups:
         self._repository_of = repository_of
         self._platform = platform
         self._listings = listings
-        self._pinned: dict[str, Tree] = {}
+        self._pinned: dict[str, AnyTree] = {}
         self._call = _Call()
+        self._snapshots = SnapshotTrees()
 
     @contextmanager
     def once(self) -> Iterator[None]:
@@ -59,14 +71,14 @@ class Lookups:
             else:
                 cache.pop(root, None)
 
-    def tree(self, location: Location) -> Tree:
+    def tree(self, location: Location) -> AnyTree:
         """Return what an alias or a digest names.
 
         :raises DXFNotFoundError: it is missing
         """
         return self.trees([location], 1)[0]
 
-    def trees(self, locations: Sequence[Location], jobs: int) -> list[Tree]:
+    def trees(self, locations: Sequence[Location], jobs: int) -> list[AnyTree]:
         """Return what several aliases or digests name.
 
         :param jobs: how many are looked up at once
@@ -79,14 +91,14 @@ class Lookups:
             found[location.root] = tree
         return [tree for tree in map(found.get, (location.root for location in locations)) if tree is not None]
 
-    def _kept(self, root: str) -> Tree | None:
+    def _kept(self, root: str) -> AnyTree | None:
         for cache in (self._pinned, self._call.trees, self._listings):
-            kept: Tree | None = cache.get(root)  # in one step: a thread may empty it, and a listing expire
+            kept: AnyTree | None = cache.get(root)  # in one step: a thread may empty it, and a listing expire
             if kept is not None:
                 return kept
         return None
 
-    def _keep(self, location: Location, tree: Tree) -> None:
+    def _keep(self, location: Location, tree: AnyTree) -> None:
         if location.is_pinned:
             if len(self._pinned) >= MAX_KEPT:
                 self._pinned.clear()
@@ -96,10 +108,35 @@ class Lookups:
             if self._call.depth:
                 self._call.trees[location.root] = tree
 
-    def _found(self, location: Location) -> Tree:
+    def _found(self, location: Location) -> AnyTree:
         repository = self._repository_of(location.repository)
         if location.is_pinned and not location.path:
             size = repository.stored_size(location.reference)
             if size is not None:
                 return blob_tree(location.reference, size)
-        return tree_of(repository.resolve(location.reference, self._platform(location.repository)))
+        manifest = repository.resolve(location.reference, self._platform(location.repository))
+        return self._snapshots.tree(repository, manifest) if is_snapshot(manifest) else tree_of(manifest)
+
+
+class SnapshotTrees:
+    """Snapshots whose indexes are kept: each is read once, however often an alias is looked up."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[tuple[DXF, str], SnapshotTree] = OrderedDict()
+        self._lock = Lock()
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Share no lock with the parent process."""
+        self._lock = Lock()
+
+    def tree(self, repository: DXF, manifest: ImageManifest) -> SnapshotTree:
+        """Return the files of a snapshot."""
+        key = repository, manifest.digest
+        with self._lock:
+            tree = self._trees.pop(key, None) or SnapshotTree(repository, manifest)
+            self._trees[key] = tree
+            if len(self._trees) > MAX_SNAPSHOTS:
+                _, dropped = self._trees.popitem(last=False)
+                dropped.release()
+        return tree

@@ -18,16 +18,21 @@ from dxf.client import DXF
 from dxf.exceptions import DXFIsADirectoryError
 from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location, parse
-from dxf.filesystem.lookups import Lookups
+from dxf.filesystem.lookups import AnyTree, Lookups
 from dxf.filesystem.ranges import MAX_GAP, Range, Span, attempt, bounds, merged
 from dxf.filesystem.repositories import Repositories, public, registry_of
-from dxf.filesystem.file_tree import File, Tree
+from dxf.filesystem.file_tree import File
+from dxf.filesystem.snapshot_tree import SnapshotFile, SnapshotTree
+from dxf.local.atomic_files import Temporary
 from dxf.manifest import creation_time
 from dxf.reading.blob_reader import BlobReader
 from dxf.strict_json import load_object
 from dxf.transfer.parallel import all_of
 
 Method = TypeVar('Method', bound=Callable[..., Any])
+
+AnyFile = File | SnapshotFile
+"""A file of an artifact, or of a snapshot."""
 
 LISTINGS = ('use_listings_cache', 'listings_expiry_time', 'max_paths')
 """The options of fsspec's cache of listings."""
@@ -102,17 +107,14 @@ class ReadingFileSystem(AbstractFileSystem):
     def _locate(self, path: str) -> Location:
         return parse(self._strip_protocol(path))
 
-    def _info(self, location: Location, tree: Tree) -> dict[str, Any]:
+    def _info(self, location: Location, tree: AnyTree) -> dict[str, Any]:
         found = tree.file(location.path)
         if found is None:
             digest = {} if location.path else {'digest': tree.digest}
             return {'name': str(location), 'size': 0, 'type': 'directory', **digest}
-        size = self._sized(location, found)
-        packing = {'packing': found.packing} if found.packing else {}
-        return {'name': str(location), 'size': size, 'type': 'other' if found.packing else 'file',
-                'digest': found.digest, 'media_type': found.media_type, **packing}
+        return {'name': str(location), 'size': self._sized(location, found), 'digest': found.digest, **found.details}
 
-    def _sized(self, location: Location, file: File) -> int:
+    def _sized(self, location: Location, file: AnyFile) -> int:
         """Return the size of a file; a manifest of schema 1 has none, so the registry is asked."""
         return sum(self.repository(location.repository).sizes_of(list(file.blobs))) if file.size is None else file.size
 
@@ -225,7 +227,7 @@ class ReadingFileSystem(AbstractFileSystem):
 
     # Reading
 
-    def _file(self, path: str) -> tuple[Location, File]:
+    def _file(self, path: str) -> tuple[Location, AnyFile]:
         location = self._locate(path)
         if not location.reference:
             raise DXFIsADirectoryError(str(location), 'it is a repository: name an alias, REPOSITORY@ALIAS/PATH')
@@ -233,6 +235,9 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _reader(self, path: str) -> BlobReader:
         location, file = self._file(path)
+        tree = self.lookups.tree(location)
+        if isinstance(tree, SnapshotTree):
+            return tree.open(location.path)
         return self.repository(location.repository).open_blobs(str(location), list(file.blobs))
 
     @one_call
@@ -285,8 +290,20 @@ class ReadingFileSystem(AbstractFileSystem):
             location, file = self._file(rpath)
             os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
             callback.set_size(file.size)
+            if isinstance(file, SnapshotFile):
+                self._get_part_by_part(rpath, lpath, callback)
+                return
             self.repository(location.repository).pull_to_file(
                 lpath, *(digest if size is None else (digest, size) for digest, size in file.blobs),
                 progress=lambda digest, chunk, size: callback.relative_update(len(chunk)))
+
+    def _get_part_by_part(self, rpath: str, lpath: Any, callback: Any) -> None:
+        target = os.path.abspath(lpath)
+        with self._reader(rpath) as file, Temporary(os.path.dirname(target)) as content:
+            for piece in file.part(0, file.size):
+                content.write(piece)
+                callback.relative_update(len(piece))
+            content.sync()
+            content.publish(target)
 
     get = one_call(AbstractFileSystem.get)

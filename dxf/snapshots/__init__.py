@@ -8,6 +8,7 @@ from dxf.snapshots.backup import Wanted, backup, plan
 from dxf.snapshots.entries import Chunk, Entry
 from dxf.snapshots.listing import list_files
 from dxf.snapshots.snapshot import Snapshot, Totals, load
+from dxf.snapshots.verification import verify
 
 __all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'Wanted', 'backup', 'list_files', 'load',
-           'plan']
+           'plan', 'verify']

@@ -1,7 +1,7 @@
 """Chunks that are fetched: by ranges of packs, or by whole packs where most of one is wanted. Each is verified."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,17 +51,26 @@ class ChunkSource:
         :raises DXFDigestMismatchError: the registry sent something else
         """
         for number, group in groupby(sorted(chunks), key=lambda chunk: chunk.pack):
-            wanted = list(group)
-            _check_apart(wanted)
+            wanted = list(_apart(group))
             digest, size = self._packs[number]
             if 2 * sum(chunk.length for chunk in wanted) > size:
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)
 
-    def _from_whole(self, digest: str, size: int, chunks: list[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
+        """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
+
+        :param chunks: in the order of their offsets; they need not fit in memory
+        :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
+        :raises DXFDigestMismatchError: the registry sent something else
+        """
+        for _, content in self._from_whole(*self._packs[number], _apart(chunks)):
+            yield content
+
+    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
-            yield from _cut_out(stream, _Range(0, size, chunks))
+            yield from _cut_out(stream, 0, chunks)
             for _ in stream:  # the last piece comes when the pack is verified
                 pass
 
@@ -76,7 +85,7 @@ class ChunkSource:
                 left = [chunk for other in merged[number:] for chunk in other.chunks]
                 yield from self._from_whole(digest, size, left)
                 return
-            yield from _cut_out(iter((content,)), wanted)
+            yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
 
     def _range(self, ranges: Ranges, wanted: _Range) -> bytes:
         """Return the bytes of a range; after an error of the connection ask once more."""
@@ -100,16 +109,17 @@ class ChunkSource:
                 raise failure
 
 
-def _check_apart(chunks: list[Chunk]) -> None:
-    """Check that no byte of a pack is in two chunks: else a small pack could become any number of bytes.
+def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks of a pack, if no byte is in two: else a small pack could become any number of bytes.
 
-    :raises DXFInvalidDocumentError: it is
+    :raises DXFInvalidDocumentError: two overlap
     """
     end = 0
     for chunk in chunks:
         if chunk.offset < end:
             raise DXFInvalidDocumentError('invalid snapshot: two chunks of a pack overlap')
         end = chunk.offset + chunk.length
+        yield chunk
 
 
 def _merged(chunks: list[Chunk]) -> list[_Range]:
@@ -124,11 +134,13 @@ def _merged(chunks: list[Chunk]) -> list[_Range]:
     return found
 
 
-def _cut_out(stream: Iterator[bytes], wanted: _Range) -> Iterator[tuple[Chunk, bytes]]:
-    """Yield the chunks of a range that comes in pieces."""
+def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    """Yield the chunks of a range that comes in pieces.
+
+    :param position: of its first byte
+    """
     buffer = bytearray()
-    position = wanted.start
-    for chunk in wanted.chunks:
+    for chunk in chunks:
         while position + len(buffer) < chunk.offset + chunk.length:
             skipped = min(max(chunk.offset - position, 0), len(buffer))
             del buffer[:skipped]

@@ -153,24 +153,39 @@ class IndexReader:
 
         :raises DXFInvalidDocumentError: one of them cannot be right
         """
-        order = _Order(self.header.source == FROM_STREAM)
-        for document in self._documents():
-            entry = read_entry(document, self.sizes)
-            order.check(entry)
+        for _, entry in self.entry_lines():
             yield entry
 
-    def _documents(self) -> Iterator[Json]:
+    def entry_lines(self) -> Iterator[tuple[bytes, Entry]]:
+        """Yield the entries, each behind its line, from which :meth:`entry` reads it again.
+
+        :raises DXFInvalidDocumentError: one of them cannot be right
+        """
+        order = _Order(self.header.source == FROM_STREAM)
+        for line in self._entry_lines():
+            entry = self.entry(line)
+            order.check(entry)
+            yield line, entry
+
+    def entry(self, line: bytes) -> Entry:
+        """Return the entry of a line.
+
+        :raises DXFInvalidDocumentError: it cannot be right
+        """
+        return read_entry(_document(line), self.sizes)
+
+    def _entry_lines(self) -> Iterator[bytes]:
         """Yield the lines behind the first one."""
         for number, line in enumerate(self._lines()):
             if number > MAX_ENTRIES:
                 raise DXFInvalidDocumentError(f'invalid snapshot: it has more than {MAX_ENTRIES} entries')
             if number:
-                yield _document(line)
+                yield line
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks of all entries that packs have; some may come several times. Nothing else is checked."""
-        for document in self._documents():
-            for chunk in read_chunks(document, self.sizes):
+        for line in self._entry_lines():
+            for chunk in read_chunks(_document(line), self.sizes):
                 if chunk.pack != ZERO_PACK:
                     yield chunk
 

@@ -5,15 +5,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from dxf import exceptions
+from dxf import exceptions, forking
 from dxf.artifacts.manifest import CREATED, EMPTY
 from dxf.exceptions import DXFInvalidDocumentError, DXFUnsupportedSchemaType
 from dxf.manifest.image import OCI_MANIFEST, Descriptor, ImageManifest, check_size
 from dxf.names import shown_repository
 from dxf.parameters import checked
+from dxf.reading.blob_reader import BlobReader
+from dxf.snapshots.chunk_source import ChunkSource
 from dxf.snapshots.entries import Entry
+from dxf.snapshots.entry_table import EntryTable
+from dxf.snapshots.file_content import FileContent
 from dxf.snapshots.index import MAX_BLOB, MAX_PACKS, IndexReader
 from dxf.snapshots.restore import restore
 from dxf.strict_json import Json, dump_json, load_object
@@ -94,6 +99,18 @@ class Snapshot:
         self.annotations: dict[str, str] = annotations if isinstance(annotations, dict) else {}
         self.totals = totals
         self.unread = unread
+        self._table: EntryTable | None = None
+        self._lock = Lock()
+        forking.register(self)
+
+    def renew_after_fork(self) -> None:
+        """Share no lock with the parent process."""
+        self._lock = Lock()
+
+    @property
+    def repository(self) -> 'DXF':
+        """The repository where it is."""
+        return self._repository
 
     def __repr__(self) -> str:
         return f'Snapshot({self._repository!r}, {self.digest!r})'
@@ -114,6 +131,40 @@ class Snapshot:
                 for piece in pieces:
                     file.write(piece)
             yield IndexReader(file, {pack.digest: pack.size for pack in self.packs})
+
+    def table(self) -> EntryTable:
+        """Return its entries by their paths. Its index is fetched for the first call, and kept.
+
+        :raises DXFInvalidDocumentError: something in it cannot be right
+        """
+        with self._lock:
+            if self._table is None:
+                with self.opened() as index:
+                    self._table = EntryTable(index)
+            return self._table
+
+    def forget(self) -> None:
+        """Keep no entries: :meth:`table` fetches the index again."""
+        with self._lock:
+            self._table = None
+
+    def open(self, path: str) -> BlobReader:
+        """Open a file, which is fetched as it is read. Each part is verified before a byte of it is handed out.
+
+        For another name of a file, that file is opened. The index is fetched for the first file, and kept.
+
+        :param path: within the snapshot; empty for a stream
+        :return: an ``io.BufferedReader`` with ``pread(size, offset)``, ``size`` and ``digests``
+        :raises DXFFileNotFoundError: there is no such file, or it is a link; it is a ``FileNotFoundError`` too
+        :raises DXFIsADirectoryError: it is a folder; it is an ``IsADirectoryError`` too
+        :raises DXFInvalidDocumentError: something in the snapshot cannot be right
+        """
+        return self.open_entry(self.table().file(path.encode('utf-8', 'surrogateescape')))
+
+    def open_entry(self, entry: Entry) -> BlobReader:
+        """Open a file by its entry, as :meth:`open` does by its path."""
+        source = ChunkSource(self._repository, self.table().packs)
+        return BlobReader(FileContent(source, entry), entry.name)
 
     def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False,
                 progress: Callable[..., object] = lambda *_: None) -> list[str]:

@@ -55,7 +55,7 @@ PUSH = 'push-blob <repo> <file>... [@alias]'
 PUSH_FILES = 'push-files <repo> <alias> <file>...'
 SET = 'set-alias <repo> <alias> <blob>|<@alias>...'
 ATTACH = 'attach <repo> <alias> <file>...'
-VERIFY = 'verify <repo> <file>... <alias>'
+VERIFY = 'verify <repo> [<file>|<folder>...] <alias>'
 BACKUP = 'backup <repo> <dir>... @alias'
 PULL = 'pull-blob <repo> [<hash>|<@alias>...]'
 

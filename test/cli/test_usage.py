@@ -277,7 +277,7 @@ COUNTS = {'push-blob': (2, None), 'pull-blob': (1, None), 'blob-size': (1, None)
           'get-digest': (1, None), 'get-manifest': (2, None), 'list-aliases': (1, 1), 'list-repos': (0, 0),
           'du': (1, 1), 'diff': (3, 3), 'copy': (0, None), 'gc': (1, 1), 'probe': (0, 1), 'prune': (1, 1),
           'get-manifest-digest': (2, None), 'inspect': (2, 2),
-          'verify': (3, None), 'push-files': (3, None), 'pull-files': (2, None),
+          'verify': (2, None), 'push-files': (3, None), 'pull-files': (2, None),
           'backup': (3, None), 'restore': (2, None), 'list-files': (2, 3),
           'attach': (3, None), 'referrers': (2, 2), 'login': (0, 0), 'logout': (0, 0), 'auth': (1, None)}
 

@@ -24,7 +24,7 @@ ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit
          'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'environment', 'referrers', 'deletion',
          'catalog', 'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals',
          'manifest_store', 'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring',
-         'inspection', 'listing', 'usage', 'comparison', 'probing', 'retention', 'snapshots', 'filesystem',
+         'inspection', 'listing', 'usage', 'snapshots', 'comparison', 'probing', 'retention', 'filesystem',
          '__init__', 'cli', 'main', '__main__')
 """Packages, and modules that stand alone. Each imports only what stands before it."""
 
@@ -46,6 +46,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('transfer.pushing', 'transfer.remote_file'),
         ('transfer.pushing', 'transfer.upload_journal'),
         ('cli.alias_commands', 'deletion.alias_deletion'), ('cli.alias_commands', 'inspection'),
+        ('cli.alias_commands', 'snapshots'),
         ('artifacts.manifest', 'manifest.platforms'), ('artifacts.pull', 'client'), ('artifacts.push', 'client'),
         ('artifacts.push', 'transfer.parallel'), ('artifacts.push', 'transfer.source'),
         ('artifacts.pull', 'transfer.parallel'),
@@ -80,7 +81,8 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('manifest_store', 'referrers'),
         ('cli.snapshot_commands', 'snapshots'), ('snapshots.backup', 'client'), ('snapshots.chunk_source', 'client'),
         ('cli.snapshot_commands', 'snapshots.exclusion'), ('snapshots.blob_sender', 'client'),
-        ('snapshots.listing', 'client'), ('snapshots.restore', 'client'), ('snapshots.snapshot', 'client'),
+        ('snapshots.listing', 'client'), ('snapshots.verification', 'client'),
+        ('snapshots.restore', 'client'), ('snapshots.snapshot', 'client'),
         ('parameters', 'difflib'), ('blobs', 'typing_extensions'), ('registry', 'typing_extensions'),
         ('shared_state', 'layout.adapter'),
         ('options', 'typing_extensions'), ('transport.challenge', 'www_authenticate')}

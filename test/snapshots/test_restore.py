@@ -13,6 +13,7 @@ from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
 
 from ..helpers.endpoints import Endpoint
+from ..helpers.processes import Runner
 from ..helpers.programs import skopeo
 from ..helpers.traffic import Traffic
 from ..helpers.trees import described
@@ -186,9 +187,11 @@ def test_what_appears_at_a_path_meanwhile_is_not_replaced_though_others_may_be(
 
 # Copies
 
-def test_the_next_snapshot_is_copied_by_its_new_packs(folder: Endpoint, open_registry: Endpoint, repo: str,
-                                                      source: Path, tmp_path: Path) -> None:
-    here, there = folder.dxf(repo), open_registry.dxf(repo)
+@pytest.mark.parametrize('places', [('folder', 'open_registry'), ('open_registry', 'folder'),
+                                    ('token_registry', 'open_registry')], ids='-'.join)
+def test_the_next_snapshot_is_copied_by_its_new_packs(places: tuple[str, str], request: pytest.FixtureRequest,
+                                                      repo: str, source: Path, tmp_path: Path) -> None:
+    here, there = (request.getfixturevalue(place).dxf(repo) for place in places)
     first = snapshots.backup(here, [str(source)], 'nightly')
     dxf.copy(here, there, 'nightly')
     (source / 'a' / 'b' / 'x').write_bytes(b'21.6\n')
@@ -198,6 +201,22 @@ def test_the_next_snapshot_is_copied_by_its_new_packs(folder: Endpoint, open_reg
     moved.carry_out()
     assert second.packs[0] == first.packs[0]
     snapshots.load(there, 'nightly').restore(str(tmp_path / 'new'))
+    assert described(tmp_path / 'new') == described(source)
+
+
+def test_a_snapshot_is_restored_after_all_before_it_were_pruned(endpoint: Endpoint, repo: str, source: Path,
+                                                                tmp_path: Path) -> None:
+    client = endpoint.dxf(repo)
+    for day in range(1, 4):
+        (source / 'a' / 'b' / 'x').write_bytes(b'21.6\n' * day)
+        snapshots.backup(client, [str(source)], f'nightly-2026-11-0{day}',
+                         parent=f'nightly-2026-11-0{day - 1}' if day > 1 else None)
+    runner = Runner(endpoint.environ())
+    runner.run('prune', repo, '--keep-last=1', '--delete').insist(0)
+    if endpoint.host.startswith('oci:'):
+        runner.run('gc', repo, '--delete').insist(0)
+    assert client.list_aliases() == ['nightly-2026-11-03']
+    snapshots.load(client, 'nightly-2026-11-03').restore(str(tmp_path / 'new'))
     assert described(tmp_path / 'new') == described(source)
 
 

@@ -98,6 +98,9 @@ ALIAS_COMMANDS = (
                 'written, or in which dxf push-files has run. Its files are hashed. Annotations and permissions are\n'
                 'not compared. Only manifests are fetched; with --inside, or for a folder on disk, archives of whole\n'
                 'folders too, which are not kept.\n'
+                'Of snapshots (dxf backup) the index is fetched, and no pack. Two of them, or a folder and one, are\n'
+                'compared by type, content, mode and the target of links, and not by times. With --json, old and new\n'
+                'have type, mode and target too. A snapshot and another alias are compared by the content of files.\n'
                 'Status 0: no differences; 1: differences; 2: an error; 13: unauthorised.' + TAKES_DIGEST,
         operands=(REPO, Operand('<alias>|<folder>', completion=FILES_OR_ALIASES),
                   Operand('<alias>|<folder>', completion=FILES_OR_ALIASES)),

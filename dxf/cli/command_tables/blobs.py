@@ -66,10 +66,15 @@ BLOB_COMMANDS = (
         examples=('dxf del-blob fred/datalogger sha256:...',), actions=DELETE, variables=('DXF_PLATFORM',)),
     Command(
         'verify', group='blobs',
-        summary='Compare files with the blobs of an alias.',
+        summary='Compare files with the blobs of an alias, or folders with a snapshot.',
         details='The files are compared in order. No blob is fetched, but the registry is asked for each.\n'
+                'Of a snapshot, the index is fetched. The folders are those that dxf backup stored; without any, only\n'
+                'the registry is asked. That it has each pack with its size does not prove that they are intact:\n'
+                '--read-packs fetches each once, and verifies every chunk.\n'
                 'Status 0: it has all of them, and they are the same. Status 1: they are not.',
-        operands=(REPO, SEVERAL_FILES, ALIAS),
-        examples=('dxf verify fred/datalogger logger.dat may15-readings',), actions=PULL,
-        variables=('DXF_PLATFORM',)),
+        operands=(REPO, SEVERAL_FILES._replace(name='<file>|<folder>', optional=True), ALIAS),
+        options=(Option(('--read-packs',), 'fetch the packs of a snapshot, and verify all chunks in them'), RATE,
+                 PROGRESS),
+        examples=('dxf verify fred/datalogger logger.dat may15-readings', 'dxf verify fred/backup photos @nightly'),
+        actions=PULL, variables=('DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
 )

@@ -141,11 +141,14 @@ complete -c dxf -n '_shtab_dxf_using del-blob' -l dry-run -d 'delete nothing; pr
 complete -c dxf -n '_shtab_dxf_using del-blob' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
 complete -c dxf -n '_shtab_dxf_using del-blob; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_blobs)" -d 'hash or @alias'
-complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a verify -d 'Compare files with the blobs of an alias.'
+complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a verify -d 'Compare files with the blobs of an alias, or folders with a snapshot.'
 complete -c dxf -n '_shtab_dxf_using verify' -s h -l help -d 'show this help message and exit'
+complete -c dxf -n '_shtab_dxf_using verify' -l read-packs -d 'fetch the packs of a snapshot, and verify all chunks in them'
+complete -c dxf -n '_shtab_dxf_using verify' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
+complete -c dxf -n '_shtab_dxf_using verify' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using verify' -l host -x -d 'the registry, in place of DXF_HOST'
 complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -eq 0' -ka "(_dxf_repositories)" -d repo
-complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -ge 1' -ka "(__fish_complete_path (commandline -ct))" -d file
+complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -ge 1' -ka "(__fish_complete_path (commandline -ct))" -d 'file or folder'
 complete -c dxf -n '_shtab_dxf_using verify; and test $_shtab_dxf_npos -ge 1' -ka "(_dxf_aliases)" -d alias
 complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a set-alias -d 'Name blobs by an alias, and print the manifest.'
 complete -c dxf -n '_shtab_dxf_using set-alias' -s h -l help -d 'show this help message and exit'

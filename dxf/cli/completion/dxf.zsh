@@ -40,7 +40,7 @@ _shtab_dxf_commands() {
     referrers:'Print the digests and types of what is attached.'
     restore:'Put files of a snapshot into a folder.'
     set-alias:'Name blobs by an alias, and print the manifest.'
-    verify:'Compare files with the blobs of an alias.'
+    verify:'Compare files with the blobs of an alias, or folders with a snapshot.'
   )
   _describe 'dxf commands' _commands
 }
@@ -469,9 +469,12 @@ _shtab_dxf_set_alias_defaults_added=0
 
 _shtab_dxf_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--read-packs[fetch the packs of a snapshot, and verify all chunks in them]"
+  "--limit-rate[send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 \* 1024)]:RATE:"
+  "--progress[show bars, a line every 10 s, JSON lines or nothing on standard error]:progress:(bar lines json none)"
   "--host[the registry, in place of DXF_HOST]:HOST:"
   ":repo:_dxf_repositories"
-  "(-)*::file:_files"
+  "(-)*::file or folder:_files"
   ":alias:_dxf_aliases"
 )
 
