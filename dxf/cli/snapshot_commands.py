@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.reader import read_date
-from dxf.cli.file_commands import check_folder
+from dxf.cli.file_commands import check_folder, count_of
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.strict_json import is_utf_8, printable
+from dxf.strict_json import printable
 
 if TYPE_CHECKING:
-    from dxf.snapshots import Entry, Totals, Wanted
+    from dxf.snapshots import Entry, PlannedRestore, RestoreAction, Totals, Wanted
 
 LETTERS = {'file': '-', 'folder': 'd', 'link': 'l', 'hardlink': 'h'}
 """The kinds of entries, as ls shows them."""
@@ -59,7 +59,8 @@ def _wanted(options: Mapping[str, Any]) -> 'Wanted':
         exclusion.Exclusion(patterns)
     except DXFInvalidNameError as error:
         raise UsageError(f'--exclude: {error}') from None
-    return snapshots.Wanted(patterns, options['exclude_caches'], options['one_file_system'], options['read_all'])
+    return snapshots.Wanted(patterns, options['exclude_caches'], options['one_file_system'], options['read_all'],
+                            options['owners'], options['xattrs'])
 
 
 def _members(totals: 'Totals') -> dict[str, int]:
@@ -89,22 +90,74 @@ def _check_source(folder: str) -> None:
 
 
 def restore(context: Context) -> None:
-    """Put files of a snapshot into a folder; print the paths of those that were written."""
+    """Put files of a snapshot into a folder; print the paths of those that were written, or deleted."""
     operand, *paths = context.operands
     reference = operands.reference(operand, context.settings.host)
     options = context.options
-    if options['to'] is None:
-        raise UsageError('too few arguments: --to=DIR names the folder to write to')
+    _check_restore(options)
     check_folder(options['to'])
     from dxf import snapshots
+    unset: list[str] = []
+    what: dict[str, Any] = {
+        'overwrite': options['overwrite'], 'delete': options['delete'], 'max_delete': count_of(context, 'max_delete'),
+        'attributes': snapshots.Attributes(*(options[name] for name in snapshots.Attributes._fields))}
+
+    def tell(line: str) -> None:
+        console.print_error(line)
+        unset.append(line)
     with context.registry() as repository, progress(context.settings.progress) as shown:
-        written = snapshots.load(repository, reference).restore(options['to'], paths, overwrite=options['overwrite'],
-                                                                progress=shown or _ignore)
-    for path in written:
-        if options['json']:
-            console.print_json(_named(path))
+        snapshot = snapshots.load(repository, reference)
+        if options['dry_run']:
+            _print_restore_plan(context, snapshot.plan_restore(options['to'], paths, **what))
+            return
+        done: list[RestoreAction] = []
+        snapshot.restore(options['to'], paths, progress=shown or _ignore, notice=tell, on_action=done.append, **what)
+    for action in done:
+        _print_restored(context, action)
+    if unset:
+        raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
+
+
+def _check_restore(options: Mapping[str, Any]) -> None:
+    """Check that the options of a restore fit each other.
+
+    :raises UsageError: they do not
+    """
+    if options['to'] is None:
+        raise UsageError('too few arguments: --to=DIR names the folder to write to')
+    if options['max_delete'] is not None and not options['delete']:
+        raise UsageError('--max-delete is for --delete')
+
+
+def _print_restored(context: Context, action: 'RestoreAction') -> None:
+    """Print the path of a file that was written, or of what was deleted."""
+    if action.kind != 'file' or action.action == 'adjust':
+        return
+    if context.options['json']:
+        console.print_json(_action_document(action))
+    else:
+        name = printable(os.fsdecode(action.path))
+        console.write_exactly(f'delete {name}\n' if action.action == 'delete' else f'{name}\n')
+
+
+def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:
+    """Print what is to be done with each path, and the bytes to write and to fetch."""
+    for action in planned.actions:
+        if context.options['json']:
+            console.print_json(_action_document(action))
         else:
-            console.write_exactly(f'{printable(path)}\n')
+            console.write_exactly(f'{action.action} {printable(os.fsdecode(action.path))} {action.size}\n')
+    if context.options['json']:
+        console.print_json({'total': planned.size, 'fetch': planned.fetched})
+    else:
+        console.write(f'total {planned.size}, {planned.fetched} bytes to fetch\n')
+
+
+def _action_document(action: 'RestoreAction') -> dict[str, Any]:
+    """Return what is done with a path as a JSON object."""
+    from dxf.snapshots import entries
+    return {'action': action.action, 'type': action.kind, **entries.text_member('path', action.path),
+            'size': action.size}
 
 
 def list_files(context: Context) -> None:
@@ -118,11 +171,6 @@ def list_files(context: Context) -> None:
                 console.print_json(_document(entry))
             else:
                 console.write_exactly(_line(entry, context.options['long']) + '\n')
-
-
-def _named(path: str) -> dict[str, Any]:
-    """Return the member that names a path; one that is not UTF-8 is shown with its bytes escaped."""
-    return {'path': path if is_utf_8(path) else printable(path)}
 
 
 def _document(entry: 'Entry') -> dict[str, Any]:

@@ -4,10 +4,14 @@
 format.
 """
 
+from dxf.snapshots.attribute_setter import Attributes
+from dxf.snapshots.attributes import Owner
 from dxf.snapshots.backup import Wanted, backup, plan
 from dxf.snapshots.entries import Chunk, Entry
 from dxf.snapshots.listing import list_files
+from dxf.snapshots.restore import PlannedRestore
+from dxf.snapshots.restore_plan import RestoreAction
 from dxf.snapshots.snapshot import Snapshot, Totals, load
 
-__all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'Wanted', 'backup', 'list_files', 'load',
-           'plan']
+__all__ = ['Attributes', 'Chunk', 'Entry', 'Owner', 'PlannedRestore', 'RestoreAction', 'Snapshot', 'Totals', 'Wanted',
+           'backup', 'list_files', 'load', 'plan']

@@ -19,6 +19,7 @@ from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
+from dxf.snapshots.attribute_reader import AttributeReader
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
@@ -46,12 +47,16 @@ class Wanted(NamedTuple):
     :param exclude_caches: of folders that a file ``CACHEDIR.TAG`` marks, only that file is stored
     :param one_file_system: of folders on another file system, only the folder itself is stored
     :param read_all: read files too whose size and time are those in the last snapshot
+    :param owners: store the owners of files, folders and links
+    :param xattrs: store the extended attributes of files and folders
     """
 
     exclude: Sequence[str] = ()
     exclude_caches: bool = False
     one_file_system: bool = False
     read_all: bool = False
+    owners: bool = False
+    xattrs: bool = False
 
 
 @checked
@@ -153,6 +158,7 @@ class _Backup:
         self._repository = repository
         self._tree = Tree(roots, self._not_read, self._leave_out, Exclusion(wanted.exclude, wanted.exclude_caches),
                           wanted.one_file_system)
+        self._attributes = AttributeReader(self._tree, wanted.owners, wanted.xattrs)
         self._last = last
         self._read_all = wanted.read_all
         self._notice = notice
@@ -227,7 +233,11 @@ class _Backup:
         if entry is None:
             return None
         try:
+            entry = self._attributes.added(entry, found)
             check_entry(entry)
+        except OSError as error:
+            self._not_read(found.path, error)
+            return None
         except DXFInvalidDocumentError as error:
             self._add_unread(f'cannot store {str(error).removeprefix("invalid snapshot: ")}')
             return None

@@ -50,14 +50,26 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for number, group in groupby(sorted(chunks), key=lambda chunk: chunk.pack):
-            wanted = list(group)
-            _check_apart(wanted)
-            digest, size = self._packs[number]
-            if 2 * sum(chunk.length for chunk in wanted) > size:
+        for wanted, digest, size in self._by_pack(chunks):
+            if _is_most(wanted, size):
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)
+
+    def cost(self, chunks: Sequence[Chunk]) -> int:
+        """Return how many bytes :meth:`fetch` would fetch."""
+        return sum(size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
+                   for wanted, _, size in self._by_pack(chunks))
+
+    def _by_pack(self, chunks: Sequence[Chunk]) -> Iterator[tuple[list[Chunk], str, int]]:
+        """Yield the chunks of each pack, with its digest and its size.
+
+        :raises DXFInvalidDocumentError: two chunks overlap
+        """
+        for number, group in groupby(sorted(chunks), key=lambda chunk: chunk.pack):
+            wanted = list(group)
+            _check_apart(wanted)
+            yield wanted, *self._packs[number]
 
     def _from_whole(self, digest: str, size: int, chunks: list[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
@@ -98,6 +110,11 @@ class ChunkSource:
                 failure = error
             if not attempts.again(limits, error=failure):
                 raise failure
+
+
+def _is_most(chunks: list[Chunk], size: int) -> bool:
+    """Return whether chunks are more than half of their pack."""
+    return 2 * sum(chunk.length for chunk in chunks) > size
 
 
 def _check_apart(chunks: list[Chunk]) -> None:

@@ -117,7 +117,7 @@ class Tree:
 
     def _add_inner(self, path: bytes, waiting: list[bytes]) -> None:
         try:
-            with self._opened(path, OPEN_FOLDER) as folder:
+            with self.opened(path, True) as folder:
                 names = [os.fsencode(name) for name in os.listdir(folder)]
         except OSError as error:
             self._report(path, error)
@@ -193,16 +193,17 @@ class Tree:
         folder, inner = self._root(path)
         return Parent(folder, inner)
 
-    def _opened(self, path: bytes, flags: int) -> 'Opened':
+    def opened(self, path: bytes, is_folder: bool) -> 'Opened':
+        """Provide the descriptor of a folder, or of a file, which must not be a link now."""
         folder, inner = self._root(path)
-        return Opened(folder, inner, flags)
+        return Opened(folder, inner, OPEN_FOLDER if is_folder else OPEN_FILE)
 
     def open(self, path: bytes) -> BinaryIO:
         """Open a file, which must not be a link now.
 
         :raises OSError: it cannot be opened
         """
-        with self._opened(path, OPEN_FILE) as descriptor:
+        with self.opened(path, False) as descriptor:
             return open(os.dup(descriptor), 'rb', buffering=0)
 
 
