@@ -33,18 +33,21 @@ def backup(context: Context) -> None:
     start = time.monotonic()
     from dxf import snapshots
     wanted = _wanted(options)
-    with context.registry() as repository:
+    with context.registry() as repository, progress(context.settings.progress) as shown:
+        what: dict[str, Any] = {'wanted': wanted, 'parent': parent, 'notice': console.print_error,
+                                'reading': shown.reading if shown else _ignore}
         if options['dry_run']:
-            totals = snapshots.plan(repository, folders, alias, wanted, parent=parent, notice=console.print_error)
-            _print_plan(context, totals)
-            return
-        with progress(context.settings.progress) as shown:
-            snapshot = snapshots.backup(repository, folders, alias, wanted, parent=parent, partial=options['partial'],
-                                        created=created, notice=console.print_error, progress=shown or _ignore)
-    context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
-                         seconds=round(time.monotonic() - start, 3))
-    if snapshot.unread:
-        raise DXFError(f'{len(snapshot.unread)} files or folders could not be read, and are not in the snapshot')
+            totals, digest = snapshots.plan(repository, folders, alias, **what), None
+        else:
+            snapshot = snapshots.backup(repository, folders, alias, partial=options['partial'], created=created,
+                                        progress=shown or _ignore, **what)
+            totals, digest = snapshot.totals, snapshot.digest
+    if digest is None:
+        _print_plan(context, totals)
+    else:
+        context.print_result('digest', digest, **_members(totals), seconds=round(time.monotonic() - start, 3))
+    if totals.unread:
+        raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
 
 
 def _wanted(options: Mapping[str, Any]) -> 'Wanted':
@@ -65,7 +68,7 @@ def _wanted(options: Mapping[str, Any]) -> 'Wanted':
 
 def _members(totals: 'Totals') -> dict[str, int]:
     return {'files': totals.files, 'bytes': totals.size, 'read': totals.read, 'new': totals.new, 'sent': totals.sent,
-            'packs': totals.packs}
+            'packs': totals.packs, 'unread': totals.unread}
 
 
 def _print_plan(context: Context, totals: 'Totals') -> None:

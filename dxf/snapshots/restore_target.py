@@ -96,6 +96,8 @@ class RestoreTarget:
         """
         is_file = stat.S_ISREG(there.st_mode) or stat.S_ISLNK(there.st_mode)
         check_replaceable(is_file, self._overwrite, shown(path))
+        if not self._paths.has_spelling(path):  # it may be another file of the snapshot
+            raise FileExistsError(errno.EEXIST, 'it is there by another spelling, and is not replaced', shown(path))
         self._replaced.add(path)
 
     def has_file(self, entry: Entry) -> bool:

@@ -38,6 +38,7 @@ class Totals(NamedTuple):
     :param new: bytes in these that the last snapshot did not have
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
+    :param unread: files and folders that could not be read
     """
 
     files: int = 0
@@ -46,6 +47,7 @@ class Totals(NamedTuple):
     new: int = 0
     sent: int = 0
     packs: int = 0
+    unread: int = 0
 
 
 def make_manifest(index: Descriptor, packs: Sequence[Descriptor], totals: Totals, created: int | None,

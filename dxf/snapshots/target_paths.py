@@ -32,6 +32,8 @@ class TargetPaths:
         self._root: int | None = None
         self._near: tuple[list[bytes], int] | None = None
         """The folder that was used last: most files are in the same one as the file before."""
+        self._listed: tuple[list[bytes], frozenset[str]] = ([b''], frozenset())
+        """The names in the folder that was listed last."""
         with suppress(FileNotFoundError):
             self._root = os.open(self.folder, FOLDER)
 
@@ -101,6 +103,15 @@ class TargetPaths:
                 return None if folder is None else os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 return None
+
+    def has_spelling(self, path: bytes) -> bool:
+        """Return whether what is at a path has this very name: some file systems know it by other spellings too."""
+        *parts, name = path.split(b'/')
+        if self._listed[0] != parts:
+            with named(shown(path)):
+                folder = self.descend(parts)
+                self._listed = parts, frozenset(() if folder is None else os.listdir(folder))
+        return os.fsdecode(name) in self._listed[1]
 
     def target_of(self, path: bytes) -> bytes:
         """Return what a link leads to."""
