@@ -61,8 +61,9 @@ def roots_of(folders: list[str]) -> list[Root]:
 
 
 def size_of(roots: list[Root]) -> int:
-    """Return about how many bytes the files of folders have; what cannot be read is not counted."""
+    """Return about how many bytes the files of folders have; what cannot be read is not counted, nor a second name."""
     total = 0
+    linked: set[tuple[int, int]] = set()
     waiting = [root.folder for root in roots]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as listing:
@@ -70,7 +71,11 @@ def size_of(roots: list[Root]) -> int:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
-                    total += entry.stat(follow_symlinks=False).st_size
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in linked:
+                        total += status.st_size
+                    if status.st_nlink > 1:
+                        linked.add((status.st_dev, status.st_ino))
     return total
 
 
