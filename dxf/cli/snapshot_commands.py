@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dxf.cli import console, operands
@@ -32,20 +33,28 @@ def backup(context: Context) -> None:
     created = read_date(context.environ)
     start = time.monotonic()
     from dxf import snapshots
-    wanted = _wanted(options)
+    what: dict[str, Any] = {'wanted': _wanted(options), 'parent': parent, 'notice': console.print_error}
     with context.registry() as repository, progress(context.settings.progress) as shown:
-        what: dict[str, Any] = {'wanted': wanted, 'parent': parent, 'notice': console.print_error,
-                                'reading': shown.reading if shown else _ignore}
+        what['reading'] = shown.reading if shown else _ignore
         if options['dry_run']:
-            totals, digest = snapshots.plan(repository, folders, alias, **what), None
+            totals = snapshots.plan(repository, folders, alias, **what)
         else:
             snapshot = snapshots.backup(repository, folders, alias, partial=options['partial'], created=created,
                                         progress=shown or _ignore, **what)
-            totals, digest = snapshot.totals, snapshot.digest
-    if digest is None:
+    if options['dry_run']:
         _print_plan(context, totals)
+        _check_unread(totals)
     else:
-        context.print_result('digest', digest, **_members(totals), seconds=round(time.monotonic() - start, 3))
+        context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
+                             seconds=round(time.monotonic() - start, 3))
+        _check_unread(snapshot.totals)
+
+
+def _check_unread(totals: 'Totals') -> None:
+    """Check that all could be read.
+
+    :raises DXFError: some could not
+    """
     if totals.unread:
         raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
 
@@ -113,10 +122,8 @@ def restore(context: Context) -> None:
         if options['dry_run']:
             _print_restore_plan(context, snapshot.plan_restore(options['to'], paths, **what))
             return
-        done: list[RestoreAction] = []
-        snapshot.restore(options['to'], paths, progress=shown or _ignore, notice=tell, on_action=done.append, **what)
-    for action in done:
-        _print_restored(context, action)
+        snapshot.restore(options['to'], paths, progress=shown or _ignore, notice=tell,
+                         on_action=partial(_print_restored, context), **what)
     if unset:
         raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
 
@@ -137,7 +144,7 @@ def _print_restored(context: Context, action: 'RestoreAction') -> None:
     if action.kind != 'file' or action.action == 'adjust':
         return
     if context.options['json']:
-        console.print_json(_action_document(action))
+        console.print_json(action.document())
     else:
         name = printable(os.fsdecode(action.path))
         console.write_exactly(f'delete {name}\n' if action.action == 'delete' else f'{name}\n')
@@ -147,20 +154,13 @@ def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:
     """Print what is to be done with each path, and the bytes to write and to fetch."""
     for action in planned.actions:
         if context.options['json']:
-            console.print_json(_action_document(action))
+            console.print_json(action.document())
         else:
             console.write_exactly(f'{action.action} {printable(os.fsdecode(action.path))} {action.size}\n')
     if context.options['json']:
         console.print_json({'total': planned.size, 'fetch': planned.fetched})
     else:
         console.write(f'total {planned.size}, {planned.fetched} bytes to fetch\n')
-
-
-def _action_document(action: 'RestoreAction') -> dict[str, Any]:
-    """Return what is done with a path as a JSON object."""
-    from dxf.snapshots import entries
-    return {'action': action.action, 'type': action.kind, **entries.text_member('path', action.path),
-            'size': action.size}
 
 
 def list_files(context: Context) -> None:

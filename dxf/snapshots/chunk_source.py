@@ -1,9 +1,9 @@
 """Chunks that are fetched: by ranges of packs, or by whole packs where most of one is wanted. Each is verified."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
@@ -30,7 +30,7 @@ class _Range(NamedTuple):
 
     start: int
     end: int
-    chunks: list[Chunk]
+    chunks: Iterable[Chunk]
 
 
 class ChunkSource:
@@ -50,42 +50,46 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for wanted, digest, size in self._by_pack(chunks):
+        groups = groupby(sorted(chunks), key=lambda chunk: chunk.pack)
+        return self.fetch_packs((number, list(group)) for number, group in groups)
+
+    def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield chunks with their content: see :meth:`fetch`.
+
+        :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
+            times
+        """
+        for number, wanted in packs:
+            digest, size = self._packs[number]
+            _check_apart(wanted)
             if _is_most(wanted, size):
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)
 
-    def cost(self, chunks: Sequence[Chunk]) -> int:
-        """Return how many bytes :meth:`fetch` would fetch."""
-        return sum(size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
-                   for wanted, _, size in self._by_pack(chunks))
+    def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
+        """Return how many bytes :meth:`fetch_packs` would fetch."""
+        total = 0
+        for number, wanted in packs:
+            size = self._packs[number][1]
+            total += size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
+        return total
 
-    def _by_pack(self, chunks: Sequence[Chunk]) -> Iterator[tuple[list[Chunk], str, int]]:
-        """Yield the chunks of each pack, with its digest and its size.
-
-        :raises DXFInvalidDocumentError: two chunks overlap
-        """
-        for number, group in groupby(sorted(chunks), key=lambda chunk: chunk.pack):
-            wanted = list(group)
-            _check_apart(wanted)
-            yield wanted, *self._packs[number]
-
-    def _from_whole(self, digest: str, size: int, chunks: list[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
             yield from _cut_out(stream, _Range(0, size, chunks))
             for _ in stream:  # the last piece comes when the pack is verified
                 pass
 
-    def _from_ranges(self, digest: str, size: int, chunks: list[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
         merged = _merged(chunks)
-        for number, wanted in enumerate(merged):
+        for wanted in merged:
             try:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
-                left = [chunk for other in merged[number:] for chunk in other.chunks]
+                left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
                 yield from self._from_whole(digest, size, left)
                 return
             yield from _cut_out(iter((content,)), wanted)
@@ -112,12 +116,12 @@ class ChunkSource:
                 raise failure
 
 
-def _is_most(chunks: list[Chunk], size: int) -> bool:
+def _is_most(chunks: Iterable[Chunk], size: int) -> bool:
     """Return whether chunks are more than half of their pack."""
     return 2 * sum(chunk.length for chunk in chunks) > size
 
 
-def _check_apart(chunks: list[Chunk]) -> None:
+def _check_apart(chunks: Iterable[Chunk]) -> None:
     """Check that no byte of a pack is in two chunks: else a small pack could become any number of bytes.
 
     :raises DXFInvalidDocumentError: it is
@@ -129,16 +133,21 @@ def _check_apart(chunks: list[Chunk]) -> None:
         end = chunk.offset + chunk.length
 
 
-def _merged(chunks: list[Chunk]) -> list[_Range]:
-    """Return ranges that cover chunks; those of neighbours are one."""
-    found: list[_Range] = []
+def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
+    """Yield ranges that cover chunks; those of neighbours are one."""
+    start = end = 0
+    merged: list[Chunk] = []
     for chunk in chunks:
-        end = chunk.offset + chunk.length
-        if found and chunk.offset - found[-1].end <= GAP and end - found[-1].start <= LONGEST:
-            found[-1] = _Range(found[-1].start, end, [*found[-1].chunks, chunk])
-        else:
-            found.append(_Range(chunk.offset, end, [chunk]))
-    return found
+        last = chunk.offset + chunk.length
+        if merged and (chunk.offset - end > GAP or last - start > LONGEST):
+            yield _Range(start, end, merged)
+            merged = []
+        if not merged:
+            start = chunk.offset
+        merged.append(chunk)
+        end = last
+    if merged:
+        yield _Range(start, end, merged)
 
 
 def _cut_out(stream: Iterator[bytes], wanted: _Range) -> Iterator[tuple[Chunk, bytes]]:

@@ -6,6 +6,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.artifacts.folder_deletion import Extra, FolderDeletion, check_outside
@@ -59,13 +60,12 @@ def restore(repository: 'DXF', index: IndexReader, demand: Demand, report: Repor
     with _planned(repository, index, demand, notice, True) as (target, plan):
         with TargetFolder(demand.folder) as folder:
             deletion = _deletion(plan, demand, folder)
-            actions = [*plan.actions(), *_deleted(deletion)] if on_action is not None else []
             _carry_out(_source(repository, index), target, plan, report)
             if deletion is not None:
                 deletion.carry_out()
             _finish(target, plan)
         if on_action is not None:
-            for action in actions:
+            for action in chain(plan.actions(), _deleted(deletion)):
                 on_action(action)
         return [file.entry.name for file in plan.files]
 
@@ -74,7 +74,7 @@ def plan_restore(repository: 'DXF', index: IndexReader, demand: Demand) -> Plann
     """Return what :func:`restore` would do; nothing is changed."""
     with _planned(repository, index, demand, None, False) as (_, plan), TargetFolder(demand.folder) as folder:
         actions = [*plan.actions(), *_deleted(_deletion(plan, demand, folder))]
-        return PlannedRestore(actions, plan.size, _source(repository, index).cost(plan.chunks()))
+        return PlannedRestore(actions, plan.places.size, _source(repository, index).cost(plan.places.by_pack()))
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _deleted(deletion: FolderDeletion | None) -> list[RestoreAction]:
 
 def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
     """Make all that is missing."""
-    target.check_space(plan.size)
+    target.check_space(plan.places.size)
     for folder in plan.folders:
         target.make_folder(folder)
     for file in plan.files:
@@ -135,17 +135,14 @@ def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, re
 
 def _fetch(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
     """Fetch the chunks, each once, and write them to all places where they belong."""
-    position = 0
-    for chunk, content in source.fetch(plan.chunks()):
-        while position < len(plan.places) and plan.places[position].chunk == chunk:
-            place = plan.places[position]
-            file = plan.files[place.file]
-            target.write(file, place.offset, content)
-            report(content, plan.size)
+    for chunk, content in source.fetch_packs(plan.places.by_pack()):
+        for number, offset in plan.places.take(chunk):
+            file = plan.files[number]
+            target.write(file, offset, content)
+            report(content, plan.places.size)
             file.left -= 1
             if not file.left:
                 target.finish(file)
-            position += 1
 
 
 def _finish(target: RestoreTarget, plan: RestorePlan) -> None:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError
 from dxf.snapshots.attribute_setter import Attributes
-from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Chunk, Entry, shown
+from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, shown, text_member
 from dxf.snapshots.index import IndexReader
+from dxf.snapshots.places import Places
 from dxf.snapshots.restore_target import PartFile, RestoreTarget
+from dxf.strict_json import Json
 
-WRITE, REPLACE, ADJUST, DELETE = 'write', 'replace', 'adjust', 'delete'
+DELETE = 'delete'
 
 SHOWN = 20
 """The most names that the error for a wrong path lists."""
@@ -33,13 +35,9 @@ class RestoreAction(NamedTuple):
     path: bytes
     size: int
 
-
-class Place(NamedTuple):
-    """Where a chunk goes: the number of a file, and the offset in it."""
-
-    chunk: Chunk
-    file: int
-    offset: int
+    def document(self) -> dict[str, Json]:
+        """Return the action as a JSON object; a path that is not UTF-8 is there as ``path64``."""
+        return {'action': self.action, 'type': self.kind, **text_member('path', self.path), 'size': self.size}
 
 
 class RestorePlan:
@@ -56,11 +54,12 @@ class RestorePlan:
         self._index = index
         self._target = target
         self.folders: list[Entry] = []
+        self._new_folders: list[Entry] = []
         self.links: list[Entry] = []
         self.hardlinks: list[Entry] = []
         """Each with the path of the file that is restored as its target."""
         self.files: list[PartFile] = []
-        self.places: list[Place] = []
+        self.places = Places()
         """Where the chunks of the files go."""
         self.paths = {path.strip(b'/') for path in paths}
         self._above = {path[:end] for path in self.paths for end in range(len(path)) if path[end:end + 1] == b'/'}
@@ -71,8 +70,6 @@ class RestorePlan:
             if keeps and entry.kind != FOLDER:
                 self.kept.add(entry.path)
         self._plan_hardlinks()
-        self.size = sum(place.chunk.size for place in self.places)
-        """Bytes that are to be written, without holes."""
 
     def _wanted(self) -> Iterator[Entry]:
         """Yield the entries that are wanted.
@@ -102,7 +99,8 @@ class RestorePlan:
     def _plan(self, entry: Entry) -> None:
         """Check that an entry can be restored, and remember it unless it is there already."""
         if entry.kind == FOLDER:
-            self._target.has_folder(entry.path)
+            if not self._target.has_folder(entry.path):
+                self._new_folders.append(entry)
             self.folders.append(entry)
         elif entry.kind == LINK:
             if not self._target.has_link(entry):
@@ -119,7 +117,7 @@ class RestorePlan:
         offset = 0
         for chunk in entry.chunks:
             if not chunk.is_zeros:
-                self.places.append(Place(chunk, number, offset))
+                self.places.add(chunk, number, offset)
                 file.left += 1
             offset += chunk.size
 
@@ -142,19 +140,11 @@ class RestorePlan:
             elif not self._target.has_hardlink(entry.path, name, name in written):
                 self.hardlinks.append(entry._replace(target=name))
 
-    def chunks(self) -> list[Chunk]:
-        """Return the chunks that are to be fetched, each once, in the order of packs and offsets."""
-        self.places.sort()
-        return list(dict.fromkeys(place.chunk for place in self.places))
-
-    def actions(self) -> list[RestoreAction]:
-        """Return what is to be done, in the order of the paths."""
-        entries = [*(file.entry for file in self.files), *self.links, *self.hardlinks,
-                   *(folder for folder in self.folders if not self._target.has_folder(folder.path))]
-        found = [RestoreAction(REPLACE if self._target.replaces(entry.path) else WRITE, entry.kind, entry.path,
-                               entry.size) for entry in entries]
-        found += [RestoreAction(ADJUST, FILE, entry.path, 0) for entry in self._target.changed]
-        return sorted(found, key=lambda action: action.path)
+    def actions(self) -> Iterator[RestoreAction]:
+        """Yield what is to be done, or was, in the order of the paths."""
+        made = [*(file.entry for file in self.files), *self.links, *self.hardlinks, *self._new_folders]
+        for entry in sorted([*made, *self._target.changed.values()], key=lambda entry: entry.path):
+            yield RestoreAction(self._target.action_on(entry), entry.kind, entry.path, entry.size)
 
 
 def check_attributes(wanted: Attributes, index: IndexReader) -> None:

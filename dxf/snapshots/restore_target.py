@@ -18,6 +18,9 @@ from dxf.snapshots.attribute_setter import AttributeSetter
 from dxf.snapshots.entries import Entry, shown
 from dxf.snapshots.target_paths import TargetPaths
 
+WRITE, REPLACE, ADJUST = 'write', 'replace', 'adjust'
+"""What is done with a file: nothing is there; another one is; or it has the content, and another mode or the like."""
+
 MOST_OPEN = 64
 """Files that are open at once; others wait closed for the rest of their chunks."""
 
@@ -55,7 +58,7 @@ class RestoreTarget:
         self._open: dict[PartFile, int] = {}
         self._replaced: set[bytes] = set()
         """Paths at which there is something that may be replaced; what appears at others meanwhile stays."""
-        self.changed: list[Entry] = []
+        self.changed: dict[bytes, Entry] = {}
         """Files that are there, and whose mode, time, owner or attributes differ."""
         self._close = ExitStack()
 
@@ -85,9 +88,9 @@ class RestoreTarget:
         self._paths.check_folder(path)
         return self._paths.descend(path.split(b'/')) is not None
 
-    def replaces(self, path: bytes) -> bool:
-        """Return whether what is at a path is to be replaced."""
-        return path in self._replaced
+    def action_on(self, entry: Entry) -> str:
+        """Return what is done with an entry that is not there, or differs."""
+        return REPLACE if entry.path in self._replaced else ADJUST if entry.path in self.changed else WRITE
 
     def _check_replaceable(self, path: bytes, there: os.stat_result) -> None:
         """Check that what is at a path may be replaced.
@@ -119,7 +122,7 @@ class RestoreTarget:
             if hash_descriptor(file) != f'sha256:{entry.sha256}':
                 return False
             if not self._setter.is_set(file, entry):
-                self.changed.append(entry._replace(chunks=()))
+                self.changed[entry.path] = entry._replace(chunks=())
             return True
 
     def has_link(self, entry: Entry) -> bool:
@@ -265,6 +268,6 @@ class RestoreTarget:
 
     def adjust(self) -> None:
         """Give the files that were there the modes, times, owners and attributes of the snapshot."""
-        for entry in self.changed:
+        for entry in self.changed.values():
             with self._paths.opened(entry.path) as file:
                 self._setter.apply(file, entry)

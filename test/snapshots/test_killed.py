@@ -129,6 +129,7 @@ def test_a_restore_that_was_killed_at_any_request_has_deleted_nothing(place: End
     target = tmp_path / 'restored'
     (target / 'b').mkdir(parents=True)
     (target / 'b' / 'extra').write_bytes(b'extra')
+    number = 0
     for number, when in product(range(1, 50), ('before', 'after')):
         shutil.rmtree(target / 'a', ignore_errors=True)
         (target / 'a').mkdir()

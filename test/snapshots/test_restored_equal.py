@@ -51,7 +51,7 @@ def test_a_folder_becomes_equal_to_the_snapshot(endpoint: Endpoint, repo: str, s
     args: list[str | Path] = ['restore', repo, '@nightly', '--to', crowded, '--delete']
     before = sorted(os.listdir(crowded))
     plan = run(capfd, endpoint, *args, '--dry-run')
-    assert plan[:-1] == ['write a/link 0', 'adjust a/x 0', 'replace b 5', 'write c 0', 'delete a/.hidden 3',
+    assert plan[:-1] == ['write a/link 0', 'adjust a/x 45000', 'replace b 5', 'write c 0', 'delete a/.hidden 3',
                          'delete a/old/deep 3', 'delete a/old 0', 'delete beside 10', 'delete more/b 3',
                          'delete more/pipe 0', 'delete more 0', 'delete \\udcff\\n 0']
     assert plan[-1].startswith('total 5, ') and sorted(os.listdir(crowded)) == before
