@@ -24,7 +24,7 @@ class RestoreAction(NamedTuple):
     """What a restore does with a path.
 
     :param action: ``write`` (nothing is there), ``replace``, ``adjust`` (a file has the content, and another mode,
-        time, owner or attribute) or ``delete``
+        time, owner or attribute; or a link another owner) or ``delete``
     :param kind: ``file``, ``folder``, ``link`` or ``hardlink``; what is deleted is a ``file`` or a ``folder``
     :param path: in the folder
     :param size: of a file, in bytes

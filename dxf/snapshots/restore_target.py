@@ -15,7 +15,7 @@ from dxf.artifacts.target_folder import check_replaceable
 from dxf.local.file_hash import hash_descriptor
 from dxf.local.sinks import named
 from dxf.snapshots.attribute_setter import AttributeSetter
-from dxf.snapshots.entries import Entry, shown
+from dxf.snapshots.entries import LINK, Entry, shown
 from dxf.snapshots.target_paths import TargetPaths
 
 WRITE, REPLACE, ADJUST = 'write', 'replace', 'adjust'
@@ -59,7 +59,7 @@ class RestoreTarget:
         self._replaced: set[bytes] = set()
         """Paths at which there is something that may be replaced; what appears at others meanwhile stays."""
         self.changed: dict[bytes, Entry] = {}
-        """Files that are there, and whose mode, time, owner or attributes differ."""
+        """Files that are there, and whose mode, time, owner or attributes differ; and links whose owner differs."""
         self._close = ExitStack()
 
     def __enter__(self) -> 'RestoreTarget':
@@ -133,8 +133,9 @@ class RestoreTarget:
         there = self._paths.status(entry.path)
         if there is None:
             return False
-        if stat.S_ISLNK(there.st_mode) and self._paths.target_of(entry.path) == entry.target and \
-                self._setter.has_owner(there, entry):
+        if stat.S_ISLNK(there.st_mode) and self._paths.target_of(entry.path) == entry.target:
+            if not self._setter.has_owner(there, entry):
+                self.changed[entry.path] = entry
             return True
         self._check_replaceable(entry.path, there)
         return False
@@ -267,7 +268,11 @@ class RestoreTarget:
                 os.unlink(name, dir_fd=folder)
 
     def adjust(self) -> None:
-        """Give the files that were there the modes, times, owners and attributes of the snapshot."""
+        """Give the files and links that were there the modes, times, owners and attributes of the snapshot."""
         for entry in self.changed.values():
-            with self._paths.opened(entry.path) as file:
-                self._setter.apply(file, entry)
+            if entry.kind == LINK:
+                with named(shown(entry.path)):
+                    self._setter.apply_to_link(*self._paths.parent(entry.path), entry)
+            else:
+                with self._paths.opened(entry.path) as file:
+                    self._setter.apply(file, entry)

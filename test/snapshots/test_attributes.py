@@ -146,4 +146,8 @@ def test_the_owner_of_a_link_is_restored_and_not_that_of_its_target(client: DXF,
     store_entries(client, {**link('link', str(tmp_path / 'outside')), 'uid': uid, 'gid': os.getegid()})
     snapshots.load(client, 'hostile').restore(str(tmp_path / 'new'), attributes=snapshots.Attributes(owners=True))
     assert os.lstat(tmp_path / 'new' / 'link').st_uid == uid
+    if as_root():
+        os.lchown(tmp_path / 'new' / 'link', 5, 5)  # one that is there keeps its target, and gets its owner back
+    snapshots.load(client, 'hostile').restore(str(tmp_path / 'new'), attributes=snapshots.Attributes(owners=True))
+    assert os.lstat(tmp_path / 'new' / 'link').st_uid == uid
     assert (tmp_path / 'outside').stat() == before
