@@ -57,7 +57,8 @@ class FolderDeletion:
     :param folders: those of the folders, without those that the files are in
     :param limit: the largest number of files that may be removed; ``None`` for any
     :param within: the paths of the folders that are looked into; the empty path is the target folder
-    :raises DXFError: there are no files to keep, or there are more to remove than ``limit``
+    :raises DXFError: there are no files to keep, there are more to remove than ``limit``, or folders are nested too
+        deeply
     :raises OSError: a folder cannot be read, or another file system is mounted there
     """
 
@@ -69,7 +70,10 @@ class FolderDeletion:
             raise DXFError('there are no files in it, so nothing is deleted')
         self._folders = with_parents([*folders, *map(os.path.dirname, self._files)])
         self._keys = {key_of(path): path for path in (*self._files, *self._folders)}
-        self.extras = [extra for path in within for extra in self._look(path)]
+        try:
+            self.extras = [extra for path in within for extra in self._look(path)]
+        except RecursionError:
+            raise DXFError('folders are nested too deeply in it, so nothing is deleted') from None
         count = sum(not extra.is_folder for extra in self.extras)
         if limit is not None and count > limit:
             raise DXFError(f'{count} files would be deleted, and --max-delete allows {limit}: nothing was changed')

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dxf import DXF, snapshots
-from dxf.exceptions import DXFDigestMismatchError
+from dxf.exceptions import DXFDigestMismatchError, DXFError
 from dxf.main import doit
 
 from ..artifacts.test_replacing import NAMESPACE
@@ -132,6 +132,17 @@ def test_a_deletion_that_would_go_too_far_changes_nothing(folder: Endpoint, repo
     line, = runner.run('restore', repo, '@nightly', '--delete', '--to', registry).insist(1).lines
     assert 'holds the registry' in line
     assert described_without_pipe(crowded) == before
+
+
+def test_folders_that_are_nested_too_deeply_are_an_error_and_stay(client: DXF, source: Path, tmp_path: Path
+                                                                   ) -> None:
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    deep = tmp_path / 'new' / 'd' / '/'.join('d' * 600)
+    deep.mkdir(parents=True)
+    with pytest.raises(DXFError, match='nested too deeply in it, so nothing is deleted'):
+        snapshot.restore(str(tmp_path / 'new'), delete=True)
+    assert os.listdir(tmp_path / 'new') == ['d'] and deep.exists()
+    subprocess.run(['rm', '-r', tmp_path / 'new'], check=True)
 
 
 MOUNTED = """
