@@ -16,6 +16,27 @@ from dxf.artifacts.safe_paths import HIDDEN, key_of, with_parents
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import DXFError
 from dxf.local.sinks import named
+from dxf.names import FOLDER as OCI
+from dxf.names import is_folder
+
+
+def check_outside(folder: str, host: str) -> None:
+    """Check that no registry is deleted that is itself a folder.
+
+    :raises DXFError: it is in the target folder
+    """
+    target = os.path.realpath(folder)
+    if is_folder(host) and os.path.commonpath([os.path.realpath(host.removeprefix(OCI)), target]) == target:
+        raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
+
+
+def _check_mount(folder: int, mount: tuple[int, int], path: str) -> None:
+    """Check that a folder is on a file system.
+
+    :raises OSError: another one is mounted there
+    """
+    if mount_of(folder) != mount:
+        raise OSError(errno.EXDEV, 'another file system is mounted there, and --delete does not enter it', path)
 
 
 class Extra(NamedTuple):
@@ -35,32 +56,41 @@ class FolderDeletion:
     :param files: the paths of the files to keep
     :param folders: those of the folders, without those that the files are in
     :param limit: the largest number of files that may be removed; ``None`` for any
-    :raises DXFError: there are no files to keep, or there are more to remove than ``limit``
+    :param within: the paths of the folders that are looked into; the empty path is the target folder
+    :raises DXFError: there are no files to keep, there are more to remove than ``limit``, or folders are nested too
+        deeply
     :raises OSError: a folder cannot be read, or another file system is mounted there
     """
 
-    def __init__(self, target: TargetFolder, files: Iterable[str], folders: Iterable[str], limit: int | None = None
-                 ) -> None:
+    def __init__(self, target: TargetFolder, files: Iterable[str], folders: Iterable[str], limit: int | None = None,
+                 within: Iterable[str] = ('',)) -> None:
         self._target = target
         self._files = set(files)
         if not self._files:
             raise DXFError('there are no files in it, so nothing is deleted')
         self._folders = with_parents([*folders, *map(os.path.dirname, self._files)])
         self._keys = {key_of(path): path for path in (*self._files, *self._folders)}
-        self.extras = list(self._look())
+        try:
+            self.extras = [extra for path in within for extra in self._look(path)]
+        except RecursionError:
+            raise DXFError('folders are nested too deeply in it, so nothing is deleted') from None
         count = sum(not extra.is_folder for extra in self.extras)
         if limit is not None and count > limit:
             raise DXFError(f'{count} files would be deleted, and --max-delete allows {limit}: nothing was changed')
 
-    def _look(self) -> Iterator[Extra]:
-        """Yield what is to be removed, what is in a folder before the folder."""
-        folder = self._target.descend([])
-        if folder is not None:
-            mount = mount_of(folder)
-            try:
-                yield from self._look_into(folder, '', mount)
-            finally:
-                os.close(folder)
+    def _look(self, path: str) -> Iterator[Extra]:
+        """Yield what is to be removed of a folder, what is in a folder before the folder."""
+        root, folder = self._target.descend([]), None
+        try:
+            folder = self._target.descend(path.split('/') if path else [])
+            if root is not None and folder is not None:
+                mount = mount_of(root)
+                _check_mount(folder, mount, path)
+                yield from self._look_into(folder, f'{path}/' if path else '', mount)
+        finally:
+            for descriptor in (root, folder):
+                if descriptor is not None:
+                    os.close(descriptor)
 
     def _look_into(self, folder: int, start: str, mount: tuple[int, int]) -> Iterator[Extra]:
         with named(start or self._target.path):
@@ -83,8 +113,7 @@ class FolderDeletion:
         with named(path):
             inner = os.open(name, FOLDER, dir_fd=folder)
         try:
-            if mount_of(inner) != mount:
-                raise OSError(errno.EXDEV, 'another file system is mounted there, and --delete does not enter it', path)
+            _check_mount(inner, mount, path)
             yield from self._look_into(inner, f'{path}/', mount)
         finally:
             os.close(inner)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.arguments import check_text, several
 from dxf.artifacts.actions import DELETE, FETCH, SKIP, FileAction, OnFile
-from dxf.artifacts.folder_deletion import FolderDeletion
+from dxf.artifacts.folder_deletion import FolderDeletion, check_outside
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.artifacts.target_folder import TargetFolder
@@ -18,7 +18,7 @@ from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentErr
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
 from dxf.manifest.named_files import ROOT, TAR, TAR_GZIP, Layer, read
-from dxf.names import FOLDER, is_folder, is_sha256, shown_repository
+from dxf.names import is_sha256, shown_repository
 from dxf.parameters import checked
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -109,16 +109,6 @@ def _target_path(folder: str | None, delete: bool) -> str:
     return os.curdir if folder is None else os.fspath(folder)
 
 
-def _check_outside(folder: str, host: str) -> None:
-    """Check that no registry is deleted that is itself a folder.
-
-    :raises DXFError: it is in the target folder
-    """
-    target = os.path.realpath(folder)
-    if is_folder(host) and os.path.commonpath([os.path.realpath(host.removeprefix(FOLDER)), target]) == target:
-        raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
-
-
 class _Pull:
     """What is wanted of an alias.
 
@@ -137,7 +127,7 @@ class _Pull:
             raise ValueError('delete makes a folder equal to the alias: it takes no names')
         layers = _layers(repository, reference, platform)
         if delete:
-            _check_outside(self.folder, repository.host)
+            check_outside(self.folder, repository.host)
         self._repository = repository
         self.skipped = [layer.blob for layer in layers if layer.title is None and not names]
         self.wanted = _wanted(layers, names)

@@ -129,7 +129,7 @@ def pull_files(context: Context) -> None:
     check_folder(folder)
     what: dict[str, Any] = {'names': names, 'overwrite': context.options['overwrite'],
                             'platform': context.settings.platform, 'delete': context.options['delete'],
-                            'max_delete': _count_of(context, 'max_delete')}
+                            'max_delete': count_of(context, 'max_delete')}
     done: list[Any] = []
     with context.registry() as repository:
         if context.options['dry_run']:
@@ -187,7 +187,7 @@ def _document(file: Any) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value is not None}
 
 
-def _count_of(context: Context, option: str) -> int | None:
+def count_of(context: Context, option: str) -> int | None:
     """Return the number that an option has as its value; ``None`` where it is not given."""
     text = context.options[option]
     if text is None:

@@ -22,6 +22,9 @@ SIZED = '{l_bar}{bar}| {n}/{total} [{elapsed}<{remaining}, {rate_fmt}]'
 UNSIZED = '{desc}: {n} bytes [{elapsed}, {rate_fmt}]'
 """The format of a bar on a terminal, with and without a known size."""
 
+FILES = 'files'
+"""What stands for the files of a backup among the digests of blobs."""
+
 NOT_MOVED = ('n', 'initial', 'last_print_n')
 """Attributes of a bar from which tqdm computes the rate."""
 
@@ -37,6 +40,9 @@ class Progress(Protocol):
 
     def found(self, count: int) -> None:
         """Show that a whole blob of ``count`` bytes was there already."""
+
+    def reading(self, count: int, size: int, files: int) -> None:
+        """Show that ``count`` more of ``size`` bytes of files were read, the number of which is ``files`` so far."""
 
     def close(self) -> None:
         """End the display."""
@@ -74,6 +80,14 @@ class Bars:
         with terminal.drawing():
             if self._total is not None:
                 _advance(self._total, count)
+
+    def reading(self, count: int, size: int, files: int) -> None:
+        """Show that ``count`` more of ``size`` bytes of files were read, the number of which is ``files`` so far."""
+        with terminal.drawing():
+            shown = self._of(FILES, size)
+            if hasattr(shown, 'set_description_str'):  # a replacement of tqdm may not have it
+                shown.set_description_str(f'{files} files', refresh=False)
+            shown.update(count)
 
     def _of(self, digest: str, size: int | None) -> Any:
         """Return the bar of a blob."""
@@ -117,6 +131,8 @@ class _Transfer:
         self.digest = digest
         self.size = size
         self.moved = self.kept = 0
+        self.files: int | None = None
+        """The number of files so far, of a backup's."""
         self.start = self.printed = time.monotonic()
 
     @property
@@ -168,6 +184,13 @@ class Reports:
     def found(self, count: int) -> None:
         """Ignore a blob that was there already."""
 
+    def reading(self, count: int, size: int, files: int) -> None:
+        """Count bytes of files that were read."""
+        transfer = self._transfers.setdefault(FILES, _Transfer(FILES, size))
+        transfer.moved += count
+        transfer.files = files
+        self._report(transfer)
+
     def _report(self, transfer: _Transfer) -> None:
         if transfer.is_done or time.monotonic() - transfer.printed >= self._interval:
             transfer.printed = time.monotonic()
@@ -190,13 +213,14 @@ def _line(transfer: _Transfer) -> str:
     percent = 100 if transfer.is_done else 100 * transfer.moved // (transfer.size or 1)
     share = '' if transfer.size is None else f'/{transfer.size} bytes, {percent}%'
     left = '' if transfer.left is None or transfer.is_done else f', {transfer.left:.0f} s left'
-    name = transfer.digest or 'blob'
+    name = transfer.digest or 'blob' if transfer.files is None else f'{transfer.files} files'
     return f'{name} {transfer.moved}{share or " bytes"}, {transfer.rate / 1e6:.1f} MB/s{left}'
 
 
 def _json(transfer: _Transfer) -> str:
+    subject = {'blob': transfer.digest or None} if transfer.files is None else {'files': transfer.files}
     return dump_json({
-        'blob': transfer.digest or None, 'bytes': transfer.moved, 'total': transfer.size,
+        **subject, 'bytes': transfer.moved, 'total': transfer.size,
         'rate': round(transfer.rate), 'eta': None if transfer.left is None else round(transfer.left, 1),
         'done': transfer.is_done}, sort_keys=False)
 

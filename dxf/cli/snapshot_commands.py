@@ -4,18 +4,19 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.reader import read_date
-from dxf.cli.file_commands import check_folder
+from dxf.cli.file_commands import check_folder, count_of
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.strict_json import is_utf_8, printable
+from dxf.strict_json import printable
 
 if TYPE_CHECKING:
-    from dxf.snapshots import Entry, Totals, Wanted
+    from dxf.snapshots import Entry, PlannedRestore, RestoreAction, Totals, Wanted
 
 LETTERS = {'file': '-', 'folder': 'd', 'link': 'l', 'hardlink': 'h'}
 """The kinds of entries, as ls shows them."""
@@ -32,19 +33,30 @@ def backup(context: Context) -> None:
     created = read_date(context.environ)
     start = time.monotonic()
     from dxf import snapshots
-    wanted = _wanted(options)
-    with context.registry() as repository:
+    what: dict[str, Any] = {'wanted': _wanted(options), 'parent': parent, 'notice': console.print_error}
+    with context.registry() as repository, progress(context.settings.progress) as shown:
+        what['reading'] = shown.reading if shown else _ignore
         if options['dry_run']:
-            totals = snapshots.plan(repository, folders, alias, wanted, parent=parent, notice=console.print_error)
-            _print_plan(context, totals)
-            return
-        with progress(context.settings.progress) as shown:
-            snapshot = snapshots.backup(repository, folders, alias, wanted, parent=parent, partial=options['partial'],
-                                        created=created, notice=console.print_error, progress=shown or _ignore)
-    context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
-                         seconds=round(time.monotonic() - start, 3))
-    if snapshot.unread:
-        raise DXFError(f'{len(snapshot.unread)} files or folders could not be read, and are not in the snapshot')
+            totals = snapshots.plan(repository, folders, alias, **what)
+        else:
+            snapshot = snapshots.backup(repository, folders, alias, partial=options['partial'], created=created,
+                                        progress=shown or _ignore, **what)
+    if options['dry_run']:
+        _print_plan(context, totals)
+        _check_unread(totals)
+    else:
+        context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
+                             seconds=round(time.monotonic() - start, 3))
+        _check_unread(snapshot.totals)
+
+
+def _check_unread(totals: 'Totals') -> None:
+    """Check that all could be read.
+
+    :raises DXFError: some could not
+    """
+    if totals.unread:
+        raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
 
 
 def _wanted(options: Mapping[str, Any]) -> 'Wanted':
@@ -59,12 +71,13 @@ def _wanted(options: Mapping[str, Any]) -> 'Wanted':
         exclusion.Exclusion(patterns)
     except DXFInvalidNameError as error:
         raise UsageError(f'--exclude: {error}') from None
-    return snapshots.Wanted(patterns, options['exclude_caches'], options['one_file_system'], options['read_all'])
+    return snapshots.Wanted(patterns, options['exclude_caches'], options['one_file_system'], options['read_all'],
+                            options['owners'], options['xattrs'])
 
 
 def _members(totals: 'Totals') -> dict[str, int]:
     return {'files': totals.files, 'bytes': totals.size, 'read': totals.read, 'new': totals.new, 'sent': totals.sent,
-            'packs': totals.packs}
+            'packs': totals.packs, 'unread': totals.unread}
 
 
 def _print_plan(context: Context, totals: 'Totals') -> None:
@@ -93,22 +106,65 @@ def check_source(folder: str) -> None:
 
 
 def restore(context: Context) -> None:
-    """Put files of a snapshot into a folder; print the paths of those that were written."""
+    """Put files of a snapshot into a folder; print the paths of those that were written, or deleted."""
     operand, *paths = context.operands
     reference = operands.reference(operand, context.settings.host)
     options = context.options
-    if options['to'] is None:
-        raise UsageError('too few arguments: --to=DIR names the folder to write to')
+    _check_restore(options)
     check_folder(options['to'])
     from dxf import snapshots
+    unset: list[str] = []
+    what: dict[str, Any] = {
+        'overwrite': options['overwrite'], 'delete': options['delete'], 'max_delete': count_of(context, 'max_delete'),
+        'attributes': snapshots.Attributes(*(options[name] for name in snapshots.Attributes._fields))}
+
+    def tell(line: str) -> None:
+        console.print_error(line)
+        unset.append(line)
     with context.registry() as repository, progress(context.settings.progress) as shown:
-        written = snapshots.load(repository, reference).restore(options['to'], paths, overwrite=options['overwrite'],
-                                                                progress=shown or _ignore)
-    for path in written:
-        if options['json']:
-            console.print_json(_named(path))
+        snapshot = snapshots.load(repository, reference)
+        if options['dry_run']:
+            _print_restore_plan(context, snapshot.plan_restore(options['to'], paths, **what))
+            return
+        snapshot.restore(options['to'], paths, progress=shown or _ignore, notice=tell,
+                         on_action=partial(_print_restored, context), **what)
+    if unset:
+        raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
+
+
+def _check_restore(options: Mapping[str, Any]) -> None:
+    """Check that the options of a restore fit each other.
+
+    :raises UsageError: they do not
+    """
+    if options['to'] is None:
+        raise UsageError('too few arguments: --to=DIR names the folder to write to')
+    if options['max_delete'] is not None and not options['delete']:
+        raise UsageError('--max-delete is for --delete')
+
+
+def _print_restored(context: Context, action: 'RestoreAction') -> None:
+    """Print the path of a file that was written, or of what was deleted."""
+    if action.kind != 'file' or action.action == 'adjust':
+        return
+    if context.options['json']:
+        console.print_json(action.document())
+    else:
+        name = printable(os.fsdecode(action.path))
+        console.write_exactly(f'delete {name}\n' if action.action == 'delete' else f'{name}\n')
+
+
+def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:
+    """Print what is to be done with each path, and the bytes to write and to fetch."""
+    for action in planned.actions:
+        if context.options['json']:
+            console.print_json(action.document())
         else:
-            console.write_exactly(f'{printable(path)}\n')
+            console.write_exactly(f'{action.action} {printable(os.fsdecode(action.path))} {action.size}\n')
+    if context.options['json']:
+        console.print_json({'total': planned.size, 'fetch': planned.fetched})
+    else:
+        console.write(f'total {planned.size}, {planned.fetched} bytes to fetch\n')
 
 
 def list_files(context: Context) -> None:
@@ -122,11 +178,6 @@ def list_files(context: Context) -> None:
                 console.print_json(_document(entry))
             else:
                 console.write_exactly(_line(entry, context.options['long']) + '\n')
-
-
-def _named(path: str) -> dict[str, Any]:
-    """Return the member that names a path; one that is not UTF-8 is shown with its bytes escaped."""
-    return {'path': path if is_utf_8(path) else printable(path)}
 
 
 def _document(entry: 'Entry') -> dict[str, Any]:

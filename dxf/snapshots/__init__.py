@@ -4,11 +4,15 @@
 format.
 """
 
+from dxf.snapshots.attribute_setter import Attributes
+from dxf.snapshots.attributes import Owner
 from dxf.snapshots.backup import Wanted, backup, plan
 from dxf.snapshots.entries import Chunk, Entry
 from dxf.snapshots.listing import list_files
+from dxf.snapshots.restore import PlannedRestore
+from dxf.snapshots.restore_plan import RestoreAction
 from dxf.snapshots.snapshot import Snapshot, Totals, load
 from dxf.snapshots.verification import verify
 
-__all__ = ['Chunk', 'Entry', 'Snapshot', 'Totals', 'Wanted', 'backup', 'list_files', 'load',
-           'plan', 'verify']
+__all__ = ['Attributes', 'Chunk', 'Entry', 'Owner', 'PlannedRestore', 'RestoreAction', 'Snapshot', 'Totals', 'Wanted',
+           'backup', 'list_files', 'load', 'plan', 'verify']

@@ -19,6 +19,7 @@ from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
+from dxf.snapshots.attribute_reader import AttributeReader
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dxf.client import DXF
 
 Notice = Callable[[str], object]
+Reading = Callable[[int, int, int], object]
 
 
 def _ignore(*_: object) -> None:
@@ -46,18 +48,22 @@ class Wanted(NamedTuple):
     :param exclude_caches: of folders that a file ``CACHEDIR.TAG`` marks, only that file is stored
     :param one_file_system: of folders on another file system, only the folder itself is stored
     :param read_all: read files too whose size and time are those in the last snapshot
+    :param owners: store the owners of files, folders and links
+    :param xattrs: store the extended attributes of files and folders
     """
 
     exclude: Sequence[str] = ()
     exclude_caches: bool = False
     one_file_system: bool = False
     read_all: bool = False
+    owners: bool = False
+    xattrs: bool = False
 
 
 @checked
 def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
            parent: str | None = None, partial: bool = False, created: int | None = None,
-           notice: Notice = _ignore, progress: Callable[..., object] = _ignore) -> Snapshot:
+           notice: Notice = _ignore, progress: Callable[..., object] = _ignore, reading: Reading = _ignore) -> Snapshot:
     """Store folders as a snapshot, and give it an alias. Only what the last snapshot does not have is sent.
 
     :param folders: paths; of several, each is a folder of the snapshot, by the last part of its path
@@ -68,6 +74,8 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
     :param notice: called with a line about each file that could not be read, or is left out
     :param progress: called as ``progress(digest, chunk, size)`` for what is sent
+    :param reading: called as ``reading(count, size, files)`` for bytes of files that were read, or found unchanged:
+        with their number, about that of all files, and the number of files so far
     :return: the snapshot; it is stored
     :raises DXFSourceError: something could not be read, or there is no such folder; the alias is as it was
     :raises DXFInvalidDocumentError: ``parent`` is no snapshot, or is damaged
@@ -78,13 +86,13 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
     if last is None:
         repository.push_blob(data=EMPTY_CONTENT)
     try:
-        return _Backup(repository, roots, last, wanted, notice, progress).run(alias, partial, created)
+        return _Backup(repository, roots, last, wanted, notice, progress, reading).run(alias, partial, created)
     except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError) as error:
         if last is None or not _is_of_last(error, parent):
             raise
         notice(f'the last snapshot is not used: {error}')
     repository.push_blob(data=EMPTY_CONTENT)
-    return _Backup(repository, roots, None, wanted, notice, progress).run(alias, partial, created)
+    return _Backup(repository, roots, None, wanted, notice, progress, reading).run(alias, partial, created)
 
 
 def _is_of_last(error: Exception, parent: str | None) -> bool:
@@ -98,13 +106,13 @@ def _is_of_last(error: Exception, parent: str | None) -> bool:
 
 @checked
 def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
-         parent: str | None = None, notice: Notice = _ignore) -> Totals:
+         parent: str | None = None, notice: Notice = _ignore, reading: Reading = _ignore) -> Totals:
     """Return what :func:`backup` would find and send; nothing is sent.
 
     The parameters, and the errors, are those of :func:`backup`.
     """
     roots = _roots(repository, folders, alias)
-    return _Backup(repository, roots, _last(repository, alias, parent), wanted, notice, None).measure()
+    return _Backup(repository, roots, _last(repository, alias, parent), wanted, notice, None, reading).measure()
 
 
 def _last(repository: 'DXF', alias: str, parent: str | None) -> Snapshot | None:
@@ -149,13 +157,15 @@ class _Backup:
     """
 
     def __init__(self, repository: 'DXF', roots: list[Root], last: Snapshot | None, wanted: Wanted, notice: Notice,
-                 progress: Callable[..., object] | None) -> None:
+                 progress: Callable[..., object] | None, reading: Reading) -> None:
         self._repository = repository
         self._tree = Tree(roots, self._not_read, self._leave_out, Exclusion(wanted.exclude, wanted.exclude_caches),
                           wanted.one_file_system)
+        self._attributes = AttributeReader(self._tree, wanted.owners, wanted.xattrs)
         self._last = last
         self._read_all = wanted.read_all
         self._notice = notice
+        self._reading = reading
         self._blobs = BlobSender(repository, progress)
         self._full = size_of(roots)
         self._unread: list[str] = []
@@ -169,6 +179,7 @@ class _Backup:
 
     def _add_unread(self, text: str) -> None:
         self._unread.append(text)
+        self._totals = self._totals._replace(unread=len(self._unread))
         self._notice(text)
 
     def _leave_out(self, path: bytes, kind: str) -> None:
@@ -194,7 +205,7 @@ class _Backup:
             first = 0 if index is None else len(index.sizes)
             packs = opened.enter_context(PackWriter(self._blobs.send, first, MAX_PACKS - kept,
                                                     pack_size(self._full, kept)))
-            self._add_all(writer, FileCutter(self._tree, self._known, packs), index)
+            self._add_all(writer, FileCutter(self._tree, self._known, packs, self._advance), index)
             if self._unread and not partial:
                 raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
                                      f'{alias} was not set: {self._unread[0]}')
@@ -227,7 +238,11 @@ class _Backup:
         if entry is None:
             return None
         try:
+            entry = self._attributes.added(entry, found)
             check_entry(entry)
+        except OSError as error:
+            self._not_read(found.path, error)
+            return None
         except DXFInvalidDocumentError as error:
             self._add_unread(f'cannot store {str(error).removeprefix("invalid snapshot: ")}')
             return None
@@ -252,6 +267,7 @@ class _Backup:
         is_same = last is not None and (last.kind, last.size, last.mtime) == (FILE, size, mtime)
         chunks = self._known.relocated(last.chunks) if last is not None and is_same and not self._read_all else None
         if last is not None and chunks is not None:
+            self._advance(size)
             self._count(size, 0)
             return last if (last.mode, last.chunks) == (mode, chunks) else last._replace(mode=mode, chunks=chunks)
         try:
@@ -262,6 +278,11 @@ class _Backup:
             return None
         self._count(entry.size, 1)
         return entry
+
+    def _advance(self, count: int) -> None:
+        """Report bytes of a file that were read, or found unchanged; it is counted afterwards."""
+        if count:
+            self._reading(count, self._full, self._totals.files + 1)
 
     def _count(self, size: int, read: int) -> None:
         totals = self._totals

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
@@ -30,7 +30,7 @@ class _Range(NamedTuple):
 
     start: int
     end: int
-    chunks: list[Chunk]
+    chunks: Iterable[Chunk]
 
 
 class ChunkSource:
@@ -50,10 +50,19 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for number, group in groupby(sorted(chunks), key=lambda chunk: chunk.pack):
-            wanted = list(_apart(group))
+        groups = groupby(sorted(chunks), key=lambda chunk: chunk.pack)
+        return self.fetch_packs((number, list(group)) for number, group in groups)
+
+    def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield chunks with their content: see :meth:`fetch`.
+
+        :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
+            times
+        """
+        for number, wanted in packs:
             digest, size = self._packs[number]
-            if 2 * sum(chunk.length for chunk in wanted) > size:
+            _check_apart(wanted)
+            if _is_most(wanted, size):
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)
@@ -67,6 +76,13 @@ class ChunkSource:
         """
         for _, content in self._from_whole(*self._packs[number], _apart(chunks)):
             yield content
+    def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
+        """Return how many bytes :meth:`fetch_packs` would fetch."""
+        total = 0
+        for number, wanted in packs:
+            size = self._packs[number][1]
+            total += size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
+        return total
 
     def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
@@ -74,15 +90,15 @@ class ChunkSource:
             for _ in stream:  # the last piece comes when the pack is verified
                 pass
 
-    def _from_ranges(self, digest: str, size: int, chunks: list[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
         merged = _merged(chunks)
-        for number, wanted in enumerate(merged):
+        for wanted in merged:
             try:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
-                left = [chunk for other in merged[number:] for chunk in other.chunks]
+                left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
                 yield from self._from_whole(digest, size, left)
                 return
             yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
@@ -109,6 +125,17 @@ class ChunkSource:
                 raise failure
 
 
+def _is_most(chunks: Iterable[Chunk], size: int) -> bool:
+    """Return whether chunks are more than half of their pack."""
+    return 2 * sum(chunk.length for chunk in chunks) > size
+
+
+def _check_apart(chunks: Iterable[Chunk]) -> None:
+    """Check that no byte of a pack is in two chunks: see :func:`_apart`."""
+    for _ in _apart(chunks):
+        pass
+
+
 def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield the chunks of a pack, if no byte is in two: else a small pack could become any number of bytes.
 
@@ -122,16 +149,21 @@ def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         yield chunk
 
 
-def _merged(chunks: list[Chunk]) -> list[_Range]:
-    """Return ranges that cover chunks; those of neighbours are one."""
-    found: list[_Range] = []
+def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
+    """Yield ranges that cover chunks; those of neighbours are one."""
+    start = end = 0
+    merged: list[Chunk] = []
     for chunk in chunks:
-        end = chunk.offset + chunk.length
-        if found and chunk.offset - found[-1].end <= GAP and end - found[-1].start <= LONGEST:
-            found[-1] = _Range(found[-1].start, end, [*found[-1].chunks, chunk])
-        else:
-            found.append(_Range(chunk.offset, end, [chunk]))
-    return found
+        last = chunk.offset + chunk.length
+        if merged and (chunk.offset - end > GAP or last - start > LONGEST):
+            yield _Range(start, end, merged)
+            merged = []
+        if not merged:
+            start = chunk.offset
+        merged.append(chunk)
+        end = last
+    if merged:
+        yield _Range(start, end, merged)
 
 
 def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dxf.local.file_hash import hash_descriptor
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, Entry
 from dxf.snapshots.exclusion import Exclusion
-from dxf.snapshots.restore_target import FILE_MODES, FOLDER_MODES
+from dxf.snapshots.attribute_setter import FILE_MODES, FOLDER_MODES
 from dxf.snapshots.snapshot import Snapshot
 from dxf.snapshots.tree import Found, Tree, roots_of
 from dxf.transfer.parallel import each_once

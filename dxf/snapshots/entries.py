@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError
+from dxf.snapshots import attributes
+from dxf.snapshots.attributes import Owner, Xattrs
 from dxf.snapshots.chunking import MAX_CHUNK
 from dxf.strict_json import Json, member, shortened
 
@@ -65,6 +67,8 @@ class Entry(NamedTuple):
     :param mtime: nanoseconds since 1970
     :param sha256: of all of a file, in hexadecimal digits
     :param target: what a link leads to, or the path of the file of which it is another name
+    :param owner: of a file, a folder or a link, where it was asked for
+    :param xattrs: extended attributes of a file or a folder, where they were asked for
     """
 
     path: bytes
@@ -75,6 +79,8 @@ class Entry(NamedTuple):
     sha256: str = ''
     chunks: tuple[Chunk, ...] = ()
     target: bytes = b''
+    owner: Owner | None = None
+    xattrs: Xattrs | None = None
 
     @property
     def name(self) -> str:
@@ -83,7 +89,7 @@ class Entry(NamedTuple):
 
     def document(self) -> dict[str, Json]:
         """Return the entry as a line of the index has it."""
-        found: dict[str, Json] = {**_text('path', self.path), 'type': self.kind}
+        found: dict[str, Json] = {**text_member('path', self.path), 'type': self.kind}
         if self.kind in (FILE, FOLDER):
             found['mode'] = self.mode
         if self.kind != HARDLINK:
@@ -91,7 +97,11 @@ class Entry(NamedTuple):
         if self.kind == FILE:
             found |= {'size': self.size, 'sha256': self.sha256, 'chunks': self.chunks}
         if self.kind in (LINK, HARDLINK):
-            found |= _text('target', self.target)
+            found |= text_member('target', self.target)
+        if self.owner is not None:
+            found |= attributes.owner_document(self.owner)
+        if self.xattrs is not None:
+            found['xattrs'] = attributes.xattrs_document(self.xattrs)
         return found
 
 
@@ -155,11 +165,13 @@ def _file(path: bytes, document: Json, packs: list[int]) -> Entry:
     sha256 = member(document, 'sha256', str)
     if _HEX.fullmatch(sha256) is None:
         raise _invalid(path, 'its sha256 is no hash')
-    return Entry(path, FILE, _mode(document), _time(path, document), size, sha256, chunks)
+    return Entry(path, FILE, _mode(document), _time(path, document), size, sha256, chunks,
+                 owner=attributes.read_owner(document), xattrs=attributes.read_xattrs(document))
 
 
 def _folder(path: bytes, document: Json, _packs: list[int]) -> Entry:
-    return Entry(path, FOLDER, _mode(document), _time(path, document))
+    return Entry(path, FOLDER, _mode(document), _time(path, document), owner=attributes.read_owner(document),
+                 xattrs=attributes.read_xattrs(document))
 
 
 def _link(path: bytes, document: Json, _packs: list[int]) -> Entry:
@@ -167,7 +179,7 @@ def _link(path: bytes, document: Json, _packs: list[int]) -> Entry:
     if not 0 < len(target) <= MAX_TARGET or b'\0' in target:
         raise _invalid(path, 'no link can have its target')
     mtime = _time(path, document) if 'mtime' in document else 0
-    return Entry(path, LINK, mtime=mtime, target=target)
+    return Entry(path, LINK, mtime=mtime, target=target, owner=attributes.read_owner(document))
 
 
 def _hardlink(path: bytes, document: Json, _packs: list[int]) -> Entry:
@@ -221,7 +233,7 @@ def _shown_time(mtime: int) -> str:
     return f'{"-" if mtime < 0 else ""}{seconds}.{fraction:09d}'
 
 
-def _text(key: str, content: bytes) -> dict[str, Json]:
+def text_member(key: str, content: bytes) -> dict[str, Json]:
     """Return bytes as a member that JSON can hold."""
     try:
         return {key: content.decode('utf-8')}

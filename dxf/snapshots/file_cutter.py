@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from dxf.snapshots.chunking import MIN_AVERAGE, SPREAD, average_for, average_of, cut
@@ -24,12 +24,14 @@ class FileCutter:
     """Reads files, and stores what is new in them.
 
     :param known: the chunks that are stored already
+    :param advance: called with the number of bytes of each chunk
     """
 
-    def __init__(self, tree: Tree, known: KnownChunks, packs: PackWriter) -> None:
+    def __init__(self, tree: Tree, known: KnownChunks, packs: PackWriter, advance: Callable[[int], object]) -> None:
         self._tree = tree
         self._known = known
         self._packs = packs
+        self._advance = advance
 
     def read(self, path: bytes, last: Entry | None) -> Entry:
         """Store a file; return its entry.
@@ -52,6 +54,7 @@ class FileCutter:
         """Store the chunks of a file; return them, and the hash of the whole."""
         if 0 < size <= MIN_AVERAGE // SPREAD:
             content = os.pread(file.fileno(), size, 0)
+            self._advance(len(content))
             return ([] if not content else [self._stored(content)]), hashlib.sha256(content).hexdigest()
         sha256 = hashlib.sha256()
         sizes = [] if last is None else [chunk.size for chunk in last.chunks if not chunk.is_zeros]
@@ -59,6 +62,7 @@ class FileCutter:
         chunks: list[Chunk] = []
         for extent in extents(file, size):
             for chunk in self._of_extent(file, extent, average, sha256):
+                self._advance(chunk.size)
                 if chunk.is_zeros and chunks and chunks[-1].is_zeros:
                     chunk = zeros(chunk.size + chunks.pop().size)
                 chunks.append(chunk)

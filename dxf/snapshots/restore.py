@@ -1,167 +1,153 @@
 """Restoring: files, folders and links of a snapshot appear in a folder, each file when it is complete.
 
-``restore_target`` touches the folder, ``chunk_source`` fetches and verifies.
+``restore_plan`` finds what is to be done, ``restore_target`` touches the folder, ``chunk_source`` fetches and verifies.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from dxf.exceptions import DXFFileNotFoundError, DXFInvalidDocumentError
+from dxf.artifacts.folder_deletion import Extra, FolderDeletion, check_outside
+from dxf.artifacts.target_folder import TargetFolder
+from dxf.exceptions import DXFInvalidDocumentError
+from dxf.snapshots.attribute_setter import Attributes, AttributeSetter, Notice
 from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Chunk, Entry, shown
+from dxf.snapshots.entries import FILE, FOLDER
 from dxf.snapshots.index import FROM_STREAM, IndexReader
-from dxf.snapshots.restore_target import PartFile, RestoreTarget
+from dxf.snapshots.restore_plan import DELETE, RestoreAction, RestorePlan, check_attributes
+from dxf.snapshots.restore_target import RestoreTarget
+from dxf.snapshots.target_paths import TargetPaths
 
 if TYPE_CHECKING:
     from dxf.client import DXF
 
-
 Report = Callable[[bytes, int], object]
-
-SHOWN = 20
-"""The most names that the error for a wrong path lists."""
+OnAction = Callable[[RestoreAction], object]
 
 
-class _Place(NamedTuple):
-    """Where a chunk goes: the number of a file, and the offset in it."""
+class Demand(NamedTuple):
+    """What is to be restored, and where: see :meth:`Snapshot.restore`."""
 
-    chunk: Chunk
-    file: int
-    offset: int
+    folder: str
+    paths: Sequence[bytes] = ()
+    overwrite: bool = False
+    delete: bool = False
+    max_delete: int | None = None
+    attributes: Attributes = Attributes()
 
 
-def restore(repository: 'DXF', index: IndexReader, folder: str, paths: Sequence[bytes], overwrite: bool,
-            report: Report) -> list[str]:
+class PlannedRestore(NamedTuple):
+    """What a restore would do.
+
+    :param actions: with each path; files that are there and equal have none
+    :param size: bytes that would be written, without holes
+    :param fetched: bytes that would be fetched, beside the index
+    """
+
+    actions: list[RestoreAction]
+    size: int
+    fetched: int
+
+
+def restore(repository: 'DXF', index: IndexReader, demand: Demand, report: Report, notice: Notice | None,
+            on_action: OnAction | None) -> list[str]:
     """Put what a snapshot has into a folder: see :meth:`Snapshot.restore`.
 
     :param report: called with what was written, and the size of all that is to be written
     """
+    with _planned(repository, index, demand, notice, True) as (target, plan):
+        with TargetFolder(demand.folder) as folder:
+            deletion = _deletion(plan, demand, folder)
+            _carry_out(_source(repository, index), target, plan, report)
+            if deletion is not None:
+                deletion.carry_out()
+            _finish(target, plan)
+        if on_action is not None:
+            for action in chain(plan.actions(), _deleted(deletion)):
+                on_action(action)
+        return [file.entry.name for file in plan.files]
+
+
+def plan_restore(repository: 'DXF', index: IndexReader, demand: Demand) -> PlannedRestore:
+    """Return what :func:`restore` would do; nothing is changed."""
+    with _planned(repository, index, demand, None, False) as (_, plan), TargetFolder(demand.folder) as folder:
+        actions = [*plan.actions(), *_deleted(_deletion(plan, demand, folder))]
+        return PlannedRestore(actions, plan.places.size, _source(repository, index).cost(plan.places.by_pack()))
+
+
+@contextmanager
+def _planned(repository: 'DXF', index: IndexReader, demand: Demand, notice: Notice | None, make: bool
+             ) -> Iterator[tuple[RestoreTarget, RestorePlan]]:
+    """Provide the target, and what is to be done there.
+
+    :param make: make the folder where it is missing
+    """
     if index.header.source == FROM_STREAM:
         raise DXFInvalidDocumentError('the snapshot is a stream: dxf pull-blob writes it')
-    with ExitStack() as opened:
-        target = opened.enter_context(RestoreTarget(folder, overwrite))
-        return _Restoring(repository, index, target, paths).run(report)
+    if demand.delete:
+        check_outside(demand.folder, repository.host)
+    setter = AttributeSetter(demand.attributes, notice)
+    check_attributes(demand.attributes, index)
+    paths = TargetPaths(demand.folder, make)
+    with RestoreTarget(paths, demand.overwrite or demand.delete, setter) as target:
+        yield target, RestorePlan(index, target, demand.paths, demand.delete)
 
 
-class _Restoring:
-    """One restore on its way."""
+def _source(repository: 'DXF', index: IndexReader) -> ChunkSource:
+    return ChunkSource(repository, list(zip(index.header.packs, index.sizes, strict=True)))
 
-    def __init__(self, repository: 'DXF', index: IndexReader, target: RestoreTarget, paths: Sequence[bytes]) -> None:
-        self._index = index
-        self._target = target
-        self._source = ChunkSource(repository, list(zip(index.header.packs, index.sizes, strict=True)))
-        self._folders: list[Entry] = []
-        self._links: list[Entry] = []
-        self._hardlinks: list[Entry] = []
-        self._files: list[PartFile] = []
-        self._places: list[_Place] = []
-        self._paths = {path.strip(b'/') for path in paths}
-        self._above = {path[:end] for path in self._paths for end in range(len(path)) if path[end:end + 1] == b'/'}
 
-    def run(self, report: Report) -> list[str]:
-        """Restore what is wanted; return the paths of the files that were written."""
-        for entry in self._wanted():
-            self._plan(entry)
-        self._plan_hardlinks()
-        size = sum(place.chunk.size for place in self._places)
-        self._target.check_space(size)
-        for folder in self._folders:
-            self._target.make_folder(folder)
-        for file in self._files:
+def _deletion(plan: RestorePlan, demand: Demand, folder: TargetFolder) -> FolderDeletion | None:
+    """Return what is to be deleted, in the folders among the paths if there are such; ``None`` where nothing is.
+
+    :raises DXFError: there is too much
+    """
+    if not demand.delete:
+        return None
+    folders = {entry.path for entry in plan.folders}
+    within = {path for path in plan.paths & folders if not any(path.startswith(other + b'/') for other in plan.paths)}
+    return FolderDeletion(folder, map(os.fsdecode, plan.kept), map(os.fsdecode, folders), demand.max_delete,
+                          map(os.fsdecode, sorted(within)) if plan.paths else ('',))
+
+
+def _deleted(deletion: FolderDeletion | None) -> list[RestoreAction]:
+    extras: list[Extra] = [] if deletion is None else deletion.extras
+    return [RestoreAction(DELETE, FOLDER if extra.is_folder else FILE, os.fsencode(extra.path), extra.size)
+            for extra in extras]
+
+
+def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
+    """Make all that is missing."""
+    target.check_space(plan.places.size)
+    for folder in plan.folders:
+        target.make_folder(folder)
+    for file in plan.files:
+        if not file.left:
+            target.finish(file)
+    _fetch(source, target, plan, report)
+    for entry in plan.hardlinks:
+        target.make_hardlink(entry.path, entry.target)
+    for entry in plan.links:
+        target.make_link(entry)
+
+
+def _fetch(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
+    """Fetch the chunks, each once, and write them to all places where they belong."""
+    for chunk, content in source.fetch_packs(plan.places.by_pack()):
+        for number, offset in plan.places.take(chunk):
+            file = plan.files[number]
+            target.write(file, offset, content)
+            report(content, plan.places.size)
+            file.left -= 1
             if not file.left:
-                self._target.finish(file)
-        self._fetch(report, size)
-        for entry in self._hardlinks:
-            self._target.make_hardlink(entry.path, entry.target)
-        for entry in self._links:
-            self._target.make_link(entry)
-        self._target.adjust()
-        for folder in reversed(self._folders):
-            self._target.finish_folder(folder)
-        self._target.sync()
-        return [file.entry.name for file in self._files]
+                target.finish(file)
 
-    def _wanted(self) -> Iterator[Entry]:
-        """Yield the entries that are wanted.
 
-        :raises DXFFileNotFoundError: there is nothing at one of the paths
-        """
-        missing = set(self._paths)
-        top: list[str] = []
-        for entry in self._index.entries():
-            if b'/' not in entry.path and len(top) < SHOWN:
-                top.append(shown(entry.path))
-            missing.discard(entry.path)
-            if self._is_wanted(entry):
-                yield entry
-        if missing:
-            raise DXFFileNotFoundError(shown(min(missing)), top)
-
-    def _is_wanted(self, entry: Entry) -> bool:
-        """Return whether an entry is at one of the paths, in one of them, or a folder that leads to one."""
-        if not self._paths or entry.kind == FOLDER and entry.path in self._above:
-            return True
-        path = entry.path
-        while path and path not in self._paths:
-            path = path.rpartition(b'/')[0]
-        return bool(path)
-
-    def _plan(self, entry: Entry) -> None:
-        """Check that an entry can be restored, and remember it unless it is there already."""
-        if entry.kind == FOLDER:
-            self._target.check_folder(entry.path)
-            self._folders.append(entry)
-        elif entry.kind == LINK:
-            if not self._target.has_link(entry):
-                self._links.append(entry)
-        elif entry.kind == HARDLINK:
-            self._hardlinks.append(entry)
-        elif not self._target.has_file(entry):
-            self._plan_file(entry)
-
-    def _plan_file(self, entry: Entry) -> None:
-        number = len(self._files)
-        file = PartFile(entry)
-        self._files.append(file)
-        offset = 0
-        for chunk in entry.chunks:
-            if not chunk.is_zeros:
-                self._places.append(_Place(chunk, number, offset))
-                file.left += 1
-            offset += chunk.size
-
-    def _plan_hardlinks(self) -> None:
-        """Plan the other names of files. A file of which only such names are wanted is restored by the first one."""
-        wanted, self._hardlinks = self._hardlinks, []
-        targets = {entry.target for entry in wanted}
-        originals = {entry.path: entry for entry in self._index.entries() if entry.path in targets} if targets else {}
-        written = {file.entry.path for file in self._files if file.entry.path in targets}
-        first: dict[bytes, bytes] = {}
-        for entry in wanted:
-            original = originals.get(entry.target)
-            if original is None or original.kind != FILE:
-                raise DXFInvalidDocumentError(f'invalid snapshot: {shown(entry.path)}: it is another name of no file')
-            name = entry.target if self._is_wanted(original) else first.setdefault(entry.target, entry.path)
-            if name == entry.path:
-                if not self._target.has_file(original := original._replace(path=name)):
-                    self._plan_file(original)
-                    written.add(name)
-            elif not self._target.has_hardlink(entry.path, name, name in written):
-                self._hardlinks.append(entry._replace(target=name))
-
-    def _fetch(self, report: Report, size: int) -> None:
-        """Fetch the chunks, each once, and write them to all places where they belong."""
-        self._places.sort()
-        chunks = list(dict.fromkeys(place.chunk for place in self._places))
-        position = 0
-        for chunk, content in self._source.fetch(chunks):
-            while position < len(self._places) and self._places[position].chunk == chunk:
-                place = self._places[position]
-                file = self._files[place.file]
-                self._target.write(file, place.offset, content)
-                report(content, size)
-                file.left -= 1
-                if not file.left:
-                    self._target.finish(file)
-                position += 1
+def _finish(target: RestoreTarget, plan: RestorePlan) -> None:
+    """Give what was there, and the folders, their attributes, when all is in them."""
+    target.adjust()
+    for folder in reversed(plan.folders):
+        target.finish_folder(folder)
+    target.sync()

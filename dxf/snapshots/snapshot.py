@@ -15,12 +15,13 @@ from dxf.manifest.image import OCI_MANIFEST, Descriptor, ImageManifest, check_si
 from dxf.names import shown_repository
 from dxf.parameters import checked
 from dxf.reading.blob_reader import BlobReader
+from dxf.snapshots.attribute_setter import Attributes, Notice
 from dxf.snapshots.chunk_source import ChunkSource
 from dxf.snapshots.entries import Entry
 from dxf.snapshots.entry_table import EntryTable
 from dxf.snapshots.file_content import FileContent
 from dxf.snapshots.index import MAX_BLOB, MAX_PACKS, IndexReader
-from dxf.snapshots.restore import restore
+from dxf.snapshots.restore import Demand, OnAction, PlannedRestore, plan_restore, restore
 from dxf.strict_json import Json, dump_json, load_object
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -42,6 +43,7 @@ class Totals(NamedTuple):
     :param new: bytes in these that the last snapshot did not have
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
+    :param unread: files and folders that could not be read
     """
 
     files: int = 0
@@ -50,6 +52,7 @@ class Totals(NamedTuple):
     new: int = 0
     sent: int = 0
     packs: int = 0
+    unread: int = 0
 
 
 def make_manifest(index: Descriptor, packs: Sequence[Descriptor], totals: Totals, created: int | None,
@@ -166,24 +169,49 @@ class Snapshot:
         source = ChunkSource(self._repository, self.table().packs)
         return BlobReader(FileContent(source, entry), entry.name)
 
-    def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False,
-                progress: Callable[..., object] = lambda *_: None) -> list[str]:
+    def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False, delete: bool = False,
+                max_delete: int | None = None, attributes: Attributes = Attributes(),
+                progress: Callable[..., object] = lambda *_: None, notice: Notice | None = None,
+                on_action: OnAction | None = None) -> list[str]:
         """Put files, folders and links into a folder, each verified; what is there and equal is not fetched.
 
         :param folder: made where it is missing
         :param paths: of files and folders; empty for all
         :param overwrite: replace files that are there and differ
+        :param delete: replace files, and when all are there, delete everything else in the folder; with ``paths``, in
+            the folders among these
+        :param max_delete: the largest number of files to delete; if there are more, it is an error, and nothing is
+            changed
+        :param attributes: owners and extended attributes, where the snapshot has them
         :param progress: called as ``progress(digest, chunk, size)`` for what is written, with the digest of the
             manifest and the bytes of all files that are to be written, without holes
+        :param notice: called with a line about each owner or attribute that cannot be set; ``None`` to raise the error
+        :param on_action: called at the end with each :class:`RestoreAction`
         :return: the paths of the files that were written
         :raises DXFFileNotFoundError: it has nothing at one of ``paths``
         :raises DXFInvalidDocumentError: something in it cannot be right
         :raises DXFDigestMismatchError: the registry sent something else
+        :raises DXFError: too much would be deleted, or it has no such attributes
         :raises OSError: a file is there already and differs, or cannot be written
         """
+        demand = Demand(folder, _encoded(paths), overwrite, delete, max_delete, attributes)
         with self.opened() as index:
-            return restore(self._repository, index, folder, [path.encode('utf-8', 'surrogateescape') for path in paths],
-                           overwrite, partial(progress, self.digest))
+            return restore(self._repository, index, demand, partial(progress, self.digest), notice, on_action)
+
+    def plan_restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False, delete: bool = False,
+                     max_delete: int | None = None, attributes: Attributes = Attributes()) -> PlannedRestore:
+        """Return what :meth:`restore` would do; nothing is changed, and no pack is fetched.
+
+        The parameters, and the errors, are those of :meth:`restore`.
+        """
+        with self.opened() as index:
+            return plan_restore(self._repository, index,
+                                Demand(folder, _encoded(paths), overwrite, delete, max_delete, attributes))
+
+
+def _encoded(paths: Sequence[str]) -> list[bytes]:
+    """Return paths as an index has them."""
+    return [path.encode('utf-8', 'surrogateescape') for path in paths]
 
 
 def _layers(manifest: ImageManifest) -> tuple[Descriptor, tuple[Descriptor, ...]]:

@@ -61,8 +61,9 @@ def roots_of(folders: list[str]) -> list[Root]:
 
 
 def size_of(roots: list[Root]) -> int:
-    """Return about how many bytes the files of folders have; what cannot be read is not counted."""
+    """Return about how many bytes the files of folders have; what cannot be read is not counted, nor a second name."""
     total = 0
+    linked: set[tuple[int, int]] = set()
     waiting = [root.folder for root in roots]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as listing:
@@ -70,7 +71,11 @@ def size_of(roots: list[Root]) -> int:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
-                    total += entry.stat(follow_symlinks=False).st_size
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in linked:
+                        total += status.st_size
+                    if status.st_nlink > 1:
+                        linked.add((status.st_dev, status.st_ino))
     return total
 
 
@@ -117,7 +122,7 @@ class Tree:
 
     def _add_inner(self, path: bytes, waiting: list[bytes]) -> None:
         try:
-            with self._opened(path, OPEN_FOLDER) as folder:
+            with self.opened(path, True) as folder:
                 names = [os.fsencode(name) for name in os.listdir(folder)]
         except OSError as error:
             self._report(path, error)
@@ -193,16 +198,17 @@ class Tree:
         folder, inner = self._root(path)
         return Parent(folder, inner)
 
-    def _opened(self, path: bytes, flags: int) -> 'Opened':
+    def opened(self, path: bytes, is_folder: bool) -> 'Opened':
+        """Provide the descriptor of a folder, or of a file, which must not be a link now."""
         folder, inner = self._root(path)
-        return Opened(folder, inner, flags)
+        return Opened(folder, inner, OPEN_FOLDER if is_folder else OPEN_FILE)
 
     def open(self, path: bytes) -> BinaryIO:
         """Open a file, which must not be a link now.
 
         :raises OSError: it cannot be opened
         """
-        with self._opened(path, OPEN_FILE) as descriptor:
+        with self.opened(path, False) as descriptor:
             return open(os.dup(descriptor), 'rb', buffering=0)
 
 

@@ -1,7 +1,8 @@
 """Backups and restores that kill themselves before or after a request: a program that forks one for each line it reads.
 
-Each line is a JSON array: host, whether by http, repository, what to do (``backup`` or ``restore``), folder, alias, the
-number of the request, and whether to die before or after it. The answer is the exit status, or minus the signal.
+Each line is a JSON array: host, whether by http, repository, what to do (``backup``, ``restore``, or ``delete`` for a
+restore that makes the folder equal), folder, alias, the number of the request, and whether to die before or after it.
+The answer is the exit status, or minus the signal.
 """
 
 import json
@@ -38,7 +39,7 @@ def act(host: str, insecure: bool, repo: str, what: str, folder: str, alias: str
         if what == 'backup':
             snapshots.backup(client, [folder], alias)
         else:
-            snapshots.load(client, alias).restore(folder)
+            snapshots.load(client, alias).restore(folder, delete=what == 'delete')
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dxf import snapshots
 
 from ..helpers import killed_processes
 from ..helpers.endpoints import Endpoint
+from ..helpers.traffic import Traffic
 from ..helpers.trees import described
 
 KILLED = -9
@@ -102,6 +104,42 @@ def test_a_restore_that_was_killed_at_any_request_goes_on(place: Endpoint, repo:
             described(source).items()
         shutil.rmtree(target)
     assert number > 4
+
+
+def test_a_restore_that_was_killed_fetches_what_is_missing(open_registry: Endpoint, repo: str, source: Path,
+                                                           tmp_path: Path, act: Act, traffic: Traffic) -> None:
+    client = open_registry.dxf(repo)
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    target, missing = tmp_path / 'restored', []
+    for number in range(4, 7):  # two requests fetch the manifest and the index
+        shutil.rmtree(target, ignore_errors=True)
+        assert act(open_registry, repo, 'restore', str(target), 'nightly', number, 'before') == KILLED
+        missing.append(15_000 * (12 - len(list(target.glob('a/*')))))
+        traffic.clear()
+        snapshots.load(client, 'nightly').restore(str(target))
+        fetched = sum(int(exchange.response_headers['Content-Length']) for exchange in traffic.requests
+                      if any(pack.digest in exchange.path for pack in snapshot.packs))
+        assert fetched == missing[-1]
+    assert missing == [150_000, 120_000, 90_000]
+
+
+def test_a_restore_that_was_killed_at_any_request_has_deleted_nothing(place: Endpoint, repo: str, source: Path,
+                                                                      tmp_path: Path, act: Act) -> None:
+    snapshots.backup(place.dxf(repo), [str(source)], 'nightly')
+    target = tmp_path / 'restored'
+    (target / 'b').mkdir(parents=True)
+    (target / 'b' / 'extra').write_bytes(b'extra')
+    number = 0
+    for number, when in product(range(1, 50), ('before', 'after')):
+        shutil.rmtree(target / 'a', ignore_errors=True)
+        (target / 'a').mkdir()
+        (target / 'a' / '1').write_bytes(b'old')
+        status = act(place, repo, 'delete', str(target), 'nightly', number, when)
+        if status == 0:
+            break
+        assert status == KILLED and (target / 'b' / 'extra').exists()
+    assert number > 4
+    assert described(target) == described(source)
 
 
 def test_what_was_restored_whole_is_not_fetched_again(folder: Endpoint, repo: str, source: Path, tmp_path: Path

@@ -1,5 +1,6 @@
 """The commands backup, restore and list-files: what they print, what they ask of a registry, what they refuse."""
 
+import errno
 import json
 import os
 import re
@@ -8,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from dxf import DXF, snapshots
 from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
-from ..helpers.layouts import under
+from ..helpers.layouts import bound, under
+from ..helpers.layouts import snapshot as all_in
 from ..helpers.processes import Runner
+from ..helpers.terminals import on_terminal
 from ..helpers.traffic import Traffic
 from ..helpers.trees import described
+from ..servers.scripted_registry import REPO, Answer, Request, ScriptedRegistry, error
+from .test_hostile_indexes import store_entries
 
 CONTENT = b'readings of May 15th\n' * 5000
 
@@ -147,9 +153,92 @@ def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source
 
 def test_progress_of_a_backup_and_of_a_restore_is_shown(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
                                                         capfd: pytest.CaptureFixture[str]) -> None:
+    size = 200_000 + len(CONTENT)
     _, err = run(capfd, folder, 'backup', repo, source, '@nightly', '--progress=json')
-    last = json.loads(err.splitlines()[0])
+    assert {'bytes': size, 'files': 3, 'total': size, 'done': True}.items() <= json.loads(err.splitlines()[0]).items()
+    last = json.loads(err.splitlines()[1])
     assert last['done'] and last['bytes'] == last['total'] > 200_000
+    _, err = run(capfd, folder, 'backup', repo, source, '@nightly', '--progress=json')
+    last = json.loads(err.splitlines()[0])  # of what is not read again
+    assert (last['files'], last['bytes'], last['total'], last['done']) == (3, size, size, True)
     _, err = run(capfd, folder, 'restore', repo, '@nightly', '--to', tmp_path / 'new', '--progress=json')
     last = json.loads(err.splitlines()[-1])
     assert last['done'] and last['bytes'] == last['total'] == 200_000 + len(CONTENT)
+
+
+def test_progress_of_a_backup_on_a_terminal_has_files_bytes_and_rate(folder: Endpoint, repo: str, source: Path
+                                                                     ) -> None:
+    for known in (False, True):
+        shown = on_terminal(folder.environ(), 'backup', repo, str(source), '@nightly', stdout=False)
+        assert shown.status == 0
+        size = 200_000 + len(CONTENT)
+        assert re.search(rf'3 files: 100%.*{size}/{size} \[.*B/s', shown.written), (known, shown.screen)
+
+
+# Bad input
+
+def test_a_dry_run_with_files_that_cannot_be_read_has_the_status_of_a_backup(folder: Endpoint, repo: str, source: Path
+                                                                             ) -> None:
+    (source / 'a-b').chmod(0)
+    runner = bound(Runner(folder.environ()))
+    ended = runner.run('backup', repo, source, '@nightly', '--dry-run', '--json')
+    assert ended.status == 1
+    assert ended.lines == ['dxf: cannot read a-b: Permission denied',
+                           'dxf: 1 files or folders could not be read, and are not in the snapshot']
+    said = json.loads(ended.out)
+    assert (said['files'], said['new'], said['unread']) == (2, 200_000, 1)
+
+
+@pytest.mark.parametrize('command, status, line', [
+    (['backup', 'missing', '@nightly'], 2, "dxf: cannot read 'missing': no such folder (see dxf backup --help)"),
+    (['backup', 'source/a-b', '@nightly'], 2, "dxf: cannot read 'source/a-b': it is no folder; "),
+    (['backup', '.', '@nightly'], 1, 'store it elsewhere'),
+    (['backup', 'registry/fred', '@nightly'], 1, 'store it elsewhere'),
+    (['restore', '@nightly', '--to', 'source/a-b'], 2, "dxf: cannot write into 'source/a-b': Not a directory"),
+    (['restore', '@nightly', 'missing', '--to', 'new'], 2, "there is no file 'missing' in it"),
+    (['restore', '@missing', '--to', 'new'], 2, 'missing'),
+    (['restore', '@nightly', '--to', ''], 2, 'dxf: --to is empty: want a folder'),
+    (['restore', '@nightly', '--to', 'new', '--max-delete=1'], 2, '--max-delete is for --delete'),
+    (['restore', '@newer', '--to', 'new'], 1, 'a newer dxf may read it'),
+])
+def test_a_mistake_is_one_line_and_changes_nothing(source: Path, monkeypatch: pytest.MonkeyPatch, command: list[str],
+                                                   status: int, line: str) -> None:
+    monkeypatch.chdir(source.parent)
+    client = DXF('oci:registry', 'fred/backup')
+    snapshots.backup(client, ['source'], 'nightly')
+    store_entries(client, snapshot=2)
+    client.add_alias('newer', 'hostile')
+    (source.parent / 'new').mkdir()
+    before = all_in(source.parent)
+    runner = Runner({'DXF_HOST': 'oci:registry'})
+    found, = runner.run(command[0], 'fred/backup', *command[1:]).insist(status).lines
+    assert line in found
+    assert all_in(source.parent) == before
+
+
+def test_a_repository_that_cannot_be_pushed_to_is_one_line_and_has_no_new_alias(server: ScriptedRegistry, source: Path
+                                                                               ) -> None:
+    def refuse(request: Request) -> Answer | None:
+        return server.ordinary(request) if request.method in ('GET', 'HEAD') else \
+            error(403, 'DENIED', 'requested access to the resource is denied')
+    server.hook = refuse
+    runner = Runner({'DXF_HOST': server.host, 'DXF_INSECURE': '1'})
+    ended = runner.run('backup', REPO, source, '@nightly').insist(errno.EACCES)
+    assert 'denied' in ended.lines[0] and not server.memory.manifests.get(REPO)
+    assert runner.run('backup', REPO, source, '@nightly', '--dry-run').insist(0).out.startswith(b'3 files')
+
+
+def test_names_of_all_kinds_are_restored_as_they_are_under_a_strict_mask(tmp_path: Path, source: Path) -> None:
+    for name in (b'\xff' * 255, b'new\nline', b'A-B', b'-- "'):
+        (source / os.fsdecode(name)).write_bytes(name)
+    (source / 'A-B').chmod(0o666)
+    runner = under(Runner({'DXF_HOST': f'oci:{tmp_path}/registry'}), 'umask 077')
+    runner.run('backup', 'fred/backup', source, '@nightly').insist(0)
+    assert not any(path.stat().st_mode & 0o077 for path in (tmp_path / 'registry').rglob('blobs/*/*'))
+    runner.run('restore', 'fred/backup', '@nightly', '--to', tmp_path / 'new').insist(0)
+    assert described(tmp_path / 'new') == described(source)
+    (tmp_path / 'new' / 'A-B').write_bytes(b'changed')
+    ended = runner.run('restore', 'fred/backup', '@nightly', b'\xff' * 255, 'A-B', '--overwrite', '--to',
+                       tmp_path / 'new')
+    assert ended.insist(0).out == b'A-B\n'
+    assert described(tmp_path / 'new') == described(source)
