@@ -6,7 +6,7 @@ A function checks all its operands before the first request, and prints its resu
 import os
 from typing import Any
 
-from dxf.cli import console, operands
+from dxf.cli import console, operands, stream_commands
 from dxf.cli.context import Context, UsageError
 from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
@@ -148,5 +148,6 @@ def verify(context: Context) -> None:
     with context.registry() as repository:
         from dxf import inspection
         differences = inspection.differences(repository, alias, files, context.settings.platform)
+        hint = stream_commands.about_snapshot(context, repository, alias) if differences else ''
     if differences:
-        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]))
+        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]) + hint)

@@ -36,11 +36,11 @@ def backup(context: Context) -> None:
     with context.registry() as repository:
         if options['dry_run']:
             totals = snapshots.plan(repository, folders, alias, wanted, parent=parent, notice=console.print_error)
-            _print_plan(context, totals)
+            print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
             return
         with progress(context.settings.progress) as shown:
             snapshot = snapshots.backup(repository, folders, alias, wanted, parent=parent, partial=options['partial'],
-                                        created=created, notice=console.print_error, progress=shown or _ignore)
+                                        created=created, notice=console.print_error, progress=shown or ignore)
     context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
                          seconds=round(time.monotonic() - start, 3))
     if snapshot.unread:
@@ -67,17 +67,20 @@ def _members(totals: 'Totals') -> dict[str, int]:
             'packs': totals.packs}
 
 
-def _print_plan(context: Context, totals: 'Totals') -> None:
-    """Print what a backup would send, and how much of the files is there already."""
+def print_plan(context: Context, members: dict[str, int], totals: 'Totals', found: str) -> None:
+    """Print what a backup would send, and how much is there already.
+
+    :param members: what ``--json`` prints
+    :param found: what there is to be stored
+    """
     if context.options['json']:
-        console.print_json(_members(totals))
+        console.print_json(members)
         return
     share = 100 * (totals.size - totals.new) / totals.size if totals.size else 100
-    console.write(f'{totals.files} files with {totals.size} bytes, of which {share:.1f} % are there or zeros; '
-                  f'{totals.sent} bytes would be sent\n')
+    console.write(f'{found}, of which {share:.1f} % are there or zeros; {totals.sent} bytes would be sent\n')
 
 
-def _ignore(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Show nothing."""
 
 
@@ -99,7 +102,7 @@ def restore(context: Context) -> None:
     from dxf import snapshots
     with context.registry() as repository, progress(context.settings.progress) as shown:
         written = snapshots.load(repository, reference).restore(options['to'], paths, overwrite=options['overwrite'],
-                                                                progress=shown or _ignore)
+                                                                progress=shown or ignore)
     for path in written:
         if options['json']:
             console.print_json(_named(path))
@@ -131,7 +134,7 @@ def _document(entry: 'Entry') -> dict[str, Any]:
 
 
 def _line(entry: 'Entry', is_long: bool) -> str:
-    name = printable(entry.name)
+    name = printable(entry.name) or '-'  # a stream has none
     if not is_long:
         return name
     target = printable(entry.target.decode('utf-8', 'surrogateescape'))

@@ -43,10 +43,11 @@ class ChunkSource:
         self._repository = repository
         self._packs = packs
 
-    def fetch(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def fetch(self, chunks: Sequence[Chunk], may_be_whole: bool = True) -> Iterator[tuple[Chunk, bytes]]:
         """Yield chunks with their content, in the order of packs and offsets.
 
         :param chunks: no runs of zeros, each chunk once
+        :param may_be_whole: fetch all of a pack of which most is wanted: no more chunks of it are asked for later
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
@@ -54,7 +55,7 @@ class ChunkSource:
             wanted = list(group)
             _check_apart(wanted)
             digest, size = self._packs[number]
-            if 2 * sum(chunk.length for chunk in wanted) > size:
+            if may_be_whole and 2 * sum(chunk.length for chunk in wanted) > size:
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)

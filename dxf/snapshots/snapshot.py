@@ -16,6 +16,7 @@ from dxf.parameters import checked
 from dxf.snapshots.entries import Entry
 from dxf.snapshots.index import MAX_BLOB, MAX_PACKS, IndexReader
 from dxf.snapshots.restore import restore
+from dxf.snapshots.stream_reader import StreamReader
 from dxf.strict_json import Json, dump_json, load_object
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -37,6 +38,7 @@ class Totals(NamedTuple):
     :param new: bytes in these that the last snapshot did not have
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
+    :param sha256: of a stream: the hash of the whole, in hexadecimal digits
     """
 
     files: int = 0
@@ -45,6 +47,7 @@ class Totals(NamedTuple):
     new: int = 0
     sent: int = 0
     packs: int = 0
+    sha256: str = ''
 
 
 def make_manifest(index: Descriptor, packs: Sequence[Descriptor], totals: Totals, created: int | None,
@@ -114,6 +117,16 @@ class Snapshot:
                 for piece in pieces:
                     file.write(piece)
             yield IndexReader(file, {pack.digest: pack.size for pack in self.packs})
+
+    def stream(self, using: str | None = None) -> StreamReader:
+        """Return the stream that it holds.
+
+        :param using: the path of a file: what that holds of the stream is not fetched
+        :raises DXFInvalidDocumentError: it holds folders, or something in it cannot be right
+        :raises OSError: the file cannot be read
+        """
+        with self.opened() as index:
+            return StreamReader(self._repository, index, using)
 
     def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False,
                 progress: Callable[..., object] = lambda *_: None) -> list[str]:
