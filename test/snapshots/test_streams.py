@@ -5,6 +5,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFS
 from dxf.snapshots.local_chunks import LocalChunks
 from dxf.snapshots.stream_cutter import average_at, cut_stream
 
+from ..helpers.console import DOCS
 from ..helpers.endpoints import Endpoint
 from ..helpers.memory_measurement import MeasuredRun
 from ..helpers.processes import Runner
@@ -331,6 +333,14 @@ def test_a_dry_run_says_what_a_stream_would_send(folder: Endpoint, repo: str, im
     assert json.loads(runner.run(*command, '--json').insist(0).out) == {
         'bytes': image.stat().st_size, 'new': 0, 'packs': 0,
         'sent': snapshots.load(folder.dxf(repo), 'nightly').index.size}
+
+
+def test_the_reader_of_the_documentation_puts_a_stream_together(client: DXF, folder: Endpoint, repo: str, image: Path,
+                                                                tmp_path: Path) -> None:
+    snapshots.backup_stream(client, image, 'nightly')
+    subprocess.run([sys.executable, '-I', DOCS / 'snapshot-reader.py', folder.registry.storage / repo, 'nightly',
+                    tmp_path / 'out'], check=True, timeout=60)
+    assert (tmp_path / 'out').read_bytes() == image.read_bytes()
 
 
 def test_a_large_stream_takes_little_memory(folder: Endpoint, repo: str, tmp_path: Path) -> None:
