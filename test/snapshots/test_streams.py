@@ -159,17 +159,16 @@ def test_packs_of_a_stream_whose_size_is_not_known_grow(client: DXF, monkeypatch
 
 def test_packs_of_which_little_is_left_are_written_anew_and_never_too_many(client: DXF, monkeypatch: pytest.MonkeyPatch
                                                                            ) -> None:
-    monkeypatch.setattr('dxf.snapshots.pack_writer.MIN_PACK', 100 * KIB)
+    monkeypatch.setattr('dxf.snapshots.pack_writer.MIN_PACK', MIB)
     monkeypatch.setattr('dxf.snapshots.pack_writer.MOST_KEPT', 9)
     monkeypatch.setattr('dxf.snapshots.pack_writer.LEFT_KEPT', 6)
-    content = bytearray(noise(600 * KIB))
-    for night in range(40):
-        start = night * 37 * KIB % (500 * KIB)
-        content[start:start + 40 * KIB] = noise(40 * KIB, night)
+    content = bytearray(noise(3 * MIB))
+    for night in range(25):
+        content[night * 120 * KIB:night * 120 * KIB + 100] = noise(100, night)
         snapshot = snapshots.backup_stream(client, content, 'nightly')
         assert len(snapshot.packs) <= 9 + 3
         assert content_of(client, 'nightly') == content
-    assert sum(pack.size for pack in snapshot.packs) < 3 * len(content)
+    assert sum(pack.size for pack in snapshot.packs) < 2 * len(content)
 
 
 @pytest.mark.parametrize('error', [OSError(5, 'Input/output error'), ZeroDivisionError()])
