@@ -193,7 +193,7 @@ def _pull_range(context: Context, wanted: byte_range.ByteRange, is_to_file: bool
         with stream_commands.opened(repository, target, context.settings.platform) if stream is None else \
                 nullcontext(stream) as file:
             start, end = wanted.within(file.size)
-            digest = target.digest or file.digest
+            digest = target.digest or (file.digests[0] if stream is None else stream.digest)
             blob_output.print_blobs(context, [(digest, file.part(start, end), end - start)], False)
     console.sync()
 
