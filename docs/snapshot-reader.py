@@ -1,4 +1,4 @@
-"""Restore a snapshot of dxf from an OCI image layout: python3 snapshot-reader.py LAYOUT ALIAS FOLDER."""
+"""Restore a snapshot of dxf from an OCI image layout: python3 snapshot-reader.py LAYOUT ALIAS FOLDER|FILE."""
 import base64, hashlib, json, os, subprocess, sys
 
 
@@ -37,11 +37,11 @@ with open(os.path.join(layout, 'index.json'), encoding='utf-8') as names:
     manifest = next(entry['digest'] for entry in json.load(names)['manifests']
                     if entry.get('annotations', {}).get('org.opencontainers.image.ref.name') == alias)
 header, *entries = map(json.loads, unpacked(blob(json.loads(blob(manifest))['layers'][0]['digest'])).splitlines())
-assert header['snapshot'] == 1 and header['source'] == 'folder'
+assert header['snapshot'] == 1
 packs = [blob(digest) for digest in header['packs']]
-os.makedirs(root)
+header['source'] == 'stream' or os.makedirs(root)
 for entry in entries:
-    path = os.path.join(root, name(entry, 'path'))
+    path = os.path.join(root, name(entry, 'path')).rstrip(b'/')  # that of a stream is empty
     assert b'..' not in path.split(b'/') and os.path.realpath(path) == path, path
     if entry['type'] == 'folder':
         os.mkdir(path)
@@ -53,7 +53,7 @@ for entry in entries:
     else:
         os.symlink(name(entry, 'target'), path)
 for entry in reversed([entry for entry in entries if entry['type'] in ('file', 'folder')]):
-    path = os.path.join(root, name(entry, 'path'))
+    path = os.path.join(root, name(entry, 'path')).rstrip(b'/')
     os.chmod(path, entry['mode'] & 0o777)
     seconds, fraction = entry['mtime'].lstrip('-').split('.')
     mtime = (-1 if entry['mtime'].startswith('-') else 1) * int(seconds + fraction.ljust(9, '0'))

@@ -81,7 +81,9 @@ class DXF(BlobFiles):
         """What :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1)."""
         return self.options.schema or ('oci' if is_folder(self._host) else 'v2')
 
-    def _stored_or_given(self, alias: str | None, manifest: str | None, verify: bool = True) -> Manifest:
+    def _stored_or_given(self, alias: str | None, manifest: 'str | Manifest | None', verify: bool = True) -> Manifest:
+        if isinstance(manifest, tuple):  # what resolve returned
+            return manifest
         if manifest is not None:
             check_manifest(manifest, 'manifest')
             check_manifest_by_name(alias, manifest)
@@ -133,11 +135,11 @@ class DXF(BlobFiles):
                   sizes: bool = False, platform: str | None = None) -> Blobs | dict[str, Blobs]: ...
 
     @checked
-    def get_alias(self, alias: str | None = None, manifest: str | None = None, verify: bool = True,
+    def get_alias(self, alias: str | None = None, manifest: 'str | Manifest | None' = None, verify: bool = True,
                   sizes: bool = False, platform: str | None = None) -> Any:
         """Return the blobs that an alias names, in its order.
 
-        :param manifest: text of a manifest, to read in place of an alias's
+        :param manifest: text of a manifest, or what :meth:`resolve` returned, to read in place of an alias's
         :param verify: check the signatures of a schema 1 ``manifest``
         :param sizes: return ``(digest, size)`` for each blob
         :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
@@ -156,9 +158,10 @@ class DXF(BlobFiles):
         size = each_once(self.blob_size, manifest.blobs, self.options.jobs)
         return [(digest, size[digest]) for digest in manifest.blobs]
 
-    def described_blobs(self, alias: str | None, manifest: str | None, platform: str | None) -> Any:
+    def described_blobs(self, alias: str | None, manifest: 'str | Manifest | None', platform: str | None) -> Any:
         """Return what :meth:`get_alias` returns, with the sizes in the manifests; the registry is not asked.
 
+        ``manifest`` may be what :meth:`resolve` returned, too.
         Schema 1 has no sizes, so its blobs are digests alone.
         """
         return platforms.for_each_platform(self._stored_or_given(alias, manifest), platform, self._stored,

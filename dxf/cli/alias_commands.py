@@ -6,7 +6,7 @@ A function checks all its operands before the first request, and prints its resu
 import os
 from typing import Any
 
-from dxf.cli import console, operands
+from dxf.cli import console, operands, stream_commands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.progress import progress
 from dxf.cli.snapshot_commands import check_source
@@ -144,7 +144,7 @@ def inspect(context: Context) -> None:
 def verify(context: Context) -> None:
     """Compare files with the blobs that an alias names, in their order, or folders with a snapshot."""
     *given, last = context.operands
-    alias = operands.named(last, context.settings.host)
+    alias, hint = operands.named(last, context.settings.host), ''
     if context.options['read_packs'] or not given or any(map(os.path.isdir, given)):
         differences = _differences_from_snapshot(context, operands.reference(last, context.settings.host), given)
     else:
@@ -153,8 +153,9 @@ def verify(context: Context) -> None:
         with context.registry() as repository:
             from dxf import inspection
             differences = inspection.differences(repository, alias, files, context.settings.platform)
+            hint = stream_commands.about_snapshot(context, repository, alias) if differences else ''
     if differences:
-        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]) + _count_of_others(differences))
+        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]) + _count_of_others(differences) + hint)
 
 
 def _differences_from_snapshot(context: Context, reference: str, folders: list[str]) -> list[str]:

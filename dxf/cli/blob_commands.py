@@ -7,15 +7,14 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from contextlib import nullcontext
 from typing import Any
 
-from dxf.cli import byte_range, console, operands, registry_choice, terminal
+from dxf.cli import blob_output, byte_range, console, operands, registry_choice, stream_commands, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
-from dxf.exceptions import DXFError, DXFSizeMismatchError
-from dxf.local import sinks, special_files
+from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
 from dxf.names import hash_bytes
 
@@ -24,12 +23,12 @@ STDIN = STDOUT = '-'
 PROGRAM_USAGE = 'dxf push-blob <repo> [@alias] -- <command>...'
 """How to store the output of a command."""
 
-BINARY_SAMPLE = 2000
-"""Bytes at the start of a blob in which a NUL means binary, as in curl before it writes to a terminal."""
-
 
 def push_blob(context: Context) -> None:
     """Store files, name them by an alias, and print their digests."""
+    if context.options['delta']:
+        stream_commands.push(context)
+        return
     if context.program is not None:
         _push_output(context, context.program)
         return
@@ -150,6 +149,7 @@ def pull_blob(context: Context) -> None:
     """Write blobs to standard output or to a file; print the digests of multi-platform aliases."""
     output = context.options['output']
     is_to_file = output not in (None, STDOUT)
+    stream_commands.check_using(context)
     if context.options['range'] is not None:
         _pull_range(context, byte_range.parse(context.options['range']), is_to_file)
         return
@@ -157,6 +157,11 @@ def pull_blob(context: Context) -> None:
         _check_output(output)
     targets = operands.targets(context)
     with context.registry() as repository:
+        targets = [stream_commands.loaded(target, repository) for target in targets]
+        stream = stream_commands.stream_of(context, repository, targets)
+        if stream is not None:
+            stream_commands.pull(context, stream, output if is_to_file else None)
+            return
         resolved = [target.described(repository, context.settings.platform) for target in targets]
         if not any(resolved):
             raise _no_blobs(targets, 'nothing was written' + (': the file stays as it is' if is_to_file else ''))
@@ -182,10 +187,15 @@ def _pull_range(context: Context, wanted: byte_range.ByteRange, is_to_file: bool
     if len(context.operands) != 1:
         raise UsageError('--range is for one hash, or one @alias')
     target = operands.targets(context)[0]
-    with context.registry() as repository, \
-            repository.open(target.digest or target.alias, platform=context.settings.platform) as file:
-        start, end = wanted.within(file.size)
-        _print(context, [(target.digest or file.digests[0], file.part(start, end), end - start)], False)
+    with context.registry() as repository:
+        target = stream_commands.loaded(target, repository)
+        stream = stream_commands.stream_of(context, repository, [target])
+        opened: Any = stream_commands.opened(repository, target, context.settings.platform) if stream is None else \
+            nullcontext(stream)
+        with opened as file:
+            start, end = wanted.within(file.size)
+            digest = target.digest or (stream.digest if stream is not None else file.digests[0])
+            blob_output.print_blobs(context, [(digest, file.part(start, end), end - start)], False)
     console.sync()
 
 
@@ -221,53 +231,8 @@ def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> Non
 
 def _pull(context: Context, repository: Any, blobs: list[Any]) -> None:
     if blobs:
-        _print(context, _fetch(repository, blobs, context.settings.chunk_size or 0), context.settings.blob_info)
-
-
-def _print(context: Context, blobs: Iterable[tuple[str, Iterator[bytes], int]], with_info: bool) -> None:
-    """Write blobs to standard output, each given by its digest, chunks and size.
-
-    :param with_info: write a line with digest and size before each
-    """
-    is_on_terminal = terminal.is_terminal(sys.stdout)
-    is_text_only = is_on_terminal and context.options['output'] is None
-    mode = context.settings.progress or ('none' if is_on_terminal else None)  # the content itself shows how far it is
-    with progress(mode) as shown, console.naming_output():
-        for digest, chunks, size in blobs:
-            content = _check_text(chunks, digest) if is_text_only else chunks
-            output = console.binary_output()
-            special_files.enlarge_pipe(output)
-            if with_info:
-                sinks.write_all(output, f'{digest} {size}\n'.encode('ascii'))
-            _write(output, digest, content, size, shown)
-
-
-def _write(output: Any, digest: str, chunks: Iterator[bytes], size: int, shown: Progress | None) -> None:
-    """Write a blob to standard output, and flush it: then it is written, even if the next one fails."""
-    written = 0
-    if shown is not None:
-        shown(digest, b'', size)
-    for chunk in chunks:
-        written += sinks.write_all(output, chunk)
-        if shown is not None:
-            shown(digest, chunk, size)
-    if written != size:
-        raise DXFSizeMismatchError(written, size)
-    sinks.flush(output)
-
-
-def _check_text(chunks: Iterator[bytes], digest: str) -> Iterator[bytes]:
-    """Return the chunks of a blob, after a check that a terminal can show them.
-
-    :raises UsageError: the blob is binary; nothing of it was written
-    """
-    start: list[bytes] = []
-    while sum(map(len, start)) < BINARY_SAMPLE and (chunk := next(chunks, None)) is not None:
-        start.append(chunk)
-    if any(b'\0' in chunk for chunk in start):
-        raise UsageError(f'{digest} is binary, and standard output is a terminal: -o FILE writes it to a file, '
-                         '-o - to the terminal all the same')
-    return chain(start, chunks)
+        fetched = _fetch(repository, blobs, context.settings.chunk_size or 0)
+        blob_output.print_blobs(context, fetched, context.settings.blob_info)
 
 
 def _fetch(repository: Any, blobs: list[Any], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
@@ -283,6 +248,11 @@ def blob_size(context: Context) -> None:
     targets = operands.targets(context)
     with context.registry() as repository:
         for target in targets:
+            target = stream_commands.loaded(target, repository)
+            size = stream_commands.size_of(repository, target)
+            if size is not None:
+                context.print_result('size', size, **target.named)
+                continue
             blobs = target.blobs(repository, context.settings.platform, sizes=True)
             sizes = {platform: _sum(sized) for platform, sized in blobs.items()} if isinstance(blobs, dict) else \
                 _sum(blobs)

@@ -27,11 +27,14 @@ _BEFORE_WILD = re.compile(r'[^*?\[]*(?=[*?\[])')
 
 
 class Target(NamedTuple):
-    """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input."""
+    """A blob, or the blobs of an alias, as an operand names them; or a manifest from standard input.
+
+    :param manifest: a text, or what ``resolve`` returned for the alias
+    """
 
     digest: str | None = None
     alias: str | None = None
-    manifest: str | None = None
+    manifest: Any = None
 
     @property
     def named(self) -> dict[str, str | None]:

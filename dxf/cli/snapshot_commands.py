@@ -35,14 +35,14 @@ def backup(context: Context) -> None:
     from dxf import snapshots
     what: dict[str, Any] = {'wanted': _wanted(options), 'parent': parent, 'notice': console.print_error}
     with context.registry() as repository, progress(context.settings.progress) as shown:
-        what['reading'] = shown.reading if shown else _ignore
+        what['reading'] = shown.reading if shown else ignore
         if options['dry_run']:
             totals = snapshots.plan(repository, folders, alias, **what)
         else:
             snapshot = snapshots.backup(repository, folders, alias, partial=options['partial'], created=created,
-                                        progress=shown or _ignore, **what)
+                                        progress=shown or ignore, **what)
     if options['dry_run']:
-        _print_plan(context, totals)
+        print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
         _check_unread(totals)
     else:
         context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
@@ -80,17 +80,20 @@ def _members(totals: 'Totals') -> dict[str, int]:
             'packs': totals.packs, 'unread': totals.unread}
 
 
-def _print_plan(context: Context, totals: 'Totals') -> None:
-    """Print what a backup would send, and how much of the files is there already."""
+def print_plan(context: Context, members: dict[str, int], totals: 'Totals', found: str) -> None:
+    """Print what a backup would send, and how much is there already.
+
+    :param members: what ``--json`` prints
+    :param found: what there is to be stored
+    """
     if context.options['json']:
-        console.print_json(_members(totals))
+        console.print_json(members)
         return
     share = 100 * (totals.size - totals.new) / totals.size if totals.size else 100
-    console.write(f'{totals.files} files with {totals.size} bytes, of which {share:.1f} % are there or zeros; '
-                  f'{totals.sent} bytes would be sent\n')
+    console.write(f'{found}, of which {share:.1f} % are there or zeros; {totals.sent} bytes would be sent\n')
 
 
-def _ignore(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Show nothing."""
 
 
@@ -126,7 +129,7 @@ def restore(context: Context) -> None:
         if options['dry_run']:
             _print_restore_plan(context, snapshot.plan_restore(options['to'], paths, **what))
             return
-        snapshot.restore(options['to'], paths, progress=shown or _ignore, notice=tell,
+        snapshot.restore(options['to'], paths, progress=shown or ignore, notice=tell,
                          on_action=partial(_print_restored, context), **what)
     if unset:
         raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
@@ -186,7 +189,7 @@ def _document(entry: 'Entry') -> dict[str, Any]:
 
 
 def _line(entry: 'Entry', is_long: bool) -> str:
-    name = printable(entry.name)
+    name = printable(entry.name) or '-'  # a stream has none
     if not is_long:
         return name
     target = printable(entry.target.decode('utf-8', 'surrogateescape'))

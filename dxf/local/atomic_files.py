@@ -69,12 +69,14 @@ class PartFile:
 
     :param filename: the file's name; where it is a symbolic link, the file that this leads to
     :param digests: of the blobs that it is to hold; one with others is never continued
-    :param size: bytes that it will have
+    :param size: bytes that it will take
+    :param has_holes: pieces of zeros become holes
     :raises OSError: it cannot be made, or the disk has too little space
     """
 
-    def __init__(self, filename: str, digests: Sequence[str], size: int) -> None:
+    def __init__(self, filename: str, digests: Sequence[str], size: int, has_holes: bool = False) -> None:
         self._filename = filename
+        self._has_holes = has_holes
         self._final = special_files.followed(filename)
         self._folder, name = os.path.split(self._final)
         mark = hashlib.sha256('\n'.join(digests).encode('ascii')).hexdigest()[:12]
@@ -145,8 +147,9 @@ class PartFile:
 
         :raises OSError: the disk is full, or the like
         """
-        with named(self._filename):
-            _write_at(self._file, content, self._position)
+        if not self._has_holes or content.strip(b'\0'):
+            with named(self._filename):
+                _write_at(self._file, content, self._position)
         self._position += len(content)
 
     def publish(self) -> None:

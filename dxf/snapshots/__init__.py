@@ -1,7 +1,7 @@
-"""Snapshots: folders stored so that the next backup sends only what changed.
+"""Snapshots: folders, or a stream, stored so that the next backup sends only what changed.
 
-:func:`backup` stores folders under an alias, :func:`load` returns what is stored. ``docs/snapshots.rst`` describes the
-format.
+:func:`backup` stores folders under an alias, :func:`backup_stream` a stream, :func:`load` returns what is stored.
+``docs/snapshots.rst`` describes the format.
 """
 
 from dxf.snapshots.attribute_setter import Attributes
@@ -12,7 +12,9 @@ from dxf.snapshots.listing import list_files
 from dxf.snapshots.restore import PlannedRestore
 from dxf.snapshots.restore_plan import RestoreAction
 from dxf.snapshots.snapshot import Snapshot, Totals, load
+from dxf.snapshots.stream_backup import backup_stream, plan_stream
+from dxf.snapshots.stream_reader import StreamReader
 from dxf.snapshots.verification import verify
 
-__all__ = ['Attributes', 'Chunk', 'Entry', 'Owner', 'PlannedRestore', 'RestoreAction', 'Snapshot', 'Totals', 'Wanted',
-           'backup', 'list_files', 'load', 'plan', 'verify']
+__all__ = ['Attributes', 'Chunk', 'Entry', 'Owner', 'PlannedRestore', 'RestoreAction', 'Snapshot', 'StreamReader',
+           'Totals', 'Wanted', 'backup', 'backup_stream', 'list_files', 'load', 'plan', 'plan_stream', 'verify']

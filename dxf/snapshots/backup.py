@@ -5,18 +5,12 @@
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from requests.exceptions import HTTPError
-
 from dxf.arguments import several
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFSizeMismatchError, DXFSourceError
-from dxf.manifest import image
-from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
-from dxf.manifest_refusals import lacks_blob
+from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
 from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
@@ -24,22 +18,17 @@ from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
-from dxf.snapshots.index import MAX_PACKS, IndexReader, IndexWriter
+from dxf.snapshots.index import FROM_FOLDER, IndexReader
 from dxf.snapshots.known_chunks import KnownChunks
-from dxf.snapshots.pack_writer import PackWriter, pack_size, packs_to_rewrite
-from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Snapshot, Totals, find, load, make_manifest
+from dxf.snapshots.last_snapshot import Notice, ignore, last_of, with_last
+from dxf.snapshots.snapshot import Snapshot, Totals
+from dxf.snapshots.snapshot_writer import SnapshotWriter, made
 from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
 
 if TYPE_CHECKING:
     from dxf.client import DXF
 
-Notice = Callable[[str], object]
 Reading = Callable[[int, int, int], object]
-
-
-def _ignore(*_: object) -> None:
-    """Do nothing."""
-
 
 class Wanted(NamedTuple):
     """What is to be stored, and how it is read.
@@ -63,7 +52,7 @@ class Wanted(NamedTuple):
 @checked
 def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
            parent: str | None = None, partial: bool = False, created: int | None = None,
-           notice: Notice = _ignore, progress: Callable[..., object] = _ignore, reading: Reading = _ignore) -> Snapshot:
+           notice: Notice = ignore, progress: Callable[..., object] = ignore, reading: Reading = ignore) -> Snapshot:
     """Store folders as a snapshot, and give it an alias. Only what the last snapshot does not have is sent.
 
     :param folders: paths; of several, each is a folder of the snapshot, by the last part of its path
@@ -82,41 +71,19 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
     :raises DXFInvalidNameError: a pattern is not valid
     """
     roots = _roots(repository, folders, alias)
-    last = _last(repository, alias, parent)
-    if last is None:
-        repository.push_blob(data=EMPTY_CONTENT)
-    try:
-        return _Backup(repository, roots, last, wanted, notice, progress, reading).run(alias, partial, created)
-    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError) as error:
-        if last is None or not _is_of_last(error, parent):
-            raise
-        notice(f'the last snapshot is not used: {error}')
-    repository.push_blob(data=EMPTY_CONTENT)
-    return _Backup(repository, roots, None, wanted, notice, progress, reading).run(alias, partial, created)
-
-
-def _is_of_last(error: Exception, parent: str | None) -> bool:
-    """Return whether an error may be the fault of the last snapshot, without which a backup is to begin anew.
-
-    Another process may have deleted it meanwhile, and its packs. One that is damaged must not be in the way for ever,
-    unless it was asked for.
-    """
-    return lacks_blob(error) if isinstance(error, HTTPError) else parent is None
+    return with_last(repository, alias, parent, notice, lambda last: _Backup(
+        repository, roots, last, wanted, notice, progress, reading).run(alias, partial, created))
 
 
 @checked
 def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted = Wanted(), *,
-         parent: str | None = None, notice: Notice = _ignore, reading: Reading = _ignore) -> Totals:
+         parent: str | None = None, notice: Notice = ignore, reading: Reading = ignore) -> Totals:
     """Return what :func:`backup` would find and send; nothing is sent.
 
     The parameters, and the errors, are those of :func:`backup`.
     """
     roots = _roots(repository, folders, alias)
-    return _Backup(repository, roots, _last(repository, alias, parent), wanted, notice, None, reading).measure()
-
-
-def _last(repository: 'DXF', alias: str, parent: str | None) -> Snapshot | None:
-    return find(repository, alias) if parent is None else load(repository, parent)
+    return _Backup(repository, roots, last_of(repository, alias, parent), wanted, notice, None, reading).measure()
 
 
 def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
@@ -189,7 +156,7 @@ class _Backup:
         """Store the snapshot, and set the alias."""
         text = self._store(alias, partial, created)
         self._repository.set_manifest(alias, text)
-        return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
+        return made(self._repository, text, self._totals, tuple(self._unread))
 
     def measure(self) -> Totals:
         """Return what :meth:`run` would find and send, where nothing is sent."""
@@ -200,29 +167,17 @@ class _Backup:
         """Store packs and index; return the text of the manifest."""
         with ExitStack() as opened:
             index = None if self._last is None else opened.enter_context(self._last.opened())
-            kept = self._learn(index)
-            writer = opened.enter_context(closing(IndexWriter()))
-            first = 0 if index is None else len(index.sizes)
-            packs = opened.enter_context(PackWriter(self._blobs.send, first, MAX_PACKS - kept,
-                                                    pack_size(self._full, kept)))
-            self._add_all(writer, FileCutter(self._tree, self._known, packs, self._advance), index)
+            writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._full, FROM_FOLDER))
+            self._known = writer.known
+            self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
             if self._unread and not partial:
                 raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
                                      f'{alias} was not set: {self._unread[0]}')
-            packs.finish()
-            return self._finish(writer, index, packs, created)
+            text, self._totals = writer.finish(self._totals, created, None if self._last is None else self._last.digest,
+                                               self._repository.options.limits.manifest)
+            return text
 
-    def _learn(self, index: IndexReader | None) -> int:
-        """Learn the chunks of the last snapshot, but of packs that are to be written anew; return how many are kept."""
-        if index is None:
-            return 0
-        for chunk in index.chunks():
-            self._known.add(chunk)
-        rewritten = packs_to_rewrite(index.sizes, self._known.live_sizes(len(index.sizes)))
-        self._known.forget(rewritten)
-        return len(index.sizes) - len(rewritten)
-
-    def _add_all(self, writer: IndexWriter, cutter: FileCutter, index: IndexReader | None) -> None:
+    def _add_all(self, writer: SnapshotWriter, cutter: FileCutter, index: IndexReader | None) -> None:
         """Add all that is there to the index."""
         last = _Merge(iter(()) if index is None else index.entries())
         for found in self._tree.walk():
@@ -288,32 +243,11 @@ class _Backup:
         totals = self._totals
         self._totals = totals._replace(files=totals.files + 1, size=totals.size + size, read=totals.read + read)
 
-    def _finish(self, writer: IndexWriter, index: IndexReader | None, packs: PackWriter, created: int | None) -> str:
-        """Store the index; return the text of the manifest."""
-        old = [] if index is None else list(zip(index.header.packs, index.sizes, strict=True))
-        known = dict(enumerate(old)) | {number: (pack.digest, pack.size) for number, pack in packs.packs.items()}
-        with tempfile.TemporaryFile() as file:
-            writer.write({number: digest for number, (digest, _) in known.items()}, file)
-            size = file.tell()
-            file.seek(0)
-            blob = Descriptor(self._blobs.send(file, size), size, INDEX_TYPE)
-        self._totals = self._totals._replace(new=packs.taken, sent=self._blobs.sent, packs=len(packs.packs))
-        return make_manifest(blob, [Descriptor(*known[number], PACK_TYPE) for number in writer.used], self._totals,
-                             created, None if self._last is None else self._last.digest,
-                             self._repository.options.limits.manifest)
-
 
 def _described(found: Found) -> Entry:
     """Return the entry of a folder or a link."""
     mode = 0 if found.kind == LINK else stat.S_IMODE(found.status.st_mode)
     return Entry(found.path, found.kind, mode, found.status.st_mtime_ns, target=found.target)
-
-
-def _read(text: str) -> ImageManifest:
-    """Return the manifest that was stored."""
-    manifest = image.read(text)
-    assert isinstance(manifest, ImageManifest)
-    return manifest
 
 
 class _Merge:

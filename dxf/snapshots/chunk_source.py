@@ -43,17 +43,19 @@ class ChunkSource:
         self._repository = repository
         self._packs = packs
 
-    def fetch(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def fetch(self, chunks: Sequence[Chunk], may_be_whole: bool = True) -> Iterator[tuple[Chunk, bytes]]:
         """Yield chunks with their content, in the order of packs and offsets.
 
         :param chunks: no runs of zeros, each chunk once
+        :param may_be_whole: fetch all of a pack of which most is wanted: no more chunks of it are asked for later
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
         groups = groupby(sorted(chunks), key=lambda chunk: chunk.pack)
-        return self.fetch_packs((number, list(group)) for number, group in groups)
+        return self.fetch_packs(((number, list(group)) for number, group in groups), may_be_whole)
 
-    def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> Iterator[tuple[Chunk, bytes]]:
+    def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]], may_be_whole: bool = True
+                    ) -> Iterator[tuple[Chunk, bytes]]:
         """Yield chunks with their content: see :meth:`fetch`.
 
         :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
@@ -62,7 +64,7 @@ class ChunkSource:
         for number, wanted in packs:
             digest, size = self._packs[number]
             _check_apart(wanted)
-            if _is_most(wanted, size):
+            if may_be_whole and _is_most(wanted, size):
                 yield from self._from_whole(digest, size, wanted)
             else:
                 yield from self._from_ranges(digest, size, wanted)

@@ -255,7 +255,8 @@ def _bytes_of(document: Json, key: str) -> bytes:
 
 
 def _invalid(path: bytes, reason: str) -> DXFInvalidDocumentError:
-    return DXFInvalidDocumentError(f'invalid snapshot: {shown(path)}: {reason}')
+    name = f'{shown(path)}: ' if path else ''  # a stream has none
+    return DXFInvalidDocumentError(f'invalid snapshot: {name}{reason}')
 
 
 def shown(path: bytes) -> str:

@@ -7,11 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from dxf.snapshots.chunk_store import ChunkStore, append
 from dxf.snapshots.chunking import MIN_AVERAGE, SPREAD, average_for, average_of, cut
 from dxf.snapshots.entries import FILE, Chunk, Entry, zeros
-from dxf.snapshots.known_chunks import KnownChunks
 from dxf.snapshots.open_files import Extent, Reading, extents, is_unchanged, wait_until_settled
-from dxf.snapshots.pack_writer import PackWriter
 from dxf.snapshots.tree import Tree
 
 ATTEMPTS = 2
@@ -23,14 +22,13 @@ ZEROS = bytes(1 << 20)
 class FileCutter:
     """Reads files, and stores what is new in them.
 
-    :param known: the chunks that are stored already
+    :param store: stores the chunks
     :param advance: called with the number of bytes of each chunk
     """
 
-    def __init__(self, tree: Tree, known: KnownChunks, packs: PackWriter, advance: Callable[[int], object]) -> None:
+    def __init__(self, tree: Tree, store: ChunkStore, advance: Callable[[int], object]) -> None:
         self._tree = tree
-        self._known = known
-        self._packs = packs
+        self._store = store
         self._advance = advance
 
     def read(self, path: bytes, last: Entry | None) -> Entry:
@@ -55,7 +53,7 @@ class FileCutter:
         if 0 < size <= MIN_AVERAGE // SPREAD:
             content = os.pread(file.fileno(), size, 0)
             self._advance(len(content))
-            return ([] if not content else [self._stored(content)]), hashlib.sha256(content).hexdigest()
+            return ([] if not content else [self._store.store(content)]), hashlib.sha256(content).hexdigest()
         sha256 = hashlib.sha256()
         sizes = [] if last is None else [chunk.size for chunk in last.chunks if not chunk.is_zeros]
         average = average_for(size, average_of(sizes))
@@ -63,27 +61,14 @@ class FileCutter:
         for extent in extents(file, size):
             for chunk in self._of_extent(file, extent, average, sha256):
                 self._advance(chunk.size)
-                if chunk.is_zeros and chunks and chunks[-1].is_zeros:
-                    chunk = zeros(chunk.size + chunks.pop().size)
-                chunks.append(chunk)
+                append(chunks, chunk)
         return chunks, sha256.hexdigest()
 
     def _of_extent(self, file: BinaryIO, extent: Extent, average: int, sha256: Any) -> Iterator[Chunk]:
         if not extent.is_hole:
             for content in cut(Reading(file, extent, sha256), average):
-                yield self._stored(content)
+                yield self._store.store(content)
             return
         for start in range(extent.start, extent.end, len(ZEROS)):
             sha256.update(ZEROS[:extent.end - start])
         yield zeros(extent.end - extent.start)
-
-    def _stored(self, content: bytes) -> Chunk:
-        """Return where a chunk is stored; a new one is added to a pack."""
-        if content[0] == 0 and not content.strip(b'\0'):
-            return zeros(len(content))
-        digest = hashlib.sha256(content).hexdigest()
-        chunk = self._known.find(digest)
-        if chunk is None:
-            chunk = self._packs.add(content, digest)
-            self._known.add(chunk)
-        return chunk

@@ -47,9 +47,12 @@ class IndexWriter:
 
     The numbers of packs in the entries may have gaps: what is not used is left out of the index. An index that
     :class:`IndexReader` would refuse as too large is not written.
+
+    :param source: ``FROM_FOLDER`` or ``FROM_STREAM``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = FROM_FOLDER) -> None:
+        self._source = source
         self._lines: Any = tempfile.TemporaryFile()
         self._used: set[int] = set()
         self._count = 0
@@ -68,7 +71,8 @@ class IndexWriter:
         self._count += 1
         self._size += len(line)
         if len(line) > MAX_LINE:
-            raise DXFSourceError(f'{shown(entry.path)}: it has too many chunks: no snapshot holds so large a file')
+            name = shown(entry.path) or 'the stream'
+            raise DXFSourceError(f'{name}: it has too many chunks: no snapshot holds so large a file')
         if self._count > MAX_ENTRIES:
             raise DXFSourceError(f'there are more than {MAX_ENTRIES} files, folders and links: {SEVERAL}')
         if self._size > MAX_TEXT:
@@ -88,7 +92,8 @@ class IndexWriter:
         :param file: an open binary file
         :raises DXFSourceError: the index would be too large to be read
         """
-        header = _line({'snapshot': VERSION, 'packs': [packs[number] for number in self.used], 'source': FROM_FOLDER})
+        header = _line({'snapshot': VERSION, 'packs': [packs[number] for number in self.used],
+                        'source': self._source})
         numbers = {number: position for position, number in enumerate(self.used)} | {ZERO_PACK: ZERO_PACK}
         if any(number != position for number, position in numbers.items()):
             self._renumber(numbers)
@@ -139,6 +144,11 @@ class IndexReader:
         self.sizes = [sizes[digest] for digest in self.header.packs]
         """The sizes of the packs, in the order of their numbers."""
 
+    @property
+    def is_of_stream(self) -> bool:
+        """Whether the source was a stream."""
+        return self.header.source == FROM_STREAM
+
     def _first(self) -> dict[str, Json]:
         for line in self._lines():
             return load_object(line)
@@ -161,7 +171,7 @@ class IndexReader:
 
         :raises DXFInvalidDocumentError: one of them cannot be right
         """
-        order = _Order(self.header.source == FROM_STREAM)
+        order = _Order(self.is_of_stream)
         for line in self._entry_lines():
             entry = self.entry(line)
             order.check(entry)

@@ -18,6 +18,9 @@ MAX_PACK = 8 << 30
 SHARE = 64
 """A pack is to be about this part of all bytes."""
 
+GROWTH = 8
+"""A pack of a stream is to be about this part of what was written before it: 60 packs have 60 GB, and 99 have 300."""
+
 MOST_KEPT = 90
 """The most packs of the last snapshot that are kept, so that new ones have their place."""
 
@@ -62,15 +65,19 @@ class PackWriter:
     :param first: the number of the first pack
     :param most: how many packs there may be; the last one is never full
     :param full: bytes at which a pack is full
+    :param grows: the more was written, the larger are the packs: the source may be larger than is known
     """
 
-    def __init__(self, push: Callable[[Any, int], str], first: int, most: int, full: int) -> None:
+    def __init__(self, push: Callable[[Any, int], str], first: int, most: int, full: int, grows: bool = False) -> None:
         self._push = push
         self._full = full
+        self._grows = grows
         self._number = first
         self._last = first + most - 1
         self._file: Any = None
         self._size = 0
+        self._written = 0
+        """Bytes of the packs before this one."""
         self.taken = 0
         """Bytes of all chunks, before they were compressed."""
         self._uploads: OrderedTasks[None] = OrderedTasks(1)
@@ -109,8 +116,11 @@ class PackWriter:
         """Store the pack, while the next one fills."""
         self._wait(0)
         self._uploads.add(partial(self._store, self._number, self._file, self._size))
+        self._written += self._size
         self._file, self._size = None, 0
         self._number += 1
+        if self._grows:
+            self._full = max(self._full, min(self._written // GROWTH, MAX_PACK))
 
     def _wait(self, most: int) -> None:
         while len(self._uploads) > most:

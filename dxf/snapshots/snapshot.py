@@ -22,6 +22,7 @@ from dxf.snapshots.entry_table import EntryTable
 from dxf.snapshots.file_content import FileContent
 from dxf.snapshots.index import MAX_BLOB, MAX_PACKS, IndexReader
 from dxf.snapshots.restore import Demand, OnAction, PlannedRestore, plan_restore, restore
+from dxf.snapshots.stream_reader import StreamReader
 from dxf.strict_json import Json, dump_json, load_object
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -44,6 +45,7 @@ class Totals(NamedTuple):
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
     :param unread: files and folders that could not be read
+    :param sha256: of a stream: the hash of the whole, in hexadecimal digits
     """
 
     files: int = 0
@@ -53,6 +55,7 @@ class Totals(NamedTuple):
     sent: int = 0
     packs: int = 0
     unread: int = 0
+    sha256: str = ''
 
 
 def make_manifest(index: Descriptor, packs: Sequence[Descriptor], totals: Totals, created: int | None,
@@ -168,6 +171,16 @@ class Snapshot:
         """Open a file by its entry, as :meth:`open` does by its path."""
         source = ChunkSource(self._repository, self.table().packs)
         return BlobReader(FileContent(source, entry), entry.name)
+
+    def stream(self, using: str | None = None) -> StreamReader:
+        """Return the stream that it holds.
+
+        :param using: the path of a file: what that holds of the stream is not fetched
+        :raises DXFInvalidDocumentError: it holds folders, or something in it cannot be right
+        :raises OSError: the file cannot be read
+        """
+        with self.opened() as index:
+            return StreamReader(self._repository, index, using)
 
     def restore(self, folder: str, paths: Sequence[str] = (), *, overwrite: bool = False, delete: bool = False,
                 max_delete: int | None = None, attributes: Attributes = Attributes(),

@@ -59,14 +59,16 @@ class Reporter:
             raise
 
 
-def write_to_file(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter) -> None:
+def write_to_file(filename: str, blobs: Sequence[Blob], fetch: Fetch, fetch_rest: FetchRest, report: Reporter,
+                  holes: int = 0) -> None:
     """Write blobs into a file, which gets its name when all of them are verified.
 
     :param report: called with what was there already, too
+    :param holes: bytes in runs of zeros, which take no space in the file
     :raises OSError: the disk has too little space, or the file cannot be written; nothing is left of it then
     :raises DXFDigestMismatchError: the content is another; nothing is left of it
     """
-    part = PartFile(filename, [digest for digest, _ in blobs], sum(size for _, size in blobs))
+    part = PartFile(filename, [digest for digest, _ in blobs], sum(size for _, size in blobs) - holes, holes > 0)
     try:
         _fill(part, blobs, fetch, fetch_rest, report)
         part.publish()

@@ -4,7 +4,7 @@ It is the last stage on each way out: nothing after it changes, repeats or drops
 known here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
@@ -33,7 +33,7 @@ class Verifier:
         self._hash = BackgroundHash(sha256)
         self._holds_piece = holds_piece
 
-    def chunks(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def chunks(self, pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
         """Yield the blob.
 
         :param pieces: what arrives of it, in its order; it is closed in the end

@@ -351,7 +351,7 @@ def test_help_is_given_wherever_it_is_asked_for(args: tuple[str, ...], capfd: py
 
 def test_the_variables_of_a_command_are_those_that_it_reads() -> None:
     said = {command.name: set(command.variables) for command in command_table.COMMANDS}
-    assert said['push-blob'] == {'DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'}
+    assert said['push-blob'] == {'DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'SOURCE_DATE_EPOCH', 'XDG_STATE_HOME'}
     assert said['pull-blob'] == {'DXF_JOBS', 'DXF_PROGRESS', 'DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_PLATFORM'}
     assert said['set-alias'] == said['mount-blob'] == {'DXF_SCHEMA'}
     for name in ('blob-size', 'del-blob', 'get-alias', 'get-digest', 'get-manifest'):

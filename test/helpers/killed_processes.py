@@ -1,8 +1,8 @@
 """Backups and restores that kill themselves before or after a request: a program that forks one for each line it reads.
 
-Each line is a JSON array: host, whether by http, repository, what to do (``backup``, ``restore``, or ``delete`` for a
-restore that makes the folder equal), folder, alias, the number of the request, and whether to die before or after it.
-The answer is the exit status, or minus the signal.
+Each line is a JSON array: host, whether by http, repository, what to do (``backup``, ``backup_stream``, ``restore``, or
+``delete`` for a restore that makes the folder equal), folder or file, alias, the number of the request, and whether to
+die before or after it. The answer is the exit status, or minus the signal.
 """
 
 import json
@@ -38,6 +38,8 @@ def act(host: str, insecure: bool, repo: str, what: str, folder: str, alias: str
     with dying(number, when)(host, repo, insecure=insecure) as client:
         if what == 'backup':
             snapshots.backup(client, [folder], alias)
+        elif what == 'backup_stream':
+            snapshots.backup_stream(client, folder, alias)
         else:
             snapshots.load(client, alias).restore(folder, delete=what == 'delete')
 

@@ -210,3 +210,40 @@ def test_a_file_larger_than_the_disk_is_refused_before_anything_is_written(clien
         with pytest.raises(OSError, match='not enough space'):
             snapshots.load(client, 'hostile').restore(str(tmp_path / 'out'))
     assert not any((tmp_path / 'out').iterdir())
+
+
+WHOLE = hash_bytes(b'01234' + CONTENT + bytes(7)).partition(':')[2]
+STREAM = [PLAIN, ZIPPED, [-1, 0, 0, 7, '']]
+HOSTILE_STREAMS: list[tuple[str, list[Entry], str]] = [
+    ('another hash of the whole', [file('', *STREAM, sha256=64 * '0')], 'expected digest'),
+    ('another hash of a chunk', [file('', PLAIN, [*ZIPPED[:4], 64 * '0'], STREAM[2], sha256=WHOLE)], 'expected digest'),
+    ('a chunk too much', [file('', *STREAM, PLAIN, sha256=WHOLE)], 'expected digest'),
+    ('zeros too much', [file('', *STREAM, [-1, 0, 0, 1 << 20, ''], sha256=WHOLE)], 'expected digest'),
+    ('a size that lies', [file('', *STREAM, sha256=WHOLE, size=5)], 'do not have its size'),
+    ('a range behind the pack', [file('', [0, len(PACK), 5, 5, HASH], sha256=HASH)], 'outside its pack'),
+    ('a pack that is not there', [file('', [1, 0, 5, 5, HASH], sha256=HASH)], 'outside its pack'),
+    ('two streams', [file('', *STREAM, sha256=WHOLE)] * 2, 'there twice'),
+    ('no stream', [], 'no stream'),
+    ('a folder beside it', [file('', *STREAM, sha256=WHOLE), folder('a')], 'has no paths'),
+    ('a link', [link('', '/etc/passwd')], 'unsafe path'),
+]
+
+
+@pytest.mark.parametrize('entries, reason', [row[1:] for row in HOSTILE_STREAMS],
+                         ids=[row[0] for row in HOSTILE_STREAMS])
+def test_a_stream_that_cannot_be_right_never_ends_well(client: DXF, tmp_path: Path, entries: list[Entry], reason: str
+                                                       ) -> None:
+    store_entries(client, *entries, source='stream')
+    got = b''
+    with pytest.raises((DXFInvalidDocumentError, DXFDigestMismatchError), match=reason):
+        for piece in snapshots.load(client, 'hostile').stream().read():
+            got += piece
+    assert len(got) < len(b'01234' + CONTENT + bytes(7)) + (1 << 20)
+    with pytest.raises((DXFInvalidDocumentError, DXFDigestMismatchError), match=reason):
+        snapshots.load(client, 'hostile').stream().to_file(str(tmp_path / 'out'))
+    assert [path.name for path in tmp_path.iterdir()] == ['registry']
+
+
+def test_a_stream_that_is_right_is_put_together(client: DXF) -> None:
+    store_entries(client, file('', *STREAM, sha256=WHOLE), source='stream')
+    assert b''.join(snapshots.load(client, 'hostile').stream().read()) == b'01234' + CONTENT + bytes(7)

@@ -85,6 +85,29 @@ def test_an_alias_restores_after_a_backup_that_was_killed_at_any_request(place: 
         assert described(tmp_path / digest) == tree
 
 
+def test_an_alias_names_a_whole_stream_after_a_backup_that_was_killed_at_any_request(
+        place: Endpoint, repo: str, tmp_path: Path, act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('dxf.snapshots.pack_writer.MIN_PACK', 100_000)
+    client = place.dxf(repo)
+    path = tmp_path / 'image'
+    path.write_bytes(os.urandom(500_000))
+    contents = {snapshots.backup_stream(client, path, 'nightly').digest: path.read_bytes()}
+    for number in range(1, 50):
+        statuses = []
+        for when in ('before', 'after'):
+            with path.open('r+b') as file:
+                file.write(os.urandom(150_000))
+            statuses.append(act(place, repo, 'backup_stream', str(path), 'nightly', number, when))
+            snapshot = snapshots.load(client, 'nightly')
+            content = b''.join(snapshot.stream().read())
+            assert content == contents.setdefault(snapshot.digest, path.read_bytes())
+        if statuses == [0, 0]:
+            break
+        assert set(statuses) == {KILLED}
+    assert number > 4
+    assert len(contents) == 1 + 1 + 2  # killed after the last request, and those that were not killed
+
+
 def test_a_restore_that_was_killed_at_any_request_goes_on(place: Endpoint, repo: str, source: Path, tmp_path: Path,
                                                           act: Act) -> None:
     client = place.dxf(repo)

@@ -17,18 +17,22 @@ BLOB_COMMANDS = (
         program_operands=(REPO, AT_ALIAS),
         options=(Option(('--resume',), 'remember how far the upload is; continue an upload that broke off'),
                  Option(('--force',), 'send it even if the registry says that it has it'),
+                 Option(('--delta',), 'store a snapshot of one file or stream; send only what the snapshot of @alias\n'
+                        "does not have; it needs pip install 'python-dxf[snapshots]'"),
                  Option(('--dry-run',), 'store nothing; print what would be sent, and what is there (skip)'),
                  RATE, PROGRESS, JSON_LINES),
         examples=('dxf push-blob fred/datalogger logger.dat @may15-readings',
-                  'dxf push-blob fred/backup @nightly -- tar c photos'),
-        actions=PUSH, variables=('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'XDG_STATE_HOME'),
+                  'dxf push-blob fred/backup @nightly -- tar c photos',
+                  'dxf push-blob --delta fred/disks disk.img @nightly'),
+        actions=PUSH, variables=('DXF_JOBS', 'DXF_PROGRESS', 'DXF_SCHEMA', 'SOURCE_DATE_EPOCH', 'XDG_STATE_HOME'),
         creates_repository=True),
     Command(
         'pull-blob', group='blobs',
         summary='Write blobs to standard output, or to a file.',
         details='A blob is given by its hash, an alias stands for all its blobs. The last chunk is written after the\n'
                 'digest has been verified: status 0 means that everything is right.\n'
-                'For a multi-platform alias, digests are printed, unless DXF_PLATFORM selects a platform.' +
+                'For a multi-platform alias, digests are printed, unless DXF_PLATFORM selects a platform.\n'
+                'An alias of push-blob --delta is put together.' +
                 READS_MANIFEST,
         operands=(REPO, ANY_BLOBS),
         options=(Option(('-o', '--output'),
@@ -36,14 +40,17 @@ BLOB_COMMANDS = (
                         'continue a download that broke off; - is standard output, and allows binary content on a\n'
                         'terminal; pipes and devices are written to directly', 'FILE', completion=FILES),
                  Option(('--range',), 'write only these bytes of one blob or alias: FIRST-LAST (0-99: the first 100),\n'
-                        'FIRST- or -COUNT; no part of a blob can be verified', 'RANGE'), RATE, PROGRESS),
+                        'FIRST- or -COUNT; no part of a blob can be verified', 'RANGE'),
+                 Option(('--using',), 'of what push-blob --delta stored, fetch only what an older file does not have',
+                        'OLDFILE', completion=FILES), RATE, PROGRESS),
         examples=('dxf pull-blob fred/datalogger @may15-readings',
                   'dxf pull-blob fred/datalogger @may15-readings --range=0-99'), actions=PULL,
         variables=('DXF_BLOB_INFO', 'DXF_CHUNK_SIZE', 'DXF_JOBS', 'DXF_PLATFORM', 'DXF_PROGRESS')),
     Command(
         'blob-size', group='blobs',
         summary='Print the size of blobs in bytes.',
-        details='For an alias, the sum of the sizes of its blobs is printed.' + READS_MANIFEST,
+        details='For an alias, the sum of the sizes of its blobs is printed; for one of push-blob --delta, the size\n'
+                'of the stream.' + READS_MANIFEST,
         operands=(REPO, ANY_BLOBS), options=(JSON_LINES,),
         examples=('dxf blob-size fred/datalogger @may15-readings',), actions=PULL, variables=('DXF_PLATFORM',)),
     Command(

@@ -7,8 +7,8 @@
 
 _shtab_dxf_subparsers=(push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth)
 
-_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --dry-run --limit-rate --progress --json --host)
-_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --limit-rate --progress --host)
+_shtab_dxf_push_blob_option_strings=(-h --help --resume --force --delta --dry-run --limit-rate --progress --json --host)
+_shtab_dxf_pull_blob_option_strings=(-h --help -o --output --range --using --limit-rate --progress --host)
 _shtab_dxf_blob_size_option_strings=(-h --help --json --host)
 _shtab_dxf_mount_blob_option_strings=(-h --help --json --host)
 _shtab_dxf_del_blob_option_strings=(-h --help --dry-run --host)
@@ -47,6 +47,7 @@ _shtab_dxf_pull_blob_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_pull_blob_pos_1_COMPGEN=_dxf_blobs
 _shtab_dxf_pull_blob__o_COMPGEN=_shtab_compgen_files
 _shtab_dxf_pull_blob___output_COMPGEN=_shtab_compgen_files
+_shtab_dxf_pull_blob___using_COMPGEN=_shtab_compgen_files
 _shtab_dxf_blob_size_pos_0_COMPGEN=_dxf_repositories
 _shtab_dxf_blob_size_pos_1_COMPGEN=_dxf_blobs
 _shtab_dxf_mount_blob_pos_0_COMPGEN=_dxf_repositories
@@ -125,6 +126,7 @@ _shtab_dxf_push_blob__h_nargs=0
 _shtab_dxf_push_blob___help_nargs=0
 _shtab_dxf_push_blob___resume_nargs=0
 _shtab_dxf_push_blob___force_nargs=0
+_shtab_dxf_push_blob___delta_nargs=0
 _shtab_dxf_push_blob___dry_run_nargs=0
 _shtab_dxf_push_blob___json_nargs=0
 _shtab_dxf_pull_blob_pos_1_nargs=...
@@ -282,7 +284,7 @@ _dxf_repository() {
   local word value=''
   for word in "${COMP_WORDS[@]:2}"; do
     if [[ $value ]]; then value=''
-    elif [[ " --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o " == *" $word "* ]]; then value=1
+    elif [[ " --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username --using -o " == *" $word "* ]]; then value=1
     elif [[ $word != -* ]]; then printf '%s\n' "$word"; return; fi
   done
 }

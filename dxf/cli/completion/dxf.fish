@@ -15,7 +15,7 @@ function _dxf_repository
   for word in $typed[3..-1]
     if set -q value[1]
       set value
-    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
+    else if contains -- $word --annotation --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username --using -o
       set value 1
     else if not string match -q -- '-*' $word
       printf '%s\n' $word
@@ -92,7 +92,7 @@ function _shtab_dxf_using
 end
 
 set -g _shtab_dxf_commands push-blob pull-blob blob-size mount-blob del-blob verify set-alias get-alias del-alias prune list-aliases du diff copy push-files pull-files attach referrers backup restore list-files inspect get-digest get-manifest get-manifest-digest list-repos gc probe login logout auth
-set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username -o
+set -g _shtab_dxf_opts_with_value --annotation --completion --exclude --from-file --host --if-match --include --keep-daily --keep-hourly --keep-last --keep-match --keep-monthly --keep-weekly --keep-within --keep-yearly --limit-rate --match --match-repo --max-delete --output --parent --platform --prefix --progress --range --sort --time-format --to --to-alias --to-repo --type --username --using -o
 
 complete -c dxf -e
 complete -c dxf -f
@@ -105,6 +105,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a push-b
 complete -c dxf -n '_shtab_dxf_using push-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l resume -d 'remember how far the upload is; continue an upload that broke off'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l force -d 'send it even if the registry says that it has it'
+complete -c dxf -n '_shtab_dxf_using push-blob' -l delta -d 'store a snapshot of one file or stream; send only what the snapshot of @alias does not have; it needs pip install '"'"'python-dxf[snapshots]'"'"''
 complete -c dxf -n '_shtab_dxf_using push-blob' -l dry-run -d 'store nothing; print what would be sent, and what is there (skip)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using push-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
@@ -117,6 +118,7 @@ complete -c dxf -n '_shtab_dxf_using; and test $_shtab_dxf_npos -eq 0' -a pull-b
 complete -c dxf -n '_shtab_dxf_using pull-blob' -s h -l help -d 'show this help message and exit'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to a file, which appears or is replaced when everything is complete and verified; continue a download that broke off; - is standard output, and allows binary content on a terminal; pipes and devices are written to directly'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l range -x -d 'write only these bytes of one blob or alias: FIRST-LAST (0-99: the first 100), FIRST- or -COUNT; no part of a blob can be verified'
+complete -c dxf -n '_shtab_dxf_using pull-blob' -l using -xka "(__fish_complete_path (commandline -ct))" -d 'of what push-blob --delta stored, fetch only what an older file does not have'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l limit-rate -x -d 'send and receive at most RATE bytes a second, such as 500K or 10M (of 1024 * 1024)'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l progress -xka "bar lines json none" -d 'show bars, a line every 10 s, JSON lines or nothing on standard error'
 complete -c dxf -n '_shtab_dxf_using pull-blob' -l host -x -d 'the registry, in place of DXF_HOST'
