@@ -60,14 +60,15 @@ class Lookups:
                 cache.pop(root, None)
 
     def tree(self, location: Location) -> Tree:
-        """Return what an alias or a digest names.
+        """Return the files of an alias or a digest.
 
         :raises DXFNotFoundError: it is missing
+        :raises DXFInvalidDocumentError: it is the index of several platforms
         """
-        return self.trees([location], 1)[0]
+        return self.trees([location], 1)[0].of_one_platform()
 
     def trees(self, locations: Sequence[Location], jobs: int) -> list[Tree]:
-        """Return what several aliases or digests name.
+        """Return what several aliases or digests name; an index of several platforms too.
 
         :param jobs: how many are looked up at once
         :raises DXFNotFoundError: one is missing

@@ -103,7 +103,9 @@ class ReadingFileSystem(AbstractFileSystem):
         return parse(self._strip_protocol(path))
 
     def _info(self, location: Location, tree: Tree) -> dict[str, Any]:
-        found = tree.file(location.path)
+        if tree.is_index and not location.path:
+            return {'name': str(location), 'size': 0, 'type': 'other', 'digest': tree.digest}
+        found = tree.of_one_platform().file(location.path)
         if found is None:
             digest = {} if location.path else {'digest': tree.digest}
             return {'name': str(location), 'size': 0, 'type': 'directory', **digest}
@@ -127,7 +129,7 @@ class ReadingFileSystem(AbstractFileSystem):
             if location.repository:
                 self.repository(location.repository).list_aliases()
             return {'name': str(location), 'size': 0, 'type': 'directory'}
-        return self._info(location, self.lookups.tree(location))
+        return self._info(location, *self.lookups.trees([location], 1))
 
     @one_call
     def ls(self, path: str, detail: bool = True, refresh: bool = False, **kwargs: Any) -> Any:
