@@ -264,7 +264,7 @@ class ReadingFileSystem(AbstractFileSystem):
         :param on_error: ``return`` the exception of a part in its place, or ``raise`` it
         """
         firsts, lasts = (value if isinstance(value, list) else [value] * len(paths) for value in (starts, ends))
-        readers = {path: attempt(partial(self._reader, path), on_error) for path in paths}
+        readers = {path: attempt(partial(self._reader, path), on_error) for path in dict.fromkeys(paths)}
         wanted = [Range(path, *bounds(first, last, readers[path].size), number) for number, (path, first, last) in
                   enumerate(zip(paths, firsts, lasts, strict=True)) if isinstance(readers[path], BlobReader)]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import fsspec
+from fsspec.core import OpenFile
 
 from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFConflictError, DXFInvalidNameError
@@ -219,9 +220,8 @@ def test_an_exception_in_a_file_of_fsspec_open_stores_nothing(fs: RegistryFileSy
     assert fs.exists(f'{repo}@a/new')
 
 
-def test_a_file_of_fsspec_open_that_an_exception_handler_closes_is_stored(fs: RegistryFileSystem, folder: Endpoint,
-                                                                          repo: str) -> None:
-    file = fsspec.open(f'dxf://{repo}@a/new', 'wb', host=folder.host).open()
+def test_a_file_of_fsspec_open_that_an_exception_handler_closes_is_stored(fs: RegistryFileSystem, repo: str) -> None:
+    file = OpenFile(fs, f'{repo}@a/new', 'wb').open()
     try:
         raise ZeroDivisionError
     except ZeroDivisionError:
