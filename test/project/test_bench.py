@@ -25,6 +25,7 @@ from bench.report import (Budget, Curve, Measure, at_most, beside_the_slower, bu
                           peak_at_most, ratio, section_text, table, timed)
 from bench.settings import DOCS, Settings, read_settings
 from bench.workspace import BenchError, Server, Workspace
+from dxf import DXF
 
 from ..helpers.programs import program
 from ..servers.certificates import Certificates
@@ -127,6 +128,20 @@ def test_requests_and_connections_are_counted(certificates: Certificates, tmp_pa
         for _ in range(3):
             requests.get(url, verify=certificates.ca, timeout=60)
         assert (relay.requests, relay.connections) == (['GET /v2/'] * 3, 3)
+
+
+def test_the_bytes_that_clients_get_are_counted_without_tls_too(tmp_path: Path) -> None:
+    with Registry(tmp_path) as registry, CountingRelay(registry.host) as relay:
+        client = DXF(registry.host, 'fred/x', insecure=True)
+        with client.open(client.push_blob(data=bytes(1_000_000))) as file:
+            relayed = DXF(relay.host, 'fred/x', insecure=True).open(file.digests[0])
+        relay.clear()
+        with relayed:
+            relayed.pread(300_000, 500_000)
+        assert relay.requests == [f'GET /v2/fred/x/blobs/{relayed.digests[0]}']
+        assert 300_000 < relay.received < 301_000
+        relay.clear()
+        assert relay.received == 0
 
 
 @pytest.mark.parametrize('step', [1, 7, 1000])
