@@ -13,7 +13,7 @@ from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
 from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, pulling,
-                   pushing, reading, report, starting, startup)
+                   pushing, reading, report, starting, startup, tables)
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
 from bench.settings import Settings, read_settings
@@ -28,6 +28,7 @@ PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
     'pull-tls': pulling.pull_over_tls,
     'push': pushing.push,
     'read': reading.read,
+    'tables': tables.read,
     'folders': folders.folders,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,

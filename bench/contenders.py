@@ -17,7 +17,10 @@ from bench.workspace import BenchError
 
 PEER = '12.1.1'
 ROOT = Path(__file__).parents[1]
-OUR_FOLDER, PEER_FOLDER = ROOT / '.venvs' / 'own', ROOT / '.venvs' / 'peer'
+OUR_FOLDER, PEER_FOLDER, DATA_FOLDER = (ROOT / '.venvs' / name for name in ('own', 'peer', 'data'))
+DATA = ('pyarrow', 's3fs', 'moto', 'flask', 'flask-cors')
+"""What reads tables, and an S3 server: about 400 MB that nothing else needs."""
+
 LIBRARY = Path(__file__).with_name('library.py')
 
 
@@ -56,6 +59,16 @@ def ours() -> Dxf:
     return found
 
 
+def with_tables() -> Dxf:
+    """Return this dxf with what reads tables, from a registry and from an S3 server.
+
+    :raises BenchError: it cannot be installed
+    """
+    found = _installed('dxf with fsspec', DATA_FOLDER, f'{ROOT}[fsspec]', *DATA)
+    _do([found.python, *PIP, '--no-deps', '--force-reinstall', str(ROOT)])
+    return found
+
+
 def peer() -> Dxf:
     """Return python-dxf from PyPI, which is installed if it is not there.
 
@@ -67,13 +80,13 @@ def peer() -> Dxf:
 PIP = ('-m', 'pip', '--disable-pip-version-check', '-qq', 'install')
 
 
-def _installed(name: str, folder: Path, package: str) -> Dxf:
-    """Return a package in a virtual environment of its own, which is made if it is not there."""
+def _installed(name: str, folder: Path, *packages: str) -> Dxf:
+    """Return packages in a virtual environment of its own, which is made if it is not there."""
     found = Dxf(name, str(folder / 'bin' / 'dxf'), str(folder / 'bin' / 'python'))
     made = folder / f'made-{name.rpartition(" ")[2]}'
     if not made.exists():
         _do([sys.executable, '-m', 'venv', '--clear', str(folder)])
-        _do([found.python, *PIP, package])
+        _do([found.python, *PIP, *packages])
         made.touch()
     return found
 

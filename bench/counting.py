@@ -1,7 +1,7 @@
-"""A relay that counts: connections, and the requests that clients send over them.
+"""A relay that counts: connections, the requests that clients send over them, and the bytes that they get.
 
-It speaks TLS on both sides, and understands of HTTP/1.1 where one request ends and the next begins. Everything passes
-as it is.
+It speaks TLS on both sides or on none, and understands of HTTP/1.1 where one request ends and the next begins.
+Everything passes as it is.
 """
 
 import asyncio
@@ -65,25 +65,35 @@ class RequestReader:
 
 
 class CountingRelay(Relay):
-    """A relay, as a context manager; ``connections`` and ``requests`` tell what happened.
+    """A relay, as a context manager; ``connections``, ``requests`` and ``received`` tell what happened.
 
-    :param target: ``localhost:PORT`` of the server, which speaks TLS
-    :param certificates: of the server, and of the relay too
+    :param target: ``localhost:PORT`` of the server
+    :param certificates: of the server, and of the relay too; ``None`` for no TLS
     """
 
-    def __init__(self, target: str, certificates: Certificates) -> None:
-        super().__init__(target, accept=certificates.context(),
-                         reach=ssl.create_default_context(cafile=certificates.ca))
+    def __init__(self, target: str, certificates: Certificates | None = None) -> None:
+        if certificates is None:
+            super().__init__(target)
+        else:
+            super().__init__(target, accept=certificates.context(),
+                             reach=ssl.create_default_context(cafile=certificates.ca))
         self.requests: list[str] = []
+        self.received = 0
 
     def clear(self) -> None:
         """Forget what happened so far."""
         self.requests.clear()
-        self.connections = 0
+        self.connections = self.received = 0
 
     async def carry_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, began: float) -> None:
         requests = RequestReader(self.requests.append)
         while piece := await reader.read(PIECE):
             requests.feed(piece)
+            writer.write(piece)
+            await writer.drain()
+
+    async def carry_down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(PIECE):
+            self.received += len(piece)
             writer.write(piece)
             await writer.drain()

@@ -5,7 +5,8 @@ Run by the Python of whichever package is measured: it uses what both of them ha
 
 ``do``
     ``push``, ``pull``, or ``read``: pull one blob, and count its bytes (the library has hashed them). ``open``: count
-    those of a file that is opened. ``reads``: read parts of such a file; ``files`` has the numbers of their first bytes
+    those of a file that is opened. ``reads``: read parts of such a file; ``files`` has the numbers of their first
+    bytes. ``ranges``: read them together, by fsspec over four connections
 ``host``, ``repo``, ``insecure``
     of the repository
 ``files``
@@ -24,6 +25,7 @@ Writes how many seconds the work took, without the start of the process, and fai
 
 import contextlib
 import hashlib
+import importlib
 import json
 import sys
 import time
@@ -68,6 +70,13 @@ def read_at(client: dxf.DXF, digest: str, places: list[str], size: int) -> int:
         return sum(len(file.pread(size, int(place))) for place in places)
 
 
+def read_together(filesystem: Any, path: str, places: list[str], size: int) -> int:
+    """Read parts of a blob by a filesystem, and return how many bytes were read."""
+    starts = list(map(int, places))
+    return sum(map(len, filesystem.cat_ranges([path] * len(starts), starts, [start + size for start in starts],
+                                              max_gap=0, on_error='raise')))
+
+
 def digest_of(chunks: Iterable[bytes]) -> str:
     """Return the digest of what comes in chunks."""
     sha256 = hashlib.sha256()
@@ -83,6 +92,9 @@ def main() -> None:
     if isinstance(files, str):
         files = Path(files).read_text('utf-8').splitlines()
     digests = [digest_of([Path(path).read_bytes()]) for path in files] if task['do'] == 'pull' else []
+    filesystem = None
+    if task['do'] == 'ranges':  # the Python of python-dxf has no fsspec
+        filesystem = importlib.import_module('fsspec').filesystem('dxf', host=task['host'], insecure=True, jobs=4)
     begin = time.monotonic()
     client = dxf.DXF(task['host'], task['repo'], insecure=task['insecure'])
     with client if task['context'] else contextlib.nullcontext():
@@ -96,6 +108,10 @@ def main() -> None:
                 sys.exit('the file is not as long as the blob')
         elif task['do'] == 'reads':
             if read_at(client, task['alias'], files, task['chunk_size']) != len(files) * task['chunk_size']:
+                sys.exit('a part is not as long as it should be')
+        elif task['do'] == 'ranges':
+            path = f'{task["repo"]}@{task["alias"]}'
+            if read_together(filesystem, path, files, task['chunk_size']) != len(files) * task['chunk_size']:
                 sys.exit('a part is not as long as it should be')
         elif pull(client, digests, task['alias'], task['many']) != digests:
             sys.exit('the blobs are not those of the files')

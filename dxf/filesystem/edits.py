@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dxf.artifacts.manifest import EMPTY, UNKNOWN_TYPE, make
 from dxf.artifacts.safe_paths import Paths
 from dxf.client import DXF
-from dxf.exceptions import DXFConflictError, DXFIsADirectoryError, DXFNotFoundError
+from dxf.exceptions import DXFConflictError, DXFInvalidDocumentError, DXFIsADirectoryError, DXFNotFoundError
 from dxf.filesystem.location import Location
 from dxf.filesystem.file_tree import Tree, tree_of
 from dxf.manifest import image
@@ -23,13 +23,22 @@ ATTEMPTS = 20
 
 
 class Change(NamedTuple):
-    """What a file of an alias becomes: its layer in the manifest, ``None`` for nothing.
+    """What a file of an alias becomes.
 
-    ``is_new`` means that there may be no such file yet.
+    :param layer: in the manifest; ``None`` for nothing
+    :param is_new: there may be no such file yet
+    :param was: the digest of the file that is moved or removed; one that was replaced meanwhile stays
+    :param source: the file that has the content too
     """
 
     layer: dict[str, Json] | None
     is_new: bool = False
+    was: str | None = None
+    source: Location | None = None
+
+    def is_for(self, digest: str) -> bool:
+        """Return whether it may be made to a file of this digest: to the one that was meant, or a second time."""
+        return self.was in (None, digest) or self.layer is not None and self.layer['digest'] == digest
 
 
 def layer_of(digest: str, size: int, path: str) -> dict[str, Json]:
@@ -108,7 +117,16 @@ class AliasEdits:
 
     def add(self, path: str, change: Change) -> None:
         """Add a change, in place of an earlier one of the same file."""
-        self._changes[path] = change
+        earlier = self._changes.get(path)
+        self._changes[path] = change._replace(was=earlier.was) if earlier is not None and change.was is None else change
+
+    def changes(self, path: str) -> bool:
+        """Return whether a file is removed or replaced."""
+        return path in self._changes
+
+    def sources(self) -> list[Location]:
+        """Return the files that have the content of those that the alias gets."""
+        return [change.source for change in self._changes.values() if change.source is not None]
 
     def hand_over(self, record: Callable[[Location, Change], None]) -> None:
         """Give each change to a function, in their order."""
@@ -123,12 +141,13 @@ class AliasEdits:
     def store(self) -> None:
         """Store a manifest with the changes, made anew if somebody else has set the alias meanwhile.
 
-        :raises DXFConflictError: others set it each time
+        :raises DXFConflictError: others set it each time, or have replaced a file that is moved or removed
         """
         for attempt in range(1, ATTEMPTS + 1):
             tree = current(self._repository, self._location)
+            self._check(tree)
             try:
-                self.store_on(tree)
+                self._put(tree)
                 return
             except DXFConflictError:
                 if attempt == ATTEMPTS:
@@ -153,6 +172,9 @@ class AliasEdits:
         :raises DXFConflictError: somebody else has set it
         """
         self._check(tree)
+        self._put(tree)
+
+    def _put(self, tree: Tree | None) -> None:
         if tree is None:
             self._repository.push_blob(data=EMPTY_CONTENT)
             text = make(UNKNOWN_TYPE, [], {})
@@ -176,12 +198,15 @@ class AliasEdits:
                 raise FileExistsError(self._location.child(path))
             if change.layer is not None and path in tree.folders:
                 raise DXFIsADirectoryError(path, 'it is a folder')
+            if path in tree.files and not change.is_for(tree.files[path].digest):
+                raise DXFConflictError(f'somebody else has replaced {self._location.child(path)} meanwhile; it stays')
 
 
 def current(repository: DXF, location: Location) -> Tree | None:
     """Return what an alias names now; ``None`` where there is no such alias.
 
     :raises PermissionError: it is a snapshot
+    :raises DXFInvalidDocumentError: it is the index of several platforms
     """
     try:
         manifest = repository.resolve(location.reference)
@@ -189,4 +214,7 @@ def current(repository: DXF, location: Location) -> Tree | None:
         return None
     if is_snapshot(manifest):
         raise PermissionError(f'{location.root} is a snapshot, and its files never change: dxf backup stores the next')
-    return tree_of(manifest)
+    tree = tree_of(manifest)
+    if tree.is_index:
+        raise DXFInvalidDocumentError(f'{location.root} has several platforms: write to another alias')
+    return tree

@@ -40,18 +40,29 @@ class Tree:
 
     :param digest: of the manifest
     :param text: of the manifest; empty for a blob
+    :param is_index: it is the index of several platforms, whose files are those of its images
     """
 
-    def __init__(self, digest: str, text: str, files: dict[str, File]) -> None:
+    def __init__(self, digest: str, text: str, files: dict[str, File], is_index: bool = False) -> None:
         self.digest = digest
         self.text = text
         self.files = files
+        self.is_index = is_index
         self.folders = with_parents(path.rpartition('/')[0] for path in files)
 
     @property
     def is_file(self) -> bool:
         """Whether it is a single file without a name, in place of files with names."""
         return '' in self.files
+
+    def of_one_platform(self) -> 'Tree':
+        """Return the tree, if it has files.
+
+        :raises DXFInvalidDocumentError: it is the index of several platforms
+        """
+        if self.is_index:
+            raise DXFInvalidDocumentError('it has several platforms: choose one by the option platform')
+        return self
 
     def file(self, path: str) -> File | None:
         """Return a file; ``None`` for a folder.
@@ -89,11 +100,10 @@ class Tree:
 def tree_of(manifest: Manifest) -> Tree:
     """Return the files of a manifest; one without names is a single file, all its blobs in their order.
 
-    :raises DXFInvalidDocumentError: it is the index of several platforms
     :raises DXFInvalidNameError: names in it are unsafe
     """
     if isinstance(manifest, Index):
-        raise DXFInvalidDocumentError('it has several platforms: choose one by the option platform')
+        return Tree(manifest.digest, manifest.text, {}, is_index=True)
     if not isinstance(manifest, ImageManifest):
         return Tree(manifest.digest, manifest.text, {'': File(manifest.digest, tuple(
             (digest, None) for digest in manifest.blobs), '')})

@@ -1,8 +1,11 @@
 """Files that are written: a blob is stored when one is closed, and its alias is set, or at the end of a transaction."""
 
+import inspect
 import io
 from types import TracebackType
 from typing import Any
+
+from fsspec.core import OpenFile
 
 from dxf.client import DXF
 from dxf.filesystem.edits import Change, layer_of
@@ -39,9 +42,14 @@ class FileWriter(BlobWriter):
     def close(self) -> None:
         """Store the blob, and set the alias unless :meth:`commit` is to do that.
 
+        In ``with fsspec.open(...)`` an exception stores nothing.
+
         :raises Exception: it is not stored, or the alias is not set
         """
         if self.closed:
+            return
+        if _ends_by_exception():
+            self.abandon()
             return
         with usual_errors():
             super().close()
@@ -63,6 +71,18 @@ class FileWriter(BlobWriter):
     def discard(self) -> None:
         """Store nothing."""
         self.abandon()
+
+
+def _ends_by_exception() -> bool:
+    """Return whether an exception ends the ``with`` block of ``fsspec.open`` that closes a file.
+
+    ``OpenFile.__exit__`` has the exception, and calls ``close()`` alone:
+    https://filesystem-spec.readthedocs.io/en/latest/api.html#fsspec.core.OpenFile
+    """
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not OpenFile.__exit__.__code__:
+        frame = frame.f_back
+    return frame is not None and frame.f_locals['args'][0] is not None
 
 
 class TextWriter(io.TextIOWrapper):

@@ -75,11 +75,12 @@ class Lookups:
         """Return what an alias or a digest names.
 
         :raises DXFNotFoundError: it is missing
+        :raises DXFInvalidDocumentError: it is the index of several platforms
         """
-        return self.trees([location], 1)[0]
+        return self.trees([location], 1)[0].of_one_platform()
 
     def trees(self, locations: Sequence[Location], jobs: int) -> list[AnyTree]:
-        """Return what several aliases or digests name.
+        """Return what several aliases or digests name; an index of several platforms too.
 
         :param jobs: how many are looked up at once
         :raises DXFNotFoundError: one is missing

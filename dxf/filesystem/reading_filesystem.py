@@ -108,7 +108,9 @@ class ReadingFileSystem(AbstractFileSystem):
         return parse(self._strip_protocol(path))
 
     def _info(self, location: Location, tree: AnyTree) -> dict[str, Any]:
-        found = tree.file(location.path)
+        if tree.is_index and not location.path:
+            return {'name': str(location), 'size': 0, 'type': 'other', 'digest': tree.digest}
+        found = tree.of_one_platform().file(location.path)
         if found is None:
             digest = {} if location.path else {'digest': tree.digest}
             return {'name': str(location), 'size': 0, 'type': 'directory', **digest}
@@ -129,7 +131,7 @@ class ReadingFileSystem(AbstractFileSystem):
             if location.repository:
                 self.repository(location.repository).list_aliases()
             return {'name': str(location), 'size': 0, 'type': 'directory'}
-        return self._info(location, self.lookups.tree(location))
+        return self._info(location, *self.lookups.trees([location], 1))
 
     @one_call
     def ls(self, path: str, detail: bool = True, refresh: bool = False, **kwargs: Any) -> Any:
@@ -267,7 +269,7 @@ class ReadingFileSystem(AbstractFileSystem):
         :param on_error: ``return`` the exception of a part in its place, or ``raise`` it
         """
         firsts, lasts = (value if isinstance(value, list) else [value] * len(paths) for value in (starts, ends))
-        readers = {path: attempt(partial(self._reader, path), on_error) for path in paths}
+        readers = {path: attempt(partial(self._reader, path), on_error) for path in dict.fromkeys(paths)}
         wanted = [Range(path, *bounds(first, last, readers[path].size), number) for number, (path, first, last) in
                   enumerate(zip(paths, firsts, lasts, strict=True)) if isinstance(readers[path], BlobReader)]
 

@@ -84,7 +84,7 @@ class RegistryFileSystem(ReadingFileSystem):
         repository = self.repository(location.repository)
         if (repository, location.reference) not in bases:
             tree = current(repository, location)
-            bases[repository, location.reference] = None if tree is None else tree.digest
+            bases.setdefault((repository, location.reference), None if tree is None else tree.digest)
 
     @property
     def in_transaction(self) -> bool:
@@ -166,8 +166,9 @@ class RegistryFileSystem(ReadingFileSystem):
         [(digest, _)] = file.blobs
         self._bring(source, target, digest)
         text = self.lookups.tree(source).text if source.path else ''
-        self._record(target, Change(renamed(text, source.path, target.path) if text else
-                                    layer_of(digest, self._sized(source, file), target.path)))
+        layer = renamed(text, source.path, target.path) if text else \
+            layer_of(digest, self._sized(source, file), target.path)
+        self._record(target, Change(layer, source=source))
 
     def _check_single(self, target: str) -> None:
         """Check that no other file of the same call is copied to a path."""
@@ -193,13 +194,14 @@ class RegistryFileSystem(ReadingFileSystem):
         """
         location = self._locate(path)
         tree = self.lookups.tree(location)
-        if tree.file(location.path) is None:
+        file = tree.file(location.path)
+        if file is None:
             raise DXFIsADirectoryError(str(location), 'it is a folder: rm(..., recursive=True) removes it')
         if not location.path:
             self._delete(location)
         else:
             location.check_writable()
-            self._record(location, Change(None))
+            self._record(location, Change(None, was=file.digest))
 
     def _rm(self, path: str) -> None:
         self.rm_file(path)

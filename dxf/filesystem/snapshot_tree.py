@@ -53,10 +53,17 @@ class SnapshotTree:
     :param repository: where it is
     """
 
+    is_index = False
+    """A snapshot is one manifest: see :class:`dxf.filesystem.file_tree.Tree`."""
+
     def __init__(self, repository: DXF, manifest: ImageManifest) -> None:
         self.digest = manifest.digest
         self.text = manifest.text
         self._snapshot = Snapshot(repository, manifest)
+
+    def of_one_platform(self) -> 'SnapshotTree':
+        """Return the tree: it has files."""
+        return self
 
     def release(self) -> None:
         """Forget the index, which is fetched again when it is needed."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from fsspec.transaction import Transaction
@@ -55,13 +56,31 @@ class Pending:
         """Do nothing: nothing was changed."""
 
     def _in_order(self) -> list[tuple[Alias, AliasEdits]]:
-        """Return the edits; a file that is moved is in its new alias before the old one loses it."""
-        return sorted(self._edits.items(), key=lambda item: item[1].only_removes)
+        """Return the edits; a file that is moved is in its new alias before the old one loses it.
+
+        :raises ValueError: there is no such order
+        """
+        try:
+            return [(alias, self._edits[alias]) for alias in TopologicalSorter(self._earlier()).static_order()]
+        except CycleError:
+            raise ValueError('files of aliases would change places: give one of them another name first') from None
+
+    def _earlier(self) -> dict[Alias, set[Alias]]:
+        """Return for each alias those that are to be set before it."""
+        adding = {alias for alias, edits in self._edits.items() if not edits.only_removes}
+        earlier = {alias: adding if edits.only_removes else set() for alias, edits in self._edits.items()}
+        for alias in adding:
+            for source in self._edits[alias].sources():
+                origin = self._alias(source)
+                if origin in adding - {alias} and self._edits[origin].changes(source.path):
+                    earlier[origin].add(alias)
+        return earlier
 
     def store(self) -> None:
         """Store the manifests, and delete aliases.
 
-        :raises ValueError: files would be moved into the alias that they are to leave; nothing is changed
+        :raises ValueError: files would be moved into the alias that they are to leave, or change places between
+            aliases; nothing is changed
         :raises DXFConflictError: somebody else has set an alias meanwhile; it stays
         """
         for alias in self._edits.keys() & self._deletions.keys():

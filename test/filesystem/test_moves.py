@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import fsspec
+from fsspec.core import OpenFile
 
 from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFConflictError, DXFInvalidNameError
@@ -163,3 +164,67 @@ def test_a_file_without_autocommit_is_there_after_its_commit(fs: RegistryFileSys
     assert not fs.exists(f'{repo}@a/new')
     file.commit()
     assert fs.cat(f'{repo}@a/new') == b'new'
+
+
+def test_a_file_that_others_replaced_meanwhile_is_neither_moved_nor_removed(fs: RegistryFileSystem, folder: Endpoint,
+                                                                            repo: str) -> None:
+    other = fsspec.filesystem('dxf', host=folder.host, skip_instance_cache=True)
+    for change in (mv('@a/x', '@a/y'), mv('@a/x', '@b/x'), mv(['@a/x', '@a/d/f'], ['@a/d/f', '@a/x']), rm('@a/x')):
+        with fs.lookups.once():
+            fs.info(f'{repo}@a/x')
+            other.pipe(f'{repo}@a/x', b'replaced')
+            with pytest.raises(DXFConflictError, match='somebody else has replaced .*@a/x meanwhile; it stays'):
+                change(fs, paths_of(repo))
+        assert files_of(fs, f'{repo}@a') == {**FILES, 'x': b'replaced'}
+        fs.pipe(f'{repo}@a/x', b'x')
+        assert files_of(fs, f'{repo}@a') == FILES
+
+
+@pytest.mark.parametrize('in_transaction', [False, True])
+def test_files_that_move_along_several_aliases_always_have_a_name(
+        fs: RegistryFileSystem, repo: str, in_transaction: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs.pipe({f'{repo}@b/y': b'y', f'{repo}@c/z': b'z'})
+    set_manifest, named = DXF.set_manifest, []
+
+    def recorded(client: DXF, alias: str, *args: Any, **options: Any) -> None:
+        set_manifest(client, alias, *args, **options)
+        named.append({content for alias in 'abcd' if fs.exists(f'{repo}@{alias}')
+                      for content in files_of(fs, f'{repo}@{alias}').values()})
+    monkeypatch.setattr(DXF, 'set_manifest', recorded)
+    with fs.transaction if in_transaction else nullcontext():
+        mv(['@a/x', '@b/y', '@c/z'], ['@b/y', '@c/z', '@d/z'])(fs, paths_of(repo))
+    assert named == [{*FILES.values(), b'y', b'z'}] * 4
+    assert files_of(fs, f'{repo}@b') == {'y': b'x'} and files_of(fs, f'{repo}@c') == {'z': b'y'}
+
+
+@pytest.mark.parametrize('in_transaction', [False, True])
+def test_files_of_two_aliases_do_not_change_places(fs: RegistryFileSystem, repo: str, in_transaction: bool) -> None:
+    fs.pipe(f'{repo}@b/y', b'y')
+    with pytest.raises(ValueError, match='would change places: give one of them another name first'), \
+            fs.transaction if in_transaction else nullcontext():
+        mv(['@a/x', '@b/y'], ['@b/y', '@a/x'])(fs, paths_of(repo))
+    assert (files_of(fs, f'{repo}@a'), files_of(fs, f'{repo}@b')) == (FILES, {'y': b'y'})
+
+
+@pytest.mark.parametrize('mode, compression', [('wb', None), ('wt', None), ('wb', 'gzip'), ('wt', 'gzip')])
+def test_an_exception_in_a_file_of_fsspec_open_stores_nothing(fs: RegistryFileSystem, folder: Endpoint, repo: str,
+                                                              mode: str, compression: str | None) -> None:
+    content: Any = b'half' if mode == 'wb' else 'half'
+    opened = fsspec.open(f'dxf://{repo}@a/new', mode, compression=compression, host=folder.host)
+    with pytest.raises(ZeroDivisionError), opened as file:
+        file.write(content)
+        raise ZeroDivisionError
+    assert files_of(fs, f'{repo}@a') == FILES
+    with opened as file:
+        file.write(content)
+    assert fs.exists(f'{repo}@a/new')
+
+
+def test_a_file_of_fsspec_open_that_an_exception_handler_closes_is_stored(fs: RegistryFileSystem, repo: str) -> None:
+    file = OpenFile(fs, f'{repo}@a/new', 'wb').open()
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        file.write(b'none')
+        file.close()
+    assert fs.cat(f'{repo}@a/new') == b'none'

@@ -25,6 +25,7 @@ from bench.report import (Budget, Curve, Measure, at_most, beside_the_slower, bu
                           peak_at_most, ratio, section_text, table, timed)
 from bench.settings import DOCS, Settings, read_settings
 from bench.workspace import BenchError, Server, Workspace
+from dxf import DXF
 
 from ..helpers import fork_server
 from ..helpers.programs import program
@@ -128,6 +129,18 @@ def test_requests_and_connections_are_counted(certificates: Certificates, tmp_pa
         for _ in range(3):
             requests.get(url, verify=certificates.ca, timeout=60)
         assert (relay.requests, relay.connections) == (['GET /v2/'] * 3, 3)
+
+
+def test_the_bytes_that_clients_get_are_counted_without_tls_too(tmp_path: Path) -> None:
+    with Registry(tmp_path) as registry, CountingRelay(registry.host) as relay:
+        digest = DXF(registry.host, 'fred/x', insecure=True).push_blob(data=bytes(1_000_000))
+        part = {'Range': 'bytes=500000-799999'}
+        assert len(requests.get(f'http://{relay.host}/v2/fred/x/blobs/{digest}', headers=part, timeout=60).content) == \
+            300_000
+        assert relay.requests == [f'GET /v2/fred/x/blobs/{digest}']
+        assert 300_000 < relay.received < 301_000
+        relay.clear()
+        assert relay.received == 0
 
 
 @pytest.mark.parametrize('step', [1, 7, 1000])
