@@ -126,6 +126,58 @@ def test_an_alias_of_the_target_that_cannot_be_read_is_replaced(server: Scripted
         assert other.memory.tags[REPO]['a'] == digest
 
 
+def spoil(registry: ScriptedRegistry, how: str) -> None:
+    """Have a registry keep an alias that cannot be read, or of which something cannot."""
+    if how == 'unknown type':
+        registry.memory.put_manifest(REPO, 'b', 'application/vnd.example.own.v1+json', b'{"schemaVersion": 2}')
+        return
+    plant(registry, 'b', b'broken')
+    digest, blob = registry.memory.tags[REPO]['b'], hash_bytes(b'broken')
+    if how == 'damaged manifest':
+        registry.memory.manifests[REPO][digest] = (MANIFEST, b'{}')
+    elif how == 'missing manifest':
+        del registry.memory.manifests[REPO][digest]
+    elif how == 'damaged blob':
+        registry.memory.blobs[REPO][blob] = b'nekorb'
+    elif how == 'missing blob':
+        del registry.memory.blobs[REPO][blob]
+    else:
+        text = registry.memory.manifests[REPO][digest][1].replace(b'"layers": [{', b'"layers": [{}, {')
+        registry.memory.put_manifest(REPO, 'b', MANIFEST, text)
+
+
+@pytest.mark.parametrize('how', ['unknown type', 'damaged manifest', 'missing manifest', 'damaged blob', 'missing blob',
+                                 'broken layer'])
+def test_an_alias_that_cannot_be_read_is_left_out_and_the_others_are_copied(
+        server: ScriptedRegistry, other: ScriptedRegistry, how: str) -> None:
+    for alias in 'ac':
+        plant(server, alias, alias.encode())
+    spoil(server, how)
+    with other:
+        mirrored = dxf.mirror(of(server), of(other))
+        assert list(mirrored.copied) == ['a', 'c'] and 'b' not in other.memory.tags[REPO]
+        assert len(mirrored.left_out) == 1 and mirrored.left_out[0].startswith('b: ')
+        plant(other, 'gone', b'gone')
+        arguments = ('copy', REPO, '--all', '--to', other.host)
+        ended = runner(server).run(*arguments).insist(1)
+        assert ended.lines[0].startswith('dxf: left out: b: ') and len(ended.out.splitlines()) == 2
+        ended = runner(server).run(*arguments, '--delete').insist(1)
+        assert 'left out: b: ' in ended.lines[0] and 'no alias was deleted' in ended.lines[0]
+        assert other.memory.tags[REPO].keys() == {'a', 'c', 'gone'}
+
+
+def test_what_is_wrong_with_the_target_ends_a_mirror(server: ScriptedRegistry, folder: Endpoint) -> None:
+    for alias in 'ab':
+        plant(server, alias, alias.encode())
+    target = folder.dxf(REPO)
+    push_alias(target, b'content')
+    index = folder.registry.storage / REPO / 'index.json'
+    index.write_text('{')
+    with pytest.raises(DXFInvalidDocumentError, match='index.json: invalid JSON'):
+        dxf.mirror(of(server), target)
+    assert index.read_text() == '{' and not any(hash_bytes(b'b') in line for line in server.lines())
+
+
 # What it costs
 
 

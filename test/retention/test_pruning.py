@@ -154,8 +154,8 @@ WRONG = {
     'no span': (['--keep-within=30'], 2, "--keep-within: invalid span '30'"),
     'no format': (['--keep-last=1', '--time-format=nightly'], 2, "--time-format: invalid format 'nightly'"),
     'a wrong limit': (['--keep-last=1', '--max-delete=few'], 2, "--max-delete: 'few' is no whole number"),
-    'too many to delete': (['--keep-last=1', '--max-delete=4'], 1, 'the plan deletes 5 aliases, more than 4: nothing '
-                           'was deleted'),
+    'too many to delete': (['--keep-last=1', '--max-delete=4'], 1, '5 aliases would be deleted, and at most 4 may be: '
+                           'none was deleted'),
     'a pattern that keeps none': (['--keep-match=nightly-2026*'], 1, "no alias matches the pattern 'nightly-2026*'"),
     'a pattern that matches none': (['--keep-last=1', '--match=weekly-*'], 1, "matches the pattern 'weekly-*'"),
     'a beginning that none has': (['--keep-last=1', '--prefix=weekly-'], 1, "begins with 'weekly-'"),
@@ -592,9 +592,9 @@ def test_a_plan_that_deletes_too_many_is_not_begun(server: ScriptedRegistry) -> 
     client = DXF(server.host, REPO, insecure=True)
     for day in DAYS[:3]:
         put(client, day, day)
-    with pytest.raises(DXFError, match='^the plan deletes 2 aliases, more than 1: nothing was deleted$'):
+    with pytest.raises(DXFError, match='^2 aliases would be deleted, and at most 1 may be: none was deleted$'):
         prune(client, max_delete=1)
-    with pytest.raises(DXFError, match='^the plan deletes 1 alias, more than 0: nothing was deleted$'):
+    with pytest.raises(DXFError, match='^1 alias would be deleted, and at most 0 may be: none was deleted$'):
         prune(client, Rules(last=2), max_delete=0)
     assert prune(client, max_delete=2) == DAYS[:2]
     assert not prune(client, max_delete=0)
