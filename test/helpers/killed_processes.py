@@ -20,6 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fsspec
+
 import dxf
 from dxf.main import doit
 from dxf.registry import DXFBase
@@ -109,7 +111,6 @@ def die_before_step(number: int, root: str) -> None:
 
 def use_filesystem(environ: dict[str, str], name: str, *args: Any) -> int:
     """Call a method of the filesystem, or several in a transaction."""
-    import fsspec
     filesystem = fsspec.filesystem('dxf', host=environ['DXF_HOST'], insecure=environ.get('DXF_INSECURE') == '1')
     if name != 'together':
         options = args[-1] if isinstance(args[-1], dict) else {}

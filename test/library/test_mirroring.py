@@ -2,8 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,7 +13,7 @@ from dxf.manifest.image import SCHEMA1_UNSIGNED
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
 from ..helpers.repository_content import push_alias, push_referrer, reachable
-from ..servers.scripted_registry import LOST, Answer, Request, ScriptedRegistry, error
+from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 
 REPO = 'fred/a'
 MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -51,6 +49,11 @@ def of(registry: ScriptedRegistry, limits: Limits = Limits(retries=0)) -> DXF:
 def methods(registry: ScriptedRegistry) -> Counter[str]:
     """Return how many requests there were by each method."""
     return Counter(request.method for request in registry.requests)
+
+
+def runner(source: ScriptedRegistry) -> Runner:
+    """Return what runs dxf with a registry, one request after the other."""
+    return Runner(source.environ(DXF_TO_INSECURE='1', DXF_JOBS='1'))
 
 
 # What it does
@@ -310,95 +313,3 @@ def test_more_aliases_than_may_be_deleted_are_all_kept(folder: Endpoint, open_re
     push_alias(target, b'z', alias='z')
     with pytest.raises(DXFError, match='^1 alias would be deleted, and at most 0 may be: none was deleted$'):
         dxf.mirror(source, target, delete=True, max_delete=0)
-
-
-# A mirror that is killed
-
-
-@dataclass
-class Killing:
-    """Two registries, and a process that is killed at one of its requests, before or after that is answered."""
-
-    source: ScriptedRegistry
-    target: ScriptedRegistry
-    place: int
-    answered: bool
-    count: int = 0
-    kill: Callable[[], None] = field(default=lambda: None)
-
-    def __post_init__(self) -> None:
-        for registry in (self.source, self.target):
-            registry.hook = self._hook(registry)
-
-    def _hook(self, registry: ScriptedRegistry) -> Callable[[Request], Answer | None]:
-        def hook(request: Request) -> Answer | None:
-            self.count += 1
-            if self.count != self.place:
-                return None
-            if self.answered:
-                registry.ordinary(request)
-            self.kill()
-            return LOST
-        return hook
-
-    def started(self, kill: Callable[[], None]) -> None:
-        """Take what kills the process."""
-        self.kill = kill
-
-
-def fill(source: ScriptedRegistry, target: ScriptedRegistry) -> dict[str, str]:
-    """Fill two registries, and return what the aliases of the target name that the source has too."""
-    for registry in (source, target):
-        plant(registry, 'same', b'same')
-    plant(source, 'changed', b'after')
-    plant(source, 'new', b'new')
-    plant(target, 'changed', b'before')
-    plant(target, 'gone', b'gone')
-    plant(target, 'second', b'same')  # the manifest of an alias that stays
-    return {alias: target.memory.tags[REPO][alias] for alias in ('same', 'changed')}
-
-
-def check_whole(registry: ScriptedRegistry) -> None:
-    """Insist on the manifest and the blobs of each alias."""
-    for digest in registry.memory.tags[REPO].values():
-        for blob in json.loads(registry.memory.manifests[REPO][digest][1])['layers']:
-            assert blob['digest'] in registry.memory.blobs[REPO]
-
-
-def arguments(target: ScriptedRegistry) -> tuple[str, ...]:
-    """Return the command."""
-    return 'copy', REPO, '--all', '--delete', '--to', target.host
-
-
-def runner(source: ScriptedRegistry) -> Runner:
-    """Return what runs dxf with a registry, one request after the other."""
-    return Runner(source.environ(DXF_TO_INSECURE='1', DXF_JOBS='1'))
-
-
-def places() -> list[tuple[int, bool]]:
-    """Return the number of each request of the mirror, once more with whether it is answered if that matters."""
-    with ScriptedRegistry() as source, ScriptedRegistry() as target:
-        fill(source, target)
-        seen: list[str] = []
-        for registry in (source, target):
-            registry.hook = lambda request: seen.append(request.method)
-        runner(source).run(*arguments(target)).insist(0)
-        assert target.memory.tags[REPO] == source.memory.tags[REPO]
-    assert len(seen) > 20 and {'PUT', 'POST', 'DELETE'} < set(seen)
-    return [(number, answered) for number, method in enumerate(seen, 1)
-            for answered in ((False, True) if method in ('PUT', 'POST', 'DELETE') else (False,))]
-
-
-def test_a_mirror_that_is_killed_at_any_request_has_lost_no_alias_that_the_source_has() -> None:
-    for place, answered in places():
-        with ScriptedRegistry() as source, ScriptedRegistry() as target:
-            before = fill(source, target)
-            runner(source).run_until(Killing(source, target, place, answered).started, *arguments(target))
-            tags = target.memory.tags[REPO]
-            assert tags['same'] == before['same'], place
-            assert tags['changed'] in (before['changed'], source.memory.tags[REPO]['changed']), place
-            check_whole(target)
-            source.hook = target.hook = None
-            dxf.mirror(of(source), of(target), delete=True)
-            assert target.memory.tags[REPO] == source.memory.tags[REPO], place
-            check_whole(target)

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
@@ -463,7 +462,7 @@ def test_after_each_deletion_of_random_histories_all_that_stays_can_be_pulled_fr
             Histories(client).check(client, seed, name, has)
 
 
-# A process that is killed
+# What it costs
 
 def fill(server: ScriptedRegistry, number: int) -> None:
     """Store so many nights, the first two of which share a manifest, with a signature of the third."""
@@ -473,58 +472,6 @@ def fill(server: ScriptedRegistry, number: int) -> None:
     put(client, f'sha256-{digests[2].partition(":")[2]}.sig', 'signature by tag')
     server.requests.clear()
 
-
-class Killer:
-    """Kills a process when its request of a number arrives, before the registry does what it asks for."""
-
-    def __init__(self, server: ScriptedRegistry, number: int) -> None:
-        self._server = server
-        self._left = number
-        self._kill: Callable[[], object] = bool
-        self._is_ready = threading.Event()
-
-    def run(self, runner: Runner, *arguments: str) -> None:
-        """Run a command until it is killed."""
-        self._server.hook = self._hook
-        runner.run_until(self._begin, *arguments)
-        self._server.hook = None
-
-    def _begin(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        self._is_ready.set()
-
-    def _hook(self, _request: Request) -> Answer | None:
-        assert self._is_ready.wait(60)
-        self._left -= 1
-        if self._left > 0:
-            return None
-        self._kill()
-        return Answer(head=False)
-
-
-def test_a_prune_that_is_killed_at_any_request_leaves_all_that_stays_and_can_be_repeated(server: ScriptedRegistry
-                                                                                        ) -> None:
-    """With one request at a time, what a registry has after one is what it has before the next."""
-    fill(server, 4)
-    arguments = ['prune', REPO, '--keep-last=1', '--delete']
-    runner = Runner({**server.environ(), 'DXF_JOBS': '1'})
-    whole = deepcopy((server.memory.tags, server.memory.manifests))
-    runner.run(*arguments).insist(0)
-    assert server.memory.tags[REPO].keys() == {DAYS[3]}
-    methods = [request.method for request in server.requests]
-    first, last = methods.index('DELETE'), len(methods)
-    assert last - first > 15
-    client = DXF(server.host, REPO, insecure=True, limits=Limits(retries=0, settle=0.001))
-    for number in range(first + 1, last + 1):
-        server.memory.tags, server.memory.manifests = deepcopy(whole)
-        Killer(server, number).run(runner, *arguments)
-        pull(client, DAYS[3])
-        prune(client)
-        assert {tag for tag in server.memory.tags[REPO] if tag[:6] != 'sha256'} == {DAYS[3]}, number
-        pull(client, DAYS[3])
-
-
-# What it costs
 
 def paging(server: ScriptedRegistry) -> Hook:
     """Return a hook by which a registry lists at most 1,000 names at a time."""
