@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import dxf
@@ -31,8 +32,14 @@ def copy(context: Context) -> None:
         for alias in arguments.aliases:
             copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
                                   context.options['referrers'])
-            _carry_out(output, copying, alias, lambda shown, copying=copying: copying.carry_out(shown) is None)
+            _carry_out(output, copying, alias, partial(_copied, copying))
     _print_total(context, output.total)
+
+
+def _copied(copying: Any, shown: Any) -> bool:
+    """Copy an alias; return true, as an error would have ended it."""
+    copying.carry_out(shown)
+    return True
 
 
 class _Output(NamedTuple):
