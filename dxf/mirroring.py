@@ -3,7 +3,7 @@
 Here it is decided which aliases are copied and which are deleted. ``copying`` copies one, ``deletion`` deletes it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.client import DXF
 from dxf.contents import Contents
 from dxf.copying import Copied, Copying
-from dxf.exceptions import (DXFAmbiguousAliasError, DXFError, DXFHTTPError, DXFInvalidDocumentError,
-                            DXFInvalidNameError)
+from dxf.deletion.bounds import check_number
+from dxf.exceptions import (DXFAmbiguousAliasError, DXFDigestMismatchError, DXFError, DXFHTTPError,
+                            DXFInvalidDocumentError, DXFInvalidNameError, DXFNotFoundError)
 from dxf.manifest.platforms import ODD
 from dxf.names import FOLDER, check_alias_at, is_folder, shown_repository
 from dxf.parameters import checked
 from dxf.referrers import subject_of_tag
+from dxf.transfer import blob_lookup
 from dxf.transfer.parallel import each_once
 from dxf.transport.responses import is_not_found
 
@@ -28,6 +30,9 @@ BATCH = 64
 
 WITHOUT_DIGEST = (DXFAmbiguousAliasError, DXFInvalidNameError, *ODD)
 """Errors of an alias that names several manifests, or one that dxf does not read: no digest can be compared."""
+
+UNREADABLE = (*ODD, DXFDigestMismatchError, DXFNotFoundError)
+"""Errors of an alias that leads to what dxf does not read, or to what is damaged or missing."""
 
 
 class Step(NamedTuple):
@@ -81,41 +86,32 @@ def mirror(source: DXF, target: DXF, *, match: str | None = None, skip_existing:
     """
     mirroring = Mirroring(source, target, match=match, skip_existing=skip_existing, delete=delete, platform=platform,
                           referrers=referrers)
-    copied, unchanged = _copied(mirroring, progress, dry_run)
+    copied, unchanged = _copied(mirroring, None if dry_run else lambda step: mirroring.carry_out(step, progress))
     surplus = mirroring.surplus()
-    check_count(len(surplus), max_delete)
+    check_number(len(surplus), max_delete)
     deleted = surplus if dry_run else list(mirroring.delete(surplus))
     return Mirrored(copied, unchanged, mirroring.skipped, deleted, mirroring.left_out)
 
 
-def _copied(steps: Iterable[Step], progress: Callable[..., Any] | None, dry_run: bool
+def _copied(steps: Iterable[Step], carry_out: Callable[[Step], bool] | None
             ) -> tuple[dict[str, Copied], dict[str, str]]:
-    """Carry out steps; return by alias what was copied, or would be, and the digests of what is unchanged."""
+    """Carry out steps; return by alias what was copied, or would be, and the digests of what is unchanged.
+
+    :param carry_out: copies an alias, and returns whether that was done; ``None`` to change nothing
+    """
     copied, unchanged = {}, {}
     for step in steps:
         if step.copying is None:
             unchanged[step.alias] = step.digest
-            continue
-        if not dry_run:
-            step.copying.carry_out(progress)
-        copied[step.alias] = step.copying.outcome
+        elif carry_out is None or carry_out(step):
+            copied[step.alias] = step.copying.outcome
     return copied, unchanged
-
-
-def check_count(count: int, most: int | None) -> None:
-    """Check that no more aliases would be deleted than the caller allows.
-
-    :raises DXFError: there are more
-    """
-    if most is not None and count > most:
-        raise DXFError(f'{count} {"alias" if count == 1 else "aliases"} would be deleted, and at most {most} may be: '
-                       'none was deleted')
 
 
 class Mirroring:
     """The aliases of a repository that are to be mirrored in another one. The constructor lists them.
 
-    Iterating yields what each of them takes; the caller carries it out.
+    Iterating yields what each of them takes; the caller has :meth:`carry_out` do it.
 
     :raises DXFHTTPError: a registry refused; 404 for a source that is not there
 
@@ -206,13 +202,52 @@ class Mirroring:
             return Copying(self._source, self._target, alias, None, self._platform, self._referrers)
         except (DXFAmbiguousAliasError, DXFInvalidNameError) as error:
             self.left_out.append(str(error))
-            return None
+        except UNREADABLE as error:
+            if self._is_readable(alias):  # something is wrong with the target
+                raise
+            self.left_out.append(f'{alias}: {error}')
+        return None
+
+    def _is_readable(self, alias: str) -> bool:
+        """Return whether all manifests of an alias of the source can be read."""
+        with suppress(*UNREADABLE):
+            Contents(self._source, self._source.resolve(alias, self._platform), self._referrers)
+            return True
+        return False
+
+    def carry_out(self, step: Step, progress: Callable[..., Any] | None = None) -> bool:
+        """Copy an alias; return whether that was done, or there was nothing to do.
+
+        An alias of the source is left out if one of its blobs is damaged or missing there.
+
+        :param progress: as for :func:`mirror`
+        """
+        if step.copying is None:
+            return True
+        try:
+            step.copying.carry_out(progress)
+        except (DXFDigestMismatchError, DXFNotFoundError) as error:
+            if not self._is_about_blob(error, step.copying.outcome.moved):
+                raise
+            self.left_out.append(f'{step.alias}: {error}')
+            return False
+        return True
+
+    def _is_about_blob(self, error: DXFError, blobs: Mapping[str, int]) -> bool:
+        """Return whether a copy failed because the source has one of some blobs in another state, or not at all.
+
+        :param blobs: their sizes by digest
+        """
+        if isinstance(error, DXFDigestMismatchError):
+            return error.expected in blobs
+        return not all(blob_lookup.still_has(self._source._request, digest, self._source.options.limits)
+                       for digest in blobs)
 
     def manifests(self) -> set[str]:
         """Return the digests of the manifests to which the aliases lead that need not be copied; each is fetched."""
         found: set[str] = set()
         for alias in self.listed:
-            with suppress(*WITHOUT_DIGEST):
+            with suppress(*WITHOUT_DIGEST, *UNREADABLE):
                 found |= set(Contents(self._source, self._source.resolve(alias), False).children)
         return found
 

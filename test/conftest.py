@@ -17,7 +17,7 @@ import pytest
 from dxf import DXF, Limits
 from dxf.transfer.source import Source, open_source
 
-from .helpers import programs
+from .helpers import killed_processes, programs
 from .helpers.endpoints import PASSWORD, USERNAME, Endpoint, Folder
 from .helpers.layouts import REPO as LAYOUT_REPO
 from .helpers.traffic import Traffic
@@ -228,6 +228,13 @@ def endpoint(request: pytest.FixtureRequest) -> Endpoint:
 def real_server(request: pytest.FixtureRequest) -> Endpoint:
     """The same without the folder, for what only a server has."""
     return _endpoint(request)
+
+
+@pytest.fixture(name='killing', scope='session')
+def start_killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[killed_processes.Killing]:
+    """What runs commands that are killed at a request, or before a step in a folder."""
+    with killed_processes.started(tmp_path_factory.mktemp('home')) as killing:
+        yield killing
 
 
 @pytest.fixture(name='server')

@@ -1,7 +1,8 @@
 """The command that copies aliases to another registry or repository, or mirrors all of them there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import dxf
@@ -10,6 +11,7 @@ from dxf.cli.context import Context
 from dxf.cli.copy_arguments import Arguments, Pair
 from dxf.cli.error_messages import first_of, line_of
 from dxf.cli.progress import progress
+from dxf.deletion import bounds
 from dxf.exceptions import DXFError
 from dxf.hints import mark_as_target
 from dxf.names import is_folder, shown_repository
@@ -30,8 +32,14 @@ def copy(context: Context) -> None:
         for alias in arguments.aliases:
             copying = dxf.Copying(source, target, alias, arguments.to_alias, arguments.platform,
                                   context.options['referrers'])
-            _carry_out(output, copying, alias)
+            _carry_out(output, copying, alias, partial(_copied, copying))
     _print_total(context, output.total)
+
+
+def _copied(copying: Any, shown: Any) -> bool:
+    """Copy an alias; return true, as an error would have ended it."""
+    copying.carry_out(shown)
+    return True
 
 
 class _Output(NamedTuple):
@@ -62,15 +70,19 @@ class _Output(NamedTuple):
         context.print_result(key, result, **named)
 
 
-def _carry_out(output: _Output, copying: Any, alias: str) -> None:
-    """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take."""
+def _carry_out(output: _Output, copying: Any, alias: str, carry_out: Callable[[Any], bool]) -> None:
+    """Copy an alias, and print the digest of its manifest; with --dry-run, print what that would take.
+
+    :param carry_out: takes what shows the progress, and returns whether the alias was copied
+    """
     context = output.pair.source
     if context.options['dry_run']:
         _print_plan(output, copying.outcome)
         return
     with progress(context.settings.progress, sum(copying.outcome.moved.values())) as shown:
-        copying.carry_out(shown)
-    output.print('digest', copying.outcome.digest, copying.outcome.digest, alias=alias)
+        is_done = carry_out(shown)
+    if is_done:
+        output.print('digest', copying.outcome.digest, copying.outcome.digest, alias=alias)
 
 
 def _print_plan(output: _Output, outcome: Any) -> None:
@@ -122,7 +134,7 @@ class _Problems:
     def check_deletions(self, count: int, most: int | None) -> bool:
         """Return whether so many aliases may be deleted, in all repositories together."""
         try:
-            dxf.mirroring.check_count(count, most)
+            bounds.check_number(count, most)
         except DXFError as error:
             self._failed.append(str(error))
             return False
@@ -173,7 +185,7 @@ def _copy_all(pair: Pair, arguments: Arguments, problems: _Problems) -> _Mirror:
         for alias in mirroring.skipped if options['dry_run'] else []:
             output.print('action', 'exists', f'exists {alias}', alias=alias)
         for step in mirroring:
-            _carry_out_step(output, step)
+            _carry_out_step(output, mirroring, step)
             copied |= set() if step.copying is None else step.copying.manifests
         surplus = mirroring.surplus()
         if is_folder(pair.source.settings.host) and options['match'] is None:
@@ -182,10 +194,10 @@ def _copy_all(pair: Pair, arguments: Arguments, problems: _Problems) -> _Mirror:
     return _Mirror(output, target, mirroring, surplus)
 
 
-def _carry_out_step(output: _Output, step: Any) -> None:
+def _carry_out_step(output: _Output, mirroring: Any, step: Any) -> None:
     """Copy an alias, unless it is the same on both sides, and print the digest of its manifest."""
     if step.copying is not None:
-        _carry_out(output, step.copying, step.alias)
+        _carry_out(output, step.copying, step.alias, lambda shown: mirroring.carry_out(step, shown))
     elif output.pair.source.options['dry_run']:
         output.print('action', 'unchanged', f'unchanged {step.alias}', alias=step.alias, digest=step.digest)
     else:

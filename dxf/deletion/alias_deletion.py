@@ -20,6 +20,7 @@ from dxf.manifest import image, platforms
 from dxf.manifest.image import ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.names import check_reference_at, is_folder, is_sha256
+from dxf.strict_json import dump_json, load_json
 from dxf.transfer.parallel import all_of
 from dxf.transport.responses import expect, is_not_found
 
@@ -199,6 +200,7 @@ class AliasDeletion:
         going = [target for target in self._targets
                  if target.digest not in self._staying or target.reference not in self._attached.targets]
         last = {target.subject: target for target in going}
+        self._delete_together(going)
         for target in going:
             try:
                 self._delete(target)
@@ -209,6 +211,19 @@ class AliasDeletion:
                 self._unlist(target.subject)
             yield target.reference, target.named
         self._delete_listed()
+
+    def _delete_together(self, going: list[Target]) -> None:
+        """Delete at once what can be deleted so, in a folder: each change writes its whole index.
+
+        What follows finds that these are gone, and deletes the rest.
+        """
+        if not is_folder(self._dxf._host) or len(going) < 2:
+            return
+        wanted = {target.reference if target.digest in self._staying else target.digest: target.digest
+                  for target in going if target.digest is not None}
+        response: Response | None = self._dxf._request('delete', 'manifests/', data=dump_json(wanted).encode('ascii'))
+        if response is not None:  # else a subclass deletes in its own way
+            self._deleted.update(load_json(response.content))
 
     def _delete(self, target: Target) -> None:
         """Delete a manifest by its digest; if it stays, delete the alias alone."""

@@ -113,6 +113,7 @@ class LayoutAdapter(BaseAdapter):
                 'PUT': self._close_upload, 'DELETE': self._cancel_upload}),
             (rf'{_REPOSITORY}manifests/(?P<name>[^/]+)', {
                 'GET': manifest_requests.get, 'PUT': manifest_requests.put, 'DELETE': manifest_requests.delete}),
+            (rf'{_REPOSITORY}manifests/', {'DELETE': manifest_requests.delete_several}),
             (rf'{_REPOSITORY}referrers/{_DIGEST}', {'GET': manifest_requests.referrers}),
         )
 

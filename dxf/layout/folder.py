@@ -13,7 +13,7 @@ from itertools import chain
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.layout.index import ENTRIES, entries_in, write_index
-from dxf.layout.index_lookup import IndexLookup
+from dxf.layout.index_lookup import IndexLookup, Remembered, is_small
 from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.local.atomic_files import Temporary, open_regular
@@ -48,6 +48,7 @@ class LayoutFolder:
         self.made: set[str] = set()
         """The digests of the entries without a name that were made through this object."""
         self._lookup = IndexLookup()
+        self._referring: Remembered[dict[str, list[dict[str, Json]]]] = Remembered()
         self._check_place(repository.split('/'))
 
     def _check_place(self, parts: list[str]) -> None:
@@ -184,6 +185,14 @@ class LayoutFolder:
         """
         return self._lookup.entries(self.path(INDEX), key, partial(self._parsed_entries, {}))
 
+    def referring(self, find: Callable[[], dict[str, list[dict[str, Json]]]]) -> dict[str, list[dict[str, Json]]]:
+        """Return what refers to manifests, by their digests.
+
+        :param find: finds that out, from all manifests
+        """
+        # Manifests never change. So this is as old as the index, and to delete 1,000 aliases reads each of them once.
+        return self._referring.get(self.path(INDEX), find)
+
     def _has_index(self) -> bool:
         """Return whether there is an index.
 
@@ -221,12 +230,16 @@ class LayoutFolder:
         :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
             called
         """
-        # The index is read twice, and never held in memory. The lock keeps both readings equal.
+        # A large index is read twice, and never held in memory. The lock keeps both readings equal.
         texts = [_dumped(entry) for entry in added]
         fields: dict[str, str] = {}
         is_same = True
-        for entry, _ in self._parsed_entries(fields):
-            is_same = is_kept(entry) and is_same
+        kept: list[str] | None = [] if is_small(self.path(INDEX)) else None
+        for entry, text in self._parsed_entries(fields):
+            if not is_kept(entry):
+                is_same = False
+            elif kept is not None:
+                kept.append(text)
         # An index that stays the same is not written: a deletion of nothing must work on a full disk, and backups see
         # no change.
         if is_same and not texts:
@@ -234,8 +247,8 @@ class LayoutFolder:
             return
         # Entries and fields are copied as text. So members that other tools wrote, and dxf does not know, stay as they
         # are.
-        kept = (text for entry, text in self._parsed_entries({}) if is_kept(entry))
-        with self._index_file(fields or NEW_INDEX, chain(kept, texts)) as new:
+        again = (text for entry, text in self._parsed_entries({}) if is_kept(entry)) if kept is None else kept
+        with self._index_file(fields or NEW_INDEX, chain(again, texts)) as new:
             first()
             new.publish(self.path(INDEX))
 

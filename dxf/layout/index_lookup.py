@@ -6,6 +6,7 @@ Without this, to look at each of 20,000 aliases would read an index of 4 MiB 20,
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 from dxf.layout.names import digest_of, known_digest, name_of
 from dxf.local.atomic_files import open_regular
@@ -17,6 +18,7 @@ MAX_SIZE = 8 << 20
 SETTLED = 2.0
 """Seconds from a change until a file counts as settled. Two changes in one tick of its clock look like one."""
 
+T = TypeVar('T')
 Version = tuple[int, ...]
 Read = Callable[[], Iterator[tuple[Json, str]]]
 """Yields the entries of the index, and the text of each."""
@@ -50,6 +52,31 @@ class IndexLookup:
         if _version_of(path) == version:
             self._known = version, texts
         return [load_json(text) for text in texts.get(key, ())]
+
+
+class Remembered(Generic[T]):
+    """Remembers what was found out about a layout, as long as its index stays the same."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Version, T] | None = None
+
+    def get(self, path: str, find: Callable[[], T]) -> T:
+        """Return what is known, or found out now.
+
+        :param path: of the index
+        """
+        version, known = _version_of(path), self._known
+        if known is not None and version == known[0]:
+            return known[1]
+        found = find()
+        if version is not None and _version_of(path) == version:
+            self._known = version, found
+        return found
+
+
+def is_small(path: str) -> bool:
+    """Return whether an index may be held in memory."""
+    return os.path.exists(path) and os.path.getsize(path) <= MAX_SIZE
 
 
 def _version_of(path: str) -> Version | None:

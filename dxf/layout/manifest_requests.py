@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from requests import Response
 
 from dxf.exceptions import DXFConflictError, DXFError
-from dxf.layout import manifests, reachability
+from dxf.layout import manifests, new_entries, reachability
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.names import digest_of, name_of, raise_ambiguous, short_name
 from dxf.layout.new_entries import change_for
@@ -22,7 +22,7 @@ from dxf.local.atomic_files import Temporary
 from dxf.manifest import image
 from dxf.manifest.image import OCI_INDEX
 from dxf.names import FOLDER, check_reference_at, hash_bytes, is_sha256
-from dxf.strict_json import Json, dump_json
+from dxf.strict_json import Json, dump_json, load_object
 
 
 def get(request: LayoutRequest) -> Response:
@@ -78,6 +78,20 @@ def delete(request: LayoutRequest) -> Response:
     # After the entries, and under a lock of its own: a manifest that a process names in between is found reachable.
     reachability.remove_manifests(request.layout, digests)
     return respond(HTTPStatus.ACCEPTED)
+
+
+def delete_several(request: LayoutRequest) -> Response:
+    """Delete aliases and manifests by one change of the index, and say which: no registry has such a request.
+
+    Left out is what needs a closer look, or names another manifest than the one that the request has for it.
+    """
+    wanted = {reference: str(digest) for reference, digest in load_object(b''.join(request.pieces)).items()}
+    with request.layout.locked():
+        going = new_entries.single(request.layout.all_entries(), wanted)
+        request.layout.change_index(
+            lambda entry: name_of(entry) not in going and digest_of(entry) not in going)
+    reachability.remove_manifests(request.layout, {wanted[reference] for reference in going})
+    return respond(HTTPStatus.ACCEPTED, dump_json(sorted(going)).encode('ascii'))
 
 
 def referrers(request: LayoutRequest) -> Response:

@@ -1,14 +1,15 @@
-"""New entries: how the index of a layout changes when a manifest is stored.
+"""New entries: how the index of a layout changes when a manifest is stored, or several are deleted.
 
 A manifest that another tool stored without a name may be ``latest``. It gets that name when another manifest gets one.
 ``manifests`` finds manifests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from dxf.layout.manifests import sole
-from dxf.layout.names import BY_DIGEST, KNOWN_AS, NAME, SOLE, Entry, annotations_of, digest_of, name_of
+from dxf.layout.names import (BY_DIGEST, KNOWN_AS, NAME, SOLE, Entry, annotations_of, digest_of, is_usable, name_of,
+                              short_name)
 from dxf.layout.store import Layout
 from dxf.manifest import image
 from dxf.manifest.image import Index
@@ -86,3 +87,23 @@ def _entry_of(manifest: Manifest, reference: str) -> Entry:
 def _annotated(entry: Entry, key: str, value: str) -> Entry:
     """Return an entry with one more annotation."""
     return {**entry, 'annotations': {**annotations_of(entry), key: value}}
+
+
+def single(entries: Iterable[Json], wanted: Mapping[str, str]) -> set[str]:
+    """Return the references that mean entries of one manifest alone, and nothing that needs a closer look.
+
+    That is the tag of a full reference, say, or a manifest without an entry.
+
+    :param wanted: by alias or digest, the digest of the manifest that it is to mean
+    """
+    found: set[str] = set()
+    others: set[str | None] = set()
+    for entry in entries:
+        name, digest = name_of(entry), digest_of(entry)
+        if name in wanted:
+            (found if is_usable(entry) and wanted[str(name)] == digest else others).add(str(name))
+        elif name is not None:
+            others.add(short_name(name))
+        if digest in wanted:
+            found.add(str(digest))
+    return found - others

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFUnexpectedDigestMethodError
 from dxf.layout.index import ENTRIES
-from dxf.layout.manifests import find, read_manifest, unreadable_error
+from dxf.layout.manifests import read_manifest, unreadable_error
 from dxf.layout.names import Entry, digest_of, is_usable
 from dxf.layout.store import Layout
 from dxf.manifest import image
@@ -22,23 +22,30 @@ def referrers(layout: Layout, digest: str) -> list[dict[str, Json]]:
     :raises DXFInvalidDocumentError: a manifest is missing, damaged or of a digest that is no sha256, so that it is not
         known whether it does
     """
+    return layout.referring(lambda: _by_subject(layout)).get(digest, [])
+
+
+def _by_subject(layout: Layout) -> dict[str, list[dict[str, Json]]]:
+    """Return the same of all manifests that others refer to, by their digests."""
     # A referrer may have an entry of its own, be in the index that a client keeps under a tag, or be named by another
-    # index alone. All three places are searched.
-    found = {}
-    pending = list({entry['digest']: entry for entry in [*_entries(layout), *_listed(layout, digest)]}.values())
+    # index alone. All three places are searched, the tag as any other index.
+    # https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+    found: dict[str, list[dict[str, Json]]] = {}
+    pending = list({entry['digest']: entry for entry in _entries(layout)}.values())
     seen = {entry['digest'] for entry in pending}
     for entry in pending:
         content = read_manifest(layout, entry['digest'])
         if content is None:
             raise unreadable_error(layout, entry['digest'], 'missing or damaged: it is not known what it refers to')
         with suppress(DXFError, UnicodeDecodeError):
-            if image.subject_of(content.decode('utf-8')) == digest:
-                found[entry['digest']] = image.referrer(content.decode('utf-8'), entry.get('mediaType'))
+            subject = image.subject_of(content.decode('utf-8'))
+            if subject is not None:
+                found.setdefault(subject, []).append(image.referrer(content.decode('utf-8'), entry.get('mediaType')))
         for inner in _inner(layout, entry['digest'], content):
             if inner['digest'] not in seen:
                 seen.add(inner['digest'])
                 pending.append(inner)
-    return list(found.values())
+    return found
 
 
 def _entries(layout: Layout) -> Iterator[Entry]:
@@ -66,12 +73,3 @@ def _inner(layout: Layout, digest: str, content: bytes) -> list[Entry]:
         return []
     return [{'digest': entry.digest, 'mediaType': entry.media_type} for entry in index.manifests] \
         if isinstance(index, Index) else []
-
-
-def _listed(layout: Layout, digest: str) -> list[Entry]:
-    """Return the entries of the index that lists what refers to a manifest, which clients keep for some registries.
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-    """
-    found = find(layout, digest.replace(':', '-'))
-    return [] if found is None else _inner(layout, found.digest, found.content)

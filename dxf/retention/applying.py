@@ -6,8 +6,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from dxf.client import DXF
+from dxf.deletion import bounds
 from dxf.deletion.alias_deletion import AliasDeletion
-from dxf.exceptions import DXFConflictError, DXFError
+from dxf.exceptions import DXFConflictError
 from dxf.names import shown_repository
 from dxf.retention.rules import MATCH, Decision, subject_of
 from dxf.transfer.parallel import each_once
@@ -19,10 +20,7 @@ def check_number(decisions: Sequence[Decision], most: int | None) -> None:
     :param most: ``None`` for any number
     :raises DXFError: it does
     """
-    number = sum(decision.goes for decision in decisions)
-    if most is not None and number > most:
-        raise DXFError(f'the plan deletes {number} {"alias" if number == 1 else "aliases"}, more than {most}: '
-                       'nothing was deleted')
+    bounds.check_number(sum(decision.goes for decision in decisions), most)
 
 
 def apply(repository: DXF, decisions: Sequence[Decision], *, digests: Mapping[str, str] | None = None,

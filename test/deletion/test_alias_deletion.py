@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from dxf import DXF, hash_bytes
+from dxf.deletion.alias_deletion import AliasDeletion
 from dxf.exceptions import DXFConflictError, DXFHTTPError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
@@ -406,3 +407,29 @@ def test_what_distribution_answers_is_what_the_test_servers_answer(open_registry
     digest = client.manifest_digest('a')
     answer = requests.get(f'{open_registry.url}/v2/{repo}/manifests/{tag_of(digest)}', timeout=10)
     assert answer.status_code == 404
+
+
+# Several in a folder
+
+def test_several_aliases_of_a_folder_are_deleted_by_one_change_of_its_index(
+        folder: Endpoint, repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = folder.dxf(repo)
+    digests = {alias: client.push_blob(data=alias.encode()) for alias in 'abcd'}
+    for alias, digest in digests.items():
+        client.set_alias(alias, digest)
+    manifests = {alias: client.manifest_digest(alias) for alias in 'abcd'}
+    changes: list[str] = []
+    change = Layout.change_index
+
+    def counted(self: Layout, *args: Any, **options: Any) -> None:
+        changes.append(self.folder)
+        change(self, *args, **options)
+    monkeypatch.setattr(Layout, 'change_index', counted)
+    deletion = AliasDeletion(client, ['a', 'b', 'c'])
+    folder.dxf(repo).set_alias('c', digests['d'])
+    changes.clear()
+    with pytest.raises(DXFConflictError, match='somebody else has set the alias c '):
+        list(deletion)
+    assert len(changes) == 1 and client.list_aliases() == ['c', 'd']
+    assert [folder.file_of(repo, manifests[alias]).exists() for alias in 'abd'] == [False, False, True]
+    assert client.get_alias('c') == client.get_alias('d') == [digests['d']]

@@ -3,13 +3,9 @@
 import gc
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +21,6 @@ from dxf.strict_json import load_object
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 from ..helpers.traffic import Traffic
-from ..servers.scripted_registry import REPO, Answer, Request, ScriptedRegistry
 
 MIB = 1 << 20
 CONTENT = os.urandom(MIB)
@@ -452,41 +447,3 @@ def test_a_repository_of_a_client_reads_what_the_filesystem_wrote(fs: RegistryFi
     client: DXF = endpoint.dxf(repo)
     with client.open('run1/readings.csv') as file:
         assert file.read() == FILES['readings.csv']
-
-
-class Killer:
-    """Kills a process when its request of a number arrives, before the registry does what it asks for."""
-
-    def __init__(self, process: subprocess.Popen[bytes], number: int) -> None:
-        self._process = process
-        self._left = number
-
-    def __call__(self, _request: Request) -> Answer | None:
-        self._left -= 1
-        if self._left > 0:
-            return None
-        self._process.kill()
-        return Answer(head=False)
-
-
-MOVE = 'import fsspec, sys; fsspec.filesystem("dxf", host=sys.argv[1], insecure=True).mv(*sys.argv[2:], recursive=True)'
-
-
-def test_a_move_that_is_killed_at_any_request_loses_no_file(server: ScriptedRegistry) -> None:
-    fs = filesystem(host=server.host, insecure=True)
-    fill(fs, f'{REPO}@run1')
-    whole = deepcopy((server.memory.tags, server.memory.manifests))
-    command = [sys.executable, '-c', MOVE, server.host, f'{REPO}@run1', f'{REPO}@run2']
-    server.requests.clear()
-    subprocess.run(command, timeout=60, check=True)
-    count = len(server.requests)
-    assert {'PUT', 'DELETE'} <= {request.method for request in server.requests}
-    assert fs.ls(REPO, detail=False) == [f'{REPO}@run2']
-    for number in range(1, count + 1):
-        server.memory.tags, server.memory.manifests = deepcopy(whole)
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-            server.hook = Killer(process, number)
-            assert process.wait(60) == -signal.SIGKILL
-        server.hook = None
-        found = [alias for alias in fs.ls(REPO, detail=False) if len(fs.cat(alias, recursive=True)) == len(FILES)]
-        assert found, number

@@ -454,6 +454,35 @@ def test_an_index_that_does_not_fit_leaves_the_old_one(root: Path, layout: Path)
     assert of(root).run('list-aliases', REPO).insist(0).out == b'a\nb\n'
 
 
+CHANGES = {
+    'a mirror': ('copy', 'fred/source', '--all', '--delete', '--to-repo', REPO, '--to'),
+    'a prune': ('prune', REPO, '--keep-last=1', '--delete'),
+    'an alias of two': ('set-alias', REPO, 'night-2025-11-01', '@night-2025-11-02'),
+}
+
+
+@pytest.mark.parametrize('change', CHANGES.values(), ids=CHANGES)
+def test_a_full_disk_in_the_middle_of_a_change_loses_no_alias(root: Path, layout: Path, change: tuple[str, ...]
+                                                              ) -> None:
+    for repo, aliases in ((REPO, ('night-2025-11-01', 'night-2025-11-02')), ('fred/source', ('new', 'a'))):
+        with Endpoint(Folder(root)).dxf(repo) as client:
+            for alias in aliases:
+                client.set_alias(alias, client.push_blob(data=f'{repo} {alias}'.encode()))
+    enter(layout, *({'digest': hash_bytes(b'%d' % number), 'mediaType': 'text/plain'} for number in range(100)))
+    runner = under(Runner({**of(root).environ, 'PYTHONDONTWRITEBYTECODE': '1'}), 'ulimit -f 8')
+    args = (*change, f'oci:{root}') if change[-1] == '--to' else change
+    index = (layout / 'index.json').read_bytes()
+    ended = refused(runner, *args, names=layout) if change[0] != 'prune' else \
+        runner.run(*args).insist(1)
+    assert 'large' in ended.lines[0] or 'space' in ended.lines[0]
+    assert (layout / 'index.json').read_bytes() == index and not list(layout.glob('.dxf.*'))
+    with Endpoint(Folder(root)).dxf(REPO) as client:
+        for alias in client.list_aliases():
+            assert all(b''.join(client.pull_blob(digest)) for digest in client.get_alias(alias))
+    of(root).run(*args).insist(0)
+    assert (layout / 'index.json').read_bytes() != index
+
+
 # What is not there
 
 @pytest.mark.parametrize('args', [('list-aliases', REPO), ('get-alias', '', 'a'), ('pull-blob', REPO, DIGEST),

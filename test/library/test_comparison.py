@@ -82,6 +82,21 @@ def test_a_folder_is_compared_with_an_alias(endpoint: Endpoint, repo: str, tmp_p
     assert capfd.readouterr() == ('', '')
 
 
+def test_a_folder_that_was_taken_for_an_alias_is_named(endpoint: Endpoint, repo: str, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch,
+                                                        capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    push(endpoint.dxf(repo), 'old', write(tmp_path / 'old', OLD))
+    write(tmp_path / 'new', NEW)
+    assert doit(['diff', repo, 'old', 'new'], endpoint.environ()) == 2
+    line, = capfd.readouterr().err.splitlines()
+    assert line.endswith('prints its aliases; the folder of that name is written ./new')
+    assert doit(['diff', repo, 'old', './new'], endpoint.environ()) == 1
+    assert capfd.readouterr().out.splitlines() == LINES
+    assert doit(['diff', repo, 'other', './new'], endpoint.environ()) == 2
+    assert capfd.readouterr().err.endswith('prints its aliases\n')
+
+
 def test_the_files_in_an_archive_are_compared_with_a_folder(endpoint: Endpoint, repo: str, tmp_path: Path,
                                                             capfd: pytest.CaptureFixture[str]) -> None:
     old = write(tmp_path / 'old', {f'data/{name}': text for name, text in OLD.items()} | {'notes': 'same'})

@@ -2,8 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,7 +13,7 @@ from dxf.manifest.image import SCHEMA1_UNSIGNED
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
 from ..helpers.repository_content import push_alias, push_referrer, reachable
-from ..servers.scripted_registry import LOST, Answer, Request, ScriptedRegistry, error
+from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 
 REPO = 'fred/a'
 MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -51,6 +49,11 @@ def of(registry: ScriptedRegistry, limits: Limits = Limits(retries=0)) -> DXF:
 def methods(registry: ScriptedRegistry) -> Counter[str]:
     """Return how many requests there were by each method."""
     return Counter(request.method for request in registry.requests)
+
+
+def runner(source: ScriptedRegistry) -> Runner:
+    """Return what runs dxf with a registry, one request after the other."""
+    return Runner(source.environ(DXF_TO_INSECURE='1', DXF_JOBS='1'))
 
 
 # What it does
@@ -124,6 +127,58 @@ def test_an_alias_of_the_target_that_cannot_be_read_is_replaced(server: Scripted
         other.script('HEAD', f'/v2/{REPO}/manifests/a', [Answer()])
         assert list(dxf.mirror(of(server), of(other)).copied) == ['a']
         assert other.memory.tags[REPO]['a'] == digest
+
+
+def spoil(registry: ScriptedRegistry, how: str) -> None:
+    """Have a registry keep an alias that cannot be read, or of which something cannot."""
+    if how == 'unknown type':
+        registry.memory.put_manifest(REPO, 'b', 'application/vnd.example.own.v1+json', b'{"schemaVersion": 2}')
+        return
+    plant(registry, 'b', b'broken')
+    digest, blob = registry.memory.tags[REPO]['b'], hash_bytes(b'broken')
+    if how == 'damaged manifest':
+        registry.memory.manifests[REPO][digest] = (MANIFEST, b'{}')
+    elif how == 'missing manifest':
+        del registry.memory.manifests[REPO][digest]
+    elif how == 'damaged blob':
+        registry.memory.blobs[REPO][blob] = b'nekorb'
+    elif how == 'missing blob':
+        del registry.memory.blobs[REPO][blob]
+    else:
+        text = registry.memory.manifests[REPO][digest][1].replace(b'"layers": [{', b'"layers": [{}, {')
+        registry.memory.put_manifest(REPO, 'b', MANIFEST, text)
+
+
+@pytest.mark.parametrize('how', ['unknown type', 'damaged manifest', 'missing manifest', 'damaged blob', 'missing blob',
+                                 'broken layer'])
+def test_an_alias_that_cannot_be_read_is_left_out_and_the_others_are_copied(
+        server: ScriptedRegistry, other: ScriptedRegistry, how: str) -> None:
+    for alias in 'ac':
+        plant(server, alias, alias.encode())
+    spoil(server, how)
+    with other:
+        mirrored = dxf.mirror(of(server), of(other))
+        assert list(mirrored.copied) == ['a', 'c'] and 'b' not in other.memory.tags[REPO]
+        assert len(mirrored.left_out) == 1 and mirrored.left_out[0].startswith('b: ')
+        plant(other, 'gone', b'gone')
+        arguments = ('copy', REPO, '--all', '--to', other.host)
+        ended = runner(server).run(*arguments).insist(1)
+        assert ended.lines[0].startswith('dxf: left out: b: ') and len(ended.out.splitlines()) == 2
+        ended = runner(server).run(*arguments, '--delete').insist(1)
+        assert 'left out: b: ' in ended.lines[0] and 'no alias was deleted' in ended.lines[0]
+        assert other.memory.tags[REPO].keys() == {'a', 'c', 'gone'}
+
+
+def test_what_is_wrong_with_the_target_ends_a_mirror(server: ScriptedRegistry, folder: Endpoint) -> None:
+    for alias in 'ab':
+        plant(server, alias, alias.encode())
+    target = folder.dxf(REPO)
+    push_alias(target, b'content')
+    index = folder.registry.storage / REPO / 'index.json'
+    index.write_text('{')
+    with pytest.raises(DXFInvalidDocumentError, match='index.json: invalid JSON'):
+        dxf.mirror(of(server), target)
+    assert index.read_text() == '{' and not any(hash_bytes(b'b') in line for line in server.lines())
 
 
 # What it costs
@@ -258,95 +313,3 @@ def test_more_aliases_than_may_be_deleted_are_all_kept(folder: Endpoint, open_re
     push_alias(target, b'z', alias='z')
     with pytest.raises(DXFError, match='^1 alias would be deleted, and at most 0 may be: none was deleted$'):
         dxf.mirror(source, target, delete=True, max_delete=0)
-
-
-# A mirror that is killed
-
-
-@dataclass
-class Killing:
-    """Two registries, and a process that is killed at one of its requests, before or after that is answered."""
-
-    source: ScriptedRegistry
-    target: ScriptedRegistry
-    place: int
-    answered: bool
-    count: int = 0
-    kill: Callable[[], None] = field(default=lambda: None)
-
-    def __post_init__(self) -> None:
-        for registry in (self.source, self.target):
-            registry.hook = self._hook(registry)
-
-    def _hook(self, registry: ScriptedRegistry) -> Callable[[Request], Answer | None]:
-        def hook(request: Request) -> Answer | None:
-            self.count += 1
-            if self.count != self.place:
-                return None
-            if self.answered:
-                registry.ordinary(request)
-            self.kill()
-            return LOST
-        return hook
-
-    def started(self, kill: Callable[[], None]) -> None:
-        """Take what kills the process."""
-        self.kill = kill
-
-
-def fill(source: ScriptedRegistry, target: ScriptedRegistry) -> dict[str, str]:
-    """Fill two registries, and return what the aliases of the target name that the source has too."""
-    for registry in (source, target):
-        plant(registry, 'same', b'same')
-    plant(source, 'changed', b'after')
-    plant(source, 'new', b'new')
-    plant(target, 'changed', b'before')
-    plant(target, 'gone', b'gone')
-    plant(target, 'second', b'same')  # the manifest of an alias that stays
-    return {alias: target.memory.tags[REPO][alias] for alias in ('same', 'changed')}
-
-
-def check_whole(registry: ScriptedRegistry) -> None:
-    """Insist on the manifest and the blobs of each alias."""
-    for digest in registry.memory.tags[REPO].values():
-        for blob in json.loads(registry.memory.manifests[REPO][digest][1])['layers']:
-            assert blob['digest'] in registry.memory.blobs[REPO]
-
-
-def arguments(target: ScriptedRegistry) -> tuple[str, ...]:
-    """Return the command."""
-    return 'copy', REPO, '--all', '--delete', '--to', target.host
-
-
-def runner(source: ScriptedRegistry) -> Runner:
-    """Return what runs dxf with a registry, one request after the other."""
-    return Runner(source.environ(DXF_TO_INSECURE='1', DXF_JOBS='1'))
-
-
-def places() -> list[tuple[int, bool]]:
-    """Return the number of each request of the mirror, once more with whether it is answered if that matters."""
-    with ScriptedRegistry() as source, ScriptedRegistry() as target:
-        fill(source, target)
-        seen: list[str] = []
-        for registry in (source, target):
-            registry.hook = lambda request: seen.append(request.method)
-        runner(source).run(*arguments(target)).insist(0)
-        assert target.memory.tags[REPO] == source.memory.tags[REPO]
-    assert len(seen) > 20 and {'PUT', 'POST', 'DELETE'} < set(seen)
-    return [(number, answered) for number, method in enumerate(seen, 1)
-            for answered in ((False, True) if method in ('PUT', 'POST', 'DELETE') else (False,))]
-
-
-def test_a_mirror_that_is_killed_at_any_request_has_lost_no_alias_that_the_source_has() -> None:
-    for place, answered in places():
-        with ScriptedRegistry() as source, ScriptedRegistry() as target:
-            before = fill(source, target)
-            runner(source).run_until(Killing(source, target, place, answered).started, *arguments(target))
-            tags = target.memory.tags[REPO]
-            assert tags['same'] == before['same'], place
-            assert tags['changed'] in (before['changed'], source.memory.tags[REPO]['changed']), place
-            check_whole(target)
-            source.hook = target.hook = None
-            dxf.mirror(of(source), of(target), delete=True)
-            assert target.memory.tags[REPO] == source.memory.tags[REPO], place
-            check_whole(target)

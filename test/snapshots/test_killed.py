@@ -1,10 +1,7 @@
 """Backups and restores that are killed before or after any of their requests: an alias restores what it named."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -13,30 +10,21 @@ import pytest
 
 from dxf import snapshots
 
-from ..helpers import killed_processes
 from ..helpers.endpoints import Endpoint
+from ..helpers.killed_processes import KILLED, Run, started
 from ..helpers.traffic import Traffic
 from ..helpers.trees import described
 
-KILLED = -9
 Act = Callable[..., int]
 
 
 @pytest.fixture(name='act', scope='module')
-def start_processes() -> Iterator[Act]:
-    """What runs a process that kills itself, and returns its exit status."""
-    environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, killed_processes.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True, env=environ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        stdin, stdout = process.stdin, process.stdout
-
-        def act(endpoint: Endpoint, *args: object) -> int:
-            stdin.write(json.dumps([endpoint.host, endpoint.insecure, *args]) + '\n')
-            stdin.flush()
-            return int(stdout.readline())
+def start_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Act]:
+    """What runs a command that is killed at a request, and returns its exit status."""
+    with started(tmp_path_factory.mktemp('home')) as killing:
+        def act(endpoint: Endpoint, number: int, when: str, *args: str) -> int:
+            return killing.run(Run([*args], endpoint.environ(), number, when))
         yield act
-        process.kill()
 
 
 @pytest.fixture(name='place', params=['open_registry', 'folder'])
@@ -68,7 +56,7 @@ def test_an_alias_restores_after_a_backup_that_was_killed_at_any_request(place: 
         for when in ('before', 'after'):
             (source / 'new').write_bytes(os.urandom(40_000))
             trees.append(described(source))
-            statuses.append(act(place, repo, 'backup', str(source), 'nightly', number, when))
+            statuses.append(act(place, number, when, 'backup', repo, str(source), '@nightly'))
             digest = client.manifest_digest('nightly')
             if digest not in stored:
                 snapshots.load(client, 'nightly').restore(str(tmp_path / digest))
@@ -97,7 +85,7 @@ def test_an_alias_names_a_whole_stream_after_a_backup_that_was_killed_at_any_req
         for when in ('before', 'after'):
             with path.open('r+b') as file:
                 file.write(os.urandom(150_000))
-            statuses.append(act(place, repo, 'backup_stream', str(path), 'nightly', number, when))
+            statuses.append(act(place, number, when, 'push-blob', '--delta', repo, str(path), '@nightly'))
             snapshot = snapshots.load(client, 'nightly')
             content = b''.join(snapshot.stream().read())
             assert content == contents.setdefault(snapshot.digest, path.read_bytes())
@@ -114,14 +102,14 @@ def test_a_restore_that_was_killed_at_any_request_goes_on(place: Endpoint, repo:
     snapshots.backup(client, [str(source)], 'nightly')
     target = tmp_path / 'restored'
     for number in range(1, 50):
-        status = act(place, repo, 'restore', str(target), 'nightly', number, 'after')
+        status = act(place, number, 'after', 'restore', repo, '@nightly', '--to', str(target))
         if status == 0:
             break
         assert status == KILLED
         shutil.rmtree(target, ignore_errors=True)
-        assert act(place, repo, 'restore', str(target), 'nightly', number, 'before') == KILLED
+        assert act(place, number, 'before', 'restore', repo, '@nightly', '--to', str(target)) == KILLED
         done = described(target) if target.exists() else {}
-        assert act(place, repo, 'restore', str(target), 'nightly', 1000, 'after') == 0
+        assert act(place, 1000, 'after', 'restore', repo, '@nightly', '--to', str(target)) == 0
         assert described(target) == described(source)
         assert {path: entry for path, entry in done.items() if entry[0] == 'file' and b'.dxf' not in path}.items() <= \
             described(source).items()
@@ -136,7 +124,7 @@ def test_a_restore_that_was_killed_fetches_what_is_missing(open_registry: Endpoi
     target, missing = tmp_path / 'restored', []
     for number in range(4, 7):  # two requests fetch the manifest and the index
         shutil.rmtree(target, ignore_errors=True)
-        assert act(open_registry, repo, 'restore', str(target), 'nightly', number, 'before') == KILLED
+        assert act(open_registry, number, 'before', 'restore', repo, '@nightly', '--to', str(target)) == KILLED
         missing.append(15_000 * (12 - len(list(target.glob('a/*')))))
         traffic.clear()
         snapshots.load(client, 'nightly').restore(str(target))
@@ -157,7 +145,7 @@ def test_a_restore_that_was_killed_at_any_request_has_deleted_nothing(place: End
         shutil.rmtree(target / 'a', ignore_errors=True)
         (target / 'a').mkdir()
         (target / 'a' / '1').write_bytes(b'old')
-        status = act(place, repo, 'delete', str(target), 'nightly', number, when)
+        status = act(place, number, when, 'restore', repo, '@nightly', '--to', str(target), '--delete', '--overwrite')
         if status == 0:
             break
         assert status == KILLED and (target / 'b' / 'extra').exists()
