@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from requests.exceptions import HTTPError
 
 from dxf.arguments import several
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFSizeMismatchError, DXFSourceError
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFSizeMismatchError,
+                            DXFSourceError)
 from dxf.manifest import image
 from dxf.manifest.image import EMPTY_CONTENT, Descriptor, ImageManifest
 from dxf.manifest_refusals import lacks_blob
-from dxf.names import FOLDER, check_alias, is_folder
+from dxf.names import FOLDER, check_alias, is_folder, shown_repository
 from dxf.parameters import checked
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
@@ -28,6 +29,7 @@ from dxf.snapshots.known_chunks import KnownChunks
 from dxf.snapshots.pack_writer import PackWriter, pack_size, packs_to_rewrite
 from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Snapshot, Totals, find, load, make_manifest
 from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
+from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:
     from dxf.client import DXF
@@ -37,6 +39,10 @@ Notice = Callable[[str], object]
 
 def _ignore(*_: object) -> None:
     """Do nothing."""
+
+
+class _LostPackError(DXFError):
+    """The registry does not have a pack of the last snapshot any more, or not all of it."""
 
 
 class Wanted(NamedTuple):
@@ -79,7 +85,7 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
         repository.push_blob(data=EMPTY_CONTENT)
     try:
         return _Backup(repository, roots, last, wanted, notice, progress).run(alias, partial, created)
-    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError) as error:
+    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError, _LostPackError) as error:
         if last is None or not _is_of_last(error, parent):
             raise
         notice(f'the last snapshot is not used: {error}')
@@ -93,7 +99,9 @@ def _is_of_last(error: Exception, parent: str | None) -> bool:
     Another process may have deleted it meanwhile, and its packs. One that is damaged must not be in the way for ever,
     unless it was asked for.
     """
-    return lacks_blob(error) if isinstance(error, HTTPError) else parent is None
+    if isinstance(error, HTTPError):
+        return lacks_blob(error)
+    return parent is None or isinstance(error, _LostPackError)
 
 
 @checked
@@ -177,8 +185,29 @@ class _Backup:
     def run(self, alias: str, partial: bool, created: int | None) -> Snapshot:
         """Store the snapshot, and set the alias."""
         text = self._store(alias, partial, created)
+        manifest = _read(text)
+        self._check_kept(manifest)
         self._repository.set_manifest(alias, text)
-        return Snapshot(self._repository, _read(text), self._totals, tuple(self._unread))
+        return Snapshot(self._repository, manifest, self._totals, tuple(self._unread))
+
+    def _check_kept(self, manifest: ImageManifest) -> None:
+        """Check that the registry has the blobs that are named again, and were not sent now.
+
+        Some registries take a manifest without its blobs, and all of them one of which a blob is damaged. A folder
+        compares the sizes of its files when it gets the manifest.
+
+        :raises _LostPackError: one is missing, or has another size
+        """
+        if self._last is None or is_folder(self._repository._host):
+            return
+        kept = {blob.digest: blob.size for blob in (manifest.config, *self._last.packs)}
+        named = [blob.digest for blob in (manifest.config, *manifest.layers) if blob.digest in kept]
+        found = each_once(lambda digest: self._repository.kept_size(digest, kept[digest]), named,
+                          self._repository.options.jobs)
+        for digest, size in found.items():
+            if size is None:
+                raise _LostPackError(f'{shown_repository(self._repository._repo)} has no blob {digest} of '
+                                     f'{kept[digest]} bytes any more')
 
     def measure(self) -> Totals:
         """Return what :meth:`run` would find and send, where nothing is sent."""
