@@ -45,7 +45,8 @@ class BlobFiles(ManifestStore):
         whole blob: open with ``verify`` where that matters. What an alias names is looked up once, here.
 
         ``'wb'``: what is written is stored when the file is closed, and not at all if an exception ends its ``with``
-        block. Its ``digest`` is that of the blob then.
+        block. Its ``digest`` is that of the blob then. An object around it that closes it, such as
+        ``io.TextIOWrapper``, hides the exception, and what was written until then is stored.
 
         :param name: a digest; an alias, whose blobs are one file in their order; or ``alias/path``, the file of that
             name in it, as ``push_files`` stores them. To write: an alias that is set in the end, the digest that the

@@ -170,6 +170,13 @@ class BlobStore(DXFBase):
             self._sizes[digest] = found
         return found
 
+    def kept_size(self, digest: str, size: int) -> int | None:
+        """Return the size of a blob that was stored before, if the registry is proven to have it still, else ``None``.
+
+        Where the registry states another length, the blob is read.
+        """
+        return self._target().find(check_blob(digest), size, acknowledged=True)
+
     @overload
     def pull_blob(self, digest: str, size: Literal[False] = False,
                   chunk_size: int | None = None) -> Iterator[bytes]: ...

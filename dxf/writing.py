@@ -7,7 +7,7 @@ what opens it.
 import io
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ class _Storing:
 
     def __init__(self, store: Callable[[Iterator[bytes]], str]) -> None:
         self._store = store
+        self.lock = RLock()
+        """Held by the thread that writes or closes: two of them would hand over the same bytes."""
         self._chunks: SimpleQueue[bytes | None | _AbandonedError] = SimpleQueue()
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(CHUNKS):
@@ -45,6 +47,7 @@ class _Storing:
 
     def renew_after_fork(self) -> None:
         """Give up in a child process: the thread is in its parent, which has the file."""
+        self.lock = RLock()
         self._chunks, self._free = SimpleQueue(), SimpleQueue()
         self._free.put(None)
         self._error = ValueError('the file was opened in the parent process: write it there')
@@ -124,13 +127,13 @@ class BlobWriter(io.BufferedIOBase):
         return self._position
 
     def write(self, buffer: Any, /) -> int:
-        """Write bytes; return how many: all of them.
+        """Write bytes; return how many: all of them. Several threads may call this at once.
 
         :raises Exception: what :meth:`dxf.DXF.push_blob` raises; then nothing is stored
         """
-        if self.closed:
-            raise ValueError('I/O operation on closed file')
-        with memoryview(buffer).cast('B') as content:
+        with self._storing.lock, memoryview(buffer).cast('B') as content:
+            if self.closed:
+                raise ValueError('I/O operation on closed file')
             for start in range(0, len(content), CHUNK_SIZE):
                 self._held += content[start:start + CHUNK_SIZE]
                 while len(self._held) >= CHUNK_SIZE:
@@ -144,16 +147,17 @@ class BlobWriter(io.BufferedIOBase):
 
         :raises Exception: what :meth:`dxf.DXF.push_blob` raises; then nothing is stored
         """
-        if self.closed:
-            return
-        try:
-            if self._held:
-                self._storing.add(bytes(self._held))
-            self.digest = self._storing.finish()
-        except BaseException:
-            self.abandon()
-            raise
-        super().close()
+        with self._storing.lock:
+            if self.closed:
+                return
+            try:
+                if self._held:
+                    self._storing.add(bytes(self._held))
+                self.digest = self._storing.finish()
+            except BaseException:
+                self.abandon()
+                raise
+            super().close()
 
     def abandon(self) -> None:
         """Close the file, and store nothing."""

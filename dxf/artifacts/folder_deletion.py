@@ -21,13 +21,17 @@ from dxf.names import is_folder
 
 
 def check_outside(folder: str, host: str) -> None:
-    """Check that no registry is deleted that is itself a folder.
+    """Check that no registry is deleted that is itself a folder, nor a part of it.
 
-    :raises DXFError: it is in the target folder
+    :raises DXFError: it is in the target folder, or that in the registry
     """
-    target = os.path.realpath(folder)
-    if is_folder(host) and os.path.commonpath([os.path.realpath(host.removeprefix(OCI)), target]) == target:
-        raise DXFError(f'{folder} holds the registry {host}, which would be deleted: nothing was changed')
+    if not is_folder(host):
+        return
+    target, registry = os.path.realpath(folder), os.path.realpath(host.removeprefix(OCI))
+    common = os.path.commonpath([registry, target])
+    if common in (target, registry):
+        place = f'holds the registry {host}' if common == target else f'is in the registry {host}'
+        raise DXFError(f'{folder} {place}, which would be deleted: nothing was changed')
 
 
 def _check_mount(folder: int, mount: tuple[int, int], path: str) -> None:

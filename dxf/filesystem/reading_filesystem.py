@@ -22,6 +22,7 @@ from dxf.filesystem.lookups import AnyTree, Lookups
 from dxf.filesystem.ranges import MAX_GAP, Range, Span, attempt, bounds, merged
 from dxf.filesystem.repositories import Repositories, public, registry_of
 from dxf.filesystem.file_tree import File
+from dxf.filesystem.single_targets import SingleTargets
 from dxf.filesystem.snapshot_tree import SnapshotFile, SnapshotTree
 from dxf.local.atomic_files import Temporary
 from dxf.manifest import creation_time
@@ -70,6 +71,7 @@ class ReadingFileSystem(AbstractFileSystem):
         super().__init__(**listings)
         self._repositories = Repositories(host, options)
         self.lookups = Lookups(self.repository, self._repositories.platform, self.dircache)
+        self._targets = SingleTargets()
 
     @classmethod
     def _get_kwargs_from_urls(cls, path: str) -> dict[str, str]:
@@ -290,6 +292,7 @@ class ReadingFileSystem(AbstractFileSystem):
             os.makedirs(lpath, exist_ok=True)
         else:
             location, file = self._file(rpath)
+            self._targets.add(os.path.abspath(lpath))
             os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
             callback.set_size(file.size)
             if isinstance(file, SnapshotFile):
@@ -308,4 +311,12 @@ class ReadingFileSystem(AbstractFileSystem):
             content.sync()
             content.publish(target)
 
-    get = one_call(AbstractFileSystem.get)
+    @one_call
+    def get(self, rpath: Any, lpath: Any, recursive: bool = False, callback: Any = DEFAULT_CALLBACK,
+            maxdepth: int | None = None, **kwargs: Any) -> None:
+        """Fetch files.
+
+        :raises FileExistsError: two of them would get one name; the first one is there
+        """
+        with self._targets.of_one_call():
+            super().get(rpath, lpath, recursive, callback, maxdepth, **kwargs)

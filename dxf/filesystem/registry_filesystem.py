@@ -25,7 +25,6 @@ class _Together(local):
     """The changes of a call that makes several."""
 
     pending: Pending | None = None
-    targets: set[str] | None = None
 
 
 class RegistryFileSystem(ReadingFileSystem):
@@ -125,6 +124,7 @@ class RegistryFileSystem(ReadingFileSystem):
     def _push(self, path: str, is_new: bool, **source: Any) -> None:
         """Store a file whose content is known."""
         location = self._writable(path, is_new)
+        self._targets.add(str(location))
         repository = self.repository(location.repository)
         digest = repository.push_blob(**source)
         layer = layer_of(digest, repository.known_size(digest), location.path)
@@ -158,7 +158,7 @@ class RegistryFileSystem(ReadingFileSystem):
             return
         source, file = self._file(path1)
         target = self._writable(path2, False)
-        self._check_single(str(target))
+        self._targets.add(str(target))
         if len(file.blobs) != 1:
             with self.open(path1) as reader, self.open(path2, 'wb') as writer:
                 shutil.copyfileobj(reader, writer)
@@ -169,15 +169,6 @@ class RegistryFileSystem(ReadingFileSystem):
         layer = renamed(text, source.path, target.path) if text else \
             layer_of(digest, self._sized(source, file), target.path)
         self._record(target, Change(layer, source=source))
-
-    def _check_single(self, target: str) -> None:
-        """Check that no other file of the same call is copied to a path."""
-        targets = self._together.targets
-        if targets is None:
-            return
-        if target in targets:
-            raise FileExistsError(f'two files would become {target}')
-        targets.add(target)
 
     def _bring(self, source: Location, target: Location, digest: str) -> None:
         """Make a blob of one repository a blob of another."""
@@ -239,13 +230,9 @@ class RegistryFileSystem(ReadingFileSystem):
         :param on_error: ``ignore`` leaves out files that are missing
         :raises FileExistsError: two of them would get one name
         """
-        with self._one_manifest():
-            self._together.targets = set()
-            try:
-                # What a call lists is one manifest: a file of it that is missing is an error, with recursive too.
-                super().copy(path1, path2, recursive, maxdepth, on_error or 'raise', **kwargs)
-            finally:
-                self._together.targets = None
+        with self._one_manifest(), self._targets.of_one_call():
+            # What a call lists is one manifest: a file of it that is missing is an error, with recursive too.
+            super().copy(path1, path2, recursive, maxdepth, on_error or 'raise', **kwargs)
 
     @one_call
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
@@ -266,12 +253,18 @@ class RegistryFileSystem(ReadingFileSystem):
     @one_call
     def put(self, lpath: Any, rpath: Any, recursive: bool = False, callback: Any = DEFAULT_CALLBACK,
             maxdepth: int | None = None, **kwargs: Any) -> None:
-        """Store files of this machine, by one manifest for each alias."""
-        with self._one_manifest():
+        """Store files of this machine, by one manifest for each alias.
+
+        :raises FileExistsError: two of them would get one name
+        """
+        with self._one_manifest(), self._targets.of_one_call():
             super().put(lpath, rpath, recursive, callback, maxdepth, **kwargs)
 
     @one_call
     def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
-        """Store bytes as a file, or those of a dictionary as several, by one manifest for each alias."""
-        with self._one_manifest():
+        """Store bytes as a file, or those of a dictionary as several, by one manifest for each alias.
+
+        :raises FileExistsError: two paths are those of one file
+        """
+        with self._one_manifest(), self._targets.of_one_call():
             super().pipe(path, value, **kwargs)

@@ -276,7 +276,7 @@ def is_named(layout: Layout, digest: str) -> bool:
 def missing(layout: Layout, manifest: Manifest) -> str | None:
     """Return the digest of something that a manifest needs and the layout lacks; ``None`` if there is nothing.
 
-    What the manifests of an index need counts too, as far as dxf can read them.
+    What the manifests of an index need counts too, as far as dxf can read them. A blob of another size is lacking.
     """
     # A registry checks only what a manifest itself names. A folder checks the images of an index too, since a pull of
     # one platform would fail only then.
@@ -284,8 +284,8 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
     seen: set[str] = set()
     one: 'Manifest | None' = manifest
     while True:
-        for digest in () if one is None else _parts(one):
-            if layout.blob_size(digest) is None:
+        for digest, size in () if one is None else _parts(one):
+            if not _has(layout, digest, size):
                 return digest
             if isinstance(one, Index) and digest not in seen:
                 seen.add(digest)
@@ -297,7 +297,16 @@ def missing(layout: Layout, manifest: Manifest) -> str | None:
 
 def missing_part(layout: Layout, manifest: Manifest) -> str | None:
     """Return the digest of something that a manifest itself names and the layout lacks."""
-    return next((digest for digest in _parts(manifest) if layout.blob_size(digest) is None), None)
+    return next((digest for digest, size in _parts(manifest) if not _has(layout, digest, size)), None)
+
+
+def _has(layout: Layout, digest: str, size: int | None) -> bool:
+    """Return whether a layout has a blob; a file of another size is what an interrupted copy has left.
+
+    :param size: the blob's; ``None`` for any
+    """
+    actual = layout.blob_size(digest)
+    return actual is not None and size in (None, actual)
 
 
 def _read(layout: Layout, digest: str) -> 'Manifest | None':
@@ -307,9 +316,13 @@ def _read(layout: Layout, digest: str) -> 'Manifest | None':
     return None
 
 
-def _parts(manifest: Manifest) -> Iterable[str]:
+def _parts(manifest: Manifest) -> Iterable[tuple[str, int | None]]:
+    """Return the digests of what a manifest names, and the sizes of blobs.
+
+    There are indexes in which the sizes of manifests are wrong, and these can be read all the same.
+    """
     if isinstance(manifest, Index):
-        return [entry.digest for entry in manifest.manifests]
+        return [(entry.digest, None) for entry in manifest.manifests]
     if isinstance(manifest, ImageManifest):
-        return [blob.digest for blob in manifest.required]
-    return manifest.blobs
+        return [(blob.digest, blob.size) for blob in manifest.required]
+    return [(digest, None) for digest in manifest.blobs]

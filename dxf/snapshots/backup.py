@@ -20,9 +20,9 @@ from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
 from dxf.snapshots.known_chunks import KnownChunks
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, with_last
+from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
-from dxf.snapshots.snapshot_writer import SnapshotWriter, made
+from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ class _Backup:
     def run(self, alias: str, partial: bool, created: int | None) -> Snapshot:
         """Store the snapshot, and set the alias."""
         text = self._store(alias, partial, created)
-        self._repository.set_manifest(alias, text)
-        return made(self._repository, text, self._totals, tuple(self._unread))
+        return set_alias(self._repository, alias, text, self._last, self._totals, tuple(self._unread))
 
     def measure(self) -> Totals:
         """Return what :meth:`run` would find and send, where nothing is sent."""

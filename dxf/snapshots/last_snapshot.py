@@ -5,15 +5,22 @@ from typing import TYPE_CHECKING
 
 from requests.exceptions import HTTPError
 
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFSizeMismatchError
-from dxf.manifest.image import EMPTY_CONTENT
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFSizeMismatchError
+from dxf.manifest import image
+from dxf.manifest.image import EMPTY_CONTENT, ImageManifest
 from dxf.manifest_refusals import lacks_blob
-from dxf.snapshots.snapshot import Snapshot, find, load
+from dxf.names import is_folder, shown_repository
+from dxf.snapshots.snapshot import Snapshot, Totals, find, load
+from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:
     from dxf.client import DXF
 
 Notice = Callable[[str], object]
+
+
+class _LostPackError(DXFError):
+    """The registry does not have a pack of the last snapshot any more, or not all of it."""
 
 
 def ignore(*_: object) -> None:
@@ -40,7 +47,7 @@ def with_last(repository: 'DXF', alias: str, parent: str | None, notice: Notice,
         repository.push_blob(data=EMPTY_CONTENT)
     try:
         return store(last)
-    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError) as error:
+    except (HTTPError, DXFInvalidDocumentError, DXFDigestMismatchError, DXFSizeMismatchError, _LostPackError) as error:
         if last is None or not _is_of_last(error, parent):
             raise
         notice(f'the last snapshot is not used: {error}')
@@ -54,4 +61,42 @@ def _is_of_last(error: Exception, parent: str | None) -> bool:
     Another process may have deleted it meanwhile, and its packs. One that is damaged must not be in the way for ever,
     unless it was asked for.
     """
-    return lacks_blob(error) if isinstance(error, HTTPError) else parent is None
+    if isinstance(error, HTTPError):
+        return lacks_blob(error)
+    return parent is None or isinstance(error, _LostPackError)
+
+
+def set_alias(repository: 'DXF', alias: str, text: str, last: Snapshot | None, totals: Totals,
+              unread: tuple[str, ...] = ()) -> Snapshot:
+    """Give a snapshot whose packs and index are stored an alias, and return it.
+
+    :param text: its manifest
+    :param last: the last snapshot, whose packs it may name again
+    :param totals: what was found and sent
+    :param unread: lines about what could not be read
+    """
+    manifest = image.read(text)
+    assert isinstance(manifest, ImageManifest)
+    if last is not None:
+        _check_kept(repository, manifest, last)
+    repository.set_manifest(alias, text)
+    return Snapshot(repository, manifest, totals, unread)
+
+
+def _check_kept(repository: 'DXF', manifest: ImageManifest, last: Snapshot) -> None:
+    """Check that the registry has the blobs that are named again, and were not sent now.
+
+    Some registries take a manifest without its blobs, and all of them one of which a blob is damaged. A folder compares
+    the sizes of its files when it gets the manifest.
+
+    :raises _LostPackError: one is missing, or has another size
+    """
+    if is_folder(repository._host):
+        return
+    kept = {blob.digest: blob.size for blob in (manifest.config, *last.packs)}
+    named = [blob.digest for blob in (manifest.config, *manifest.layers) if blob.digest in kept]
+    found = each_once(lambda digest: repository.kept_size(digest, kept[digest]), named, repository.options.jobs)
+    for digest, size in found.items():
+        if size is None:
+            raise _LostPackError(f'{shown_repository(repository._repo)} has no blob {digest} of {kept[digest]} bytes '
+                                 'any more')

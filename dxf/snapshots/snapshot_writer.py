@@ -6,20 +6,15 @@ still mostly in use are named again.
 
 import tempfile
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
 
-from dxf.manifest import image
-from dxf.manifest.image import Descriptor, ImageManifest
+from dxf.manifest.image import Descriptor
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.chunk_store import ChunkStore
 from dxf.snapshots.entries import Entry
 from dxf.snapshots.index import FROM_STREAM, MAX_PACKS, IndexReader, IndexWriter
 from dxf.snapshots.known_chunks import KnownChunks
 from dxf.snapshots.pack_writer import PackWriter, pack_size, packs_to_rewrite
-from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Snapshot, Totals, make_manifest
-
-if TYPE_CHECKING:
-    from dxf.client import DXF
+from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Totals, make_manifest
 
 
 class SnapshotWriter:
@@ -86,14 +81,3 @@ class SnapshotWriter:
         totals = totals._replace(new=self._packs.taken, sent=self._blobs.sent, packs=len(self._packs.packs))
         packs = [Descriptor(*known[number], PACK_TYPE) for number in self._index.used]
         return make_manifest(blob, packs, totals, created, parent, limit), totals
-
-
-def made(repository: 'DXF', text: str, totals: Totals, unread: tuple[str, ...] = ()) -> Snapshot:
-    """Return a snapshot that was stored.
-
-    :param text: its manifest
-    :param unread: lines about what could not be read
-    """
-    manifest = image.read(text)
-    assert isinstance(manifest, ImageManifest)
-    return Snapshot(repository, manifest, totals, unread)

@@ -17,9 +17,9 @@ from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.chunk_store import append
 from dxf.snapshots.entries import BILLION, FILE, Chunk, Entry
 from dxf.snapshots.index import FROM_STREAM, IndexReader
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, with_last
+from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
-from dxf.snapshots.snapshot_writer import SnapshotWriter, made
+from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.stream_cutter import cut_stream
 from dxf.transfer.background_hash import BackgroundHash
 from dxf.transfer.source import Source, open_source
@@ -90,8 +90,7 @@ class _StreamBackup:
     def run(self, last: Snapshot | None, alias: str, created: int | None) -> Snapshot:
         """Store the snapshot, and set the alias."""
         text, totals = self.store(last, created)
-        self._repository.set_manifest(alias, text)
-        return made(self._repository, text, totals)
+        return set_alias(self._repository, alias, text, last, totals)
 
     def store(self, last: Snapshot | None, created: int | None) -> tuple[str, Totals]:
         """Store packs and index; return the text of the manifest, and what was found and sent."""

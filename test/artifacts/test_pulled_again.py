@@ -264,6 +264,18 @@ def test_a_registry_that_is_in_the_folder_is_not_deleted(folder: Endpoint, repo:
     assert client.list_aliases() == ['v1']
 
 
+@pytest.mark.parametrize('inner', ['', 'blobs/sha256', 'new'])
+def test_a_folder_that_is_in_the_registry_loses_nothing(folder: Endpoint, repo: str, source: Path, inner: str) -> None:
+    client = folder.dxf(repo)
+    push(client, source)
+    before = sorted(str(path) for path in folder.registry.storage.rglob('*'))
+    target = folder.registry.storage / repo / inner
+    for call in (artifacts.pull_files, artifacts.plan_pull):
+        with pytest.raises(DXFError, match='is in the registry oci:.*nothing was changed'):
+            call(client, 'v1', str(target), delete=True)
+    assert sorted(str(path) for path in folder.registry.storage.rglob('*')) == before
+
+
 @pytest.mark.parametrize('damage', ['missing', 'other'])
 def test_nothing_is_deleted_before_all_files_are_verified(folder: Endpoint, repo: str, source: Path, crowded: Path,
                                                           damage: str) -> None:

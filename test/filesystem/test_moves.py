@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,23 @@ def test_a_move_that_would_lose_a_file_is_refused(fs: RegistryFileSystem, repo: 
         change(fs, paths_of(repo))
     assert files_of(fs, f'{repo}@a') == FILES
     assert fs.ls(repo, detail=False) == [f'{repo}@a']
+
+
+@pytest.mark.parametrize('target', ['@b/', ['@b/f', '@b/f']])
+def test_two_files_that_would_become_one_are_refused(fs: RegistryFileSystem, repo: str, tmp_path: Path,
+                                                     target: str | list[str]) -> None:
+    full, refused = paths_of(repo), pytest.raises(FileExistsError, match='two files would become .*/f')
+    with refused:
+        fs.get(full(['@a/d/f', '@a/d/d/f']), f'{tmp_path}/here/')
+    assert (tmp_path / 'here' / 'f').read_bytes() == b'ddf'  # that of the lesser path
+    fs.get(full('@a/d'), str(tmp_path / 'd'), recursive=True)
+    with refused:
+        fs.put([str(tmp_path / path) for path in ('d/f', 'd/d/f')], full(target))
+    with refused:
+        fs.pipe({full('@b/f'): b'one', full('dxf://@b/f'): b'two'})
+    assert not fs.exists(full('@b'))
+    fs.put(str(tmp_path / 'd'), full('@b'), recursive=True)
+    assert files_of(fs, full('@b')) == {'f': b'df', 'h': b'dh', 'd/f': b'ddf', 'e/g': b'g'}
 
 
 def test_an_alias_that_others_change_while_it_is_moved_is_not_deleted(fs: RegistryFileSystem, folder: Endpoint,

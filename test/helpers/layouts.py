@@ -25,6 +25,10 @@ def enter(layout: Path, *added: Any) -> None:
     (layout / 'index.json').write_text(json.dumps(index), encoding='utf-8')
 
 
+SIZES: dict[str, int] = {}
+"""Bytes of what :func:`put` has put into layouts, by digest."""
+
+
 def put(layout: Path, content: Any, method: str = 'sha256') -> str:
     """Put a blob into a layout, as another tool would, and return its digest.
 
@@ -35,6 +39,7 @@ def put(layout: Path, content: Any, method: str = 'sha256') -> str:
     path = layout / 'blobs' / method / value
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    SIZES[f'{method}:{value}'] = len(content)
     return f'{method}:{value}'
 
 

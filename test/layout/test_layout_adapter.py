@@ -348,7 +348,8 @@ def test_an_invalid_manifest_is_refused_and_not_stored(client: DXF, layout: Path
 
 @pytest.mark.parametrize('of', ['config', 'layers', 'manifests'])
 def test_a_manifest_that_names_what_is_not_there_is_refused(client: DXF, layout: Path, of: str) -> None:
-    there, not_there = ({'mediaType': OCI_MANIFEST, 'digest': digest, 'size': 7} for digest in (DIGEST, MISSING))
+    there, not_there = ({'mediaType': OCI_MANIFEST, 'digest': digest, 'size': client.blob_size(DIGEST)}
+                        for digest in (DIGEST, MISSING))
     manifest = {'mediaType': OCI_INDEX, 'manifests': [there, not_there]} if of == 'manifests' else {
         'mediaType': OCI_MANIFEST, 'config': there, 'layers': [there], of: not_there if of == 'config' else [not_there]}
     before = snapshot(layout)

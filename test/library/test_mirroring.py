@@ -112,6 +112,19 @@ def test_what_a_folder_has_lost_is_copied_again(open_registry: Endpoint, folder:
     assert reachable(folder.dxf(repo), 'a') == whole
 
 
+@pytest.mark.parametrize('content', [b'', b'con', b'contents'])
+def test_a_blob_of_which_a_folder_has_a_file_of_another_size_is_copied_again(
+        open_registry: Endpoint, folder: Endpoint, repo: str, content: bytes) -> None:
+    source = open_registry.dxf(repo)
+    blob, = push_alias(source, b'content')
+    dxf.mirror(source, folder.dxf(repo))
+    file = folder.file_of(repo, blob)
+    file.unlink()
+    file.write_bytes(content)  # as an interrupted cp leaves it
+    assert list(dxf.mirror(source, folder.dxf(repo)).copied) == ['a']
+    assert file.read_bytes() == b'content'
+
+
 @pytest.mark.parametrize(('media_type', 'content'), [
     (MANIFEST, {}),
     (MANIFEST, {'schemaVersion': 2, 'mediaType': MANIFEST, 'layers': [],

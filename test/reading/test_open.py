@@ -190,6 +190,18 @@ def test_what_is_written_is_a_blob_with_an_alias_when_it_is_closed(endpoint: End
     assert b''.join(repository.pull_blob(hash_bytes(CONTENT))) == CONTENT
 
 
+def test_what_several_threads_write_to_one_file_is_stored_once(folder: Endpoint, repo: str) -> None:
+    repository = folder.dxf(repo)
+    parts = [bytes([number]) * 1000 for number in range(4)]
+    with repository.open('', 'wb') as file, ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda part: [file.write(part) for _ in range(2000)], parts):
+            pass
+    assert file.digest is not None
+    content = b''.join(repository.pull_blob(file.digest))
+    assert {content[start:start + 1000] for start in range(0, len(content), 1000)} == set(parts)
+    assert (len(content), [content.count(part) for part in parts]) == (8_000_000, [2000] * 4)
+
+
 def test_an_exception_while_a_file_is_written_stores_nothing(endpoint: Endpoint, repo: str) -> None:
     repository, large = endpoint.dxf(repo), os.urandom(9 * MIB)
     with pytest.raises(KeyboardInterrupt), repository.open('new', 'wb') as file:

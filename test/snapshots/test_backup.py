@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from dxf import DXF, snapshots
+from dxf.artifacts.manifest import EMPTY
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSourceError
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.pack_writer import MAX_PACK, MIN_PACK, pack_size, packs_to_rewrite
@@ -20,6 +21,7 @@ from ..helpers.layouts import bound
 from ..helpers.processes import Runner
 from ..helpers.traffic import Traffic
 from ..helpers.trees import described
+from ..servers.scripted_registry import REPO, ScriptedRegistry
 
 
 def restored(snapshot: snapshots.Snapshot, folder: Path) -> bool:
@@ -177,6 +179,40 @@ def test_packs_of_a_parent_that_vanish_meanwhile_are_sent_again(open_registry: E
     os.utime(source, ns=(0, 0))
     assert 'vnd.dxf.snapshot.parent' not in second.annotations
     assert restored(second, source)
+
+
+@pytest.mark.parametrize('parent', [None, 'nightly'])
+def test_a_registry_that_takes_manifests_without_their_blobs_gets_what_it_has_lost(
+        server: ScriptedRegistry, source: Path, parent: str | None) -> None:
+    client = DXF(server.host, REPO, insecure=True)
+    first = snapshots.backup(client, [str(source)], 'nightly')
+    for digest in (EMPTY.digest, *(pack.digest for pack in first.packs)):
+        client.del_blob(digest)
+    lines: list[str] = []
+    second = snapshots.backup(client, [str(source)], 'nightly', parent=parent, notice=lines.append)
+    assert restored(second, source)
+    assert client.blob_size(EMPTY.digest) == EMPTY.size
+    assert [line.partition(': ')[0] for line in lines] == ['the last snapshot is not used']
+
+
+def test_a_pack_that_the_registry_has_cut_short_and_keeps_so_is_an_error(open_registry: Endpoint, repo: str,
+                                                                         source: Path) -> None:
+    client = open_registry.dxf(repo)
+    first = snapshots.backup(client, [str(source)], 'nightly')
+    pack = first.packs[0]
+    os.truncate(open_registry.file_of(repo, pack.digest), pack.size - 1)
+    with pytest.raises(DXFError, match='accepted the blob, but does not have it'):
+        snapshots.backup(client, [str(source)], 'nightly')
+    assert client.manifest_digest('nightly') == first.digest
+
+
+def test_a_pack_of_which_a_folder_has_only_a_part_is_stored_again(folder: Endpoint, repo: str, source: Path) -> None:
+    client = folder.dxf(repo)
+    pack = snapshots.backup(client, [str(source)], 'nightly').packs[0]
+    file = folder.file_of(repo, pack.digest)
+    file.chmod(0o600)
+    os.truncate(file, pack.size - 1)
+    assert restored(snapshots.backup(client, [str(source)], 'nightly'), source)
 
 
 @pytest.mark.parametrize('damage', [lambda path: path.unlink(), lambda path: path.write_bytes(b'damaged')])
