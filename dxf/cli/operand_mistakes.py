@@ -7,6 +7,7 @@ options and commands are in ``mistakes``.
 import os
 import re
 import shlex
+from collections.abc import Sequence
 
 from dxf.cli.mistakes import is_digest
 
@@ -98,3 +99,26 @@ def about_program(command: list[str]) -> str:
     if len(command) == 1 and ' ' in command[0]:
         return f'write its words without quotes around all of them: -- {command[0]}'
     return 'what follows -- is a program and its arguments'
+
+
+def about_excluded(pattern: str, folders: Sequence[str]) -> str:
+    """Return what to write in place of a pattern of ``backup`` that is a path, as for rsync or tar; empty if it fits.
+
+    :param folders: those to be stored, to which a pattern with a ``/`` is relative
+    """
+    wild = _WILD.search(pattern)
+    path = pattern.rstrip(os.sep) if wild is None else pattern[:wild.start()].rpartition(os.sep)[0]
+    rest = pattern[len(path):]
+    if os.sep not in path + rest.rstrip(os.sep):
+        return ''
+    for folder in folders:
+        inner = os.path.relpath(path or os.sep, folder)
+        if inner.split(os.sep)[0] != os.pardir and os.path.lexists(path) and not _is_in(folder, path):
+            return os.path.normpath(os.sep + inner) + rest if inner != os.curdir else rest
+    return pattern.removeprefix(os.curdir) if pattern.startswith(f'{os.curdir}{os.sep}') else ''
+
+
+def _is_in(folder: str, path: str) -> bool:
+    """Return whether a path that begins at a folder, as patterns do, leads to something."""
+    is_plain = path.split(os.sep)[0] not in (os.curdir, os.pardir)
+    return is_plain and os.path.lexists(os.path.join(folder, path.lstrip(os.sep)))

@@ -1,6 +1,7 @@
 """Commands about snapshots: one function a command."""
 
 import os
+import shlex
 import stat
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.reader import read_date
 from dxf.cli.file_commands import check_folder
+from dxf.cli.operand_mistakes import about_excluded
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import is_utf_8, printable
@@ -32,7 +34,7 @@ def backup(context: Context) -> None:
     created = read_date(context.environ)
     start = time.monotonic()
     from dxf import snapshots
-    wanted = _wanted(options)
+    wanted = _wanted(options, folders)
     with context.registry() as repository:
         if options['dry_run']:
             totals = snapshots.plan(repository, folders, alias, wanted, parent=parent, notice=console.print_error)
@@ -47,14 +49,19 @@ def backup(context: Context) -> None:
         raise DXFError(f'{len(snapshot.unread)} files or folders could not be read, and are not in the snapshot')
 
 
-def _wanted(options: Mapping[str, Any]) -> 'Wanted':
+def _wanted(options: Mapping[str, Any], folders: list[str]) -> 'Wanted':
     """Return what is to be stored.
 
-    :raises UsageError: a pattern is not valid
+    :raises UsageError: a pattern is not valid, or is a path that fits nothing in the folders
     """
     from dxf import snapshots
     from dxf.snapshots import exclusion
     patterns = tuple(options['exclude'] or ())
+    for pattern in patterns:
+        meant = about_excluded(pattern, folders)
+        if meant or not pattern:
+            hint = f' fits nothing: a pattern begins in the folder that is stored: write {shlex.quote(meant)}'
+            raise UsageError(f'--exclude: {pattern!r}{hint}' if meant else '--exclude is empty')
     try:
         exclusion.Exclusion(patterns)
     except DXFInvalidNameError as error:
