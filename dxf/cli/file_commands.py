@@ -9,12 +9,14 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file
 from dxf.cli.progress import progress
 from dxf.environment.reader import read_date
-from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
 from dxf.names import FOLDER, check_registry, is_folder
 from dxf.strict_json import is_utf_8, printable
 
 MAX_NAMED = 5
 """The most names that a warning has."""
+
+PIPES = '; dxf push-blob stores what comes out of a pipe'
 
 MAX_DIGITS = 15
 """The most digits of a number that an option has as its value."""
@@ -79,6 +81,8 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         manifest.check_media_type(kind)
         files = _select(context, paths)
         _check_apart(context, paths, files)
+    except DXFSourceError as error:
+        raise UsageError(f'{error}{PIPES}') from None
     except DXFError as error:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:

@@ -39,8 +39,16 @@ def about_file(operand: str) -> str:
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
         return '; a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
-    if _WILD.search(operand):
-        return '; no file here matches the pattern'
+    return '; no file here matches the pattern' if _WILD.search(operand) else _about_files(operand)
+
+
+def _about_files(operand: str) -> str:
+    """Return the hint for a file behind an ``@``, as curl has it, or for several files that are one operand."""
+    if operand.startswith('@') and os.path.lexists(operand[1:]):
+        return f'; a file is written {operand[1:]}'
+    parts = operand.split()
+    if len(parts) > 1 and all(map(os.path.lexists, parts)):
+        return '; several files are given one by one: leave out the quotation marks around all of them'
     return _about_joined(operand)
 
 

@@ -119,12 +119,17 @@ def list_files(context: Context) -> None:
     operand, *paths = context.operands
     reference = operands.reference(operand, context.settings.host)
     from dxf import snapshots
+    is_empty = True
     with context.registry() as repository:
         for entry in snapshots.list_files(repository, reference, *paths):
+            is_empty = False
             if context.options['json']:
                 console.print_json(_document(entry))
             else:
                 console.write_exactly(_line(entry, context.options['long']) + '\n')
+    if is_empty:
+        console.print_error(f'there are no files in it: dxf inspect {context.typed_repository} {reference} shows what '
+                            'it is')
 
 
 def _named(path: str) -> dict[str, Any]:

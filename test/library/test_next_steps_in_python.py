@@ -310,6 +310,15 @@ def test_what_is_no_digest_is_answered_with_what_makes_one_of_it(name: str, hint
     assert str(caught.value) == f'invalid digest {name!r}: {WANT_DIGEST}; {hint}'
 
 
+def test_a_file_in_place_of_a_digest_is_answered_with_what_stores_it(tmp_path: Path) -> None:
+    path = tmp_path / 'monday'
+    path.touch()
+    with pytest.raises(DXFInvalidNameError) as caught:
+        client().set_alias('a', str(path))
+    assert str(caught.value) == f"invalid digest '{path}': {WANT_DIGEST}; a file is stored first: " \
+        f"client.push_blob('{path}') returns its digest"
+
+
 @pytest.mark.parametrize(('data', 'kind'), [
     (['SECRET'], "a str: write text.encode(), or open a file with 'rb'"), ([b'', 3], 'an int'),
     (iter([None]), 'None'), ({'SECRET': b''}, "a str: write text.encode(), or open a file with 'rb'")])
