@@ -18,7 +18,7 @@ _HASHES = 'dxf get-alias prints those of an alias'
 _LOWER = '; a hash is written in lower case'
 _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
-_PART_OF_HASH = re.compile(r'(?:sha256:)?[a-f0-9]{7,63}', re.ASCII)
+_PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 

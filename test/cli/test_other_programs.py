@@ -50,6 +50,9 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
                                    'alias holds, too'),
     'the digests of a listing': (f'list-aliases {REPO} --digests', {}, 'unrecognized arguments: --digests; --long '
                                  'prints what each alias holds, too'),
+    'the short hash of docker': (f'pull-blob {REPO} {DIGEST[:12]}', {}, f"invalid digest '{DIGEST[:12]}': want "
+                                 'sha256: and 64 hexadecimal digits; a hash is given whole: dxf get-alias prints those '
+                                 'of an alias'),
     'days to keep': (f'prune {REPO} --older-than 30d', {}, 'unrecognized arguments: --older-than; --keep-within=30d '
                      'deletes what is older'),
     'one alias to prune': (f'prune {REPO} @a', {}, 'too many arguments: dxf prune <repo>; --match=GLOB looks at some '
