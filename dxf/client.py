@@ -6,7 +6,7 @@ Its base classes, in ``blobs``, ``manifest_store`` and ``blob_files``, fetch and
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from requests import Response
 from requests.exceptions import HTTPError
@@ -22,7 +22,7 @@ from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
 from dxf.options import Options
-from dxf.parameters import checked
+from dxf.parameters import check_method, checked
 from dxf.registry import Auth, Timeout
 from dxf.transfer.parallel import each_once
 from dxf.transport.client_certificates import Cert
@@ -75,6 +75,11 @@ class DXF(BlobFiles):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._host!r}, {self._repo!r})'
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            check_method(name, self)
+            return object.__getattribute__(self, name)  # it raises its own error, or that of a property
 
     @property
     def schema(self) -> str:

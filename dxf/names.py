@@ -35,6 +35,7 @@ _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
 _FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
+_NO_REGISTRIES = ('s3://', 'gs://', 'az://', 'ssh://', 'sftp://', 'ftp://', 'smb://', 'nfs://', 'rsync://')
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
@@ -93,7 +94,7 @@ def _wanted_in_place_of(host: str) -> str:
     superfluous = [scheme] if scheme else []
     if path:
         superfluous.append('the /' if path == '/' else 'the path')
-    if not superfluous:
+    if not superfluous or scheme.lower() in _NO_REGISTRIES:
         return 'want name[:port]'
     hint = '; insecure=True is for http' if scheme.lower() == 'http://' else ''
     if path.strip('/') not in ('', 'v1', 'v2'):
@@ -267,6 +268,8 @@ def check_blob(digest: str) -> str:
     hint = ''
     if _SHA256.fullmatch(digest) is not None:
         hint = 'write it with sha256: before it'
+    elif os.path.isfile(digest):
+        hint = f'a file is stored first: client.push_blob({_shown(digest)}) returns its digest'
     elif digest.startswith('@') or _TAG.fullmatch(digest) is not None:
         hint = f'an alias names blobs: for digest in client.get_alias({_shown(digest.removeprefix("@"))}): ...'
     if hint:

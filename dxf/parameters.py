@@ -38,6 +38,21 @@ SEVERAL = {'pull_blob': 'pull_blobs([...])', 'copy_blob': 'copy_blobs(source, [.
 NO_DIGEST = ('set_alias', 'make_unsigned_manifest', 'push_files')
 """Functions whose ``alias`` is no digest: the arguments are swapped."""
 
+STORE_BLOBS = ('push_blob', 'push_blobs')
+"""Functions that give no name to what they store."""
+
+ELSEWHERE = {
+    'push_files': 'dxf.artifacts.push_files(client, alias, [...])',
+    'pull_files': 'dxf.artifacts.pull_files(client, reference, folder)',
+    'attach': 'dxf.artifacts.attach(client, reference, [...], artifact_type=...)',
+    'referrers': 'dxf.artifacts.referrers(client, reference)',
+    'backup': 'dxf.snapshots.backup(client, [...], alias)',
+    'restore': 'dxf.snapshots.load(client, reference).restore(folder)',
+    'list_files': 'dxf.snapshots.list_files(client, reference)',
+    'copy': 'dxf.copy(client, target, alias)', 'mirror': 'dxf.mirror(client, target)',
+    'diff': 'dxf.comparison.compare(client, old, new)'}
+"""How functions of a client are written that are no methods, by the commands that call them."""
+
 KEYWORDS = {
     **dict.fromkeys(('username', 'user', 'password', 'login', 'credentials', 'auth_config'), client_arguments.AUTH),
     **dict.fromkeys(('verify', 'verify_ssl', 'ssl_verify'), 'tlsverify=False, or the path of a file of CA '
@@ -149,12 +164,16 @@ class _Function(NamedTuple):
         if self.is_method and given and not hasattr(given[0], '_base_request'):
             raise TypeError(f'{self.name} is a method of a client: write DXF(host, repo).{self.name}(...)')
         values = {**dict(zip(self.positional, given, strict=False)), **keywords}
+        if self.name == 'DXF' and 'repo' not in values and 'host' in values:
+            raise TypeError(f'DXF needs a repository: write {WRITTEN["DXF"]}, or DXFBase(host) for the registry alone')
         for name, check in self.checks.items():
             if name in values and not (name in self.defaults and values[name] is self.defaults[name]):
                 check(values[name], name, self.name)
 
     def _instead_of(self, keyword: str) -> str:
         """Return what to write in place of a keyword that the function does not have."""
+        if keyword in ('alias', 'tag', 'name') and self.name in STORE_BLOBS:
+            return '; set_alias(alias, digest) sets an alias'
         if keyword == self.rest:
             return f': write {WRITTEN.get(self.name, f"{self.name}(*[...])")}'
         known = KEYWORDS.get(keyword, '')
@@ -194,3 +213,12 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
         described.check(args, kwargs)
         return function(*args, **kwargs)
     return call
+
+
+def check_method(name: str, client: object) -> None:
+    """Check that a name that a client lacks is not that of a function in a module.
+
+    :raises AttributeError: it is; the message tells how that is called
+    """
+    if name in ELSEWHERE:
+        raise AttributeError(f'{type(client).__name__} has no method {name}: write {ELSEWHERE[name]}')

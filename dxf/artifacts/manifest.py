@@ -17,17 +17,21 @@ from dxf.manifest.image import (EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_S
                                 Index)
 from dxf.manifest.named_files import (CONTENT, FILE_PATHS, ROOT, TAR, TAR_GZIP, TITLE, UNPACK, Layer, name_of,
                                       read)
-from dxf.names import hash_bytes
-from dxf.strict_json import Json, dump_json, encoded, printable
+from dxf.names import hash_bytes, shown_repository
+from dxf.strict_json import Json, dump_json, encoded, load_object, printable
 
 if TYPE_CHECKING:  # commands check their operands without requests
     from dxf.manifest.platforms import Manifest
 
 __all__ = ['CONTENT', 'CREATED', 'EMPTY', 'FILE_PATHS', 'FILE_TYPE', 'FOLDER_TYPE', 'ROOT', 'TAR', 'TAR_GZIP', 'TITLE',
-           'UNKNOWN_TYPE', 'UNPACK', 'Layer', 'check_media_type', 'descriptor_of', 'make', 'name_of', 'read']
+           'SNAPSHOT_TYPE', 'UNKNOWN_TYPE', 'UNPACK', 'Layer', 'about_snapshot', 'check_media_type', 'descriptor_of',
+           'make', 'name_of', 'read']
 
 EMPTY = Descriptor(hash_bytes(EMPTY_CONTENT), len(EMPTY_CONTENT), EMPTY_TYPE)
 """Stands where there is nothing to say, such as for the configuration."""
+
+SNAPSHOT_TYPE = 'application/vnd.dxf.snapshot.v1'
+"""The type of a snapshot, whose blobs hold files under no names."""
 
 UNKNOWN_TYPE = 'application/vnd.unknown.artifact.v1'
 """The type of an artifact whose maker gives none, as in oras."""
@@ -110,3 +114,13 @@ def descriptor_of(manifest: 'Manifest') -> Descriptor:
     if not isinstance(manifest, (ImageManifest, Index)):
         raise DXFUnsupportedSchemaType(image.media_type_of(manifest.text))
     return Descriptor(manifest.digest, len(manifest.text.encode('utf-8')), manifest.media_type)
+
+
+def about_snapshot(text: str, repository: str, reference: str) -> str:
+    """Return the command that fetches the files of a snapshot; empty for any other manifest.
+
+    :param repository: its name
+    """
+    is_snapshot = load_object(text).get('artifactType') == SNAPSHOT_TYPE
+    return f'it is a snapshot: dxf restore {shown_repository(repository)} @{reference} --to=DIR fetches its files' \
+        if is_snapshot else ''

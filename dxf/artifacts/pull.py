@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dxf.arguments import check_text, several
 from dxf.artifacts.actions import DELETE, FETCH, SKIP, FileAction, OnFile
 from dxf.artifacts.folder_deletion import FolderDeletion, check_outside
+from dxf.artifacts.manifest import about_snapshot
 from dxf.artifacts.safe_paths import MAX_PART_LENGTH, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.artifacts.target_folder import TargetFolder
@@ -178,7 +179,8 @@ def _layers(repository: 'DXF', reference: str, platform: str | None) -> list[Lay
         name = repository._repo
         hint = blob_hint(name) if is_sha256(reference) else \
             f'dxf pull-blob {shown_repository(name)} @{reference} -o FILE fetches them, one behind the other'
-        raise DXFError(f'there are no files in it: no blob has a name; {hint}')
+        raise DXFError('there are no files in it: no blob has a name; '
+                       f'{about_snapshot(text, name, reference) or hint}')
     return layers
 
 

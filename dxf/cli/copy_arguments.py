@@ -60,7 +60,7 @@ def check(context: Context) -> Arguments:
     platform = None if options['platform'] is None else operands.platform_of(options['platform'])
     most = _check_options(context)
     names = [] if options['match_repo'] is not None else [str(context.repository)] if not is_several else \
-        _names_in(options['from_file'])
+        _names_in(options['from_file'], context.settings.host)
     pairs = [_pair(context, name, is_several) for name in names]
     for pair in pairs:
         for alias in aliases if to_alias is None else []:
@@ -102,7 +102,7 @@ def _check_options(context: Context) -> int | None:
     return most
 
 
-def _names_in(path: str) -> list[str]:
+def _names_in(path: str, host: str) -> list[str]:
     """Return the repositories that a file names, one a line; empty lines do not count."""
     try:
         with open(operands.file(path), encoding='utf-8') as file:
@@ -111,7 +111,19 @@ def _names_in(path: str) -> list[str]:
         raise UsageError(f'cannot read {path!r}: {getattr(error, "strerror", None) or "it is not UTF-8"}') from None
     if not names:
         raise UsageError(f'{path} names no repository')
+    for name in names:
+        _check_line(path, name, host)
     return names
+
+
+def _check_line(path: str, name: str, host: str) -> None:
+    """Check a repository that a file names."""
+    try:
+        operands.repository(name, host)
+    except UsageError as error:
+        text = str(error).partition(', with . _ - or / between them')
+        raise UsageError(f'{path}: {"".join(text[:2])}; a line is a repository alone: --match=GLOB chooses aliases, '
+                         '--host=HOST names the registry') from None
 
 
 def _target_settings(context: Context) -> Context:

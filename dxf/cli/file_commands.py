@@ -9,11 +9,14 @@ from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file
 from dxf.cli.progress import progress
 from dxf.environment.reader import read_date
-from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
+from dxf.names import FOLDER, check_registry, is_folder
 from dxf.strict_json import is_utf_8, printable
 
 MAX_NAMED = 5
 """The most names that a warning has."""
+
+PIPES = '; dxf push-blob stores what comes out of a pipe'
 
 MAX_DIGITS = 15
 """The most digits of a number that an option has as its value."""
@@ -77,6 +80,9 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         kind = manifest.UNKNOWN_TYPE if context.options['type'] is None else context.options['type']
         manifest.check_media_type(kind)
         files = _select(context, paths)
+        _check_apart(context, paths, files)
+    except DXFSourceError as error:
+        raise UsageError(f'{error}{PIPES}') from None
     except DXFError as error:
         raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
@@ -84,6 +90,29 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         hint = next((about_file(path) for path in paths if path.startswith(name)), '')
         raise UsageError(f'cannot read {name}: {_reason(error)}{hint}') from None
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(context.environ)}
+
+
+def _check_apart(context: Context, paths: list[str], files: list[Any]) -> None:
+    """Check that no folder to be stored holds the registry, which would be stored in itself, and grow each time.
+
+    :raises UsageError: one does, and no pattern leaves the registry out
+    """
+    host = check_registry(context.settings.host)
+    root = os.path.realpath(host.removeprefix(FOLDER))
+    for folder in filter(os.path.isdir, paths if is_folder(host) else []):
+        outer = os.path.realpath(folder)
+        if os.path.commonpath((outer, root)) == outer and any(_is_below(root, file) for file in files):
+            left_out = f', or leave it out: --exclude={os.path.basename(root)}' if 'each' in context.options else ''
+            raise UsageError(f'{folder}: the registry {root} is in this folder, and would be stored in itself: keep '
+                             f'it elsewhere{left_out if outer != root else ""}')
+
+
+def _is_below(root: str, file: Any) -> bool:
+    """Return whether something that is to be stored is in a folder."""
+    from dxf.artifacts import selection
+    entries = selection.contents_of(file) if os.path.isdir(file.filename) else [file]
+    folders = {os.path.dirname(entry.filename) for entry in entries}
+    return any(f'{os.path.realpath(folder)}{os.sep}'.startswith(f'{root}{os.sep}') for folder in folders)
 
 
 def _select(context: Context, paths: list[str]) -> list[Any]:

@@ -19,6 +19,10 @@ ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 _HOST = re.compile(r'localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+(?::[0-9]+)?|[a-z0-9.-]+:[0-9]+', re.ASCII)
 """What can only be a registry."""
 
+OF_ALL_ALIASES = {'prune': '--match=GLOB looks at some aliases only; dxf del-alias deletes one',
+                  'du': 'it counts all aliases; dxf inspect prints the size of one'}
+"""What to do for one alias, where a command takes none."""
+
 WITHOUT_OPERANDS = ('list-repos', 'login', 'logout')
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
 
@@ -55,6 +59,8 @@ def about_surplus(command: str, operands: Sequence[str]) -> str:
     """Return what follows the message about too many operands: where there may be none, most are a registry."""
     if command == 'list-aliases':
         return '; --prefix=TEXT lists those that start with TEXT'
+    if command in OF_ALL_ALIASES:
+        return f'; {OF_ALL_ALIASES[command]}'
     if command not in WITHOUT_OPERANDS:
         return ''
     first, *others = operands
@@ -62,6 +68,19 @@ def about_surplus(command: str, operands: Sequence[str]) -> str:
     is_host = not others and _HOST.fullmatch(first) is not None
     by_host = f'the registry is given by dxf {command} --host={first}' if is_host else HOST_BY
     return f'; {by_host}' + (f'; {CREDENTIALS}' if command == 'login' else '')
+
+
+def about_missing(line: str, operands: Sequence[str]) -> str:
+    """Return what ``push-blob`` lacks, where too little was given.
+
+    :param line: how the command is written
+    :param operands: all of them, the repository among them
+    """
+    first, *rest = operands or ['']
+    if not all(operand.startswith('@') for operand in rest):
+        return ''
+    is_file = os.path.isfile(first) or first == '-'
+    return f'; the repository comes first: {line}' if is_file else '; - is standard input' if first else ''
 
 
 def about_order(command: str, line: str, operands: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from dxf.cli import not_found
 from dxf.cli.context import Context, target_of
-from dxf.exceptions import DXFConflictError, DXFDigestMismatchError, DXFMountFailed, DXFSizeMismatchError
+from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFFileNotFoundError, DXFMountFailed,
+                            DXFSizeMismatchError)
 from dxf.hints import add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
 
@@ -43,6 +44,8 @@ def _next_step(context: Context, error: Exception) -> str:
         source, digest = context.operands[:2]
         return f'dxf blob-size {source} {digest}{context.settings.host_option} tells whether it is there; dxf copy ' \
             'does without mounting'
+    if isinstance(error, DXFFileNotFoundError) and {'to', 'overwrite'} <= set(context.options):
+        return '' if context.options['to'] is not None else '--to=DIR names the folder to write to'
     if response is not None and response.status_code == 500:
         return _about_manifest(response)
     return _about_path(context, error) if isinstance(error, OSError) else ''

@@ -57,6 +57,8 @@ _PRINTS = '; if this is the hash of a manifest, dxf get-manifest prints it'
 
 def _hint(context: Context, what: str, name: str) -> str:
     """Return the hint for an alias, a manifest or a blob that the repository of a command lacks."""
+    if what == 'alias' and 'inside' in context.options and os.path.isdir(name):
+        return f'; a folder on disk is written .{os.sep}{name}'
     if what == 'alias':
         return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}' \
             f'{_about_folder(context, name)}'

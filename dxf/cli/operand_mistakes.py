@@ -7,6 +7,7 @@ options and commands are in ``mistakes``.
 import os
 import re
 import shlex
+from collections.abc import Sequence
 
 from dxf.cli.mistakes import is_digest
 
@@ -17,7 +18,7 @@ _HASHES = 'dxf get-alias prints those of an alias'
 _LOWER = '; a hash is written in lower case'
 _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
-_PART_OF_HASH = re.compile(r'(?:sha256:)?[a-f0-9]{7,63}', re.ASCII)
+_PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 
@@ -38,8 +39,16 @@ def about_file(operand: str) -> str:
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
         return '; a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
-    if _WILD.search(operand):
-        return '; no file here matches the pattern'
+    return '; no file here matches the pattern' if _WILD.search(operand) else _about_files(operand)
+
+
+def _about_files(operand: str) -> str:
+    """Return the hint for a file behind an ``@``, as curl has it, or for several files that are one operand."""
+    if operand.startswith('@') and os.path.lexists(operand[1:]):
+        return f'; a file is written {operand[1:]}'
+    parts = operand.split()
+    if len(parts) > 1 and all(map(os.path.lexists, parts)):
+        return '; several files are given one by one: leave out the quotation marks around all of them'
     return _about_joined(operand)
 
 
@@ -98,3 +107,26 @@ def about_program(command: list[str]) -> str:
     if len(command) == 1 and ' ' in command[0]:
         return f'write its words without quotes around all of them: -- {command[0]}'
     return 'what follows -- is a program and its arguments'
+
+
+def about_excluded(pattern: str, folders: Sequence[str]) -> str:
+    """Return what to write in place of a pattern of ``backup`` that is a path, as for rsync or tar; empty if it fits.
+
+    :param folders: those to be stored, to which a pattern with a ``/`` is relative
+    """
+    wild = _WILD.search(pattern)
+    path = pattern.rstrip(os.sep) if wild is None else pattern[:wild.start()].rpartition(os.sep)[0]
+    rest = pattern[len(path):]
+    if os.sep not in path + rest.rstrip(os.sep):
+        return ''
+    for folder in folders:
+        inner = os.path.relpath(path or os.sep, folder)
+        if inner.split(os.sep)[0] != os.pardir and os.path.lexists(path) and not _is_in(folder, path):
+            return os.path.normpath(os.sep + inner) + rest if inner != os.curdir else rest
+    return pattern.removeprefix(os.curdir) if pattern.startswith(f'{os.curdir}{os.sep}') else ''
+
+
+def _is_in(folder: str, path: str) -> bool:
+    """Return whether a path that begins at a folder, as patterns do, leads to something."""
+    is_plain = path.split(os.sep)[0] not in (os.curdir, os.pardir)
+    return is_plain and os.path.lexists(os.path.join(folder, path.lstrip(os.sep)))

@@ -54,6 +54,8 @@ def fail_about_operands(line: CommandLine, message: str) -> NoReturn:
     """Print one line about wrong operands, with a hint about the repository or their order; exit with status 2."""
     command = line.command
     hint = repository_mistakes.about_repository(command, line.operands[0], message) if line.operands else ''
+    if not hint and command.name == 'push-blob' and line.program is None and message.startswith('too few '):
+        hint = mistakes.about_missing(command.line, line.operands)
     hint = hint or mistakes.about_order(command.name, command.line, line.operands)
     if not hint:
         from dxf.cli.name_spelling import about_spelling  # it brings hashlib, and few mistakes need it

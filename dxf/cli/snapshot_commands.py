@@ -1,6 +1,7 @@
 """Commands about snapshots: one function a command."""
 
 import os
+import shlex
 import stat
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.reader import read_date
 from dxf.cli.file_commands import check_folder, count_of
+from dxf.cli.operand_mistakes import about_excluded
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.strict_json import printable
@@ -33,7 +35,7 @@ def backup(context: Context) -> None:
     created = read_date(context.environ)
     start = time.monotonic()
     from dxf import snapshots
-    what: dict[str, Any] = {'wanted': _wanted(options), 'parent': parent, 'notice': console.print_error}
+    what: dict[str, Any] = {'wanted': _wanted(options, folders), 'parent': parent, 'notice': console.print_error}
     with context.registry() as repository, progress(context.settings.progress) as shown:
         what['reading'] = shown.reading if shown else ignore
         if options['dry_run']:
@@ -59,14 +61,19 @@ def _check_unread(totals: 'Totals') -> None:
         raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
 
 
-def _wanted(options: Mapping[str, Any]) -> 'Wanted':
+def _wanted(options: Mapping[str, Any], folders: list[str]) -> 'Wanted':
     """Return what is to be stored.
 
-    :raises UsageError: a pattern is not valid
+    :raises UsageError: a pattern is not valid, or is a path that fits nothing in the folders
     """
     from dxf import snapshots
     from dxf.snapshots import exclusion
     patterns = tuple(options['exclude'] or ())
+    for pattern in patterns:
+        meant = about_excluded(pattern, folders)
+        if meant or not pattern:
+            hint = f' fits nothing: a pattern begins in the folder that is stored: write {shlex.quote(meant)}'
+            raise UsageError(f'--exclude: {pattern!r}{hint}' if meant else '--exclude is empty')
     try:
         exclusion.Exclusion(patterns)
     except DXFInvalidNameError as error:
@@ -175,12 +182,17 @@ def list_files(context: Context) -> None:
     operand, *paths = context.operands
     reference = operands.reference(operand, context.settings.host)
     from dxf import snapshots
+    is_empty = True
     with context.registry() as repository:
         for entry in snapshots.list_files(repository, reference, *paths):
+            is_empty = False
             if context.options['json']:
                 console.print_json(_document(entry))
             else:
                 console.write_exactly(_line(entry, context.options['long']) + '\n')
+    if is_empty:
+        console.print_error(f'there are no files in it: dxf inspect {context.typed_repository} {reference} shows what '
+                            'it is')
 
 
 def _document(entry: 'Entry') -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Settings(NamedTuple):
             return f'the credential used is {prefix}PASSWORD of user {self.username}{flaw}'
         if self.authorization is not None:
             wanted = '' if ' ' in self.authorization else ', which has no scheme: want Basic ... or Bearer ...'
+            if self.authorization.lower().startswith('authorization:'):
+                wanted = ', which is the value of the header alone: leave out its name'
             return f'the credential used is {prefix}AUTHORIZATION{wanted}'
         if self.token is not None:
             return f'the credential used is {prefix}TOKEN, which may have expired'

@@ -12,6 +12,9 @@ _QUOTES = ('"', "'")
 _UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
 """What a shell would replace, up to the end of that part of a path."""
 
+_WITH_ALIAS = re.compile(r'(?P<folder>.*[^/:]):(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})', re.ASCII | re.DOTALL)
+"""The path of a folder and an alias, as skopeo writes them."""
+
 _NAME = re.compile(r'(?:DXF|REQUESTS|SOURCE)_[A-Z_]+|[A-Z]+_PROXY', re.ASCII)
 
 
@@ -41,7 +44,7 @@ def about_value(message: str, environ: Mapping[str, str]) -> str:
 
 
 def check_folder(registry: str) -> None:
-    """Check the path of a folder for what a push would make a folder of: a variable, a line end, quotation marks.
+    """Check the path of a folder for what a push would make a folder of: a variable, a line end, an alias.
 
     Programs that read variables from a file do not replace ``$HOME``, and may keep the line ends of Windows. A folder
     that exists is used, whatever its name.
@@ -55,5 +58,13 @@ def check_folder(registry: str) -> None:
             wrong = f'{found["word"]} is not replaced here: write the whole path; make the folder first if that is ' \
                 'its name'
             break
+    wrong = wrong or _about_alias(path)
     if wrong:
         raise DXFInvalidNameError(f'invalid folder {registry!r}: {wrong}')
+
+
+def _about_alias(path: str) -> str:
+    """Return what to write in place of a path that seems to end with an alias; empty if it does not, or is there."""
+    found = None if os.path.lexists(path) else _WITH_ALIAS.fullmatch(path)
+    return '' if found is None else f'the alias {found["alias"]} is given to the command: write ' \
+        f'{FOLDER}{found["folder"]}; make the folder {path} first if that is its name'

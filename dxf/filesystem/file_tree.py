@@ -27,7 +27,6 @@ class File(NamedTuple):
         sizes = [size for _, size in self.blobs]
         return sum(size or 0 for size in sizes) if None not in sizes else None
 
-
     @property
     def details(self) -> dict[str, Any]:
         """What a listing says of it, beside its size and its digest."""

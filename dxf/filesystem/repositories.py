@@ -17,7 +17,8 @@ from dxf.environment.registries import split, without_credentials
 from dxf.environment.settings import HOST, Settings
 from dxf.environment.variable_values import SettingsError
 from dxf.environment.variables import PREFIX
-from dxf.names import check_registry
+from dxf.exceptions import DXFInvalidNameError
+from dxf.names import check_registry, is_folder
 
 REGISTRY = 'registry'
 """The option that fsspec takes from a URL."""
@@ -78,6 +79,7 @@ class Repositories:
         return self._settings[self._split(repository)[0]].platform
 
     def _split(self, repository: str) -> tuple[str, str]:
+        _check_repository(repository)
         first, _, rest = repository.partition('/')
         if self.host and rest and is_same_registry(first, self.host):
             return self.host, rest
@@ -135,3 +137,15 @@ def registry_of(path: str) -> dict[str, str]:
     """Return the option that a path of a URL stands for: its registry, if it begins with one."""
     host, _ = split(path.partition('@')[0], is_host_known=False)
     return {REGISTRY: host} if host else {}
+
+
+def _check_repository(repository: str) -> None:
+    """Check that a path does not begin with a folder, and that no slash stands before its alias.
+
+    :raises DXFInvalidNameError: it does, or one does
+    """
+    if is_folder(repository):
+        raise DXFInvalidNameError(f'invalid repository {repository!r}: a folder is given by the option host, '
+                                  "host='oci:PATH', or by DXF_HOST; the repository is the path below it")
+    if repository.endswith('/'):
+        raise DXFInvalidNameError(f'invalid repository {repository!r}: write {repository.rstrip("/")}@ALIAS')

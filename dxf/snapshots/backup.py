@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Reading = Callable[[int, int, int], object]
 
+
 class Wanted(NamedTuple):
     """What is to be stored, and how it is read.
 

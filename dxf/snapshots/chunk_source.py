@@ -78,6 +78,7 @@ class ChunkSource:
         """
         for _, content in self._from_whole(*self._packs[number], _apart(chunks)):
             yield content
+
     def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
         """Return how many bytes :meth:`fetch_packs` would fetch."""
         total = 0

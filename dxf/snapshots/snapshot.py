@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from dxf import exceptions, forking
-from dxf.artifacts.manifest import CREATED, EMPTY
+from dxf.artifacts.manifest import CREATED, EMPTY, SNAPSHOT_TYPE
 from dxf.exceptions import DXFInvalidDocumentError, DXFUnsupportedSchemaType
 from dxf.manifest.image import OCI_MANIFEST, Descriptor, ImageManifest, check_size
 from dxf.names import shown_repository
@@ -28,7 +28,6 @@ from dxf.strict_json import Json, dump_json, load_object
 if TYPE_CHECKING:  # commands check their operands without requests
     from dxf.client import DXF
 
-SNAPSHOT_TYPE = 'application/vnd.dxf.snapshot.v1'
 INDEX_TYPE = 'application/vnd.dxf.snapshot.index.v1+zstd'
 PACK_TYPE = 'application/vnd.dxf.snapshot.pack.v1'
 

@@ -209,8 +209,10 @@ class RegistryAuth(AuthBase):
             return 'the registry refused the token'
         if self.authorization is not None:
             return 'the registry refused the credential, such as a wrong password'
-        return f'auth has set no credential: {AUTH} does' if has_auth else \
-            f'no auth was given: pass {AUTH}, or auth=dxf.credentials.from_docker_config() for a login that is stored'
+        if has_auth:
+            return f'auth has set no credential: {AUTH} does; dxf login stores one for from_docker_config()'
+        return f'no auth was given: pass {AUTH}, or auth=dxf.credentials.from_docker_config() for a login that is ' \
+            'stored'
 
     @contextmanager
     def first_request_alone(self) -> Iterator[None]:

@@ -325,6 +325,9 @@ def named(tmp_path: Path, *repos: str) -> str:
 @pytest.mark.parametrize('content, args, said', [
     (b'', ['--from-file', '{}'], 'names no repository'),
     (b'fred/a\nFred\n', ['--from-file', '{}'], "invalid repository 'Fred'"),
+    (b'fred/a:v1\n', ['--from-file', '{}'], "repositories: invalid repository 'fred/a:v1': want lower-case letters and "
+     'digits, with . _ - or / between them; a line is a repository alone: --match=GLOB chooses aliases, --host=HOST '
+     'names the registry'),
     (b'\xff', ['--from-file', '{}'], 'it is not UTF-8'),
     (b'fred/a', ['--from-file', '{}', '--match-repo', '*'], 'give --from-file or --match-repo, and not both'),
     (b'fred/a', ['--from-file', '{}', '--to-repo', 'b'], '--to-repo is for one repository'),

@@ -100,7 +100,7 @@ def test_a_platform_or_a_file_that_an_alias_does_not_have_is_not_found(endpoint:
     (tmp_path / 'a.csv').write_bytes(CONTENT)
     assert run(endpoint, 'push-files', repo, 'files', 'a.csv', cwd=tmp_path).returncode == 0
     line = failure(run(endpoint, 'pull-files', repo, 'files', 'b.csv', cwd=tmp_path), errno.ENOENT)
-    assert line == "dxf: there is no file 'b.csv' in it, but 'a.csv'\n"
+    assert line == "dxf: there is no file 'b.csv' in it, but 'a.csv'; --to=DIR names the folder to write to\n"
     with endpoint.dxf(repo) as client:
         set_document(client, {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [{
             'mediaType': OCI_MANIFEST, 'digest': client.manifest_digest('files'),

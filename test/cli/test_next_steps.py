@@ -701,6 +701,9 @@ def test_a_value_of_authorization_without_its_scheme_is_told(basic_registry: End
                  'DXF_AUTHORIZATION': 'ZnJlZDpwdw=='}
     assert answered(variables, 13, 'list-aliases', REPO) == 'unauthorized; the credential used is DXF_AUTHORIZATION, ' \
         'which has no scheme: want Basic ... or Bearer ...'
+    variables['DXF_AUTHORIZATION'] = 'Authorization: Basic ZnJlZDpwdw=='
+    assert answered(variables, 13, 'list-aliases', REPO) == 'unauthorized; the credential used is DXF_AUTHORIZATION, ' \
+        'which is the value of the header alone: leave out its name'
 
 
 # The way to the registry

@@ -1,12 +1,16 @@
 """What is typed as for other programs: addresses, options, signs. The whole line that answers it."""
 
+from pathlib import Path
+
 import pytest
 
 from dxf.cli import command_mistakes, option_mistakes
 from dxf.cli.command_table import COMMANDS
 
-from .test_next_steps import (DIGEST, EXAMPLES, HOST_BY, INSECURE, MISSING, PULL, PUSH, REPO, SET, WANT_REPOSITORY,
-                              answered)
+from ..helpers.endpoints import Endpoint
+from ..helpers.processes import Runner
+from .test_next_steps import (DIGEST, EXAMPLES, FIRST, HOST_BY, INSECURE, MISSING, PULL, PUSH, REPO, SET,
+                              WANT_REPOSITORY, answered)
 
 TYPED: dict[str, tuple[str, dict[str, str], str]] = {
     'an address in place of a repository': (
@@ -46,6 +50,23 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
                                    'alias holds, too'),
     'the digests of a listing': (f'list-aliases {REPO} --digests', {}, 'unrecognized arguments: --digests; --long '
                                  'prints what each alias holds, too'),
+    'the short hash of docker': (f'pull-blob {REPO} {DIGEST[:12]}', {}, f"invalid digest '{DIGEST[:12]}': want "
+                                 'sha256: and 64 hexadecimal digits; a hash is given whole: dxf get-alias prints those '
+                                 'of an alias'),
+    'days to keep': (f'prune {REPO} --older-than 30d', {}, 'unrecognized arguments: --older-than; --keep-within=30d '
+                     'deletes what is older'),
+    'one alias to prune': (f'prune {REPO} @a', {}, 'too many arguments: dxf prune <repo>; --match=GLOB looks at some '
+                           'aliases only; dxf del-alias deletes one'),
+    'one alias to count': (f'du {REPO} @a', {}, 'too many arguments: dxf du <repo>; it counts all aliases; dxf inspect '
+                           'prints the size of one'),
+    'a file of patterns': (f'backup {REPO} . @a --exclude-from=x', {}, 'unrecognized arguments: --exclude-from; a file '
+                           '.dxfignore in a folder has patterns for what is in it'),
+    'a target of restic': (f'restore {REPO} @a --target=x', {}, 'unrecognized arguments: --target; --to=DIR names the '
+                           'folder to write to'),
+    'a registry to copy from': (f'copy {REPO} a --from=x --to=y', {}, 'unrecognized arguments: --from; --host=HOST '
+                                'names the registry to copy from'),
+    'a bucket': ('list-repos', {'DXF_HOST': 's3://bucket'}, "DXF_HOST: invalid host 's3://bucket': want name[:port]; "
+                 f'{EXAMPLES}'),
     'all aliases to delete': (f'del-alias {REPO} --all', {}, 'unrecognized arguments: --all; aliases are named one by '
                               'one: dxf list-aliases prints them'),
     'a filter': (f'list-aliases {REPO} --filter=x', {}, 'unrecognized arguments: --filter; --prefix=TEXT lists those '
@@ -127,3 +148,46 @@ def test_no_command_and_no_option_of_dxf_is_called_one_of_another_program() -> N
 ])
 def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
     assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'
+
+
+FILE_FIRST = 'too few arguments: a file stands before the @alias; a command follows --: dxf push-blob <repo> ' \
+    '[@alias] -- <command>...'
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('push-blob data.txt', f'too few arguments: dxf {PUSH}; {FIRST} {PUSH}'),
+    ('push-blob data.txt @monday', f'{FILE_FIRST}; {FIRST} {PUSH}'),
+    ('push-blob demo/r', f'too few arguments: dxf {PUSH}; - is standard input'),
+    ('push-blob demo/r @monday', f'{FILE_FIRST}; - is standard input'),
+    ('push-blob demo/r @data.txt @monday', f"cannot read '@data.txt': {MISSING}; a file is written data.txt"),
+    ('push-files demo/r monday /dev/null', '/dev/null: neither a file nor a folder; dxf push-blob stores what comes '
+     'out of a pipe'),
+])
+def test_what_a_push_lacks_is_told(typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'data.txt').write_bytes(b'hello')
+    assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {typed.split()[0]} --help)'
+
+
+def test_several_files_in_one_pair_of_quotation_marks_are_told(tmp_path: Path) -> None:
+    (tmp_path / 'a').touch()
+    (tmp_path / 'b').touch()
+    assert answered({}, 2, 'push-blob', REPO, 'a b', '@x', cwd=tmp_path) == \
+        f"cannot read 'a b': {MISSING}; several files are given one by one: leave out the quotation marks around all " \
+        'of them (see dxf push-blob --help)'
+    assert answered({}, 2, 'push-blob', REPO, 'a c', '@x', cwd=tmp_path) == \
+        f"cannot read 'a c': {MISSING} (see dxf push-blob --help)"
+
+
+def test_a_folder_on_disk_and_a_folder_to_write_to_are_told_with_how_they_are_given(folder: Endpoint, repo: str,
+                                                                                    tmp_path: Path) -> None:
+    (tmp_path / 'charts').mkdir()
+    (tmp_path / 'f').touch()
+    runner = Runner(folder.environ())
+    runner.run('push-files', repo, 'v1', 'f', cwd=tmp_path).insist(0)
+    assert answered(folder.environ(), 2, 'diff', repo, 'v1', 'charts', cwd=tmp_path) == \
+        f'404 Not Found: {repo} has no alias charts; a folder on disk is written ./charts'
+    assert runner.run('diff', repo, 'v1', './charts', cwd=tmp_path).out == b'removed 0 - f\n'
+    said = "there is no file 'new' in it, but 'f'"
+    assert answered(folder.environ(), 2, 'pull-files', repo, 'v1', 'new', cwd=tmp_path) == \
+        f'{said}; --to=DIR names the folder to write to'
+    assert answered(folder.environ(), 2, 'pull-files', repo, 'v1', 'new', '--to=new', cwd=tmp_path) == said

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from dxf import DXF
+from dxf.cli.operand_mistakes import about_excluded
 from dxf.manifest.image import OCI_INDEX, OCI_MANIFEST
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
-from .test_next_steps import DIGEST, REPO, answered
+from .test_next_steps import DIGEST, EXAMPLES, REPO, answered
 
 AS_ALIAS = "invalid alias '{0}': it is also a file here, which would not be stored; write the alias before it, or @{0}"
 
@@ -215,3 +216,60 @@ def test_an_image_without_layers_has_no_bytes_and_no_blobs(odd: dict[str, str]) 
 def test_what_has_no_blobs_may_stand_beside_what_has_some(odd: dict[str, str]) -> None:
     write_alias(odd['DXF_HOST'], 'demo/r')
     assert Runner(odd).run('pull-blob', 'demo/r', '@bare', '@v1').insist(0).out == b'content'
+
+
+@pytest.mark.parametrize('typed', ['copy|demo/r|v1|--to|oci:./usb:week-20', 'push-blob|demo/r|a.csv',
+                                   'push-blob|demo/r|a.csv|--host=oci:./usb:week-20'])
+def test_a_folder_with_an_alias_behind_it_is_refused_unless_it_is_there(typed: str, tmp_path: Path) -> None:
+    files_in(tmp_path)
+    write_alias(f'oci:{tmp_path}/source', 'demo/r')
+    is_host = 'usb' not in typed
+    command, host = typed.partition('|')[0], 'oci:./usb:week-20' if is_host else f'oci:{tmp_path}/source'
+    assert answered({'DXF_HOST': host}, 2, *typed.split('|'), cwd=tmp_path).endswith(
+        "invalid folder 'oci:./usb:week-20': the alias week-20 is given to the command: write oci:./usb; make the "
+        f'folder ./usb:week-20 first if that is its name; {EXAMPLES} (see dxf {command} --help)')
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith('usb')]
+    (tmp_path / 'usb:week-20').mkdir()
+    Runner({'DXF_HOST': host}).run(*typed.split('|'), cwd=tmp_path).insist(0)
+
+
+@pytest.mark.parametrize(('folder', 'typed', 'meant'), [
+    ('photos', './photos/cache', '/cache'), ('photos', 'photos/cache', '/cache'),
+    ('.', './photos/cache/', '/photos/cache/'),
+    ('photos', '{}/photos/cache', '/cache'), ('photos', 'photos/*.tmp', '/*.tmp'), ('photos', './cache', '/cache'),
+    ('{}/photos', '{}/photos/cache/*', "'/cache/*'"), ('{}/photos', './gone', '/gone')])
+def test_a_pattern_of_a_backup_that_is_a_path_is_refused(folder: str, typed: str, meant: str, tmp_path: Path) -> None:
+    (tmp_path / 'photos' / 'cache').mkdir(parents=True)
+    folder, typed = folder.format(tmp_path), typed.format(tmp_path)
+    said = answered({'DXF_HOST': f'oci:{tmp_path}-root'}, 2, 'backup', 'demo/r', folder, '@n', '--exclude', typed,
+                    cwd=tmp_path)
+    quoted = meant if "'" in meant or '*' not in meant else f"'{meant}'"
+    assert said == f'--exclude: {typed!r} fits nothing: a pattern begins in the folder that is stored: write ' \
+        f'{quoted} (see dxf backup --help)'
+    assert not Path(f'{tmp_path}-root').exists()
+
+
+@pytest.mark.parametrize('pattern', ['cache', '/cache', 'cache/', '*.tmp', '/photos/cache', 'photos/c*', '**/cache',
+                                     '/gone', '/tmp', 'photos'])
+def test_a_pattern_of_a_backup_that_begins_in_its_folder_is_taken(pattern: str, tmp_path: Path) -> None:
+    home = tmp_path / 'home'
+    (home / 'photos' / 'cache').mkdir(parents=True)
+    (home / 'cache').mkdir()
+    assert about_excluded(pattern, [str(home)]) == ''
+
+
+@pytest.mark.parametrize('typed', ['push-files|demo/f|v1|--each|.', 'push-files|demo/f|v1|.', 'push-files|demo/f|v1|{}',
+                                   'attach|demo/r|v1|.|--type|text/plain'])
+def test_files_among_which_the_registry_is_are_refused(typed: str, tmp_path: Path) -> None:
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'a.csv').write_text('a')
+    write_alias(f'oci:{tmp_path}/blobs', 'demo/r')
+    words = typed.format(tmp_path).split('|')
+    said = answered({'DXF_HOST': 'oci:./blobs'}, 2, *words, cwd=tmp_path)
+    left_out = '' if words[0] == 'attach' else ', or leave it out: --exclude=blobs'
+    assert said == f'{str(tmp_path) if "{}" in typed else "."}: the registry {tmp_path}/blobs is in this folder, and ' \
+        f'would be stored in itself: keep it elsewhere{left_out} (see dxf {words[0]} --help)'
+    if left_out:
+        assert not (tmp_path / 'blobs' / 'demo' / 'f').exists()
+        Runner({'DXF_HOST': 'oci:./blobs'}).run(*words, '--exclude=blobs', cwd=tmp_path).insist(0)
+    Runner({'DXF_HOST': 'oci:.'}).run('push-files', 'demo/f', 'v2', 'data', cwd=tmp_path).insist(0)

@@ -102,6 +102,17 @@ def test_a_url_names_the_registry(open_registry: Endpoint, open_fs: RegistryFile
     assert open_fs.cat(f'{repo}@{manifest}/may/16.bin') == b'16'
 
 
+@pytest.mark.parametrize(('path', 'said'), [
+    ('oci:./blobs/demo/r@a', "invalid repository 'oci:./blobs/demo/r': a folder is given by the option host, "
+     "host='oci:PATH', or by DXF_HOST; the repository is the path below it"),
+    ('demo/r/@a', "invalid repository 'demo/r/': write demo/r@ALIAS")])
+def test_a_url_that_names_a_folder_or_has_a_slash_before_its_alias_is_told(folder_fs: RegistryFileSystem, path: str,
+                                                                           said: str) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        folder_fs.cat_file(f'dxf://{path}')
+    assert str(caught.value) == said
+
+
 def test_an_alias_of_blobs_without_names_is_a_file(fs: RegistryFileSystem, endpoint: Endpoint, repo: str) -> None:
     client = endpoint.dxf(repo)
     client.set_alias('two', client.push_blob(data=b'one '), client.push_blob(data=b'two'))

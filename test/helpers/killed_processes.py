@@ -45,6 +45,7 @@ class Run(NamedTuple):
     when: str = 'before'
     root: str = ''
 
+
 KILLED = -signal.SIGKILL
 
 

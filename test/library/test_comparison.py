@@ -83,8 +83,8 @@ def test_a_folder_is_compared_with_an_alias(endpoint: Endpoint, repo: str, tmp_p
 
 
 def test_a_folder_that_was_taken_for_an_alias_is_named(endpoint: Endpoint, repo: str, tmp_path: Path,
-                                                        monkeypatch: pytest.MonkeyPatch,
-                                                        capfd: pytest.CaptureFixture[str]) -> None:
+                                                       monkeypatch: pytest.MonkeyPatch,
+                                                       capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     push(endpoint.dxf(repo), 'old', write(tmp_path / 'old', OLD))
     write(tmp_path / 'new', NEW)

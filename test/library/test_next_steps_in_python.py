@@ -5,6 +5,7 @@ import inspect
 import io
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from requests.exceptions import SSLError
 from dxf import DXF, DXFBase, Limits, Options, artifacts, copy, hash_bytes
 from dxf.credentials import from_docker_config
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFNotFoundError, DXFSourceError
-from dxf.parameters import CHECKS
+from dxf.parameters import CHECKS, ELSEWHERE
 
 from ..helpers.endpoints import Endpoint
 from ..servers.certificates import Certificates
@@ -240,6 +241,10 @@ CALLS |= {
                                     "DXF takes no argument 'tls_verify': write tlsverify="),
     'digests by their name': (lambda _: ANY.DXF.set_alias(client(), 'a', digests=[DIGEST]),
                               "set_alias takes no argument 'digests': write set_alias(alias, *[...])"),
+    'an alias of what is stored': (lambda _: ANY.DXF.push_blob(client(), 'f', alias='a'),
+                                   "push_blob takes no argument 'alias'; set_alias(alias, digest) sets an alias"),
+    'no repository': (lambda _: ANY.DXF(NOBODY), 'DXF needs a repository: write DXF(host, repo), or DXFBase(host) for '
+                      'the registry alone'),
     'a word that nothing is like': (lambda _: ANY.DXF.del_blob(client(), zzz=DIGEST),
                                     "del_blob takes no argument 'zzz'; it takes digest"),
     'options in a dict': (lambda _: ANY.DXF(NOBODY, REPO, options={}),
@@ -308,6 +313,32 @@ def test_what_is_no_digest_is_answered_with_what_makes_one_of_it(name: str, hint
     with pytest.raises(DXFInvalidNameError) as caught:
         take(name, tmp_path)
     assert str(caught.value) == f'invalid digest {name!r}: {WANT_DIGEST}; {hint}'
+
+
+@pytest.mark.parametrize(('name', 'written'), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_a_method_that_is_a_function_elsewhere_is_answered_with_how_it_is_called(name: str, written: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(client(), name)
+    assert str(caught.value) == f'DXF has no method {name}: write {written}'
+    package, _, function = written.partition('(')[0].removeprefix('dxf.').rpartition('.')
+    assert callable(getattr(import_module(f'dxf.{package}' if package else 'dxf'), function))
+
+
+def test_an_attribute_that_nothing_has_is_an_error_as_ever_and_that_of_a_property_its_own() -> None:
+    own: Any = type('Own', (DXF,), {'shown': property(lambda self: self.missing)})(NOBODY, REPO)
+    for name in ('missing', 'shown'):
+        with pytest.raises(AttributeError, match="^'Own' object has no attribute 'missing'$"):
+            getattr(own, name)
+    assert not hasattr(own, 'backup')
+
+
+def test_a_file_in_place_of_a_digest_is_answered_with_what_stores_it(tmp_path: Path) -> None:
+    path = tmp_path / 'monday'
+    path.touch()
+    with pytest.raises(DXFInvalidNameError) as caught:
+        client().set_alias('a', str(path))
+    assert str(caught.value) == f"invalid digest '{path}': {WANT_DIGEST}; a file is stored first: " \
+        f"client.push_blob('{path}') returns its digest"
 
 
 @pytest.mark.parametrize(('data', 'kind'), [

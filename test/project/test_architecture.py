@@ -67,7 +67,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.repository_commands', 'layout.manifests'), ('cli.repository_commands', 'layout.repositories'),
         ('cli.operands', 'layout.store'),
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
-        ('cli.file_commands', 'artifacts.pull'),
+        ('cli.file_commands', 'artifacts.pull'), ('cli.file_commands', 'artifacts.selection'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
         ('cli.command_mistakes', 'names'), ('cli.command_mistakes', 'environment.registries'),
         ('cli.mistakes', 'difflib'), ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'),

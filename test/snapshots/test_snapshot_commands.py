@@ -127,6 +127,25 @@ def test_an_alias_that_is_no_snapshot_is_named_with_what_reads_it(folder: Endpoi
         assert runner.run('list-files', repo, '@missing').insist(2).out == b''
 
 
+def test_a_snapshot_in_place_of_files_is_named_with_its_command(folder: Endpoint, repo: str, source: Path) -> None:
+    runner = Runner(folder.environ())
+    runner.run('backup', repo, str(source), '@night').insist(0)
+    wanted = f'it is a snapshot: dxf restore {repo} @night --to=DIR fetches its files'
+    assert runner.run('pull-files', repo, 'night').insist(1).lines == \
+        [f'dxf: there are no files in it: no blob has a name; {wanted}']
+    for sides in (('night', str(source / 'a')), (str(source / 'a'), 'night')):
+        assert runner.run('diff', repo, *sides).insist(2).lines == \
+            [f'dxf: night cannot be compared with a folder: {wanted}, and diff -r compares folders']
+
+
+def test_a_listing_without_files_is_told(folder: Endpoint, repo: str) -> None:
+    runner = Runner(folder.environ())
+    runner.run('push-blob', repo, '-', '@blob', input=b'x').insist(0)
+    ended = runner.run('list-files', repo, '@blob')
+    assert (ended.status, ended.out, ended.lines) == \
+        (0, b'', [f'dxf: there are no files in it: dxf inspect {repo} blob shows what it is'])
+
+
 def test_a_listing_shows_names_that_are_safe_to_show(folder: Endpoint, repo: str, source: Path,
                                                      capfd: pytest.CaptureFixture[str]) -> None:
     (source / 'b\n\x1b[1m').write_bytes(b'')

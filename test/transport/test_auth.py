@@ -37,6 +37,7 @@ from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 from ..servers.token_server import TokenServer
 
 HUB = 'https://registry-1.docker.io/v2/'
+LOGIN = 'dxf login stores one for from_docker_config()'
 STORED = 'auth=dxf.credentials.from_docker_config() for a login that is stored'
 FAST = Limits(retries=1, backoff=0.01)
 BASIC = 'Basic ' + base64.b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()
@@ -470,7 +471,7 @@ def test_a_wrong_password_is_unauthorized(basic_registry: Endpoint, token_regist
 def test_without_credentials_basic_authentication_is_unauthorized(basic_registry: Endpoint, repo: str) -> None:
     for auth, reason in ((None, f'no auth was given: pass {AUTH}, or {STORED}'),
                          (lambda dxf, response: dxf.authenticate(response=response),
-                          f'auth has set no credential: {AUTH} does')):
+                          f'auth has set no credential: {AUTH} does; {LOGIN}')):
         with pytest.raises(DXFUnauthorizedError) as caught:
             DXF(basic_registry.host, repo, auth, tlsverify=str(basic_registry.ca)).list_aliases()
         assert str(caught.value) == f'unauthorized: {reason}'
@@ -726,7 +727,7 @@ def test_an_auth_that_changes_nothing_costs_no_second_request(secure: ScriptedRe
                                                               client: Callable[..., DXF]) -> None:
     asked = []
     secure.hook = guard('Bearer right', 'Basic realm="x"')
-    for token, reason in ((None, f'auth has set no credential: {AUTH} does'),
+    for token, reason in ((None, f'auth has set no credential: {AUTH} does; {LOGIN}'),
                           ('wrong', 'the registry refused the token')):
         dxf = client(lambda dxf, response: asked.append(response.status_code))
         dxf.token = token

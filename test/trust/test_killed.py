@@ -191,7 +191,7 @@ ACTS = {
     'an alias is deleted': Act(fill_aliases, ('del-alias', '{repo}', 'old'), (0, 2)),
     'one of two aliases of a manifest is deleted': Act(fill_aliases, ('del-alias', '{repo}', 'twin'), (0, 2)),
     'both aliases of a manifest are deleted': Act(fill_aliases, ('del-alias', '{repo}', 'twin', 'new'), (0, 2),
-                                                   (('del-alias', '{repo}', 'twin'), ('del-alias', '{repo}', 'new'))),
+                                                  (('del-alias', '{repo}', 'twin'), ('del-alias', '{repo}', 'new'))),
     'blobs are deleted': Act(fill_aliases, ('del-blob', '{repo}', '@old'), (0, 2),
                              tuple(('del-blob', '{repo}', hash_bytes(blob)) for blob in (OLD, OTHER))),
     'a mirror': Act(fill_both, ('copy', '{repo}', '--all', '--delete', '--to={host}', '--to-repo={other}')),
