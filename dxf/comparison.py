@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dxf.artifacts import file_lists
 from dxf.artifacts.file_lists import Content
-from dxf.artifacts.manifest import EMPTY, Layer, about_snapshot, read
+from dxf.artifacts.manifest import EMPTY, Layer, read
 from dxf.artifacts.safe_paths import Paths
 from dxf.client import DXF
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
@@ -128,7 +128,7 @@ def compare_folder(repository: DXF, reference: str, folder: str, platform: str |
     :param reference: an alias, or the digest of a manifest
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
     :raises DXFHTTPError: the registry refused; 404 where there is no such alias
-    :raises DXFInvalidDocumentError: the alias has several platforms, or is a snapshot
+    :raises DXFInvalidDocumentError: the alias has several platforms, or is the snapshot of a stream
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFSourceError: there is something else than files and folders in the folder
     :raises OSError: a file cannot be read
@@ -143,10 +143,6 @@ def compare_folder(repository: DXF, reference: str, folder: str, platform: str |
         raise
     if isinstance(manifest, Index):
         raise _choose_platform(reference, repository, manifest)
-    wanted = about_snapshot(manifest.text, repository._repo, reference)
-    if wanted:
-        raise DXFInvalidDocumentError(f'{reference} cannot be compared with a folder: {wanted}, and diff -r compares '
-                                      'folders')
     side = _side(repository, manifest, with_config=False)
     stored = side.unpacked(repository, {})
     found = _hashed(paths, stored, repository.options.jobs)

@@ -121,6 +121,7 @@ def about_snapshot(text: str, repository: str, reference: str) -> str:
 
     :param repository: its name
     """
-    is_snapshot = load_object(text).get('artifactType') == SNAPSHOT_TYPE
-    return f'it is a snapshot: dxf restore {shown_repository(repository)} @{reference} --to=DIR fetches its files' \
-        if is_snapshot else ''
+    if load_object(text).get('artifactType') != SNAPSHOT_TYPE:
+        return ''
+    return f'it is a snapshot: dxf restore {shown_repository(repository)} @{reference} --to=DIR fetches its ' \
+        'files, and dxf pull-blob that of a stream'

@@ -536,7 +536,8 @@ def test_an_alias_without_names_says_which_command_is_for_it(client: DXF, tmp_pa
     assert not (tmp_path / 'copy').exists()
 
 
-def test_a_manifest_that_lies_about_a_size_is_refused(client: DXF, tmp_path: Path) -> None:
+def test_a_manifest_that_lies_about_a_size_is_refused(open_registry: Endpoint, repo: str, tmp_path: Path) -> None:
+    client = open_registry.dxf(repo)
     set_artifact(client, 'a', [{**blob(b'hello', 'hi.txt'), 'size': 4}], [b'hello'])
     with pytest.raises(DXFSizeMismatchError):
         artifacts.pull_files(client, 'a', str(tmp_path / 'copy'))

@@ -571,8 +571,8 @@ FREE = {'self', 'cls', 'data', 'sources', 'digests', 'aliases', 'blobs', 'files'
         'exclude', 'manifest', 'manifest_json', 'tlsverify', 'insecure', 'schema'}
 """Parameters that the functions check themselves."""
 
-STEPS = {'check_current', 'stored_size', 'wrong_size', 'sizes_of', 'known_size', 'check_alias_size', 'current_digest',
-         'described_blobs', 'list_under_tag', 'manifest_path', 'put_manifest', 'platforms'}
+STEPS = {'check_current', 'kept_size', 'stored_size', 'wrong_size', 'sizes_of', 'known_size', 'check_alias_size',
+         'current_digest', 'described_blobs', 'list_under_tag', 'manifest_path', 'put_manifest', 'platforms'}
 """Methods that other modules of dxf use; docs/api.rst says that they check less."""
 
 
