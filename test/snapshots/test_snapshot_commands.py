@@ -133,9 +133,6 @@ def test_a_snapshot_in_place_of_files_is_named_with_its_command(folder: Endpoint
     wanted = f'it is a snapshot: dxf restore {repo} @night --to=DIR fetches its files'
     assert runner.run('pull-files', repo, 'night').insist(1).lines == \
         [f'dxf: there are no files in it: no blob has a name; {wanted}']
-    for sides in (('night', str(source / 'a')), (str(source / 'a'), 'night')):
-        assert runner.run('diff', repo, *sides).insist(2).lines == \
-            [f'dxf: night cannot be compared with a folder: {wanted}, and diff -r compares folders']
 
 
 def test_a_listing_without_files_is_told(folder: Endpoint, repo: str) -> None:
