@@ -19,7 +19,7 @@ PEER = '12.1.1'
 ROOT = Path(__file__).parents[1]
 OUR_FOLDER, PEER_FOLDER, DATA_FOLDER = (ROOT / '.venvs' / name for name in ('own', 'peer', 'data'))
 DATA = ('pyarrow', 's3fs', 'moto', 'flask', 'flask-cors')
-"""What reads tables, and an S3 server: about 400 MB that nothing else needs."""
+"""What reads tables, and an S3 server: about 400 MB that dxf itself does not need."""
 
 LIBRARY = Path(__file__).with_name('library.py')
 

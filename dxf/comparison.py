@@ -92,6 +92,9 @@ def compare(repository: DXF, old: str, new: str, platform: str | None = None, *,
             ) -> list[Difference]:
     """Return in what one alias differs from another, sorted by name; blobs without a name follow, in their order.
 
+    Two snapshots are compared by the type, the hash, the mode and the target of each path; a snapshot and something
+    else by their files, whose archives are fetched.
+
     :param old: an alias, or the digest of a manifest; ``new`` as well
     :param platform: ``os/architecture[/variant]``: of multi-platform aliases, this platform's alone; without it, their
         manifests are compared by platform
@@ -99,9 +102,6 @@ def compare(repository: DXF, old: str, new: str, platform: str | None = None, *,
     :raises DXFHTTPError: the registry refused; 404 where there is no such alias
     :raises DXFInvalidDocumentError: one has several platforms, and the other is a single image
     :raises DXFInvalidNameError: a name is unsafe, or there twice
-
-    Two snapshots are compared by the type, the hash, the mode and the target of each path; a snapshot and something
-    else by their files, whose archives are fetched.
     """
     manifests = [repository.resolve(reference, platform) for reference in (old, new)]
     if manifests[0].digest == manifests[1].digest:
@@ -123,12 +123,13 @@ def compare_folder(repository: DXF, reference: str, folder: str, platform: str |
     """Return in what a folder on disk differs from the files of an alias, which are the first side.
 
     The folder is one to which ``dxf pull-files`` has written, or in which ``dxf push-files`` has run. Files of the same
-    size are hashed. Archives of folders are fetched and looked through, and nothing is written.
+    size are hashed. Archives of folders are fetched and looked through, and nothing is written. With a snapshot, a
+    folder is compared that ``dxf backup`` has stored: by the type, the hash, the mode and the target of each path.
 
     :param reference: an alias, or the digest of a manifest
     :param platform: ``os/architecture[/variant]``: of a multi-platform alias, this platform's alone
     :raises DXFHTTPError: the registry refused; 404 where there is no such alias
-    :raises DXFInvalidDocumentError: the alias has several platforms, or is the snapshot of a stream
+    :raises DXFInvalidDocumentError: the alias has several platforms
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFSourceError: there is something else than files and folders in the folder
     :raises OSError: a file cannot be read

@@ -36,6 +36,7 @@ _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.D
 _FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
 _NO_REGISTRIES = ('s3://', 'gs://', 'az://', 'ssh://', 'sftp://', 'ftp://', 'smb://', 'nfs://', 'rsync://')
+"""Schemes of addresses that are no registry's."""
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)

@@ -123,7 +123,7 @@ def import_modules(share: float) -> None:
     modules = sorted(TESTS.glob('*/test_*.py'))
     first = int(len(modules) * share)
     for path in (*modules[first:], *modules[:first]):
-        with contextlib.suppress(Exception):  # the collection tells it
+        with contextlib.suppress(Exception):  # pytest reports it when it collects the module
             importlib.import_module(f'{TESTS.name}.{path.parent.name}.{path.stem}')
 
 

@@ -60,8 +60,7 @@ def _hint(context: Context, what: str, name: str) -> str:
     if what == 'alias' and 'inside' in context.options and os.path.isdir(name):
         return f'; a folder on disk is written .{os.sep}{name}'
     if what == 'alias':
-        return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}' \
-            f'{_about_folder(context, name)}'
+        return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}'
     if what == 'manifest':
         return '; if this is the hash of a blob, dxf pull-blob fetches it'
     damage = damaged(context, name)
@@ -70,13 +69,6 @@ def _hint(context: Context, what: str, name: str) -> str:
     is_given = any(name.endswith(operand) for operand in context.operands)
     return _PRINTS if is_given else \
         '; the alias names it: push it again, or copy the alias again'
-
-
-def _about_folder(context: Context, alias: str) -> str:
-    """Return how to write the folder on disk that dxf diff took for an alias; empty where there is none."""
-    is_diff = 'inside' in context.options
-    return f'; the folder of that name is written {os.path.join(os.curdir, alias)}' \
-        if is_diff and os.path.isdir(alias) else ''
 
 
 def _lost(context: Context, alias: str) -> str:

@@ -48,13 +48,27 @@ class FileWriter(BlobWriter):
         """
         if self.closed:
             return
-        if _ends_by_exception():
+        if self._is_ended_by_exception():
             self.abandon()
             return
         with usual_errors():
             super().close()
         if self._autocommit:
             self.commit()
+
+    def _is_ended_by_exception(self) -> bool:
+        """Return whether an exception ends the ``with`` block of ``fsspec.open`` that closes this file.
+
+        ``OpenFile.__exit__`` gets the exception, and calls ``close()`` without it. fsspec has no other way to learn of
+        it. So the call stack is searched for the ``OpenFile`` that has this file:
+        https://github.com/fsspec/filesystem_spec/blob/2024.10.0/fsspec/core.py
+        """
+        frame = inspect.currentframe()
+        while frame is not None:
+            if frame.f_code is OpenFile.__exit__.__code__ and self in frame.f_locals['self'].fobjects:
+                return frame.f_locals['args'][0] is not None
+            frame = frame.f_back
+        return False
 
     def commit(self, record: Record | None = None) -> None:
         """Hand over the change, if the file was not given up.
@@ -71,18 +85,6 @@ class FileWriter(BlobWriter):
     def discard(self) -> None:
         """Store nothing."""
         self.abandon()
-
-
-def _ends_by_exception() -> bool:
-    """Return whether an exception ends the ``with`` block of ``fsspec.open`` that closes a file.
-
-    ``OpenFile.__exit__`` has the exception, and calls ``close()`` alone:
-    https://filesystem-spec.readthedocs.io/en/latest/api.html#fsspec.core.OpenFile
-    """
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code is not OpenFile.__exit__.__code__:
-        frame = frame.f_back
-    return frame is not None and frame.f_locals['args'][0] is not None
 
 
 class TextWriter(io.TextIOWrapper):

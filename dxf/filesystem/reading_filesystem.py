@@ -292,18 +292,18 @@ class ReadingFileSystem(AbstractFileSystem):
             os.makedirs(lpath, exist_ok=True)
         else:
             location, file = self._file(rpath)
-            self._targets.add(os.path.abspath(lpath))
-            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+            target = os.path.abspath(lpath)
+            self._targets.add(target)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
             callback.set_size(file.size)
             if isinstance(file, SnapshotFile):
-                self._get_part_by_part(rpath, lpath, callback)
+                self._get_part_by_part(rpath, target, callback)
                 return
             self.repository(location.repository).pull_to_file(
                 lpath, *(digest if size is None else (digest, size) for digest, size in file.blobs),
                 progress=lambda digest, chunk, size: callback.relative_update(len(chunk)))
 
-    def _get_part_by_part(self, rpath: str, lpath: Any, callback: Any) -> None:
-        target = os.path.abspath(lpath)
+    def _get_part_by_part(self, rpath: str, target: str, callback: Any) -> None:
         with self._reader(rpath) as file, Temporary(os.path.dirname(target)) as content:
             for piece in file.part(0, file.size):
                 content.write(piece)

@@ -21,7 +21,7 @@ class SnapshotFile(NamedTuple):
     """A file, or a link that cannot be read.
 
     :param entry: of the file, that of a link to it, or that of a link
-    :param target: what a link leads to; ``None`` if it is none
+    :param target: what a link leads to; ``None`` for what is no link
     """
 
     entry: Entry

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -246,3 +248,19 @@ def test_a_file_of_fsspec_open_that_an_exception_handler_closes_is_stored(fs: Re
         file.write(b'none')
         file.close()
     assert fs.cat(f'{repo}@a/new') == b'none'
+
+
+def test_an_exception_in_another_file_of_fsspec_open_does_not_give_up_one_that_it_closes(fs: RegistryFileSystem,
+                                                                                         repo: str) -> None:
+    file = fs.open(f'{repo}@a/new', 'wb')
+
+    class Log(BytesIO):
+        """A file that closes another one when it is closed."""
+
+        def close(self) -> None:
+            file.close()
+            super().close()
+    with pytest.raises(ZeroDivisionError), OpenFile(SimpleNamespace(open=lambda path, mode: Log()), 'log', 'wb'):
+        file.write(b'new')
+        raise ZeroDivisionError
+    assert fs.cat(f'{repo}@a/new') == b'new'

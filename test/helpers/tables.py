@@ -25,6 +25,6 @@ def on_folder_and_server(names: str, rows: Iterable[Any]) -> pytest.MarkDecorato
     params = []
     for server, row in zip(cycle(('open', 'htpasswd', 'token')), rows):
         given = row if hasattr(row, 'marks') else pytest.param(*(row if ',' in names else (row,)))
-        params += [pytest.param(place, *given.values, id=given.id and f'{place}-{given.id}')
+        params += [pytest.param(place, *given.values, marks=given.marks, id=given.id and f'{place}-{given.id}')
                    for place in (server, 'oci')]
     return pytest.mark.parametrize(f'endpoint, {names}', params, indirect=['endpoint'])

@@ -107,7 +107,7 @@ DATA: list[Any] = [
 
 @on_folder_and_server('source, told', [
     pytest.param(*source.values, told, id=f'{source.id}-digest-{"told" if told else "unknown"}')
-    for told in (False, True) for source in DATA])
+    for source in DATA for told in (False, True)])
 def test_data_is_pushed_from(client: DXF, source: Sources, told: bool) -> None:
     expected = hash_bytes(CONTENT)
     with source(CONTENT) as data:
@@ -182,7 +182,7 @@ def test_a_filename_wins_over_data(client: DXF, path: str) -> None:
     assert client.push_blob(path, data=b'something else') == hash_bytes(CONTENT)
 
 
-@on_folder_and_server('source', DATA)
+@on_folder_and_server('source', reversed(DATA))  # so that all tests together push from each to each server
 def test_data_with_another_digest_is_refused_and_nothing_is_stored(client: DXF, endpoint: Endpoint, repo: str,
                                                                    source: Sources) -> None:
     with source(CONTENT) as data, pytest.raises(DXFDigestMismatchError) as raised:

@@ -90,7 +90,7 @@ def test_a_folder_that_was_taken_for_an_alias_is_named(endpoint: Endpoint, repo:
     write(tmp_path / 'new', NEW)
     assert doit(['diff', repo, 'old', 'new'], endpoint.environ()) == 2
     line, = capfd.readouterr().err.splitlines()
-    assert line.endswith('prints its aliases; the folder of that name is written ./new')
+    assert line == f'dxf: 404 Not Found: {repo} has no alias new; a folder on disk is written ./new'
     assert doit(['diff', repo, 'old', './new'], endpoint.environ()) == 1
     assert capfd.readouterr().out.splitlines() == LINES
     assert doit(['diff', repo, 'other', './new'], endpoint.environ()) == 2
