@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.arguments import several
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
-from dxf.names import FOLDER, check_alias, is_folder
+from dxf.local.folders import relation_to_registry
+from dxf.names import check_alias
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
 from dxf.snapshots.blob_sender import BlobSender
@@ -91,22 +92,12 @@ def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
     """Return the folders to be stored; everything is checked before the first request."""
     check_alias(alias)
     roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
-    if is_folder(repository._host):
-        _check_apart(roots, os.fsencode(os.path.realpath(repository._host.removeprefix(FOLDER))))
-    return roots
-
-
-def _check_apart(roots: list[Root], registry: bytes) -> None:
-    """Check that no folder is in the registry, or holds it: it would grow while it is read.
-
-    :param registry: the path of the folder that is the registry
-    :raises DXFSourceError: one is or does
-    """
     for root in roots:
-        path = os.path.realpath(root.folder)
-        if os.path.commonpath((path, registry)) in (path, registry):
-            raise DXFSourceError(f'{shown(root.folder)}: the registry {shown(registry)} is in this folder, or it in '
-                                 'the registry: store it elsewhere')
+        relation = relation_to_registry(os.fsdecode(root.folder), repository.host)
+        if relation:
+            raise DXFSourceError(f'{shown(root.folder)} {relation} the registry {repository.host}, which would be '
+                                 'stored in itself: store it elsewhere')
+    return roots
 
 
 class _FirstName(NamedTuple):
