@@ -39,7 +39,7 @@ def push(context: Context) -> None:
         stream = _stream(context, files, stack)
         from dxf import snapshots
         if context.options['dry_run']:
-            totals = snapshots.plan_stream(repository, stream, alias)
+            totals = snapshots.plan_stream(repository, stream, alias, notice=console.print_error)
             snapshot_commands.print_plan(context, _members(totals), totals, f'{totals.size} bytes')
             return
         shown = stack.enter_context(progress(context.settings.progress))

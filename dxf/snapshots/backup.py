@@ -16,7 +16,7 @@ from dxf.names import check_alias
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
 from dxf.snapshots.blob_sender import BlobSender
-from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
+from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
@@ -63,12 +63,14 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
         that is a snapshot
     :param partial: set the alias even if something could not be read: see ``Snapshot.unread``
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
-    :param notice: called with a line about each file that could not be read, or is left out
+    :param notice: called with a line about each file that could not be read, or is left out; and if the alias names
+        something that is no snapshot, which is replaced
     :param progress: called as ``progress(digest, chunk, size)`` for what is sent
     :param reading: called as ``reading(count, size, files)`` for bytes of files that were read, or found unchanged:
         with their number, about that of all files, and the number of files so far
     :return: the snapshot; it is stored
-    :raises DXFSourceError: something could not be read, or there is no such folder; the alias is as it was
+    :raises DXFSourceError: something could not be read, there is no such folder, or no file is in one that had some in
+        the last snapshot; the alias is as it was
     :raises DXFInvalidDocumentError: ``parent`` is no snapshot, or is damaged
     :raises DXFInvalidNameError: a pattern is not valid
     """
@@ -85,7 +87,8 @@ def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted =
     The parameters, and the errors, are those of :func:`backup`.
     """
     roots = _roots(repository, folders, alias)
-    return _Backup(repository, roots, last_of(repository, alias, parent), wanted, notice, None, reading).measure()
+    last = last_of(repository, alias, parent, notice)
+    return _Backup(repository, roots, last, wanted, notice, None, reading).measure()
 
 
 def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
@@ -128,12 +131,16 @@ class _Backup:
         self._blobs = BlobSender(repository, progress)
         self._full = size_of(roots)
         self._unread: list[str] = []
+        self._roots = roots
+        self._empty = {root.prefix: root.folder for root in roots}
+        """The folders in which no file was found so far, by their paths in the snapshot."""
         self._first_names: dict[bytes, _FirstName] = {}
         """Files with several names that were stored, by the path that was found first."""
         self._known = KnownChunks()
         self._totals = Totals()
 
     def _not_read(self, path: bytes, error: OSError) -> None:
+        self._empty = {prefix: folder for prefix, folder in self._empty.items() if folder != path}
         self._add_unread(f'cannot read {shown(path)}: {error.strerror}')
 
     def _add_unread(self, text: str) -> None:
@@ -161,6 +168,8 @@ class _Backup:
             writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._full, FROM_FOLDER))
             self._known = writer.known
             self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
+            if index is not None:
+                self._compare_with(index)
             if self._unread and not partial:
                 raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
                                      f'{alias} was not set: {self._unread[0]}')
@@ -172,9 +181,25 @@ class _Backup:
         """Add all that is there to the index."""
         last = _Merge(iter(()) if index is None else index.entries())
         for found in self._tree.walk():
+            if found.kind != FOLDER:
+                self._empty.pop(self._tree.root_of(found.path).prefix, None)
             entry = self._entry(found, last.at(found.path), cutter)
             if entry is not None:
                 writer.add(entry)
+
+    def _compare_with(self, index: IndexReader) -> None:
+        """Report a last snapshot of a stream, and folders that have lost all files: a disk may not be mounted.
+
+        Such a folder counts as one that cannot be read: an alias is not set to it by mistake.
+        """
+        if index.is_of_stream:
+            self._notice('the last snapshot is one of a stream, and the new one is of folders')
+        is_all_empty = len(self._empty) == len(self._roots)
+        for prefix, folder in self._empty.items():
+            start = b'' if is_all_empty or not prefix else prefix + b'/'
+            if any(entry.kind != FOLDER and entry.path.startswith(start) for entry in index.entries()):
+                self._add_unread(f'cannot read {shown(folder)}: no file was found in it, and the last snapshot has '
+                                 'some: is its disk mounted? --partial stores it as it is')
 
     def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
         """Return the entry of what was found; ``None`` for what cannot be read, or is gone, or no index can hold."""
