@@ -95,7 +95,7 @@ def stream_of(context: Context, repository: Any, targets: list[Target]) -> 'Stre
         return stream
     if using is not None:
         name = targets[0].digest or targets[0].shown
-        raise UsageError(f'--using is for a stream that push-blob --delta stored, and {name} is none')
+        raise UsageError(f'--using is for a stream that push-blob --delta stored, and {name} is something else')
     return None
 
 

@@ -15,13 +15,14 @@ from dxf.local.folders import relation_to_registry
 from dxf.names import check_alias
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
+from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
 from dxf.snapshots.known_chunks import KnownChunks
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
+from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of

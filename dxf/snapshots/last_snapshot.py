@@ -11,13 +11,12 @@ from dxf.manifest import image
 from dxf.manifest.image import EMPTY_CONTENT, ImageManifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import is_folder, shown_repository
+from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.snapshot import Snapshot, Totals, load
 from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:
     from dxf.client import DXF
-
-Notice = Callable[[str], object]
 
 
 class _LostPackError(DXFError):

@@ -13,11 +13,12 @@ from dxf.data import Data
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
 from dxf.names import check_alias
 from dxf.parameters import checked
+from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.chunk_store import append
 from dxf.snapshots.entries import BILLION, FILE, Chunk, Entry
 from dxf.snapshots.index import FROM_STREAM, IndexReader
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
+from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.stream_cutter import cut_stream
