@@ -15,9 +15,8 @@ from dxf.artifacts.hidden_folders import FOLDER, KEPT_PREFIX, mount_of
 from dxf.artifacts.safe_paths import HIDDEN, key_of, with_parents
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import DXFError
+from dxf.local.folders import relation_to_registry
 from dxf.local.sinks import named
-from dxf.names import FOLDER as OCI
-from dxf.names import is_folder
 
 
 def check_outside(folder: str, host: str) -> None:
@@ -25,13 +24,9 @@ def check_outside(folder: str, host: str) -> None:
 
     :raises DXFError: it is in the target folder, or that in the registry
     """
-    if not is_folder(host):
-        return
-    target, registry = os.path.realpath(folder), os.path.realpath(host.removeprefix(OCI))
-    common = os.path.commonpath([registry, target])
-    if common in (target, registry):
-        place = f'holds the registry {host}' if common == target else f'is in the registry {host}'
-        raise DXFError(f'{folder} {place}, which would be deleted: nothing was changed')
+    relation = relation_to_registry(folder, host)
+    if relation:
+        raise DXFError(f'{folder} {relation} the registry {host}, which would be deleted: nothing was changed')
 
 
 def _check_mount(folder: int, mount: tuple[int, int], path: str) -> None:

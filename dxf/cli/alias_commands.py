@@ -9,7 +9,7 @@ from typing import Any
 from dxf.cli import console, operands, stream_commands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.progress import progress
-from dxf.cli.snapshot_commands import check_source
+from dxf.cli.snapshot_commands import check_source, ignore
 from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
 from dxf.strict_json import load_object, printable
@@ -165,7 +165,7 @@ def _differences_from_snapshot(context: Context, reference: str, folders: list[s
     with context.registry() as repository, progress(context.settings.progress) as shown:
         from dxf import snapshots
         return snapshots.verify(repository, reference, folders, read_packs=context.options['read_packs'],
-                                progress=shown or (lambda *_: None))
+                                progress=shown or ignore)
 
 
 def _count_of_others(differences: list[str]) -> str:

@@ -10,7 +10,8 @@ from dxf.cli.operand_mistakes import about_file
 from dxf.cli.progress import progress
 from dxf.environment.reader import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
-from dxf.names import FOLDER, check_registry, is_folder
+from dxf.local.folders import HOLDS, registry_folder, relation_to_registry
+from dxf.names import check_registry
 from dxf.strict_json import is_utf_8, printable
 
 MAX_NAMED = 5
@@ -98,19 +99,20 @@ def _check_apart(context: Context, paths: list[str], files: list[Any]) -> None:
     :raises UsageError: one does, and no pattern leaves the registry out
     """
     host = check_registry(context.settings.host)
-    root = os.path.realpath(host.removeprefix(FOLDER))
-    for folder in filter(os.path.isdir, paths if is_folder(host) else []):
-        outer = os.path.realpath(folder)
-        if os.path.commonpath((outer, root)) == outer and any(_is_below(root, file) for file in files):
+    for folder in paths:
+        if os.path.isdir(folder) and relation_to_registry(folder, host) == HOLDS and _has_registry(files, host):
+            root = registry_folder(host)
             left_out = f', or leave it out: --exclude={os.path.basename(root)}' if 'each' in context.options else ''
             raise UsageError(f'{folder}: the registry {root} is in this folder, and would be stored in itself: keep '
-                             f'it elsewhere{left_out if outer != root else ""}')
+                             f'it elsewhere{left_out if os.path.realpath(folder) != root else ""}')
 
 
-def _is_below(root: str, file: Any) -> bool:
-    """Return whether something that is to be stored is in a folder."""
+def _has_registry(files: list[Any], host: str) -> bool:
+    """Return whether something that is to be stored is in the registry."""
     from dxf.artifacts import selection
-    entries = selection.contents_of(file) if os.path.isdir(file.filename) else [file]
+    entries = (entry for file in files
+               for entry in (selection.contents_of(file) if os.path.isdir(file.filename) else [file]))
+    root = registry_folder(host)
     folders = {os.path.dirname(entry.filename) for entry in entries}
     return any(f'{os.path.realpath(folder)}{os.sep}'.startswith(f'{root}{os.sep}') for folder in folders)
 

@@ -43,13 +43,12 @@ def backup(context: Context) -> None:
         else:
             snapshot = snapshots.backup(repository, folders, alias, partial=options['partial'], created=created,
                                         progress=shown or ignore, **what)
+            totals = snapshot.totals
     if options['dry_run']:
         print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
-        _check_unread(totals)
     else:
-        context.print_result('digest', snapshot.digest, **_members(snapshot.totals),
-                             seconds=round(time.monotonic() - start, 3))
-        _check_unread(snapshot.totals)
+        context.print_result('digest', snapshot.digest, **_members(totals), seconds=round(time.monotonic() - start, 3))
+    _check_unread(totals)
 
 
 def _check_unread(totals: 'Totals') -> None:

@@ -39,7 +39,7 @@ def push(context: Context) -> None:
         stream = _stream(context, files, stack)
         from dxf import snapshots
         if context.options['dry_run']:
-            totals = snapshots.plan_stream(repository, stream, alias)
+            totals = snapshots.plan_stream(repository, stream, alias, notice=console.print_error)
             snapshot_commands.print_plan(context, _members(totals), totals, f'{totals.size} bytes')
             return
         shown = stack.enter_context(progress(context.settings.progress))
@@ -95,7 +95,7 @@ def stream_of(context: Context, repository: Any, targets: list[Target]) -> 'Stre
         return stream
     if using is not None:
         name = targets[0].digest or targets[0].shown
-        raise UsageError(f'--using is for a stream that push-blob --delta stored, and {name} is none')
+        raise UsageError(f'--using is for a stream that push-blob --delta stored, and {name} is something else')
     return None
 
 

@@ -1,4 +1,7 @@
-"""Folders: made where they are missing, and written to the disk with the names in them."""
+"""Folders: made where they are missing, and written to the disk with the names in them.
+
+A folder may be the registry, too: ``relation_to_registry`` compares another folder with it.
+"""
 
 import errno
 import os
@@ -6,8 +9,29 @@ import stat
 from contextlib import suppress
 
 from dxf.local.sinks import sync
+from dxf.names import FOLDER, is_folder
 
 ATTEMPTS = 100
+
+HOLDS, IS_IN = 'holds', 'is in'
+"""How a folder is related to the registry."""
+
+
+def registry_folder(host: str) -> str:
+    """Return the path of a registry that is a folder, without symbolic links."""
+    return os.path.realpath(host.removeprefix(FOLDER))
+
+
+def relation_to_registry(folder: str, host: str) -> str:
+    """Return how a folder is related to the registry; empty if they are apart, or the registry is no folder.
+
+    :return: ``HOLDS``, also for the registry itself, or ``IS_IN``; symbolic links are followed
+    """
+    if not is_folder(host):
+        return ''
+    path, registry = os.path.realpath(folder), registry_folder(host)
+    common = os.path.commonpath([path, registry])
+    return HOLDS if common == path else IS_IN if common == registry else ''
 
 
 def refusal_of(folder: str) -> int:

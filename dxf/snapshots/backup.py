@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.arguments import several
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
-from dxf.names import FOLDER, check_alias, is_folder
+from dxf.local.folders import relation_to_registry
+from dxf.names import check_alias
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
+from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.blob_sender import BlobSender
-from dxf.snapshots.entries import FILE, HARDLINK, LINK, Entry, check_entry, shown
+from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
 from dxf.snapshots.known_chunks import KnownChunks
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
+from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.tree import Found, Root, Tree, roots_of, size_of
@@ -62,12 +64,14 @@ def backup(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted
         that is a snapshot
     :param partial: set the alias even if something could not be read: see ``Snapshot.unread``
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
-    :param notice: called with a line about each file that could not be read, or is left out
+    :param notice: called with a line about each file that could not be read, or is left out; and if the alias names
+        something that is no snapshot, which is replaced
     :param progress: called as ``progress(digest, chunk, size)`` for what is sent
     :param reading: called as ``reading(count, size, files)`` for bytes of files that were read, or found unchanged:
         with their number, about that of all files, and the number of files so far
     :return: the snapshot; it is stored
-    :raises DXFSourceError: something could not be read, or there is no such folder; the alias is as it was
+    :raises DXFSourceError: something could not be read, there is no such folder, or no file is in one that had some in
+        the last snapshot; the alias is as it was
     :raises DXFInvalidDocumentError: ``parent`` is no snapshot, or is damaged
     :raises DXFInvalidNameError: a pattern is not valid
     """
@@ -84,29 +88,20 @@ def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted =
     The parameters, and the errors, are those of :func:`backup`.
     """
     roots = _roots(repository, folders, alias)
-    return _Backup(repository, roots, last_of(repository, alias, parent), wanted, notice, None, reading).measure()
+    last = last_of(repository, alias, parent, notice)
+    return _Backup(repository, roots, last, wanted, notice, None, reading).measure()
 
 
 def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
     """Return the folders to be stored; everything is checked before the first request."""
     check_alias(alias)
     roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
-    if is_folder(repository._host):
-        _check_apart(roots, os.fsencode(os.path.realpath(repository._host.removeprefix(FOLDER))))
-    return roots
-
-
-def _check_apart(roots: list[Root], registry: bytes) -> None:
-    """Check that no folder is in the registry, or holds it: it would grow while it is read.
-
-    :param registry: the path of the folder that is the registry
-    :raises DXFSourceError: one is or does
-    """
     for root in roots:
-        path = os.path.realpath(root.folder)
-        if os.path.commonpath((path, registry)) in (path, registry):
-            raise DXFSourceError(f'{shown(root.folder)}: the registry {shown(registry)} is in this folder, or it in '
-                                 'the registry: store it elsewhere')
+        relation = relation_to_registry(os.fsdecode(root.folder), repository.host)
+        if relation:
+            raise DXFSourceError(f'{shown(root.folder)} {relation} the registry {repository.host}, which would be '
+                                 'stored in itself: store it elsewhere')
+    return roots
 
 
 class _FirstName(NamedTuple):
@@ -137,12 +132,16 @@ class _Backup:
         self._blobs = BlobSender(repository, progress)
         self._full = size_of(roots)
         self._unread: list[str] = []
+        self._roots = roots
+        self._empty = {root.prefix: root.folder for root in roots}
+        """The folders in which no file was found so far, by their paths in the snapshot."""
         self._first_names: dict[bytes, _FirstName] = {}
         """Files with several names that were stored, by the path that was found first."""
         self._known = KnownChunks()
         self._totals = Totals()
 
     def _not_read(self, path: bytes, error: OSError) -> None:
+        self._empty = {prefix: folder for prefix, folder in self._empty.items() if folder != path}
         self._add_unread(f'cannot read {shown(path)}: {error.strerror}')
 
     def _add_unread(self, text: str) -> None:
@@ -170,6 +169,8 @@ class _Backup:
             writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._full, FROM_FOLDER))
             self._known = writer.known
             self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
+            if index is not None:
+                self._compare_with(index)
             if self._unread and not partial:
                 raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
                                      f'{alias} was not set: {self._unread[0]}')
@@ -181,9 +182,25 @@ class _Backup:
         """Add all that is there to the index."""
         last = _Merge(iter(()) if index is None else index.entries())
         for found in self._tree.walk():
+            if found.kind != FOLDER:
+                self._empty.pop(self._tree.root_of(found.path).prefix, None)
             entry = self._entry(found, last.at(found.path), cutter)
             if entry is not None:
                 writer.add(entry)
+
+    def _compare_with(self, index: IndexReader) -> None:
+        """Report a last snapshot of a stream, and folders that have lost all files: a disk may not be mounted.
+
+        Such a folder counts as one that cannot be read: an alias is not set to it by mistake.
+        """
+        if index.is_of_stream:
+            self._notice('the last snapshot is one of a stream, and the new one is of folders')
+        is_all_empty = len(self._empty) == len(self._roots)
+        for prefix, folder in self._empty.items():
+            start = b'' if is_all_empty or not prefix else prefix + b'/'
+            if any(entry.kind != FOLDER and entry.path.startswith(start) for entry in index.entries()):
+                self._add_unread(f'cannot read {shown(folder)}: no file was found in it, and the last snapshot has '
+                                 'some: is its disk mounted? --partial stores it as it is')
 
     def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
         """Return the entry of what was found; ``None`` for what cannot be read, or is gone, or no index can hold."""

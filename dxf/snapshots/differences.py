@@ -10,9 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from dxf.local.file_hash import hash_descriptor
+from dxf.snapshots.attribute_setter import FILE_MODES, FOLDER_MODES
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, Entry
 from dxf.snapshots.exclusion import Exclusion
-from dxf.snapshots.attribute_setter import FILE_MODES, FOLDER_MODES
 from dxf.snapshots.snapshot import Snapshot
 from dxf.snapshots.tree import Found, Tree, roots_of
 from dxf.transfer.parallel import each_once

@@ -6,7 +6,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError
@@ -32,6 +32,7 @@ MAX_TARGET = 4096
 
 MAX_MODE = 0o7777
 BILLION = 10 ** 9
+ZEROS = bytes(1 << 20)
 
 CHUNK_TYPES = [int, int, int, int, str]
 
@@ -57,6 +58,12 @@ class Chunk(NamedTuple):
 def zeros(size: int) -> Chunk:
     """Return a run of zeros."""
     return Chunk(ZERO_PACK, 0, 0, size, '')
+
+
+def zero_bytes(size: int) -> Iterator[bytes]:
+    """Yield what a run of zeros holds, in pieces."""
+    for position in range(0, size, len(ZEROS)):
+        yield ZEROS[:size - position]
 
 
 class Entry(NamedTuple):
@@ -242,7 +249,7 @@ def text_member(key: str, content: bytes) -> dict[str, Json]:
 
 
 def _bytes_of(document: Json, key: str) -> bytes:
-    """Return the bytes of a member that :func:`_text` wrote."""
+    """Return the bytes of a member that :func:`text_member` wrote."""
     if isinstance(document, dict) and f'{key}64' in document and key not in document:
         try:
             return base64.b64decode(member(document, f'{key}64', str), validate=True)

@@ -33,7 +33,7 @@ class EntryTable:
 
     def __init__(self, index: IndexReader) -> None:
         self._index = index
-        self.packs = list(zip(index.header.packs, index.sizes, strict=True))
+        self.packs = index.packs
         """The digests and sizes of the packs, in the order of their numbers."""
         self._paths: list[bytes] = []
         self._ends = array('Q', [0])
@@ -98,7 +98,7 @@ class EntryTable:
         return [shown(name) for name, _ in zip(names, range(SHOWN), strict=False)]
 
     def original(self, entry: Entry) -> Entry:
-        """Return the file of which an entry is another name; itself, if it is none.
+        """Return the file of which an entry is another name; else the entry itself.
 
         :raises DXFInvalidDocumentError: it is another name of something else
         """

@@ -4,15 +4,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 
-from dxf.limits import READ_SIZE
 from dxf.reading.content import Content, OpenBlob
 from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import Chunk, Entry
+from dxf.snapshots.entries import Chunk, Entry, zero_bytes
 
 MAX_WINDOW = 8 << 20
 """Bytes of chunks that are fetched together, unless one has more."""
-
-ZEROS = bytes(READ_SIZE)
 
 
 class FileContent(Content):
@@ -50,7 +47,7 @@ class FileContent(Content):
             for number, chunk in enumerate(window, number):
                 stop = min(end, self._offsets[number + 1])
                 if chunk.is_zeros:
-                    yield from _zeros(stop - start)
+                    yield from zero_bytes(stop - start)
                 else:
                     yield fetched[chunk][start - self._offsets[number]:stop - self._offsets[number]]
                 start = stop
@@ -77,10 +74,3 @@ class FileContent(Content):
         if chunks:
             self._last = chunks[-1], found[chunks[-1]]
         return found
-
-
-def _zeros(size: int) -> Iterator[bytes]:
-    while size:
-        piece = ZEROS[:size]
-        size -= len(piece)
-        yield piece

@@ -9,14 +9,12 @@ from typing import Any, BinaryIO
 
 from dxf.snapshots.chunk_store import ChunkStore, append
 from dxf.snapshots.chunking import MIN_AVERAGE, SPREAD, average_for, average_of, cut
-from dxf.snapshots.entries import FILE, Chunk, Entry, zeros
+from dxf.snapshots.entries import FILE, Chunk, Entry, zero_bytes, zeros
 from dxf.snapshots.open_files import Extent, Reading, extents, is_unchanged, wait_until_settled
 from dxf.snapshots.tree import Tree
 
 ATTEMPTS = 2
 """How often a file is read that changes meanwhile."""
-
-ZEROS = bytes(1 << 20)
 
 
 class FileCutter:
@@ -69,6 +67,6 @@ class FileCutter:
             for content in cut(Reading(file, extent, sha256), average):
                 yield self._store.store(content)
             return
-        for start in range(extent.start, extent.end, len(ZEROS)):
-            sha256.update(ZEROS[:extent.end - start])
+        for content in zero_bytes(extent.end - extent.start):
+            sha256.update(content)
         yield zeros(extent.end - extent.start)

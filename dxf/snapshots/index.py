@@ -166,6 +166,11 @@ class IndexReader:
         for _, entry in self.entry_lines():
             yield entry
 
+    @property
+    def packs(self) -> list[tuple[str, int]]:
+        """The digests and sizes of the packs, in the order of their numbers."""
+        return list(zip(self.header.packs, self.sizes, strict=True))
+
     def entry_lines(self) -> Iterator[tuple[bytes, Entry]]:
         """Yield the entries, each behind its line, from which :meth:`entry` reads it again.
 

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 
 from requests.exceptions import HTTPError
 
-from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFSizeMismatchError
+from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFNotFoundError,
+                            DXFSizeMismatchError, DXFUnsupportedSchemaType)
 from dxf.manifest import image
 from dxf.manifest.image import EMPTY_CONTENT, ImageManifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import is_folder, shown_repository
-from dxf.snapshots.snapshot import Snapshot, Totals, find, load
+from dxf.snapshots.attribute_setter import Notice
+from dxf.snapshots.snapshot import Snapshot, Totals, load
 from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:
     from dxf.client import DXF
-
-Notice = Callable[[str], object]
 
 
 class _LostPackError(DXFError):
@@ -27,12 +27,27 @@ def ignore(*_: object) -> None:
     """Do nothing."""
 
 
-def last_of(repository: 'DXF', alias: str, parent: str | None) -> Snapshot | None:
+def last_of(repository: 'DXF', alias: str, parent: str | None, notice: Notice) -> Snapshot | None:
     """Return the last snapshot.
 
     :param parent: an alias or the digest of a manifest; ``None`` for what ``alias`` names now, if that is a snapshot
+    :param notice: called with a line if ``alias`` names something else, which a backup replaces
     """
-    return find(repository, alias) if parent is None else load(repository, parent)
+    last = None if parent is None else load(repository, parent)
+    current = _current(repository, alias, notice)
+    return current if last is None else last
+
+
+def _current(repository: 'DXF', alias: str, notice: Notice) -> Snapshot | None:
+    """Return the snapshot that an alias names; ``None`` where there is no such alias, or it names something else."""
+    try:
+        return load(repository, alias)
+    except DXFNotFoundError:
+        return None
+    except (DXFInvalidDocumentError, DXFUnsupportedSchemaType):
+        notice(f'{alias} is no snapshot, and a backup replaces it: now it names the manifest '
+               f'{repository.manifest_digest(alias)}')
+        return None
 
 
 def with_last(repository: 'DXF', alias: str, parent: str | None, notice: Notice,
@@ -40,9 +55,9 @@ def with_last(repository: 'DXF', alias: str, parent: str | None, notice: Notice,
     """Store a snapshot that uses the last one; without it, if it cannot be used.
 
     :param store: stores the snapshot, and sets the alias
-    :param notice: called with a line if the last snapshot is not used
+    :param notice: called with a line if the last snapshot is not used, or ``alias`` names something else
     """
-    last = last_of(repository, alias, parent)
+    last = last_of(repository, alias, parent, notice)
     if last is None:
         repository.push_blob(data=EMPTY_CONTENT)
     try:

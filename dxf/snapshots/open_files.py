@@ -46,7 +46,7 @@ class Extent(NamedTuple):
 
 
 def extents(file: BinaryIO, size: int) -> Iterator[Extent]:
-    """Yield the parts of a file, holes among them where its file system tells of them."""
+    """Yield the parts of a file, holes among them where its file system reports them."""
     position = 0
     while position < size:
         start = _seek(file, position, os.SEEK_DATA, size)

@@ -9,15 +9,13 @@ from typing import NamedTuple
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError
 from dxf.snapshots.attribute_setter import Attributes
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, shown, text_member
+from dxf.snapshots.entry_table import SHOWN
 from dxf.snapshots.index import IndexReader
 from dxf.snapshots.places import Places
 from dxf.snapshots.restore_target import PartFile, RestoreTarget
 from dxf.strict_json import Json
 
 DELETE = 'delete'
-
-SHOWN = 20
-"""The most names that the error for a wrong path lists."""
 
 
 class RestoreAction(NamedTuple):

@@ -8,9 +8,9 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from dxf import exceptions, forking
+from dxf import forking
 from dxf.artifacts.manifest import CREATED, EMPTY, SNAPSHOT_TYPE
-from dxf.exceptions import DXFInvalidDocumentError, DXFUnsupportedSchemaType
+from dxf.exceptions import DXFInvalidDocumentError
 from dxf.manifest.image import OCI_MANIFEST, Descriptor, ImageManifest, check_size
 from dxf.names import shown_repository
 from dxf.parameters import checked
@@ -43,7 +43,7 @@ class Totals(NamedTuple):
     :param new: bytes in these that the last snapshot did not have
     :param sent: bytes of packs and index that were sent
     :param packs: packs that were sent
-    :param unread: files and folders that could not be read
+    :param unread: files and folders that could not be read, and folders that have lost all files
     :param sha256: of a stream: the hash of the whole, in hexadecimal digits
     """
 
@@ -259,11 +259,3 @@ def load(repository: 'DXF', reference: str) -> Snapshot:
     if not is_snapshot(manifest):
         raise DXFInvalidDocumentError(f'{reference} is no snapshot: {_hint(manifest, repository._repo, reference)}')
     return Snapshot(repository, manifest)
-
-
-def find(repository: 'DXF', reference: str) -> Snapshot | None:
-    """Return the snapshot that an alias names; ``None`` where there is no such alias, or it names something else."""
-    try:
-        return load(repository, reference)
-    except (exceptions.DXFNotFoundError, DXFInvalidDocumentError, DXFUnsupportedSchemaType):
-        return None

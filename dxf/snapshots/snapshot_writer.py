@@ -29,7 +29,7 @@ class SnapshotWriter:
 
     def __init__(self, blobs: BlobSender, last: IndexReader | None, total: int, source: str) -> None:
         self._blobs = blobs
-        self._old = [] if last is None else list(zip(last.header.packs, last.sizes, strict=True))
+        self._old = [] if last is None else last.packs
         self.known = KnownChunks()
         kept = len(self._old) - len(self._learn(last))
         with ExitStack() as opened:

@@ -13,11 +13,12 @@ from dxf.data import Data
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
 from dxf.names import check_alias
 from dxf.parameters import checked
+from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.chunk_store import append
 from dxf.snapshots.entries import BILLION, FILE, Chunk, Entry
 from dxf.snapshots.index import FROM_STREAM, IndexReader
-from dxf.snapshots.last_snapshot import Notice, ignore, last_of, set_alias, with_last
+from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.stream_cutter import cut_stream
@@ -43,7 +44,7 @@ def backup_stream(repository: 'DXF', stream: os.PathLike[str] | Data, alias: str
     :param parent: the last snapshot, an alias or the digest of a manifest; ``None`` for what ``alias`` names now, if
         that is a snapshot of a stream
     :param created: seconds since 1970, for the annotation that says when; ``None`` for now
-    :param notice: called with a line if the last snapshot cannot be used
+    :param notice: called with a line if the last snapshot cannot be used, or the alias names something else
     :param progress: called as ``progress(digest, chunk, size)`` for what is sent
     :return: the snapshot; it is stored, and its ``totals.sha256`` is the hash of the whole stream
     :raises DXFSourceError: the stream could not be read; the alias is as it was
@@ -51,20 +52,21 @@ def backup_stream(repository: 'DXF', stream: os.PathLike[str] | Data, alias: str
     """
     check_alias(alias)
     with closing(_opened(stream)) as source:
-        backup = _StreamBackup(repository, source, parent, progress)
+        backup = _StreamBackup(repository, source, parent, notice, progress)
         return with_last(repository, alias, parent, notice, lambda last: backup.run(last, alias, created))
 
 
 @checked
 def plan_stream(repository: 'DXF', stream: os.PathLike[str] | Data, alias: str, *,
-                parent: str | None = None) -> Totals:
+                parent: str | None = None, notice: Notice = ignore) -> Totals:
     """Return what :func:`backup_stream` would find and send; nothing is sent, and the stream is read.
 
     The parameters, and the errors, are those of :func:`backup_stream`.
     """
     check_alias(alias)
     with closing(_opened(stream)) as source:
-        return _StreamBackup(repository, source, parent, None).store(last_of(repository, alias, parent), None)[1]
+        last = last_of(repository, alias, parent, notice)
+        return _StreamBackup(repository, source, parent, notice, None).store(last, None)[1]
 
 
 def _opened(stream: Any) -> Source:
@@ -79,11 +81,12 @@ class _StreamBackup:
     :param progress: called for what is sent; ``None`` to send nothing
     """
 
-    def __init__(self, repository: 'DXF', source: Source, parent: str | None,
+    def __init__(self, repository: 'DXF', source: Source, parent: str | None, notice: Notice,
                  progress: Callable[..., object] | None) -> None:
         self._repository = repository
         self._source = source
         self._parent = parent
+        self._notice = notice
         self._progress = progress
         self._is_read = False
 
@@ -115,6 +118,7 @@ class _StreamBackup:
             return index
         if self._parent is not None:
             raise DXFInvalidDocumentError(f'{self._parent} is a snapshot of folders: dxf backup continues it')
+        self._notice('the last snapshot is not used: it is one of folders, and the new one is of a stream')
         return None
 
     def _read(self, writer: SnapshotWriter, former: Entry | None, created: int | None) -> Entry:

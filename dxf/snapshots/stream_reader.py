@@ -13,7 +13,7 @@ from dxf.artifacts.ordered_tasks import OrderedTasks
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.local import atomic_files, special_files
 from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import Chunk
+from dxf.snapshots.entries import Chunk, zero_bytes
 from dxf.snapshots.index import IndexReader
 from dxf.snapshots.local_chunks import LocalChunks
 from dxf.transfer import download_to_file
@@ -27,8 +27,6 @@ WINDOW = 16 << 20
 
 MOST_CHUNKS = 4096
 """The most chunks that are fetched together."""
-
-ZEROS = bytes(1 << 20)
 
 
 class _Part(NamedTuple):
@@ -54,7 +52,7 @@ class StreamReader:
         if not entries:
             raise DXFInvalidDocumentError('invalid snapshot: it has no stream')
         self._entry = entries[0]
-        self._source = ChunkSource(repository, list(zip(index.header.packs, index.sizes, strict=True)))
+        self._source = ChunkSource(repository, index.packs)
         self._local = None if using is None else LocalChunks(using, self._entry.chunks)
 
     @property
@@ -162,7 +160,6 @@ def _contents(window: Sequence[_Part], found: dict[str, bytes]) -> Iterator[byte
     """Yield the bytes of a window."""
     for chunk, start, end in window:
         if chunk.is_zeros:
-            for position in range(start, end, len(ZEROS)):
-                yield ZEROS[:end - position]
+            yield from zero_bytes(end - start)
         else:
             yield found[chunk.digest][start:end]

@@ -136,7 +136,7 @@ class Tree:
     def _report(self, path: bytes, error: OSError) -> None:
         """Report what cannot be read, unless it has vanished and was not given itself."""
         if self._is_root(path):
-            self._unreadable(self._root_of(path).folder, error)
+            self._unreadable(self.root_of(path).folder, error)
         elif not isinstance(error, FileNotFoundError):
             self._unreadable(path, error)
 
@@ -170,7 +170,7 @@ class Tree:
             self._report(path, error)
             return None
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
-        if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self._root_of(path).prefix):
+        if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self.root_of(path).prefix):
             return None
         if kind is None:
             self._left_out(path, OTHERS.get(stat.S_IFMT(status.st_mode), 'no file'))
@@ -186,10 +186,10 @@ class Tree:
 
     def _root(self, path: bytes) -> tuple[bytes, bytes]:
         """Return the folder of this machine that a path of the snapshot is in, and the path within it."""
-        root = self._root_of(path)
+        root = self.root_of(path)
         return root.folder, path[len(root.prefix) + 1:] if root.prefix else path
 
-    def _root_of(self, path: bytes) -> Root:
+    def root_of(self, path: bytes) -> Root:
         """Return the root that a path of the snapshot is in."""
         return next(root for root in self._roots
                     if not root.prefix or path == root.prefix or path.startswith(root.prefix + b'/'))

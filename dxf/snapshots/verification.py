@@ -66,7 +66,7 @@ def _missing(snapshot: Snapshot) -> Iterator[str]:
 def _damaged(snapshot: Snapshot, progress: Callable[..., object]) -> Iterator[str]:
     """Fetch each pack once, and yield what is wrong with it."""
     with snapshot.opened() as index:
-        packs = list(zip(index.header.packs, index.sizes, strict=True))
+        packs = index.packs
         source = ChunkSource(snapshot.repository, packs)
         left = set(range(len(packs)))
         for number, chunks in groupby(in_order(index.chunks()), key=lambda chunk: chunk.pack):

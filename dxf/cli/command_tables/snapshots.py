@@ -11,7 +11,8 @@ SNAPSHOT_COMMANDS = (
                 'its parts are used again, and a file whose path, size and time are the same is not read.\n'
                 'Of several folders, each is a folder of the snapshot, by the last part of its path. A file that\n'
                 'cannot be read, or changes meanwhile, is named on standard error; the status is 1, and the alias is\n'
-                'not set. Sockets, pipes and devices are left out.\n'
+                'not set. The same holds for a folder that has lost all files: its disk may not be mounted.\n'
+                'Sockets, pipes and devices are left out.\n'
                 "It needs pip install 'python-dxf[snapshots]'.",
         operands=(REPO, Operand('<dir>', many=True, completion=FOLDERS), AT_ALIAS._replace(optional=False)),
         options=(Option(('--parent',), 'the parent (default: what @alias names)', 'ALIAS', completion=ALIASES),
