@@ -57,9 +57,13 @@ class HiddenFolder:
 
         :param mode: its permissions, less the umask
         """
-        self._count += 1
-        name = str(self._count)
+        name = self.new_name()
         return name, os.open(name, NEW_FILE, mode, dir_fd=self.folder)
+
+    def new_name(self) -> str:
+        """Return a name that nothing has here."""
+        self._count += 1
+        return str(self._count)
 
     def adopt(self, other: 'HiddenFolder', name: str) -> str:
         """Move a file here from a hidden folder on another file system; return its new name."""

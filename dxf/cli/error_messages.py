@@ -1,6 +1,7 @@
 """Error messages: one line for every error, and its exit status. ``request_errors`` is for errors of requests."""
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -74,7 +75,8 @@ def line_of(error: BaseException) -> str:
     elif isinstance(error, DXFError):
         text = _library_text(error)
     elif isinstance(error, OSError):
-        text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror or str(error)
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        text = f'{name}: {error.strerror}' if name else error.strerror or str(error)
     elif isinstance(error, UnicodeError):  # its text shows a character, perhaps of a password
         text = f'{type(error).__name__}: a text is not UTF-8'
     else:

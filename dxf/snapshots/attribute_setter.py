@@ -80,6 +80,15 @@ class AttributeSetter:
         return (stat.S_IMODE(there.st_mode), there.st_mtime_ns) == (mode, entry.mtime) and \
             self.has_owner(there, entry) and (not self._has_xattrs(entry) or not self._xattr_changes(file, entry))
 
+    def agree(self, first: Entry, second: Entry) -> bool:
+        """Return whether two files are to have the same mode, time, owner and attributes."""
+        return self._wish(first) == self._wish(second)
+
+    def _wish(self, entry: Entry) -> tuple[object, ...]:
+        owner = self._owner(entry)
+        return (entry.mode & self._bits(entry, owner is not None), entry.mtime, owner,
+                entry.xattrs if self._has_xattrs(entry) else None)
+
     def has_owner(self, there: os.stat_result, entry: Entry) -> bool:
         """Return whether something has the owner that it is to have, if any."""
         owner = self._owner(entry)

@@ -7,7 +7,8 @@ hidden folder until it is complete. Where it comes from is not known here.
 import errno
 import os
 import stat
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.staging import check_space, space_of
@@ -60,6 +61,8 @@ class RestoreTarget:
         """Paths at which there is something that may be replaced; what appears at others meanwhile stays."""
         self.changed: dict[bytes, Entry] = {}
         """Files that are there, and whose mode, time, owner or attributes differ; and links whose owner differs."""
+        self._kept: dict[tuple[int, int], Entry] = {}
+        """Files with several names that are there and stay, by device and inode."""
         self._close = ExitStack()
 
     def __enter__(self) -> 'RestoreTarget':
@@ -111,10 +114,18 @@ class RestoreTarget:
         there = self._paths.status(entry.path)
         if there is None:
             return False
-        if stat.S_ISREG(there.st_mode) and there.st_size == entry.size and self._has_content(entry):
+        if stat.S_ISREG(there.st_mode) and there.st_size == entry.size and self._may_stay(there, entry) and \
+                self._has_content(entry):
+            if there.st_nlink > 1:
+                self._kept[there.st_dev, there.st_ino] = entry._replace(chunks=())
             return True
         self._check_replaceable(entry.path, there)
         return False
+
+    def _may_stay(self, there: os.stat_result, entry: Entry) -> bool:
+        """Return whether a file may stay: not if it is another file of the snapshot too, with another mode or time."""
+        kept = self._kept.get((there.st_dev, there.st_ino))
+        return kept is None or self._setter.agree(kept, entry)
 
     def _has_content(self, entry: Entry) -> bool:
         with self._paths.opened(entry.path) as file:
@@ -245,8 +256,8 @@ class RestoreTarget:
         """Make a symbolic link."""
         with named(shown(entry.path)):
             folder, name = self._paths.parent(entry.path)
-            self._make_room(folder, name, entry.path)
-            os.symlink(entry.target, name, dir_fd=folder)
+            self._make(entry.path, folder, name,
+                       lambda place, new: os.symlink(entry.target, new, dir_fd=place))
             self._setter.apply_to_link(folder, name, entry)
 
     def make_hardlink(self, path: bytes, target: bytes) -> None:
@@ -256,16 +267,23 @@ class RestoreTarget:
             source = os.dup(folder)
             try:
                 folder, own_name = self._paths.parent(path)
-                self._make_room(folder, own_name, path)
-                os.link(name, own_name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+                self._make(path, folder, own_name, lambda place, new: os.link(
+                    name, new, src_dir_fd=source, dst_dir_fd=place, follow_symlinks=False))
             finally:
                 os.close(source)
 
-    def _make_room(self, folder: int, name: bytes, path: bytes) -> None:
-        """Remove what is to be replaced."""
-        if path in self._replaced:
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+    def _make(self, path: bytes, folder: int, name: bytes, make: Callable[[int, str | bytes], None]) -> None:
+        """Make a link; what it replaces goes when it is made.
+
+        :param make: makes it in a folder, under a name
+        """
+        if path not in self._replaced:
+            make(folder, name)
+            return
+        hidden = self._hidden_for(path)
+        new = hidden.new_name()
+        make(hidden.folder, new)
+        os.replace(new, name, src_dir_fd=hidden.folder, dst_dir_fd=folder)
 
     def adjust(self) -> None:
         """Give the files and links that were there the modes, times, owners and attributes of the snapshot."""

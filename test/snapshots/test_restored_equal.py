@@ -182,6 +182,49 @@ def test_a_file_that_is_there_by_another_spelling_is_not_replaced(client: DXF, s
     assert (tmp_path / 'new' / 'B').read_bytes() == b'another'
 
 
+@pytest.mark.parametrize('delete', [False, True])
+def test_files_that_are_names_of_one_file_get_a_mode_each(client: DXF, source: Path, tmp_path: Path, delete: bool
+                                                          ) -> None:
+    """As a program leaves them that finds equal files and links them."""
+    for name, mode in (('b', 0o600), ('c', 0o644), ('d', 0o600)):
+        (source / name).write_bytes(b'21.7\n')
+        (source / name).chmod(mode)
+        os.utime(source / name, (1, 1))
+    os.link(source / 'b', source / 'e')
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    target = tmp_path / 'new'
+    snapshot.restore(str(target))
+    for name in 'cde':
+        (target / name).unlink()
+        os.link(target / 'b', target / name)
+    before = described(target)
+    with pytest.raises(FileExistsError, match='c'):
+        snapshot.restore(str(target))
+    assert described(target) == before
+    snapshot.restore(str(target), overwrite=not delete, delete=delete)
+    assert {path: entry[:4] for path, entry in described(target).items()} == \
+        {path: entry[:4] for path, entry in described(source).items()}
+    assert (target / 'd').samefile(target / 'b')  # it has the same mode and time, so that it stays
+
+
+LINKED = """
+mkdir {0}/m && mount -t tmpfs -o size=1m none {0}/m && printf old > {0}/m/again &&
+{1} -m dxf restore {2} @nightly --overwrite --to {0}; echo $?; cat {0}/m/again
+"""
+
+
+def test_a_file_stays_if_the_link_that_replaces_it_cannot_be_made(folder: Endpoint, repo: str, source: Path,
+                                                                  tmp_path: Path) -> None:
+    (source / 'm').mkdir()
+    os.link(source / 'b', source / 'm' / 'again')
+    snapshots.backup(folder.dxf(repo), [str(source)], 'nightly')
+    (tmp_path / 'new').mkdir()
+    done = subprocess.run([*NAMESPACE, 'sh', '-c', LINKED.format(tmp_path / 'new', sys.executable, repo)], timeout=100,
+                          capture_output=True, text=True, check=False, env={**os.environ, **folder.environ()})
+    assert done.stdout == '1\nold'
+    assert done.stderr == 'dxf: m/again: Invalid cross-device link\n'
+
+
 def test_a_full_disk_is_found_before_anything_is_changed(folder: Endpoint, repo: str, source: Path, tmp_path: Path
                                                          ) -> None:
     (source / 'large').write_bytes(os.urandom(2_000_000))
