@@ -20,6 +20,7 @@ _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 _PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
+_UNREPLACED = re.compile(r'~[^/]*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\})', re.ASCII)
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 
 
@@ -94,10 +95,25 @@ def about_alias(operand: str) -> str:
 
 def about_output(filename: str) -> str:
     """Return what to do about a file that cannot be written."""
+    unlike = unreplaced(filename)
+    if unlike:
+        return f'; {unlike}'
     folder = os.path.dirname(filename.rstrip(os.sep))
     if filename.endswith(os.sep) or os.path.isdir(filename):
         return f'; name a file in it, such as {os.path.join(filename, "blob")}'
     return '' if os.path.lexists(folder or os.curdir) else f'; make the folder first: mkdir -p {folder}'
+
+
+def unreplaced(path: str) -> str:
+    """Return what to write for a path that begins with what a shell replaces; empty if that is there.
+
+    A shell replaces the ~ of ``--to ~/out``, and not that of ``--to=~/out``.
+    """
+    word = _UNREPLACED.match(path)
+    if word is None or os.path.lexists(path.split(os.sep)[0]):
+        return ''
+    meant = f'$HOME{path[1:]}' if word[0] == '~' else 'the whole path'
+    return f'{word[0]} is not replaced here: write {meant}, or ./{path} if that is its name'
 
 
 def about_program(command: list[str]) -> str:

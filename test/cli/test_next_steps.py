@@ -42,6 +42,7 @@ WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between t
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
 NOT_REPLACED = 'is not replaced here: write the whole path; make the folder first if that is its name'
+UNLIKE = 'is not replaced here: write'
 HOST_BY = '--host=HOST names the registry, or DXF_HOST'
 GIVEN_BY = 'the registry is given by dxf'
 ENDS = 'it ends with a line end: remove that'
@@ -78,6 +79,18 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                                 'DXF_TO_TLSVERIFY: cannot read false'),
     'a file of certificates that is missing': ('list-repos', {'DXF_TLSVERIFY': 'ca.pem'},
                                                'DXF_TLSVERIFY: cannot read ca.pem'),
+    'certificates at home': ('list-repos', {'DXF_TLSVERIFY': '~/ca.pem'},
+                             f'DXF_TLSVERIFY: cannot read ~/ca.pem; ~ {UNLIKE} the whole path'),
+    'certificates at home, for requests': ('list-repos', {'REQUESTS_CA_BUNDLE': '$HOME/ca.pem'},
+                                           f'REQUESTS_CA_BUNDLE: cannot read $HOME/ca.pem; $HOME {UNLIKE} the whole '
+                                           'path'),
+    'certificates at home, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_TLSVERIFY': '~/ca.pem'},
+                                         f'DXF_TO_TLSVERIFY: cannot read ~/ca.pem; ~ {UNLIKE} the whole path'),
+    'a certificate at home': ('list-repos', {'DXF_CERT': '~/c.pem'},
+                              f'DXF_CERT: cannot use ~/c.pem: {MISSING}; ~ {UNLIKE} the whole path'),
+    'a certificate in a folder of a variable': (
+        'list-repos', {'DXF_CERT': '/srv/${NAME}/c.pem'},
+        f'DXF_CERT: cannot use /srv/${{NAME}}/c.pem: {MISSING}; ${{NAME}} {UNLIKE} the whole path'),
     'no verification by a word': ('list-repos', {'DXF_SKIPTLSVERIFY': 'yes'}, 'DXF_SKIPTLSVERIFY: want 0 or 1'),
     'sizes by a word': (f'pull-blob {REPO} @a', {'DXF_BLOB_INFO': 'on'}, 'DXF_BLOB_INFO: want 0 or 1'),
     'a log by a number': ('list-repos', {'DXF_DEBUG': '2'}, 'DXF_DEBUG: want 0 or 1'),
@@ -293,6 +306,16 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a folder that is not there to pull to': (
         f'pull-blob {REPO} @a -o no-such/f', {},
         f"cannot write 'no-such/f': {MISSING}; make the folder first: mkdir -p no-such"),
+    'a home to pull to': (f'pull-blob {REPO} @a --output=~/f', {}, f"cannot write '~/f': {MISSING}; ~ {UNLIKE} "
+                          '$HOME/f, or ./~/f if that is its name'),
+    'a variable to pull to': (f'pull-blob {REPO} @a -o $X/f', {}, f"cannot write '$X/f': {MISSING}; $X {UNLIKE} "
+                              'the whole path, or ./$X/f if that is its name'),
+    'a home for files': (f'pull-files {REPO} a --to=~/new', {},
+                         f'--to: ~ {UNLIKE} $HOME/new, or ./~/new if that is its name'),
+    'a home of another for files': (f'pull-files {REPO} a --to=~fred', {},
+                                    f'--to: ~fred {UNLIKE} the whole path, or ./~fred if that is its name'),
+    'a variable for a snapshot': (f'restore {REPO} @a --to ${{X}}/new', {},
+                                  f'--to: ${{X}} {UNLIKE} the whole path, or ./${{X}}/new if that is its name'),
     'a registry to copy to without its option': (f'copy {REPO} a localhost:2', {},
                                                  'too few arguments: --to=HOST names the registry to copy to'),
     'an architecture as a platform': (
@@ -338,6 +361,16 @@ def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, s
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]
     assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'
+
+
+def test_a_folder_that_has_the_name_of_a_home_is_written_to(folder: Endpoint, repo: str, tmp_path: Path) -> None:
+    (tmp_path / '~').mkdir()
+    (tmp_path / 'x').write_bytes(b'hello')
+    runner = Runner(folder.environ())
+    runner.run('push-files', repo, 'a', 'x', cwd=tmp_path).insist(0)
+    runner.run('pull-files', repo, 'a', '--to=~/new', cwd=tmp_path).insist(0)
+    runner.run('pull-files', repo, 'a', '--to=./~new', cwd=tmp_path).insist(0)
+    assert [(tmp_path / name / 'x').read_bytes() for name in ('~/new', '~new')] == [b'hello', b'hello']
 
 
 def test_options_before_the_command_are_named_without_their_values() -> None:
