@@ -20,6 +20,9 @@ _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 _PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
+_ASSIGNMENT = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
+_OF_SHELLS = ('cd', 'pushd', 'source', '.', 'export', 'set', 'shopt', 'ulimit', 'umask', 'unset')
+_NOT_BY_SHELL = 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
 _UNREPLACED = re.compile(r'~[^/]*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\})', re.ASCII)
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 
@@ -39,7 +42,7 @@ def about_file(operand: str) -> str:
     if operand[:1] in _QUOTES and operand[:1] == operand[-1:] and os.path.lexists(operand[1:-1]):
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
-        return '; a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
+        return f'; {_NOT_BY_SHELL}'
     return '; no file here matches the pattern' if _WILD.search(operand) else _about_files(operand)
 
 
@@ -122,7 +125,22 @@ def about_program(command: list[str]) -> str:
         return f'a shell runs pipes and the like: -- bash -o pipefail -c {shlex.quote(command[0])}'
     if len(command) == 1 and ' ' in command[0]:
         return f'write its words without quotes around all of them: -- {command[0]}'
-    return 'what follows -- is a program and its arguments'
+    return _about_shell(command) or 'what follows -- is a program and its arguments'
+
+
+def _about_shell(command: list[str]) -> str:
+    """Return what to write for what a shell runs or replaces; empty for everything else."""
+    program = command[0]
+    if program in _OF_SHELLS:
+        return 'a shell has it: -- bash -c ' + shlex.quote(f'{shlex.join(command)} && <command>...')
+    if _ASSIGNMENT.match(program):
+        return f'env sets variables: -- env {shlex.join(command)}'
+    if _UNREPLACED.match(program):
+        return _NOT_BY_SHELL
+    if os.path.isfile(program) and os.sep not in program:
+        return f'a program in this folder is written ./{program}'
+    is_plain = os.path.isfile(program) and not os.access(program, os.X_OK)
+    return f'chmod +x {shlex.quote(program)} makes a program of it' if is_plain else ''
 
 
 def about_excluded(pattern: str, folders: Sequence[str]) -> str:

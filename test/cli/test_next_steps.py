@@ -352,9 +352,23 @@ def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...
     ('tar c photos | gzip', "a shell runs pipes and the like: -- bash -o pipefail -c 'tar c photos | gzip'"),
     ('tar c photos', 'write its words without quotes around all of them: -- tar c photos'),
     ('tarr', 'what follows -- is a program and its arguments'),
+    ('~/bin/dump', 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'),
+    ('dump.sh', 'a program in this folder is written ./dump.sh'),
+    ('./dump.sh', 'chmod +x ./dump.sh makes a program of it'),
 ])
-def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str) -> None:
-    assert answered({}, 2, 'push-blob', REPO, '@new', '--', program).partition(' (see')[0].endswith(f'; {said}')
+def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'dump.sh').write_bytes(b'#!/bin/sh\necho hello\n')
+    line = answered({}, 2, 'push-blob', REPO, '@new', '--', program, cwd=tmp_path)
+    assert line.partition(' (see')[0].endswith(f'; {said}')
+
+
+@pytest.mark.parametrize(('words', 'said'), [
+    ('cd photos', "a shell has it: -- bash -c 'cd photos && <command>...'"),
+    ('LANG=C tar c photos', 'env sets variables: -- env LANG=C tar c photos'),
+])
+def test_what_a_shell_runs_is_told_with_the_program_that_does_it(words: str, said: str) -> None:
+    line = answered({}, 2, 'push-blob', REPO, '@new', '--', *words.split())
+    assert line.partition(' (see')[0].endswith(f'; {said}')
 
 
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
