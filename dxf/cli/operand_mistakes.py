@@ -43,7 +43,14 @@ def about_file(operand: str) -> str:
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
         return f'; {_NOT_BY_SHELL}'
-    return '; no file here matches the pattern' if _WILD.search(operand) else _about_files(operand)
+    return _about_pattern(operand) if _WILD.search(operand) else _about_files(operand)
+
+
+def _about_pattern(operand: str) -> str:
+    """Return the hint for a pattern that no shell has replaced, as none of its files is there, or as it is quoted."""
+    from glob import glob
+    return '; a shell replaces a pattern outside of quotation marks alone' if glob(operand) else \
+        '; no file here matches the pattern'
 
 
 def _about_files(operand: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.arguments import several
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
+from dxf.hints import UNREAD
 from dxf.names import FOLDER, check_alias, is_folder
 from dxf.parameters import checked
 from dxf.snapshots.attribute_reader import AttributeReader
@@ -171,8 +172,8 @@ class _Backup:
             self._known = writer.known
             self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
             if self._unread and not partial:
-                raise DXFSourceError(f'{len(self._unread)} files or folders could not be read, and so the alias '
-                                     f'{alias} was not set: {self._unread[0]}')
+                raise DXFSourceError(f'{len(self._unread)} {UNREAD}, and so the alias {alias} was not set: '
+                                     f'{self._unread[0]}')
             text, self._totals = writer.finish(self._totals, created, None if self._last is None else self._last.digest,
                                                self._repository.options.limits.manifest)
             return text

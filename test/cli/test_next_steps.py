@@ -268,6 +268,11 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
                                "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
                                f'http; {EXAMPLES}'),
+    'a target with a repository': (
+        f'copy {REPO} a --to localhost:1/team/x', {}, "--to: invalid host 'localhost:1/team/x': leave out the path; "
+        f'--to-repo=team/x names the repository there; {EXAMPLES}'),
+    'a repository as a target': (f'copy {REPO} a --to fred/y', {}, "--to: invalid host 'fred/y': --to=HOST names the "
+                                 f'registry, --to-repo=fred/y the repository there; {EXAMPLES}'),
     'a stream to resume': (f'push-blob {REPO} - --resume', {},
                            '--resume is for a file: standard input cannot be read again'),
     'a date with a line end': (f'push-files {REPO} a {__file__}', {'SOURCE_DATE_EPOCH': '123\r'},
@@ -452,6 +457,39 @@ def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, s
     (tmp_path / 'data.txt').write_bytes(b'hello')
     command = typed.partition(' ')[0]
     assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
+
+
+SPACED = {
+    'push-blob demo/r my notes.dat @my notes.dat': 'the @alias comes last, after the files; a command follows --: dxf '
+                                                   'push-blob <repo> [@alias] -- <command>...',
+    'push-blob demo/r my notes.dat @notes': f"cannot read 'my': {MISSING}",
+    'push-files demo/r v1 my notes.dat': f'cannot read my: {MISSING}',
+    'set-alias demo/r v1 ./my notes.dat': f"cannot read './my': {MISSING}",
+    'verify demo/r my notes.dat notes': f"cannot read 'my': {MISSING}",
+    'backup demo/r my notes.dat @notes': "cannot read 'my': no such folder",
+}
+
+
+@pytest.mark.parametrize(('typed', 'said'), SPACED.items(), ids=SPACED)
+def test_a_name_with_spaces_is_told_in_quotation_marks(typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'my notes.dat').write_bytes(b'hello')
+    file = "'./my notes.dat'" if './' in typed else "'my notes.dat'"
+    assert answered({}, 2, *typed.split(), cwd=tmp_path) == \
+        f'{said}; a name with spaces stands in quotation marks: {file}, or "$NAME" (see dxf {typed.split()[0]} --help)'
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('push-blob demo/r *.dat', f"cannot read '*.dat': {MISSING}; a shell replaces a pattern outside of quotation marks "
+     'alone'),
+    ('backup demo/r *.dat @a', "cannot read '*.dat': no such folder; a shell replaces a pattern outside of quotation "
+     'marks alone'),
+    ('backup demo/r ~/photos @a', "cannot read '~/photos': no such folder; a shell replaces ~ and $NAME outside of "
+     'quotation marks alone: write the whole path'),
+    ('backup demo/r photos* @a', "cannot read 'photos*': no such folder; no file here matches the pattern"),
+])
+def test_what_no_shell_has_replaced_is_told_with_the_reason(typed: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'my notes.dat').write_bytes(b'hello')
+    assert answered({}, 2, *typed.split(), cwd=tmp_path).partition(' (see')[0] == said
 
 
 @pytest.mark.parametrize('value', ['', '0'])
