@@ -46,11 +46,15 @@ def _next_step(context: Context, error: Exception) -> str:
             'does without mounting'
     if isinstance(error, DXFFileNotFoundError) and {'to', 'overwrite'} <= set(context.options):
         return '' if context.options['to'] is not None else '--to=DIR names the folder to write to'
-    if isinstance(error, DXFSourceError) and 'partial' in context.options and UNREAD in str(error):
-        return '--exclude=PATTERN leaves out what a pattern fits, --partial stores the rest'
     if response is not None and response.status_code == 500:
         return _about_manifest(response)
-    return _about_path(context, error) if isinstance(error, OSError) else ''
+    return _about_path(context, error) if isinstance(error, OSError) else _about_unread(context, error)
+
+
+def _about_unread(context: Context, error: Exception) -> str:
+    """Return the hint for a backup of what cannot be read."""
+    is_unread = isinstance(error, DXFSourceError) and 'partial' in context.options and UNREAD in str(error)
+    return '--exclude=PATTERN leaves out what a pattern fits, --partial stores the rest' if is_unread else ''
 
 
 def _about_conflict(context: Context) -> str:

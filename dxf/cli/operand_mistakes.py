@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from glob import glob
 
 from dxf.cli.mistakes import is_digest
 
@@ -48,7 +49,6 @@ def about_file(operand: str) -> str:
 
 def _about_pattern(operand: str) -> str:
     """Return the hint for a pattern that no shell has replaced, as none of its files is there, or as it is quoted."""
-    from glob import glob
     return '; a shell replaces a pattern outside of quotation marks alone' if glob(operand) else \
         '; no file here matches the pattern'
 
