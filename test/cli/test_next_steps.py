@@ -42,7 +42,6 @@ WANT_REPOSITORY = 'want lower-case letters and digits, with . _ - or / between t
 BY_OPTIONS = 'a user name and a password are given by --username=USER and --password-stdin'
 INSECURE = {'DXF_INSECURE': '1'}
 NOT_REPLACED = 'is not replaced here: write the whole path; make the folder first if that is its name'
-UNLIKE = 'is not replaced here: write'
 HOST_BY = '--host=HOST names the registry, or DXF_HOST'
 GIVEN_BY = 'the registry is given by dxf'
 ENDS = 'it ends with a line end: remove that'
@@ -79,18 +78,6 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                                                 'DXF_TO_TLSVERIFY: cannot read false'),
     'a file of certificates that is missing': ('list-repos', {'DXF_TLSVERIFY': 'ca.pem'},
                                                'DXF_TLSVERIFY: cannot read ca.pem'),
-    'certificates at home': ('list-repos', {'DXF_TLSVERIFY': '~/ca.pem'},
-                             f'DXF_TLSVERIFY: cannot read ~/ca.pem; ~ {UNLIKE} the whole path'),
-    'certificates at home, for requests': ('list-repos', {'REQUESTS_CA_BUNDLE': '$HOME/ca.pem'},
-                                           f'REQUESTS_CA_BUNDLE: cannot read $HOME/ca.pem; $HOME {UNLIKE} the whole '
-                                           'path'),
-    'certificates at home, to copy to': (f'copy {REPO} a --to localhost:2', {'DXF_TO_TLSVERIFY': '~/ca.pem'},
-                                         f'DXF_TO_TLSVERIFY: cannot read ~/ca.pem; ~ {UNLIKE} the whole path'),
-    'a certificate at home': ('list-repos', {'DXF_CERT': '~/c.pem'},
-                              f'DXF_CERT: cannot use ~/c.pem: {MISSING}; ~ {UNLIKE} the whole path'),
-    'a certificate in a folder of a variable': (
-        'list-repos', {'DXF_CERT': '/srv/${NAME}/c.pem'},
-        f'DXF_CERT: cannot use /srv/${{NAME}}/c.pem: {MISSING}; ${{NAME}} {UNLIKE} the whole path'),
     'no verification by a word': ('list-repos', {'DXF_SKIPTLSVERIFY': 'yes'}, 'DXF_SKIPTLSVERIFY: want 0 or 1'),
     'sizes by a word': (f'pull-blob {REPO} @a', {'DXF_BLOB_INFO': 'on'}, 'DXF_BLOB_INFO: want 0 or 1'),
     'a log by a number': ('list-repos', {'DXF_DEBUG': '2'}, 'DXF_DEBUG: want 0 or 1'),
@@ -311,16 +298,6 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a folder that is not there to pull to': (
         f'pull-blob {REPO} @a -o no-such/f', {},
         f"cannot write 'no-such/f': {MISSING}; make the folder first: mkdir -p no-such"),
-    'a home to pull to': (f'pull-blob {REPO} @a --output=~/f', {}, f"cannot write '~/f': {MISSING}; ~ {UNLIKE} "
-                          '$HOME/f, or ./~/f if that is its name'),
-    'a variable to pull to': (f'pull-blob {REPO} @a -o $X/f', {}, f"cannot write '$X/f': {MISSING}; $X {UNLIKE} "
-                              'the whole path, or ./$X/f if that is its name'),
-    'a home for files': (f'pull-files {REPO} a --to=~/new', {},
-                         f'--to: ~ {UNLIKE} $HOME/new, or ./~/new if that is its name'),
-    'a home of another for files': (f'pull-files {REPO} a --to=~fred', {},
-                                    f'--to: ~fred {UNLIKE} the whole path, or ./~fred if that is its name'),
-    'a variable for a snapshot': (f'restore {REPO} @a --to ${{X}}/new', {},
-                                  f'--to: ${{X}} {UNLIKE} the whole path, or ./${{X}}/new if that is its name'),
     'a registry to copy to without its option': (f'copy {REPO} a localhost:2', {},
                                                  'too few arguments: --to=HOST names the registry to copy to'),
     'an architecture as a platform': (
@@ -367,29 +344,10 @@ def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, s
     assert line.partition(' (see')[0].endswith(f'; {said}')
 
 
-@pytest.mark.parametrize(('words', 'said'), [
-    ('cd photos', "a shell has it: -- bash -c 'cd photos && <command>...'"),
-    ('LANG=C tar c photos', 'env sets variables: -- env LANG=C tar c photos'),
-])
-def test_what_a_shell_runs_is_told_with_the_program_that_does_it(words: str, said: str) -> None:
-    line = answered({}, 2, 'push-blob', REPO, '@new', '--', *words.split())
-    assert line.partition(' (see')[0].endswith(f'; {said}')
-
-
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]
     assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'
-
-
-def test_a_folder_that_has_the_name_of_a_home_is_written_to(folder: Endpoint, repo: str, tmp_path: Path) -> None:
-    (tmp_path / '~').mkdir()
-    (tmp_path / 'x').write_bytes(b'hello')
-    runner = Runner(folder.environ())
-    runner.run('push-files', repo, 'a', 'x', cwd=tmp_path).insist(0)
-    runner.run('pull-files', repo, 'a', '--to=~/new', cwd=tmp_path).insist(0)
-    runner.run('pull-files', repo, 'a', '--to=./~new', cwd=tmp_path).insist(0)
-    assert [(tmp_path / name / 'x').read_bytes() for name in ('~/new', '~new')] == [b'hello', b'hello']
 
 
 def test_options_before_the_command_are_named_without_their_values() -> None:
@@ -457,39 +415,6 @@ def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, s
     (tmp_path / 'data.txt').write_bytes(b'hello')
     command = typed.partition(' ')[0]
     assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
-
-
-SPACED = {
-    'push-blob demo/r my notes.dat @my notes.dat': 'the @alias comes last, after the files; a command follows --: dxf '
-                                                   'push-blob <repo> [@alias] -- <command>...',
-    'push-blob demo/r my notes.dat @notes': f"cannot read 'my': {MISSING}",
-    'push-files demo/r v1 my notes.dat': f'cannot read my: {MISSING}',
-    'set-alias demo/r v1 ./my notes.dat': f"cannot read './my': {MISSING}",
-    'verify demo/r my notes.dat notes': f"cannot read 'my': {MISSING}",
-    'backup demo/r my notes.dat @notes': "cannot read 'my': no such folder",
-}
-
-
-@pytest.mark.parametrize(('typed', 'said'), SPACED.items(), ids=SPACED)
-def test_a_name_with_spaces_is_told_in_quotation_marks(typed: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / 'my notes.dat').write_bytes(b'hello')
-    file = "'./my notes.dat'" if './' in typed else "'my notes.dat'"
-    assert answered({}, 2, *typed.split(), cwd=tmp_path) == \
-        f'{said}; a name with spaces stands in quotation marks: {file}, or "$NAME" (see dxf {typed.split()[0]} --help)'
-
-
-@pytest.mark.parametrize(('typed', 'said'), [
-    ('push-blob demo/r *.dat', f"cannot read '*.dat': {MISSING}; a shell replaces a pattern outside of quotation marks "
-     'alone'),
-    ('backup demo/r *.dat @a', "cannot read '*.dat': no such folder; a shell replaces a pattern outside of quotation "
-     'marks alone'),
-    ('backup demo/r ~/photos @a', "cannot read '~/photos': no such folder; a shell replaces ~ and $NAME outside of "
-     'quotation marks alone: write the whole path'),
-    ('backup demo/r photos* @a', "cannot read 'photos*': no such folder; no file here matches the pattern"),
-])
-def test_what_no_shell_has_replaced_is_told_with_the_reason(typed: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / 'my notes.dat').write_bytes(b'hello')
-    assert answered({}, 2, *typed.split(), cwd=tmp_path).partition(' (see')[0] == said
 
 
 @pytest.mark.parametrize('value', ['', '0'])
