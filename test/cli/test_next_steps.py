@@ -330,20 +330,6 @@ def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
 
 
-@pytest.mark.parametrize(('program', 'said'), [
-    ('tar c photos | gzip', "a shell runs pipes and the like: -- bash -o pipefail -c 'tar c photos | gzip'"),
-    ('tar c photos', 'write its words without quotes around all of them: -- tar c photos'),
-    ('tarr', 'what follows -- is a program and its arguments'),
-    ('~/bin/dump', 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'),
-    ('dump.sh', 'a program in this folder is written ./dump.sh'),
-    ('./dump.sh', 'chmod +x ./dump.sh makes a program of it'),
-])
-def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / 'dump.sh').write_bytes(b'#!/bin/sh\necho hello\n')
-    line = answered({}, 2, 'push-blob', REPO, '@new', '--', program, cwd=tmp_path)
-    assert line.partition(' (see')[0].endswith(f'; {said}')
-
-
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]

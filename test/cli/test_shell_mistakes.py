@@ -52,6 +52,20 @@ def test_a_folder_that_has_the_name_of_a_home_is_written_to(folder: Endpoint, re
     assert [(tmp_path / name / 'x').read_bytes() for name in ('~/new', '~new')] == [b'hello', b'hello']
 
 
+@pytest.mark.parametrize(('program', 'said'), [
+    ('tar c photos | gzip', "a shell runs pipes and the like: -- bash -o pipefail -c 'tar c photos | gzip'"),
+    ('tar c photos', 'write its words without quotes around all of them: -- tar c photos'),
+    ('tarr', 'what follows -- is a program and its arguments'),
+    ('~/bin/dump', 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'),
+    ('dump.sh', 'a program in this folder is written ./dump.sh'),
+    ('./dump.sh', 'chmod +x ./dump.sh makes a program of it'),
+])
+def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / 'dump.sh').write_bytes(b'#!/bin/sh\necho hello\n')
+    line = answered({}, 2, 'push-blob', REPO, '@new', '--', program, cwd=tmp_path)
+    assert line.partition(' (see')[0].endswith(f'; {said}')
+
+
 @pytest.mark.parametrize(('words', 'said'), [
     ('cd photos', "a shell has it: -- bash -c 'cd photos && <command>...'"),
     ('LANG=C tar c photos', 'env sets variables: -- env LANG=C tar c photos'),
