@@ -19,6 +19,8 @@ DOCKER_HUB = 'registry-1.docker.io'
 FOLDER = 'oci:'
 """How the name of a registry begins that is a folder: the name of the transport in skopeo, too."""
 
+TO_COMMAND = 'the repository is given to the command'
+
 _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 _HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
@@ -99,7 +101,7 @@ def _wanted_in_place_of(host: str) -> str:
         return 'want name[:port]'
     hint = '; insecure=True is for http' if scheme.lower() == 'http://' else ''
     if path.strip('/') not in ('', 'v1', 'v2'):
-        hint += '; the repository is given to the command'
+        hint += f'; {TO_COMMAND}'
     return f'leave out {" and ".join(superfluous)}{hint}'
 
 

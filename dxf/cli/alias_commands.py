@@ -6,7 +6,7 @@ A function checks all its operands before the first request, and prints its resu
 import os
 from typing import Any
 
-from dxf.cli import console, operands, stream_commands
+from dxf.cli import console, new_stores, operands, stream_commands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.progress import progress
 from dxf.cli.snapshot_commands import check_source, ignore
@@ -87,6 +87,7 @@ def del_alias(context: Context) -> None:
             return
         for alias, named in deletion:
             context.print_result('blobs', named, alias=alias)
+    new_stores.tell_of_garbage(context)
 
 
 def _print_deletion(context: Context, plan: list[tuple[str, str | None]]) -> None:

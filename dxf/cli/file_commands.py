@@ -6,7 +6,7 @@ from typing import Any
 
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
-from dxf.cli.operand_mistakes import about_file
+from dxf.cli.operand_mistakes import about_file, unreplaced
 from dxf.cli.progress import progress
 from dxf.environment.reader import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
@@ -233,6 +233,9 @@ def check_folder(folder: str) -> None:
     from dxf.artifacts import staging
     if not folder:
         raise UsageError('--to is empty: want a folder')
+    unlike = unreplaced(folder)
+    if unlike:  # a folder named ~ is easily deleted by rm -r ~
+        raise UsageError(f'--to: {unlike}')
     try:
         staging.check_folder(folder)
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ library too. What a registry lacks is explained by ``not_found``.
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 
 from dxf.cli.option_mistakes import CREDENTIALS, HOST_BY, about_option
@@ -24,6 +25,9 @@ OF_ALL_ALIASES = {'prune': '--match=GLOB looks at some aliases only; dxf del-ali
 """What to do for one alias, where a command takes none."""
 
 WITHOUT_OPERANDS = ('list-repos', 'login', 'logout')
+MOST_WORDS = 20
+"""The most words of one file's name that are put together for a message."""
+
 TAKE_FILES = (*ALIAS_SECOND, 'push-blob', 'verify')
 
 
@@ -90,6 +94,9 @@ def about_order(command: str, line: str, operands: Sequence[str]) -> str:
     :param operands: all of them, the repository among them
     """
     first, *rest = operands or ['']
+    spaced = _with_spaces(rest)
+    if spaced:
+        return f'; a name with spaces stands in quotation marks: {shlex.quote(spaced)}, or "$NAME"'
     if _is_repository_later(command, first, rest):
         return f'; the repository comes first: {line}'
     if len(rest) < 2:
@@ -99,6 +106,17 @@ def about_order(command: str, line: str, operands: Sequence[str]) -> str:
     is_before_files = command == 'verify' and os.path.isfile(rest[-1]) and _is_alias(rest[0].removeprefix('@'))
     if is_before_files or command == 'backup' and rest[0].startswith('@') and os.path.isdir(rest[-1]):
         return f'; the alias comes last: {line}'
+    return ''
+
+
+def _with_spaces(operands: Sequence[str]) -> str:
+    """Return the path of which a shell made several operands, where its parts are no paths; else an empty text."""
+    for start, first in enumerate(operands):
+        words = [first]
+        for word in operands[start + 1:start + MOST_WORDS] if not os.path.lexists(first) else ():
+            words.append(word)
+            if os.path.lexists(' '.join(words)):
+                return ' '.join(words)
     return ''
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dxf.cli import console, terminal
+from dxf.cli.context import Context
 from dxf.names import FOLDER, check_registry, is_folder
 
 
@@ -22,6 +23,13 @@ def told(*registries: str) -> Iterator[None]:
     for root in empty:
         if _has_files(root):
             console.print_error(f'created a new store in {root}')
+
+
+def tell_of_garbage(context: Context) -> None:
+    """Tell on a terminal that a deletion in a folder has freed nothing yet."""
+    if is_folder(context.settings.host) and terminal.is_terminal(sys.stderr):
+        console.print_error(f'the blobs stay there; dxf gc {context.typed_repository} --delete deletes those that '
+                            'nothing names')
 
 
 def _root(registry: str) -> str:

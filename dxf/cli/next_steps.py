@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from dxf.cli import not_found
 from dxf.cli.context import Context, target_of
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFFileNotFoundError, DXFMountFailed,
-                            DXFSizeMismatchError)
-from dxf.hints import add_hint, hint_of
+                            DXFSizeMismatchError, DXFSourceError)
+from dxf.hints import UNREAD, add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
 
 if TYPE_CHECKING:  # commands check their operands without requests
@@ -48,7 +48,13 @@ def _next_step(context: Context, error: Exception) -> str:
         return '' if context.options['to'] is not None else '--to=DIR names the folder to write to'
     if response is not None and response.status_code == 500:
         return _about_manifest(response)
-    return _about_path(context, error) if isinstance(error, OSError) else ''
+    return _about_path(context, error) if isinstance(error, OSError) else _about_unread(context, error)
+
+
+def _about_unread(context: Context, error: Exception) -> str:
+    """Return the hint for a backup of what cannot be read."""
+    is_unread = isinstance(error, DXFSourceError) and 'partial' in context.options and UNREAD in str(error)
+    return '--exclude=PATTERN leaves out what a pattern fits, --partial stores the rest' if is_unread else ''
 
 
 def _about_conflict(context: Context) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from glob import glob
 
 from dxf.cli.mistakes import is_digest
 
@@ -20,6 +21,10 @@ _QUOTES = ('"', "'")
 _URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
 _PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
 _WILD = re.compile(r'[*?\[]')
+_ASSIGNMENT = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
+_OF_SHELLS = ('cd', 'pushd', 'source', '.', 'export', 'set', 'shopt', 'ulimit', 'umask', 'unset')
+_NOT_BY_SHELL = 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
+_UNREPLACED = re.compile(r'~[^/]*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\})', re.ASCII)
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 
 
@@ -38,8 +43,14 @@ def about_file(operand: str) -> str:
     if operand[:1] in _QUOTES and operand[:1] == operand[-1:] and os.path.lexists(operand[1:-1]):
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
-        return '; a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
-    return '; no file here matches the pattern' if _WILD.search(operand) else _about_files(operand)
+        return f'; {_NOT_BY_SHELL}'
+    return _about_pattern(operand) if _WILD.search(operand) else _about_files(operand)
+
+
+def _about_pattern(operand: str) -> str:
+    """Return the hint for a pattern that no shell has replaced, as none of its files is there, or as it is quoted."""
+    return '; a shell replaces a pattern outside of quotation marks alone' if glob(operand) else \
+        '; no file here matches the pattern'
 
 
 def _about_files(operand: str) -> str:
@@ -94,10 +105,25 @@ def about_alias(operand: str) -> str:
 
 def about_output(filename: str) -> str:
     """Return what to do about a file that cannot be written."""
+    unlike = unreplaced(filename)
+    if unlike:
+        return f'; {unlike}'
     folder = os.path.dirname(filename.rstrip(os.sep))
     if filename.endswith(os.sep) or os.path.isdir(filename):
         return f'; name a file in it, such as {os.path.join(filename, "blob")}'
     return '' if os.path.lexists(folder or os.curdir) else f'; make the folder first: mkdir -p {folder}'
+
+
+def unreplaced(path: str) -> str:
+    """Return what to write for a path that begins with what a shell replaces; empty if that is there.
+
+    A shell replaces the ~ of ``--to ~/out``, and not that of ``--to=~/out``.
+    """
+    word = _UNREPLACED.match(path)
+    if word is None or os.path.lexists(path.split(os.sep)[0]):
+        return ''
+    meant = f'$HOME{path[1:]}' if word[0] == '~' else 'the whole path'
+    return f'{word[0]} is not replaced here: write {meant}, or ./{path} if that is its name'
 
 
 def about_program(command: list[str]) -> str:
@@ -106,7 +132,22 @@ def about_program(command: list[str]) -> str:
         return f'a shell runs pipes and the like: -- bash -o pipefail -c {shlex.quote(command[0])}'
     if len(command) == 1 and ' ' in command[0]:
         return f'write its words without quotes around all of them: -- {command[0]}'
-    return 'what follows -- is a program and its arguments'
+    return _about_shell(command) or 'what follows -- is a program and its arguments'
+
+
+def _about_shell(command: list[str]) -> str:
+    """Return what to write for what a shell runs or replaces; empty for everything else."""
+    program = command[0]
+    if program in _OF_SHELLS:
+        return 'a shell has it: -- bash -c ' + shlex.quote(f'{shlex.join(command)} && <command>...')
+    if _ASSIGNMENT.match(program):
+        return f'env sets variables: -- env {shlex.join(command)}'
+    if _UNREPLACED.match(program):
+        return _NOT_BY_SHELL
+    if os.path.isfile(program) and os.sep not in program:
+        return f'a program in this folder is written ./{program}'
+    is_plain = os.path.isfile(program) and not os.access(program, os.X_OK)
+    return f'chmod +x {shlex.quote(program)} makes a program of it' if is_plain else ''
 
 
 def about_excluded(pattern: str, folders: Sequence[str]) -> str:

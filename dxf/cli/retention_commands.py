@@ -5,7 +5,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from dxf.cli import operands
+from dxf.cli import new_stores, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.variable_values import whole
 from dxf.exceptions import DXFError
@@ -62,6 +62,8 @@ def prune(context: Context) -> None:
             times = {decision.alias: decision.time for decision in decisions}
             retention.apply(repository, decisions, digests=found.digests,
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
+    if options['delete'] and any(decision.goes for decision in decisions):
+        new_stores.tell_of_garbage(context)
 
 
 def _check_times(decisions: list[Decision], repository: str) -> None:

@@ -12,6 +12,7 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.environment.reader import read_date
 from dxf.cli.file_commands import check_folder, count_of
+from dxf.cli.operand_mistakes import about_file
 from dxf.cli.operand_mistakes import about_excluded
 from dxf.cli.progress import progress
 from dxf.exceptions import DXFError, DXFInvalidNameError
@@ -110,7 +111,7 @@ def check_source(folder: str) -> None:
     """
     if not os.path.isdir(folder):
         reason = 'it is no folder; dxf push-blob and dxf push-files store files' if os.path.lexists(folder) else \
-            'no such folder'
+            f'no such folder{about_file(folder)}'
         raise UsageError(f'cannot read {folder!r}: {reason}')
 
 

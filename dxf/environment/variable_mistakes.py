@@ -12,6 +12,8 @@ _QUOTES = ('"', "'")
 _UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
 """What a shell would replace, up to the end of that part of a path."""
 
+_HOME = re.compile(r'(?P<word>~[^/]*)')
+
 _WITH_ALIAS = re.compile(r'(?P<folder>.*[^/:]):(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})', re.ASCII | re.DOTALL)
 """The path of a folder and an alias, as skopeo writes them."""
 
@@ -39,8 +41,15 @@ def about_value(message: str, environ: Mapping[str, str]) -> str:
     :param message: begins with the variable's name
     """
     name = _NAME.match(message)
-    flaw = flaw_of(environ.get(name[0], '')) if name is not None else ''
+    value = environ.get(name[0], '') if name is not None else ''
+    flaw = flaw_of(value) or (_unreplaced(value) if 'cannot ' in message else '')
     return f'; {flaw}' if flaw and flaw not in message else ''
+
+
+def _unreplaced(path: str) -> str:
+    """Return what to do about a path with what no program but a shell replaces; empty without that."""
+    found = _HOME.match(path) or _UNEXPANDED.search(path)
+    return '' if found is None else f'{found["word"]} is not replaced here: write the whole path'
 
 
 def check_folder(registry: str) -> None:

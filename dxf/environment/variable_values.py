@@ -12,7 +12,7 @@ from dxf.environment.variable_mistakes import check_folder, flawed_host
 from dxf.environment.variables import PREFIX, TARGET_PREFIX
 from dxf.exceptions import DXFCertificateError, DXFInvalidNameError
 from dxf.limits import TIMEOUT
-from dxf.names import check_platform, check_registry, is_folder
+from dxf.names import TO_COMMAND, check_platform, check_registry, is_folder
 from dxf.options import SCHEMAS
 from dxf.rate_limit import LEAST
 from dxf.strict_json import is_utf_8
@@ -54,8 +54,20 @@ def read_host(name: str, value: str | None, check: Callable[[str], str] = check_
     except DXFInvalidNameError as error:
         prefix = TARGET_PREFIX if name == '--to' else PREFIX
         text = flawed_host(value) or str(error).replace('insecure=True', f'{prefix}INSECURE=1')
+        text = _with_repository_of_target(text, value) if name == '--to' else text
         raise SettingsError(f'{name}: {text}; examples: {_EXAMPLES}') from None
     return value
+
+
+def _with_repository_of_target(text: str, value: str) -> str:
+    """Return a message about a registry to copy to, with the option for a repository that stands there."""
+    first, _, rest = value.partition('/')
+    if '://' in value or not rest.strip('/'):
+        return text
+    if first == 'localhost' or '.' in first or ':' in first:
+        return text.replace(TO_COMMAND, f'--to-repo={rest} names the repository there')
+    return text.replace(f'leave out the path; {TO_COMMAND}',
+                        f'--to=HOST names the registry, --to-repo={value} the repository there')
 
 
 def read_login(names: tuple[str, str], values: tuple[str | None, str | None], *,

@@ -255,6 +255,11 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
                                "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
                                f'http; {EXAMPLES}'),
+    'a target with a repository': (
+        f'copy {REPO} a --to localhost:1/team/x', {}, "--to: invalid host 'localhost:1/team/x': leave out the path; "
+        f'--to-repo=team/x names the repository there; {EXAMPLES}'),
+    'a repository as a target': (f'copy {REPO} a --to fred/y', {}, "--to: invalid host 'fred/y': --to=HOST names the "
+                                 f'registry, --to-repo=fred/y the repository there; {EXAMPLES}'),
     'a stream to resume': (f'push-blob {REPO} - --resume', {},
                            '--resume is for a file: standard input cannot be read again'),
     'a date with a line end': (f'push-files {REPO} a {__file__}', {'SOURCE_DATE_EPOCH': '123\r'},
@@ -323,15 +328,6 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
 ])
 def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...], like: str) -> None:
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
-
-
-@pytest.mark.parametrize(('program', 'said'), [
-    ('tar c photos | gzip', "a shell runs pipes and the like: -- bash -o pipefail -c 'tar c photos | gzip'"),
-    ('tar c photos', 'write its words without quotes around all of them: -- tar c photos'),
-    ('tarr', 'what follows -- is a program and its arguments'),
-])
-def test_a_program_that_cannot_be_run_is_told_with_what_to_write(program: str, said: str) -> None:
-    assert answered({}, 2, 'push-blob', REPO, '@new', '--', program).partition(' (see')[0].endswith(f'; {said}')
 
 
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dxf import hash_bytes
+from dxf import DXF, hash_bytes
 from dxf.layout.store import Layout
 
 from ..helpers.endpoints import Endpoint
@@ -152,3 +152,13 @@ def test_on_a_terminal_it_is_told_that_an_alias_stays_without_its_blobs(layout: 
     shown = on_terminal(host(layout), 'del-blob', REPO, '@a', stdout=False, columns=200).screen
     assert shown == [f'dxf: the blobs are deleted, and the alias a stays without them; dxf del-alias {REPO} a '
                      'deletes it']
+
+
+@pytest.mark.parametrize('typed', ['del-alias {repo} a-2026-11-01', 'prune {repo} --keep-last=1 --delete'])
+def test_on_a_terminal_it_is_told_that_the_blobs_stay_until_garbage_is_collected(layout: Layout, typed: str) -> None:
+    client = DXF(host(layout)['DXF_HOST'], REPO)
+    for day in '12':
+        client.set_alias(f'a-2026-11-0{day}', client.push_blob(data=day.encode()))
+    shown = on_terminal(host(layout), *typed.format(repo=REPO).split(), stdout=False, columns=200)
+    assert shown.screen == [f'dxf: the blobs stay there; dxf gc {REPO} --delete deletes those that nothing names']
+    assert not Runner(host(layout)).run('del-alias', REPO, 'a').insist(0).lines

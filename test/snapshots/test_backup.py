@@ -47,7 +47,8 @@ def test_a_file_that_cannot_be_read_is_named_and_the_alias_stays(folder: Endpoin
     assert hidden == 'dxf: cannot read hidden: Permission denied'
     assert secret == 'dxf: cannot read secret: Permission denied'
     assert ended.lines[2:] == ['dxf: 2 files or folders could not be read, and so the alias nightly was not set: '
-                               'cannot read hidden: Permission denied']
+                               'cannot read hidden: Permission denied; --exclude=PATTERN leaves out what a pattern '
+                               'fits, --partial stores the rest']
     assert runner.run('verify', repo, source, '@nightly').insist(1).lines == [
         f'dxf: {source}/hidden: Permission denied']
     assert client.manifest_digest('nightly') == before
