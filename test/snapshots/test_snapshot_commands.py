@@ -5,6 +5,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from dxf import DXF, snapshots
 from dxf.main import doit
 
+from ..artifacts.test_replacing import NAMESPACE
 from ..helpers.endpoints import Endpoint
 from ..helpers.layouts import bound, under
 from ..helpers.layouts import snapshot as all_in
@@ -261,3 +264,19 @@ def test_names_of_all_kinds_are_restored_as_they_are_under_a_strict_mask(tmp_pat
                        tmp_path / 'new')
     assert ended.insist(0).out == b'A-B\n'
     assert described(tmp_path / 'new') == described(source)
+
+
+@pytest.mark.parametrize('partial', [(), ('--partial',)], ids=['whole', 'partial'])
+def test_a_backup_onto_a_full_disk_says_that_this_disk_is_full(tmp_path: Path, repo: str, partial: tuple[str, ...]
+                                                              ) -> None:
+    """A file is cut into several packs, of which the disk takes the first one alone."""
+    (tmp_path / 'source').mkdir()
+    (tmp_path / 'source' / 'large').write_bytes(os.urandom(60_000_000))
+    disk = tmp_path / 'disk'
+    command = f'dxf backup {repo} {tmp_path}/source @night {" ".join(partial)} --host=oci:{disk}/registry'
+    script = (f'mkdir {disk} && mount -t tmpfs -o size=20m none {disk} && {sys.executable} -m {command}; echo $?; '
+              f'{sys.executable} -m dxf list-aliases {repo} --host=oci:{disk}/registry')
+    done = subprocess.run([*NAMESPACE, 'sh', '-c', script], timeout=100, capture_output=True, text=True, check=False)
+    assert done.stderr == (f'dxf: {disk}/registry/{repo}: No space left on device; free space there, then repeat the '
+                           'command\n')
+    assert done.stdout == '1\n'
