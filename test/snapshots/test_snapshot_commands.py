@@ -162,6 +162,50 @@ def test_a_listing_shows_names_that_are_safe_to_show(folder: Endpoint, repo: str
     assert '-> a/x\n' in out and 'drwx------' in out
 
 
+def test_a_path_that_is_not_in_a_snapshot_is_named_with_those_that_are(folder: Endpoint, repo: str, source: Path
+                                                                        ) -> None:
+    runner = Runner(folder.environ())
+    runner.run('backup', repo, source, '@nightly').insist(0)
+    line, = runner.run('list-files', repo, '@nightly', 'source').insist(2).lines
+    assert line == "dxf: there is no file 'source' in it, but 'a', 'a-b', 'link', 'z'"
+
+
+def test_a_long_listing_shows_times_in_utc_and_none_that_is_not_known(folder: Endpoint, repo: str, source: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source)
+    os.utime('a-b', (1_700_000_000, 1_700_000_000))
+    runner = Runner({**folder.environ(), 'TZ': 'Asia/Tokyo'})
+    runner.run('backup', repo, '.', '@nightly').insist(0)
+    runner.run('push-files', repo, 'files', 'a-b').insist(0)
+    plain, = runner.run('list-files', repo, '@nightly', 'a-b', '--long').insist(0).out.decode().splitlines()
+    assert plain.split()[1:] == [str(len(CONTENT)), '2023-11-14T22:13:20Z', 'a-b']
+    other, = runner.run('list-files', repo, '@nightly', 'z', '--long').insist(0).out.decode().splitlines()
+    assert other.split() == ['h---------', '0', '-', 'z', '->', 'a/x']
+    pushed, = runner.run('list-files', repo, '@files', '--long').insist(0).out.decode().splitlines()
+    assert pushed.split()[1:] == [str(len(CONTENT)), '-', 'a-b']
+
+
+def test_a_backup_without_a_file_is_told_as_its_disk_may_not_be_mounted(folder: Endpoint, repo: str, source: Path,
+                                                                       tmp_path: Path) -> None:
+    (tmp_path / 'mnt').mkdir()
+    runner = Runner(folder.environ())
+    assert runner.run('backup', repo, source, '@nightly').insist(0).lines == []
+    ended = runner.run('backup', repo, tmp_path / 'mnt', '@nightly')
+    assert (ended.status, ended.lines) == (0, ['dxf: there were no files: a snapshot without any is stored'])
+
+
+def test_files_are_not_compared_with_the_blobs_of_a_snapshot(folder: Endpoint, repo: str, source: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source)
+    runner = Runner(folder.environ())
+    runner.run('push-blob', '--delta', repo, 'a-b', '@stream').insist(0)
+    line, = runner.run('verify', repo, 'a-b', '@stream').insist(1).lines
+    assert line.startswith(f'dxf: stream is a snapshot, whose blobs are no files: dxf pull-blob {repo} @stream | cmp -')
+    line, = runner.run('verify', repo, '@stream', 'a').insist(2).lines
+    assert '; the alias comes last: dxf verify' in line
+    assert runner.run('diff', repo, 'stream', '.').out.decode().splitlines()[0] == f'removed {len(CONTENT)} - -'
+
+
 def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source: Path,
                                              capfd: pytest.CaptureFixture[str]) -> None:
     out, _ = run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--exclude=z', '--exclude=a-b')
@@ -171,6 +215,8 @@ def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source
     run(capfd, folder, 'backup', repo, source, '@nightly')
     said = json.loads(run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--json')[0])
     assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
+    (source / 'new').write_bytes(b'x')
+    assert ' 99.9 % are there' in run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run')[0]
 
 
 def test_progress_of_a_backup_and_of_a_restore_is_shown(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
