@@ -50,9 +50,9 @@ class Difference(NamedTuple):
         return 'moved' if self.old == self.new else 'changed'
 
     def line(self) -> str:
-        """Return the same as a line for people: the sizes before the name, ``-`` for none."""
+        """Return the same as a line for people: the sizes before the name, ``-`` for none; a stream has no name."""
         sizes = ('-' if side is None or side.size is None else side.size for side in (self.old, self.new))
-        return ' '.join(map(str, (self.action, *sizes, printable(self.name))))
+        return ' '.join(map(str, (self.action, *sizes, printable(self.name) or '-')))
 
     def document(self) -> dict[str, Json]:
         """Return the same as a JSON object."""

@@ -156,7 +156,7 @@ def verify(context: Context) -> None:
             differences = inspection.differences(repository, alias, files, context.settings.platform)
             hint = stream_commands.about_snapshot(context, repository, alias) if differences else ''
     if differences:
-        raise DXFError('; '.join(differences[:MAX_DIFFERENCES]) + _count_of_others(differences) + hint)
+        raise DXFError(hint or '; '.join(differences[:MAX_DIFFERENCES]) + _count_of_others(differences))
 
 
 def _differences_from_snapshot(context: Context, reference: str, folders: list[str]) -> list[str]:

@@ -39,9 +39,10 @@ def diff(context: Context) -> int:
 
 
 def _side(context: Context, operand: str) -> _Side:
-    """Return what an operand names: with a path separator and without an ``@`` it is a folder on disk."""
+    """Return what an operand names: ``.``, ``..``, or with a path separator and without an ``@``, a folder on disk."""
     host = context.settings.host
-    is_path = os.sep in operand and not operand.startswith('@') and not _is_full_reference(operand, host)
+    is_path = operand in (os.curdir, os.pardir) or \
+        os.sep in operand and not operand.startswith('@') and not _is_full_reference(operand, host)
     return _Side(_folder(operand) if is_path else operands.reference(operand, host), is_path)
 
 

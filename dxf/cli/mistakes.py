@@ -103,7 +103,7 @@ def about_order(command: str, line: str, operands: Sequence[str]) -> str:
         return ''
     if command in ALIAS_SECOND and _is_content(rest[0]):
         return _about_alias_second(line, rest)
-    is_before_files = command == 'verify' and os.path.isfile(rest[-1]) and _is_alias(rest[0].removeprefix('@'))
+    is_before_files = command == 'verify' and os.path.exists(rest[-1]) and _is_alias(rest[0].removeprefix('@'))
     if is_before_files or command == 'backup' and rest[0].startswith('@') and os.path.isdir(rest[-1]):
         return f'; the alias comes last: {line}'
     return ''

@@ -48,6 +48,8 @@ def backup(context: Context) -> None:
     if options['dry_run']:
         print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
     else:
+        if not totals.files:
+            console.print_error('there were no files: a snapshot without any is stored')
         context.print_result('digest', snapshot.digest, **_members(totals), seconds=round(time.monotonic() - start, 3))
     _check_unread(totals)
 
@@ -96,7 +98,7 @@ def print_plan(context: Context, members: dict[str, int], totals: 'Totals', foun
     if context.options['json']:
         console.print_json(members)
         return
-    share = 100 * (totals.size - totals.new) / totals.size if totals.size else 100
+    share = 1000 * (totals.size - totals.new) // totals.size / 10 if totals.size else 100.0  # all there, if it says so
     console.write(f'{found}, of which {share:.1f} % are there or zeros; {totals.sent} bytes would be sent\n')
 
 
@@ -201,10 +203,12 @@ def _document(entry: 'Entry') -> dict[str, Any]:
 
 
 def _line(entry: 'Entry', is_long: bool) -> str:
-    name = printable(entry.name) or '-'  # a stream has none
+    """Return an entry as a line for people; ``-`` stands for what is not known, and for the name of a stream."""
+    name = printable(entry.name) or '-'
     if not is_long:
         return name
     target = printable(entry.target.decode('utf-8', 'surrogateescape'))
-    moment = time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(entry.mtime // 10 ** 9))
+    moment = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(entry.mtime // 10 ** 9)) \
+        if entry.mode or entry.mtime else '-'
     mode = LETTERS[entry.kind] + stat.filemode(entry.mode)[1:]
-    return f'{mode} {entry.size:>12} {moment} {name}' + (f' -> {target}' if target else '')
+    return f'{mode} {entry.size:>12} {moment:>20} {name}' + (f' -> {target}' if target else '')

@@ -146,10 +146,12 @@ def size_of(repository: Any, target: Target) -> int | None:
 
 
 def about_snapshot(context: Context, repository: Any, alias: str) -> str:
-    """Return how a file is compared with a stream; nothing for an alias that is no snapshot."""
+    """Return how files are compared with a snapshot; nothing for an alias that is no snapshot."""
     if not _is_snapshot(loaded(Target(alias=alias), repository)):
         return ''
-    return f'; {alias} is a snapshot: dxf pull-blob {context.typed_repository} @{alias} | cmp - FILE compares a stream'
+    repo = context.typed_repository
+    return (f'{alias} is a snapshot, whose blobs are no files: dxf pull-blob {repo} @{alias} | cmp - FILE compares a '
+            f'stream, and dxf verify {repo} FOLDER @{alias} a folder')
 
 
 def opened(repository: Any, target: Target, platform: str | None) -> Any:

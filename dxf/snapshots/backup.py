@@ -20,7 +20,7 @@ from dxf.snapshots.attribute_setter import Notice
 from dxf.snapshots.blob_sender import BlobSender
 from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, check_entry, shown
 from dxf.snapshots.exclusion import Exclusion
-from dxf.snapshots.file_cutter import FileCutter
+from dxf.snapshots.file_cutter import FileCutter, NotStored
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
 from dxf.snapshots.known_chunks import KnownChunks
 from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
@@ -169,7 +169,10 @@ class _Backup:
             index = None if self._last is None else opened.enter_context(self._last.opened())
             writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._full, FROM_FOLDER))
             self._known = writer.known
-            self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
+            try:
+                self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
+            except NotStored as error:
+                raise error.__cause__ or error from None
             if index is not None:
                 self._compare_with(index)
             if self._unread and not partial:

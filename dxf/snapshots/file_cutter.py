@@ -17,6 +17,13 @@ ATTEMPTS = 2
 """How often a file is read that changes meanwhile."""
 
 
+class NotStored(Exception):
+    """What was read of a file could not be stored; the cause says why.
+
+    Disks that are full and broken connections are an ``OSError`` too, and say nothing of the file.
+    """
+
+
 class FileCutter:
     """Reads files, and stores what is new in them.
 
@@ -34,6 +41,7 @@ class FileCutter:
 
         :param last: what the last snapshot has at its path
         :raises OSError: it cannot be read, or changes while it is
+        :raises NotStored: it can be read, and not be stored
         """
         with self._tree.open(path) as file:
             for _ in range(ATTEMPTS):
@@ -51,7 +59,7 @@ class FileCutter:
         if 0 < size <= MIN_AVERAGE // SPREAD:
             content = os.pread(file.fileno(), size, 0)
             self._advance(len(content))
-            return ([] if not content else [self._store.store(content)]), hashlib.sha256(content).hexdigest()
+            return ([] if not content else [self._stored(content)]), hashlib.sha256(content).hexdigest()
         sha256 = hashlib.sha256()
         sizes = [] if last is None else [chunk.size for chunk in last.chunks if not chunk.is_zeros]
         average = average_for(size, average_of(sizes))
@@ -65,8 +73,14 @@ class FileCutter:
     def _of_extent(self, file: BinaryIO, extent: Extent, average: int, sha256: Any) -> Iterator[Chunk]:
         if not extent.is_hole:
             for content in cut(Reading(file, extent, sha256), average):
-                yield self._store.store(content)
+                yield self._stored(content)
             return
         for content in zero_bytes(extent.end - extent.start):
             sha256.update(content)
         yield zeros(extent.end - extent.start)
+
+    def _stored(self, content: bytes) -> Chunk:
+        try:
+            return self._store.store(content)
+        except OSError as error:
+            raise NotStored from error

@@ -7,6 +7,7 @@ from dxf.artifacts import manifest as artifact
 from dxf.exceptions import DXFFileNotFoundError
 from dxf.parameters import checked
 from dxf.snapshots.entries import FILE, FOLDER, Entry, shown
+from dxf.snapshots.restore_plan import SHOWN
 from dxf.snapshots.snapshot import Snapshot, is_snapshot
 
 if TYPE_CHECKING:
@@ -38,10 +39,17 @@ def _named(text: str) -> Iterator[Entry]:
 
 
 def _within(entries: Iterator[Entry], path: bytes) -> Iterator[Entry]:
+    """Yield what is at a path, or in it.
+
+    :raises DXFFileNotFoundError: there is nothing; it has a few names that are there
+    """
     is_found = not path
+    top: dict[str, None] = {}
     for entry in entries:
         if not path or entry.path == path or entry.path.startswith(path + b'/'):
             is_found = True
             yield entry
+        elif not is_found and len(top) < SHOWN:
+            top[shown(entry.path.partition(b'/')[0])] = None
     if not is_found:
-        raise DXFFileNotFoundError(shown(path), [])
+        raise DXFFileNotFoundError(shown(path), [*top])

@@ -97,6 +97,19 @@ def test_a_folder_that_was_taken_for_an_alias_is_named(endpoint: Endpoint, repo:
     assert capfd.readouterr().err.endswith('prints its aliases\n')
 
 
+def test_the_folder_one_is_in_and_the_one_above_are_folders(folder: Endpoint, repo: str, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    push(folder.dxf(repo), 'old', write(tmp_path / 'old', OLD))
+    write(tmp_path / 'new', NEW).joinpath('inner').mkdir()
+    runner = Runner(folder.environ())
+    monkeypatch.chdir(tmp_path / 'old')
+    runner.run('diff', repo, '.', 'old').insist(0)
+    monkeypatch.chdir(tmp_path / 'new')
+    assert runner.run('diff', repo, 'old', '.').out.decode().splitlines() == LINES
+    monkeypatch.chdir(tmp_path / 'new' / 'inner')
+    assert runner.run('diff', repo, 'old', '..').out.decode().splitlines() == LINES
+
+
 def test_the_files_in_an_archive_are_compared_with_a_folder(endpoint: Endpoint, repo: str, tmp_path: Path,
                                                             capfd: pytest.CaptureFixture[str]) -> None:
     old = write(tmp_path / 'old', {f'data/{name}': text for name, text in OLD.items()} | {'notes': 'same'})

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from dxf import DXF, snapshots
 from dxf.main import doit
 
+from ..artifacts.test_replacing import NAMESPACE
 from ..helpers.endpoints import Endpoint
 from ..helpers.layouts import bound, under
 from ..helpers.layouts import snapshot as all_in
@@ -157,6 +160,50 @@ def test_a_listing_shows_names_that_are_safe_to_show(folder: Endpoint, repo: str
     assert '-> a/x\n' in out and 'drwx------' in out
 
 
+def test_a_path_that_is_not_in_a_snapshot_is_named_with_those_that_are(folder: Endpoint, repo: str, source: Path
+                                                                        ) -> None:
+    runner = Runner(folder.environ())
+    runner.run('backup', repo, source, '@nightly').insist(0)
+    line, = runner.run('list-files', repo, '@nightly', 'source').insist(2).lines
+    assert line == "dxf: there is no file 'source' in it, but 'a', 'a-b', 'link', 'z'"
+
+
+def test_a_long_listing_shows_times_in_utc_and_none_that_is_not_known(folder: Endpoint, repo: str, source: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source)
+    os.utime('a-b', (1_700_000_000, 1_700_000_000))
+    runner = Runner({**folder.environ(), 'TZ': 'Asia/Tokyo'})
+    runner.run('backup', repo, '.', '@nightly').insist(0)
+    runner.run('push-files', repo, 'files', 'a-b').insist(0)
+    plain, = runner.run('list-files', repo, '@nightly', 'a-b', '--long').insist(0).out.decode().splitlines()
+    assert plain.split()[1:] == [str(len(CONTENT)), '2023-11-14T22:13:20Z', 'a-b']
+    other, = runner.run('list-files', repo, '@nightly', 'z', '--long').insist(0).out.decode().splitlines()
+    assert other.split() == ['h---------', '0', '-', 'z', '->', 'a/x']
+    pushed, = runner.run('list-files', repo, '@files', '--long').insist(0).out.decode().splitlines()
+    assert pushed.split()[1:] == [str(len(CONTENT)), '-', 'a-b']
+
+
+def test_a_backup_without_a_file_is_told_as_its_disk_may_not_be_mounted(folder: Endpoint, repo: str, source: Path,
+                                                                       tmp_path: Path) -> None:
+    (tmp_path / 'mnt').mkdir()
+    runner = Runner(folder.environ())
+    assert runner.run('backup', repo, source, '@nightly').insist(0).lines == []
+    ended = runner.run('backup', repo, tmp_path / 'mnt', '@nightly')
+    assert (ended.status, ended.lines) == (0, ['dxf: there were no files: a snapshot without any is stored'])
+
+
+def test_files_are_not_compared_with_the_blobs_of_a_snapshot(folder: Endpoint, repo: str, source: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source)
+    runner = Runner(folder.environ())
+    runner.run('push-blob', '--delta', repo, 'a-b', '@stream').insist(0)
+    line, = runner.run('verify', repo, 'a-b', '@stream').insist(1).lines
+    assert line.startswith(f'dxf: stream is a snapshot, whose blobs are no files: dxf pull-blob {repo} @stream | cmp -')
+    line, = runner.run('verify', repo, '@stream', 'a').insist(2).lines
+    assert '; the alias comes last: dxf verify' in line
+    assert runner.run('diff', repo, 'stream', '.').out.decode().splitlines()[0] == f'removed {len(CONTENT)} - -'
+
+
 def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source: Path,
                                              capfd: pytest.CaptureFixture[str]) -> None:
     out, _ = run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--exclude=z', '--exclude=a-b')
@@ -166,6 +213,8 @@ def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source
     run(capfd, folder, 'backup', repo, source, '@nightly')
     said = json.loads(run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--json')[0])
     assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
+    (source / 'new').write_bytes(b'x')
+    assert ' 99.9 % are there' in run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run')[0]
 
 
 def test_progress_of_a_backup_and_of_a_restore_is_shown(folder: Endpoint, repo: str, source: Path, tmp_path: Path,
@@ -259,3 +308,19 @@ def test_names_of_all_kinds_are_restored_as_they_are_under_a_strict_mask(tmp_pat
                        tmp_path / 'new')
     assert ended.insist(0).out == b'A-B\n'
     assert described(tmp_path / 'new') == described(source)
+
+
+@pytest.mark.parametrize('partial', [(), ('--partial',)], ids=['whole', 'partial'])
+def test_a_backup_onto_a_full_disk_says_that_this_disk_is_full(tmp_path: Path, repo: str, partial: tuple[str, ...]
+                                                              ) -> None:
+    """A file is cut into several packs, of which the disk takes the first one alone."""
+    (tmp_path / 'source').mkdir()
+    (tmp_path / 'source' / 'large').write_bytes(os.urandom(60_000_000))
+    disk = tmp_path / 'disk'
+    command = f'dxf backup {repo} {tmp_path}/source @night {" ".join(partial)} --host=oci:{disk}/registry'
+    script = (f'mkdir {disk} && mount -t tmpfs -o size=20m none {disk} && {sys.executable} -m {command}; echo $?; '
+              f'{sys.executable} -m dxf list-aliases {repo} --host=oci:{disk}/registry')
+    done = subprocess.run([*NAMESPACE, 'sh', '-c', script], timeout=100, capture_output=True, text=True, check=False)
+    assert done.stderr == (f'dxf: {disk}/registry/{repo}: No space left on device; free space there, then repeat the '
+                           'command\n')
+    assert done.stdout == '1\n'

@@ -94,7 +94,7 @@ ALIAS_COMMANDS = (
         details='A line is added, removed or changed, the old and the new bytes (- without a file), and its name.\n'
                 'Blobs without a name are compared by their hashes; moved is one that has another place. Of\n'
                 'multi-platform aliases, the manifests are compared by platform, unless DXF_PLATFORM selects one.\n'
-                'A <folder> is written with a path separator: ./readings. It is one to which dxf pull-files has\n'
+                'A <folder> is . or has a path separator: ./readings. It is one to which dxf pull-files has\n'
                 'written, or in which dxf push-files has run. Its files are hashed. Annotations and permissions are\n'
                 'not compared. Only manifests are fetched; with --inside, or for a folder on disk, archives of whole\n'
                 'folders too, which are not kept.\n'
