@@ -164,7 +164,8 @@ def _changed(place: _Place) -> Section:
     return Section(
         title, f'Each night {100 * EDITED:.1f} % of the files are edited, {100 * NEW:.1f} % are new, and as many are '
         f'deleted. dxf sent {relay.sent / MIB:.2f} MiB to the registry, {sent:.2f} % of the tree, with the index, the '
-        f'manifest and the headers of the requests. Ratios are to {RESTIC}.', HEADERS,
+        f'manifest and the headers of the requests. One request for each pack that is kept shows that the registry has '
+        f'it: some take a manifest without its blobs. Ratios are to {RESTIC}.', HEADERS,
         _rows(measures, stored, relay, RESTIC),
         [Budget(f'{title}: sent, of the bytes of the tree', sent if is_large else None, 1.5, '%'),
          Budget(f'{title}: requests', len(relay.requests), 12, '', 0),
@@ -187,7 +188,8 @@ def _nights(place: _Place) -> Section:
     last = load(DXF(folder.environ['DXF_HOST'], REPO), f'night{folder.number}')
     is_large = place.tree.size > LEAST_TREE
     return Section(
-        title, f'All of them are kept, and each can be restored. The last one of dxf has {len(last.packs) + 1} layers.',
+        title, f'All of them are kept, and each can be restored. What is kept of each night is its changed files and '
+        f'its index. The last one of dxf has {len(last.packs) + 1} layers.',
         ('What', 'MiB after the first', f'MiB after {nights}', 'Ratio'), rows,
         [Budget(f'{title}: bytes stored, beside one snapshot',
                 folder.size() / first[FOLDER] if is_large else None, 1.5, 'x'),
@@ -259,7 +261,8 @@ def _all(place: _Place) -> Section:
     rows = [(measure.what, f'{measure.median:.3f}', f'{min(measure.seconds):.3f} - {max(measure.seconds):.3f}',
              f'{measure.median / tar.median:.2f}', f'{measure.peak:.0f}') for measure in measures]
     return Section(
-        title, f'All of it. dxf verifies each chunk, and waits until the files are on the disk. Ratios are to {TAR}, '
+        title, 'All of it. dxf verifies each chunk, writes each file under another name, renames it when it is whole, '
+        f'and waits until the files are on the disk. Ratios are to {TAR}, '
         'a blob in the same registry.', ('What', 'Median, s', 'Range', 'Ratio', 'Peak, MB'), rows,
         [at_most(measures, RESTORE[REGISTRY], 1.2, TAR, f'{title}: '),
          peak_at_most(measures, RESTORE[REGISTRY], 150, f'{title}: ')], measures)

@@ -22,6 +22,7 @@ EDITED, NEW = 0.012, 0.003
 EDIT = 100
 """Bytes that an edit replaces; it inserts as many."""
 
+
 class Tree:
     """A folder with files, which change.
 
