@@ -14,7 +14,7 @@ CODE := dxf test tools bench setup.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # all targets share one .venv
-.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck pyright coverage bench docs docs-narrow manual completion dist clean registry programs
+.PHONY: help quickstart quickstart-registry test quick test-all format lint typecheck pyright coverage bench docs docs-narrow manual completion dist clean registry programs backup-tools
 
 ##@ Begin here
 help:  ## Print this list
@@ -53,7 +53,7 @@ pyright: .venv/pyright  ## Check with pyright a program that uses dxf (needs nod
 coverage: .venv/dev registry programs  ## Run the tests; fail below 95 % of the branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
-bench: .venv/dev registry programs  ## Measure dxf and others (a quick look: BENCH_SMALL=1)
+bench: .venv/dev registry programs backup-tools  ## Measure dxf and others (a quick look: BENCH_SMALL=1)
 	$(BIN)/python -m bench
 
 docs: .venv/docs  ## Build the documentation as HTML in docs/_build
@@ -125,3 +125,6 @@ registry:
 
 programs:
 	@sh tools/debian.sh skopeo nginx tinyproxy curl openssl zsh fish man-db zstd
+
+backup-tools:
+	@sh tools/debian.sh restic borgbackup

@@ -13,7 +13,7 @@ from pathlib import Path
 from test.helpers.programs import MissingProgramError
 
 from bench import (economy, folders, growing_aliases, growing_blobs, growing_jobs, growth, machine, many, pulling,
-                   pushing, reading, report, starting, startup, tables)
+                   pushing, reading, report, snapshots, starting, startup, tables)
 from bench.contenders import Dxf, ours, peer
 from bench.report import Row, Section
 from bench.settings import Settings, read_settings
@@ -30,6 +30,7 @@ PARTS: Mapping[str, Callable[[Workspace, int, Dxf, Dxf], list[Section]]] = {
     'read': reading.read,
     'tables': tables.read,
     'folders': folders.folders,
+    'snapshots': snapshots.snapshots,
     'requests': lambda place, runs, first, second: economy.count(place, (first, second)),
     'latency': many.latency,
     'small': many.small,

@@ -17,7 +17,7 @@ from bench.workspace import BenchError
 
 PEER = '12.1.1'
 ROOT = Path(__file__).parents[1]
-OUR_FOLDER, PEER_FOLDER, DATA_FOLDER = (ROOT / '.venvs' / name for name in ('own', 'peer', 'data'))
+OUR_FOLDER, PEER_FOLDER, DATA_FOLDER = (ROOT / '.venvs' / name for name in ('dxf', 'peer', 'data'))
 DATA = ('pyarrow', 's3fs', 'moto', 'flask', 'flask-cors')
 """What reads tables, and an S3 server: about 400 MB that dxf itself does not need."""
 
@@ -54,7 +54,7 @@ def ours() -> Dxf:
 
     :raises BenchError: it cannot be installed
     """
-    found = _installed('dxf', OUR_FOLDER, str(ROOT))
+    found = _installed('dxf', OUR_FOLDER, f'{ROOT}[snapshots]')
     _do([found.python, *PIP, '--no-deps', '--force-reinstall', str(ROOT)])  # it may have changed since
     return found
 

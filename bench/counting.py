@@ -1,4 +1,4 @@
-"""A relay that counts: connections, the requests that clients send over them, and the bytes that they get.
+"""A relay that counts: connections, the requests that clients send over them, and the bytes both ways.
 
 It speaks TLS on both sides or on none, and understands of HTTP/1.1 where one request ends and the next begins.
 Everything passes as it is.
@@ -65,7 +65,7 @@ class RequestReader:
 
 
 class CountingRelay(Relay):
-    """A relay, as a context manager; ``connections``, ``requests`` and ``received`` tell what happened.
+    """A relay, as a context manager; ``connections``, ``requests``, ``sent`` and ``received`` tell what happened.
 
     :param target: ``localhost:PORT`` of the server
     :param certificates: of the server, and of the relay too; ``None`` for no TLS
@@ -78,17 +78,18 @@ class CountingRelay(Relay):
             super().__init__(target, accept=certificates.context(),
                              reach=ssl.create_default_context(cafile=certificates.ca))
         self.requests: list[str] = []
-        self.received = 0
+        self.sent = self.received = 0
 
     def clear(self) -> None:
         """Forget what happened so far."""
         self.requests.clear()
-        self.connections = self.received = 0
+        self.connections = self.sent = self.received = 0
 
     async def carry_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, began: float) -> None:
         requests = RequestReader(self.requests.append)
         while piece := await reader.read(PIECE):
             requests.feed(piece)
+            self.sent += len(piece)
             writer.write(piece)
             await writer.drain()
 

@@ -19,6 +19,8 @@ PROGRAMS = {
     'openssl': ['version'],
     'skopeo': ['--version'],
     'crane': ['version'],
+    'restic': ['version'],
+    'borg': ['--version'],
 }
 """The arguments with which each tells its version."""
 

@@ -15,7 +15,7 @@ COPIES = 6
 
 MEMORY = Path('/dev/shm')
 PRIVATE = ('DXF_', 'XDG_', 'PYTHON', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'SSL_CERT', 'NETRC', 'DOCKER_',
-           'REGISTRY_')
+           'REGISTRY_', 'RESTIC_', 'BORG_')
 """How the names of variables begin that would let the machine's own settings in."""
 
 

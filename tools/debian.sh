@@ -8,6 +8,7 @@ is_there() {
     case $1 in
         python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
         man-db) command -v man ;;
+        borgbackup) command -v borg ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }

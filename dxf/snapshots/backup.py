@@ -184,13 +184,14 @@ class _Backup:
 
     def _add_all(self, writer: SnapshotWriter, cutter: FileCutter, index: IndexReader | None) -> None:
         """Add all that is there to the index."""
-        last = _Merge(iter(()) if index is None else index.entries())
+        last = _Merge(iter(()) if index is None else index.entry_lines())
         for found in self._tree.walk():
             if found.kind != FOLDER:
                 self._empty.pop(self._tree.root_of(found.path).prefix, None)
-            entry = self._entry(found, last.at(found.path), cutter)
+            former = last.at(found.path)
+            entry = self._entry(found, former, cutter)
             if entry is not None:
-                writer.add(entry)
+                writer.add(entry, last.line if entry is former else None)
 
     def _compare_with(self, index: IndexReader) -> None:
         """Report a last snapshot of a stream, and folders that have lost all files: a disk may not be mounted.
@@ -215,7 +216,8 @@ class _Backup:
             return None
         try:
             entry = self._attributes.added(entry, found)
-            check_entry(entry)
+            if entry is not last:  # which was checked when it was read
+                check_entry(entry)
         except OSError as error:
             self._not_read(found.path, error)
             return None
@@ -262,7 +264,7 @@ class _Backup:
 
     def _count(self, size: int, read: int) -> None:
         totals = self._totals
-        self._totals = totals._replace(files=totals.files + 1, size=totals.size + size, read=totals.read + read)
+        self._totals = Totals(totals.files + 1, totals.size + size, totals.read + read, unread=totals.unread)
 
 
 def _described(found: Found) -> Entry:
@@ -274,15 +276,21 @@ def _described(found: Found) -> Entry:
 class _Merge:
     """Finds the entries of the last snapshot by paths that come in the same order.
 
-    :param entries: in the order of their paths
+    :param lines: the entries in the order of their paths, each behind its line
     """
 
-    def __init__(self, entries: Iterator[Entry]) -> None:
-        self._entries = entries
-        self._next = next(entries, None)
+    def __init__(self, lines: Iterator[tuple[bytes, Entry]]) -> None:
+        self._lines = lines
+        self.line = b''
+        """The line of the entry that was found last."""
+        self._next: Entry | None = None
+        self._advance()
+
+    def _advance(self) -> None:
+        self.line, self._next = next(self._lines, (b'', None))
 
     def at(self, path: bytes) -> Entry | None:
         """Return the entry at a path, which comes behind those that were asked for before."""
         while self._next is not None and self._next.path < path:
-            self._next = next(self._entries, None)
+            self._advance()
         return self._next if self._next is not None and self._next.path == path else None

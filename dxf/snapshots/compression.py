@@ -33,10 +33,19 @@ def _zstd() -> Any:
         raise DXFError(f'snapshots need zstd, which is not installed: {INSTALL}') from None
 
 
-def compressed(content: bytes) -> bytes:
-    """Return a chunk as a frame, or as it is where a frame would not be clearly smaller."""
-    frame: bytes = _zstd().compress(content, LEVEL)
-    return frame if len(frame) <= MIN_GAIN * len(content) else content
+class ChunkCompressor:
+    """Compresses chunks, each to a frame of its own.
+
+    All of them share the memory that the library needs: to ask for it takes longer than to compress a small chunk.
+    """
+
+    def __init__(self) -> None:
+        self._compressor = _zstd().ZstdCompressor(LEVEL)
+
+    def compressed(self, content: bytes) -> bytes:
+        """Return a chunk as a frame, or as it is where a frame would not be clearly smaller."""
+        frame: bytes = self._compressor.compress(content, self._compressor.FLUSH_FRAME)
+        return frame if len(frame) <= MIN_GAIN * len(content) else content
 
 
 def decompressed(frame: bytes, size: int) -> bytes:

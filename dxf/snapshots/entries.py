@@ -205,7 +205,7 @@ def _chunk(path: bytes, document: Json, packs: list[int]) -> Chunk:
     if not isinstance(document, list) or list(map(type, document)) != CHUNK_TYPES:  # a bool is no int here
         raise _invalid(path, 'a chunk is no list of four numbers and a hash')
     chunk = Chunk(*document)
-    if chunk == zeros(chunk.size) and 0 < chunk.size <= MAX_SIZE:
+    if chunk.is_zeros and chunk == zeros(chunk.size) and 0 < chunk.size <= MAX_SIZE:
         return chunk
     if not 0 <= chunk.pack < len(packs) or chunk.offset < 0 or chunk.offset + chunk.length > packs[chunk.pack]:
         raise _invalid(path, 'a chunk is outside its pack')

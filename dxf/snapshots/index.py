@@ -62,12 +62,13 @@ class IndexWriter:
         """Delete the temporary file."""
         self._lines.close()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Entry, line: bytes | None = None) -> None:
         """Add an entry.
 
+        :param line: the line from which it was read, if it was: to write it again takes less time
         :raises DXFSourceError: the index would be too large to be read
         """
-        line = _line(entry.document())
+        line = _line(entry.document()) if line is None else line + b'\n'
         self._count += 1
         self._size += len(line)
         if len(line) > MAX_LINE:

@@ -7,7 +7,7 @@ from dxf.artifacts import manifest as artifact
 from dxf.exceptions import DXFFileNotFoundError
 from dxf.parameters import checked
 from dxf.snapshots.entries import FILE, FOLDER, Entry, shown
-from dxf.snapshots.restore_plan import SHOWN
+from dxf.snapshots.entry_table import SHOWN
 from dxf.snapshots.snapshot import Snapshot, is_snapshot
 
 if TYPE_CHECKING:

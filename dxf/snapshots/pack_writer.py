@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dxf.artifacts.ordered_tasks import OrderedTasks
 from dxf.exceptions import DXFSourceError
-from dxf.snapshots.compression import compressed
+from dxf.snapshots.compression import ChunkCompressor
 from dxf.snapshots.entries import Chunk
 from dxf.snapshots.index import MAX_PACKS
 
@@ -70,6 +70,7 @@ class PackWriter:
 
     def __init__(self, push: Callable[[Any, int], str], first: int, most: int, full: int, grows: bool = False) -> None:
         self._push = push
+        self._compressor = ChunkCompressor()
         self._full = full
         self._grows = grows
         self._number = first
@@ -97,7 +98,7 @@ class PackWriter:
 
         :param digest: its SHA-256, in hexadecimal digits
         """
-        stored = compressed(content)
+        stored = self._compressor.compressed(content)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile()

@@ -55,12 +55,13 @@ class SnapshotWriter:
         self.known.forget(rewritten)
         return rewritten
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Entry, line: bytes | None = None) -> None:
         """Add an entry to the index.
 
+        :param line: that of the last snapshot, if it is the same entry
         :raises DXFSourceError: the index would be too large to be read
         """
-        self._index.add(entry)
+        self._index.add(entry, line)
 
     def finish(self, totals: Totals, created: int | None, parent: str | None, limit: int) -> tuple[str, Totals]:
         """Store the last pack and the index; return the text of the manifest, and what was sent.

@@ -92,6 +92,7 @@ class Tree:
                  left_out: Callable[[bytes, str], object], exclusion: Exclusion, one_file_system: bool = False
                  ) -> None:
         self._roots = sorted(roots)
+        self._prefixes = frozenset(root.prefix for root in roots)
         self._exclusion = exclusion
         self._devices = [os.stat(root.folder).st_dev for root in self._roots] if one_file_system else None
         self._unreadable = unreadable
@@ -135,7 +136,7 @@ class Tree:
 
     def _report(self, path: bytes, error: OSError) -> None:
         """Report what cannot be read, unless it has vanished and was not given itself."""
-        if self._is_root(path):
+        if path in self._prefixes:
             self._unreadable(self.root_of(path).folder, error)
         elif not isinstance(error, FileNotFoundError):
             self._unreadable(path, error)
@@ -162,15 +163,16 @@ class Tree:
             return b''
 
     def _look(self, path: bytes) -> Found | None:
+        is_root = path in self._prefixes
         try:
             with self._parent(path) as (folder, name):
-                status = os.stat(name, dir_fd=folder, follow_symlinks=self._is_root(path))
+                status = os.stat(name, dir_fd=folder, follow_symlinks=is_root)
                 target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else b''
         except OSError as error:
             self._report(path, error)
             return None
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
-        if not self._is_root(path) and self._exclusion.covers(path, kind == FOLDER, self.root_of(path).prefix):
+        if not is_root and self._exclusion.covers(path, kind == FOLDER, self.root_of(path).prefix):
             return None
         if kind is None:
             self._left_out(path, OTHERS.get(stat.S_IFMT(status.st_mode), 'no file'))
@@ -181,9 +183,6 @@ class Tree:
                 return Found(path, HARDLINK, status, first)
         return Found(path, kind, status, target)
 
-    def _is_root(self, path: bytes) -> bool:
-        return any(root.prefix == path for root in self._roots)
-
     def _root(self, path: bytes) -> tuple[bytes, bytes]:
         """Return the folder of this machine that a path of the snapshot is in, and the path within it."""
         root = self.root_of(path)
@@ -191,8 +190,10 @@ class Tree:
 
     def root_of(self, path: bytes) -> Root:
         """Return the root that a path of the snapshot is in."""
+        if len(self._roots) == 1:  # as usual: found for each file, several times
+            return self._roots[0]
         return next(root for root in self._roots
-                    if not root.prefix or path == root.prefix or path.startswith(root.prefix + b'/'))
+                    if path == root.prefix or path.startswith(root.prefix + b'/'))
 
     def _parent(self, path: bytes) -> 'Parent':
         folder, inner = self._root(path)

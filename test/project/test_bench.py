@@ -131,7 +131,7 @@ def test_requests_and_connections_are_counted(certificates: Certificates, tmp_pa
         assert (relay.requests, relay.connections) == (['GET /v2/'] * 3, 3)
 
 
-def test_the_bytes_that_clients_get_are_counted_without_tls_too(tmp_path: Path) -> None:
+def test_the_bytes_that_clients_get_and_send_are_counted_without_tls_too(tmp_path: Path) -> None:
     with Registry(tmp_path) as registry, CountingRelay(registry.host) as relay:
         digest = DXF(registry.host, 'fred/x', insecure=True).push_blob(data=bytes(1_000_000))
         part = {'Range': 'bytes=500000-799999'}
@@ -140,7 +140,9 @@ def test_the_bytes_that_clients_get_are_counted_without_tls_too(tmp_path: Path) 
         assert relay.requests == [f'GET /v2/fred/x/blobs/{digest}']
         assert 300_000 < relay.received < 301_000
         relay.clear()
-        assert relay.received == 0
+        assert relay.received == relay.sent == 0
+        requests.put(f'http://{relay.host}/v2/', data=bytes(200_000), timeout=60)
+        assert 200_000 < relay.sent < 201_000
 
 
 @pytest.mark.parametrize('step', [1, 7, 1000])

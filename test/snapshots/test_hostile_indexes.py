@@ -11,14 +11,14 @@ import pytest
 from dxf import DXF, hash_bytes, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.manifest.image import Descriptor
-from dxf.snapshots.compression import compressed, packed
+from dxf.snapshots.compression import ChunkCompressor, packed
 from dxf.snapshots.snapshot import INDEX_TYPE, PACK_TYPE, Totals, make_manifest
 
 from ..helpers.layouts import snapshot as all_in
 
 Entry = dict[str, Any]
 CONTENT = b'readings of May 15th\n' * 100
-FRAME = compressed(CONTENT)
+FRAME = ChunkCompressor().compressed(CONTENT)
 PACK = b'0123456789' * 100 + FRAME
 HASH = hash_bytes(b'01234').partition(':')[2]
 PLAIN = [0, 0, 5, 5, HASH]
