@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -324,18 +323,3 @@ def test_a_plan_tells_what_would_be_sent_and_sends_nothing(client: DXF, source: 
     assert {exchange.method for exchange in traffic.requests} == {'GET'}
     assert planned.new == 200_000 and 0 <= planned.sent - 200_000 < 5000
     assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
-
-
-# What is missing
-
-@pytest.mark.parametrize('module, package', [('pyfastcdc', 'pyfastcdc'), ('backports.zstd', 'zstd')])
-def test_a_package_that_is_missing_is_one_line_with_the_command(client: DXF, source: Path, module: str, package: str,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setitem(sys.modules, 'compression.zstd', None)
-    (source / 'large').write_bytes(os.urandom(100_000))
-    if module == 'pyfastcdc':
-        monkeypatch.undo()
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(DXFError, match=rf"snapshots need {package}, .*: pip install 'python-dxf\[snapshots\]'"):
-        snapshots.backup(client, [str(source)], 'nightly')
