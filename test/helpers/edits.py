@@ -23,8 +23,8 @@ class Editor:
 
     def edit(self) -> None:
         """Change something."""
-        self._random.choice([self._write, self._write, self._write, self._patch, self._link, self._hardlink,
-                             self._remove, self._make_folder, self._rename, self._change_mode, self._write_sparse])()
+        self._random.choice([*[self._write] * 3, *[self._patch] * 3, self._link, self._hardlink, self._remove,
+                             self._make_folder, self._rename, self._change_mode, self._write_sparse])()
 
     def _folders(self) -> list[bytes]:
         return sorted(folder for folder, _, _ in os.walk(self._root))
@@ -52,8 +52,10 @@ class Editor:
     def _patch(self) -> None:
         if files := self._files():
             with open(path := self._random.choice(files), 'r+b') as file:
-                file.seek(self._random.randrange(os.path.getsize(path) + 1))
-                file.write(self._random.randbytes(self._random.randrange(3000)))
+                start = self._random.randrange(os.path.getsize(path) + 1)
+                most = self._random.choice([os.path.getsize(path) - start, 3000])  # the size often stays
+                file.seek(start)
+                file.write(self._random.randbytes(min(most, 3000)))
 
     def _write_sparse(self) -> None:
         with open(self._new(), 'wb') as file:

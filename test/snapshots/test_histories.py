@@ -90,7 +90,7 @@ class History:
         """Run a command, which may be killed or meet faults; return its exit status."""
         proxy, chance = self._place.proxy, self._chance
         run = Run([*args], self._place.environ, constants=self._constants)
-        if may_fail and chance.random() < 0.6:
+        if may_fail and chance.random() < 0.4:
             run = run._replace(number=chance.randrange(1, 9), when=chance.choice(['before', 'after']))
         if proxy is not None:
             faults = [self._fault() for _ in range(chance.randrange(5))] if may_fail else []
@@ -123,7 +123,7 @@ class History:
                     str(self._stream), f'@{alias}')
 
     def _edit(self) -> None:
-        for _ in range(8):
+        for _ in range(12):
             self._editor.edit()
 
     def _store(self, alias: str, content: Content, *args: str) -> None:
