@@ -27,6 +27,10 @@ MOST_KEPT = 90
 LEFT_KEPT = 60
 """The packs that are left of more than these: then many nights need no rewriting."""
 
+MOST_STORED = 1.4
+"""The bytes of packs for each byte that is used, from which the packs with the most unused bytes are written anew. The
+next night may leave a few more unused: a snapshot is to take at most one and a half times its bytes."""
+
 
 def pack_size(total: int, kept: int) -> int:
     """Return the bytes at which a pack is full.
@@ -48,7 +52,20 @@ def packs_to_rewrite(sizes: list[int], live: list[int]) -> set[int]:
     kept = sorted(set(range(len(sizes))) - rewritten, key=lambda number: sizes[number])
     if len(kept) > MOST_KEPT:
         rewritten.update(kept[:len(kept) - LEFT_KEPT])
-    return rewritten
+    return rewritten | _wasteful(sizes, live, rewritten)
+
+
+def _wasteful(sizes: list[int], live: list[int], rewritten: set[int]) -> set[int]:
+    """Return the numbers of further packs to be written anew, so that all together have few unused bytes."""
+    unused = {number: size - live[number] for number, size in enumerate(sizes) if number not in rewritten}
+    left, most = sum(unused.values()), (MOST_STORED - 1) * sum(live)
+    found = set()
+    for number in sorted(unused, key=lambda number: unused[number] / (sizes[number] or 1), reverse=True):
+        if left <= most:
+            break
+        found.add(number)
+        left -= unused[number]
+    return found
 
 
 class Pack(NamedTuple):

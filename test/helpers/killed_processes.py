@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -23,6 +24,8 @@ from typing import Any, NamedTuple
 import fsspec
 
 import dxf
+from dxf.cli.error_messages import line_of
+from dxf.exceptions import DXFError
 from dxf.main import doit
 from dxf.registry import DXFBase
 
@@ -37,6 +40,7 @@ class Run(NamedTuple):
     :param number: of the request or step, from 1
     :param when: ``before`` or ``after`` a request, or before a ``step``
     :param root: the folder in which changes are steps
+    :param constants: values of names of modules, by these: with small packs, a small folder has several
     """
 
     args: list[Any]
@@ -44,9 +48,12 @@ class Run(NamedTuple):
     number: int = 0
     when: str = 'before'
     root: str = ''
+    constants: dict[str, int] | None = None
 
 
 KILLED = -signal.SIGKILL
+CRASHED = 70
+"""The status of a command that ends by an exception that is no error of dxf or of the system."""
 
 
 # In the process that runs the tests
@@ -125,6 +132,9 @@ def use_filesystem(environ: dict[str, str], name: str, *args: Any) -> int:
 
 def carry_out(run: Run) -> int:
     """Run a command, unless it dies; return its exit status."""
+    for path, value in (run.constants or {}).items():
+        module, _, constant = path.rpartition('.')
+        setattr(importlib.import_module(module), constant, value)
     if run.number and run.when == 'step':
         die_before_step(run.number, run.root)
     elif run.number:
@@ -157,6 +167,11 @@ def main() -> None:
                 status = 1
                 try:
                     status = carry_out(Run(**json.loads(line)))
+                except (DXFError, OSError) as error:  # those of requests are OSErrors too
+                    print(line_of(error), file=sys.stderr)
+                except BaseException:
+                    traceback.print_exc()
+                    status = CRASHED
                 finally:
                     os._exit(status)
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)

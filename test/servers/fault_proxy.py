@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 PIECE = 64 << 10
+UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Fault:
     :param down: after so many bytes from the registry the connection is reset, and no more reach the client
     :param lost: the registry gets everything, and the client a reset in place of the first byte of the answer
         to the request that starts with these bytes
+    :param refused: the registry never gets the request that starts with these bytes: the client gets status 503
     :param stall: after so many bytes from the registry nothing more reaches the client, until the test is over
     """
 
     up: int | None = None
     down: int | None = None
     lost: bytes | None = None
+    refused: bytes | None = None
     stall: int | None = None
 
 
@@ -94,6 +97,8 @@ class _Connection:
 
     def run(self) -> None:
         """Carry bytes until one side ends or the fault is due."""
+        for side in (self._client, self._registry):  # else a small piece waits until the one before is acknowledged
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while not self._ending.is_set():
             readable, _, _ = select.select([self._client, self._registry], [], [], 0.02)
             for source in readable:
@@ -102,6 +107,9 @@ class _Connection:
                     return
 
     def _carry_up(self, piece: bytes) -> bool:
+        if self._fault.refused is not None and piece.startswith(self._fault.refused):
+            self._client.sendall(UNAVAILABLE)
+            return False
         if self._fault.lost is not None and piece.startswith(self._fault.lost):
             self._losing = True
         left = len(piece) if self._fault.up is None else self._fault.up - self._up

@@ -67,6 +67,14 @@ def test_an_answer_is_lost_although_the_registry_gave_it() -> None:
     assert list(server.memory.tags[REPO]) == ['latest']
 
 
+def test_a_request_is_refused_and_the_registry_never_has_it() -> None:
+    with ScriptedRegistry() as server, FaultProxy(server.host, lambda number: Fault(refused=b'PUT ')) as proxy:
+        with requests.Session() as session:
+            assert session.get(f'http://{proxy.host}/v2/').status_code == 200
+            assert session.put(f'http://{proxy.host}/v2/{REPO}/manifests/latest', b'{}', timeout=60).status_code == 503
+    assert server.lines() == ['GET /v2/']
+
+
 def test_a_stalled_answer_stays_where_it_is() -> None:
     with ScriptedRegistry() as server, FaultProxy(server.host, lambda number: Fault(stall=100_000)) as proxy:
         outcome = received(proxy, f'/v2/{REPO}/blobs/{server.memory.put(REPO, BLOB)}', 1)

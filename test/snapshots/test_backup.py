@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -255,6 +254,7 @@ def test_an_edit_of_a_large_file_sends_little_of_it(client: DXF, source: Path) -
 
 def test_packs_of_which_little_is_used_are_written_anew() -> None:
     assert packs_to_rewrite([100, 100, 100], [49, 50, 100]) == {0}
+    assert packs_to_rewrite([100, 100, 100], [55, 65, 75]) == {0}  # of all, more than 40 in 100 would be unused
     assert packs_to_rewrite(list(range(1, 91)), list(range(1, 91))) == set()
     assert packs_to_rewrite(list(range(1, 92)), list(range(1, 92))) == set(range(31))
 
@@ -280,6 +280,35 @@ def test_many_nights_keep_few_packs_and_little_more_than_one_snapshot(client: DX
         assert len(snapshot.packs) <= 14
         assert sum(pack.size for pack in snapshot.packs) < 2.2 * 800_000
     assert restored(snapshot, source)
+
+
+def test_sixty_nights_take_at_most_one_and_a_half_times_a_snapshot_and_a_hundred_layers(client: DXF, source: Path
+                                                                                       ) -> None:
+    draw = random.Random(1)
+    for number in range(134):
+        (source / str(number)).write_bytes(draw.randbytes(4000))
+    for night in range(60):
+        for _ in range(2):
+            (source / str(draw.randrange(134))).write_bytes(draw.randbytes(3000 + night))
+        snapshot = snapshots.backup(client, [str(source)], 'nightly')
+        stored = sum(blob.size for blob in (snapshot.index, *snapshot.packs))
+        assert stored <= 1.5 * sum(path.stat().st_size for path in source.rglob('*') if path.is_file())
+        assert 1 + len(snapshot.packs) <= 100
+    assert restored(snapshot, source)
+
+
+def test_a_plan_is_honest_about_pages_that_change_all_over(client: DXF, source: Path) -> None:
+    draw = random.Random(1)
+    content = bytearray(draw.randbytes(16 << 20))
+    (source / 'database').write_bytes(content)
+    snapshots.backup(client, [str(source)], 'nightly')
+    pages = draw.sample(range(len(content) // 4096), len(content) // 4096 // 200)
+    for page in pages:
+        content[4096 * page:4096 * (page + 1)] = draw.randbytes(4096)
+    (source / 'database').write_bytes(content)
+    planned = snapshots.plan(client, [str(source)], 'nightly')
+    assert planned.new > 8 * 4096 * len(pages)  # a chunk for each page
+    assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
 
 
 # What is left out
@@ -328,18 +357,3 @@ def test_a_plan_tells_what_would_be_sent_and_sends_nothing(client: DXF, source: 
     assert {exchange.method for exchange in traffic.requests} == {'GET'}
     assert planned.new == 200_000 and 0 <= planned.sent - 200_000 < 5000
     assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
-
-
-# What is missing
-
-@pytest.mark.parametrize('module, package', [('pyfastcdc', 'pyfastcdc'), ('backports.zstd', 'zstd')])
-def test_a_package_that_is_missing_is_one_line_with_the_command(client: DXF, source: Path, module: str, package: str,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setitem(sys.modules, 'compression.zstd', None)
-    (source / 'large').write_bytes(os.urandom(100_000))
-    if module == 'pyfastcdc':
-        monkeypatch.undo()
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(DXFError, match=rf"snapshots need {package}, .*: pip install 'python-dxf\[snapshots\]'"):
-        snapshots.backup(client, [str(source)], 'nightly')

@@ -73,10 +73,13 @@ DIGESTS = {
     'empty': 'sha256:4b827e4697f6e3eba38985f22006baf6ab408fb997b3c769ddb77b3558fd5041',
     'kinds': 'sha256:b6d1dd625d0b7a592a75e284f1645314d73894d515e401733b8ab9c415d84329',
     'packs': 'sha256:237b19749cb5393c7ccd2fb96b2023d1ef61678bc13564482dbfed97ddd7906d',
+    'stream': 'sha256:06c902d78f4b475b698204d80fbcef18a90dff7d9c89515b3847b62643e1fee0',
 }
 
+STREAM = (b'night 2\n' * 1000).ljust(3 << 18, b'\0') + bytes(range(256))
 
-@pytest.mark.parametrize('name', TREES)
+
+@pytest.mark.parametrize('name', DIGESTS)
 def test_a_golden_snapshot_is_what_it_was(client: DXF, name: str) -> None:
     store(client, name)
     assert hash_bytes(client.get_manifest('golden', None).encode()) == DIGESTS[name]  # type: ignore[union-attr]
@@ -87,6 +90,22 @@ def test_a_golden_snapshot_is_restored(client: DXF, name: str, tmp_path: Path) -
     store(client, name)
     snapshots.load(client, 'golden').restore(str(tmp_path / 'out'))
     assert shortened(described(tmp_path / 'out')) == TREES[name]
+
+
+def test_a_golden_stream_is_put_together(client: DXF, tmp_path: Path) -> None:
+    store(client, 'stream')
+    stream = snapshots.load(client, 'golden').stream()
+    assert b''.join(stream.read()) == STREAM
+    assert b''.join(stream.part(7990, 8010)) == STREAM[7990:8010]
+    stream.to_file(str(tmp_path / 'out'))
+    assert (tmp_path / 'out').read_bytes() == STREAM
+
+
+def test_the_reader_of_the_documentation_puts_a_golden_stream_together(client: DXF, tmp_path: Path) -> None:
+    store(client, 'stream')
+    subprocess.run([sys.executable, '-I', DOCS / 'snapshot-reader.py', tmp_path / 'layout', 'golden', tmp_path / 'out'],
+                   check=True, timeout=60)
+    assert (tmp_path / 'out').read_bytes() == STREAM
 
 
 @pytest.mark.parametrize('name', TREES)
