@@ -138,7 +138,7 @@ def test_a_command_that_cannot_be_started_is_wrong_usage_before_any_request(serv
     ended = of(server).run('push-blob', REPO, '@nightly', '--', command, cwd=tmp_path).insist(2)
     assert ended.lines[0].startswith(f'dxf: cannot run {command!r}: ')
     assert ended.lines[0].partition('; ')[2].startswith(('what follows -- is', 'write its words', 'a shell runs',
-                                                          'chmod +x ./data makes'))
+                                                         'chmod +x ./data makes'))
     assert server.requests == []
 
 
