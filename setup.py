@@ -63,7 +63,7 @@ setup(
         'test': ['pytest>=9', 'pytest-cov>=7', 'pytest-xdist', 'coverage>=7.10', 'hypothesis',
                  'trustme', 'bcrypt', 'cryptography', 'pyyaml', *DOCS, *MANUAL, *COMPLETION, *SNAPSHOTS,
                  'setuptools>=77', *FSSPEC, 'pandas', 'pyarrow', 'dask[dataframe,distributed]',
-                 'duckdb', 'xarray', 'zarr', 'psutil'],
+                 'duckdb', 'xarray', 'zarr', 'psutil', 's3fs', 'moto', 'flask', 'flask-cors'],
         'docs': [*DOCS, *MANUAL, *COMPLETION, *FSSPEC],
         'lint': ['pylint>=4,<5', 'mypy>=2,<3', 'autopep8>=2.3', 'types-requests', 'types-tqdm', 'types-jwcrypto',
                  'types-pyyaml'],

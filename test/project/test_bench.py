@@ -297,6 +297,8 @@ def test_every_part_measures_at_its_smallest(part: str, tmp_path: Path, monkeypa
     monkeypatch.setattr('bench.growing_jobs.ROUND_TRIPS', (0, 10))
     own = str(fork_server.write_program(tmp_path / 'dxf'))
     clients = Dxf('dxf', own, sys.executable), Dxf('python-dxf 12.1.1', own, sys.executable)
+    for module in ('bench.contenders', 'bench.tables'):
+        monkeypatch.setattr(f'{module}.with_tables', lambda: clients[0])
     other = Server(program('docker-registry'), 'other 2')
     place = Workspace(tmp_path, 100_000, most=1, servers=[other])
     sections = PARTS[part](place, 1, *clients)
