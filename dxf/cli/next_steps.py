@@ -53,7 +53,8 @@ def _next_step(context: Context, error: Exception) -> str:
 
 def _about_unread(context: Context, error: Exception) -> str:
     """Return the hint for a backup of what cannot be read."""
-    is_unread = isinstance(error, DXFSourceError) and 'partial' in context.options and UNREAD in str(error)
+    is_unread = isinstance(error, DXFSourceError) and 'partial' in context.options and UNREAD in str(error) and \
+        '--partial' not in str(error)
     return '--exclude=PATTERN leaves out what a pattern fits, --partial stores the rest' if is_unread else ''
 
 

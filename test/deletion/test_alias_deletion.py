@@ -381,7 +381,7 @@ def test_the_command_refuses_a_digest_that_is_needed(open_registry: Endpoint, re
 @pytest.mark.parametrize('kind', ['open_registry', 'folder'])
 def test_nights_without_a_change_keep_the_last_ones(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     endpoint: Endpoint = request.getfixturevalue(kind)
-    retention, = (block for block in blocks('how-to/backups.rst', 'shell') if 'dxf prune' in block)
+    retention, = (block for block in blocks('how-to/backups.rst', 'shell') if '--prefix=nightly- --keep' in block)
     assert retention.count(' --keep-daily=14 --keep-monthly=12') == 2
     retention = retention.partition('\n')[2].replace('14 --keep-monthly=12', '2')
     fork_server.write_program(tmp_path / 'dxf')

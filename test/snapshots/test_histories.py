@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dxf import DXF, snapshots
-from dxf.snapshots.snapshot import find
+from dxf.snapshots.last_snapshot import ignore, last_of
 from dxf.exceptions import DXFError, DXFNotFoundError
 from dxf.layout.garbage import collect
 from dxf.layout.store import Layout
@@ -230,7 +230,7 @@ class History:
     def _remove(self, alias: str) -> None:
         """Delete a snapshot, and all blobs that no other one needs."""
         client = self._client
-        gone = find(client, alias)
+        gone = last_of(client, alias, None, ignore)
         self._named.pop(alias, None)
         if gone is not None:
             client.del_alias(alias)
