@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from requests.exceptions import HTTPError
 
-from dxf.artifacts.manifest import name_of
+from dxf.artifacts.manifest import SNAPSHOT_TYPE, name_of
 from dxf.client import DXF
 from dxf.exceptions import DXFDigestMismatchError, DXFError
 from dxf.manifest.creation_time import created
@@ -27,7 +27,8 @@ Result = TypeVar('Result')
 BATCH = 32
 """The fewest aliases whose manifests are asked for before the first result is handed out."""
 
-BLOBS, FILES, IMAGE, INDEX, ARTIFACT, SCHEMA1 = 'blobs', 'files', 'image', 'index', 'artifact', 'schema1'
+BLOBS, FILES, IMAGE, INDEX, SNAPSHOT, ARTIFACT, SCHEMA1 = \
+    'blobs', 'files', 'image', 'index', 'snapshot', 'artifact', 'schema1'
 """The kinds of what an alias names."""
 
 _RUN = re.compile(r'\d+|\D+', re.ASCII)
@@ -45,7 +46,7 @@ class Entry(NamedTuple):
         an index, and schema 1
     :param created: when the manifest was made, in UTC, by its annotation; ``None`` without one
     :param kind: ``blobs`` that dxf has named, ``files`` with names, an ``image``, an ``index`` of several manifests,
-        another ``artifact``, or ``schema1``
+        a ``snapshot`` of ``dxf backup``, another ``artifact``, or ``schema1``
     """
 
     alias: str
@@ -138,6 +139,8 @@ def _kind(manifest: Manifest, document: dict[str, Json]) -> str:
         return INDEX
     if not isinstance(manifest, ImageManifest):
         return SCHEMA1
+    if document.get('artifactType') == SNAPSHOT_TYPE:
+        return SNAPSHOT
     if any(_has_name(layer) for layer in document['layers']):
         return FILES
     # dxf gives the first blob as the configuration, which is no image's.

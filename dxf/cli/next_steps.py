@@ -46,8 +46,9 @@ def _next_step(context: Context, error: Exception) -> str:
             'does without mounting'
     if isinstance(error, DXFFileNotFoundError) and {'to', 'overwrite'} <= set(context.options):
         return '' if context.options['to'] is not None else '--to=DIR names the folder to write to'
-    if response is not None and response.status_code == 500:
-        return _about_manifest(response)
+    about = {405: _about_uploads, 500: _about_manifest}.get(0 if response is None else response.status_code)
+    if response is not None and about is not None:
+        return about(response)
     return _about_path(context, error) if isinstance(error, OSError) else _about_unread(context, error)
 
 
@@ -74,6 +75,17 @@ def _about_manifest(response: 'Response') -> str:
     """
     is_manifest = _MANIFEST.fullmatch(urlsplit(str(response.url)).path) is not None
     return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
+
+
+def _about_uploads(response: 'Response') -> str:
+    """Return the hint for an upload that a registry does not take.
+
+    distribution answers 405 if it is read-only, or a mirror of another registry:
+    https://distribution.github.io/distribution/about/configuration/#readonly
+    """
+    is_upload = response.request.method == 'POST' and urlsplit(str(response.url)).path.endswith('/blobs/uploads/')
+    return 'this registry takes no uploads: it is read-only, or a mirror of another one, which --host=HOST names' \
+        if is_upload else ''
 
 
 def _about_path(context: Context, error: OSError) -> str:

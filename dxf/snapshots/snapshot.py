@@ -242,9 +242,12 @@ def _layers(manifest: ImageManifest) -> tuple[Descriptor, tuple[Descriptor, ...]
 def _hint(manifest: Any, repository: str, reference: str) -> str:
     """Return what to do with something that is no snapshot."""
     name = shown_repository(repository)
-    has_names = isinstance(manifest, ImageManifest) and 'org.opencontainers.image.title' in manifest.text
-    return f'dxf pull-files {name} {reference} fetches its files' if has_names else \
-        f'dxf inspect {name} {reference} shows what it is'
+    if not isinstance(manifest, ImageManifest):
+        return f'dxf inspect {name} {reference} shows what it is'
+    if 'org.opencontainers.image.title' in manifest.text:
+        return f'dxf pull-files {name} {reference} fetches its files'
+    return f'dxf pull-blob {name} @{reference} fetches its blobs, and dxf verify {name} FILE... {reference} compares ' \
+        'files with them'
 
 
 @checked

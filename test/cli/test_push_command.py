@@ -15,6 +15,7 @@ from dxf.exceptions import DXFHTTPError, DXFSourceError
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import SECONDS, Runner
 from ..helpers.waiting import eventually
+from ..servers.registry import Registry
 from ..servers.scripted_registry import ScriptedRegistry, error
 
 REPO = 'fred/backup'
@@ -241,3 +242,12 @@ def test_a_pipe_is_not_given_twice(tmp_path: Path) -> None:
             ended = runner.run(*words, input=b'x' * SMALL)
             assert ended.status == 2 and f"'{names[1]}' is given twice" in ended.lines[0], words
     assert not (tmp_path / 'registry').exists()
+
+
+def test_a_registry_that_takes_no_uploads_is_told(tmp_path: Path) -> None:
+    with Registry(tmp_path, read_only=True) as registry:
+        runner = Runner({'DXF_HOST': registry.host, 'DXF_INSECURE': '1'})
+        for args in (('push-blob', 'fred/x', __file__), ('push-files', 'fred/x', 'a', __file__)):
+            line, = runner.run(*args).insist(1, 2).lines
+            assert line == 'dxf: 405 Method Not Allowed (fred/x/blobs/uploads/); this registry takes no uploads: it ' \
+                'is read-only, or a mirror of another one, which --host=HOST names'

@@ -40,6 +40,7 @@ class Registry:
     :param schema1: accept schema 1 manifests too.
     :param storage: where it keeps its data, in place of a folder of its own: several registries may share one.
     :param deletes: allow deletions.
+    :param read_only: take no uploads.
     :param secret: signs the state of an upload that it hands out; those that share a storage need the same one.
     :param binary: the path of another version of the program.
 
@@ -49,7 +50,7 @@ class Registry:
     def __init__(self, directory: Path, *, tls: Certificates | None = None, clients: Certificates | None = None,
                  users: Mapping[str, str] | None = None, tokens: TokenServer | None = None,
                  schema1: bool = False, storage: Path | None = None, secret: str | None = None,
-                 deletes: bool = True, binary: str | None = None) -> None:
+                 deletes: bool = True, read_only: bool = False, binary: str | None = None) -> None:
         self.directory = directory
         self.storage = storage if storage is not None else directory / 'storage'
         self.log = directory / 'registry.log'
@@ -61,6 +62,7 @@ class Registry:
         self._tokens = tokens
         self._schema1 = schema1
         self._deletes = deletes
+        self._read_only = read_only
         self._binary = binary
         self._secret = secret if secret is not None else secrets.token_hex(16)
         self._port = 0
@@ -147,7 +149,8 @@ class Registry:
             'version': 0.1,
             'log': {'level': 'error', 'accesslog': {'disabled': True}},
             'storage': {'filesystem': {'rootdirectory': str(self.storage)}, 'delete': {'enabled': self._deletes},
-                        'maintenance': {'uploadpurging': {'enabled': False}}},
+                        'maintenance': {'uploadpurging': {'enabled': False},
+                                        'readonly': {'enabled': self._read_only}}},
             'http': server,
             'compatibility': {'schema1': {'enabled': self._schema1}},
         }

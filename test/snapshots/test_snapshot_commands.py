@@ -119,11 +119,16 @@ def test_an_alias_that_is_no_snapshot_is_named_with_what_reads_it(folder: Endpoi
     runner = Runner(folder.environ())
     runner.run('push-files', repo, 'files', 'a-b').insist(0)
     runner.run('push-blob', repo, 'a-b', '@blob').insist(0)
+    runner.run('backup', repo, '.', '@night').insist(0)
     if command[0] == 'restore':
         line, = runner.run('restore', repo, '@files', *command[1:]).insist(1).lines
         assert line == f'dxf: files is no snapshot: dxf pull-files {repo} files fetches its files'
         line, = runner.run('restore', repo, '@blob', *command[1:]).insist(1).lines
-        assert line == f'dxf: blob is no snapshot: dxf inspect {repo} blob shows what it is'
+        assert line == f'dxf: blob is no snapshot: dxf pull-blob {repo} @blob fetches its blobs, and dxf verify ' \
+            f'{repo} FILE... blob compares files with them'
+        assert runner.run('verify', repo, '@blob').insist(1).lines == [line]
+        listed = runner.run('list-aliases', repo, '--long').insist(0).out.decode().splitlines()
+        assert [line.split()[-1] for line in listed] == ['blobs', 'files', 'snapshot']
     else:
         assert runner.run('list-files', repo, '@files').insist(0).out == b'a-b\n'
         assert runner.run('list-files', repo, '@files', 'a').insist(2).out == b''
