@@ -20,7 +20,7 @@ FOLDER = 'oci:'
 """How the name of a registry begins that is a folder: the name of the transport in skopeo, too."""
 
 TO_COMMAND = 'the repository is given to the command'
-
+_OTHER_SCHEMES = ('s3://', 'gs://', 'az://', 'ssh://', 'sftp://', 'ftp://', 'smb://', 'nfs://', 'rsync://')
 _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 _HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
@@ -37,17 +37,13 @@ _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
 _FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
-_NO_REGISTRIES = ('s3://', 'gs://', 'az://', 'ssh://', 'sftp://', 'ftp://', 'smb://', 'nfs://', 'rsync://')
-"""Schemes of addresses that are no registry's."""
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
 _PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
 
-HOST_LENGTH = 253
-NAME_LENGTH = 255
+HOST_LENGTH, NAME_LENGTH, REFERENCE_LENGTH = 253, 255, 1024
 LONGEST_ADDRESS = 8192
 """Characters in which a password is looked for; those of ECR have about 2000."""
-REFERENCE_LENGTH = 1024
 
 
 def _shown(name: str) -> str:
@@ -97,7 +93,7 @@ def _wanted_in_place_of(host: str) -> str:
     superfluous = [scheme] if scheme else []
     if path:
         superfluous.append('the /' if path == '/' else 'the path')
-    if not superfluous or scheme.lower() in _NO_REGISTRIES:
+    if not superfluous or scheme.lower() in _OTHER_SCHEMES:
         return 'want name[:port]'
     hint = '; insecure=True is for http' if scheme.lower() == 'http://' else ''
     if path.strip('/') not in ('', 'v1', 'v2'):

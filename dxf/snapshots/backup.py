@@ -22,7 +22,6 @@ from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, check_ent
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.file_cutter import FileCutter, NotStored
 from dxf.snapshots.index import FROM_FOLDER, IndexReader
-from dxf.snapshots.known_chunks import KnownChunks
 from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
@@ -113,6 +112,54 @@ class _FirstName(NamedTuple):
     mtime: int
 
 
+class _Advance:
+    """Reports bytes of files that were read, or found unchanged.
+
+    :param total: about the bytes of all files
+    """
+
+    def __init__(self, reading: Reading, total: int) -> None:
+        self._reading = reading
+        self.total = total
+        self.files = 1
+        """The number of the file that is read now."""
+
+    def __call__(self, count: int) -> None:
+        if count:
+            self._reading(count, self.total, self.files)
+
+
+class _EmptyFolders:
+    """The folders to be stored in which no file was found so far.
+
+    :param roots: all that are to be stored
+    """
+
+    def __init__(self, roots: list[Root]) -> None:
+        self._roots = roots
+        self._left = list(roots)
+
+    def found_in(self, root: Root) -> None:
+        """Remember that there is a file in a folder."""
+        if root in self._left:
+            self._left.remove(root)
+
+    def leave_out(self, folder: bytes) -> None:
+        """Leave out a folder that could not be read, which is reported in another way."""
+        self._left = [root for root in self._left if root.folder != folder]
+
+    def that_had_files(self, index: IndexReader) -> Iterator[bytes]:
+        """Yield those that had files in the last snapshot.
+
+        :param index: that snapshot's
+        """
+        is_all = len(self._left) == len(self._roots)
+        for root in self._left:
+            start = b'' if is_all or not root.prefix else root.prefix + b'/'
+            if any(entry.kind != FOLDER and entry.path.startswith(start) for entry in index.entries()):
+                yield root.folder
+
+
 class _Backup:
     """One backup on its way.
 
@@ -129,20 +176,16 @@ class _Backup:
         self._last = last
         self._read_all = wanted.read_all
         self._notice = notice
-        self._reading = reading
+        self._advance = _Advance(reading, size_of(roots))
         self._blobs = BlobSender(repository, progress)
-        self._full = size_of(roots)
         self._unread: list[str] = []
-        self._roots = roots
-        self._empty = {root.prefix: root.folder for root in roots}
-        """The folders in which no file was found so far, by their paths in the snapshot."""
+        self._empty = _EmptyFolders(roots)
         self._first_names: dict[bytes, _FirstName] = {}
         """Files with several names that were stored, by the path that was found first."""
-        self._known = KnownChunks()
         self._totals = Totals()
 
     def _not_read(self, path: bytes, error: OSError) -> None:
-        self._empty = {prefix: folder for prefix, folder in self._empty.items() if folder != path}
+        self._empty.leave_out(path)
         self._add_unread(f'cannot read {shown(path)}: {error.strerror}')
 
     def _add_unread(self, text: str) -> None:
@@ -167,8 +210,7 @@ class _Backup:
         """Store packs and index; return the text of the manifest."""
         with ExitStack() as opened:
             index = None if self._last is None else opened.enter_context(self._last.opened())
-            writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._full, FROM_FOLDER))
-            self._known = writer.known
+            writer = opened.enter_context(SnapshotWriter(self._blobs, index, self._advance.total, FROM_FOLDER))
             try:
                 self._add_all(writer, FileCutter(self._tree, writer.chunks, self._advance), index)
             except NotStored as error:
@@ -187,7 +229,7 @@ class _Backup:
         last = _Merge(iter(()) if index is None else index.entry_lines())
         for found in self._tree.walk():
             if found.kind != FOLDER:
-                self._empty.pop(self._tree.root_of(found.path).prefix, None)
+                self._empty.found_in(self._tree.root_of(found.path))
             former = last.at(found.path)
             entry = self._entry(found, former, cutter)
             if entry is not None:
@@ -200,12 +242,9 @@ class _Backup:
         """
         if index.is_of_stream:
             self._notice('the last snapshot is one of a stream, and the new one is of folders')
-        is_all_empty = len(self._empty) == len(self._roots)
-        for prefix, folder in self._empty.items():
-            start = b'' if is_all_empty or not prefix else prefix + b'/'
-            if any(entry.kind != FOLDER and entry.path.startswith(start) for entry in index.entries()):
-                self._add_unread(f'cannot read {shown(folder)}: no file was found in it, and the last snapshot has '
-                                 'some: is its disk mounted? --partial stores it as it is')
+        for folder in self._empty.that_had_files(index):
+            self._add_unread(f'cannot read {shown(folder)}: no file was found in it, and the last snapshot has '
+                             'some: is its disk mounted? --partial stores it as it is')
 
     def _entry(self, found: Found, last: Entry | None, cutter: FileCutter) -> Entry | None:
         """Return the entry of what was found; ``None`` for what cannot be read, or is gone, or no index can hold."""
@@ -243,7 +282,7 @@ class _Backup:
         """Return the entry of a file, which is read unless it seems to be as it was in the last snapshot."""
         mode, mtime, size = stat.S_IMODE(found.status.st_mode), found.status.st_mtime_ns, found.status.st_size
         is_same = last is not None and (last.kind, last.size, last.mtime) == (FILE, size, mtime)
-        chunks = self._known.relocated(last.chunks) if last is not None and is_same and not self._read_all else None
+        chunks = cutter.unchanged(last) if last is not None and is_same and not self._read_all else None
         if last is not None and chunks is not None:
             self._advance(size)
             self._count(size, 0)
@@ -257,12 +296,9 @@ class _Backup:
         self._count(entry.size, 1)
         return entry
 
-    def _advance(self, count: int) -> None:
-        """Report bytes of a file that were read, or found unchanged; it is counted afterwards."""
-        if count:
-            self._reading(count, self._full, self._totals.files + 1)
-
     def _count(self, size: int, read: int) -> None:
+        """Count a file whose bytes were reported before."""
+        self._advance.files += 1
         totals = self._totals
         self._totals = Totals(totals.files + 1, totals.size + size, totals.read + read, unread=totals.unread)
 

@@ -1,6 +1,7 @@
 """Chunks that are stored: a new one goes into a pack, zeros into none, and what is known already is named again."""
 
 import hashlib
+from collections.abc import Iterable
 
 from dxf.snapshots.entries import Chunk, zeros
 from dxf.snapshots.known_chunks import KnownChunks
@@ -16,6 +17,10 @@ class ChunkStore:
     def __init__(self, known: KnownChunks, packs: PackWriter) -> None:
         self._known = known
         self._packs = packs
+
+    def relocated(self, chunks: Iterable[Chunk]) -> tuple[Chunk, ...] | None:
+        """Return where the chunks of an unchanged file are stored now: see :meth:`KnownChunks.relocated`."""
+        return self._known.relocated(chunks)
 
     def store(self, content: bytes) -> Chunk:
         """Return where a chunk is stored; a new one is added to a pack."""

@@ -36,6 +36,10 @@ class FileCutter:
         self._store = store
         self._advance = advance
 
+    def unchanged(self, last: Entry) -> tuple[Chunk, ...] | None:
+        """Return the chunks of a file that is as it was; ``None`` if some are not stored any more."""
+        return self._store.relocated(last.chunks)
+
     def read(self, path: bytes, last: Entry | None) -> Entry:
         """Store a file; return its entry.
 

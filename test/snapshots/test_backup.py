@@ -161,7 +161,7 @@ def test_an_alias_that_is_no_snapshot_is_replaced(client: DXF, source: Path) -> 
 
 def test_a_parent_that_is_no_snapshot_is_refused(client: DXF, source: Path) -> None:
     client.set_alias('other', client.push_blob(data=b'something else'))
-    with pytest.raises(DXFInvalidDocumentError, match='other is no snapshot: dxf inspect'):
+    with pytest.raises(DXFInvalidDocumentError, match='other is no snapshot: dxf pull-blob'):
         snapshots.backup(client, [str(source)], 'nightly', parent='other')
 
 
