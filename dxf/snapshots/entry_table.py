@@ -50,7 +50,7 @@ class EntryTable:
         return self._index.entry(os.pread(self._lines.fileno(), end - start, start))
 
     def find(self, path: bytes) -> Entry | None:
-        """Return the entry at a path; ``None`` if there is none. No link is followed."""
+        """Return the entry at a path; ``None`` where nothing is. No link is followed."""
         number = bisect_left(self._paths, path)
         return self._entry(number) if self._paths[number:number + 1] == [path] else None
 

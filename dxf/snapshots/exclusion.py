@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from dxf.arguments import several
 from dxf.exceptions import DXFError, DXFInvalidNameError
 from dxf.snapshots.compression import INSTALL
 
@@ -32,7 +33,7 @@ class Exclusion:
     """
 
     def __init__(self, patterns: Sequence[str] = (), without_caches: bool = False) -> None:
-        self._given = _spec(patterns, '') if patterns else None
+        self._given = _spec(several(patterns, 'Wanted', 'exclude='), '') if patterns else None
         self.without_caches = without_caches
         self._specs: dict[bytes, Any] = {}
         """The patterns of files, by the path of their folder."""

@@ -3,7 +3,7 @@
 import os
 
 STEP = 3000
-"""Bytes of a path that a system takes at once, with room for what is before them."""
+"""Bytes of a path that are opened at once. Linux takes 4,096, and the path of a folder may stand before them."""
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from dxf import forking
+from dxf.arguments import several
 from dxf.artifacts.manifest import CREATED, EMPTY, SNAPSHOT_TYPE
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.manifest.image import OCI_MANIFEST, Descriptor, ImageManifest, check_size
@@ -223,7 +224,7 @@ class Snapshot:
 
 def _encoded(paths: Sequence[str]) -> list[bytes]:
     """Return paths as an index has them."""
-    return [path.encode('utf-8', 'surrogateescape') for path in paths]
+    return [path.encode('utf-8', 'surrogateescape') for path in several(paths, 'restore', 'folder, ')]
 
 
 def _layers(manifest: ImageManifest) -> tuple[Descriptor, tuple[Descriptor, ...]]:

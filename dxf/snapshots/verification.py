@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from dxf.arguments import several
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError
 from dxf.parameters import checked
 from dxf.snapshots import differences
@@ -38,9 +39,10 @@ def verify(repository: 'DXF', reference: str, folders: Sequence[str] = (), *, re
     :raises DXFSourceError: something is no folder
     :raises OSError: a file cannot be read
     """
+    given = several(folders, 'verify', 'repository, reference, ')
     snapshot = load(repository, reference)
-    if folders:
-        found = [_sentence(change) for change in differences.from_folders(snapshot, folders)]
+    if given:
+        found = [_sentence(change) for change in differences.from_folders(snapshot, given)]
     else:
         found = []
         for _ in snapshot.entries():

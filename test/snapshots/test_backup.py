@@ -357,3 +357,14 @@ def test_a_plan_tells_what_would_be_sent_and_sends_nothing(client: DXF, source: 
     assert {exchange.method for exchange in traffic.requests} == {'GET'}
     assert planned.new == 200_000 and 0 <= planned.sent - 200_000 < 5000
     assert snapshots.backup(client, [str(source)], 'nightly').totals == planned
+
+
+def test_a_text_is_not_taken_for_a_list_of_its_characters(client: DXF, source: Path, tmp_path: Path) -> None:
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    for call in (lambda: snapshots.backup(client, [str(source)], 'nightly', snapshots.Wanted(exclude='*.o')),
+                 lambda: snapshot.restore(str(tmp_path / 'new'), 'z'),
+                 lambda: snapshot.plan_restore(str(tmp_path / 'new'), 'z'),
+                 lambda: snapshots.verify(client, 'nightly', str(source))):
+        with pytest.raises(TypeError, match=r'^\w+ takes a list, and not a str: write \w+\(.*\[\.\.\.\]\)$'):
+            call()
+    assert client.manifest_digest('nightly') == snapshot.digest and not (tmp_path / 'new').exists()
