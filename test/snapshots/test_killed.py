@@ -62,11 +62,12 @@ def test_an_alias_restores_after_a_backup_that_was_killed_at_any_request(place: 
                 snapshots.load(client, 'nightly').restore(str(tmp_path / digest))
                 assert described(tmp_path / digest) == trees[-1]
                 stored[digest] = trees[-1]
+        assert set(statuses) <= {0, KILLED}
         if statuses == [0, 0]:
             break
-        assert set(statuses) == {KILLED}
     assert number > 5
-    # Killed after the last request, and those that were not killed. A backup that keeps one more pack asks once more.
+    # Killed after the last request, and those that were not killed. A backup that keeps one more pack asks once more:
+    # one of the two may end where the other is killed.
     assert len(stored) >= 1 + 1 + 2
     for digest, tree in stored.items():
         shutil.rmtree(tmp_path / digest, ignore_errors=True)
@@ -90,11 +91,12 @@ def test_an_alias_names_a_whole_stream_after_a_backup_that_was_killed_at_any_req
             snapshot = snapshots.load(client, 'nightly')
             content = b''.join(snapshot.stream().read())
             assert content == contents.setdefault(snapshot.digest, path.read_bytes())
+        assert set(statuses) <= {0, KILLED}
         if statuses == [0, 0]:
             break
-        assert set(statuses) == {KILLED}
     assert number > 4
-    # Killed after the last request, and those that were not killed. A backup that keeps one more pack asks once more.
+    # Killed after the last request, and those that were not killed. A backup that keeps one more pack asks once more:
+    # one of the two may end where the other is killed.
     assert len(contents) >= 1 + 1 + 2
 
 
