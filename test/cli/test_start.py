@@ -102,3 +102,16 @@ def test_help_version_and_wrong_usage_load_nothing_that_is_slow(tmp_path: Path) 
 
 def test_every_check_of_operands_comes_before_requests_is_loaded(tmp_path: Path) -> None:
     assert run(CHECKS, SLOW, tmp_path) == []
+
+
+def test_a_command_hardly_looks_for_cycles_among_the_objects_of_its_modules(tmp_path: Path) -> None:
+    script = ('import gc, sys\nlooks = []\ngc.callbacks.append(lambda phase, _: looks.append(phase))\n'
+              'from dxf.main import main\nsys.argv = ["dxf", "list-repos"]\nmain()\n'
+              'with open("report", "w") as file:\n'
+              '    print("requests" in sys.modules, looks.count("start"), gc.get_freeze_count(), file=file)')
+    subprocess.run([sys.executable, '-c', script], stderr=subprocess.DEVNULL, cwd=tmp_path, timeout=300, check=True,
+                   env={**os.environ, **OPEN, 'PYTHONPATH': str(Path(__file__).parents[2])})
+    is_loaded, looks, frozen = (tmp_path / 'report').read_text('utf-8').split()
+    assert is_loaded == 'True'
+    assert int(looks) < 15  # by default it is 50
+    assert int(frozen) > 20_000  # which the interpreter does not look at when it ends
