@@ -72,5 +72,5 @@ def _over(workspace: Workspace, runs: int, room: Path, host: str, milliseconds: 
         network = _Network(room, host, files, clients)
         curves = grow(steps(workspace.most, 1, 2, 4, 8, 16), network.contenders, runs, workspace)
     return grown(f'Jobs, over a round trip of {milliseconds} ms',
-                 f'{len(files)} blobs of {SIZE >> 10} KiB and their alias, by so many jobs (``DXF_JOBS``; default 4). '
+                 f'{len(files)} blobs of {SIZE >> 10} KiB and their alias, by so many jobs (``DXF_JOBS``; default 6). '
                  'A connection costs a round trip, too.', curves, [])

@@ -13,7 +13,7 @@ from dxf.transport.proxies import Proxies
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
 
-JOBS = 4
+JOBS = 6
 SCHEMAS = ('v2', 'oci', 'v1')
 
 

@@ -17,7 +17,7 @@ PROGRESS = {'1': 'bar', '0': 'none', 'lines': 'lines', 'json': 'json'}
 PROGRESS_MODES = ('bar', 'lines', 'json', 'none')
 """The values of --progress."""
 
-JOBS = 4
+JOBS = 6
 """The default of DXF_JOBS, which is that of the library."""
 
 VARIABLES = {

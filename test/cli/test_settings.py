@@ -111,7 +111,7 @@ def test_all_but_the_host_has_a_default() -> None:
     assert read_settings({'DXF_HOST': HOST, 'HOME': '/home/fred'}) == Settings(
         host=HOST, insecure=False, username=None, password=None, authorization=None, token=None, auth_host=None,
         tlsverify=True, progress=None, blob_info=False, chunk_size=None, platform=None, timeout=TIMEOUT,
-        retries=4, schema=None, jobs=4, state_folder='/home/fred/.local/state/dxf/uploads')
+        retries=4, schema=None, jobs=6, state_folder='/home/fred/.local/state/dxf/uploads')
     assert (TIMEOUT, Limits().retries) == ((10, 60), 4)
 
 

@@ -838,7 +838,7 @@ def test_each_blob_follows_its_digest_and_size(server: ScriptedRegistry, shell: 
         f'{hash_bytes(content)} {len(content)}\n'.encode() + content for content in [*contents, contents[3]])
 
 
-@pytest.mark.parametrize('variables, jobs', [({'DXF_JOBS': '1'}, 1), ({'DXF_JOBS': '2'}, 2), ({}, 4)])
+@pytest.mark.parametrize('variables, jobs', [({'DXF_JOBS': '1'}, 1), ({'DXF_JOBS': '2'}, 2), ({}, 6)])
 def test_a_variable_says_how_many_are_fetched_at_once(server: ScriptedRegistry, shell: Shell, jobs: int,
                                                       variables: dict[str, str],
                                                       files: Callable[[list[bytes]], list[Path]]) -> None:

@@ -206,7 +206,7 @@ def sparse(path: Path, size: int) -> Path:
 EIGHT = [(64 << 20) + number for number in range(8)]
 """The sizes of several blobs, no two of them the same."""
 
-JOBS = pytest.mark.parametrize('jobs, most', [('1', 40), ('4', 64)])
+JOBS = pytest.mark.parametrize('jobs, most', [('1', 40), ('6', 64)])
 """Parallel jobs, and the MB that they may take."""
 
 
@@ -253,7 +253,7 @@ def test_a_blob_is_pulled_to_a_file_in_little_memory(tmp_path: Path, environ: di
 
 def test_several_blobs_are_pushed_and_pulled_at_once_in_little_memory(tmp_path: Path, environ: dict[str, str]) -> None:
     files = [str(sparse(tmp_path / str(size), size)) for size in EIGHT]
-    environ['DXF_JOBS'] = '4'
+    environ['DXF_JOBS'] = '6'
     pushed = MeasuredRun(tmp_path, environ, 'push-blob', 'fred/x', *files, '@all')
     assert sorted(_Zeros.blobs.values()) == EIGHT
     assert pushed.status == 0 and pushed.lines == [] and pushed.peak < 64, (pushed.lines, pushed.peak)
