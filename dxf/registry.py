@@ -26,14 +26,14 @@ from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
 from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
-from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
+from dxf.transport.auth import RegistryAuth, TokenServer, login_of
 from dxf.transport.challenge import challenge_of, refuses_token, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
 from dxf.transport.response_body import discard, read_body
 from dxf.transport.responses import expect, raise_for_status
-from dxf.transport.session import HEADERS, USER_AGENT, RegistrySession, Route, rewind, send
+from dxf.transport.session import HEADERS, USER_AGENT, GivenAuth, RegistrySession, Route, rewind, send
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
@@ -271,11 +271,12 @@ class DXFBase:
         :raises DXFUnexpectedStatusCodeError: the registry's response is neither 200 nor 401
         :raises DXFProtocolError: the challenge cannot be answered, or the token server's response cannot be read
         """
+        credential = self._credential
         login = login_of(username, password, authorization, identity_token)
         if response is None:
-            response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
+            response = self._send('get', self._base_url, auth=GivenAuth(None))
             discard(response, self.options.limits)
-        if not self._credential.covers(response.url or self._base_url):
+        if not credential.covers(response.url or self._base_url):
             raise DXFProtocolError('the challenge comes from another server than the registry')
         if response.status_code == HTTPStatus.OK:
             return None
@@ -286,11 +287,11 @@ class DXFBase:
         if challenge is None:
             raise DXFUnauthorizedError(reason='the registry asks for neither Basic nor Bearer authentication')
         if challenge.scheme == 'basic':
-            self._credential.authorization = login.header
+            credential.authorization = login.header
             return None
         url = token_url(challenge, self._base_url, self._auth_host, self._scopes(actions, challenge.scopes))
-        return self._credential.obtain(TokenServer(url, login, user_agent, self.options.limits,
-                                                   self._send_to_token_server, self._auth_host is not None))
+        return credential.obtain(TokenServer(url, login, user_agent, self.options.limits, self._send_to_token_server,
+                                             self._auth_host is not None))
 
     def _scopes(self, actions: Sequence[str] | str | None, challenged: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scopes to ask a token for: those of the challenge; ``actions`` are a repository's."""

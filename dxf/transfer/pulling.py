@@ -17,7 +17,7 @@ from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.parallel import Streams
 from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.response_body import close
+from dxf.transport.response_body import close, stated_size
 from dxf.transport.responses import check_digest_header, expect
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Puller:
         :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
         """
         download, size = self._begin(blob, self._jobs, sized)
-        return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
+        verifier = Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)
+        return verifier.chunks_of(download.pieces), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
@@ -94,7 +95,7 @@ class Puller:
         :param sha256: their hash
         """
         download = Download(size, partial(fetch_range, self._request, digest), self._limits, None, start, self._jobs)
-        return download.verified(Verifier(digest, size, 0, start, sha256))
+        return Verifier(digest, size, 0, start, sha256).chunks_of(download.pieces)
 
     def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
         """Ask for a blob; return what brings its bytes, and its size: see :meth:`one`.
@@ -105,7 +106,7 @@ class Puller:
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
         check_digest_header(response, digest)
-        size = blob_lookup.stated_size(response)
+        size = stated_size(response)
         # A size that differs is an error before the first byte is handed out.
         if described is not None and size not in (None, described):
             close(response)

@@ -26,6 +26,7 @@ from dxf.transport.header_value import check_authorization
 from dxf.transport.redaction import public_host
 from dxf.transport.response_body import discard, read_body
 from dxf.transport.responses import expect, raise_for_status
+from dxf.transport.session import GivenAuth
 from dxf.transport.urls import origin_of
 
 # GitLab's tokens live for 5 minutes, and a large transfer takes longer.
@@ -85,21 +86,6 @@ def login_of(username: str | None, password: str | None, authorization: str | No
     return Login(username, authorization_value(username, password, authorization), identity_token)
 
 
-class TokenRequestAuth(AuthBase):
-    """The credential for one request to a token server, or none; never one that requests finds in ``~/.netrc``.
-
-    :param authorization: value of the header, ``None`` for an anonymous request
-    """
-
-    def __init__(self, authorization: str | None) -> None:
-        self._authorization = authorization
-
-    def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        if self._authorization is not None:
-            r.headers['Authorization'] = self._authorization
-        return r
-
-
 class TokenServer:
     """Fetches tokens from one URL with one login.
 
@@ -143,13 +129,13 @@ class TokenServer:
 
     def _ask(self, authorization: str | None) -> Response:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        return self._send('get', self.url, auth=TokenRequestAuth(authorization),
+        return self._send('get', self.url, auth=GivenAuth(authorization),
                           headers={'User-Agent': self._user_agent})
 
     def _ask_by_oauth(self, identity_token: str) -> Response:
         """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
         url, form = oauth_request(self.url, identity_token)
-        response = self._send('post', url, auth=TokenRequestAuth(None), data=form, headers={
+        response = self._send('post', url, auth=GivenAuth(None), data=form, headers={
             'User-Agent': self._user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
         if response.status_code not in OAUTH_REFUSALS:
             return response
