@@ -202,7 +202,8 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        chunks, actual = self._puller.one((check_blob(digest), None), chunk_size, size)
+        check_blob(digest)
+        chunks, actual = self._puller.one((digest, None), chunk_size, size)
         return (chunks, actual) if size else chunks
 
     @property

@@ -337,5 +337,8 @@ def digest_of(sha256: Any) -> str:
 
 def hash_bytes(buf: bytes) -> str:
     """Return the digest of ``buf``: ``sha256:`` and 64 hexadecimal digits."""
-    check_bytes(buf)
-    return digest_of(hashlib.sha256(buf))
+    try:
+        return digest_of(hashlib.sha256(buf))
+    except TypeError:
+        check_bytes(buf)  # raises what to write for a text
+        raise

@@ -20,7 +20,7 @@ from dxf.client_arguments import Shown
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.missing import described
-from dxf.names import check_host, check_registry, check_repository
+from dxf.names import check_host, check_registry, check_repository, is_folder
 from dxf.options import Options
 from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
@@ -78,7 +78,7 @@ class DXFBase:
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
-        adapter = adapter_for(self._host)
+        adapter = adapter_for(self._host) if is_folder(self._host) else None
         self._auth = auth
         self._insecure = insecure
         self._tlsverify = tlsverify
@@ -118,7 +118,7 @@ class DXFBase:
         """Take what was pickled. ``auth`` and the token are missing, and proxies are those of the environment."""
         self.__dict__.update(state)
         self._auth = None
-        self._connect(adapter_for(self._host))
+        self._connect(adapter_for(self._host) if is_folder(self._host) else None)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._host!r})'
