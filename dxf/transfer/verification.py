@@ -57,7 +57,7 @@ class Verifier:
                 if self._holds_piece and piece:
                     piece, last = last, piece
                 yield from self._cut(piece)
-            held = [*self._cut(last), self._counted(self._cutter.held)]
+            held = [*(self._cut(last) if last else ()), self._counted(self._cutter.held)]
             self._check(arrived)
         finally:
             self._hash.close()

@@ -256,17 +256,10 @@ class RegistryAuth(AuthBase):
                 add_hint(error, server.hint)
             raise
         self.authorization = f'Bearer {token}'
-        self._renew_after(seconds, server)
-        return token
-
-    def _renew_after(self, seconds: float | None, server: TokenServer) -> None:
-        """Remember from where to get the token in use anew, and the seconds that it lives.
-
-        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
-        """
-        if seconds is not None:
+        if seconds is not None:  # else the token is used until it is refused
             self._server = server
             self.renew_at = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN)
+        return token
 
     def renew_if_due(self) -> None:
         """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.
