@@ -21,7 +21,7 @@ from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
 from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_refusals import lacks_blob
 from dxf.names import check_alias, check_alias_at, check_blob, is_sha256
-from dxf.options import Options
+from dxf.options import USUAL, Options
 from dxf.parameters import check_method, checked
 from dxf.registry import Auth, Timeout
 from dxf.transfer.parallel import each_once
@@ -67,7 +67,7 @@ class DXF(BlobFiles):
     @checked
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
+                 options: Options = USUAL, limits: Limits | None = None, cert: Cert | None = None,
                  schema: str | None = None, jobs: int | None = None) -> None:
         super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout,
                          options=options if schema is None else options.replace(schema=schema), limits=limits,

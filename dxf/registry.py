@@ -21,7 +21,7 @@ from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthoriz
 from dxf.limits import TIMEOUT, Limits
 from dxf.missing import described
 from dxf.names import check_host, check_registry, check_repository, is_folder
-from dxf.options import Options
+from dxf.options import USUAL, Options
 from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
 from dxf.transfer.mount_answers import MountAnswers
@@ -74,7 +74,7 @@ class DXFBase:
 
     @checked
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
-                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = USUAL,
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
