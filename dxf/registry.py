@@ -5,7 +5,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -27,7 +26,7 @@ from dxf.shared_state import SharedState, adapter_for
 from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth, TokenServer, login_of
-from dxf.transport.challenge import challenge_of, refuses_token, token_url
+from dxf.transport.challenge import challenge_of, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
@@ -185,10 +184,10 @@ class DXFBase:
         :raises DXFHTTPError: it refused otherwise
         """
         url = urljoin(self._base_url, path)
-        is_first = self._auth is not None and not self._credential.is_tried
+        is_first = self._auth is not None and not (self._credential.is_tried or 'Authorization' in self._headers)
+        send_it = self._send_alone if is_first else self._send_with_credential
         try:
-            with self._credential.first_request_alone() if is_first else nullcontext():
-                response = self._send_with_credential(method, url, **kwargs)
+            response = send_it(method, url, **kwargs)
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 raise_for_status(response, self.options.limits, described)
         except DXFUnauthorizedError as error:
@@ -198,6 +197,17 @@ class DXFBase:
         if method != 'get':  # the caller reads no body, and the connection is free once it has been read
             discard(response, self.options.limits)
         return response
+
+    def _send_alone(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send the first request while other threads wait, so that they do not each fetch a token."""
+        credential = self._credential
+        with credential.lock:
+            if not credential.is_tried:
+                try:
+                    return self._send_with_credential(method, url, **kwargs)
+                finally:
+                    credential.is_tried = True
+        return self._send_with_credential(method, url, **kwargs)
 
     def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
         """Send a request, again with each new credential while the registry challenges it; return the last response."""
@@ -213,7 +223,8 @@ class DXFBase:
                 break
             discard(response, self.options.limits)
             if ours == sent == self._headers:
-                if has_waited or not self._may_be_too_new(response, limits):
+                is_waited_for = self.options.limits.retries and limits.fresh_token and not has_waited
+                if not (is_waited_for and self._credential.may_be_too_new(response)):
                     break
                 has_waited = True
                 time.sleep(limits.fresh_token)
@@ -236,14 +247,6 @@ class DXFBase:
                 return None
             auth(self, response)
             return dict(self._headers)
-
-    def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
-        """Return whether a token that was just given out is refused because the registry's clock is behind.
-
-        It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
-        """
-        is_waited_for = self.options.limits.retries and limits.fresh_token
-        return bool(is_waited_for) and self._credential.token is not None and refuses_token(response)
 
     def _response_needs_auth(self, response: Response) -> bool:
         """Return whether a response is the registry's own challenge. dxf never answers another server's."""
@@ -290,17 +293,14 @@ class DXFBase:
             credential.authorization = login.header
             return None
         url = token_url(challenge, self._base_url, self._auth_host, self._scopes(actions, challenge.scopes))
-        return credential.obtain(TokenServer(url, login, user_agent, self.options.limits, self._send_to_token_server,
+        send_it = partial(self._send, limits=self.options.limits._replace(redirects=0))  # it may not redirect
+        return credential.obtain(TokenServer(url, login, user_agent, self.options.limits, send_it,
                                              self._auth_host is not None))
 
     def _scopes(self, actions: Sequence[str] | str | None, challenged: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scopes to ask a token for: those of the challenge; ``actions`` are a repository's."""
         del actions
         return challenged or ('registry:catalog:*',)
-
-    def _send_to_token_server(self, method: str, url: str, **kwargs: Any) -> Response:
-        """Send a request to a token server. It may not redirect."""
-        return self._send(method, url, self.options.limits._replace(redirects=0), **kwargs)
 
     def ping(self) -> Response:
         """Return the response to a request of ``/v2/`` with the credential in use. ``auth`` is not called."""

@@ -5,8 +5,8 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from math import inf
 from threading import RLock
@@ -21,7 +21,7 @@ from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError, DXFNotFo
 from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.strict_json import is_utf_8
-from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token
+from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token, refuses_token
 from dxf.transport.header_value import check_authorization
 from dxf.transport.redaction import public_host
 from dxf.transport.response_body import discard, read_body
@@ -160,7 +160,7 @@ class RegistryAuth(AuthBase):
         self.lock = RLock()
         """Held by the one thread that asks for a token."""
         self.is_tried = False
-        """Whether a request of the registry was made: :meth:`first_request_alone`."""
+        """Whether a request of the registry was made. The first one is sent alone: several threads need one token."""
         self.headers: dict[str, str] = {}
 
     def renew_after_fork(self) -> None:
@@ -200,20 +200,12 @@ class RegistryAuth(AuthBase):
         return f'no auth was given: pass {AUTH}, or auth=dxf.credentials.from_docker_config() for a login that is ' \
             'stored'
 
-    @contextmanager
-    def first_request_alone(self) -> Iterator[None]:
-        """Serialize the first request, so that several threads do not each fetch a token."""
-        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
-        is_first = not self.is_tried and self.authorization is None and lock.acquire()
-        if is_first and self.is_tried:
-            lock.release()
-            is_first = False
-        try:
-            yield
-        finally:
-            if is_first:
-                self.is_tried = True
-                lock.release()
+    def may_be_too_new(self, response: Response) -> bool:
+        """Return whether a token that was just given out may be refused because the registry's clock is behind.
+
+        It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
+        """
+        return self.token is not None and refuses_token(response)
 
     def replace_headers(self, headers: dict[str, str]) -> None:
         """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
