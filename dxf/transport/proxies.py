@@ -39,9 +39,6 @@ class Proxies(NamedTuple):
         return address
 
 
-NO_PROXIES = Proxies()
-
-
 def _covers(entry: str, host: str, port: str) -> bool:
     """Return whether an entry of NO_PROXY covers a host.
 

@@ -31,7 +31,7 @@ from dxf.transport.attempts import RETRIED, Attempts, is_transient
 from dxf.transport.client_certificates import Cert
 from dxf.transport.limited_body import limited
 from dxf.transport.log_redaction import REQUESTED, filter_logs
-from dxf.transport.proxies import NO_PROXIES, Proxies
+from dxf.transport.proxies import Proxies
 from dxf.transport.redaction import public_url, redact
 from dxf.transport.response_body import close, discard, read_body
 from dxf.transport.responses import effective_status, expect
@@ -181,7 +181,7 @@ class Route(NamedTuple):
             options['cert'] = self.cert
         if self.proxies is not None:
             # In the usual case the URL need not be looked at. An empty address wins over those of the process.
-            address = '' if self.proxies == NO_PROXIES else self.proxies.of(url)
+            address = self.proxies.of(url) if self.proxies.http or self.proxies.https else ''
             options['proxies'] = {url.partition(':')[0]: address}
         return options
 
