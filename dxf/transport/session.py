@@ -10,7 +10,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
@@ -81,18 +80,18 @@ class _Request(PreparedRequest):
         """Do nothing: requests makes two jars to find out that no cookie is sent."""
 
 
-@dataclass(frozen=True, repr=False)
 class GivenAuth(AuthBase):
     """The Authorization header of one request, as it is given, or none; never what requests finds in ``~/.netrc``.
 
     :param authorization: value of the header, ``None`` for an anonymous request
     """
 
-    authorization: str | None
+    def __init__(self, authorization: str | None) -> None:
+        self._authorization = authorization
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        if self.authorization is not None:
-            r.headers['Authorization'] = self.authorization
+        if self._authorization is not None:
+            r.headers['Authorization'] = self._authorization
         return r
 
 
