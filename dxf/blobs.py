@@ -21,7 +21,7 @@ from dxf.exceptions import DXFError, DXFNotFoundError, DXFProtocolError, DXFSize
 from dxf.hints import NO_DELETIONS, add_hint
 from dxf.limits import TIMEOUT, Limits
 from dxf.names import check_blob, check_digest, repository_at, shown_repository
-from dxf.options import Options
+from dxf.options import USUAL, Options
 from dxf.parameters import checked
 from dxf.registry import SHARED, Auth, DXFBase, Timeout
 from dxf.transfer import blob_lookup
@@ -51,7 +51,7 @@ class BlobStore(DXFBase):
 
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
+                 options: Options = USUAL, limits: Limits | None = None, cert: Cert | None = None,
                  jobs: int | None = None) -> None:
         super().__init__(host, auth, insecure, auth_host, tlsverify, timeout,
                          options=options if jobs is None else options.replace(jobs=jobs), limits=limits, cert=cert)
@@ -202,7 +202,8 @@ class BlobStore(DXFBase):
         :raises DXFHTTPError: the registry refused; 404 for a blob that it does not have
         :raises DXFDigestMismatchError: from the iterator: the content is another
         """
-        chunks, actual = self._puller.one((check_blob(digest), None), chunk_size, size)
+        check_blob(digest)
+        chunks, actual = self._puller.one((digest, None), chunk_size, size)
         return (chunks, actual) if size else chunks
 
     @property

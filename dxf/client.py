@@ -20,8 +20,8 @@ from dxf.manifest import image, platforms
 from dxf.manifest.image import ANY_DIGEST, Descriptor, ImageManifest
 from dxf.manifest.platforms import Image, Manifest
 from dxf.manifest_refusals import lacks_blob
-from dxf.names import check_alias, check_alias_at, check_blob, is_folder, is_sha256
-from dxf.options import Options
+from dxf.names import check_alias, check_alias_at, check_blob, is_sha256
+from dxf.options import USUAL, Options
 from dxf.parameters import check_method, checked
 from dxf.registry import Auth, Timeout
 from dxf.transfer.parallel import each_once
@@ -67,7 +67,7 @@ class DXF(BlobFiles):
     @checked
     def __init__(self, host: str, repo: str, auth: Auth | None = None, insecure: bool = False,
                  auth_host: str | None = None, tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *,
-                 options: Options = Options(), limits: Limits | None = None, cert: Cert | None = None,
+                 options: Options = USUAL, limits: Limits | None = None, cert: Cert | None = None,
                  schema: str | None = None, jobs: int | None = None) -> None:
         super().__init__(host, repo, auth, insecure, auth_host, tlsverify, timeout,
                          options=options if schema is None else options.replace(schema=schema), limits=limits,
@@ -84,7 +84,7 @@ class DXF(BlobFiles):
     @property
     def schema(self) -> str:
         """What :meth:`set_alias` writes: ``v2`` (Docker schema 2), ``oci``, or ``v1`` (signed schema 1)."""
-        return self.options.schema or ('oci' if is_folder(self._host) else 'v2')
+        return self.options.schema or ('v2' if self._shared.adapter is None else 'oci')
 
     def _stored_or_given(self, alias: str | None, manifest: 'str | Manifest | None', verify: bool = True) -> Manifest:
         if isinstance(manifest, tuple):  # what resolve returned
@@ -218,7 +218,8 @@ class DXF(BlobFiles):
         check_each(digests, 'make_manifest')
         for digest in digests:
             check_blob(digest)
-        self._make([Descriptor(digest, 0) for digest in digests])  # too many are refused before their sizes are asked
+        if not self._sizes.keys() >= set(digests):  # too many are refused before their sizes are asked
+            self._make([Descriptor(digest, 0) for digest in digests])
         sizes = each_once(self.known_size, digests, self.options.jobs)
         return self._make([Descriptor(digest, sizes[digest]) for digest in digests])
 

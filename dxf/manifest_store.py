@@ -22,7 +22,7 @@ from dxf.manifest.image import ACCEPT, Descriptor, ImageManifest, Index
 from dxf.manifest.platforms import Manifest
 from dxf.manifest.received import check_content, content_type_of, decode, digest_of
 from dxf.manifest_refusals import is_failed_precondition, lacks_blob, may_be_there
-from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, is_folder, is_sha256,
+from dxf.names import (check_alias_at, check_digest, check_platform, check_reference_at, is_sha256,
                        shown_repository)
 from dxf.parameters import checked
 from dxf.strict_json import encoded
@@ -37,7 +37,7 @@ class ManifestStore(BlobCopying):
 
     def manifest_path(self, reference: str) -> str:
         """Return the path of a manifest in the repository. In a folder a full reference, with slashes, is an alias."""
-        return f'manifests/{quote(reference, safe=":@") if is_folder(self._host) else reference}'
+        return f'manifests/{quote(reference, safe=":@")}'
 
     def _check_reference(self, reference: str) -> str:
         return check_reference_at(self._host, reference)

@@ -25,15 +25,13 @@ _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 _HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
                    re.ASCII)
-_URL_LABEL = r'[A-Za-z0-9_-]{1,63}'
-_AUTHORITY = re.compile(rf'(?:(?P<name>{_URL_LABEL}(?:\.{_URL_LABEL})*\.?)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?',
-                        re.ASCII)
 _COMPONENT = r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*'
 _REPOSITORY = re.compile(rf'{_COMPONENT}(?:/{_COMPONENT})*', re.ASCII)
 _TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
 _FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*)*', re.ASCII)
 _DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
 _SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
+_SHA256_DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
 _FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
 """A folder as other programs write it; digits alone would be a port."""
@@ -70,7 +68,7 @@ def check_host(host: str) -> str:
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: {_wanted_in_place_of(host)}')
-    if match['v6'] is not None and not _is_v6(match['v6']):
+    if match['v6'] is not None and not is_v6(match['v6']):
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: not an IPv6 address')
     port = match['port']
     if port is not None and not 1 <= int(port) <= 65535:
@@ -101,19 +99,8 @@ def _wanted_in_place_of(host: str) -> str:
     return f'leave out {" and ".join(superfluous)}{hint}'
 
 
-def is_authority(authority: str) -> bool:
-    """Return whether the authority of a URL that a server sent is a host, with or without a port.
-
-    More is taken than by :func:`check_host`: underscores (names of containers), a dot at the end, an empty port.
-    https://www.rfc-editor.org/rfc/rfc3986#section-3.2
-    """
-    match = _AUTHORITY.fullmatch(authority)
-    if match is None or len(match['name'] or '') > HOST_LENGTH + 1:
-        return False
-    return match['v6'] is None or _is_v6(match['v6'])
-
-
-def _is_v6(address: str) -> bool:
+def is_v6(address: str) -> bool:
+    """Return whether a text is an address of IPv6, without its brackets."""
     try:
         IPv6Address(address)
     except AddressValueError:
@@ -253,9 +240,14 @@ def check_digest(digest: str) -> str:
     :raises DXFInvalidNameError: it is no digest
     :raises DXFUnexpectedDigestMethodError: another method than sha256
     """
-    if _SHA256.fullmatch(split_digest(digest)[1]) is None:
+    if not _is_right_digest(digest):
+        split_digest(digest)  # raises what is wrong with the type, the colon or the method
         raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits')
     return digest
+
+
+def _is_right_digest(value: object) -> bool:
+    return isinstance(value, str) and _SHA256_DIGEST.fullmatch(value) is not None
 
 
 def check_blob(digest: str) -> str:
@@ -345,5 +337,8 @@ def digest_of(sha256: Any) -> str:
 
 def hash_bytes(buf: bytes) -> str:
     """Return the digest of ``buf``: ``sha256:`` and 64 hexadecimal digits."""
-    check_bytes(buf)
-    return digest_of(hashlib.sha256(buf))
+    try:
+        return digest_of(hashlib.sha256(buf))
+    except TypeError:
+        check_bytes(buf)  # raises what to write for a text
+        raise

@@ -62,7 +62,10 @@ class Options(_Fields):
 
     def __repr__(self) -> str:
         """Return a text of what is not the default, without the proxies: their addresses may hold passwords."""
-        usual = Options()
         values = {name: value for name, value in self._asdict().items()
-                  if name != 'proxies' and value != getattr(usual, name)}
+                  if name != 'proxies' and value != getattr(USUAL, name)}
         return f'Options({", ".join(f"{name}={value!r}" for name, value in values.items())})'
+
+
+USUAL = Options()
+"""The options of a client that is given none."""

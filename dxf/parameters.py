@@ -141,6 +141,10 @@ CHECKS: dict[str, Check] = {
 """The check of each parameter, by its name, or by those of function and parameter."""
 
 
+PASSED_ON = {'DXF': ('host', 'auth', 'insecure', 'auth_host', 'tlsverify', 'timeout', 'limits', 'cert')}
+"""Parameters that a constructor hands to that of its base class, which checks them."""
+
+
 class _Function(NamedTuple):
     """What the checks need of a function: its name, those of its parameters, and their checks.
 
@@ -194,7 +198,7 @@ def _function_of(function: Any) -> _Function:
         name = owner
     is_bound = names[0] in ('self', 'cls')
     checks = {each: CHECKS.get(f'{name}.{each}') or CHECKS[each] for each in names
-              if each in CHECKS or f'{name}.{each}' in CHECKS}
+              if (each in CHECKS or f'{name}.{each}' in CHECKS) and each not in PASSED_ON.get(name, ())}
     rest = code.co_varnames[len(names)] if code.co_flags & VARARGS else ''
     return _Function(name, positional, names[is_bound:], rest, checks,
                      {**dict(zip(positional[len(positional) - len(defaults):], defaults, strict=True)),

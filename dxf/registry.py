@@ -5,7 +5,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -20,20 +19,20 @@ from dxf.client_arguments import Shown
 from dxf.exceptions import DXFAuthInsecureError, DXFProtocolError, DXFUnauthorizedError
 from dxf.limits import TIMEOUT, Limits
 from dxf.missing import described
-from dxf.names import check_host, check_registry, check_repository
-from dxf.options import Options
+from dxf.names import check_host, check_registry, check_repository, is_folder
+from dxf.options import USUAL, Options
 from dxf.parameters import checked
 from dxf.shared_state import SharedState, adapter_for
 from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
-from dxf.transport.auth import RegistryAuth, TokenRequestAuth, TokenServer, login_of
-from dxf.transport.challenge import challenge_of, refuses_token, token_url
+from dxf.transport.auth import RegistryAuth, TokenServer, login_of
+from dxf.transport.challenge import challenge_of, token_url
 from dxf.transport.client_certificates import Cert
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.renewal import reset_session_after_fork
 from dxf.transport.response_body import discard, read_body
 from dxf.transport.responses import expect, raise_for_status
-from dxf.transport.session import HEADERS, USER_AGENT, RegistrySession, Route, rewind, send
+from dxf.transport.session import HEADERS, USER_AGENT, GivenAuth, RegistrySession, Route, rewind, send
 
 if TYPE_CHECKING:  # typing has it since Python 3.11
     from typing_extensions import Self
@@ -74,11 +73,11 @@ class DXFBase:
 
     @checked
     def __init__(self, host: str, auth: Auth | None = None, insecure: bool = False, auth_host: str | None = None,
-                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = Options(),
+                 tlsverify: bool | str = True, timeout: Timeout = TIMEOUT, *, options: Options = USUAL,
                  limits: Limits | None = None, cert: Cert | None = None) -> None:
         self._auth_host = check_host(auth_host) if auth_host else None
         self._host = check_registry(host)
-        adapter = adapter_for(self._host)
+        adapter = adapter_for(self._host) if is_folder(self._host) else None
         self._auth = auth
         self._insecure = insecure
         self._tlsverify = tlsverify
@@ -118,7 +117,7 @@ class DXFBase:
         """Take what was pickled. ``auth`` and the token are missing, and proxies are those of the environment."""
         self.__dict__.update(state)
         self._auth = None
-        self._connect(adapter_for(self._host))
+        self._connect(adapter_for(self._host) if is_folder(self._host) else None)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._host!r})'
@@ -185,10 +184,10 @@ class DXFBase:
         :raises DXFHTTPError: it refused otherwise
         """
         url = urljoin(self._base_url, path)
-        is_first = self._auth is not None and not self._credential.is_tried
+        is_first = self._auth is not None and not (self._credential.is_tried or 'Authorization' in self._headers)
+        send_it = self._send_alone if is_first else self._send_with_credential
         try:
-            with self._credential.first_request_alone() if is_first else nullcontext():
-                response = self._send_with_credential(method, url, **kwargs)
+            response = send_it(method, url, **kwargs)
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 raise_for_status(response, self.options.limits, described)
         except DXFUnauthorizedError as error:
@@ -198,6 +197,17 @@ class DXFBase:
         if method != 'get':  # the caller reads no body, and the connection is free once it has been read
             discard(response, self.options.limits)
         return response
+
+    def _send_alone(self, method: str, url: str, **kwargs: Any) -> Response:
+        """Send the first request while other threads wait, so that they do not each fetch a token."""
+        credential = self._credential
+        with credential.lock:
+            if not credential.is_tried:
+                try:
+                    return self._send_with_credential(method, url, **kwargs)
+                finally:
+                    credential.is_tried = True
+        return self._send_with_credential(method, url, **kwargs)
 
     def _send_with_credential(self, method: str, url: str, **kwargs: Any) -> Response:
         """Send a request, again with each new credential while the registry challenges it; return the last response."""
@@ -213,7 +223,8 @@ class DXFBase:
                 break
             discard(response, self.options.limits)
             if ours == sent == self._headers:
-                if has_waited or not self._may_be_too_new(response, limits):
+                is_waited_for = self.options.limits.retries and limits.fresh_token and not has_waited
+                if not (is_waited_for and self._credential.may_be_too_new(response)):
                     break
                 has_waited = True
                 time.sleep(limits.fresh_token)
@@ -236,14 +247,6 @@ class DXFBase:
                 return None
             auth(self, response)
             return dict(self._headers)
-
-    def _may_be_too_new(self, response: Response, limits: Limits) -> bool:
-        """Return whether a token that was just given out is refused because the registry's clock is behind.
-
-        It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
-        """
-        is_waited_for = self.options.limits.retries and limits.fresh_token
-        return bool(is_waited_for) and self._credential.token is not None and refuses_token(response)
 
     def _response_needs_auth(self, response: Response) -> bool:
         """Return whether a response is the registry's own challenge. dxf never answers another server's."""
@@ -271,11 +274,12 @@ class DXFBase:
         :raises DXFUnexpectedStatusCodeError: the registry's response is neither 200 nor 401
         :raises DXFProtocolError: the challenge cannot be answered, or the token server's response cannot be read
         """
+        credential = self._credential
         login = login_of(username, password, authorization, identity_token)
         if response is None:
-            response = self._send('get', self._base_url, auth=TokenRequestAuth(None))
+            response = self._send('get', self._base_url, auth=GivenAuth(None))
             discard(response, self.options.limits)
-        if not self._credential.covers(response.url or self._base_url):
+        if not credential.covers(response.url or self._base_url):
             raise DXFProtocolError('the challenge comes from another server than the registry')
         if response.status_code == HTTPStatus.OK:
             return None
@@ -286,20 +290,17 @@ class DXFBase:
         if challenge is None:
             raise DXFUnauthorizedError(reason='the registry asks for neither Basic nor Bearer authentication')
         if challenge.scheme == 'basic':
-            self._credential.authorization = login.header
+            credential.authorization = login.header
             return None
         url = token_url(challenge, self._base_url, self._auth_host, self._scopes(actions, challenge.scopes))
-        return self._credential.obtain(TokenServer(url, login, user_agent, self.options.limits,
-                                                   self._send_to_token_server, self._auth_host is not None))
+        send_it = partial(self._send, limits=self.options.limits._replace(redirects=0))  # it may not redirect
+        return credential.obtain(TokenServer(url, login, user_agent, self.options.limits, send_it,
+                                             self._auth_host is not None))
 
     def _scopes(self, actions: Sequence[str] | str | None, challenged: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scopes to ask a token for: those of the challenge; ``actions`` are a repository's."""
         del actions
         return challenged or ('registry:catalog:*',)
-
-    def _send_to_token_server(self, method: str, url: str, **kwargs: Any) -> Response:
-        """Send a request to a token server. It may not redirect."""
-        return self._send(method, url, self.options.limits._replace(redirects=0), **kwargs)
 
     def ping(self) -> Response:
         """Return the response to a request of ``/v2/`` with the credential in use. ``auth`` is not called."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dxf.names import FOLDER, is_folder
+from dxf.names import FOLDER
 from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transport.auth import RegistryAuth
@@ -25,9 +25,7 @@ class SharedState(NamedTuple):
     mount_answers: MountAnswers
 
 
-def adapter_for(host: str) -> 'LayoutAdapter | None':
-    """Return what answers requests from a folder; ``None`` for the host of a server."""
-    if not is_folder(host):
-        return None
+def adapter_for(host: str) -> 'LayoutAdapter':
+    """Return what answers requests from a folder."""
     from dxf.layout import adapter
     return adapter.LayoutAdapter(host.removeprefix(FOLDER))

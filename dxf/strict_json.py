@@ -230,6 +230,11 @@ def member(document: Json, key: str, kind: type) -> Json:
     return value
 
 
+def members_of(document: Json, **kinds: type) -> list[Json]:
+    """Return several members of a document, each of the wanted type: see :func:`member`."""
+    return [member(document, key, kind) for key, kind in kinds.items()]
+
+
 _UNSAFE = frozenset(('Cc', 'Cf', 'Cs', 'Zl', 'Zp'))
 
 

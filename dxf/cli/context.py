@@ -135,21 +135,20 @@ class Context(NamedTuple):
         """Return the registry, or the repository if the command names one; no request is made."""
         settings = self.settings
         check_secure(settings)
-        common = (self._auth(), settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
+        # The first answer to a challenge asks for all actions that the command needs.
+        auth = auth_of(settings, partial(self.stored_credentials, self.actions), self.actions)
+        options = options_of(settings)
+        common = (auth, settings.insecure, settings.auth_host, settings.tlsverify, settings.timeout)
         registry: Any = dxf.DXFBase(settings.host, *common) if self.repository is None else \
             dxf.DXF(settings.host, self.repository, *common)
         # A class in place of these need not take more than the parameters that programs rely on.
-        registry.options = options_of(settings)
+        registry.options = options
         if settings.tlsverify is False:  # the user has chosen that: no warning at each request
             from urllib3.exceptions import InsecureRequestWarning
             warnings.simplefilter('ignore', InsecureRequestWarning)
         if settings.token is not None:
             registry.token = settings.token
         return registry
-
-    def _auth(self) -> Callable[[Any, Any], Any] | None:
-        """Return the function that answers challenges; its first answer asks for all actions that the command needs."""
-        return auth_of(self.settings, partial(self.stored_credentials, self.actions), self.actions)
 
     def stored_credentials(self, actions: Sequence[str]) -> Callable[[Any, Any], str | None]:
         """Return the function that answers challenges with a stored credential.

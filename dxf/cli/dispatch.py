@@ -4,7 +4,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 
 from dxf.cli import console, new_stores, operands, registry_choice, terminal
@@ -98,7 +98,7 @@ def _make_context(line: CommandLine, environ: Mapping[str, str]) -> Context:
 def _run(function: Callable[[Context], int | None], context: Context) -> int:
     """Call the function of a command; return its exit status, or that of a registry's refusal."""
     try:
-        with warnings.catch_warnings(), _request_log(context.settings.debug), new_stores.told(*_registries(context)):
+        with warnings.catch_warnings(), _notes(context):
             return function(context) or 0
     except Exception as error:
         from dxf.cli import next_steps
@@ -112,18 +112,20 @@ def _run(function: Callable[[Context], int | None], context: Context) -> int:
         return status
 
 
-def _registries(context: Context) -> list[str]:
-    """Return the registries that a command may write to."""
-    target = target_of(context.options)
-    return [context.settings.host, *([] if target is None else [target])]
+def _notes(context: Context) -> AbstractContextManager[object]:
+    """Return what writes to standard error what a person wants to know: requests, retries, and new stores.
 
-
-def _request_log(is_wanted: bool) -> AbstractContextManager[None]:
-    """Return what logs requests to standard error; without ``is_wanted`` only retries, on a terminal."""
-    if not is_wanted and not terminal.is_terminal(sys.stderr):
-        return nullcontext()
-    from dxf.cli import request_log  # it brings logging
-    return request_log.on_standard_error(once=not is_wanted)
+    Programs read standard error too. So only DXF_DEBUG is for them, and the others for a terminal.
+    """
+    is_debug, is_terminal = context.settings.debug, terminal.is_terminal(sys.stderr)
+    with ExitStack() as notes:
+        if is_debug or is_terminal:
+            from dxf.cli import request_log  # it brings logging
+            notes.enter_context(request_log.on_standard_error(once=not is_debug))
+        if is_terminal:
+            target = target_of(context.options)
+            notes.enter_context(new_stores.told(context.settings.host, *([] if target is None else [target])))
+        return notes.pop_all()
 
 
 def _refusal(context: Context, error: Exception, status: int) -> str:

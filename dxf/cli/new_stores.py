@@ -16,9 +16,8 @@ from dxf.names import FOLDER, check_registry, is_folder
 
 @contextmanager
 def told(*registries: str) -> Iterator[None]:
-    """Tell on a terminal which of some registries are folders that were empty, and are not after the ``with``."""
-    roots = map(_root, registries) if terminal.is_terminal(sys.stderr) else ()
-    empty = [root for root in roots if not _has_files(root)]
+    """Tell which of some registries are folders that were empty, and are not after the ``with``; for a terminal."""
+    empty = [root for root in map(_root, registries) if not _has_files(root)]
     yield
     for root in empty:
         if _has_files(root):

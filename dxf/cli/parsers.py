@@ -166,7 +166,7 @@ def add_general_options(parser: argparse.ArgumentParser) -> None:
 def add_option(parser: argparse.ArgumentParser, option: Option) -> argparse.Action:
     """Add an option of a command to its parser."""
     how: dict[str, Any] = {'action': 'store_true'}
-    if option.has_value:
+    if option.value or option.choices:
         how = {'action': 'append' if option.many else _StoreOnce, 'metavar': option.value,
                'choices': option.choices or None}
     return parser.add_argument(*option.flags, help=' '.join(option.help.split()).replace('%', '%%'), **how)

@@ -6,7 +6,7 @@ tqdm is imported when a bar is shown. Standard output carries data alone.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from dxf.cli import terminal
@@ -225,18 +225,19 @@ def _json(transfer: _Transfer) -> str:
         'done': transfer.is_done}, sort_keys=False)
 
 
-@contextmanager
-def progress(mode: str | None, total: int | None = None) -> Iterator[Progress | None]:
-    """Provide the display of progress, or ``None`` without one; end it after the ``with`` statement.
+def progress(mode: str | None, total: int | None = None) -> AbstractContextManager[Progress | None]:
+    """Return what provides the display of progress, or ``None`` without one, and ends it after the ``with`` statement.
 
     :param mode: one of ``variables.PROGRESS_MODES``; ``None`` for bars on a terminal, and nothing elsewhere
     :param total: bytes of all blobs, if there are several
     """
     on_terminal = mode != 'none' and terminal.is_terminal(sys.stderr)
     mode = mode or ('bar' if on_terminal else 'none')
-    if mode == 'none' or sys.stderr is None:
-        yield None
-        return
+    return nullcontext() if mode == 'none' or sys.stderr is None else _shown(mode, total, on_terminal)
+
+
+@contextmanager
+def _shown(mode: str, total: int | None, on_terminal: bool) -> Iterator[Progress]:
     with ExitStack() as open_until_the_end:
         shown: Progress
         if mode != 'bar':

@@ -15,7 +15,6 @@ from dxf.exceptions import DXFInvalidNameError
 from dxf.limits import Limits
 from dxf.names import check_host, check_registry, is_folder
 from dxf.options import JOBS
-from dxf.transport.client_certificates import Cert
 from dxf.transport.proxies import Proxies, check_proxy, read_proxies
 
 CREDENTIALS = ('USERNAME', 'PASSWORD', 'AUTHORIZATION', 'TOKEN')
@@ -27,6 +26,12 @@ SOURCE_SETTINGS = ('AUTH_HOST', 'SKIPTLSVERIFY')
 
 MAX_DATE = 253402300799
 """The end of the year 9999, the last that RFC 3339 can write."""
+
+READ = (*TARGET_SETTINGS, *SOURCE_SETTINGS, 'PROGRESS', 'BLOB_INFO', 'CHUNK_SIZE', 'PLATFORM', 'TIMEOUT', 'RETRIES',
+        'SCHEMA', 'JOBS', 'DEBUG')
+"""The variables that become settings as they are, without their prefix."""
+
+CA_BUNDLE = 'REQUESTS_CA_BUNDLE'
 
 _PAIR = ('CERT', 'KEY')
 """Settings that belong together: if one is set for the target, the other is not taken from the source."""
@@ -43,13 +48,10 @@ class _Variables:
         self._environ = environ
         self._prefix = prefix
         self._is_same = is_same
-
-    @property
-    def prefix(self) -> str:
+        self.prefix = PREFIX if is_same else prefix
         """How the names begin of the variables that the credential comes from."""
-        return PREFIX if self._is_same else self._prefix
 
-    def name(self, setting: str) -> str:
+    def _name(self, setting: str) -> str:
         """Return the name of the variable of a setting."""
         own = PREFIX + setting
         together = _PAIR if setting in _PAIR else (setting,)
@@ -58,40 +60,12 @@ class _Variables:
             return own
         return self._prefix + setting
 
-    def text(self, setting: str) -> str | None:
-        """Return the text of a setting, which may be empty."""
-        if setting in SOURCE_SETTINGS and self._prefix != PREFIX and not self._is_same:
-            return None
-        return self._environ.get(self.name(setting))
-
     def of(self, setting: str) -> tuple[str, str | None]:
-        """Return the name of the variable of a setting, and its text."""
-        return self.name(setting), self.text(setting)
-
-    def flag(self, setting: str) -> bool:
-        """Return whether a setting is on."""
-        return values.read_flag(*self.of(setting))
-
-    def login(self, needs_no_password: bool) -> tuple[str | None, str | None]:
-        """Return user name and password."""
-        has_other = bool(self.text('TOKEN') or self.text('AUTHORIZATION'))
-        names = self.name('USERNAME'), self.name('PASSWORD')
-        return values.read_login(names, (self.text('USERNAME'), self.text('PASSWORD')),
-                                 may_be_incomplete=needs_no_password or has_other)
-
-    def tlsverify(self) -> bool | str:
-        """Return whether certificates are verified, or the file of CA certificates to verify with."""
-        if self.flag('SKIPTLSVERIFY'):
-            return False
-        off = PREFIX + 'SKIPTLSVERIFY' if self._prefix == PREFIX else None
-        for name in (self.name('TLSVERIFY'), 'REQUESTS_CA_BUNDLE'):
-            if path := self._environ.get(name):
-                return values.read_ca_file(name, path, off)
-        return True
-
-    def certificate(self) -> Cert | None:
-        """Return the client certificate."""
-        return values.read_certificate((self.name('CERT'), self.name('KEY')), self.text('CERT'), self.text('KEY'))
+        """Return the name of the variable of a setting, and its text; no name if the registry has no such variable."""
+        if setting in SOURCE_SETTINGS and self._prefix != PREFIX and not self._is_same:
+            return '', None
+        name = self._name(setting)
+        return name, self._environ.get(name)
 
 
 def read_settings(environ: Mapping[str, str], prefix: str = PREFIX, host: str | None = None, *,
@@ -114,11 +88,13 @@ def read_settings(environ: Mapping[str, str], prefix: str = PREFIX, host: str | 
 
 
 def _read(read: _Variables, environ: Mapping[str, str], host: str | None, needs_no_password: bool) -> Settings:
-    of = {setting: read.of(setting) for setting in ('INSECURE', 'AUTHORIZATION', 'TOKEN', 'AUTH_HOST')}
-    username, password = read.login(needs_no_password)
+    of = {setting: read.of(setting) for setting in READ}
+    has_other = bool(of['TOKEN'][1] or of['AUTHORIZATION'][1])
+    username, password = values.read_login(of['USERNAME'], of['PASSWORD'], may_be_incomplete=needs_no_password or
+                                           has_other)
     insecure = values.read_flag(*of['INSECURE'])
     host = values.read_host('DXF_HOST', environ.get('DXF_HOST')) if host is None else values.read_host('--to', host)
-    settings = Settings(
+    return Settings(
         host=host,
         insecure=insecure,
         username=username,
@@ -126,19 +102,8 @@ def _read(read: _Variables, environ: Mapping[str, str], host: str | None, needs_
         authorization=values.read_authorization(*of['AUTHORIZATION']),
         token=values.read_authorization(*of['TOKEN']),
         auth_host=values.read_host(*of['AUTH_HOST'], check_host) if of['AUTH_HOST'][1] else None,
-        tlsverify=read.tlsverify(),
-        cert=read.certificate(),
-        proxies=_read_proxy_settings(environ, host, insecure),
-        prefix=read.prefix,
-    )
-    return _with_transfer_settings(settings, read)._replace(state_folder=_state_folder(environ))
-
-
-def _with_transfer_settings(settings: Settings, read: _Variables) -> Settings:
-    """Return settings with what does not depend on the registry: how blobs are moved, shown and written."""
-    of = {setting: read.of(setting) for setting in (
-        'PROGRESS', 'BLOB_INFO', 'CHUNK_SIZE', 'PLATFORM', 'TIMEOUT', 'RETRIES', 'SCHEMA', 'JOBS', 'DEBUG')}
-    return settings._replace(
+        tlsverify=values.read_tlsverify(of['SKIPTLSVERIFY'], of['TLSVERIFY'], (CA_BUNDLE, environ.get(CA_BUNDLE))),
+        cert=values.read_certificate(of['CERT'], of['KEY']),
         progress=values.read_choice(*of['PROGRESS'], PROGRESS),
         blob_info=values.read_flag(*of['BLOB_INFO']),
         chunk_size=values.read_chunk_size(*of['CHUNK_SIZE']),
@@ -148,6 +113,9 @@ def _with_transfer_settings(settings: Settings, read: _Variables) -> Settings:
         schema=values.read_schema(*of['SCHEMA']),
         jobs=values.read_jobs(*of['JOBS'], JOBS),
         debug=values.read_flag(*of['DEBUG']),
+        proxies=_read_proxy_settings(environ, host, insecure),
+        state_folder=_state_folder(environ),
+        prefix=read.prefix,
     )
 
 

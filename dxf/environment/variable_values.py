@@ -28,6 +28,10 @@ _UNITS = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 _EXAMPLES = 'registry.example.com:5000, docker.io for Docker Hub, or oci:./folder'
 
 
+Variable = tuple[str, str | None]
+"""A variable: its name, and its text; ``None`` if it is not set."""
+
+
 class SettingsError(Exception):
     """A variable that is missing or malformed; the text names it."""
 
@@ -70,20 +74,19 @@ def _with_repository_of_target(text: str, value: str) -> str:
                         f'--to=HOST names the registry, --to-repo={value} the repository there')
 
 
-def read_login(names: tuple[str, str], values: tuple[str | None, str | None], *,
-               may_be_incomplete: bool) -> tuple[str | None, str | None]:
+def read_login(user: Variable, secret: Variable, *, may_be_incomplete: bool) -> tuple[str | None, str | None]:
     """Return a user name and its password; ``None`` for both if one is missing.
 
-    :param names: the variables of user name and password
-    :param values: their values; CI systems set a variable to nothing if a secret is missing
+    CI systems set a variable to nothing if a secret is missing.
+
     :param may_be_incomplete: another credential, or the user, can replace the missing one
     """
-    for (this, other), (value, missing) in ((names, values), (names[::-1], values[::-1])):
+    for (this, value), (other, missing) in ((user, secret), (secret, user)):
         if value and not missing and not may_be_incomplete:
             raise SettingsError(f'{this} is set, but {other} is {"not" if missing is None else "empty"}')
         if not is_utf_8(value):
             raise SettingsError(f'{this} is not UTF-8: set it in a UTF-8 terminal or file')
-    username, password = values
+    username, password = user[1], secret[1]
     return (username, password) if username and password else (None, None)
 
 
@@ -95,31 +98,34 @@ def read_authorization(name: str, value: str | None) -> str | None:
         raise SettingsError(f'{name} has characters that no header can carry') from None
 
 
-def read_ca_file(name: str, path: str, off: str | None) -> str:
-    """Return the path of a file of CA certificates.
+def read_tlsverify(off: Variable, *files: Variable) -> bool | str:
+    """Return whether certificates are verified, or the file of CA certificates to verify with.
 
-    :param off: the variable that turns verification off, for the message about a path that means no
+    :param off: what turns verification off; its name is in the message about a path that means no
+    :param files: the variables that name a file; the first one that is set counts
     """
-    if not os.access(path, os.R_OK):
-        hint = f'; {off}=1 is to verify no certificates' if off is not None and path.lower() in NO else ''
-        raise SettingsError(f'{name}: cannot read {path}{hint}')
-    return path
+    if read_flag(*off):
+        return False
+    for name, path in files:
+        if path and not os.access(path, os.R_OK):
+            hint = f'; {off[0]}=1 is to verify no certificates' if off[0] and path.lower() in NO else ''
+            raise SettingsError(f'{name}: cannot read {path}{hint}')
+        if path:
+            return path
+    return True
 
 
-def read_certificate(names: tuple[str, str], certificate: str | None, key: str | None) -> Cert | None:
-    """Return a client certificate.
-
-    :param names: the variables of certificate and key
-    """
-    if not certificate:
-        if key:
-            raise SettingsError(f'{names[1]} is set, but {names[0]} is not')
+def read_certificate(file: Variable, key: Variable) -> Cert | None:
+    """Return a client certificate."""
+    if not file[1]:
+        if key[1]:
+            raise SettingsError(f'{key[0]} is set, but {file[0]} is not')
         return None
     try:
-        return check_certificate((certificate, key) if key else certificate)
+        return check_certificate((file[1], key[1]) if key[1] else file[1])
     except DXFCertificateError as error:
-        name = names[0] if error.path == certificate else names[1]
-        hint = f'; {names[1]} names the file of the key' if error.reason == KEYLESS else ''
+        name = file[0] if error.path == file[1] else key[0]
+        hint = f'; {key[0]} names the file of the key' if error.reason == KEYLESS else ''
         raise SettingsError(f'{name}: {error}{hint}') from None
 
 

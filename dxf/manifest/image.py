@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFUnsupportedSchemaType
 from dxf.names import check_digest, check_platform, hash_bytes
-from dxf.strict_json import Json, dump_json, load_object, member
+from dxf.strict_json import Json, dump_json, load_object, member, members_of
 
 if TYPE_CHECKING:  # it brings jwcrypto, which costs more than all the rest
     from dxf.manifest.schema1 import Schema1Manifest
@@ -118,11 +118,11 @@ def platform_of(document: Json) -> str | None:
 
 
 def _descriptor(document: Json) -> Descriptor:
+    digest, size = members_of(document, digest=str, size=int)
     try:
-        digest = check_digest(member(document, 'digest', str))
+        check_digest(digest)
     except DXFInvalidNameError as error:
         raise DXFInvalidDocumentError(str(error)) from None
-    size = member(document, 'size', int)
     if size < 0:
         raise DXFInvalidDocumentError('invalid document: a negative size')
     media_type = document.get('mediaType', OCTET_STREAM)
@@ -202,8 +202,8 @@ def read(text: str, content_type: str | None = None, verify: bool = True) -> 'Im
     digest = hash_bytes(text.encode('utf-8'))
     if media_type in INDEXES:
         return Index(text, digest, media_type, _descriptors(member(document, 'manifests', list)))
-    return ImageManifest(text, digest, media_type, _descriptor(member(document, 'config', dict)),
-                         _descriptors(member(document, 'layers', list)))
+    config, layers = members_of(document, config=dict, layers=list)
+    return ImageManifest(text, digest, media_type, _descriptor(config), _descriptors(layers))
 
 
 def media_type_of(text: str) -> str:

@@ -6,7 +6,6 @@ lookup. ``find`` proves that a blob is there, and ``measure`` its size. ``unprov
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 """
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -20,9 +19,9 @@ from dxf.exceptions import DXFDigestMismatchError, DXFProtocolError, DXFSizeMism
 from dxf.limits import READ_SIZE, Limits
 from dxf.manifest.image import BYTES, base_type
 from dxf.transfer.download import Download
-from dxf.transfer.ranges import declared_size, fetch_range
+from dxf.transfer.ranges import fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.response_body import close, discard, is_encoded
+from dxf.transport.response_body import close, discard, is_encoded, stated_size
 from dxf.transport.responses import (check_digest_header, contradicts, expect, is_head_refused, is_not_found,
                                      is_range_refused, names_digest)
 
@@ -31,10 +30,6 @@ PROOF = {'Want-Repr-Digest': 'sha-256=1'}
 
 https://www.rfc-editor.org/rfc/rfc9530#section-4
 """
-
-# 19 digits hold every size of 63 bits. int() raises ValueError for thousands of digits:
-# https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-_FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
 Result = TypeVar('Result')
 Request = Callable[..., Response]
@@ -134,19 +129,6 @@ def measure(request: Request, digest: str, limits: Limits) -> int:
         if stated is not None and names_digest(response, digest):
             return stated
     return _fetched_size(request, digest, limits)
-
-
-def stated_size(response: Response) -> int | None:
-    """Return the size of the blob that a response tells; ``None`` where it is missing, or of a compressed body."""
-    # The length is that of the compressed body: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
-    if is_encoded(response):
-        return None
-    # Content-Length is that of the range, Content-Range has the whole size:
-    # https://www.rfc-editor.org/rfc/rfc9110#section-14.4
-    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
-        return None if match is None else int(match[1])
-    return declared_size(response)
 
 
 def size_by_head(request: Request, digest: str) -> int | None:
@@ -258,7 +240,7 @@ def _read_whole(request: Request, digest: str, size: int | None, limits: Limits,
     size = stated_size(response) if size is None else size
     download = Download(size, partial(fetch_range, request, digest), limits, response)
     # The chunks are only counted, and large ones take the least time.
-    return sum(map(len, download.verified(Verifier(digest, size, READ_SIZE))))
+    return sum(map(len, Verifier(digest, size, READ_SIZE).chunks_of(download.pieces)))
 
 
 def _has_type_of_blob(response: Response) -> bool:

@@ -16,10 +16,9 @@ from dxf.exceptions import DXFError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.transfer import gzip_body
 from dxf.transfer.parallel import Streams
-from dxf.transfer.ranges import Ask, Ranges, declared_size
-from dxf.transfer.verification import Verifier
+from dxf.transfer.ranges import Ask, Ranges
 from dxf.transport.attempts import Attempts, is_transient
-from dxf.transport.response_body import close, is_encoded, pieces
+from dxf.transport.response_body import close, declared_size, is_encoded, pieces
 
 CHUNK_SIZE = 8192
 SEGMENT = 2 << 20
@@ -125,14 +124,6 @@ class Download:
                 yield from self._resumed(digest_so_far)
         finally:
             self._close_response()
-
-    def verified(self, verifier: Verifier) -> Iterator[bytes]:
-        """Yield the blob in chunks, each piece verified before the next one is asked for.
-
-        :raises requests.exceptions.RequestException: the connection broke, and resuming did not help
-        :raises DXFError: what :meth:`Verifier.chunks` raises
-        """
-        return verifier.chunks(self.pieces(verifier.digest_so_far))
 
     def _is_encoded(self, response: Response) -> bool:
         """Return whether the body has to be decoded; a body that is compressed cannot be resumed.

@@ -17,7 +17,7 @@ from dxf.transfer.download import CHUNK_SIZE, Download
 from dxf.transfer.parallel import Streams
 from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transfer.verification import Verifier
-from dxf.transport.response_body import close
+from dxf.transport.response_body import close, stated_size
 from dxf.transport.responses import check_digest_header, expect
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Puller:
         :param sized: find out the size whatever it takes; else it is ``None`` where neither GET nor HEAD tells it
         """
         download, size = self._begin(blob, self._jobs, sized)
-        return download.verified(Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)), size
+        verifier = Verifier(blob[0], size, CHUNK_SIZE if chunk_size is None else chunk_size)
+        return verifier.chunks_of(download.pieces), size
 
     def several(self, wanted: Iterable[Wanted], chunk_size: int | None) -> Iterator[tuple[str, Iterator[bytes], int]]:
         """Check what is wanted, and return an iterator of digest, chunks and size of each blob."""
@@ -94,7 +95,7 @@ class Puller:
         :param sha256: their hash
         """
         download = Download(size, partial(fetch_range, self._request, digest), self._limits, None, start, self._jobs)
-        return download.verified(Verifier(digest, size, 0, start, sha256))
+        return Verifier(digest, size, 0, start, sha256).chunks_of(download.pieces)
 
     def _begin(self, blob: Blob, jobs: int, sized: bool) -> tuple[Download, int | None]:
         """Ask for a blob; return what brings its bytes, and its size: see :meth:`one`.
@@ -105,7 +106,7 @@ class Puller:
         response = self._request('get', f'blobs/{digest}')
         expect(response, HTTPStatus.OK)
         check_digest_header(response, digest)
-        size = blob_lookup.stated_size(response)
+        size = stated_size(response)
         # A size that differs is an error before the first byte is handed out.
         if described is not None and size not in (None, described):
             close(response)
@@ -123,10 +124,15 @@ class Puller:
 
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         # Of several blobs each has a connection; one alone may be split among them.
-        jobs = self._jobs if len(wanted) == 1 else 1
+        if len(wanted) == 1:
+            digest = wanted[0][0]
+            download, size = self._begin(wanted[0], self._jobs, True)
+            # The hash lags behind what has arrived by the piece that is held.
+            yield digest, Verifier(digest, size, chunk_size, holds_piece=True).chunks(download.pieces()), size or 0
+            return
 
         def start(blob: Blob) -> tuple[int, Iterator[bytes]]:
-            download, size = self._begin(blob, jobs, True)
+            download, size = self._begin(blob, 1, True)
             return size or 0, download.pieces()  # never None: it was asked for
         streams = Streams(start, wanted, self._jobs)
         with closing(iter(streams)) as started:

@@ -14,7 +14,7 @@ from requests.exceptions import HTTPError, RequestException
 from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFProtocolError, DXFSizeMismatchError
 from dxf.limits import Limits
 from dxf.names import digest_of
-from dxf.transport.response_body import close, is_encoded, pieces
+from dxf.transport.response_body import close, declared_size, is_encoded, pieces
 from dxf.transport.responses import check_digest_header, expect, is_range_refused
 
 Ask = Callable[[int, int | None], Response]
@@ -38,12 +38,6 @@ def fetch_range(request: Callable[..., Response], digest: str, start: int, end: 
     expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
     check_digest_header(response, digest)
     return response
-
-
-def declared_size(response: Response) -> int | None:
-    """Return the bytes that a response says its body has, or ``None`` where it does not say."""
-    value = response.headers.get('Content-Length', '')
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
 def check_range(response: Response, start: int, size: int | None, end: int | None = None) -> None:

@@ -4,7 +4,7 @@ It is the last stage on each way out: nothing after it changes, repeats or drops
 known here.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
@@ -33,6 +33,13 @@ class Verifier:
         self._hash = BackgroundHash(sha256)
         self._holds_piece = holds_piece
 
+    def chunks_of(self, fetch: Callable[[Callable[[], str]], Iterable[bytes]]) -> Generator[bytes, None, None]:
+        """Yield the blob, each piece verified before the next one is asked for.
+
+        :param fetch: begins the download; it is handed a function that returns the digest of all that has arrived
+        """
+        return self.chunks(fetch(self.digest_so_far))
+
     def chunks(self, pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
         """Yield the blob.
 
@@ -50,7 +57,7 @@ class Verifier:
                 if self._holds_piece and piece:
                     piece, last = last, piece
                 yield from self._cut(piece)
-            held = [*self._cut(last), self._counted(self._cutter.held)]
+            held = [*(self._cut(last) if last else ()), self._counted(self._cutter.held)]
             self._check(arrived)
         finally:
             self._hash.close()

@@ -5,8 +5,8 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from math import inf
 from threading import RLock
@@ -21,11 +21,12 @@ from dxf.exceptions import DXFError, DXFHTTPError, DXFInvalidNameError, DXFNotFo
 from dxf.hints import add_hint
 from dxf.limits import Limits
 from dxf.strict_json import is_utf_8
-from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token
+from dxf.transport.challenge import OAUTH_REFUSALS, is_refused_by_oauth, oauth_request, read_token, refuses_token
 from dxf.transport.header_value import check_authorization
 from dxf.transport.redaction import public_host
 from dxf.transport.response_body import discard, read_body
 from dxf.transport.responses import expect, raise_for_status
+from dxf.transport.session import GivenAuth
 from dxf.transport.urls import origin_of
 
 # GitLab's tokens live for 5 minutes, and a large transfer takes longer.
@@ -85,21 +86,6 @@ def login_of(username: str | None, password: str | None, authorization: str | No
     return Login(username, authorization_value(username, password, authorization), identity_token)
 
 
-class TokenRequestAuth(AuthBase):
-    """The credential for one request to a token server, or none; never one that requests finds in ``~/.netrc``.
-
-    :param authorization: value of the header, ``None`` for an anonymous request
-    """
-
-    def __init__(self, authorization: str | None) -> None:
-        self._authorization = authorization
-
-    def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        if self._authorization is not None:
-            r.headers['Authorization'] = self._authorization
-        return r
-
-
 class TokenServer:
     """Fetches tokens from one URL with one login.
 
@@ -143,13 +129,13 @@ class TokenServer:
 
     def _ask(self, authorization: str | None) -> Response:
         """https://distribution.github.io/distribution/spec/auth/token/#requesting-a-token"""
-        return self._send('get', self.url, auth=TokenRequestAuth(authorization),
+        return self._send('get', self.url, auth=GivenAuth(authorization),
                           headers={'User-Agent': self._user_agent})
 
     def _ask_by_oauth(self, identity_token: str) -> Response:
         """https://distribution.github.io/distribution/spec/auth/oauth/#getting-a-token"""
         url, form = oauth_request(self.url, identity_token)
-        response = self._send('post', url, auth=TokenRequestAuth(None), data=form, headers={
+        response = self._send('post', url, auth=GivenAuth(None), data=form, headers={
             'User-Agent': self._user_agent, 'Content-Type': 'application/x-www-form-urlencoded'})
         if response.status_code not in OAUTH_REFUSALS:
             return response
@@ -174,7 +160,7 @@ class RegistryAuth(AuthBase):
         self.lock = RLock()
         """Held by the one thread that asks for a token."""
         self.is_tried = False
-        """Whether a request of the registry was made: :meth:`first_request_alone`."""
+        """Whether a request of the registry was made. The first one is sent alone: several threads need one token."""
         self.headers: dict[str, str] = {}
 
     def renew_after_fork(self) -> None:
@@ -214,20 +200,12 @@ class RegistryAuth(AuthBase):
         return f'no auth was given: pass {AUTH}, or auth=dxf.credentials.from_docker_config() for a login that is ' \
             'stored'
 
-    @contextmanager
-    def first_request_alone(self) -> Iterator[None]:
-        """Serialize the first request, so that several threads do not each fetch a token."""
-        lock = self.lock  # this one is to be released, even by a child that was forked meanwhile
-        is_first = not self.is_tried and self.authorization is None and lock.acquire()
-        if is_first and self.is_tried:
-            lock.release()
-            is_first = False
-        try:
-            yield
-        finally:
-            if is_first:
-                self.is_tried = True
-                lock.release()
+    def may_be_too_new(self, response: Response) -> bool:
+        """Return whether a token that was just given out may be refused because the registry's clock is behind.
+
+        It may be valid from now on by the clock of the token server: https://github.com/moby/moby/issues/22158
+        """
+        return self.token is not None and refuses_token(response)
 
     def replace_headers(self, headers: dict[str, str]) -> None:
         """Use other headers, without copying them; the renewal of the token in the old ones is forgotten."""
@@ -270,17 +248,10 @@ class RegistryAuth(AuthBase):
                 add_hint(error, server.hint)
             raise
         self.authorization = f'Bearer {token}'
-        self._renew_after(seconds, server)
-        return token
-
-    def _renew_after(self, seconds: float | None, server: TokenServer) -> None:
-        """Remember from where to get the token in use anew, and the seconds that it lives.
-
-        :param seconds: ``None`` where the token server did not tell; the token is used until it is refused then
-        """
-        if seconds is not None:
+        if seconds is not None:  # else the token is used until it is refused
             self._server = server
             self.renew_at = time.monotonic() + seconds - min(seconds / 10, RENEWAL_MARGIN)
+        return token
 
     def renew_if_due(self) -> None:
         """Get the token in use anew if it is about to expire; the registry would refuse it in the middle of things.

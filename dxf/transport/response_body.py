@@ -1,18 +1,19 @@
-"""Bodies of responses: their bytes as they arrive, undecoded, or the whole of one within a limit.
+"""Bodies of responses: how long they are, their bytes as they arrive, undecoded, or the whole of one within a limit.
 
 ``responses`` says what a response means.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any
 
 from requests import Response
-from requests.exceptions import ChunkedEncodingError, ReadTimeout
+from requests.exceptions import ChunkedEncodingError, ReadTimeout, RequestException
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import ReadTimeoutError
 
@@ -20,6 +21,10 @@ from dxf.exceptions import DXFError, DXFProtocolError
 from dxf.forking import Process
 from dxf.limits import PATIENCE, READ_SIZE, RECEIVE_SIZE, Limits
 from dxf.transport.redaction import redact
+
+# 19 digits hold every size of 63 bits. int() raises ValueError for thousands of digits:
+# https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+_FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
 
 
 def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
@@ -43,8 +48,10 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
         if process != Process.generation:
             raise ChunkedEncodingError('the connection is in the parent process', response=response)
         start = time.monotonic()
-        with _errors_of_requests(response, outer):
+        try:
             piece = receive()
+        except (Urllib3Error, OSError) as error:
+            raise _error_of_requests(error, response, outer) from error
         waited += time.monotonic() - start
         if not piece:
             return
@@ -58,22 +65,15 @@ def pieces(response: Response, limits: Limits, process: int | None = None) -> It
             raise ReadTimeout(f'fewer than {limits.stall_bytes} bytes in {waited:.0f} s', response=response)
 
 
-@contextmanager
-def _errors_of_requests(response: Response, outer: BaseException | None) -> Iterator[None]:
-    """Raise the errors of urllib3 and of sockets as those of requests.
+def _error_of_requests(error: Exception, response: Response, outer: BaseException | None) -> RequestException:
+    """Return what requests raises for an error of urllib3 or of a socket, without secrets.
 
     requests wraps them only in its own ``iter_content``. dxf does not use that: it decodes, and reads fixed sizes.
     """
-    try:
-        yield
-    except (ReadTimeoutError, TimeoutError) as error:
-        timeout = ReadTimeout(error, response=response)
-        redact(timeout, outer)
-        raise timeout from error
-    except (Urllib3Error, OSError) as error:
-        broken = ChunkedEncodingError(error, response=response)
-        redact(broken, outer)
-        raise broken from error
+    is_timeout = isinstance(error, (ReadTimeoutError, TimeoutError))
+    wrapped = (ReadTimeout if is_timeout else ChunkedEncodingError)(error, response=response)
+    redact(wrapped, outer)
+    return wrapped
 
 
 def _small_receiver(raw: Any, size: int) -> Callable[[], bytes]:
@@ -155,6 +155,28 @@ def close(response: Response) -> None:
 def is_encoded(response: Response) -> bool:
     """Return whether the body of a response is compressed, or encoded in another way, against our ``identity``."""
     return response.headers.get('Content-Encoding', 'identity').strip().lower() not in ('', 'identity')
+
+
+def declared_size(response: Response) -> int | None:
+    """Return the bytes that a response says its body has, or ``None`` where it does not say."""
+    value = response.headers.get('Content-Length', '')
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def stated_size(response: Response) -> int | None:
+    """Return the size of the whole of which a response carries all, or the first byte, where the response tells it.
+
+    :return: bytes; ``None`` where it is missing, or where the body is compressed
+    """
+    # The length is that of the compressed body: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+    if is_encoded(response):
+        return None
+    # Content-Length is that of the range, Content-Range has the whole size:
+    # https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        return None if match is None else int(match[1])
+    return declared_size(response)
 
 
 def read_body(response: Response, limit: int, limits: Limits) -> bytes:

@@ -15,6 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
 
 from requests import PreparedRequest, Request, Response, Session
+from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidProxyURL, InvalidURL, RequestException, Timeout
@@ -79,6 +80,21 @@ class _Request(PreparedRequest):
         """Do nothing: requests makes two jars to find out that no cookie is sent."""
 
 
+class GivenAuth(AuthBase):
+    """The Authorization header of one request, as it is given, or none; never what requests finds in ``~/.netrc``.
+
+    :param authorization: value of the header, ``None`` for an anonymous request
+    """
+
+    def __init__(self, authorization: str | None) -> None:
+        self._authorization = authorization
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        if self._authorization is not None:
+            r.headers['Authorization'] = self._authorization
+        return r
+
+
 class EnvironmentProxies:
     """The proxies that this process's environment names, as requests reads them, remembered for each origin.
 
@@ -113,10 +129,10 @@ class RegistrySession(Session):
 
     def __init__(self) -> None:
         super().__init__()
-        # Applications may log what urllib3 does. Upload sessions and storage services keep secrets in queries.
-        filter_logs()
         self.cookies = _NoCookies(DefaultCookiePolicy(allowed_domains=()))
         self._environment = EnvironmentProxies()
+        # Applications may log what urllib3 does. Upload sessions and storage services keep secrets in queries.
+        filter_logs()
         for scheme in ('http://', 'https://'):
             self.mount(scheme, Adapter(pool_maxsize=CONNECTIONS))
 
@@ -163,7 +179,9 @@ class Route(NamedTuple):
         if self.cert is not None and url.startswith('https:') and self.covers(url):
             options['cert'] = self.cert
         if self.proxies is not None:
-            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url)}
+            # In the usual case the URL need not be looked at. An empty address wins over those of the process.
+            address = self.proxies.of(url) if self.proxies.http or self.proxies.https else ''
+            options['proxies'] = {url.partition(':')[0]: address}
         return options
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from dxf.exceptions import DXFProtocolError
-from dxf.names import is_authority
+from dxf.names import HOST_LENGTH, is_v6
 
 if TYPE_CHECKING:  # commands check their operands without requests
     from requests import Response
@@ -23,6 +23,9 @@ LOCALHOST = ('localhost', 'localhost4', 'localhost6', 'ip6-localhost', 'ip6-loop
 
 Origin = tuple[str, str, int]
 """Scheme, host in lower case, and port."""
+
+_LABEL = r'[A-Za-z0-9_-]{1,63}'
+_AUTHORITY = re.compile(rf'(?:(?P<name>{_LABEL}(?:\.{_LABEL})*\.?)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?', re.ASCII)
 
 _UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
 """What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
@@ -53,10 +56,22 @@ def split_url(url: str) -> SplitResult:
     is_fit = False
     with suppress(ValueError):  # its text would quote the URL
         parts = urlsplit(url)
-        is_fit = parts.scheme in DEFAULT_PORTS and is_authority(parts.netloc) and parts.port != 0
+        is_fit = parts.scheme in DEFAULT_PORTS and _is_authority(parts.netloc) and parts.port != 0
     if not is_fit or '\\' in url or _UNFIT.search(url):
         raise DXFProtocolError(MALFORMED_URL)
     return parts
+
+
+def _is_authority(authority: str) -> bool:
+    """Return whether the authority of a URL is a host, with or without a port.
+
+    More is taken than in the names that users write: underscores (names of containers), a dot at the end, an empty
+    port. https://www.rfc-editor.org/rfc/rfc3986#section-3.2
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None or len(match['name'] or '') > HOST_LENGTH + 1:
+        return False
+    return match['v6'] is None or is_v6(match['v6'])
 
 
 def origin_of(url: str) -> Origin:

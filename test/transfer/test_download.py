@@ -13,8 +13,8 @@ from dxf import Limits, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError, DXFSizeMismatchError
 from dxf.limits import READ_SIZE
 from dxf.transfer.download import CHUNK_SIZE, Download
-from dxf.transfer.ranges import declared_size
 from dxf.transfer.verification import Verifier
+from dxf.transport.response_body import declared_size
 
 CONTENT = b'0123456789'
 
@@ -118,7 +118,7 @@ def chunks_of(response: Response, chunk_size: int = 4) -> Iterator[bytes]:
     """Download ``CONTENT`` in one attempt; its size is what the answer declares."""
     size = declared_size(response)
     download = Download(size, never, Limits(retries=0), response)
-    return download.verified(Verifier(hash_bytes(CONTENT), size, chunk_size))
+    return Verifier(hash_bytes(CONTENT), size, chunk_size).chunks_of(download.pieces)
 
 
 @pytest.mark.parametrize('value, size', [

@@ -270,6 +270,14 @@ def test_progress_of_a_mebibyte_refills_the_attempts(step: int, retries: int, ge
     assert (got == blob, problem is None) == (complete, complete)
 
 
+def test_a_list_of_one_blob_is_resumed_where_ranges_are_ignored() -> None:
+    with serving([CUT, Answer(200, {}, BLOB)]) as server, \
+            DXF(server.host, REPO, insecure=True, limits=Limits(backoff=0.01)) as client:
+        [got] = [(digest, b''.join(chunks), size) for digest, chunks, size in client.pull_blobs([DIGEST])]
+    assert got == (DIGEST, BLOB, SIZE)
+    assert len(starts(server)) == 2
+
+
 @pytest.mark.parametrize('chunk_size, yielded', [(1000, SIZE - 1000), (SIZE, 0), (SIZE - 1, SIZE - 1), (7, 199_997)])
 def test_the_last_piece_is_held_back_until_the_blob_is_verified(chunk_size: int, yielded: int) -> None:
     with serving([Answer(200, {}, WRONG_END)]) as server:

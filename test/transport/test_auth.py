@@ -24,9 +24,10 @@ from dxf.client_arguments import AUTH
 from dxf.cli.error_messages import line_of
 from dxf.exceptions import (DXFAuthInsecureError, DXFError, DXFHTTPError, DXFInvalidNameError, DXFProtocolError,
                             DXFSourceError, DXFUnauthorizedError, DXFUnexpectedStatusCodeError)
-from dxf.transport.auth import RegistryAuth, TokenRequestAuth, authorization_value
+from dxf.transport.auth import RegistryAuth, authorization_value
 from dxf.transport.challenge import Challenge, challenge_of, read_token, token_url
 from dxf.transport.redaction import causes
+from dxf.transport.session import GivenAuth
 from dxf.transport.urls import split_url
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
@@ -909,7 +910,7 @@ def test_a_token_server_s_refusal_is_an_error(secure: ScriptedRegistry, elsewher
 
 
 def test_the_anonymous_request_is_really_anonymous() -> None:
-    prepared = requests.Request('GET', HUB, auth=TokenRequestAuth(None)).prepare()
+    prepared = requests.Request('GET', HUB, auth=GivenAuth(None)).prepare()
     assert 'Authorization' not in prepared.headers
 
 

@@ -21,13 +21,13 @@ from dxf.cli.error_messages import line_of
 from dxf.exceptions import DXFError
 from dxf.strict_json import printable
 from dxf.transfer.download import Download
-from dxf.transfer.ranges import declared_size
 from dxf.transfer.mount_answers import MountAnswers
 from dxf.transfer.refused_sizes import RefusedSizes
 from dxf.transfer.target import Target
 from dxf.transfer.upload_session import UploadSession, next_url, stored_bytes
 from dxf.transfer.verification import Verifier
 from dxf.transport.attempts import retry_after
+from dxf.transport.response_body import declared_size
 from dxf.transport.challenge import Challenge, challenge_of, read_token, token_url
 from dxf.transport.pagination import PaginatingResponse
 from dxf.transport.responses import MESSAGE_LENGTH, error_codes, raise_for_status
@@ -114,7 +114,7 @@ def read_content_range(header: str) -> None:
     def rest(start: int, _end: int | None) -> Response:
         return answer(206, CONTENT[start:], Content_Range=header)
     download = Download(len(CONTENT), rest, LIMITS, answer(body=CONTENT[:5]))
-    assert b''.join(download.verified(Verifier(hash_bytes(CONTENT), len(CONTENT), 3))) == CONTENT
+    assert b''.join(Verifier(hash_bytes(CONTENT), len(CONTENT), 3).chunks_of(download.pieces)) == CONTENT
     assert header in ('bytes 5-9/10', 'bytes 5-9/*')
 
 
@@ -259,7 +259,7 @@ def test_a_download_that_resumes_is_the_blob_or_an_error(pieces: list[tuple[int,
     download = Download(len(CONTENT), rest, LIMITS, answer(body=CONTENT[:3]))
     got = b''
     try:
-        for chunk in download.verified(Verifier(hash_bytes(CONTENT), len(CONTENT), 2)):
+        for chunk in Verifier(hash_bytes(CONTENT), len(CONTENT), 2).chunks_of(download.pieces):
             got += chunk
         assert got == CONTENT
     except (DXFError, RequestException):
