@@ -1,15 +1,16 @@
 """Chunks that are fetched: by ranges of packs, or by whole packs where most of one is wanted. Each is verified."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from requests.exceptions import RequestException
 
+from dxf.artifacts.ordered_tasks import OrderedTasks
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
-from dxf.snapshots.compression import decompressed
+from dxf.snapshots.compression import ChunkDecompressor
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transport.attempts import Attempts, is_transient
@@ -24,6 +25,18 @@ GAP = 64 << 10
 LONGEST = 8 << 20
 """Bytes of one range."""
 
+BATCH = 1 << 20
+"""Bytes of chunks that a thread unpacks at once: one at a time, threads would wait for each other most of the time."""
+
+BATCHES_AHEAD = 2
+"""Batches that wait to be used, or to be unpacked."""
+
+Stored = tuple[Chunk, memoryview]
+"""A chunk, and the bytes of the pack that hold it."""
+
+Contents = list[tuple[Chunk, bytes]]
+"""Chunks, and what they hold."""
+
 
 class _Range(NamedTuple):
     """A range of a pack, and the chunks in it."""
@@ -37,11 +50,14 @@ class ChunkSource:
     """Fetches chunks of a snapshot.
 
     :param packs: digests and sizes of the packs, in the order of their numbers
+    :param is_ahead: a thread unpacks and verifies ahead of what is used; this one fetches
     """
 
-    def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]], is_ahead: bool = False) -> None:
         self._repository = repository
         self._packs = packs
+        self._is_ahead = is_ahead
+        self._decompressor = ChunkDecompressor()
 
     def fetch(self, chunks: Sequence[Chunk], may_be_whole: bool = True) -> Iterator[tuple[Chunk, bytes]]:
         """Yield chunks with their content, in the order of packs and offsets.
@@ -55,7 +71,7 @@ class ChunkSource:
         return self.fetch_packs(((number, list(group)) for number, group in groups), may_be_whole)
 
     def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]], may_be_whole: bool = True
-                    ) -> Iterator[tuple[Chunk, bytes]]:
+                    ) -> Generator[tuple[Chunk, bytes], None, None]:
         """Yield chunks with their content: see :meth:`fetch`.
 
         :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
@@ -63,11 +79,9 @@ class ChunkSource:
         """
         for number, wanted in packs:
             digest, size = self._packs[number]
-            _check_apart(wanted)
-            if may_be_whole and _is_most(wanted, size):
-                yield from self._from_whole(digest, size, wanted)
-            else:
-                yield from self._from_ranges(digest, size, wanted)
+            length = sum(chunk.length for chunk in _apart(wanted))
+            fetch = self._from_whole if may_be_whole and _is_most(length, size) else self._from_ranges
+            yield from self._unpacked(fetch(digest, size, wanted))
 
     def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
@@ -76,7 +90,7 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for _, content in self._from_whole(*self._packs[number], _apart(chunks)):
+        for _, content in self._unpacked(self._from_whole(*self._packs[number], _apart(chunks))):
             yield content
 
     def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
@@ -84,16 +98,17 @@ class ChunkSource:
         total = 0
         for number, wanted in packs:
             size = self._packs[number][1]
-            total += size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
+            is_most = _is_most(sum(chunk.length for chunk in wanted), size)
+            total += size if is_most else sum(part.end - part.start for part in _merged(wanted))
         return total
 
-    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
         for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
             yield from _cut_out(stream, 0, chunks)
             for _ in stream:  # the last piece comes when the pack is verified
                 pass
 
-    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
         merged = _merged(chunks)
@@ -127,16 +142,54 @@ class ChunkSource:
             if not attempts.again(limits, error=failure):
                 raise failure
 
+    def _unpacked(self, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield the chunks of a pack with their content, verified, in their order.
 
-def _is_most(chunks: Iterable[Chunk], size: int) -> bool:
-    """Return whether chunks are more than half of their pack."""
-    return 2 * sum(chunk.length for chunk in chunks) > size
+        None of them is left when the next pack is fetched: what arrived is used, also if the program is killed then.
+        """
+        with OrderedTasks[Contents](1 if self._is_ahead else 0) as tasks:
+            for task in self._tasks(stored):
+                tasks.add(task)
+                if len(tasks) > (BATCHES_AHEAD if self._is_ahead else 0):
+                    yield from tasks.take()
+            while tasks:
+                yield from tasks.take()
+
+    def _tasks(self, stored: Iterable[Stored]) -> Iterator[Callable[[], Contents]]:
+        """Yield tasks that unpack chunks, many small ones together. The last one raises the error of the connection."""
+        batch: list[Stored] = []
+        size = 0
+        try:
+            for chunk, content in stored:
+                batch.append((chunk, content))
+                size += chunk.size
+                if size >= BATCH:
+                    yield partial(self._contents, batch)
+                    batch, size = [], 0
+        except Exception as error:  # what came before it is used
+            yield partial(self._contents, batch)
+            yield partial(_raise, error)
+            return
+        yield partial(self._contents, batch)
+
+    def _contents(self, batch: list[Stored]) -> Contents:
+        return [(chunk, self._content(chunk, stored)) for chunk, stored in batch]
+
+    def _content(self, chunk: Chunk, stored: memoryview) -> bytes:
+        """Return what a chunk holds, verified.
+
+        :raises DXFDigestMismatchError: it is something else
+        """
+        content = bytes(stored) if chunk.length == chunk.size else self._decompressor.decompressed(stored, chunk.size)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != chunk.digest:
+            raise DXFDigestMismatchError(f'sha256:{digest}', f'sha256:{chunk.digest}')
+        return content
 
 
-def _check_apart(chunks: Iterable[Chunk]) -> None:
-    """Check that no byte of a pack is in two chunks: see :func:`_apart`."""
-    for _ in _apart(chunks):
-        pass
+def _is_most(length: int, size: int) -> bool:
+    """Return whether so many bytes are more than half of a pack."""
+    return 2 * length > size
 
 
 def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -169,34 +222,43 @@ def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
         yield _Range(start, end, merged)
 
 
-def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
     """Yield the chunks of a range that comes in pieces.
 
     :param position: of its first byte
     """
-    buffer = bytearray()
+    piece = memoryview(b'')
     for chunk in chunks:
-        while position + len(buffer) < chunk.offset + chunk.length:
-            skipped = min(max(chunk.offset - position, 0), len(buffer))
-            del buffer[:skipped]
-            position += skipped
-            piece = next(stream, b'')
-            if not piece:
-                raise DXFInvalidDocumentError('invalid snapshot: a pack is shorter than its manifest says')
-            buffer += piece
+        while position + len(piece) <= chunk.offset:
+            position += len(piece)
+            piece = memoryview(_next(stream))
         start = chunk.offset - position
-        yield chunk, _content(chunk, bytes(buffer[start:start + chunk.length]))
-        del buffer[:start + chunk.length]
-        position = chunk.offset + chunk.length
+        if start + chunk.length > len(piece):
+            piece = memoryview(_joined(piece[start:], stream, chunk.length))
+            position, start = chunk.offset, 0
+        yield chunk, piece[start:start + chunk.length]
 
 
-def _content(chunk: Chunk, stored: bytes) -> bytes:
-    """Return what a chunk holds, verified.
+def _next(stream: Iterator[bytes]) -> bytes:
+    """Return the next piece of a pack.
 
-    :raises DXFDigestMismatchError: it is something else
+    :raises DXFInvalidDocumentError: there is none
     """
-    content = stored if chunk.length == chunk.size else decompressed(stored, chunk.size)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != chunk.digest:
-        raise DXFDigestMismatchError(f'sha256:{digest}', f'sha256:{chunk.digest}')
-    return content
+    piece = next(stream, b'')
+    if not piece:
+        raise DXFInvalidDocumentError('invalid snapshot: a pack is shorter than its manifest says')
+    return piece
+
+
+def _joined(start: memoryview, stream: Iterator[bytes], size: int) -> bytes:
+    """Return the start of a piece, and the pieces behind it, until there are so many bytes."""
+    parts: list[bytes | memoryview] = [start]
+    length = len(start)
+    while length < size:
+        parts.append(piece := _next(stream))
+        length += len(piece)
+    return b''.join(parts)

@@ -160,7 +160,7 @@ def check_path(path: bytes) -> None:
     parts = path.split(b'/')
     if b'' in parts or b'.' in parts or b'..' in parts or b'\0' in path:
         raise _invalid(path, 'unsafe path')
-    if len(path) > MAX_PATH or max(map(len, parts)) > MAX_PART:
+    if len(path) > MAX_PART and (len(path) > MAX_PATH or max(map(len, parts)) > MAX_PART):
         raise _invalid(path, 'its path is too long')
 
 
@@ -204,14 +204,14 @@ _READERS: dict[str, Callable[[bytes, Json, list[int]], Entry]] = {
 def _chunk(path: bytes, document: Json, packs: list[int]) -> Chunk:
     if not isinstance(document, list) or list(map(type, document)) != CHUNK_TYPES:  # a bool is no int here
         raise _invalid(path, 'a chunk is no list of four numbers and a hash')
-    chunk = Chunk(*document)
-    if chunk.is_zeros and chunk == zeros(chunk.size) and 0 < chunk.size <= MAX_SIZE:
+    pack, offset, length, size, digest = chunk = Chunk(*document)
+    if pack == ZERO_PACK and chunk == zeros(size) and 0 < size <= MAX_SIZE:
         return chunk
-    if not 0 <= chunk.pack < len(packs) or chunk.offset < 0 or chunk.offset + chunk.length > packs[chunk.pack]:
+    if not 0 <= pack < len(packs) or offset < 0 or offset + length > packs[pack]:
         raise _invalid(path, 'a chunk is outside its pack')
-    if not 0 < chunk.length <= chunk.size <= MAX_CHUNK:
+    if not 0 < length <= size <= MAX_CHUNK:
         raise _invalid(path, 'the size of a chunk cannot be right')
-    if _HEX.fullmatch(chunk.digest) is None:
+    if _HEX.fullmatch(digest) is None:
         raise _invalid(path, 'the hash of a chunk is not valid')
     return chunk
 
@@ -231,8 +231,9 @@ def _time(path: bytes, document: Json) -> int:
     match = _MTIME.fullmatch(member(document, 'mtime', str))
     if match is None:
         raise _invalid(path, 'its mtime is no time')
-    sign, seconds, fraction = match.groups()
-    return (-1 if sign else 1) * (int(seconds) * BILLION + int((fraction or '').ljust(9, '0')))
+    sign, seconds, fraction = match.groups('')
+    time = int(seconds + fraction.ljust(9, '0'))
+    return -time if sign else time
 
 
 def _shown_time(mtime: int) -> str:

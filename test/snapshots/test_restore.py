@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from requests.exceptions import RequestException
 
 import dxf
 from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
+from dxf.snapshots import chunk_source
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -95,6 +97,30 @@ def test_a_registry_without_ranges_sends_whole_packs(server: ScriptedRegistry, s
     assert (tmp_path / 'new' / 'a' / 'y').read_bytes() == (source / 'a' / 'y').read_bytes()
 
 
+def test_what_arrived_before_the_connection_broke_is_restored(server: ScriptedRegistry, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunk_source, 'BATCH', 1 << 30)
+    source, target = tmp_path / 'source', tmp_path / 'new'
+    source.mkdir()
+    for number in range(40):
+        (source / f'{number:02}').write_bytes(os.urandom(50_000))
+    client = DXF(server.host, REPO, insecure=True, limits=dxf.Limits(retries=0))
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+
+    def broken(request: Request) -> Answer | None:
+        if not request.path.endswith(snapshot.packs[0].digest):
+            return None
+        body = server.ordinary(request).body
+        assert isinstance(body, bytes)
+        return Answer(body=body[:1_600_000], declared=len(body))
+    server.hook = broken
+    with pytest.raises(RequestException):
+        snapshot.restore(str(target))
+    whole = described(target)
+    assert 10 <= len(whole) <= 32
+    assert whole.items() <= described(source).items()
+
+
 @pytest.mark.parametrize('paths', [(), ('a/y',)])
 def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapshot: snapshots.Snapshot, tmp_path: Path,
                                              paths: tuple[str, ...]) -> None:
@@ -110,6 +136,17 @@ def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapsh
 
 
 # What is there
+
+def test_a_folder_is_there_though_one_whose_name_is_its_beginning_is_missing(client: DXF, tmp_path: Path) -> None:
+    source, target = tmp_path / 'source', tmp_path / 'new'
+    for path in ('a/b/x', 'ab/x', 'a-b/x', 'ab/b/x'):
+        (source / path).parent.mkdir(parents=True)
+        (source / path).write_bytes(path.encode())
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    snapshot.restore(str(target), ['ab', 'a-b'])
+    assert snapshot.restore(str(target)) == ['a/b/x']
+    assert described(target) == described(source)
+
 
 def change(path: Path) -> None:
     """Change a file, and neither its size nor its time."""
