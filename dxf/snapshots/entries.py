@@ -150,6 +150,17 @@ def read_chunks(document: Json, packs: list[int]) -> list[Chunk]:
     return [_chunk(b'', chunk, packs) for chunk in chunks]
 
 
+def check_original(entry: Entry, found: Entry | None) -> Entry:
+    """Return the file of which an entry is another name.
+
+    :param found: what is at its target
+    :raises DXFInvalidDocumentError: that is no file
+    """
+    if found is None or found.kind != FILE:
+        raise _invalid(entry.path, 'it is another name of no file')
+    return found
+
+
 def check_path(path: bytes) -> None:
     """Check that a path stays within its folder.
 
