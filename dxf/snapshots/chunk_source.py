@@ -1,15 +1,15 @@
 """Chunks that are fetched: by ranges of packs, or by whole packs where most of one is wanted. Each is verified."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
 
 from dxf.artifacts.ordered_tasks import OrderedTasks
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFProtocolError
 from dxf.snapshots.compression import ChunkDecompressor
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
@@ -33,9 +33,6 @@ BATCHES_AHEAD = 2
 
 Stored = tuple[Chunk, memoryview]
 """A chunk, and the bytes of the pack that hold it."""
-
-Contents = list[tuple[Chunk, bytes]]
-"""Chunks, and what they hold."""
 
 
 class _Range(NamedTuple):
@@ -147,33 +144,24 @@ class ChunkSource:
 
         None of them is left when the next pack is fetched: what arrived is used, also if the program is killed then.
         """
-        with OrderedTasks[Contents](1 if self._is_ahead else 0) as tasks:
-            for task in self._tasks(stored):
-                tasks.add(task)
-                if len(tasks) > (BATCHES_AHEAD if self._is_ahead else 0):
-                    yield from tasks.take()
+        ahead = BATCHES_AHEAD if self._is_ahead else 0
+        with OrderedTasks[_Contents](1 if self._is_ahead else 0) as tasks:
+            for batch, failure in _batches(stored):
+                tasks.add(partial(self._contents, batch, failure))
+                if len(tasks) > ahead:
+                    yield from _without_failure(tasks.take())
             while tasks:
-                yield from tasks.take()
+                yield from _without_failure(tasks.take())
 
-    def _tasks(self, stored: Iterable[Stored]) -> Iterator[Callable[[], Contents]]:
-        """Yield tasks that unpack chunks, many small ones together. The last one raises the error of the connection."""
-        batch: list[Stored] = []
-        size = 0
+    def _contents(self, batch: list[Stored], failure: Exception | None) -> '_Contents':
+        """Unpack a batch, up to a chunk that is damaged."""
+        found: list[tuple[Chunk, bytes]] = []
         try:
-            for chunk, content in stored:
-                batch.append((chunk, content))
-                size += chunk.size
-                if size >= BATCH:
-                    yield partial(self._contents, batch)
-                    batch, size = [], 0
-        except Exception as error:  # what came before it is used
-            yield partial(self._contents, batch)
-            yield partial(_raise, error)
-            return
-        yield partial(self._contents, batch)
-
-    def _contents(self, batch: list[Stored]) -> Contents:
-        return [(chunk, self._content(chunk, stored)) for chunk, stored in batch]
+            for chunk, stored in batch:
+                found.append((chunk, self._content(chunk, stored)))
+        except DXFError as error:
+            return _Contents(found, error)
+        return _Contents(found, failure)
 
     def _content(self, chunk: Chunk, stored: memoryview) -> bytes:
         """Return what a chunk holds, verified.
@@ -222,8 +210,35 @@ def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
         yield _Range(start, end, merged)
 
 
-def _raise(error: Exception) -> NoReturn:
-    raise error
+class _Contents(NamedTuple):
+    """Chunks with their content, and the error that came behind them."""
+
+    found: list[tuple[Chunk, bytes]]
+    failure: Exception | None
+
+
+def _without_failure(contents: _Contents) -> Iterator[tuple[Chunk, bytes]]:
+    """Yield chunks with their content; raise the error behind them, if there is one."""
+    yield from contents.found
+    if contents.failure is not None:
+        raise contents.failure
+
+
+def _batches(stored: Iterable[Stored]) -> Iterator[tuple[list[Stored], Exception | None]]:
+    """Yield chunks, many small ones together, and with the last ones the error that came in place of further ones."""
+    batch: list[Stored] = []
+    size = 0
+    failure = None
+    try:
+        for chunk, content in stored:
+            batch.append((chunk, content))
+            size += chunk.size
+            if size >= BATCH:
+                yield batch, None
+                batch, size = [], 0
+    except Exception as error:  # what arrived before it is used
+        failure = error
+    yield batch, failure
 
 
 def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:

@@ -132,6 +132,7 @@ def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapsh
     with pytest.raises(DXFDigestMismatchError):
         snapshot.restore(str(tmp_path / 'new'), paths)
     assert not (tmp_path / 'new' / 'a' / 'y').exists()
+    assert (tmp_path / 'new' / 'a' / 'b' / 'x').exists() == (not paths)  # its chunk stands before that
     assert not list((tmp_path / 'new').glob('.dxf*'))
 
 
