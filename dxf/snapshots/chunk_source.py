@@ -43,11 +43,23 @@ class _Range(NamedTuple):
     chunks: Iterable[Chunk]
 
 
+class _Pack(NamedTuple):
+    """A pack, and the chunks in it that are wanted.
+
+    :param length: bytes of these
+    """
+
+    digest: str
+    size: int
+    chunks: Iterable[Chunk]
+    length: int = 0
+
+
 class ChunkSource:
     """Fetches chunks of a snapshot.
 
     :param packs: digests and sizes of the packs, in the order of their numbers
-    :param is_ahead: a thread unpacks and verifies ahead of what is used; this one fetches
+    :param is_ahead: a thread unpacks and verifies ahead of what is used
     """
 
     def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]], is_ahead: bool = False) -> None:
@@ -74,11 +86,11 @@ class ChunkSource:
         :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
             times
         """
-        for number, wanted in packs:
-            digest, size = self._packs[number]
-            length = sum(chunk.length for chunk in _apart(wanted))
-            fetch = self._from_whole if may_be_whole and _is_most(length, size) else self._from_ranges
-            yield from self._unpacked(fetch(digest, size, wanted))
+        checked = [_Pack(*self._packs[number], wanted, sum(chunk.length for chunk in _apart(wanted)))
+                   for number, wanted in packs]
+        for is_whole, group in groupby(checked, key=lambda pack: may_be_whole and _is_most(pack.length, pack.size)):
+            for stored in self._from_whole(list(group)) if is_whole else map(self._from_ranges, group):
+                yield from self._unpacked(stored)
 
     def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
@@ -87,8 +99,9 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for _, content in self._unpacked(self._from_whole(*self._packs[number], _apart(chunks))):
-            yield content
+        for stored in self._from_whole([_Pack(*self._packs[number], _apart(chunks))]):
+            for _, content in self._unpacked(stored):
+                yield content
 
     def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
         """Return how many bytes :meth:`fetch_packs` would fetch."""
@@ -99,13 +112,14 @@ class ChunkSource:
             total += size if is_most else sum(part.end - part.start for part in _merged(wanted))
         return total
 
-    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
-        for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
-            yield from _cut_out(stream, 0, chunks)
-            for _ in stream:  # the last piece comes when the pack is verified
-                pass
+    def _from_whole(self, packs: list[_Pack]) -> Iterator[Iterator[Stored]]:
+        """Fetch packs, several at once, and yield the chunks of each; these are to be used before the next pack."""
+        pulled = self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0)
+        for pack, (_, stream, _) in zip(packs, pulled, strict=True):
+            yield _cut_whole(stream, pack.chunks)
 
-    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
+    def _from_ranges(self, pack: _Pack) -> Iterator[Stored]:
+        digest, size, chunks, _ = pack
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
         merged = _merged(chunks)
@@ -114,7 +128,8 @@ class ChunkSource:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
                 left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
-                yield from self._from_whole(digest, size, left)
+                for stored in self._from_whole([pack._replace(chunks=left)]):
+                    yield from stored
                 return
             yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
 
@@ -142,7 +157,7 @@ class ChunkSource:
     def _unpacked(self, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
         """Yield the chunks of a pack with their content, verified, in their order.
 
-        None of them is left when the next pack is fetched: what arrived is used, also if the program is killed then.
+        None of them is left when the next pack is asked for, with one job: a program that is killed then has used them.
         """
         ahead = BATCHES_AHEAD if self._is_ahead else 0
         with OrderedTasks[_Contents](1 if self._is_ahead else 0) as tasks:
@@ -256,6 +271,13 @@ def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) ->
             piece = memoryview(_joined(piece[start:], stream, chunk.length))
             position, start = chunk.offset, 0
         yield chunk, piece[start:start + chunk.length]
+
+
+def _cut_whole(stream: Iterator[bytes], chunks: Iterable[Chunk]) -> Iterator[Stored]:
+    """Yield chunks of a whole pack; its last piece comes when it is verified."""
+    yield from _cut_out(stream, 0, chunks)
+    for _ in stream:
+        pass
 
 
 def _next(stream: Iterator[bytes]) -> bytes:

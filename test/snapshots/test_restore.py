@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from requests.exceptions import RequestException
@@ -12,7 +13,7 @@ from requests.exceptions import RequestException
 import dxf
 from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
-from dxf.snapshots import chunk_source
+from dxf.snapshots import chunk_source, pack_writer
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -119,6 +120,26 @@ def test_what_arrived_before_the_connection_broke_is_restored(server: ScriptedRe
     whole = described(target)
     assert 10 <= len(whole) <= 32
     assert whole.items() <= described(source).items()
+
+
+def test_packs_are_fetched_several_at_once(server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                           ) -> None:
+    monkeypatch.setattr(pack_writer, 'MIN_PACK', 30_000)
+    source = tmp_path / 'source'
+    source.mkdir()
+    for number in range(4):
+        (source / str(number)).write_bytes(os.urandom(15_000))
+    client = DXF(server.host, REPO, insecure=True)
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    both = Barrier(len(snapshot.packs))
+
+    def together(request: Request) -> None:
+        if any(request.path.endswith(pack.digest) for pack in snapshot.packs):
+            both.wait(60)
+    server.hook = together
+    snapshot.restore(str(tmp_path / 'new'))
+    assert both.parties == 2
+    assert described(tmp_path / 'new') == described(source)
 
 
 @pytest.mark.parametrize('paths', [(), ('a/y',)])
