@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
 
-from dxf.artifacts.ordered_tasks import OrderedTasks
-from dxf.exceptions import DXFDigestMismatchError, DXFError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
 from dxf.snapshots.compression import ChunkDecompressor
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
@@ -24,12 +23,6 @@ GAP = 64 << 10
 
 LONGEST = 8 << 20
 """Bytes of one range."""
-
-BATCH = 1 << 20
-"""Bytes of chunks that a thread unpacks at once: one at a time, threads would wait for each other most of the time."""
-
-BATCHES_AHEAD = 2
-"""Batches that wait to be used, or to be unpacked."""
 
 Stored = tuple[Chunk, memoryview]
 """A chunk, and the bytes of the pack that hold it."""
@@ -59,13 +52,11 @@ class ChunkSource:
     """Fetches chunks of a snapshot.
 
     :param packs: digests and sizes of the packs, in the order of their numbers
-    :param is_ahead: a thread unpacks and verifies ahead of what is used
     """
 
-    def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]], is_ahead: bool = False) -> None:
+    def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]]) -> None:
         self._repository = repository
         self._packs = packs
-        self._is_ahead = is_ahead
         self._decompressor = ChunkDecompressor()
 
     def fetch(self, chunks: Sequence[Chunk], may_be_whole: bool = True) -> Iterator[tuple[Chunk, bytes]]:
@@ -155,28 +146,13 @@ class ChunkSource:
                 raise failure
 
     def _unpacked(self, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
-        """Yield the chunks of a pack with their content, verified, in their order.
+        """Yield chunks with their content, verified.
 
-        None of them is left when the next pack is asked for, with one job: a program that is killed then has used them.
+        A thread that does so while this one writes files makes both slower: each call for a small file gives the lock
+        of the interpreter away, and waits for it.
         """
-        ahead = BATCHES_AHEAD if self._is_ahead else 0
-        with OrderedTasks[_Contents](1 if self._is_ahead else 0) as tasks:
-            for batch, failure in _batches(stored):
-                tasks.add(partial(self._contents, batch, failure))
-                if len(tasks) > ahead:
-                    yield from _without_failure(tasks.take())
-            while tasks:
-                yield from _without_failure(tasks.take())
-
-    def _contents(self, batch: list[Stored], failure: Exception | None) -> '_Contents':
-        """Unpack a batch, up to a chunk that is damaged."""
-        found: list[tuple[Chunk, bytes]] = []
-        try:
-            for chunk, stored in batch:
-                found.append((chunk, self._content(chunk, stored)))
-        except DXFError as error:
-            return _Contents(found, error)
-        return _Contents(found, failure)
+        for chunk, content in stored:
+            yield chunk, self._content(chunk, content)
 
     def _content(self, chunk: Chunk, stored: memoryview) -> bytes:
         """Return what a chunk holds, verified.
@@ -223,37 +199,6 @@ def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
         end = last
     if merged:
         yield _Range(start, end, merged)
-
-
-class _Contents(NamedTuple):
-    """Chunks with their content, and the error that came behind them."""
-
-    found: list[tuple[Chunk, bytes]]
-    failure: Exception | None
-
-
-def _without_failure(contents: _Contents) -> Iterator[tuple[Chunk, bytes]]:
-    """Yield chunks with their content; raise the error behind them, if there is one."""
-    yield from contents.found
-    if contents.failure is not None:
-        raise contents.failure
-
-
-def _batches(stored: Iterable[Stored]) -> Iterator[tuple[list[Stored], Exception | None]]:
-    """Yield chunks, many small ones together, and with the last ones the error that came in place of further ones."""
-    batch: list[Stored] = []
-    size = 0
-    failure = None
-    try:
-        for chunk, content in stored:
-            batch.append((chunk, content))
-            size += chunk.size
-            if size >= BATCH:
-                yield batch, None
-                batch, size = [], 0
-    except Exception as error:  # what arrived before it is used
-        failure = error
-    yield batch, failure
 
 
 def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:

@@ -96,7 +96,7 @@ def _planned(repository: 'DXF', index: IndexReader, demand: Demand, notice: Noti
 
 
 def _source(repository: 'DXF', index: IndexReader) -> ChunkSource:
-    return ChunkSource(repository, index.packs, is_ahead=True)
+    return ChunkSource(repository, index.packs)
 
 
 def _deletion(plan: RestorePlan, demand: Demand, folder: TargetFolder) -> FolderDeletion | None:

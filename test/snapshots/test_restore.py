@@ -8,12 +8,11 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from requests.exceptions import RequestException
 
 import dxf
 from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
-from dxf.snapshots import chunk_source, pack_writer
+from dxf.snapshots import pack_writer
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -96,30 +95,6 @@ def test_a_registry_without_ranges_sends_whole_packs(server: ScriptedRegistry, s
     server.hook = without_ranges
     snapshots.load(client, 'nightly').restore(str(tmp_path / 'new'), ['a/y'])
     assert (tmp_path / 'new' / 'a' / 'y').read_bytes() == (source / 'a' / 'y').read_bytes()
-
-
-def test_what_arrived_before_the_connection_broke_is_restored(server: ScriptedRegistry, tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunk_source, 'BATCH', 1 << 30)
-    source, target = tmp_path / 'source', tmp_path / 'new'
-    source.mkdir()
-    for number in range(40):
-        (source / f'{number:02}').write_bytes(os.urandom(50_000))
-    client = DXF(server.host, REPO, insecure=True, limits=dxf.Limits(retries=0))
-    snapshot = snapshots.backup(client, [str(source)], 'nightly')
-
-    def broken(request: Request) -> Answer | None:
-        if not request.path.endswith(snapshot.packs[0].digest):
-            return None
-        body = server.ordinary(request).body
-        assert isinstance(body, bytes)
-        return Answer(body=body[:1_600_000], declared=len(body))
-    server.hook = broken
-    with pytest.raises(RequestException):
-        snapshot.restore(str(target))
-    whole = described(target)
-    assert 10 <= len(whole) <= 32
-    assert whole.items() <= described(source).items()
 
 
 def test_packs_are_fetched_several_at_once(server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
