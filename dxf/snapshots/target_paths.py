@@ -136,6 +136,8 @@ class TargetPaths:
         """Return the status of what is at a path; ``None`` if there is nothing."""
         _check_name(path)
         parent, _, name = path.rpartition(b'/')
+        if parent and parent == self._missing:  # as for most files of a restore to an empty folder
+            return None
         with AtPath(path):
             folder = self.descend(parent)
             try:
