@@ -21,6 +21,9 @@ from dxf.strict_json import printable
 if TYPE_CHECKING:
     from dxf.snapshots import Entry, PlannedRestore, RestoreAction, Totals, Wanted
 
+LINES = 1000
+"""Lines that are printed together."""
+
 LETTERS = {'file': '-', 'folder': 'd', 'link': 'l', 'hardlink': 'h'}
 """The kinds of entries, as ls shows them."""
 
@@ -138,8 +141,10 @@ def restore(context: Context) -> None:
         if options['dry_run']:
             _print_restore_plan(context, snapshot.plan_restore(options['to'], paths, **what))
             return
+        lines: list[str] = []
         snapshot.restore(options['to'], paths, progress=shown or ignore, notice=tell,
-                         on_action=partial(_print_restored, context), **what)
+                         on_action=partial(_print_restored, context, lines), **what)
+        console.write_exactly(''.join(lines))
     if unset:
         raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
 
@@ -155,15 +160,21 @@ def _check_restore(options: Mapping[str, Any]) -> None:
         raise UsageError('--max-delete is for --delete')
 
 
-def _print_restored(context: Context, action: 'RestoreAction') -> None:
-    """Print the path of a file that was written, or of what was deleted."""
+def _print_restored(context: Context, lines: list[str], action: 'RestoreAction') -> None:
+    """Print the path of a file that was written, or of what was deleted.
+
+    :param lines: those that are not printed yet: each call takes longer than a small file
+    """
     if action.kind != 'file' or action.action == 'adjust':
         return
     if context.options['json']:
         console.print_json(action.document())
     else:
         name = printable(os.fsdecode(action.path))
-        console.write_exactly(f'delete {name}\n' if action.action == 'delete' else f'{name}\n')
+        lines.append(f'delete {name}\n' if action.action == 'delete' else f'{name}\n')
+        if len(lines) >= LINES:
+            console.write_exactly(''.join(lines))
+            lines.clear()
 
 
 def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:

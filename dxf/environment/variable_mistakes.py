@@ -61,7 +61,8 @@ def check_folder(registry: str) -> None:
     :raises DXFInvalidNameError: it has such a part
     """
     path = registry.removeprefix(FOLDER)
-    wrong = '' if os.path.isdir(path) else 'it is no folder' if os.path.lexists(path) else flaw_of(path)
+    # In this order: another process may make it between the two looks.
+    wrong = flaw_of(path) if not os.path.lexists(path) else '' if os.path.isdir(path) else 'it is no folder'
     for found in () if wrong else _UNEXPANDED.finditer(path):
         if not os.path.lexists(path[:found.end()]):
             wrong = f'{found["word"]} is not replaced here: write the whole path; make the folder first if that is ' \

@@ -94,7 +94,7 @@ def read_owner(document: Json) -> Owner | None:
 
     :raises DXFInvalidDocumentError: it cannot be right
     """
-    if not isinstance(document, dict) or not {'uid', 'gid'} & document.keys():
+    if not isinstance(document, dict) or 'uid' not in document and 'gid' not in document:
         return None
     numbers = [member(document, key, int) for key in ('uid', 'gid')]
     names = [member(document, key, str) if key in document else '' for key in ('user', 'group')]

@@ -1,7 +1,7 @@
 """Chunks that are fetched: by ranges of packs, or by whole packs where most of one is wanted. Each is verified."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from requests.exceptions import RequestException
 
 from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
-from dxf.snapshots.compression import decompressed
+from dxf.snapshots.compression import ChunkDecompressor
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
 from dxf.transport.attempts import Attempts, is_transient
@@ -24,6 +24,9 @@ GAP = 64 << 10
 LONGEST = 8 << 20
 """Bytes of one range."""
 
+Stored = tuple[Chunk, memoryview]
+"""A chunk, and the bytes of the pack that hold it."""
+
 
 class _Range(NamedTuple):
     """A range of a pack, and the chunks in it."""
@@ -31,6 +34,18 @@ class _Range(NamedTuple):
     start: int
     end: int
     chunks: Iterable[Chunk]
+
+
+class _Pack(NamedTuple):
+    """A pack, and the chunks in it that are wanted.
+
+    :param length: bytes of these
+    """
+
+    digest: str
+    size: int
+    chunks: Iterable[Chunk]
+    length: int = 0
 
 
 class ChunkSource:
@@ -42,6 +57,7 @@ class ChunkSource:
     def __init__(self, repository: 'DXF', packs: Sequence[tuple[str, int]]) -> None:
         self._repository = repository
         self._packs = packs
+        self._decompressor = ChunkDecompressor()
 
     def fetch(self, chunks: Sequence[Chunk], may_be_whole: bool = True) -> Iterator[tuple[Chunk, bytes]]:
         """Yield chunks with their content, in the order of packs and offsets.
@@ -55,19 +71,17 @@ class ChunkSource:
         return self.fetch_packs(((number, list(group)) for number, group in groups), may_be_whole)
 
     def fetch_packs(self, packs: Iterable[tuple[int, Iterable[Chunk]]], may_be_whole: bool = True
-                    ) -> Iterator[tuple[Chunk, bytes]]:
+                    ) -> Generator[tuple[Chunk, bytes], None, None]:
         """Yield chunks with their content: see :meth:`fetch`.
 
         :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
             times
         """
-        for number, wanted in packs:
-            digest, size = self._packs[number]
-            _check_apart(wanted)
-            if may_be_whole and _is_most(wanted, size):
-                yield from self._from_whole(digest, size, wanted)
-            else:
-                yield from self._from_ranges(digest, size, wanted)
+        checked = [_Pack(*self._packs[number], wanted, sum(chunk.length for chunk in _apart(wanted)))
+                   for number, wanted in packs]
+        for is_whole, group in groupby(checked, key=lambda pack: may_be_whole and _is_most(pack.length, pack.size)):
+            for stored in self._from_whole(list(group)) if is_whole else map(self._from_ranges, group):
+                yield from self._unpacked(stored)
 
     def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
@@ -76,24 +90,27 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for _, content in self._from_whole(*self._packs[number], _apart(chunks)):
-            yield content
+        for stored in self._from_whole([_Pack(*self._packs[number], _apart(chunks))]):
+            for _, content in self._unpacked(stored):
+                yield content
 
     def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
         """Return how many bytes :meth:`fetch_packs` would fetch."""
         total = 0
         for number, wanted in packs:
             size = self._packs[number][1]
-            total += size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
+            is_most = _is_most(sum(chunk.length for chunk in wanted), size)
+            total += size if is_most else sum(part.end - part.start for part in _merged(wanted))
         return total
 
-    def _from_whole(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
-        for _, stream, _ in self._repository.pull_blobs([(digest, size)], chunk_size=0):
-            yield from _cut_out(stream, 0, chunks)
-            for _ in stream:  # the last piece comes when the pack is verified
-                pass
+    def _from_whole(self, packs: list[_Pack]) -> Iterator[Iterator[Stored]]:
+        """Fetch packs, several at once, and yield the chunks of each; these are to be used before the next pack."""
+        pulled = self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0)
+        for pack, (_, stream, _) in zip(packs, pulled, strict=True):
+            yield _cut_whole(stream, pack.chunks)
 
-    def _from_ranges(self, digest: str, size: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    def _from_ranges(self, pack: _Pack) -> Iterator[Stored]:
+        digest, size, chunks, _ = pack
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
         merged = _merged(chunks)
@@ -102,7 +119,8 @@ class ChunkSource:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
                 left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
-                yield from self._from_whole(digest, size, left)
+                for stored in self._from_whole([pack._replace(chunks=left)]):
+                    yield from stored
                 return
             yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
 
@@ -127,16 +145,30 @@ class ChunkSource:
             if not attempts.again(limits, error=failure):
                 raise failure
 
+    def _unpacked(self, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield chunks with their content, verified.
 
-def _is_most(chunks: Iterable[Chunk], size: int) -> bool:
-    """Return whether chunks are more than half of their pack."""
-    return 2 * sum(chunk.length for chunk in chunks) > size
+        A thread that does so while this one writes files makes both slower: each call for a small file gives the lock
+        of the interpreter away, and waits for it.
+        """
+        for chunk, content in stored:
+            yield chunk, self._content(chunk, content)
+
+    def _content(self, chunk: Chunk, stored: memoryview) -> bytes:
+        """Return what a chunk holds, verified.
+
+        :raises DXFDigestMismatchError: it is something else
+        """
+        content = bytes(stored) if chunk.length == chunk.size else self._decompressor.decompressed(stored, chunk.size)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != chunk.digest:
+            raise DXFDigestMismatchError(f'sha256:{digest}', f'sha256:{chunk.digest}')
+        return content
 
 
-def _check_apart(chunks: Iterable[Chunk]) -> None:
-    """Check that no byte of a pack is in two chunks: see :func:`_apart`."""
-    for _ in _apart(chunks):
-        pass
+def _is_most(length: int, size: int) -> bool:
+    """Return whether so many bytes are more than half of a pack."""
+    return 2 * length > size
 
 
 def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -169,34 +201,46 @@ def _merged(chunks: Iterable[Chunk]) -> Iterator[_Range]:
         yield _Range(start, end, merged)
 
 
-def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) -> Iterator[Stored]:
     """Yield the chunks of a range that comes in pieces.
 
     :param position: of its first byte
     """
-    buffer = bytearray()
+    piece = memoryview(b'')
     for chunk in chunks:
-        while position + len(buffer) < chunk.offset + chunk.length:
-            skipped = min(max(chunk.offset - position, 0), len(buffer))
-            del buffer[:skipped]
-            position += skipped
-            piece = next(stream, b'')
-            if not piece:
-                raise DXFInvalidDocumentError('invalid snapshot: a pack is shorter than its manifest says')
-            buffer += piece
+        while position + len(piece) <= chunk.offset:
+            position += len(piece)
+            piece = memoryview(_next(stream))
         start = chunk.offset - position
-        yield chunk, _content(chunk, bytes(buffer[start:start + chunk.length]))
-        del buffer[:start + chunk.length]
-        position = chunk.offset + chunk.length
+        if start + chunk.length > len(piece):
+            piece = memoryview(_joined(piece[start:], stream, chunk.length))
+            position, start = chunk.offset, 0
+        yield chunk, piece[start:start + chunk.length]
 
 
-def _content(chunk: Chunk, stored: bytes) -> bytes:
-    """Return what a chunk holds, verified.
+def _cut_whole(stream: Iterator[bytes], chunks: Iterable[Chunk]) -> Iterator[Stored]:
+    """Yield chunks of a whole pack; its last piece comes when it is verified."""
+    yield from _cut_out(stream, 0, chunks)
+    for _ in stream:
+        pass
 
-    :raises DXFDigestMismatchError: it is something else
+
+def _next(stream: Iterator[bytes]) -> bytes:
+    """Return the next piece of a pack.
+
+    :raises DXFInvalidDocumentError: there is none
     """
-    content = stored if chunk.length == chunk.size else decompressed(stored, chunk.size)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != chunk.digest:
-        raise DXFDigestMismatchError(f'sha256:{digest}', f'sha256:{chunk.digest}')
-    return content
+    piece = next(stream, b'')
+    if not piece:
+        raise DXFInvalidDocumentError('invalid snapshot: a pack is shorter than its manifest says')
+    return piece
+
+
+def _joined(start: memoryview, stream: Iterator[bytes], size: int) -> bytes:
+    """Return the start of a piece, and the pieces behind it, until there are so many bytes."""
+    parts: list[bytes | memoryview] = [start]
+    length = len(start)
+    while length < size:
+        parts.append(piece := _next(stream))
+        length += len(piece)
+    return b''.join(parts)

@@ -48,20 +48,26 @@ class ChunkCompressor:
         return frame if len(frame) <= MIN_GAIN * len(content) else content
 
 
-def decompressed(frame: bytes, size: int) -> bytes:
-    """Return what a frame holds, which must be exactly so many bytes; no more are unpacked.
+class ChunkDecompressor:
+    """Unpacks chunks, each from a frame of its own."""
 
-    :raises DXFInvalidDocumentError: it is no frame, damaged, or holds another number of bytes
-    """
-    zstd = _zstd()
-    decompressor = _decompressor(zstd)
-    try:
-        content: bytes = decompressor.decompress(frame, size + 1)
-    except zstd.ZstdError as error:
-        raise _broken(str(error)) from None
-    if len(content) != size or not decompressor.eof or decompressor.unused_data:
-        raise _broken('a chunk has another length than the index says')
-    return content
+    def __init__(self) -> None:
+        self._zstd = _zstd()
+        self._options = _options(self._zstd)
+
+    def decompressed(self, frame: bytes | memoryview, size: int) -> bytes:
+        """Return what a frame holds, which must be exactly so many bytes; no more are unpacked.
+
+        :raises DXFInvalidDocumentError: it is no frame, damaged, or holds another number of bytes
+        """
+        decompressor = self._zstd.ZstdDecompressor(options=self._options)
+        try:
+            content: bytes = decompressor.decompress(frame, size + 1)
+        except self._zstd.ZstdError as error:
+            raise _broken(str(error)) from None
+        if len(content) != size or not decompressor.eof or decompressor.unused_data:
+            raise _broken('a chunk has another length than the index says')
+        return content
 
 
 def packed(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -85,7 +91,7 @@ def unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     :raises DXFInvalidDocumentError: it is no frame, is damaged, holds more, or is followed by something
     """
     zstd = _zstd()
-    decompressor = _decompressor(zstd)
+    decompressor = zstd.ZstdDecompressor(options=_options(zstd))
     try:
         for piece in pieces:
             while piece or not decompressor.needs_input:
@@ -105,8 +111,9 @@ def unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
         raise _broken('it ends too early')
 
 
-def _decompressor(zstd: Any) -> Any:
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
+def _options(zstd: Any) -> dict[Any, int]:
+    """Return the options of what decompresses."""
+    return {zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
 
 
 def _broken(reason: str) -> DXFInvalidDocumentError:

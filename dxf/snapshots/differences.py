@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dxf.local.file_hash import hash_descriptor
 from dxf.snapshots.attribute_setter import FILE_MODES, FOLDER_MODES
-from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, Entry
+from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, Entry, check_original
 from dxf.snapshots.exclusion import Exclusion
 from dxf.snapshots.snapshot import Snapshot
 from dxf.snapshots.tree import Found, Tree, roots_of
@@ -82,8 +82,14 @@ def from_folders(snapshot: Snapshot, folders: Sequence[str]) -> Iterator[Change]
 
 def nodes(snapshot: Snapshot) -> Nodes:
     """Yield what a snapshot has."""
-    for entry in snapshot.entries():
-        yield entry.path, _node(snapshot.table().original(entry) if entry.kind == HARDLINK else entry)
+    with snapshot.opened() as index:
+        wanted = index.with_other_names()
+        originals: dict[bytes, Entry] = {}
+        for entry in index.entries():
+            if entry.path in wanted:
+                originals[entry.path] = entry._replace(chunks=())
+            yield entry.path, _node(check_original(entry, originals.get(entry.target)) if entry.kind == HARDLINK
+                                    else entry)
 
 
 def _node(entry: Entry) -> Node:

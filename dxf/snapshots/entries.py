@@ -150,6 +150,17 @@ def read_chunks(document: Json, packs: list[int]) -> list[Chunk]:
     return [_chunk(b'', chunk, packs) for chunk in chunks]
 
 
+def check_original(entry: Entry, found: Entry | None) -> Entry:
+    """Return the file of which an entry is another name.
+
+    :param found: what is at its target
+    :raises DXFInvalidDocumentError: that is no file
+    """
+    if found is None or found.kind != FILE:
+        raise _invalid(entry.path, 'it is another name of no file')
+    return found
+
+
 def check_path(path: bytes) -> None:
     """Check that a path stays within its folder.
 
@@ -160,7 +171,7 @@ def check_path(path: bytes) -> None:
     parts = path.split(b'/')
     if b'' in parts or b'.' in parts or b'..' in parts or b'\0' in path:
         raise _invalid(path, 'unsafe path')
-    if len(path) > MAX_PATH or max(map(len, parts)) > MAX_PART:
+    if len(path) > MAX_PART and (len(path) > MAX_PATH or max(map(len, parts)) > MAX_PART):
         raise _invalid(path, 'its path is too long')
 
 
@@ -204,14 +215,14 @@ _READERS: dict[str, Callable[[bytes, Json, list[int]], Entry]] = {
 def _chunk(path: bytes, document: Json, packs: list[int]) -> Chunk:
     if not isinstance(document, list) or list(map(type, document)) != CHUNK_TYPES:  # a bool is no int here
         raise _invalid(path, 'a chunk is no list of four numbers and a hash')
-    chunk = Chunk(*document)
-    if chunk.is_zeros and chunk == zeros(chunk.size) and 0 < chunk.size <= MAX_SIZE:
+    pack, offset, length, size, digest = chunk = Chunk(*document)
+    if pack == ZERO_PACK and chunk == zeros(size) and 0 < size <= MAX_SIZE:
         return chunk
-    if not 0 <= chunk.pack < len(packs) or chunk.offset < 0 or chunk.offset + chunk.length > packs[chunk.pack]:
+    if not 0 <= pack < len(packs) or offset < 0 or offset + length > packs[pack]:
         raise _invalid(path, 'a chunk is outside its pack')
-    if not 0 < chunk.length <= chunk.size <= MAX_CHUNK:
+    if not 0 < length <= size <= MAX_CHUNK:
         raise _invalid(path, 'the size of a chunk cannot be right')
-    if _HEX.fullmatch(chunk.digest) is None:
+    if _HEX.fullmatch(digest) is None:
         raise _invalid(path, 'the hash of a chunk is not valid')
     return chunk
 
@@ -231,8 +242,9 @@ def _time(path: bytes, document: Json) -> int:
     match = _MTIME.fullmatch(member(document, 'mtime', str))
     if match is None:
         raise _invalid(path, 'its mtime is no time')
-    sign, seconds, fraction = match.groups()
-    return (-1 if sign else 1) * (int(seconds) * BILLION + int((fraction or '').ljust(9, '0')))
+    sign, seconds, fraction = match.groups('')
+    time = int(seconds + fraction.ljust(9, '0'))
+    return -time if sign else time
 
 
 def _shown_time(mtime: int) -> str:

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from dxf.exceptions import DXFFileNotFoundError, DXFInvalidDocumentError, DXFIsADirectoryError
+from dxf.exceptions import DXFFileNotFoundError, DXFIsADirectoryError
 from dxf.hints import add_hint
-from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, shown
+from dxf.snapshots.entries import FOLDER, HARDLINK, LINK, Entry, check_original, shown
 from dxf.snapshots.index import IndexReader
 
 MAX_LINKS = 40
@@ -102,10 +102,7 @@ class EntryTable:
 
         :raises DXFInvalidDocumentError: it is another name of something else
         """
-        found = self.find(entry.target) if entry.kind == HARDLINK else entry
-        if found is None or entry.kind == HARDLINK and found.kind != FILE:
-            raise DXFInvalidDocumentError(f'invalid snapshot: {shown(entry.path)}: it is another name of no file')
-        return found
+        return check_original(entry, self.find(entry.target)) if entry.kind == HARDLINK else entry
 
     def followed(self, path: bytes) -> Entry | None:
         """Return what is at a path when links are followed; ``None`` if one leads to nothing, or out of the snapshot.

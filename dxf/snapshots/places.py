@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from dxf.snapshots.entries import Chunk
 
+_START = struct.Struct('>BQ')
 _CHUNK = struct.Struct('>BQLL32s')
 _TARGET = struct.Struct('>LQ')
+_PLACE = struct.Struct('>BQLL32sLQ')
 """Big-endian numbers without a sign: as bytes they have the order of packs and offsets."""
 
 
@@ -39,8 +41,9 @@ class Places:
 
     def add(self, chunk: Chunk, file: int, offset: int) -> None:
         """Add a place: the number of a file, and the offset in it."""
-        self._places.append(_packed(chunk) + _TARGET.pack(file, offset))
-        self.size += chunk.size
+        pack, start, length, size, digest = chunk
+        self._places.append(_PLACE.pack(pack, start, length, size, bytes.fromhex(digest), file, offset))
+        self.size += size
 
     def by_pack(self) -> Iterator[tuple[int, PackChunks]]:
         """Yield the number of each pack, and its chunks; all places are added before."""
@@ -54,13 +57,12 @@ class Places:
             start = end
 
     def take(self, chunk: Chunk) -> Iterator[tuple[int, int]]:
-        """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets."""
-        wanted = _packed(chunk)
+        """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets.
+
+        :param chunk: no other one begins at its offset in its pack
+        """
+        wanted = _START.pack(chunk.pack, chunk.offset)
         while self._position < len(self._places) and self._places[self._position].startswith(wanted):
             file, offset = _TARGET.unpack_from(self._places[self._position], _CHUNK.size)
             yield file, offset
             self._position += 1
-
-
-def _packed(chunk: Chunk) -> bytes:
-    return _CHUNK.pack(*chunk[:4], bytes.fromhex(chunk.digest))

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ from dxf.snapshots.chunk_source import ChunkSource
 from dxf.snapshots.entries import FILE, FOLDER
 from dxf.snapshots.index import FROM_STREAM, IndexReader
 from dxf.snapshots.restore_plan import DELETE, RestoreAction, RestorePlan, check_attributes
-from dxf.snapshots.restore_target import RestoreTarget
+from dxf.snapshots.restore_target import PartFile, RestoreTarget
 from dxf.snapshots.target_paths import TargetPaths
 
 if TYPE_CHECKING:
@@ -135,14 +135,22 @@ def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, re
 
 def _fetch(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
     """Fetch the chunks, each once, and write them to all places where they belong."""
-    for chunk, content in source.fetch_packs(plan.places.by_pack()):
-        for number, offset in plan.places.take(chunk):
-            file = plan.files[number]
-            target.write(file, offset, content)
-            report(content, plan.places.size)
-            file.left -= 1
-            if not file.left:
-                target.finish(file)
+    with closing(source.fetch_packs(plan.places.by_pack())) as chunks:
+        for chunk, content in chunks:
+            for number, offset in plan.places.take(chunk):
+                _write(target, plan.files[number], offset, content)
+                report(content, plan.places.size)
+
+
+def _write(target: RestoreTarget, file: PartFile, offset: int, content: bytes) -> None:
+    """Write a chunk of a file, which gets its name after the last one."""
+    if len(content) == file.entry.size:
+        target.write_whole(file.entry, content)
+        return
+    target.write(file, offset, content)
+    file.left -= 1
+    if not file.left:
+        target.finish(file)
 
 
 def _finish(target: RestoreTarget, plan: RestorePlan) -> None:

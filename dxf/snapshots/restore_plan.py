@@ -6,9 +6,9 @@ The whole index is read, and all that is in the way is found, before anything is
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError
+from dxf.exceptions import DXFError, DXFFileNotFoundError
 from dxf.snapshots.attribute_setter import Attributes
-from dxf.snapshots.entries import FILE, FOLDER, HARDLINK, LINK, Entry, shown, text_member
+from dxf.snapshots.entries import FOLDER, HARDLINK, LINK, Entry, check_original, shown, text_member
 from dxf.snapshots.entry_table import SHOWN
 from dxf.snapshots.index import IndexReader
 from dxf.snapshots.places import Places
@@ -127,9 +127,7 @@ class RestorePlan:
         written = {file.entry.path for file in self.files if file.entry.path in targets}
         first: dict[bytes, bytes] = {}
         for entry in wanted:
-            original = originals.get(entry.target)
-            if original is None or original.kind != FILE:
-                raise DXFInvalidDocumentError(f'invalid snapshot: {shown(entry.path)}: it is another name of no file')
+            original = check_original(entry, originals.get(entry.target))
             name = entry.target if self.is_wanted(original) else first.setdefault(entry.target, entry.path)
             if name == entry.path:
                 if not self._target.has_file(original := original._replace(path=name)):

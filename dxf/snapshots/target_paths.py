@@ -7,15 +7,35 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 
 from dxf.artifacts.hidden_folders import FOLDER
 from dxf.artifacts.safe_paths import HIDDEN, is_hidden
 from dxf.artifacts.target_folder import EXISTING, descend
 from dxf.exceptions import DXFInvalidNameError
 from dxf.local.folders import make_folders
-from dxf.local.sinks import named
 from dxf.local.special_files import followed
 from dxf.snapshots.entries import shown
+
+
+class AtPath:
+    """Makes errors name a path: ``named`` does the same. Its text is made for an error only, as there are many files.
+
+    :raises OSError: what was raised within
+    """
+
+    __slots__ = ('_path',)
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+                 ) -> None:
+        if isinstance(error, OSError) and error.filename != shown(self._path):
+            raise OSError(error.errno, error.strerror, shown(self._path)) from error
 
 
 class TargetPaths:
@@ -30,9 +50,11 @@ class TargetPaths:
         if make:
             make_folders(self.folder)
         self._root: int | None = None
-        self._near: tuple[list[bytes], int] | None = None
+        self._near: tuple[bytes, int] | None = None
         """The folder that was used last: most files are in the same one as the file before."""
-        self._listed: tuple[list[bytes], frozenset[str]] = ([b''], frozenset())
+        self._missing = b''
+        """The folder that was found missing last, until one is made; empty for none."""
+        self._listed: tuple[bytes | None, frozenset[str]] = (None, frozenset())
         """The names in the folder that was listed last."""
         with suppress(FileNotFoundError):
             self._root = os.open(self.folder, FOLDER)
@@ -58,29 +80,46 @@ class TargetPaths:
             os.close(self._near[1])
             self._near = None
 
-    def descend(self, parts: list[bytes]) -> int | None:
-        """Return the descriptor of a folder, which stays open until another is asked for; ``None`` if it is missing."""
-        if self._root is None or not parts:
+    def descend(self, path: bytes) -> int | None:
+        """Return the descriptor of a folder, which stays open until another is asked for; ``None`` if it is missing.
+
+        :param path: empty for the folder itself
+        """
+        if self._root is None or not path:
             return self._root
-        known, descriptor = self._near or ([], self._root)
-        if parts == known:
+        known, descriptor = self._near or (b'', self._root)
+        if path == known:
             return descriptor
-        is_below = parts[:len(known)] == known
-        path = shown(b'/'.join(parts))
-        folder = descend(descriptor if is_below else self._root,
-                         ((part, path) for part in (parts[len(known):] if is_below else parts)))
-        if folder is not None:
+        if self._missing and (path + b'/').startswith(self._missing + b'/'):
+            return None
+        start, rest = (descriptor, path[len(known) + 1:]) if path.startswith(known + b'/') else (self._root, path)
+        folder = descend(start, ((part, shown(path)) for part in rest.split(b'/')))
+        if folder is None:
+            self._missing = path
+        else:
             self._forget()
-            self._near = (parts, folder)
+            self._near = (path, folder)
         return folder
+
+    def make(self, path: bytes) -> None:
+        """Make a folder where it is missing, which its owner alone may use.
+
+        :raises OSError: something else is in the way
+        """
+        folder, name = self.parent(path)
+        self._missing = b''
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder)
+        except FileExistsError:
+            self.check_folder(path)
 
     def parent(self, path: bytes) -> tuple[int, bytes]:
         """Return the descriptor of the folder that a path is in, and its name there.
 
         :raises FileNotFoundError: there is no such folder
         """
-        *parts, name = path.split(b'/')
-        folder = self.descend(parts)
+        parent, _, name = path.rpartition(b'/')
+        folder = self.descend(parent)
         if folder is None:
             raise FileNotFoundError(errno.ENOENT, 'its folder was removed meanwhile', shown(path))
         return folder, name
@@ -91,14 +130,16 @@ class TargetPaths:
         :raises OSError: something else is in the way
         """
         _check_name(path)
-        self.descend(path.split(b'/'))
+        self.descend(path)
 
     def status(self, path: bytes) -> os.stat_result | None:
         """Return the status of what is at a path; ``None`` if there is nothing."""
         _check_name(path)
-        *parts, name = path.split(b'/')
-        with named(shown(path)):
-            folder = self.descend(parts)
+        parent, _, name = path.rpartition(b'/')
+        if parent and parent == self._missing:  # as for most files of a restore to an empty folder
+            return None
+        with AtPath(path):
+            folder = self.descend(parent)
             try:
                 return None if folder is None else os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
@@ -106,23 +147,23 @@ class TargetPaths:
 
     def has_spelling(self, path: bytes) -> bool:
         """Return whether what is at a path has this very name: some file systems know it by other spellings too."""
-        *parts, name = path.split(b'/')
-        if self._listed[0] != parts:
-            with named(shown(path)):
-                folder = self.descend(parts)
-                self._listed = parts, frozenset(() if folder is None else os.listdir(folder))
+        parent, _, name = path.rpartition(b'/')
+        if self._listed[0] != parent:
+            with AtPath(path):
+                folder = self.descend(parent)
+                self._listed = parent, frozenset(() if folder is None else os.listdir(folder))
         return os.fsdecode(name) in self._listed[1]
 
     def target_of(self, path: bytes) -> bytes:
         """Return what a link leads to."""
-        with named(shown(path)):
+        with AtPath(path):
             folder, name = self.parent(path)
             return os.readlink(name, dir_fd=folder)
 
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:
         """Provide the descriptor of a file that is there."""
-        with named(shown(path)):
+        with AtPath(path):
             folder, name = self.parent(path)
             file = os.open(name, EXISTING, dir_fd=folder)
             try:
@@ -136,5 +177,6 @@ def _check_name(path: bytes) -> None:
 
     :raises DXFInvalidNameError: it is
     """
-    if any(is_hidden(os.fsdecode(part)) for part in path.split(b'/')):
+    text = os.fsdecode(path)
+    if HIDDEN in text.casefold() and any(map(is_hidden, text.split('/'))):
         raise DXFInvalidNameError(f'unsafe file name {shown(path)!r}: a part of it begins with {HIDDEN}')

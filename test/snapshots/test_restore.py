@@ -5,12 +5,14 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 import dxf
 from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
+from dxf.snapshots import pack_writer
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
@@ -95,6 +97,26 @@ def test_a_registry_without_ranges_sends_whole_packs(server: ScriptedRegistry, s
     assert (tmp_path / 'new' / 'a' / 'y').read_bytes() == (source / 'a' / 'y').read_bytes()
 
 
+def test_packs_are_fetched_several_at_once(server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                           ) -> None:
+    monkeypatch.setattr(pack_writer, 'MIN_PACK', 30_000)
+    source = tmp_path / 'source'
+    source.mkdir()
+    for number in range(4):
+        (source / str(number)).write_bytes(os.urandom(15_000))
+    client = DXF(server.host, REPO, insecure=True)
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    both = Barrier(len(snapshot.packs))
+
+    def together(request: Request) -> None:
+        if any(request.path.endswith(pack.digest) for pack in snapshot.packs):
+            both.wait(60)
+    server.hook = together
+    snapshot.restore(str(tmp_path / 'new'))
+    assert both.parties == 2
+    assert described(tmp_path / 'new') == described(source)
+
+
 @pytest.mark.parametrize('paths', [(), ('a/y',)])
 def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapshot: snapshots.Snapshot, tmp_path: Path,
                                              paths: tuple[str, ...]) -> None:
@@ -106,10 +128,22 @@ def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapsh
     with pytest.raises(DXFDigestMismatchError):
         snapshot.restore(str(tmp_path / 'new'), paths)
     assert not (tmp_path / 'new' / 'a' / 'y').exists()
+    assert (tmp_path / 'new' / 'a' / 'b' / 'x').exists() == (not paths)  # its chunk stands before that
     assert not list((tmp_path / 'new').glob('.dxf*'))
 
 
 # What is there
+
+def test_a_folder_is_there_though_one_whose_name_is_its_beginning_is_missing(client: DXF, tmp_path: Path) -> None:
+    source, target = tmp_path / 'source', tmp_path / 'new'
+    for path in ('a/b/x', 'ab/x', 'a-b/x', 'ab/b/x'):
+        (source / path).parent.mkdir(parents=True)
+        (source / path).write_bytes(path.encode())
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    snapshot.restore(str(target), ['ab', 'a-b'])
+    assert snapshot.restore(str(target)) == ['a/b/x']
+    assert described(target) == described(source)
+
 
 def change(path: Path) -> None:
     """Change a file, and neither its size nor its time."""

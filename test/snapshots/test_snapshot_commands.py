@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dxf import DXF, snapshots
+from dxf.cli import snapshot_commands
 from dxf.main import doit
 
 from ..artifacts.test_replacing import NAMESPACE
@@ -58,6 +59,14 @@ def test_a_folder_is_stored_listed_and_restored(endpoint: Endpoint, repo: str, s
     assert run(capfd, endpoint, 'list-files', repo, '@nightly')[0] == 'a\na-b\na/b\na/b/empty\na/x\nlink\nz\n'
     assert run(capfd, endpoint, 'restore', repo, '@nightly', '--to', tmp_path / 'new') == ('a-b\na/b/empty\na/x\n', '')
     assert described(tmp_path / 'new') == described(source)
+
+
+def test_all_files_are_printed_if_there_are_more_than_are_printed_at_once(
+        folder: Endpoint, repo: str, source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_commands, 'LINES', 2)
+    run(capfd, folder, 'backup', repo, source, '@nightly')
+    assert run(capfd, folder, 'restore', repo, '@nightly', '--to', tmp_path / 'new') == ('a-b\na/b/empty\na/x\n', '')
 
 
 def test_a_second_backup_sends_what_is_new_in_few_requests(token_registry: Endpoint, repo: str, source: Path,

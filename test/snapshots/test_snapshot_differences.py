@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dxf import comparison, snapshots
-from dxf.snapshots import chunk_order
+from dxf import DXF, comparison, hash_bytes, snapshots
+from dxf.snapshots import chunk_order, differences
+from dxf.snapshots.compression import packed
 from dxf.snapshots.entries import Chunk
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
 from ..helpers.traffic import Traffic
+from .test_hostile_indexes import PACK, PLAIN, file, hardlink, link, store, text_of
 from .test_snapshot_commands import run
 
 
@@ -72,6 +74,25 @@ def test_two_snapshots_or_a_folder_and_one_are_compared_without_their_packs(
     assert removed == [*LINES[:2], 'added - 0 gone', LINES[3], 'removed - - new']
     assert run(capfd, endpoint, 'diff', repo, 'first', first.digest) == ('', '')
     assert packs_in(traffic, first, second) == []
+
+
+def test_an_index_with_hard_links_is_fetched_once(open_registry: Endpoint, repo: str, source: Path, traffic: Traffic
+                                                  ) -> None:
+    client = open_registry.dxf(repo)
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    traffic.clear()
+    assert not snapshots.verify(client, 'nightly', [str(source)])
+    (source / 'z').unlink()
+    assert [change.path for change in differences.from_folders(snapshot, [str(source)])] == [b'z']
+    assert len([request for request in traffic.requests if request.path.endswith(snapshot.index.digest)]) == 2
+
+
+def test_a_hard_link_is_found_however_its_type_is_written(client: DXF) -> None:
+    lines = text_of([file('a', PLAIN), hardlink('b', 'a'), link('c', 'a')], {
+        'snapshot': 1, 'packs': [hash_bytes(PACK)], 'source': 'folder'}).replace(b'"hardlink"', b'"h\\u0061rdlink"')
+    store(client, b''.join(packed(iter([lines]), len(lines))))
+    found = dict(differences.nodes(snapshots.load(client, 'hostile')))
+    assert found[b'b'] == found[b'a'] != found[b'c']
 
 
 def test_differences_have_their_type_mode_and_target_as_json(folder: Endpoint, repo: str, source: Path,
