@@ -124,7 +124,7 @@ def _has_more_than_files(document: dict[str, Json]) -> bool:
     layers = document.get('layers', [])
     blobs = {EMPTY.digest, *(layer['digest'] for layer in layers)}
     names = {_name(layer) is None for layer in layers if layer['mediaType'] != EMPTY_TYPE}
-    says = {'artifactType': UNKNOWN_TYPE, 'config': {'digest': EMPTY.digest}} | document
+    says: dict[str, Json] = {'artifactType': UNKNOWN_TYPE, 'config': {'digest': EMPTY.digest}} | document
     return len(names) > 1 or says['config']['digest'] not in blobs or says['artifactType'] != UNKNOWN_TYPE or \
         says.get('subject') is not None or not {CREATED}.issuperset(says.get('annotations') or ())
 

@@ -57,13 +57,13 @@ def test_an_attribute_that_cannot_be_read_takes_no_others_along(
     os.setxattr(source / 'a' / 'x', 'user.last', b'')
     read = os.getxattr
 
-    def fail_once(file: int, name: str) -> bytes:
+    def fail_once(descriptor: int, name: str) -> bytes:
         if name == 'user.comment':
             raise OSError(number, os.strerror(number))
-        return read(file, name)
+        return read(descriptor, name)
     monkeypatch.setattr(os, 'getxattr', fail_once)
-    monkeypatch.setattr(os, 'listxattr', lambda file: ['user.comment', 'user.last'] if os.fstat(file).st_size == 5
-                        else [])
+    monkeypatch.setattr(os, 'listxattr', lambda descriptor: ['user.comment', 'user.last']
+                        if os.fstat(descriptor).st_size == 5 else [])
     if names is None:
         with pytest.raises(DXFError, match='cannot read a/x: Operation not supported'):
             snapshots.backup(client, [str(source)], 'nightly', BOTH)
