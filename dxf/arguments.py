@@ -47,6 +47,17 @@ def check_path_type(path: Any, name: str) -> None:
         raise TypeError(f'{name} is a path, a str, and not {kind_of(path)}')
 
 
+def check_not_empty(folder: str | os.PathLike[str]) -> None:
+    """Check that the path of a folder to write to is not empty, as that of an unset variable is.
+
+    It would be the current folder, in which files are replaced and deleted.
+
+    :raises ValueError: it is empty
+    """
+    if not os.fspath(folder):
+        raise ValueError("the path of the folder is empty: '.' is the current one")
+
+
 def check_path_to_hash(path: Any) -> None:
     """Check that a path was given, not a number, which ``open`` takes for a file that is open.
 

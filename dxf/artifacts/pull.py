@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dxf.arguments import check_text, several
+from dxf.arguments import check_not_empty, check_text, several
 from dxf.artifacts.actions import DELETE, FETCH, SKIP, FileAction, OnFile
 from dxf.artifacts.folder_deletion import FolderDeletion, check_outside
 from dxf.artifacts.manifest import about_snapshot
@@ -56,6 +56,7 @@ def pull_files(repository: 'DXF', reference: str, folder: str | None = None, *, 
     :param max_delete: the largest number of files to delete; if there are more, it is an error, and nothing is changed
     :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob
     :param on_file: called at the end with the :class:`FileAction` of each file
+    :raises ValueError: the path of the folder is empty
     :raises DXFFileNotFoundError: it has no file of one of ``names``
     :raises DXFInvalidNameError: a name is unsafe, or there twice
     :raises DXFInvalidDocumentError: the manifest, or an archive, is not what it should be
@@ -103,11 +104,14 @@ def plan_pull(repository: 'DXF', reference: str, folder: str | None = None, *, n
 def _target_path(folder: str | None, delete: bool) -> str:
     """Return the path of the target folder; where files are deleted, it must be given.
 
-    :raises ValueError: it is not
+    :raises ValueError: it is not, or is empty
     """
-    if folder is None and delete:
-        raise ValueError('delete needs a folder: everything in it is deleted but the files of the alias')
-    return os.curdir if folder is None else os.fspath(folder)
+    if folder is None:
+        if delete:
+            raise ValueError('delete needs a folder: everything in it is deleted but the files of the alias')
+        return os.curdir
+    check_not_empty(folder)
+    return os.fspath(folder)
 
 
 class _Pull:

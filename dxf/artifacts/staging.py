@@ -7,6 +7,7 @@ system is mounted within, they are in a hidden folder there. Where they come fro
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -15,9 +16,13 @@ from typing import Any, NamedTuple
 from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.safe_paths import with_parents
 from dxf.artifacts.target_folder import TargetFolder
+from dxf.local.atomic_files import PERMISSIONS
 from dxf.local.folders import make_folders, refusal_of
 from dxf.local.sinks import named, write_all
 from dxf.local.special_files import followed
+
+READABLE, EXECUTABLE = 0o444, 0o111
+"""The permissions of a mode to read, and to execute."""
 
 
 def check_folder(folder: str) -> None:
@@ -52,11 +57,29 @@ def check_space(free: int, size: int, folder: str) -> None:
 
 
 class _StagedFile(NamedTuple):
-    """A file that waits for its name."""
+    """A file that waits for its name.
+
+    :param is_executable: as the archive says; ``None`` where nothing says it
+    """
 
     hidden: HiddenFolder
     name: str
     path: str
+    is_executable: bool | None
+
+    def keep_access(self, former: os.stat_result) -> None:
+        """Take the permissions of the file that this one will replace, and as root its owner.
+
+        What only its owner could read stays so. Some file systems have no permissions, and nothing to take.
+        """
+        mode = former.st_mode & PERMISSIONS
+        if self.is_executable is not None:
+            mode = mode | (mode & READABLE) >> 2 | stat.S_IXUSR if self.is_executable else mode & ~EXECUTABLE
+        if os.geteuid() == 0:
+            with suppress(OSError):
+                os.chown(self.name, former.st_uid, former.st_gid, dir_fd=self.hidden.folder)
+        with suppress(OSError):
+            os.chmod(self.name, mode, dir_fd=self.hidden.folder)
 
 
 class StagedFiles:
@@ -166,10 +189,11 @@ class StagedFiles:
         """The paths of all folders that were taken in."""
         return self._folders
 
-    def add(self, path: str, pieces: Iterable[bytes], is_executable: bool = False) -> None:
+    def add(self, path: str, pieces: Iterable[bytes], is_executable: bool | None = None) -> None:
         """Take in a file; what raises an error before its end is not taken in.
 
         :param path: what it is to be called
+        :param is_executable: ``None`` if it is to be as the file that it replaces
         :raises OSError: the disk is full, or the like
         """
         with named(path):
@@ -179,7 +203,7 @@ class StagedFiles:
                 write(file, piece, path)
             with named(path):
                 os.fsync(file.fileno())
-        self._staged.append(_StagedFile(self._first, name, path))
+        self._staged.append(_StagedFile(self._first, name, path, is_executable))
 
     # The end
 
@@ -222,7 +246,7 @@ class StagedFiles:
             if mount not in self._hidden:
                 self._hidden[mount] = self._hidden_of(mount, staged.path)
             hidden = self._hidden[mount]
-            return _StagedFile(hidden, hidden.adopt(staged.hidden, staged.name), staged.path)
+            return staged._replace(hidden=hidden, name=hidden.adopt(staged.hidden, staged.name))
 
     def _hidden_of(self, mount: tuple[int, int], path: str) -> HiddenFolder:
         """Make a hidden folder in the uppermost folder of a mount, of which ``path`` is in one."""
@@ -242,6 +266,7 @@ class StagedFiles:
         """Move a file to its name, which it gets all at once."""
         hidden = staged.hidden
         if self.target.check_name(folder, name, staged.path):
+            staged.keep_access(os.stat(name, dir_fd=folder, follow_symlinks=False))
             within = os.path.relpath(os.path.join(self.target.path, staged.path), hidden.parent_path)
             kept = hidden.keep(folder, name, within)
             self._undo.callback(self._restore_kept, hidden, kept, staged.path)

@@ -44,6 +44,8 @@ def prune(context: Context) -> None:
     """Print which aliases go and which stay, by which rules; with --delete, delete the first."""
     options = context.options
     most = _number(context, 'max_delete')
+    if options['prefix'] == '':
+        raise UsageError('--prefix is empty: the rules would be for all aliases; is a variable unset?')
     selection = _Selection(options['match'] or [], operands.prefix(options['prefix'] or '', context.settings.host))
     rules, time_format = _rules(context), _time_format(context)
     if not options['delete']:

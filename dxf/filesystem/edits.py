@@ -1,6 +1,7 @@
 """Edits: what manifests become where files are added, replaced or removed. No blob is read for that."""
 
 import copy
+import io
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from dxf.client import DXF
 from dxf.exceptions import DXFConflictError, DXFInvalidDocumentError, DXFIsADirectoryError, DXFNotFoundError
 from dxf.filesystem.location import Location
 from dxf.filesystem.file_tree import Tree, tree_of
+from dxf.filesystem.snapshot_tree import SnapshotTree
 from dxf.manifest import image
 from dxf.manifest.creation_time import CREATED
 from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
@@ -101,6 +103,30 @@ def _check(names: Iterable[str]) -> None:
     paths = Paths()
     for name in sorted(files):
         paths.add(name)
+
+
+def check_movable(tree: Tree | SnapshotTree, root: str) -> None:
+    """Check that what an alias names is its files: all else is lost when these are moved, and the alias is deleted.
+
+    :param root: the path of the alias
+    :raises PermissionError: it is a snapshot, with folders, links, modes and times
+    :raises io.UnsupportedOperation: it has blobs without a name, a configuration, a type or annotations, too
+    """
+    hint = 'dxf set-alias gives it a second name, and dxf del-alias deletes the first'
+    if isinstance(tree, SnapshotTree):
+        raise PermissionError(f'{root} is a snapshot, and its files never change: {hint}')
+    if tree.text and _has_more_than_files(load_object(tree.text)):
+        raise io.UnsupportedOperation(f'{root} has more than files, which a move would lose: {hint}')
+
+
+def _has_more_than_files(document: dict[str, Json]) -> bool:
+    """Return whether a manifest says more than what files there are."""
+    layers = document.get('layers', [])
+    blobs = {EMPTY.digest, *(layer['digest'] for layer in layers)}
+    names = {_name(layer) is None for layer in layers if layer['mediaType'] != EMPTY_TYPE}
+    says: dict[str, Json] = {'artifactType': UNKNOWN_TYPE, 'config': {'digest': EMPTY.digest}} | document
+    return len(names) > 1 or says['config']['digest'] not in blobs or says['artifactType'] != UNKNOWN_TYPE or \
+        says.get('subject') is not None or not {CREATED}.issuperset(says.get('annotations') or ())
 
 
 class AliasEdits:

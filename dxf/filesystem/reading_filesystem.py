@@ -308,6 +308,7 @@ class ReadingFileSystem(AbstractFileSystem):
             for piece in file.part(0, file.size):
                 content.write(piece)
                 callback.relative_update(len(piece))
+            content.keep_access(target)
             content.sync()
             content.publish(target)
 

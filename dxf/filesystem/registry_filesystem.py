@@ -3,7 +3,7 @@
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import local
 from typing import Any
@@ -12,7 +12,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 
 from dxf.artifacts.safe_paths import check_path
 from dxf.exceptions import DXFIsADirectoryError
-from dxf.filesystem.edits import Change, current, layer_of, renamed
+from dxf.filesystem.edits import Change, check_movable, current, layer_of, renamed
 from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.file_writer import FileWriter, TextWriter
 from dxf.filesystem.location import Location
@@ -136,8 +136,9 @@ class RegistryFileSystem(ReadingFileSystem):
 
         :param mode: ``create`` for a file that may not be there yet
         :raises FileExistsError: it is there
+        :raises TypeError: they are no bytes
         """
-        self._push(path, mode == 'create', data=bytes(value))
+        self._push(path, mode == 'create', data=bytes(memoryview(value)))  # bytes(5) would be five zero bytes
 
     @one_call
     def put_file(self, lpath: Any, rpath: str, callback: Any = DEFAULT_CALLBACK, mode: str = 'overwrite', **kwargs: Any
@@ -206,13 +207,24 @@ class RegistryFileSystem(ReadingFileSystem):
     @one_call
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files, and with ``recursive`` folders and whole aliases, by one manifest for each alias."""
+        self._remove(path, recursive, maxdepth, lambda location: None)
+
+    def _remove(self, path: Any, recursive: bool, maxdepth: int | None, check: Callable[[Location], None]) -> None:
+        """Remove files.
+
+        :param check: called with each alias that goes, before anything is changed
+        """
         found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
         whole = {self._locate(name).root for name in found if recursive and self._is_whole(name) and maxdepth is None}
         with self._one_manifest():
             for root in whole:
+                check(self._locate(root))
                 self._delete(self._locate(root))
             for name in found:
-                if self._locate(name).root not in whole and not (recursive and self.isdir(name)):
+                location = self._locate(name)
+                if location.root not in whole and not (recursive and self.isdir(name)):
+                    if not location.path:
+                        check(location)
                     self.rm_file(name)
 
     def _is_whole(self, path: str) -> bool:
@@ -234,11 +246,17 @@ class RegistryFileSystem(ReadingFileSystem):
             # What a call lists is one manifest: a file of it that is missing is an error, with recursive too.
             super().copy(path1, path2, recursive, maxdepth, on_error or 'raise', **kwargs)
 
+    def _check_movable(self, location: Location) -> None:
+        """Check that an alias which goes as its files are moved has nothing else."""
+        check_movable(self.lookups.tree(location), location.root)
+
     @one_call
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """Move files: within an alias by one manifest, else the target gets them before the source loses them.
 
         :raises IsADirectoryError: one is a folder, and ``recursive`` is off, or two lists say what becomes what
+        :raises PermissionError: it is a snapshot, or a file of one
+        :raises io.UnsupportedOperation: a whole alias has more than files with names: all else would be lost
         """
         if self._strip_protocol(path1) == self._strip_protocol(path2):
             return
@@ -247,7 +265,7 @@ class RegistryFileSystem(ReadingFileSystem):
             raise ValueError(f'{len(path1)} files cannot get {len(path2)} names')
         with self._one_manifest():
             # In this order, as a later change of a file wins: what is moved to the place of another one stays.
-            self.rm(path1, recursive and not is_listed, maxdepth)
+            self._remove(path1, recursive and not is_listed, maxdepth, self._check_movable)
             self.copy(path1, path2, recursive, maxdepth, **kwargs)
 
     @one_call

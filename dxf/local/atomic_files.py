@@ -32,6 +32,12 @@ PART = r'[0-9a-f]{12}\.part(?:\.[0-9]+)?'
 FOLDER_ERRORS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """Why a folder takes no new file, whatever its name."""
 
+PERMISSIONS = 0o777
+"""The bits of a mode that are kept: other content must not run as the owner of a file."""
+
+OWNER_WRITES = 0o600
+"""The permissions that a file on its way needs."""
+
 TEMPORARY = '.dxf.'
 """How the names of temporary files begin."""
 
@@ -93,6 +99,7 @@ class PartFile:
         else:
             remove_unlocked(f'{self._path}.')
         self._file = file
+        keep_access(file, self._final, OWNER_WRITES)  # others may not read it, and another process continues it
         self._position = 0
         if short == name:  # else the parts of several names look alike
             self._remove_others(os.path.join(self._folder, f'.{short}.'))
@@ -155,6 +162,7 @@ class PartFile:
     def publish(self) -> None:
         """Give the file its name: it has all its bytes, and they are on the disk."""
         os.ftruncate(self._file, self._position)
+        keep_access(self._file, self._final)
         os.fsync(self._file)
         check_is_at(self._file, self._path, self._filename)
         with named(self._filename):
@@ -223,23 +231,12 @@ class Temporary:
         self.size += len(content)
 
     def keep_owner(self, path: str) -> None:
-        """As root, take the owner of the file that this one will replace: ``sudo`` must not close it to its owner.
-
-        If the file is missing, the owner is the user who runs this.
-        """
-        if os.geteuid() == 0:
-            with suppress(OSError):
-                former = os.stat(path, follow_symlinks=False)
-                os.fchown(self._file, former.st_uid, former.st_gid)
+        """Take the owner of the file that this one will replace: see :func:`keep_owner`."""
+        keep_owner(self._file, path)
 
     def keep_access(self, path: str) -> None:
-        """Take the permissions of the file that this one will replace, and its owner: see :meth:`keep_owner`.
-
-        Others read it too: what is changed with the umask 077 would be closed to them.
-        """
-        self.keep_owner(path)
-        with suppress(OSError):
-            os.fchmod(self._file, stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode))
+        """Take the permissions and the owner of the file that this one will replace: see :func:`keep_access`."""
+        keep_access(self._file, path)
 
     def sync(self) -> None:
         """Write all of it to the disk.
@@ -280,6 +277,31 @@ class Temporary:
         with suppress(OSError):  # there is something else in it by now
             for folder in reversed(self._made):
                 os.rmdir(folder)
+
+
+def keep_owner(file: int, path: str) -> None:
+    """As root, give an open file the owner of the one that it will replace: ``sudo`` must not close it to its owner.
+
+    If that is missing, the owner is the user who runs this.
+    """
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            former = os.stat(path, follow_symlinks=False)
+            os.fchown(file, former.st_uid, former.st_gid)
+
+
+def keep_access(file: int, path: str, more: int = 0) -> None:
+    """Give an open file the permissions of the one that it will replace, and its owner: see :func:`keep_owner`.
+
+    What nobody else may read must not become readable. What others read, too, must not be closed to them by the umask.
+
+    :param more: permissions that it has until it is complete
+    """
+    keep_owner(file, path)
+    with suppress(OSError):
+        former = os.stat(path, follow_symlinks=False).st_mode
+        if stat.S_ISREG(former):
+            os.fchmod(file, former & PERMISSIONS | more)
 
 
 def remove_temporaries(folder: str) -> None:

@@ -66,15 +66,27 @@ def xattrs_of(file: int) -> Xattrs:
 
     :raises OSError: they cannot be read
     """
-    found = {}
     try:
-        for name in os.listxattr(file):
-            if is_utf_8(name):
-                found[name] = os.getxattr(file, name)
+        names = os.listxattr(file)
     except OSError as error:
-        if error.errno not in (errno.ENOTSUP, errno.ENODATA):  # not supported; removed meanwhile
+        if error.errno != errno.ENOTSUP:
             raise
-    return tuple(sorted(found.items()))
+        return ()
+    values = ((name, _value_of(file, name)) for name in names if is_utf_8(name))
+    return tuple(sorted((name, value) for name, value in values if value is not None))
+
+
+def _value_of(file: int, name: str) -> bytes | None:
+    """Return the value of an extended attribute that was listed; ``None`` if it was removed meanwhile.
+
+    :raises OSError: it cannot be read
+    """
+    try:
+        return os.getxattr(file, name)
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
+        return None
 
 
 # As a line of an index has them

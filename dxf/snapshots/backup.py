@@ -290,8 +290,7 @@ class _Backup:
         try:
             entry = cutter.read(found.path, last)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                self._not_read(found.path, error)
+            self._tree.report(found.path, error)
             return None
         self._count(entry.size, 1)
         return entry

@@ -17,6 +17,8 @@ class ChunkStore:
     def __init__(self, known: KnownChunks, packs: PackWriter) -> None:
         self._known = known
         self._packs = packs
+        self.new = 0
+        """Bytes of the chunks that were not stored before; those that are only moved to another pack do not count."""
 
     def relocated(self, chunks: Iterable[Chunk]) -> tuple[Chunk, ...] | None:
         """Return where the chunks of an unchanged file are stored now: see :meth:`KnownChunks.relocated`."""
@@ -30,6 +32,7 @@ class ChunkStore:
         chunk = self._known.find(digest)
         if chunk is None:
             chunk = self._packs.add(content, digest)
+            self.new += 0 if self._known.was_known(digest) else len(content)
             self._known.add(chunk)
         return chunk
 

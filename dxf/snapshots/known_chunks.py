@@ -16,6 +16,7 @@ class KnownChunks:
         self._places: dict[bytes, bytes] = {}
         self._is_partial = False
         """Whether some were forgotten."""
+        self._forgotten: set[bytes] = set()
 
     def add(self, chunk: Chunk) -> None:
         """Remember where a chunk is, unless another place is known."""
@@ -36,6 +37,10 @@ class KnownChunks:
         found = [chunk if chunk.is_zeros else self.find(chunk.digest) for chunk in chunks]
         return None if None in found else tuple(chunk for chunk in found if chunk is not None)
 
+    def was_known(self, digest: str) -> bool:
+        """Return whether the place of the chunk with a hash was known, and was forgotten."""
+        return bytes.fromhex(digest) in self._forgotten
+
     def live_sizes(self, count: int) -> list[int]:
         """Return how many bytes the chunks have in each pack.
 
@@ -51,4 +56,5 @@ class KnownChunks:
         """Forget the chunks in some packs."""
         if packs:
             self._is_partial = True
+            self._forgotten.update(digest for digest, place in self._places.items() if place[0] in packs)
             self._places = {digest: place for digest, place in self._places.items() if place[0] not in packs}

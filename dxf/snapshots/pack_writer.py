@@ -96,8 +96,6 @@ class PackWriter:
         self._size = 0
         self._written = 0
         """Bytes of the packs before this one."""
-        self.taken = 0
-        """Bytes of all chunks, before they were compressed."""
         self._uploads: OrderedTasks[None] = OrderedTasks(1)
         self.packs: dict[int, Pack] = {}
         """What was stored, by its number."""
@@ -125,7 +123,6 @@ class PackWriter:
                                  ) from error
         chunk = Chunk(self._number, self._size, len(stored), len(content), digest)
         self._size += len(stored)
-        self.taken += len(content)
         if self._size >= self._full and self._number < self._last:
             self._send()
         return chunk

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from dxf.arguments import check_not_empty
 from dxf.artifacts.folder_deletion import Extra, FolderDeletion, check_outside
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import DXFInvalidDocumentError
@@ -84,6 +85,7 @@ def _planned(repository: 'DXF', index: IndexReader, demand: Demand, notice: Noti
 
     :param make: make the folder where it is missing
     """
+    check_not_empty(demand.folder)
     if index.header.source == FROM_STREAM:
         raise DXFInvalidDocumentError('the snapshot is a stream: dxf pull-blob writes it')
     if demand.delete:

@@ -126,6 +126,7 @@ class RestorePlan:
         originals = {entry.path: entry for entry in self._index.entries() if entry.path in targets} if targets else {}
         written = {file.entry.path for file in self.files if file.entry.path in targets}
         first: dict[bytes, bytes] = {}
+        staying: list[Entry] = []
         for entry in wanted:
             original = check_original(entry, originals.get(entry.target))
             name = entry.target if self.is_wanted(original) else first.setdefault(entry.target, entry.path)
@@ -133,8 +134,24 @@ class RestorePlan:
                 if not self._target.has_file(original := original._replace(path=name)):
                     self._plan_file(original)
                     written.add(name)
-            elif not self._target.has_hardlink(entry.path, name, name in written):
-                self.hardlinks.append(entry._replace(target=name))
+            else:
+                is_there = self._target.has_hardlink(entry.path, name, name in written)
+                (staying if is_there else self.hardlinks).append(entry._replace(target=name))
+        self._plan_shared(staying)
+
+    def _plan_shared(self, staying: list[Entry]) -> None:
+        """Plan to replace the files whose attributes would become those of files outside the snapshot, too.
+
+        :param staying: the other names of files that are there and would stay
+        """
+        replaced = self._target.replace_shared()
+        for entry in replaced:
+            self._plan_file(entry)
+        paths = {entry.path for entry in replaced}
+        for entry in staying:
+            if entry.target in paths:
+                self._target.replace(entry.path)
+                self.hardlinks.append(entry)
 
     def actions(self) -> Iterator[RestoreAction]:
         """Yield what is to be done, or was, in the order of the paths."""

@@ -7,6 +7,7 @@ hidden folder until it is complete. Where it comes from is not known here.
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -63,6 +64,10 @@ class RestoreTarget:
         """Files that are there, and whose mode, time, owner or attributes differ; and links whose owner differs."""
         self._kept: dict[tuple[int, int], Entry] = {}
         """Files with several names that are there and stay, by device and inode."""
+        self._names: Counter[tuple[int, int]] = Counter()
+        """How many names each of these has in the snapshot."""
+        self._shared: dict[bytes, os.stat_result] = {}
+        """Those of ``changed`` that have several names."""
         self._close = ExitStack()
 
     def __enter__(self) -> 'RestoreTarget':
@@ -118,6 +123,10 @@ class RestoreTarget:
                 self._has_content(entry):
             if there.st_nlink > 1:
                 self._kept[there.st_dev, there.st_ino] = entry._replace(chunks=())
+                self._names[there.st_dev, there.st_ino] += 1
+                if entry.path in self.changed:
+                    self.changed[entry.path] = entry
+                    self._shared[entry.path] = there
             return True
         self._check_replaceable(entry.path, there)
         return False
@@ -161,9 +170,32 @@ class RestoreTarget:
         if there is None:
             return False
         if other is not None and not is_replaced and os.path.samestat(there, other):
+            self._names[there.st_dev, there.st_ino] += 1
             return True
         self._check_replaceable(path, there)
         return False
+
+    def replace_shared(self) -> list[Entry]:
+        """Return the files whose attributes differ, and which have names that the snapshot does not have here.
+
+        They are replaced: what has the other names is not of the snapshot, and would get their attributes.
+
+        :raises FileExistsError: they are not to be replaced
+        """
+        names = [path for path, there in self._shared.items()
+                 if there.st_nlink > self._names[there.st_dev, there.st_ino]]
+        for path in names:
+            self.replace(path)
+        return [self.changed.pop(path) for path in names]
+
+    def replace(self, path: bytes) -> None:
+        """Remember that what is at a path is to be replaced.
+
+        :raises FileExistsError: it is not to be
+        """
+        there = self._paths.status(path)
+        if there is not None:
+            self._check_replaceable(path, there)
 
     # Folders
 

@@ -201,6 +201,7 @@ class Snapshot:
         :param notice: called with a line about each owner or attribute that cannot be set; ``None`` to raise the error
         :param on_action: called at the end with each :class:`RestoreAction`
         :return: the paths of the files that were written
+        :raises ValueError: the path of the folder is empty
         :raises DXFFileNotFoundError: it has nothing at one of ``paths``
         :raises DXFInvalidDocumentError: something in it cannot be right
         :raises DXFDigestMismatchError: the registry sent something else

@@ -79,6 +79,6 @@ class SnapshotWriter:
             size = file.tell()
             file.seek(0)
             blob = Descriptor(self._blobs.send(file, size), size, INDEX_TYPE)
-        totals = totals._replace(new=self._packs.taken, sent=self._blobs.sent, packs=len(self._packs.packs))
+        totals = totals._replace(new=self.chunks.new, sent=self._blobs.sent, packs=len(self._packs.packs))
         packs = [Descriptor(*known[number], PACK_TYPE) for number in self._index.used]
         return make_manifest(blob, packs, totals, created, parent, limit), totals

@@ -20,6 +20,8 @@ from dxf.snapshots.long_paths import OPEN_FILE, OPEN_FOLDER, Opened, Parent
 KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK}
 OTHERS = {stat.S_IFSOCK: 'a socket', stat.S_IFIFO: 'a named pipe', stat.S_IFBLK: 'a device', stat.S_IFCHR: 'a device'}
 
+UNMOUNTED = 'it was removed or unmounted meanwhile'
+
 
 class Found(NamedTuple):
     """What was found at a path.
@@ -79,6 +81,59 @@ def size_of(roots: list[Root]) -> int:
     return total
 
 
+class Mounts:
+    """Folders that must stay while they are walked: those that were given, and those where file systems are mounted.
+
+    Between two files, no file is open. So a disk can be unmounted then, and its files would seem to have vanished.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[tuple[bytes, int], bytes] = {}
+        """The path of the uppermost folder that was found, by the folder that was given, and the device."""
+
+    def add(self, place: tuple[bytes, bytes], device: int) -> None:
+        """Add a folder, if none above it is on its device.
+
+        :param place: the folder that was given, and the path within it
+        """
+        root, inner = place
+        if (root, device) not in self._folders:
+            self._folders[root, device] = os.path.join(root, inner) if inner else root
+
+    def lost(self, place: tuple[bytes, bytes]) -> list[bytes]:
+        """Return the folders above something that are missing, or on another device now; each is returned once.
+
+        Numbers of inodes are not compared: some network file systems give a folder another one each time.
+        """
+        path = os.path.join(*place)
+        lost = {key: folder for key, folder in self._folders.items()
+                if path.startswith(os.path.join(folder, b'')) and not _is_on(folder, key[1])}
+        for key in lost:
+            del self._folders[key]
+        return list(lost.values())
+
+
+def _is_on(folder: bytes, device: int) -> bool:
+    try:
+        return os.stat(folder).st_dev == device
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+
+
+def _check_mounted(folder: int, device: int) -> None:
+    """Check that no file system was unmounted from a folder since it was found.
+
+    To open a folder may mount a file system there (autofs). What was unmounted leaves the device of the parent.
+
+    :param folder: its descriptor
+    :param device: its device when it was found
+    :raises OSError: one was
+    """
+    now = os.fstat(folder).st_dev
+    if now != device and os.stat(b'..', dir_fd=folder).st_dev == now:
+        raise OSError(errno.ESTALE, UNMOUNTED)
+
+
 class Tree:
     """Folders that are walked.
 
@@ -99,34 +154,52 @@ class Tree:
         self._left_out = left_out
         self._links: dict[tuple[int, int], bytes] = {}
         """The paths of files with several names, by device and inode."""
+        self._mounts = Mounts()
 
     def walk(self) -> Iterator[Found]:
         """Yield what is there, in the order of the bytes of the paths.
 
-        What vanishes while the tree is walked is left out, as it is not there; but not the folders that were given.
+        What vanishes while the tree is walked is left out, as it is not there; but not the folders that were given,
+        nor file systems that are mounted in them.
         """
         self._links.clear()
+        self._mounts = Mounts()
         # All that is in a folder comes behind it: the least path is always the next one.
         waiting: list[bytes] = []
         for root in self._roots:
             if root.prefix:
                 heapq.heappush(waiting, root.prefix)
             else:
-                self._add_inner(b'', waiting)
+                self._add_root(root, waiting)
         while waiting:
             path = heapq.heappop(waiting)
             found = self._look(path)
             if found is not None:
                 yield found
                 if found.kind == FOLDER and (self._devices is None or found.status.st_dev in self._devices):
-                    self._add_inner(path, waiting)
+                    self._add_inner(path, found.status.st_dev, waiting)
 
-    def _add_inner(self, path: bytes, waiting: list[bytes]) -> None:
+    def _add_root(self, root: Root, waiting: list[bytes]) -> None:
+        """Add what is in the only folder that is walked."""
+        try:
+            device = os.stat(root.folder).st_dev
+        except OSError as error:
+            self._unreadable(root.folder, error)
+            return
+        self._add_inner(root.prefix, device, waiting)
+
+    def _add_inner(self, path: bytes, device: int, waiting: list[bytes]) -> None:
+        """Add what is in a folder.
+
+        :param device: its device when it was found
+        """
         try:
             with self.opened(path, True) as folder:
+                _check_mounted(folder, device)
+                self._mounts.add(self._root(path), os.fstat(folder).st_dev)
                 names = [os.fsencode(name) for name in os.listdir(folder)]
         except OSError as error:
-            self._report(path, error)
+            self.report(path, error)
             return
         for name in self._wanted(path, names):
             if is_hidden(os.fsdecode(name)):
@@ -134,12 +207,18 @@ class Tree:
             else:
                 heapq.heappush(waiting, _joined(path, name))
 
-    def _report(self, path: bytes, error: OSError) -> None:
-        """Report what cannot be read, unless it has vanished and was not given itself."""
+    def report(self, path: bytes, error: OSError) -> None:
+        """Report what cannot be read, unless it has vanished: then a folder is reported that vanished with all in it.
+
+        Such a folder is one that was given, or that a file system was mounted on.
+        """
         if path in self._prefixes:
             self._unreadable(self.root_of(path).folder, error)
         elif not isinstance(error, FileNotFoundError):
             self._unreadable(path, error)
+        else:
+            for folder in self._mounts.lost(self._root(path)):
+                self._unreadable(folder, OSError(errno.ESTALE, UNMOUNTED))
 
     def _wanted(self, path: bytes, names: list[bytes]) -> list[bytes]:
         """Return the names that may be wanted of those in a folder, whose file of patterns is read."""
@@ -169,7 +248,7 @@ class Tree:
                 status = os.stat(name, dir_fd=folder, follow_symlinks=is_root)
                 target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else b''
         except OSError as error:
-            self._report(path, error)
+            self.report(path, error)
             return None
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if not is_root and self._exclusion.covers(path, kind == FOLDER, self.root_of(path).prefix):

@@ -127,6 +127,7 @@ def test_arguments_that_mean_nothing_are_refused(client: DXF, tmp_path: Path, mo
                       ({'max_delete': -1}, ValueError, 'at least 0'),
                       ({'on_file': 'x'}, TypeError, 'on_file is a function'), ({'delete': 'x'}, TypeError, 'delete'),
                       ({'delete': True}, ValueError, 'delete needs a folder'),
+                      ({'delete': True, 'folder': ''}, ValueError, 'the path of the folder is empty'),
                       ({'delete': True, 'folder': str(tmp_path), 'names': ['a']}, ValueError, 'takes no names')]
     monkeypatch.chdir(tmp_path)  # should it delete something, then here
     for given, error, text in arguments:

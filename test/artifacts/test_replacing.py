@@ -6,6 +6,7 @@ Which names are safe is the subject of test_unpacking.
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,25 @@ def test_all_files_are_replaced(target: Path) -> None:
             intake.add(path, [NEW])
         intake.publish()
     assert tree(target) == {'a': NEW, 'in': None, 'in/b': NEW, 'c': NEW, 'in/new': NEW}
+
+
+def test_a_replaced_file_keeps_its_permissions(folder: Endpoint, repo: str, target: Path, tmp_path: Path) -> None:
+    """What only its owner could read must not become readable for all. An archive says what is executable."""
+    source = tmp_path / 'source'
+    (source / 'in').mkdir(parents=True)
+    for name, mode in (('a', 0o644), ('in/b', 0o755), ('c', 0o644), ('in/d', 0o644)):
+        (source / name).write_bytes(NEW)
+        (source / name).chmod(mode)
+    (target / 'in' / 'd').write_bytes(OLD)
+    for name, mode in (('a', 0o600), ('in/b', 0o640), ('c', 0o755), ('in/d', 0o710)):
+        (target / name).chmod(mode)
+    client = folder.dxf(repo)
+    artifacts.push_files(client, 'v1', [artifacts.File(str(source / name), name, 'text/plain')
+                                        for name in ('a', 'in', 'c')])
+    artifacts.pull_files(client, 'v1', str(target), overwrite=True)
+    assert tree(target) == {**dict.fromkeys(BEFORE, NEW), 'in': None, 'in/d': NEW}
+    assert {name: stat.S_IMODE((target / name).stat().st_mode) for name in ('a', 'in/b', 'c', 'in/d')} == {
+        'a': 0o600, 'in/b': 0o750, 'c': 0o755, 'in/d': 0o600}
 
 
 def test_a_file_that_was_replaced_comes_back_when_a_later_one_fails(target: Path) -> None:

@@ -45,6 +45,13 @@ def test_a_place_before_a_file_is_an_error_and_behind_it_there_is_nothing(fs: Re
     assert fs.cat_ranges([f'{repo}@a/d/small'] * 2, [9, 3], [12, 12]) == [b'', b'll']
 
 
+def test_a_number_is_not_taken_for_so_many_zeros(fs: RegistryFileSystem, repo: str) -> None:
+    for value in (5, [1, 2]):
+        with pytest.raises(TypeError):
+            fs.pipe(f'{repo}@a/number', value)
+    assert not fs.exists(f'{repo}@a/number')
+
+
 def test_a_file_is_read_as_it_was_opened_though_its_alias_moves(fs: RegistryFileSystem, folder: Endpoint, repo: str
                                                                 ) -> None:
     with fs.open(f'{repo}@a/big') as file:

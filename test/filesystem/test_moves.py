@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from io import BytesIO
+from io import BytesIO, UnsupportedOperation
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +11,11 @@ import pytest
 import fsspec
 from fsspec.core import OpenFile
 
-from dxf import DXF, hash_bytes
+from dxf import DXF, artifacts, hash_bytes, snapshots
 from dxf.exceptions import DXFConflictError, DXFInvalidNameError
 from dxf.filesystem import RegistryFileSystem
+from dxf.manifest.image import DOCKER_CONFIG, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
+from dxf.strict_json import dump_json
 
 from ..helpers.endpoints import Endpoint
 
@@ -102,6 +104,54 @@ def test_a_move_that_would_lose_a_file_is_refused(fs: RegistryFileSystem, repo: 
         change(fs, paths_of(repo))
     assert files_of(fs, f'{repo}@a') == FILES
     assert fs.ls(repo, detail=False) == [f'{repo}@a']
+
+
+def set_another_type(client: DXF) -> None:
+    """Set the alias ``b`` to a file, and say what the whole is."""
+    with open('f', 'wb') as file:
+        file.write(b'f')
+    artifacts.push_files(client, 'b', ['f'], artifact_type='application/vnd.example.reading')
+
+
+def set_nameless(client: DXF) -> None:
+    """Set the alias ``b`` to a file, and a blob without a name."""
+    layers = [{'mediaType': OCTET_STREAM, 'digest': client.push_blob(data=b'f'), 'size': 1}] * 2
+    empty = {'mediaType': EMPTY_TYPE, 'digest': client.push_blob(data=EMPTY_CONTENT), 'size': len(EMPTY_CONTENT)}
+    client.set_manifest('b', dump_json({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': empty, 'layers': [
+        layers[0], {**layers[1], 'annotations': {'org.opencontainers.image.title': 'f'}}]}))
+
+
+def set_image(client: DXF) -> None:
+    """Set the alias ``b`` to an image: a layer, and a configuration."""
+    config = {'mediaType': DOCKER_CONFIG, 'digest': client.push_blob(data=b'{"os": "linux"}'), 'size': 15}
+    layer = {'mediaType': OCTET_STREAM, 'digest': client.push_blob(data=b'f'), 'size': 1}
+    client.set_manifest('b', dump_json({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': config,
+                                        'layers': [layer]}))
+
+
+def set_snapshot(client: DXF) -> None:
+    """Set the alias ``b`` to a snapshot."""
+    Path('folder').mkdir()
+    Path('folder/f').write_bytes(b'f')
+    snapshots.backup(client, ['folder'], 'b')
+
+
+@pytest.mark.parametrize('store, change, kind', [
+    (set_another_type, mv('@b', '@c', recursive=True), UnsupportedOperation),
+    (set_nameless, mv('@b/', '@c/new/', recursive=True), UnsupportedOperation),
+    (set_image, mv('@b', '@c/f'), UnsupportedOperation),
+    (set_snapshot, mv('@b', '@c', recursive=True), PermissionError),
+])
+def test_a_move_of_an_alias_that_is_more_than_files_is_refused(
+        fs: RegistryFileSystem, folder: Endpoint, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        store: Callable[[DXF], None], change: Change, kind: type[Exception]) -> None:
+    monkeypatch.chdir(tmp_path)
+    client = folder.dxf(repo)
+    store(client)
+    before = client.get_manifest('b')
+    with pytest.raises(kind, match='dxf set-alias gives it a second name'):
+        change(fs, paths_of(repo))
+    assert client.get_manifest('b') == before and client.list_aliases() == ['a', 'b']
 
 
 @pytest.mark.parametrize('target', ['@b/', ['@b/f', '@b/f']])

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -583,3 +584,19 @@ def test_names_of_a_mount_are_checked_before_anything_is_sent(client: DXF, endpo
     with pytest.raises(DXFInvalidNameError):
         client.mount_blob(source, digest)
     assert traffic.lines() == []
+
+
+def test_a_file_that_only_its_owner_could_read_stays_so(folder: Endpoint, repo: str, tmp_path: Path) -> None:
+    """From the first byte on: also the file beside it, in which the content arrives."""
+    client = folder.dxf(repo)
+    target = tmp_path / 'target' / 'secret'
+    target.parent.mkdir()
+    target.write_bytes(b'old')
+    target.chmod(0o400)
+    modes: set[int] = set()
+
+    def look(*_: Any) -> None:
+        modes.update(stat.S_IMODE(path.stat().st_mode) for path in target.parent.iterdir())
+    client.pull_to_file(str(target), client.push_blob(data=CONTENT), progress=look)
+    assert target.read_bytes() == CONTENT and stat.S_IMODE(target.stat().st_mode) == 0o400
+    assert modes == {0o400, 0o600}

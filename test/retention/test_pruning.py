@@ -155,6 +155,7 @@ WRONG = {
     'a wrong limit': (['--keep-last=1', '--max-delete=few'], 2, "--max-delete: 'few' is no whole number"),
     'too many to delete': (['--keep-last=1', '--max-delete=4'], 1, '5 aliases would be deleted, and at most 4 may be: '
                            'none was deleted'),
+    'an empty beginning': (['--keep-last=1', '--prefix='], 2, '--prefix is empty: the rules would be for all aliases'),
     'a pattern that keeps none': (['--keep-match=nightly-2026*'], 1, "no alias matches the pattern 'nightly-2026*'"),
     'a pattern that matches none': (['--keep-last=1', '--match=weekly-*'], 1, "matches the pattern 'weekly-*'"),
     'a beginning that none has': (['--keep-last=1', '--prefix=weekly-'], 1, "begins with 'weekly-'"),

@@ -50,6 +50,28 @@ def test_extended_attributes_are_stored_and_restored_where_they_are_wanted(clien
     assert os.getxattr(tmp_path / 'new' / 'a', 'user.folder') == b''
 
 
+@pytest.mark.parametrize('number, names', [(errno.ENODATA, ['user.last']), (errno.ENOTSUP, None)])
+def test_an_attribute_that_cannot_be_read_takes_no_others_along(
+        client: DXF, source: Path, monkeypatch: pytest.MonkeyPatch, number: int, names: list[str] | None) -> None:
+    """One that is gone before it is read is left out. One that the file system does not hand out is an error."""
+    os.setxattr(source / 'a' / 'x', 'user.last', b'')
+    read = os.getxattr
+
+    def fail_once(descriptor: int, name: str) -> bytes:
+        if name == 'user.comment':
+            raise OSError(number, os.strerror(number))
+        return read(descriptor, name)
+    monkeypatch.setattr(os, 'getxattr', fail_once)
+    monkeypatch.setattr(os, 'listxattr', lambda descriptor: ['user.comment', 'user.last']
+                        if os.fstat(descriptor).st_size == 5 else [])
+    if names is None:
+        with pytest.raises(DXFError, match='cannot read a/x: Operation not supported'):
+            snapshots.backup(client, [str(source)], 'nightly', BOTH)
+    else:
+        found = {entry.name: entry for entry in snapshots.backup(client, [str(source)], 'nightly', BOTH).entries()}
+        assert [name for name, _ in found['a/x'].xattrs or ()] == names
+
+
 def test_an_attribute_that_changed_alone_is_stored_without_reading_the_file(client: DXF, source: Path, tmp_path: Path
                                                                             ) -> None:
     snapshots.backup(client, [str(source)], 'nightly', BOTH)

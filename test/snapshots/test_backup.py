@@ -2,6 +2,9 @@
 
 import os
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +17,7 @@ from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameErro
 from dxf.snapshots.file_cutter import FileCutter
 from dxf.snapshots.pack_writer import MAX_PACK, MIN_PACK, pack_size, packs_to_rewrite
 
+from ..artifacts.test_replacing import NAMESPACE
 from ..helpers import changing_files
 from ..helpers.endpoints import Endpoint
 from ..helpers.layouts import bound
@@ -102,6 +106,54 @@ def test_a_file_that_vanishes_before_it_is_read_is_not_in_the_snapshot(client: D
     snapshot = snapshots.backup(client, [str(source)], 'nightly')
     assert [(entry.name, entry.kind) for entry in snapshot.entries()][2:] == [('c', 'file'), ('d', 'hardlink')]
     assert restored(snapshot, source)
+
+
+@pytest.mark.parametrize('others', [[], ['other']])
+def test_a_folder_that_is_removed_while_its_files_are_read_is_an_error(
+        client: DXF, source: Path, tmp_path: Path, others: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = FileCutter.read
+
+    def read_and_remove(cutter: FileCutter, path: bytes, last: snapshots.Entry | None) -> snapshots.Entry:
+        entry = read(cutter, path, last)
+        if path.endswith(b'a/x'):
+            shutil.rmtree(source)
+        return entry
+    monkeypatch.setattr(FileCutter, 'read', read_and_remove)
+    for other in others:
+        (tmp_path / other).mkdir()
+    with pytest.raises(DXFSourceError, match=f'cannot read {source}: it was removed or unmounted meanwhile'):
+        snapshots.backup(client, [str(source), *(str(tmp_path / other) for other in others)], 'nightly')
+    assert client.list_aliases() == []
+
+
+UNMOUNTED = """
+import os, subprocess, sys
+from dxf import DXF, snapshots
+
+top, disk, host, repo = sys.argv[1:]
+subprocess.run(['mount', '-t', 'tmpfs', 'none', disk], check=True)
+for number in range(5):
+    with open(f'{disk}/{number}', 'wb') as file:
+        file.write(os.urandom(1000))
+
+def unmount(count, size, files):
+    if files == 3:  # when that is read next, nothing is mounted any more
+        subprocess.run(['umount', '-l', disk], check=False)
+
+snapshots.backup(DXF(host, repo), [top], 'nightly', reading=unmount)
+"""
+
+
+@pytest.mark.parametrize('inner', ['', 'disk'])
+def test_a_disk_that_is_unmounted_while_it_is_read_is_an_error(folder: Endpoint, repo: str, tmp_path: Path, inner: str
+                                                               ) -> None:
+    """No file is open between two files, and so nothing keeps a disk from being unmounted."""
+    disk = tmp_path / 'top' / inner
+    disk.mkdir(parents=True)
+    done = subprocess.run([*NAMESPACE, sys.executable, '-c', UNMOUNTED, tmp_path / 'top', disk, folder.host, repo],
+                          timeout=100, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith(f'cannot read {disk}: it was removed or unmounted meanwhile')
+    assert folder.dxf(repo).list_aliases() == []
 
 
 @pytest.mark.parametrize('folders, reason', [
@@ -274,9 +326,10 @@ def test_many_nights_keep_few_packs_and_little_more_than_one_snapshot(client: DX
     draw = random.Random(2)
     for number in range(40):
         (source / str(number)).write_bytes(draw.randbytes(20_000))
-    for _ in range(40):
+    for night in range(40):
         (source / str(draw.randrange(40))).write_bytes(draw.randbytes(20_000))
         snapshot = snapshots.backup(client, [str(source)], 'nightly')
+        assert not night or snapshot.totals.new == 20_000  # what only gets another pack is not new
         assert len(snapshot.packs) <= 14
         assert sum(pack.size for pack in snapshot.packs) < 2.2 * 800_000
     assert restored(snapshot, source)

@@ -63,6 +63,39 @@ def test_a_folder_becomes_equal_to_the_snapshot(endpoint: Endpoint, repo: str, s
     assert run(capfd, endpoint, *args) == []
 
 
+def test_a_file_outside_that_is_a_hard_link_of_one_inside_stays_as_it_is(client: DXF, source: Path, tmp_path: Path
+                                                                         ) -> None:
+    """As after ``cp -al new kept``: the mode and the time of a file are those of all its names."""
+    new, kept = tmp_path / 'new', tmp_path / 'kept'
+    os.link(source / 'b', source / 'c')
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    snapshot.restore(str(new))
+    (new / 'b').chmod(0o600)
+    planned = snapshot.plan_restore(str(new), delete=True)
+    assert [(action.action, action.path) for action in planned.actions] == [('adjust', b'b')]
+    os.link(new / 'b', kept)
+    before = kept.stat()
+    with pytest.raises(FileExistsError, match='it is there already, and differs'):
+        snapshot.restore(str(new))
+    planned = snapshot.plan_restore(str(new), delete=True)
+    assert [(action.action, action.path) for action in planned.actions] == [('replace', b'b'), ('replace', b'c')]
+    snapshot.restore(str(new), delete=True)
+    assert described(new) == described(source)
+    after = kept.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_nlink) == (before.st_mode, before.st_mtime_ns, 1)
+
+
+def test_an_empty_path_is_not_taken_for_the_current_folder(client: DXF, source: Path, crowded: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = snapshots.backup(client, [str(source)], 'nightly')
+    monkeypatch.chdir(crowded)
+    before = sorted(crowded.rglob('*'))
+    for call in (snapshot.restore, snapshot.plan_restore):
+        with pytest.raises(ValueError, match="the path of the folder is empty: '.' is the current one"):
+            call('', delete=True)
+    assert sorted(crowded.rglob('*')) == before
+
+
 def test_paths_bound_what_is_deleted(client: DXF, source: Path, crowded: Path) -> None:
     snapshot = snapshots.backup(client, [str(source)], 'nightly')
     assert snapshot.restore(str(crowded), ['a', 'b'], delete=True) == ['b']
