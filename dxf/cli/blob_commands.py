@@ -69,10 +69,9 @@ def _print_plan(context: Context, repository: Any, files: list[str]) -> None:
     for digest, size in dict.fromkeys((hash_file(file), os.stat(file).st_size) for file in files):
         is_sent = context.options['force'] or repository.stored_size(digest, size) is None
         word = 'send' if is_sent else 'skip'
-        context.print_result('action', word if context.options['json'] else f'{word} {digest} {size}', digest=digest,
-                             size=size)
+        context.print_action(word, f'{digest} {size}', digest=digest, size=size)
         total += size if is_sent else 0
-    context.print_result('total', total if context.options['json'] else f'total {total}')
+    context.print_total(total)
 
 
 def _check_order(given: list[str], last: str) -> None:

@@ -188,8 +188,7 @@ def _print_plan(context: Context, files: list[Any]) -> None:
             console.print_json(_document(file))
         else:
             console.write_exactly(f'{file.action} {_shown(file)} {file.size}\n')
-    total = sum(file.size for file in files if file.action in ('fetch', 'send'))
-    context.print_result('total', total if context.options['json'] else f'total {total}')
+    context.print_total(sum(file.size for file in files if file.action in ('fetch', 'send')))
 
 
 def _shown(file: Any) -> str:

@@ -95,11 +95,10 @@ def print_plan(context: Context, members: dict[str, int], totals: 'Totals', foun
     :param members: what ``--json`` prints
     :param found: what there is to be stored
     """
-    if context.options['json']:
-        console.print_json(members)
-        return
-    share = 1000 * (totals.size - totals.new) // totals.size / 10 if totals.size else 100.0  # all there, if it says so
-    console.write(f'{found}, of which {share:.1f} % are there or zeros; {totals.sent} bytes would be sent\n')
+    if not context.options['json']:
+        share = 1000 * (totals.size - totals.new) // totals.size / 10 if totals.size else 100.0  # only if all is there
+        console.write(f'{found}, of which {share:.1f} % are there or zeros\n')
+    context.print_total(totals.sent, **members)
 
 
 def ignore(*_: object) -> None:
@@ -167,16 +166,13 @@ def _print_restored(context: Context, action: 'RestoreAction') -> None:
 
 
 def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:
-    """Print what is to be done with each path, and the bytes to write and to fetch."""
+    """Print what is to be done with each path, and the bytes to fetch; with ``--json`` also those to write."""
     for action in planned.actions:
         if context.options['json']:
             console.print_json(action.document())
         else:
             console.write_exactly(f'{action.action} {printable(os.fsdecode(action.path))} {action.size}\n')
-    if context.options['json']:
-        console.print_json({'total': planned.size, 'fetch': planned.fetched})
-    else:
-        console.write(f'total {planned.size}, {planned.fetched} bytes to fetch\n')
+    context.print_total(planned.fetched, write=planned.size)
 
 
 def list_files(context: Context) -> None:
