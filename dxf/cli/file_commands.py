@@ -8,6 +8,7 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file, unreplaced
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.environment.reader import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
 from dxf.names import check_registry
@@ -158,7 +159,8 @@ def pull_files(context: Context) -> None:
     for file in done:
         _print_pulled(context, file)
     if pulled.skipped:
-        raise DXFError(f'{len(pulled.skipped)} blobs were left out: {pull.blob_hint(context.repository or "")}')
+        raise DXFError(f'{counted(len(pulled.skipped), "blob was", "blobs were")} left out: '
+                       f'{pull.blob_hint(context.repository or "")}')
 
 
 def _check_deletion(context: Context, names: list[str]) -> None:

@@ -15,7 +15,9 @@ from dxf.cli.file_commands import check_folder, count_of
 from dxf.cli.operand_mistakes import about_file
 from dxf.cli.operand_mistakes import about_excluded
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.hints import PLACES, UNREAD
 from dxf.strict_json import printable
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def backup(context: Context) -> None:
                                         progress=shown or ignore, **what)
             totals = snapshot.totals
     if options['dry_run']:
-        print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
+        print_plan(context, _members(totals), totals,
+                   f'{counted(totals.files, "file")} with {counted(totals.size, "byte")}')
     else:
         if not totals.files:
             console.print_error('there were no files: a snapshot without any is stored')
@@ -60,7 +63,7 @@ def _check_unread(totals: 'Totals') -> None:
     :raises DXFError: some could not
     """
     if totals.unread:
-        raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
+        raise DXFError(f'{counted(totals.unread, *PLACES)} {UNREAD}: not in the snapshot')
 
 
 def _wanted(options: Mapping[str, Any], folders: list[str]) -> 'Wanted':
@@ -140,7 +143,8 @@ def restore(context: Context) -> None:
         snapshot.restore(options['to'], paths, progress=shown or ignore, notice=tell,
                          on_action=partial(_print_restored, context), **what)
     if unset:
-        raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
+        raise DXFError(f'{counted(len(unset), "owner or attribute", "owners or attributes")} could not be set; all '
+                       'else is restored')
 
 
 def _check_restore(options: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from dxf.cli import blob_output, console, operands, snapshot_commands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operands import Target
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.environment.reader import read_date
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def push(context: Context) -> None:
         from dxf import snapshots
         if context.options['dry_run']:
             totals = snapshots.plan_stream(repository, stream, alias, notice=console.print_error)
-            snapshot_commands.print_plan(context, _members(totals), totals, f'{totals.size} bytes')
+            snapshot_commands.print_plan(context, _members(totals), totals, counted(totals.size, 'byte'))
             return
         shown = stack.enter_context(progress(context.settings.progress))
         snapshot = snapshots.backup_stream(repository, stream, alias, created=created, notice=console.print_error,

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
 
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFProtocolError,
+                            DXFSizeMismatchError)
+from dxf.hints import add_hint
 from dxf.snapshots.compression import decompressed
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
@@ -23,6 +26,10 @@ GAP = 64 << 10
 
 LONGEST = 8 << 20
 """Bytes of one range."""
+
+
+DAMAGE = (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError)
+"""What a pack that is wrong or missing causes; other errors say nothing of it."""
 
 
 class _Range(NamedTuple):
@@ -63,11 +70,12 @@ class ChunkSource:
         """
         for number, wanted in packs:
             digest, size = self._packs[number]
-            _check_apart(wanted)
-            if may_be_whole and _is_most(wanted, size):
-                yield from self._from_whole(digest, size, wanted)
-            else:
-                yield from self._from_ranges(digest, size, wanted)
+            with _naming_pack(digest):
+                _check_apart(wanted)
+                if may_be_whole and _is_most(wanted, size):
+                    yield from self._from_whole(digest, size, wanted)
+                else:
+                    yield from self._from_ranges(digest, size, wanted)
 
     def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
@@ -126,6 +134,16 @@ class ChunkSource:
                 failure = error
             if not attempts.again(limits, error=failure):
                 raise failure
+
+
+@contextmanager
+def _naming_pack(digest: str) -> Iterator[None]:
+    """Name a pack in an error about what is in it."""
+    try:
+        yield
+    except DAMAGE as error:
+        add_hint(error, f'the pack {digest} is damaged or missing')
+        raise
 
 
 def _is_most(chunks: Iterable[Chunk], size: int) -> bool:

@@ -53,6 +53,11 @@ class Places:
             yield number, PackChunks(self._places, start, end)
             start = end
 
+    def next_file(self, pack: int) -> int | None:
+        """Return the number of the file that the next chunk is for; ``None`` if that is not in a pack."""
+        place = self._places[self._position] if self._position < len(self._places) else b''
+        return _TARGET.unpack_from(place, _CHUNK.size)[0] if place and place[0] == pack else None
+
     def take(self, chunk: Chunk) -> Iterator[tuple[int, int]]:
         """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets."""
         wanted = _packed(chunk)

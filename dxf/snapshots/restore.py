@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from dxf.artifacts.folder_deletion import Extra, FolderDeletion, check_outside
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import DXFInvalidDocumentError
+from dxf.hints import add_hint, hint_of
 from dxf.snapshots.attribute_setter import Attributes, AttributeSetter, Notice
-from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import FILE, FOLDER
+from dxf.snapshots.chunk_source import DAMAGE, ChunkSource
+from dxf.snapshots.entries import FILE, FOLDER, Chunk, shown
 from dxf.snapshots.index import FROM_STREAM, IndexReader
 from dxf.snapshots.restore_plan import DELETE, RestoreAction, RestorePlan, check_attributes
 from dxf.snapshots.restore_target import RestoreTarget
@@ -134,15 +135,34 @@ def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, re
 
 
 def _fetch(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
-    """Fetch the chunks, each once, and write them to all places where they belong."""
-    for chunk, content in source.fetch_packs(plan.places.by_pack()):
-        for number, offset in plan.places.take(chunk):
-            file = plan.files[number]
-            target.write(file, offset, content)
-            report(content, plan.places.size)
-            file.left -= 1
-            if not file.left:
-                target.finish(file)
+    """Fetch the chunks, each once, and write them."""
+    for pack, chunks in plan.places.by_pack():
+        with _naming_file(plan, pack):
+            for chunk, content in source.fetch_packs([(pack, chunks)]):
+                _write(target, plan, chunk, content, report)
+
+
+@contextmanager
+def _naming_file(plan: RestorePlan, pack: int) -> Iterator[None]:
+    """Name a file that cannot be restored, in an error about what is in a pack."""
+    try:
+        yield
+    except DAMAGE as error:
+        number = plan.places.next_file(pack)
+        if number is not None:
+            add_hint(error, f'{hint_of(error)}, and {shown(plan.files[number].entry.path)} needs it')
+        raise
+
+
+def _write(target: RestoreTarget, plan: RestorePlan, chunk: Chunk, content: bytes, report: Report) -> None:
+    """Write a chunk to all places where it belongs."""
+    for number, offset in plan.places.take(chunk):
+        file = plan.files[number]
+        target.write(file, offset, content)
+        report(content, plan.places.size)
+        file.left -= 1
+        if not file.left:
+            target.finish(file)
 
 
 def _finish(target: RestoreTarget, plan: RestorePlan) -> None:

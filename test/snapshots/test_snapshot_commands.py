@@ -254,7 +254,7 @@ def test_a_dry_run_with_files_that_cannot_be_read_has_the_status_of_a_backup(fol
     ended = runner.run('backup', repo, source, '@nightly', '--dry-run', '--json')
     assert ended.status == 1
     assert ended.lines == ['dxf: cannot read a-b: Permission denied',
-                           'dxf: 1 files or folders could not be read, and are not in the snapshot']
+                           'dxf: 1 file or folder could not be read: not in the snapshot']
     said = json.loads(ended.out)
     assert (said['files'], said['new'], said['unread']) == (2, 200_000, 1)
 
