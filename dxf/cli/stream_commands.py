@@ -33,7 +33,9 @@ def push(context: Context) -> None:
         raise UsageError(f'--delta is for one stream and the @alias whose snapshot it continues: {USAGE}')
     alias = operands.at_alias(last)
     for file in files:
-        _check_file(context, file)
+        if file != STDIN:
+            operands.file(file, '; dxf backup stores folders')
+    check_dry_run(context, files)
     created = read_date(context.environ)
     with ExitStack() as stack:
         repository = stack.enter_context(context.registry())
@@ -52,11 +54,18 @@ def push(context: Context) -> None:
                          **_members(snapshot.totals))
 
 
-def _check_file(context: Context, file: str) -> None:
-    """Check that a file can be read; and twice, for a dry run."""
-    if file != STDIN:
-        operands.file(file, '; dxf backup stores folders')
-    if context.options['dry_run'] and (file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)):
+def is_stream(file: str) -> bool:
+    """Return whether an operand is standard input, a pipe (``<(tar c photos)`` in a shell) or a device."""
+    return file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)
+
+
+def check_dry_run(context: Context, files: list[str]) -> None:
+    """Check that a dry run reads only files, which the push after it can read again."""
+    if not context.options['dry_run']:
+        return
+    if context.program is not None:
+        raise UsageError('--dry-run is for files: a command is not run for it')
+    for file in filter(is_stream, files):
         raise UsageError(f'--dry-run is for files: {file!r} cannot be read a second time')
 
 
@@ -64,8 +73,6 @@ def _stream(context: Context, files: list[str], stack: ExitStack) -> Any:
     """Return what is to be stored: the path of a file, standard input, or the output of a command."""
     if context.program is None:
         return console.binary_input() if files == [STDIN] else files[0]
-    if context.options['dry_run']:
-        raise UsageError('--dry-run is for files: a command is not run for it')
     return stack.enter_context(operands.output_of(context.program, context.environ))
 
 

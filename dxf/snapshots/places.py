@@ -3,11 +3,11 @@
 import struct
 from collections.abc import Iterator
 
+from dxf.snapshots import chunk_records
 from dxf.snapshots.entries import Chunk
 
-_CHUNK = struct.Struct('>BQLL32s')
 _TARGET = struct.Struct('>LQ')
-"""Big-endian numbers without a sign: as bytes they have the order of packs and offsets."""
+"""What stands behind the record of a chunk: the number of a file, and the offset in it."""
 
 
 class PackChunks:
@@ -21,11 +21,10 @@ class PackChunks:
     def __iter__(self) -> Iterator[Chunk]:
         last = b''
         for position in range(self._start, self._end):
-            chunk = self._places[position][:_CHUNK.size]
-            if chunk != last:
-                last = chunk
-                pack, offset, length, size, digest = _CHUNK.unpack(chunk)
-                yield Chunk(pack, offset, length, size, digest.hex())
+            record = self._places[position][:chunk_records.SIZE]
+            if record != last:
+                last = record
+                yield chunk_records.unpacked(record)
 
 
 class Places:
@@ -39,7 +38,7 @@ class Places:
 
     def add(self, chunk: Chunk, file: int, offset: int) -> None:
         """Add a place: the number of a file, and the offset in it."""
-        self._places.append(_packed(chunk) + _TARGET.pack(file, offset))
+        self._places.append(chunk_records.packed(chunk) + _TARGET.pack(file, offset))
         self.size += chunk.size
 
     def by_pack(self) -> Iterator[tuple[int, PackChunks]]:
@@ -56,16 +55,12 @@ class Places:
     def next_file(self, pack: int) -> int | None:
         """Return the number of the file that the next chunk is for; ``None`` if that is not in a pack."""
         place = self._places[self._position] if self._position < len(self._places) else b''
-        return _TARGET.unpack_from(place, _CHUNK.size)[0] if place and place[0] == pack else None
+        return _TARGET.unpack_from(place, chunk_records.SIZE)[0] if place and place[0] == pack else None
 
     def take(self, chunk: Chunk) -> Iterator[tuple[int, int]]:
         """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets."""
-        wanted = _packed(chunk)
+        wanted = chunk_records.packed(chunk)
         while self._position < len(self._places) and self._places[self._position].startswith(wanted):
-            file, offset = _TARGET.unpack_from(self._places[self._position], _CHUNK.size)
+            file, offset = _TARGET.unpack_from(self._places[self._position], chunk_records.SIZE)
             yield file, offset
             self._position += 1
-
-
-def _packed(chunk: Chunk) -> bytes:
-    return _CHUNK.pack(*chunk[:4], bytes.fromhex(chunk.digest))
