@@ -13,6 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.layout import index_lookup
 from dxf.layout.index import ENTRIES, entries_in, write_index
 from dxf.layout.index_lookup import IndexLookup, Remembered
 from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
@@ -252,7 +253,7 @@ class LayoutFolder:
         :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
             called
         """
-        known = self._lookup.current(self.path(INDEX), self._parsed)
+        known = self._lookup.current(self.path(INDEX), self._parsed, index_lookup.MAX_CHANGED)
         if known is None:
             self._change_large(removal, added, first)
             return

@@ -15,6 +15,9 @@ from dxf.strict_json import Json, load_json
 MAX_SIZE = 8 << 20
 """Bytes of the largest index that is remembered; a larger one is read each time, in memory that does not grow."""
 
+MAX_CHANGED = 5 << 20
+"""Bytes of the largest index that is remembered when it is changed: that takes six times as much memory."""
+
 SETTLED = 2.0
 """Seconds from a change until a file counts as settled. Two changes in one tick of its clock look like one."""
 
@@ -89,13 +92,15 @@ class IndexLookup:
             known = self.current(path, parse) if is_asked else None
         return None if known is None else known.entries_of(key).values()
 
-    def current(self, path: str, parse: Parse) -> KnownIndex | None:
+    def current(self, path: str, parse: Parse, most: int | None = None) -> KnownIndex | None:
         """Return what the index means now: what is known, if the file is the same, byte for byte.
 
+        :param most: bytes of the largest index that is remembered; ``None`` for ``MAX_SIZE``
         :return: ``None`` if it is missing, or too large to be remembered
         :raises DXFInvalidDocumentError: what ``parse`` raises
         """
-        version, content = _version_of(path), _content_of(path)  # in this order: a version is at least as old
+        version = _version_of(path)  # before the content: what is remembered is at least as new
+        content = _content_of(path, MAX_SIZE if most is None else most)
         if content is None:
             return None
         known = self._known[1]
@@ -106,7 +111,7 @@ class IndexLookup:
 
     def remember(self, known: KnownIndex) -> None:
         """Remember an index that was written just now."""
-        self._known = None, known if len(known.content) <= MAX_SIZE else None
+        self._known = None, known if len(known.content) <= MAX_CHANGED else None
 
 
 class Remembered(Generic[T]):
@@ -129,17 +134,17 @@ class Remembered(Generic[T]):
         return found
 
 
-def _content_of(path: str) -> bytes | None:
-    """Return the content of a file; ``None`` if it cannot be read, or is too large to be remembered."""
+def _content_of(path: str, most: int) -> bytes | None:
+    """Return the content of a file; ``None`` if it cannot be read, or has more bytes than ``most``."""
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             content = b''
-            while size <= MAX_SIZE and len(content) <= MAX_SIZE and (piece := file.read(size + 1)):
+            while size <= most and len(content) <= most and (piece := file.read(size + 1)):
                 content += piece
     except OSError:
         return None
-    return content if max(size, len(content)) <= MAX_SIZE else None
+    return content if max(size, len(content)) <= most else None
 
 
 def _version_of(path: str) -> Version | None:

@@ -168,7 +168,7 @@ def change(client: DXF, path: Path, random: Random) -> str:
 @pytest.mark.parametrize('seed', range(6))
 def test_a_remembered_index_becomes_what_one_becomes_that_is_read_each_time(seed: int, tmp_path: Path,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {'remembered': index_lookup.MAX_SIZE, 'read': 0}
+    sizes = {'remembered': index_lookup.MAX_CHANGED, 'read': 0}
     clients = {name: DXF(f'oci:{tmp_path}/{name}', 'a') for name in sizes}
     for client in clients.values():
         client.set_alias('v1', client.push_blob(data=b'0'))
@@ -176,6 +176,7 @@ def test_a_remembered_index_becomes_what_one_becomes_that_is_read_each_time(seed
         found = []
         for name, client in clients.items():
             monkeypatch.setattr(index_lookup, 'MAX_SIZE', sizes[name])
+            monkeypatch.setattr(index_lookup, 'MAX_CHANGED', sizes[name])
             path = tmp_path / name / 'a' / 'index.json'
             found.append((change(client, path, Random(f'{seed} {step}')), path.read_text('utf-8')))
         assert found[0] == found[1], step
