@@ -5,7 +5,10 @@ They are plain attributes, so that the error can still be pickled. ``cli.error_m
 
 NO_DELETIONS = 'the registry must allow deletions (distribution: storage.delete.enabled)'
 
-UNREAD = 'files or folders could not be read'
+PLACES = 'file or folder', 'files or folders'
+"""What a backup reads: one of them, and several."""
+
+UNREAD = 'could not be read'
 """What the error of a backup says, for which a command knows more than one option."""
 
 _HINT, _TARGET = 'dxf_hint', 'dxf_target'

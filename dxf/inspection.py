@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dxf.arguments import check_path_type, several
 from dxf.client import DXF
+from dxf.counts import counted
 from dxf.local.file_hash import hash_file
 from dxf.manifest.image import ImageManifest, Index, media_type_of
 from dxf.manifest.named_files import name_of
@@ -98,7 +99,8 @@ def differences(repository: DXF, alias: str, files: Sequence[str], platform: str
     found = [f'{file} is not {digest}' for file, (digest, _) in zip(files, blobs, strict=False)
              if hash_file(file) != digest]
     if len(files) != len(blobs):
-        found.append(f'the alias names {len(blobs)} blobs, and {len(files)} files were given')
+        found.append(f'the alias names {counted(len(blobs), "blob")}, and '
+                     f'{counted(len(files), "file was", "files were")} given')
     if found:
         return found
     stored = each_once(repository.stored_size, [digest for digest, _ in blobs], repository.options.jobs)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from dxf.artifacts.hidden_folders import FOLDER, KEPT_PREFIX, mount_of
 from dxf.artifacts.safe_paths import HIDDEN, key_of, with_parents
 from dxf.artifacts.target_folder import TargetFolder
+from dxf.counts import counted
 from dxf.exceptions import DXFError
 from dxf.local.folders import relation_to_registry
 from dxf.local.sinks import named
@@ -75,7 +76,8 @@ class FolderDeletion:
             raise DXFError('folders are nested too deeply in it, so nothing is deleted') from None
         count = sum(not extra.is_folder for extra in self.extras)
         if limit is not None and count > limit:
-            raise DXFError(f'{count} files would be deleted, and --max-delete allows {limit}: nothing was changed')
+            raise DXFError(f'{counted(count, "file")} would be deleted, and --max-delete allows {limit}: nothing was '
+                           'changed')
 
     def _look(self, path: str) -> Iterator[Extra]:
         """Yield what is to be removed of a folder, what is in a folder before the folder."""

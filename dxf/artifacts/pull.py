@@ -15,6 +15,7 @@ from dxf.artifacts.safe_paths import MAX_PART_LENGTH, Paths, check_path
 from dxf.artifacts.staging import StagedFiles, write
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.artifacts.unpacking import Archive, Unpacking
+from dxf.counts import counted
 from dxf.exceptions import DXFError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.hints import add_hint
 from dxf.manifest.image import Descriptor
@@ -138,8 +139,8 @@ class _Pull:
         self.wanted = _wanted(layers, names)
         self._paths = _paths(self.wanted)
         if delete and self.skipped:
-            raise DXFError(f'{len(self.skipped)} blobs have no name: a folder cannot be equal to this alias, and '
-                           'nothing was changed')
+            raise DXFError(f'{counted(len(self.skipped), "blob has", "blobs have")} no name: a folder cannot be equal '
+                           'to this alias, and nothing was changed')
 
     def missing(self, target: TargetFolder) -> list[Wanted]:
         """Return what is not there with the right content.

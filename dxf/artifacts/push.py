@@ -17,7 +17,7 @@ from dxf.artifacts import tar_writer
 from dxf.artifacts.actions import SEND, SKIP, FileAction, OnFile
 from dxf.artifacts.gzip_writer import threads_for
 from dxf.artifacts.manifest import UNKNOWN_TYPE, Layer, check_media_type, descriptor_of, make
-from dxf.artifacts.selection import File, chosen, contents_of
+from dxf.artifacts.selection import File, check_apart, chosen, contents_of
 from dxf.exceptions import DXFSourceError
 from dxf.local.file_hash import hash_file
 from dxf.manifest.image import ANY_DIGEST, EMPTY_CONTENT, Descriptor, referrer
@@ -69,10 +69,11 @@ def push_files(repository: 'DXF', alias: str, files: Sequence[File | str], *, ar
     :raises DXFInvalidNameError: a name of a file, or a media type, is not valid
     :raises DXFInvalidDocumentError: the manifest would be too large to be read back; nothing is sent
     :raises ValueError: no files are given
-    :raises DXFSourceError: a file changed on its way, or is neither a file nor a folder
+    :raises DXFSourceError: a file changed on its way, or is neither a file nor a folder; or a folder holds the
+        registry, which would be stored in itself
     :raises OSError: a file cannot be read
     """
-    chosen_files = _to_push(alias, files)
+    chosen_files = _to_push(repository, alias, files)
     manifest = partial(_manifest, repository, artifact_type, annotations, created)
     stored = _push(repository, chosen_files, manifest, progress)
     text = manifest(stored.layers)
@@ -91,7 +92,7 @@ def plan_push(repository: 'DXF', alias: str, files: Sequence[File | str], *, art
     The parameters, and the errors, are those of :func:`push_files`.
     """
     from dxf.transfer.parallel import each_once  # it brings logging
-    chosen_files = _to_push(alias, files)
+    chosen_files = _to_push(repository, alias, files)
     manifest = partial(_manifest, repository, artifact_type, annotations, created)
     with _packed_files(repository, chosen_files, manifest) as ready:
         layers = [one.layer(hash_file(one.source) if one.packed is None else one.packed.digest, one.size)
@@ -101,11 +102,12 @@ def plan_push(repository: 'DXF', alias: str, files: Sequence[File | str], *, art
     return _actions(layers, {digest for digest, size in found.items() if size is None})
 
 
-def _to_push(alias: str, files: Sequence[File | str]) -> list[File]:
+def _to_push(repository: 'DXF', alias: str, files: Sequence[File | str]) -> list[File]:
     check_alias(alias)
     found = chosen(several(files, 'push_files', 'repository, alias, '))
     if not found:
         raise ValueError('push_files needs at least one file or folder')
+    check_apart(found, repository.host)
     return found
 
 
@@ -137,6 +139,7 @@ def attach(repository: 'DXF', reference: str, files: Sequence[File | str], *, ar
     The other parameters, and the errors, are those of :func:`push_files`.
     """
     files = chosen(several(files, 'attach', 'repository, reference, '))
+    check_apart(files, repository.host)
     check_media_type(artifact_type)
     subject = _subject(repository, reference)
     manifest = partial(_manifest, repository, artifact_type, annotations, created, subject=subject)

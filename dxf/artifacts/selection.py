@@ -15,6 +15,7 @@ from dxf.artifacts.manifest import FILE_TYPE, FOLDER_TYPE, check_media_type
 from dxf.artifacts.patterns import ALL, Patterns
 from dxf.artifacts.safe_paths import Paths, check_path
 from dxf.exceptions import DXFInvalidNameError, DXFSourceError
+from dxf.local.folders import HOLDS, is_in_registry, registry_folder, relation_to_registry
 from dxf.parameters import checked
 
 
@@ -22,12 +23,14 @@ class File(NamedTuple):
     """A file, or a folder, that is to be pushed: where it is, what it is to be called, and its media type.
 
     :param patterns: which files of a folder are stored; ``None`` for all
+    :param folder: of a file of a folder whose files are stored one by one, the path of that folder
     """
 
     filename: str
     name: str
     media_type: str
     patterns: Patterns | None = None
+    folder: str | None = None
 
 
 class Selection(NamedTuple):
@@ -115,6 +118,30 @@ def contents_of(file: File) -> list[tar_writer.Entry]:
     return tar_writer.contents(file.filename, file.name, file.patterns or ALL)
 
 
+def check_apart(files: list[File], host: str, option: str = '') -> None:
+    """Check that no folder to be stored holds the registry, which would be stored in itself, and grow each time.
+
+    :param option: what leaves a file out, for the message
+    :raises DXFSourceError: one does, and no pattern leaves the registry out
+    """
+    for folder in dict.fromkeys(file.folder or file.filename for file in files):
+        if os.path.isdir(folder) and relation_to_registry(folder, host) == HOLDS and \
+                any(is_in_registry(path, host) for path in {*map(os.path.dirname, _paths_of(files, folder))}):
+            root = registry_folder(host)
+            left_out = f', or leave it out: {option}{os.path.basename(root)}' if option else ''
+            raise DXFSourceError(f'{folder}: the registry {root} is in this folder, and would be stored in itself: '
+                                 f'keep it elsewhere{left_out if os.path.realpath(folder) != root else ""}')
+
+
+def _paths_of(files: list[File], folder: str) -> Iterator[str]:
+    """Yield the paths of what is stored of a folder, as an archive or one by one."""
+    for file in files:
+        if file.filename == folder:
+            yield from (entry.filename for entry in contents_of(file))
+        elif file.folder == folder:
+            yield file.filename
+
+
 def _each(folder: File, patterns: Patterns, not_kept: list[str]) -> Iterator[File]:
     """Yield the files of a folder; add what is lost of it to ``not_kept``."""
     if folder.name and patterns.is_excluded(folder.name, True):
@@ -123,7 +150,7 @@ def _each(folder: File, patterns: Patterns, not_kept: list[str]) -> Iterator[Fil
         if not entry.is_folder:
             if os.stat(entry.filename).st_mode & stat.S_IXUSR:
                 not_kept.append(f'{entry.path} is executable')
-            yield File(entry.filename, entry.path, folder.media_type)
+            yield File(entry.filename, entry.path, folder.media_type, folder=folder.filename)
         elif not os.listdir(entry.filename):
             not_kept.append(f'{entry.path or entry.filename} is an empty folder')
 

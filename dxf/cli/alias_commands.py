@@ -93,10 +93,8 @@ def del_alias(context: Context) -> None:
 def _print_deletion(context: Context, plan: list[tuple[str, str | None]]) -> None:
     """Print the aliases that would be deleted, each with the digest of its manifest if that goes too."""
     for alias, digest in plan:
-        if context.options['json']:
-            console.print_json({'action': 'delete', 'alias': alias, **({} if digest is None else {'digest': digest})})
-        else:
-            console.print_items(f'delete {alias}' if digest in (None, alias) else f'delete {alias} {digest}')
+        context.print_action('delete', alias if digest in (None, alias) else f'{alias} {digest}', alias=alias,
+                             **({} if digest is None else {'digest': digest}))
 
 
 def get_digest(context: Context) -> None:

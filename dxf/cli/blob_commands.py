@@ -4,7 +4,6 @@ A function checks all its operands before the first request, and prints its resu
 """
 
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -14,11 +13,12 @@ from dxf.cli import blob_output, byte_range, console, operands, registry_choice,
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_output
 from dxf.cli.progress import Progress, progress
+from dxf.cli.stream_commands import STDIN
 from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
 from dxf.names import hash_bytes
 
-STDIN = STDOUT = '-'
+STDOUT = '-'
 
 PROGRAM_USAGE = 'dxf push-blob <repo> [@alias] -- <command>...'
 """How to store the output of a command."""
@@ -42,9 +42,8 @@ def push_blob(context: Context) -> None:
     if len(files) > 1 and (context.options['resume'] or STDIN in files):
         raise UsageError('standard input, and --resume, are for one blob alone')
     operands.check_read_once(files)
-    streams = [file for file in files if _is_stream(file)]
-    if context.options['dry_run'] and streams:
-        raise UsageError(f'--dry-run is for files: {streams[0]!r} cannot be read a second time')
+    stream_commands.check_dry_run(context, files)
+    streams = list(filter(stream_commands.is_stream, files))
     with context.registry() as repository:
         if alias is not None and len(files) > 1:
             repository.check_alias_size(alias, [os.stat(file).st_size for file in files])
@@ -69,10 +68,9 @@ def _print_plan(context: Context, repository: Any, files: list[str]) -> None:
     for digest, size in dict.fromkeys((hash_file(file), os.stat(file).st_size) for file in files):
         is_sent = context.options['force'] or repository.stored_size(digest, size) is None
         word = 'send' if is_sent else 'skip'
-        context.print_result('action', word if context.options['json'] else f'{word} {digest} {size}', digest=digest,
-                             size=size)
+        context.print_action(word, f'{digest} {size}', digest=digest, size=size)
         total += size if is_sent else 0
-    context.print_result('total', total if context.options['json'] else f'total {total}')
+    context.print_total(total)
 
 
 def _check_order(given: list[str], last: str) -> None:
@@ -95,8 +93,7 @@ def _push_output(context: Context, command: list[str]) -> None:
     """Store the output of a program that ends with status 0, name it by an alias, and print its digest."""
     if context.options['resume']:
         raise UsageError('--resume is for a file: the output of a command cannot be read again')
-    if context.options['dry_run']:
-        raise UsageError('--dry-run is for files: a command is not run for it')
+    stream_commands.check_dry_run(context, [])
     if len(context.operands) > 1 or any(operand == STDIN or not operand.startswith('@') and os.path.lexists(operand)
                                         for operand in context.operands):
         raise UsageError('too many arguments: the output of a command is one blob: ' + PROGRAM_USAGE)
@@ -116,11 +113,6 @@ def _warn_of_empty(reason: str, digest: str) -> None:
     """Warn about an empty blob from a program, which may have failed."""
     if digest == hash_bytes(b''):
         console.print_error(f'{reason}: an empty blob is stored')
-
-
-def _is_stream(file: str) -> bool:
-    """Return whether an operand is standard input, a pipe (``<(tar c photos)`` in a shell) or a device."""
-    return file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)
 
 
 def _push_stream(repository: Any, stream: Any, shown: Progress | None, check_exists: bool) -> str:

@@ -1,12 +1,15 @@
 """The command that compares two aliases, or a folder on disk and an alias."""
 
 import os
+import shlex
 import stat
-from typing import NamedTuple
+import sys
+from typing import Any, NamedTuple
 
-from dxf.cli import operands
+from dxf.cli import console, operands, terminal
 from dxf.cli.context import Context, UsageError
 from dxf.names import is_folder
+from dxf.strict_json import printable
 
 DIFFERENT = 1
 """The exit status of a comparison that has found differences, as that of diff."""
@@ -32,10 +35,28 @@ def diff(context: Context) -> int:
                                                             (old.name, new.name)), platform)
         else:
             found = comparison.compare(repository, old.name, new.name, platform, inside=inside)
+    if old.is_path or new.is_path:
+        _tell_of_parent(context, *((new, old) if old.is_path else (old, new)), found)
     for difference in found:
         # The folder is the second side there.
         context.print_record(difference._replace(old=difference.new, new=difference.old) if old.is_path else difference)
     return DIFFERENT if found else 0
+
+
+def _tell_of_parent(context: Context, alias: _Side, folder: _Side, found: list[Any]) -> None:
+    """Tell a person which folder to compare, if all names of an alias begin with that of the folder.
+
+    ``push-files`` stores such names. :func:`diff` compares the folder in which it has run.
+    """
+    start = f'{os.path.basename(os.path.abspath(folder.name))}/'
+    names = [difference.name for difference in found if difference.new is None]
+    is_apart = len(names) > 0 and all(difference.old is None or difference.new is None for difference in found)
+    if is_apart and all(name.startswith(start) for name in names) and terminal.is_terminal(sys.stderr):
+        parent = os.path.normpath(os.path.join(folder.name, os.pardir))
+        parent = parent if os.sep in parent or parent in (os.curdir, os.pardir) else os.path.join(os.curdir, parent)
+        console.print_error(f'the names in {alias.name} begin with {printable(start)}: dxf diff '
+                            f'{context.typed_repository} {alias.name} {shlex.quote(parent)} compares the folder '
+                            'around it')
 
 
 def _side(context: Context, operand: str) -> _Side:

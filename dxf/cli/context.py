@@ -94,6 +94,18 @@ class Context(NamedTuple):
         named['platforms' if isinstance(result, dict) else key] = result
         console.print_json(named)
 
+    def print_action(self, action: str, text: str, **named: Any) -> None:
+        """Print what is done, or is to be done, with something; each command prints that in this form.
+
+        :param text: what stands behind the action in a line
+        :param named: the other members of the object
+        """
+        self.print_result('action', action if self.options['json'] else f'{action} {text}', **named)
+
+    def print_total(self, total: int, **named: Any) -> None:
+        """Print the last line of a list: bytes, of a plan those to move."""
+        self.print_result('total', total if self.options['json'] else f'total {total}', **named)
+
     def print_record(self, record: Any) -> None:
         """Print a record as a line for people, or with ``--json`` as an object."""
         if self.options['json']:

@@ -97,7 +97,7 @@ def _print_plan(output: _Output, outcome: Any) -> None:
 def _print_total(context: Context, total: int) -> None:
     """Print the bytes that would be copied, with --dry-run."""
     if context.options['dry_run']:
-        context.print_result('total', total if context.options['json'] else f'total {total}')
+        context.print_total(total)
 
 
 # All aliases

@@ -8,9 +8,9 @@ from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file, unreplaced
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.environment.reader import read_date
 from dxf.exceptions import DXFError, DXFInvalidNameError, DXFSourceError
-from dxf.local.folders import HOLDS, registry_folder, relation_to_registry
 from dxf.names import check_registry
 from dxf.strict_json import is_utf_8, printable
 
@@ -81,7 +81,7 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
         kind = manifest.UNKNOWN_TYPE if context.options['type'] is None else context.options['type']
         manifest.check_media_type(kind)
         files = _select(context, paths)
-        _check_apart(context, paths, files)
+        _check_apart(context, files)
     except DXFSourceError as error:
         raise UsageError(f'{error}{PIPES}') from None
     except DXFError as error:
@@ -93,28 +93,14 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
     return {'files': files, 'artifact_type': kind, 'annotations': annotations, 'created': read_date(context.environ)}
 
 
-def _check_apart(context: Context, paths: list[str], files: list[Any]) -> None:
-    """Check that no folder to be stored holds the registry, which would be stored in itself, and grow each time.
-
-    :raises UsageError: one does, and no pattern leaves the registry out
-    """
-    host = check_registry(context.settings.host)
-    for folder in paths:
-        if os.path.isdir(folder) and relation_to_registry(folder, host) == HOLDS and _has_registry(files, host):
-            root = registry_folder(host)
-            left_out = f', or leave it out: --exclude={os.path.basename(root)}' if 'each' in context.options else ''
-            raise UsageError(f'{folder}: the registry {root} is in this folder, and would be stored in itself: keep '
-                             f'it elsewhere{left_out if os.path.realpath(folder) != root else ""}')
-
-
-def _has_registry(files: list[Any], host: str) -> bool:
-    """Return whether something that is to be stored is in the registry."""
+def _check_apart(context: Context, files: list[Any]) -> None:
+    """Check that no folder to be stored holds the registry, before the first request."""
     from dxf.artifacts import selection
-    entries = (entry for file in files
-               for entry in (selection.contents_of(file) if os.path.isdir(file.filename) else [file]))
-    root = registry_folder(host)
-    folders = {os.path.dirname(entry.filename) for entry in entries}
-    return any(f'{os.path.realpath(folder)}{os.sep}'.startswith(f'{root}{os.sep}') for folder in folders)
+    try:
+        selection.check_apart(files, check_registry(context.settings.host),
+                              '--exclude=' if 'each' in context.options else '')
+    except DXFSourceError as error:
+        raise UsageError(str(error)) from None
 
 
 def _select(context: Context, paths: list[str]) -> list[Any]:
@@ -173,7 +159,8 @@ def pull_files(context: Context) -> None:
     for file in done:
         _print_pulled(context, file)
     if pulled.skipped:
-        raise DXFError(f'{len(pulled.skipped)} blobs were left out: {pull.blob_hint(context.repository or "")}')
+        raise DXFError(f'{counted(len(pulled.skipped), "blob was", "blobs were")} left out: '
+                       f'{pull.blob_hint(context.repository or "")}')
 
 
 def _check_deletion(context: Context, names: list[str]) -> None:
@@ -203,8 +190,7 @@ def _print_plan(context: Context, files: list[Any]) -> None:
             console.print_json(_document(file))
         else:
             console.write_exactly(f'{file.action} {_shown(file)} {file.size}\n')
-    total = sum(file.size for file in files if file.action in ('fetch', 'send'))
-    context.print_result('total', total if context.options['json'] else f'total {total}')
+    context.print_total(sum(file.size for file in files if file.action in ('fetch', 'send')))
 
 
 def _shown(file: Any) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import Any, Protocol
 
 from dxf.cli import terminal
+from dxf.counts import counted
 from dxf.strict_json import dump_json
 
 INTERVALS = {'lines': 10.0, 'json': 1.0}
@@ -86,7 +87,7 @@ class Bars:
         with terminal.drawing():
             shown = self._of(FILES, size)
             if hasattr(shown, 'set_description_str'):  # a replacement of tqdm may not have it
-                shown.set_description_str(f'{files} files', refresh=False)
+                shown.set_description_str(counted(files, 'file'), refresh=False)
             shown.update(count)
 
     def _of(self, digest: str, size: int | None) -> Any:
@@ -213,7 +214,7 @@ def _line(transfer: _Transfer) -> str:
     percent = 100 if transfer.is_done else 100 * transfer.moved // (transfer.size or 1)
     share = '' if transfer.size is None else f'/{transfer.size} bytes, {percent}%'
     left = '' if transfer.left is None or transfer.is_done else f', {transfer.left:.0f} s left'
-    name = transfer.digest or 'blob' if transfer.files is None else f'{transfer.files} files'
+    name = transfer.digest or 'blob' if transfer.files is None else counted(transfer.files, 'file')
     return f'{name} {transfer.moved}{share or " bytes"}, {transfer.rate / 1e6:.1f} MB/s{left}'
 
 

@@ -141,7 +141,7 @@ def du(context: Context) -> None:
         found = usage.usage(repository, _names(context, repository, '', left_out), left_out)
     for alias in found.aliases:
         context.print_record(alias)
-    context.print_result('total', found.total if context.options['json'] else f'total {found.total}')
+    context.print_total(found.total)
     _raise_for(left_out)
 
 

@@ -139,14 +139,12 @@ def _print_plan(context: Context, decisions: list[Decision]) -> None:
 
 def _print_deleted(context: Context, reference: str, times: dict[str, datetime | None]) -> None:
     """Print what is gone: an alias, or the digest of what referred to a manifest that is gone."""
-    _print(context, 'deleted', reference, times.get(reference))
+    _print(context, 'delete', reference, times.get(reference))
 
 
 def _print(context: Context, action: str, alias: str, time: datetime | None, rules: list[str] | None = None) -> None:
     """Print a line of the plan."""
     shown = None if time is None else f'{time:%Y-%m-%dT%H:%M:%SZ}'
-    if context.options['json']:
-        named: dict[str, Any] = {'time': shown} if rules is None else {'time': shown, 'rules': rules}
-        context.print_result('action', action, **{'digest' if alias.startswith('sha256:') else 'alias': alias}, **named)
-    else:
-        context.print_result('action', ' '.join([action, alias, shown or '-', ','.join(rules or ())]).rstrip())
+    named: dict[str, Any] = {'time': shown} if rules is None else {'time': shown, 'rules': rules}
+    context.print_action(action, ' '.join([alias, shown or '-', ','.join(rules or ())]).rstrip(),
+                         **{'digest' if alias.startswith('sha256:') else 'alias': alias}, **named)

@@ -15,7 +15,9 @@ from dxf.cli.file_commands import check_folder, count_of
 from dxf.cli.operand_mistakes import about_file
 from dxf.cli.operand_mistakes import about_excluded
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.exceptions import DXFError, DXFInvalidNameError
+from dxf.hints import PLACES, UNREAD
 from dxf.strict_json import printable
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ def backup(context: Context) -> None:
                                         progress=shown or ignore, **what)
             totals = snapshot.totals
     if options['dry_run']:
-        print_plan(context, _members(totals), totals, f'{totals.files} files with {totals.size} bytes')
+        print_plan(context, _members(totals), totals,
+                   f'{counted(totals.files, "file")} with {counted(totals.size, "byte")}')
     else:
         if not totals.files:
             console.print_error('there were no files: a snapshot without any is stored')
@@ -63,7 +66,7 @@ def _check_unread(totals: 'Totals') -> None:
     :raises DXFError: some could not
     """
     if totals.unread:
-        raise DXFError(f'{totals.unread} files or folders could not be read, and are not in the snapshot')
+        raise DXFError(f'{counted(totals.unread, *PLACES)} {UNREAD}: not in the snapshot')
 
 
 def _wanted(options: Mapping[str, Any], folders: list[str]) -> 'Wanted':
@@ -98,11 +101,10 @@ def print_plan(context: Context, members: dict[str, int], totals: 'Totals', foun
     :param members: what ``--json`` prints
     :param found: what there is to be stored
     """
-    if context.options['json']:
-        console.print_json(members)
-        return
-    share = 1000 * (totals.size - totals.new) // totals.size / 10 if totals.size else 100.0  # all there, if it says so
-    console.write(f'{found}, of which {share:.1f} % are there or zeros; {totals.sent} bytes would be sent\n')
+    if not context.options['json']:
+        share = 1000 * (totals.size - totals.new) // totals.size / 10 if totals.size else 100.0  # only if all is there
+        console.write(f'{found}, of which {share:.1f} % are there or zeros\n')
+    context.print_total(totals.sent, **members)
 
 
 def ignore(*_: object) -> None:
@@ -146,7 +148,8 @@ def restore(context: Context) -> None:
                          on_action=partial(_print_restored, context, lines), **what)
         console.write_exactly(''.join(lines))
     if unset:
-        raise DXFError(f'{len(unset)} owners or attributes could not be set; all else is restored')
+        raise DXFError(f'{counted(len(unset), "owner or attribute", "owners or attributes")} could not be set; all '
+                       'else is restored')
 
 
 def _check_restore(options: Mapping[str, Any]) -> None:
@@ -178,16 +181,13 @@ def _print_restored(context: Context, lines: list[str], action: 'RestoreAction')
 
 
 def _print_restore_plan(context: Context, planned: 'PlannedRestore') -> None:
-    """Print what is to be done with each path, and the bytes to write and to fetch."""
+    """Print what is to be done with each path, and the bytes to fetch; with ``--json`` also those to write."""
     for action in planned.actions:
         if context.options['json']:
             console.print_json(action.document())
         else:
             console.write_exactly(f'{action.action} {printable(os.fsdecode(action.path))} {action.size}\n')
-    if context.options['json']:
-        console.print_json({'total': planned.size, 'fetch': planned.fetched})
-    else:
-        console.write(f'total {planned.size}, {planned.fetched} bytes to fetch\n')
+    context.print_total(planned.fetched, write=planned.size)
 
 
 def list_files(context: Context) -> None:

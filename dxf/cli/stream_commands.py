@@ -9,6 +9,7 @@ from dxf.cli import blob_output, console, operands, snapshot_commands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operands import Target
 from dxf.cli.progress import progress
+from dxf.counts import counted
 from dxf.environment.reader import read_date
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def push(context: Context) -> None:
         raise UsageError(f'--delta is for one stream and the @alias whose snapshot it continues: {USAGE}')
     alias = operands.at_alias(last)
     for file in files:
-        _check_file(context, file)
+        if file != STDIN:
+            operands.file(file, '; dxf backup stores folders')
+    check_dry_run(context, files)
     created = read_date(context.environ)
     with ExitStack() as stack:
         repository = stack.enter_context(context.registry())
@@ -40,7 +43,7 @@ def push(context: Context) -> None:
         from dxf import snapshots
         if context.options['dry_run']:
             totals = snapshots.plan_stream(repository, stream, alias, notice=console.print_error)
-            snapshot_commands.print_plan(context, _members(totals), totals, f'{totals.size} bytes')
+            snapshot_commands.print_plan(context, _members(totals), totals, counted(totals.size, 'byte'))
             return
         shown = stack.enter_context(progress(context.settings.progress))
         snapshot = snapshots.backup_stream(repository, stream, alias, created=created, notice=console.print_error,
@@ -51,11 +54,18 @@ def push(context: Context) -> None:
                          **_members(snapshot.totals))
 
 
-def _check_file(context: Context, file: str) -> None:
-    """Check that a file can be read; and twice, for a dry run."""
-    if file != STDIN:
-        operands.file(file, '; dxf backup stores folders')
-    if context.options['dry_run'] and (file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)):
+def is_stream(file: str) -> bool:
+    """Return whether an operand is standard input, a pipe (``<(tar c photos)`` in a shell) or a device."""
+    return file == STDIN or not stat.S_ISREG(os.stat(file).st_mode)
+
+
+def check_dry_run(context: Context, files: list[str]) -> None:
+    """Check that a dry run reads only files, which the push after it can read again."""
+    if not context.options['dry_run']:
+        return
+    if context.program is not None:
+        raise UsageError('--dry-run is for files: a command is not run for it')
+    for file in filter(is_stream, files):
         raise UsageError(f'--dry-run is for files: {file!r} cannot be read a second time')
 
 
@@ -63,8 +73,6 @@ def _stream(context: Context, files: list[str], stack: ExitStack) -> Any:
     """Return what is to be stored: the path of a file, standard input, or the output of a command."""
     if context.program is None:
         return console.binary_input() if files == [STDIN] else files[0]
-    if context.options['dry_run']:
-        raise UsageError('--dry-run is for files: a command is not run for it')
     return stack.enter_context(operands.output_of(context.program, context.environ))
 
 

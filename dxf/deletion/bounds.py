@@ -1,5 +1,6 @@
 """Bounds of deletions: how many aliases may go at once."""
 
+from dxf.counts import counted
 from dxf.exceptions import DXFError
 
 
@@ -10,5 +11,5 @@ def check_number(count: int, most: int | None) -> None:
     :raises DXFError: there are more
     """
     if most is not None and count > most:
-        raise DXFError(f'{count} {"alias" if count == 1 else "aliases"} would be deleted, and at most {most} may be: '
-                       'none was deleted')
+        raise DXFError(f'{counted(count, "alias", "aliases")} would be deleted, and at most {most} may be: none was '
+                       'deleted')

@@ -22,7 +22,7 @@ MAX_SNAPSHOTS = 4
 """Snapshots whose indexes are kept at most: those that were used last."""
 
 MAX_KEPT = 64
-"""Trees of digests that are kept at most."""
+"""Trees of digests that are kept at most, and snapshots of which only is kept what a list of aliases says."""
 
 
 class _Call(local):
@@ -120,10 +120,11 @@ class Lookups:
 
 
 class SnapshotTrees:
-    """Snapshots whose indexes are kept: each is read once, however often an alias is looked up."""
+    """Snapshots that were looked up. What a list of aliases says of each is kept, and the indexes of a few."""
 
     def __init__(self) -> None:
         self._trees: OrderedDict[tuple[DXF, str], SnapshotTree] = OrderedDict()
+        self._with_index: list[SnapshotTree] = []
         self._lock = Lock()
         forking.register(self)
 
@@ -135,9 +136,16 @@ class SnapshotTrees:
         """Return the files of a snapshot."""
         key = repository, manifest.digest
         with self._lock:
-            tree = self._trees.pop(key, None) or SnapshotTree(repository, manifest)
+            tree = self._trees.pop(key, None) or SnapshotTree(repository, manifest, self._use_index)
             self._trees[key] = tree
-            if len(self._trees) > MAX_SNAPSHOTS:
-                _, dropped = self._trees.popitem(last=False)
-                dropped.release()
+            if len(self._trees) > MAX_KEPT:
+                self._trees.popitem(last=False)
         return tree
+
+    def _use_index(self, tree: SnapshotTree) -> None:
+        """Keep the index of a snapshot, and release that of the one which was not used for the longest time."""
+        with self._lock:
+            used = [*(other for other in self._with_index if other is not tree), tree]
+            released, self._with_index = used[:-MAX_SNAPSHOTS], used[-MAX_SNAPSHOTS:]
+        for other in released:
+            other.release()

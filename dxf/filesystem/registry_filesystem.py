@@ -9,8 +9,10 @@ from threading import local
 from typing import Any
 
 from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.implementations.local import LocalFileSystem
 
 from dxf.artifacts.safe_paths import check_path
+from dxf.artifacts.selection import File, check_apart
 from dxf.exceptions import DXFIsADirectoryError
 from dxf.filesystem.edits import Change, check_movable, current, layer_of, renamed
 from dxf.filesystem.errors import usual_errors
@@ -18,7 +20,7 @@ from dxf.filesystem.file_writer import FileWriter, TextWriter
 from dxf.filesystem.location import Location
 from dxf.filesystem.reading_filesystem import ReadingFileSystem, one_call
 from dxf.filesystem.transaction import Pending, RegistryTransaction
-from dxf.names import check_alias_at
+from dxf.names import check_alias_at, is_folder
 
 
 class _Together(local):
@@ -274,9 +276,21 @@ class RegistryFileSystem(ReadingFileSystem):
         """Store files of this machine, by one manifest for each alias.
 
         :raises FileExistsError: two of them would get one name
+        :raises DXFSourceError: a folder holds the registry, which would be stored in itself
         """
+        if recursive and not isinstance(rpath, list):  # of two lists no folder is read
+            self._check_apart(lpath, rpath, maxdepth)
         with self._one_manifest(), self._targets.of_one_call():
             super().put(lpath, rpath, recursive, callback, maxdepth, **kwargs)
+
+    def _check_apart(self, lpath: Any, rpath: str, maxdepth: int | None) -> None:
+        """Check that no folder to be stored, all that is in it, holds the registry."""
+        host = self.repository(self._locate(rpath).repository).host
+        if is_folder(host):
+            local_files = LocalFileSystem()
+            check_apart([File(path, path, '', folder=folder) for folder in local_files.expand_path(lpath)
+                         for path in local_files.expand_path(folder, recursive=True, maxdepth=maxdepth)
+                         if not os.path.isdir(path)], host)
 
     @one_call
     def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:

@@ -4,7 +4,7 @@
 folder, to nothing, or out of the snapshot is shown, and cannot be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from dxf.client import DXF
@@ -14,6 +14,7 @@ from dxf.manifest.image import OCTET_STREAM, ImageManifest
 from dxf.names import hash_bytes
 from dxf.reading.blob_reader import BlobReader
 from dxf.snapshots.entries import FILE, FOLDER, LINK, Entry
+from dxf.snapshots.entry_table import EntryTable
 from dxf.snapshots.snapshot import Snapshot
 
 
@@ -51,15 +52,19 @@ class SnapshotTree:
     """The files and folders of a snapshot.
 
     :param repository: where it is
+    :param used: called with the tree before each use of its index
     """
 
     is_index = False
     """A snapshot is one manifest: see :class:`dxf.filesystem.file_tree.Tree`."""
 
-    def __init__(self, repository: DXF, manifest: ImageManifest) -> None:
+    def __init__(self, repository: DXF, manifest: ImageManifest, used: Callable[['SnapshotTree'], None]) -> None:
         self.digest = manifest.digest
         self.text = manifest.text
         self._snapshot = Snapshot(repository, manifest)
+        self._used = used
+        self._root: tuple[SnapshotFile | None] | None = None
+        """What :meth:`file` returns for the whole, when that is known: a list of aliases needs no more."""
 
     def of_one_platform(self) -> 'SnapshotTree':
         """Return the tree: it has files."""
@@ -70,11 +75,19 @@ class SnapshotTree:
         self._snapshot.forget()
 
     def file(self, path: str) -> SnapshotFile | None:
-        """Return a file or a link; ``None`` for a folder.
+        """Return a file or a link, of a stream without its chunks; ``None`` for a folder.
 
         :raises DXFFileNotFoundError: there is nothing
         """
-        table = self._snapshot.table()
+        if path:
+            return self._found(path)
+        if self._root is None:
+            found = self._found(path)
+            self._root = (found and found._replace(entry=found.entry._replace(chunks=())),)
+        return self._root[0]
+
+    def _found(self, path: str) -> SnapshotFile | None:
+        table = self._table()
         name = _bytes(path)
         entry = table.find(name)
         if entry is None and not name:
@@ -93,16 +106,16 @@ class SnapshotTree:
         :raises DXFFileNotFoundError: it is missing, or a link that leads to no file
         :raises DXFIsADirectoryError: it is a folder
         """
-        found = self.file(path)
+        found = self._found(path)
         if found is None:
             raise DXFIsADirectoryError(path, 'it is a folder')
         if found.entry.kind != FILE:
-            raise self._snapshot.table().missing(_bytes(path), found.entry)
+            raise self._table().missing(_bytes(path), found.entry)
         return found
 
     def children(self, folder: str) -> Iterator[str]:
         """Yield the paths of what is directly in a folder."""
-        table = self._snapshot.table()
+        table = self._table()
         name = _bytes(folder)
         entry = table.followed(name)
         real = name if entry is None else entry.path
@@ -112,6 +125,10 @@ class SnapshotTree:
     def open(self, path: str) -> BlobReader:
         """Open a file: see :meth:`file_to_read`."""
         return self._snapshot.open_entry(self.file_to_read(path).entry)
+
+    def _table(self) -> EntryTable:
+        self._used(self)
+        return self._snapshot.table()
 
 
 def _bytes(path: str) -> bytes:

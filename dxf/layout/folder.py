@@ -6,14 +6,16 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from io import BytesIO
 from itertools import chain
+from typing import NamedTuple
 
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError
+from dxf.layout import index_lookup
 from dxf.layout.index import ENTRIES, entries_in, write_index
-from dxf.layout.index_lookup import IndexLookup, Remembered, is_small
+from dxf.layout.index_lookup import IndexLookup, Remembered
 from dxf.layout.names import Entry, digest_of, is_usable, name_of, select
 from dxf.layout.repositories import BLOBS, INDEX, MARKER, repositories
 from dxf.local.atomic_files import Temporary, open_regular
@@ -31,6 +33,17 @@ RESERVED = (MARKER, INDEX, BLOBS)
 MAX_MARKER_LENGTH = 64 << 10
 NEW_MARKER: dict[str, Json] = {VERSION: '1.0.0'}
 NEW_INDEX = {'schemaVersion': '2', 'mediaType': dump_json(OCI_INDEX), ENTRIES: ''}
+
+
+class Removal(NamedTuple):
+    """Which entries of an index go.
+
+    :param keys: names and digests; each entry that goes has one of them
+    :param covers: returns whether an entry goes
+    """
+
+    keys: Collection[str]
+    covers: Callable[[Json], bool]
 
 
 class LayoutFolder:
@@ -183,7 +196,8 @@ class LayoutFolder:
 
         :raises DXFInvalidDocumentError: the index cannot be read to its end
         """
-        return self._lookup.entries(self.path(INDEX), key, partial(self._parsed_entries, {}))
+        found = self._lookup.entries(self.path(INDEX), key, self._parsed)
+        return self.all_entries() if found is None else found
 
     def referring(self, find: Callable[[], dict[str, list[dict[str, Json]]]]) -> dict[str, list[dict[str, Json]]]:
         """Return what refers to manifests, by their digests.
@@ -211,52 +225,78 @@ class LayoutFolder:
 
     def _parsed_entries(self, fields: dict[str, str]) -> Iterator[tuple[Json, str]]:
         """Yield the entries of the index with their texts; the texts of its other fields come into ``fields``."""
-        if not self._has_index():
-            return
-        try:
-            with open_regular(self.path(INDEX)) as file:
+        if self._has_index():
+            with self._naming_index(), open_regular(self.path(INDEX)) as file:
                 yield from entries_in(file, fields)
+
+    def _parsed(self, content: bytes, fields: dict[str, str]) -> Iterator[tuple[Json, str]]:
+        """Yield the same of a content of the index."""
+        with self._naming_index():
+            yield from entries_in(BytesIO(content), fields)
+
+    @contextmanager
+    def _naming_index(self) -> Iterator[None]:
+        """Name the index in an error about what is in it."""
+        try:
+            yield
         except DXFInvalidDocumentError as error:
             step = '; put a good copy in its place' if str(error).startswith('invalid') else ''
             raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}{step}') from None
 
-    def change_index(self, is_kept: Callable[[Json], bool], added: Iterable[Entry] = (),
-                     first: Callable[[], None] = lambda: None) -> None:
+    def change_index(self, removal: Removal, added: Sequence[Entry] = (), first: Callable[[], None] = lambda: None
+                     ) -> None:
         """Replace the index, which the caller has locked, by one with other entries.
 
-        :param is_kept: returns whether an entry stays
-        :param added: entries that come after those
+        :param removal: the entries that go
+        :param added: entries that come after those that stay
         :param first: called when the new index is written, and before it takes effect
         :raises DXFInvalidDocumentError: the new index would exceed a limit; nothing has changed, nor was ``first``
             called
         """
-        # A large index is read twice, and never held in memory. The lock keeps both readings equal.
-        texts = [_dumped(entry) for entry in added]
-        fields: dict[str, str] = {}
-        is_same = True
-        kept: list[str] | None = [] if is_small(self.path(INDEX)) else None
-        for entry, text in self._parsed_entries(fields):
-            if not is_kept(entry):
-                is_same = False
-            elif kept is not None:
-                kept.append(text)
+        known = self._lookup.current(self.path(INDEX), self._parsed, index_lookup.MAX_CHANGED)
+        if known is None:
+            self._change_large(removal, added, first)
+            return
+        gone = {number: entry for number, entry in known.entries_of(*removal.keys).items() if removal.covers(entry)}
         # An index that stays the same is not written: a deletion of nothing must work on a full disk, and backups see
         # no change.
-        if is_same and not texts:
+        if not gone and not added:
+            first()
+            return
+        known = known.changed(gone, [(entry, _dumped(entry)) for entry in added])
+        content: list[bytes] = []
+        with self._index_file(known.fields or NEW_INDEX, known.texts.values(), content.append) as new:
+            first()
+            new.publish(self.path(INDEX))
+        self._lookup.remember(known._replace(content=b''.join(content)))
+
+    def _change_large(self, removal: Removal, added: Sequence[Entry], first: Callable[[], None]) -> None:
+        """Replace an index that is read twice, and never held in memory. The lock keeps both readings equal."""
+        fields: dict[str, str] = {}
+        is_same = sum(removal.covers(entry) for entry, _ in self._parsed_entries(fields)) == 0
+        if is_same and not added:
             first()
             return
         # Entries and fields are copied as text. So members that other tools wrote, and dxf does not know, stay as they
         # are.
-        again = (text for entry, text in self._parsed_entries({}) if is_kept(entry)) if kept is None else kept
-        with self._index_file(fields or NEW_INDEX, chain(again, texts)) as new:
+        kept = (text for entry, text in self._parsed_entries({}) if not removal.covers(entry))
+        with self._index_file(fields or NEW_INDEX, chain(kept, map(_dumped, added))) as new:
             first()
             new.publish(self.path(INDEX))
 
     @contextmanager
-    def _index_file(self, fields: Mapping[str, str], entries: Iterable[str]) -> Iterator[Temporary]:
+    def _index_file(self, fields: Mapping[str, str], entries: Iterable[str],
+                    written: Callable[[bytes], object] = lambda _: None) -> Iterator[Temporary]:
+        """Provide a file with the content of an index, which is on the disk.
+
+        :param written: called with the next bytes of it
+        """
+        def write(piece: bytes) -> None:
+            new.write(piece)
+            written(piece)
         with Temporary(self.path()) as new:
             try:
-                write_index(new.write, fields, entries)
+                write_index(write, fields, entries)
             except DXFInvalidDocumentError as error:
                 raise DXFInvalidDocumentError(f'{self.path(INDEX)}: {error}') from None
             new.keep_access(self.path(INDEX))

@@ -39,8 +39,9 @@ class _Text:
     def __init__(self, file: BinaryIO) -> None:
         # Before anything is read: this is the quick answer to a file of many gigabytes. What grows while it is read is
         # caught in _read.
-        if os.fstat(file.fileno()).st_size > MAX_LENGTH:
+        if file.seek(0, os.SEEK_END) > MAX_LENGTH:
             raise DXFInvalidDocumentError(f'larger than {MAX_LENGTH} bytes')
+        file.seek(0)
         self._file = file
         self._decode = getincrementaldecoder('utf-8')().decode
         self._text = ''

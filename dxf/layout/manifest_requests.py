@@ -4,7 +4,6 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 """
 
-from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -12,6 +11,7 @@ from requests import Response
 
 from dxf.exceptions import DXFConflictError, DXFError
 from dxf.layout import manifests, new_entries, reachability
+from dxf.layout.folder import Removal
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.layout.names import digest_of, name_of, raise_ambiguous, short_name
 from dxf.layout.new_entries import change_for
@@ -22,7 +22,7 @@ from dxf.local.atomic_files import Temporary
 from dxf.manifest import image
 from dxf.manifest.image import OCI_INDEX
 from dxf.names import FOLDER, check_reference_at, hash_bytes, is_sha256
-from dxf.strict_json import Json, dump_json, load_object
+from dxf.strict_json import dump_json, load_object
 
 
 def get(request: LayoutRequest) -> Response:
@@ -59,7 +59,7 @@ def put(request: LayoutRequest) -> Response:
         # The file first, and then the entry that names it: after a crash no alias leads to what is missing.
         _keep_subject(request.layout, subject)
         change = change_for(request.layout, manifest, reference)
-        request.layout.change_index(change.is_kept, change.added, lambda: request.layout.add_blob(temporary))
+        request.layout.change_index(change.removal, change.added, lambda: request.layout.add_blob(temporary))
         request.layout.made = (request.layout.made - change.unmade) | change.made
     return respond(HTTPStatus.CREATED, b'', {'Docker-Content-Digest': manifest.digest,
                                              **({'OCI-Subject': subject} if subject else {})})
@@ -73,8 +73,8 @@ def delete(request: LayoutRequest) -> Response:
     request.check_exists('MANIFEST_UNKNOWN')
     reference = _reference(request)
     with request.layout.locked():
-        digests, unwanted = _deleted(request, reference)
-        request.layout.change_index(lambda entry: not unwanted(entry))
+        digests, removal = _deleted(request, reference)
+        request.layout.change_index(removal)
     # After the entries, and under a lock of its own: a manifest that a process names in between is found reachable.
     reachability.remove_manifests(request.layout, digests)
     return respond(HTTPStatus.ACCEPTED)
@@ -89,7 +89,7 @@ def delete_several(request: LayoutRequest) -> Response:
     with request.layout.locked():
         going = new_entries.single(request.layout.all_entries(), wanted)
         request.layout.change_index(
-            lambda entry: name_of(entry) not in going and digest_of(entry) not in going)
+            Removal(going, lambda entry: name_of(entry) in going or digest_of(entry) in going))
     reachability.remove_manifests(request.layout, {wanted[reference] for reference in going})
     return respond(HTTPStatus.ACCEPTED, dump_json(sorted(going)).encode('ascii'))
 
@@ -125,8 +125,8 @@ def _reference(request: LayoutRequest) -> str:
     return check_reference_at(FOLDER, unquote(request.name))
 
 
-def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable[[Json], bool]]:
-    """Return the digests of the manifests that a reference names, and what tells which entries go.
+def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Removal]:
+    """Return the digests of the manifests that a reference names, and which entries go.
 
     :raises DXFAmbiguousAliasError: an alias is the tag of several full references
     :raises DXFConflictError: an alias is the tag of a full reference too, and would name something still
@@ -142,7 +142,7 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
             if not digests and manifests.find(layout, reference) is None:
                 raise _unknown(request)
             digest = next(iter(digests), reference)
-            return {digest}, lambda entry: digest_of(entry) == digest
+            return {digest}, Removal([digest], lambda entry: digest_of(entry) == digest)
         alias = of_index
     entries = manifests.entries_named(layout, alias)
     if not entries:
@@ -154,8 +154,10 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Callable
         raise_ambiguous(alias, entries)
     _check_tag(layout, alias, names)
     manifests.digest_for(layout, alias)  # several manifests of one name are ambiguous, unless they are platforms
-    return {entry['digest'] for entry in entries}, \
-        lambda entry: entry in entries if names == {None} else name_of(entry) in names
+    digests = {entry['digest'] for entry in entries}
+    if names == {None}:
+        return digests, Removal(digests, lambda entry: entry in entries)
+    return digests, Removal({str(name) for name in names}, lambda entry: name_of(entry) in names)
 
 
 def _check_tag(layout: Layout, alias: str, names: set[str | None]) -> None:

@@ -4,9 +4,10 @@ A manifest that another tool stored without a name may be ``latest``. It gets th
 ``manifests`` finds manifests.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from dxf.layout.folder import Removal
 from dxf.layout.manifests import sole
 from dxf.layout.names import (BY_DIGEST, KNOWN_AS, NAME, SOLE, Entry, annotations_of, digest_of, is_usable, name_of,
                               short_name)
@@ -20,12 +21,12 @@ from dxf.strict_json import Json
 
 
 class Change(NamedTuple):
-    """How an index changes: which entries stay, and which ones are added.
+    """How an index changes: which entries go, and which ones are added.
 
     ``made`` are the digests of new entries that may go when an index lists them; ``unmade`` those of entries that go.
     """
 
-    is_kept: Callable[[Json], bool]
+    removal: Removal
     added: list[Entry]
     made: frozenset[str] = frozenset()
     unmade: frozenset[str] = frozenset()
@@ -47,31 +48,37 @@ def change_for(layout: Layout, manifest: Manifest, reference: str) -> Change:
         return _change_by_digest(layout, manifest, entry, unwanted)
     latest = None if reference == SOLE else sole(layout)
 
-    def is_kept(other: Json) -> bool:
-        if name_of(other) is None:
-            return digest_of(other) not in unwanted and (latest is None or other != latest)
-        return name_of(other) != reference
-    return Change(is_kept, [entry] if latest is None else [_annotated(latest, NAME, SOLE), entry],
+    def goes(other: Json) -> bool:
+        if name_of(other) is not None:
+            return name_of(other) == reference
+        return digest_of(other) in unwanted or latest is not None and other == latest
+    if latest is None:
+        return Change(Removal({reference, *unwanted}, goes), [entry], unmade=unwanted)
+    return Change(Removal({reference, latest['digest'], *unwanted}, goes), [_annotated(latest, NAME, SOLE), entry],
                   unmade=unwanted)
 
 
 def _change_by_digest(layout: Layout, manifest: Manifest, entry: Entry, unwanted: frozenset[str]
                       ) -> Change:
     """Return how the index changes when a manifest is stored under its digest."""
-    def is_kept(other: Json) -> bool:
-        return name_of(other) is not None or digest_of(other) not in unwanted
     digest = str(entry['digest'])
     before = next((other for other in layout.entries() if name_of(other) is None and other['digest'] == digest), None)
+    is_changed = False
     if before is not None:
         # Its members and annotations stay: they may be another tool's, and ``latest`` may depend on them.
         annotations = {**annotations_of(before), **annotations_of(entry)}
         entry = {**before, **entry, **({'annotations': annotations} if annotations else {})}
-        return Change(lambda other: is_kept(other) and other != before, [entry], unmade=unwanted) \
-            if entry != before else Change(is_kept, [], unmade=unwanted)
+        is_changed = entry != before
+
+    def goes(other: Json) -> bool:
+        return name_of(other) is None and digest_of(other) in unwanted or is_changed and other == before
+    removal = Removal({digest, *unwanted}, goes)
+    if before is not None:
+        return Change(removal, [entry] if is_changed else [], unmade=unwanted)
     # What is attached needs its entry also if an index lists it: the index may go.
     if image.subject_in(manifest.text) is not None:
-        return Change(is_kept, [entry], unmade=unwanted)
-    return Change(is_kept, [_annotated(entry, BY_DIGEST, 'true')], frozenset({digest}), unwanted)
+        return Change(removal, [entry], unmade=unwanted)
+    return Change(removal, [_annotated(entry, BY_DIGEST, 'true')], frozenset({digest}), unwanted)
 
 
 def _entry_of(manifest: Manifest, reference: str) -> Entry:

@@ -34,6 +34,11 @@ def relation_to_registry(folder: str, host: str) -> str:
     return HOLDS if common == path else IS_IN if common == registry else ''
 
 
+def is_in_registry(folder: str, host: str) -> bool:
+    """Return whether a folder is the registry, or in it; symbolic links are followed."""
+    return f'{os.path.realpath(folder)}{os.sep}'.startswith(f'{registry_folder(host)}{os.sep}')
+
+
 def refusal_of(folder: str) -> int:
     """Return the number of the error for a folder that cannot be written to: read-only, or not permitted."""
     return errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES

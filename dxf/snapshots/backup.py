@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from dxf.arguments import several
+from dxf.counts import counted
 from dxf.exceptions import DXFInvalidDocumentError, DXFSourceError
-from dxf.hints import UNREAD
+from dxf.hints import PLACES, UNREAD
 from dxf.local.folders import relation_to_registry
 from dxf.names import check_alias
 from dxf.parameters import checked
@@ -218,8 +219,8 @@ class _Backup:
             if index is not None:
                 self._compare_with(index)
             if self._unread and not partial:
-                raise DXFSourceError(f'{len(self._unread)} {UNREAD}, and so the alias {alias} was not set: '
-                                     f'{self._unread[0]}')
+                raise DXFSourceError(f'{counted(len(self._unread), *PLACES)} {UNREAD}, and so the alias {alias} was '
+                                     f'not set: {self._unread[0]}')
             text, self._totals = writer.finish(self._totals, created, None if self._last is None else self._last.digest,
                                                self._repository.options.limits.manifest)
             return text

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import RequestException
 
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFProtocolError
+from dxf.exceptions import (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFProtocolError,
+                            DXFSizeMismatchError)
+from dxf.hints import add_hint
 from dxf.snapshots.compression import ChunkDecompressor
 from dxf.snapshots.entries import Chunk
 from dxf.transfer.ranges import Ranges, fetch_range
@@ -26,6 +28,10 @@ LONGEST = 8 << 20
 
 Stored = tuple[Chunk, memoryview]
 """A chunk, and the bytes of the pack that hold it."""
+
+
+DAMAGE = (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError)
+"""What a pack that is wrong or missing causes; other errors say nothing of it."""
 
 
 class _Range(NamedTuple):
@@ -80,8 +86,8 @@ class ChunkSource:
         checked = [_Pack(*self._packs[number], wanted, sum(chunk.length for chunk in _apart(wanted)))
                    for number, wanted in packs]
         for is_whole, group in groupby(checked, key=lambda pack: may_be_whole and _is_most(pack.length, pack.size)):
-            for stored in self._from_whole(list(group)) if is_whole else map(self._from_ranges, group):
-                yield from self._unpacked(stored)
+            for contents in self._from_whole(list(group)) if is_whole else map(self._from_ranges, group):
+                yield from contents
 
     def whole(self, number: int, chunks: Iterable[Chunk]) -> Iterator[bytes]:
         """Fetch a whole pack, verify it and chunks in it, and yield what these hold.
@@ -90,8 +96,8 @@ class ChunkSource:
         :raises DXFInvalidDocumentError: two of them overlap, or one is damaged
         :raises DXFDigestMismatchError: the registry sent something else
         """
-        for stored in self._from_whole([_Pack(*self._packs[number], _apart(chunks))]):
-            for _, content in self._unpacked(stored):
+        for contents in self._from_whole([_Pack(*self._packs[number], _apart(chunks))]):
+            for _, content in contents:
                 yield content
 
     def cost(self, packs: Iterable[tuple[int, Iterable[Chunk]]]) -> int:
@@ -103,13 +109,20 @@ class ChunkSource:
             total += size if is_most else sum(part.end - part.start for part in _merged(wanted))
         return total
 
-    def _from_whole(self, packs: list[_Pack]) -> Iterator[Iterator[Stored]]:
-        """Fetch packs, several at once, and yield the chunks of each; these are to be used before the next pack."""
-        pulled = self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0)
-        for pack, (_, stream, _) in zip(packs, pulled, strict=True):
-            yield _cut_whole(stream, pack.chunks)
+    def damage_of(self, number: int) -> str:
+        """Return the hint of an error about what is in a pack."""
+        return _damage_of(self._packs[number][0])
 
-    def _from_ranges(self, pack: _Pack) -> Iterator[Stored]:
+    def _from_whole(self, packs: list[_Pack]) -> Iterator[Iterator[tuple[Chunk, bytes]]]:
+        """Fetch packs, several at once, and yield the contents of each; these are to be used before the next pack."""
+        pulled = self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0)
+        for pack in packs:
+            yield self._unpacked(pack, _cut_next(pulled, pack.chunks))
+
+    def _from_ranges(self, pack: _Pack) -> Iterator[tuple[Chunk, bytes]]:
+        return self._unpacked(pack, self._stored_in_ranges(pack))
+
+    def _stored_in_ranges(self, pack: _Pack) -> Iterator[Stored]:
         digest, size, chunks, _ = pack
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
@@ -119,8 +132,7 @@ class ChunkSource:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
                 left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
-                for stored in self._from_whole([pack._replace(chunks=left)]):
-                    yield from stored
+                yield from _cut_next(self._repository.pull_blobs([(digest, size)], chunk_size=0), left)
                 return
             yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
 
@@ -145,14 +157,18 @@ class ChunkSource:
             if not attempts.again(limits, error=failure):
                 raise failure
 
-    def _unpacked(self, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
-        """Yield chunks with their content, verified.
+    def _unpacked(self, pack: _Pack, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield chunks of a pack with their content, verified.
 
         A thread that does so while this one writes files makes both slower: each call for a small file gives the lock
         of the interpreter away, and waits for it.
         """
-        for chunk, content in stored:
-            yield chunk, self._content(chunk, content)
+        try:
+            for chunk, content in stored:
+                yield chunk, self._content(chunk, content)
+        except DAMAGE as error:
+            add_hint(error, _damage_of(pack.digest))
+            raise
 
     def _content(self, chunk: Chunk, stored: memoryview) -> bytes:
         """Return what a chunk holds, verified.
@@ -164,6 +180,10 @@ class ChunkSource:
         if digest != chunk.digest:
             raise DXFDigestMismatchError(f'sha256:{digest}', f'sha256:{chunk.digest}')
         return content
+
+
+def _damage_of(digest: str) -> str:
+    return f'the pack {digest} is damaged or missing'
 
 
 def _is_most(length: int, size: int) -> bool:
@@ -218,11 +238,12 @@ def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) ->
         yield chunk, piece[start:start + chunk.length]
 
 
-def _cut_whole(stream: Iterator[bytes], chunks: Iterable[Chunk]) -> Iterator[Stored]:
-    """Yield chunks of a whole pack; its last piece comes when it is verified."""
-    yield from _cut_out(stream, 0, chunks)
-    for _ in stream:
-        pass
+def _cut_next(pulled: Iterator[tuple[str, Iterator[bytes], int]], chunks: Iterable[Chunk]) -> Iterator[Stored]:
+    """Yield chunks of the next blob, which is a whole pack; its last piece comes when it is verified."""
+    for _, stream, _ in islice(pulled, 1):
+        yield from _cut_out(stream, 0, chunks)
+        for _ in stream:
+            pass
 
 
 def _next(stream: Iterator[bytes]) -> bytes:

@@ -1,12 +1,13 @@
 """The content of a file of a snapshot, for a reader of ``reading``: each chunk is verified before it is handed out."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from dxf.reading.content import Content, OpenBlob
 from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import Chunk, Entry, zero_bytes
+from dxf.snapshots.chunk_windows import Part, chunks_in, contents, parts, windows
+from dxf.snapshots.entries import Chunk, Entry
 
 MAX_WINDOW = 8 << 20
 """Bytes of chunks that are fetched together, unless one has more."""
@@ -41,36 +42,15 @@ class FileContent(Content):
     def _part(self, start: int, end: int) -> Iterator[bytes]:
         """Yield verified bytes, in pieces."""
         number = self._number(start)
-        while start < end:
-            window = self._window(number, end)
-            fetched = self._fetched([chunk for chunk in window if not chunk.is_zeros])
-            for number, chunk in enumerate(window, number):
-                stop = min(end, self._offsets[number + 1])
-                if chunk.is_zeros:
-                    yield from zero_bytes(stop - start)
-                else:
-                    yield fetched[chunk][start - self._offsets[number]:stop - self._offsets[number]]
-                start = stop
-            number += 1
+        chunks = map(self._chunks.__getitem__, range(number, len(self._chunks)))
+        for window in windows(parts(chunks, self._offsets[number], start, end), MAX_WINDOW):
+            yield from contents(window, self._fetched(window))
 
-    def _window(self, number: int, end: int) -> list[Chunk]:
-        """Return the next chunks that are fetched together."""
-        window: list[Chunk] = []
-        size = 0
-        while number < len(self._chunks) and self._offsets[number] < end:
-            chunk = self._chunks[number]
-            size += 0 if chunk.is_zeros else chunk.size
-            if window and size > MAX_WINDOW:
-                break
-            window.append(chunk)
-            number += 1
-        return window
-
-    def _fetched(self, chunks: list[Chunk]) -> dict[Chunk, bytes]:
-        """Return the content of chunks."""
-        last = self._last
+    def _fetched(self, window: Sequence[Part]) -> dict[Chunk, bytes]:
+        """Return the content of the chunks of a window."""
+        chunks, last = chunks_in(window), self._last
         found = {} if last is None or last[0] not in chunks else dict([last])
-        found |= self._source.fetch([chunk for chunk in dict.fromkeys(chunks) if chunk not in found])
+        found |= self._source.fetch([chunk for chunk in chunks if chunk not in found])
         if chunks:
             self._last = chunks[-1], found[chunks[-1]]
         return found

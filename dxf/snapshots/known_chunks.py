@@ -1,12 +1,9 @@
 """Known chunks: where the registry has the chunks of the last snapshot, and those that were sent since."""
 
-import struct
 from collections.abc import Iterable
 
+from dxf.snapshots.chunk_records import packed_place, unpacked_place
 from dxf.snapshots.entries import Chunk
-
-_PLACE = struct.Struct('<BQLL')
-"""Pack, offset, length and size: a tuple of numbers would take four times the memory."""
 
 
 class KnownChunks:
@@ -20,15 +17,12 @@ class KnownChunks:
 
     def add(self, chunk: Chunk) -> None:
         """Remember where a chunk is, unless another place is known."""
-        self._places.setdefault(bytes.fromhex(chunk.digest), _PLACE.pack(*chunk[:4]))
+        self._places.setdefault(bytes.fromhex(chunk.digest), packed_place(chunk))
 
     def find(self, digest: str) -> Chunk | None:
         """Return where the chunk with a hash is."""
         place = self._places.get(bytes.fromhex(digest))
-        if place is None:
-            return None
-        pack, offset, length, size = _PLACE.unpack(place)
-        return Chunk(pack, offset, length, size, digest)
+        return None if place is None else Chunk(*unpacked_place(place), digest)
 
     def relocated(self, chunks: Iterable[Chunk]) -> tuple[Chunk, ...] | None:
         """Return chunks by the places that are known; ``None`` if one is not known any more."""
@@ -48,7 +42,7 @@ class KnownChunks:
         """
         sizes = [0] * count
         for place in self._places.values():
-            pack, _, length, _ = _PLACE.unpack(place)
+            pack, _, length, _ = unpacked_place(place)
             sizes[pack] += length
         return sizes
 

@@ -3,13 +3,11 @@
 import struct
 from collections.abc import Iterator
 
+from dxf.snapshots import chunk_records
 from dxf.snapshots.entries import Chunk
 
-_START = struct.Struct('>BQ')
-_CHUNK = struct.Struct('>BQLL32s')
 _TARGET = struct.Struct('>LQ')
-_PLACE = struct.Struct('>BQLL32sLQ')
-"""Big-endian numbers without a sign: as bytes they have the order of packs and offsets."""
+"""What stands behind the record of a chunk: the number of a file, and the offset in it."""
 
 
 class PackChunks:
@@ -23,11 +21,10 @@ class PackChunks:
     def __iter__(self) -> Iterator[Chunk]:
         last = b''
         for position in range(self._start, self._end):
-            chunk = self._places[position][:_CHUNK.size]
-            if chunk != last:
-                last = chunk
-                pack, offset, length, size, digest = _CHUNK.unpack(chunk)
-                yield Chunk(pack, offset, length, size, digest.hex())
+            record = self._places[position][:chunk_records.SIZE]
+            if record != last:
+                last = record
+                yield chunk_records.unpacked(record)
 
 
 class Places:
@@ -41,9 +38,8 @@ class Places:
 
     def add(self, chunk: Chunk, file: int, offset: int) -> None:
         """Add a place: the number of a file, and the offset in it."""
-        pack, start, length, size, digest = chunk
-        self._places.append(_PLACE.pack(pack, start, length, size, bytes.fromhex(digest), file, offset))
-        self.size += size
+        self._places.append(chunk_records.packed(chunk) + _TARGET.pack(file, offset))
+        self.size += chunk.size
 
     def by_pack(self) -> Iterator[tuple[int, PackChunks]]:
         """Yield the number of each pack, and its chunks; all places are added before."""
@@ -56,13 +52,17 @@ class Places:
             yield number, PackChunks(self._places, start, end)
             start = end
 
-    def take(self, chunk: Chunk) -> Iterator[tuple[int, int]]:
-        """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets.
+    def next_target(self) -> tuple[int, int] | None:
+        """Return the pack of the next chunk, and the number of the file that it is for; ``None`` behind the last."""
+        if self._position == len(self._places):
+            return None
+        place = self._places[self._position]
+        return place[0], _TARGET.unpack_from(place, chunk_records.SIZE)[0]
 
-        :param chunk: no other one begins at its offset in its pack
-        """
-        wanted = _START.pack(chunk.pack, chunk.offset)
+    def take(self, chunk: Chunk) -> Iterator[tuple[int, int]]:
+        """Yield the places of the next chunk, in the order of :meth:`by_pack`: numbers of files, and offsets."""
+        wanted = chunk_records.packed(chunk)
         while self._position < len(self._places) and self._places[self._position].startswith(wanted):
-            file, offset = _TARGET.unpack_from(self._places[self._position], _CHUNK.size)
+            file, offset = _TARGET.unpack_from(self._places[self._position], chunk_records.SIZE)
             yield file, offset
             self._position += 1

@@ -13,9 +13,10 @@ from dxf.arguments import check_not_empty
 from dxf.artifacts.folder_deletion import Extra, FolderDeletion, check_outside
 from dxf.artifacts.target_folder import TargetFolder
 from dxf.exceptions import DXFInvalidDocumentError
+from dxf.hints import add_hint, hint_of
 from dxf.snapshots.attribute_setter import Attributes, AttributeSetter, Notice
-from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import FILE, FOLDER
+from dxf.snapshots.chunk_source import DAMAGE, ChunkSource
+from dxf.snapshots.entries import FILE, FOLDER, shown
 from dxf.snapshots.index import FROM_STREAM, IndexReader
 from dxf.snapshots.restore_plan import DELETE, RestoreAction, RestorePlan, check_attributes
 from dxf.snapshots.restore_target import PartFile, RestoreTarget
@@ -137,11 +138,23 @@ def _carry_out(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, re
 
 def _fetch(source: ChunkSource, target: RestoreTarget, plan: RestorePlan, report: Report) -> None:
     """Fetch the chunks, each once, and write them to all places where they belong."""
-    with closing(source.fetch_packs(plan.places.by_pack())) as chunks:
+    with _naming_file(source, plan), closing(source.fetch_packs(plan.places.by_pack())) as chunks:
         for chunk, content in chunks:
             for number, offset in plan.places.take(chunk):
                 _write(target, plan.files[number], offset, content)
                 report(content, plan.places.size)
+
+
+@contextmanager
+def _naming_file(source: ChunkSource, plan: RestorePlan) -> Iterator[None]:
+    """Name a file that cannot be restored, in an error about what is in a pack."""
+    try:
+        yield
+    except DAMAGE as error:
+        pack, number = plan.places.next_target() or (None, 0)
+        if pack is not None and hint_of(error) == source.damage_of(pack):
+            add_hint(error, f'{hint_of(error)}, and {shown(plan.files[number].entry.path)} needs it')
+        raise
 
 
 def _write(target: RestoreTarget, file: PartFile, offset: int, content: bytes) -> None:

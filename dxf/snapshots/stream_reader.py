@@ -7,13 +7,14 @@ whole: ``transfer.verification``.
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dxf.artifacts.ordered_tasks import OrderedTasks
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.local import atomic_files, special_files
 from dxf.snapshots.chunk_source import ChunkSource
-from dxf.snapshots.entries import Chunk, zero_bytes
+from dxf.snapshots.chunk_windows import Part, chunks_in, contents, parts, windows
+from dxf.snapshots.entries import Chunk
 from dxf.snapshots.index import IndexReader
 from dxf.snapshots.local_chunks import LocalChunks
 from dxf.transfer import download_to_file
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
 WINDOW = 16 << 20
 """Bytes of the chunks that are fetched together, while those before them are handed out."""
-
-MOST_CHUNKS = 4096
-"""The most chunks that are fetched together."""
-
-
-class _Part(NamedTuple):
-    """What is wanted of a chunk."""
-
-    chunk: Chunk
-    start: int
-    end: int
 
 
 class StreamReader:
@@ -80,34 +70,23 @@ class StreamReader:
         :raises DXFDigestMismatchError: a chunk is something else
         :raises DXFInvalidDocumentError: a chunk is damaged
         """
-        windows = _windows(self._parts(start, end))
-        with OrderedTasks[dict[str, bytes]](1) as tasks:
-            ahead: list[list[_Part]] = []
-            for window in windows:
+        with OrderedTasks[dict[Chunk, bytes]](1) as tasks:
+            ahead: list[list[Part]] = []
+            for window in windows(parts(self._entry.chunks, 0, start, end), WINDOW):
                 tasks.add(partial(self._fetch, window))
                 ahead.append(window)
                 if len(ahead) > 1:
-                    yield from _contents(ahead.pop(0), tasks.take())
+                    yield from contents(ahead.pop(0), tasks.take())
             for window in ahead:
-                yield from _contents(window, tasks.take())
+                yield from contents(window, tasks.take())
 
-    def _parts(self, start: int, end: int) -> Iterator[_Part]:
-        """Yield the parts of chunks that make up a range."""
-        position = 0
-        for chunk in self._entry.chunks:
-            if position >= end:
-                break
-            if position + chunk.size > start:
-                yield _Part(chunk, max(start - position, 0), min(end - position, chunk.size))
-            position += chunk.size
-
-    def _fetch(self, window: Sequence[_Part]) -> dict[str, bytes]:
-        """Return the chunks of a window, by their hash."""
-        wanted = {part.chunk.digest: part.chunk for part in window if not part.chunk.is_zeros}
-        found: dict[str, bytes] = {} if self._local is None else self._local.find(wanted.values())
-        missing = [chunk for digest, chunk in wanted.items() if digest not in found]
-        found.update((chunk.digest, content) for chunk, content in self._source.fetch(missing, may_be_whole=False))
-        return found
+    def _fetch(self, window: Sequence[Part]) -> dict[Chunk, bytes]:
+        """Return the content of the chunks of a window."""
+        wanted = chunks_in(window)
+        local = {} if self._local is None else self._local.find(wanted)
+        found = {chunk: local[chunk.digest] for chunk in wanted if len(local.get(chunk.digest, b'')) == chunk.size}
+        missing = [chunk for chunk in wanted if chunk not in found]
+        return found | dict(self._source.fetch(missing, may_be_whole=False))
 
     def _rest(self, digest: str, size: int, start: int, sha256: Any) -> Iterator[bytes]:
         """Yield what follows the first bytes, whose hash is given."""
@@ -139,27 +118,3 @@ class StreamReader:
         holes = sum(chunk.size for chunk in self._entry.chunks if chunk.is_zeros)
         download_to_file.write_to_file(filename, [(self.digest, self.size)], lambda done: fetched[done:], self._rest,
                                        report, holes)
-
-
-def _windows(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
-    """Yield parts in groups of bounded size."""
-    window: list[_Part] = []
-    size = 0
-    for part in parts:
-        length = 0 if part.chunk.is_zeros else part.chunk.size
-        if window and (size + length > WINDOW or len(window) == MOST_CHUNKS):
-            yield window
-            window, size = [], 0
-        window.append(part)
-        size += length
-    if window:
-        yield window
-
-
-def _contents(window: Sequence[_Part], found: dict[str, bytes]) -> Iterator[bytes]:
-    """Yield the bytes of a window."""
-    for chunk, start, end in window:
-        if chunk.is_zeros:
-            yield from zero_bytes(end - start)
-        else:
-            yield found[chunk.digest][start:end]

@@ -5,11 +5,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dxf.arguments import several
-from dxf.exceptions import DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError
 from dxf.parameters import checked
 from dxf.snapshots import differences
 from dxf.snapshots.chunk_order import in_order
-from dxf.snapshots.chunk_source import ChunkSource
+from dxf.snapshots.chunk_source import DAMAGE, ChunkSource
 from dxf.snapshots.differences import Change
 from dxf.snapshots.entries import Chunk
 from dxf.snapshots.snapshot import Snapshot, load
@@ -17,9 +16,6 @@ from dxf.transfer.parallel import each_once
 
 if TYPE_CHECKING:
     from dxf.client import DXF
-
-DAMAGE = (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError)
-"""What a pack that is wrong or missing causes; other errors say nothing of it."""
 
 
 @checked

@@ -11,6 +11,7 @@ import stat
 import tarfile
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import dxf
 from dxf import DXF, artifacts
 from dxf.artifacts.manifest import EMPTY
 from dxf.exceptions import (DXFError, DXFInvalidDocumentError, DXFInvalidNameError, DXFSizeMismatchError,
-                            DXFUnsupportedSchemaType)
+                            DXFSourceError, DXFUnsupportedSchemaType)
 from dxf.main import doit
 from dxf.manifest.image import EMPTY_CONTENT
 
@@ -297,6 +298,26 @@ def test_what_cannot_be_right_is_told_before_any_request(said: str, args: list[s
         doit(args, {'DXF_HOST': 'localhost:1', 'DXF_RETRIES': '0', 'SOURCE_DATE_EPOCH': 'now'})
     assert ended.value.code == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_folder_that_holds_the_registry_is_not_pushed_into_it(work: Path, tmp_path: Path) -> None:
+    client = DXF(f'oci:{work}/blobs', 'demo/r')
+    client.set_alias('old', client.push_blob(data=b'old'))
+    store = list((work / 'blobs').rglob('*'))
+    (tmp_path / 'link').symlink_to(work)
+    for files in (['.'], [str(tmp_path / 'link')], artifacts.select(['.'], each=True).files,
+                  artifacts.select(['.'], exclude=['demo/x']).files):
+        for push in (partial(artifacts.push_files, client, 'new'), partial(artifacts.plan_push, client, 'new'),
+                     partial(artifacts.attach, client, 'old', artifact_type='text/plain')):
+            with pytest.raises(DXFSourceError, match=f'registry {work}/blobs is in this folder, and would be stored '
+                                                     'in itself: keep it elsewhere'):
+                push(files)
+    assert list((work / 'blobs').rglob('*')) == store
+    for apart in (artifacts.select(['.'], each=True, exclude=['blobs']).files,
+                  artifacts.select(['.'], exclude=['blobs']).files, ['charts', 'logger.dat'],
+                  [str(work / 'blobs' / 'demo' / 'r' / 'index.json')]):
+        artifacts.push_files(client, 'new', apart)
+    artifacts.push_files(DXF(f'oci:{work}', 'demo/s'), 'new', ['charts'])
 
 
 def test_a_link_that_is_named_itself_is_followed(client: DXF, work: Path, tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_an_alias_without_files_and_one_with_nameless_blobs_delete_nothing(clien
     with pytest.raises(DXFError, match='there are no files in it, so nothing is deleted'):
         pull(client, crowded, delete=True)
     set_artifact(client, 'v1', [blob(b'a', 'c.txt'), blob(b'b')], [b'a', b'b'])
-    with pytest.raises(DXFError, match='1 blobs have no name'):
+    with pytest.raises(DXFError, match='1 blob has no name'):
         pull(client, crowded, delete=True)
     assert sorted(str(path) for path in crowded.rglob('*')) == before
 

@@ -162,3 +162,23 @@ def test_on_a_terminal_it_is_told_that_the_blobs_stay_until_garbage_is_collected
     shown = on_terminal(host(layout), *typed.format(repo=REPO).split(), stdout=False, columns=200)
     assert shown.screen == [f'dxf: the blobs stay there; dxf gc {REPO} --delete deletes those that nothing names']
     assert not Runner(host(layout)).run('del-alias', REPO, 'a').insist(0).lines
+
+
+@pytest.mark.parametrize(('typed', 'parent'), [('./birds', '.'), ('.', '..'), ('{}/birds', '{}'),
+                                               ('x/birds', './x')])
+def test_on_a_terminal_it_is_told_which_folder_has_the_names_of_an_alias(
+        layout: Layout, tmp_path: Path, typed: str, parent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds = tmp_path / ('x' if typed.startswith('x') else '') / 'birds'
+    birds.mkdir(parents=True)
+    (birds / 'a.csv').write_text('21.5')
+    run = Runner(host(layout))
+    run.run('push-files', REPO, 'v2', 'birds', '--each', cwd=birds.parent).insist(0)
+    monkeypatch.chdir(birds if typed == '.' else tmp_path)
+    shown = on_terminal(host(layout), 'diff', REPO, 'v2', typed.format(tmp_path), stdout=False, columns=400)
+    assert shown.screen == [f'dxf: the names in v2 begin with birds/: dxf diff {REPO} v2 {parent.format(tmp_path)} '
+                            'compares the folder around it']
+    ended = run.run('diff', REPO, 'v2', typed.format(tmp_path))
+    assert (ended.status, ended.out, ended.lines) == (1, b'added - 4 a.csv\nremoved 4 - birds/a.csv\n', [])
+    assert b'birds/a.csv' not in run.run('diff', REPO, 'v2', parent.format(tmp_path)).out
+    birds.rename(birds.with_name('others'))
+    assert not on_terminal(host(layout), 'diff', REPO, 'v2', str(birds.with_name('others')), stdout=False).screen

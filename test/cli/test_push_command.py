@@ -251,3 +251,16 @@ def test_a_registry_that_takes_no_uploads_is_told(tmp_path: Path) -> None:
             line, = runner.run(*args).insist(1, 2).lines
             assert line == 'dxf: 405 Method Not Allowed (fred/x/blobs/uploads/); this registry takes no uploads: it ' \
                 'is read-only, or a mirror of another one, which --host=HOST names'
+
+
+@pytest.mark.parametrize('options', [[], ['--delta']])
+def test_a_dry_run_of_what_cannot_be_read_again_is_wrong_usage(tmp_path: Path, options: list[str]) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    runner = Runner({'DXF_HOST': f'oci:{tmp_path}/store'})
+    for given, said in ((['-', '@a'], "'-' cannot be read a second time"),
+                        ([pipe, '@a'], f"'{pipe}' cannot be read a second time"),
+                        (['@a', '--', 'touch', tmp_path / 'ran'], 'a command is not run for it')):
+        line, = runner.run('push-blob', *options, '--dry-run', 'fred/data', *given).insist(2).lines
+        assert line.startswith(f'dxf: --dry-run is for files: {said} ')
+    assert os.listdir(tmp_path) == ['pipe']

@@ -12,7 +12,7 @@ import fsspec
 from fsspec.core import OpenFile
 
 from dxf import DXF, artifacts, hash_bytes, snapshots
-from dxf.exceptions import DXFConflictError, DXFInvalidNameError
+from dxf.exceptions import DXFConflictError, DXFInvalidNameError, DXFSourceError
 from dxf.filesystem import RegistryFileSystem
 from dxf.manifest.image import DOCKER_CONFIG, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
 from dxf.strict_json import dump_json
@@ -169,6 +169,21 @@ def test_two_files_that_would_become_one_are_refused(fs: RegistryFileSystem, rep
     assert not fs.exists(full('@b'))
     fs.put(str(tmp_path / 'd'), full('@b'), recursive=True)
     assert files_of(fs, full('@b')) == {'f': b'df', 'h': b'dh', 'd/f': b'ddf', 'e/g': b'g'}
+
+
+def test_a_folder_that_holds_the_registry_is_not_put_into_it(repo: str, tmp_path: Path) -> None:
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'f').write_bytes(b'f')
+    fs = fsspec.filesystem('dxf', host=f'oci:{tmp_path}/data/blobs', skip_instance_cache=True)
+    fs.pipe(f'{repo}@a/f', b'old')
+    store = list((tmp_path / 'data' / 'blobs').rglob('*'))
+    for path, maxdepth in ((f'{tmp_path}/data', None), (f'{tmp_path}/d*', None), (f'{tmp_path}/data/*', None),
+                           ([f'{tmp_path}/data'], 9)):
+        with pytest.raises(DXFSourceError, match='would be stored in itself: keep it elsewhere'):
+            fs.put(path, f'{repo}@a/', recursive=True, maxdepth=maxdepth)
+    assert list((tmp_path / 'data' / 'blobs').rglob('*')) == store
+    fs.put(f'{tmp_path}/data', f'{repo}@a/', recursive=True, maxdepth=1)
+    assert fs.cat(f'{repo}@a/f') == b'f'
 
 
 def test_an_alias_that_others_change_while_it_is_moved_is_not_deleted(fs: RegistryFileSystem, folder: Endpoint,

@@ -14,6 +14,7 @@ from dxf import DXF, hash_bytes
 from dxf.copying import copy
 from dxf.exceptions import (DXFAmbiguousAliasError, DXFInvalidDocumentError, DXFInvalidNameError,
                             DXFNotFoundError)
+from dxf.layout.index_lookup import IndexLookup
 from dxf.layout.store import Layout
 
 from ..helpers import images
@@ -472,17 +473,26 @@ def test_what_is_attached_stays_when_a_list_of_referrers_comes_and_goes(store: E
     assert client.get_alias(attached) == [hash_bytes(b'signature')]
 
 
-def set_after(monkeypatch: pytest.MonkeyPatch, readings: int, set_alias: Callable[[], object]) -> list[Layout]:
+def set_after(monkeypatch: pytest.MonkeyPatch, readings: int, set_alias: Callable[[], object]) -> list[object]:
     """Let an alias be set when the index was read some times; return a list that grows with each reading."""
-    read = getattr(Layout, '_parsed_entries')
-    done: list[Layout] = []
+    read, look = getattr(Layout, '_parsed_entries'), IndexLookup.current
+    done: list[object] = []
+
+    def count(reader: object) -> None:
+        done.append(reader)
+        if len(done) == readings:
+            set_alias()
 
     def read_and_set(layout: Layout, fields: dict[str, str]) -> Iterator[Any]:
         yield from read(layout, fields)
-        done.append(layout)
-        if len(done) == readings:
-            set_alias()
+        count(layout)
+
+    def look_and_set(lookup: IndexLookup, *args: Any) -> Any:
+        found = look(lookup, *args)
+        count(lookup)
+        return found
     monkeypatch.setattr(Layout, '_parsed_entries', read_and_set)
+    monkeypatch.setattr(IndexLookup, 'current', look_and_set)
     return done
 
 

@@ -19,8 +19,8 @@ from dxf import exceptions
 
 HERE = Path(dxf.__file__).parent
 
-ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'forking', 'rate_limit', 'masking', 'arguments', 'data',
-         'client_arguments', 'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport',
+ORDER = ('version', 'exceptions', 'http_errors', 'hints', 'counts', 'forking', 'rate_limit', 'masking', 'arguments',
+         'data', 'client_arguments', 'names', 'strict_json', 'limits', 'parameters', 'local', 'manifest', 'transport',
          'options', 'transfer', 'layout', 'reading', 'writing', 'credentials', 'environment', 'referrers', 'deletion',
          'catalog', 'missing', 'shared_state', 'registry', 'blobs', 'blob_copying', 'manifest_refusals',
          'manifest_store', 'blob_files', 'client', 'artifacts', 'cosign_tags', 'contents', 'copying', 'mirroring',

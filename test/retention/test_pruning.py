@@ -114,7 +114,7 @@ def test_a_plan_is_printed_and_carried_out_if_that_is_asked_for(client: DXF, end
     assert capfd.readouterr() == (f'{kept}delete {days[1]}delete {days[0]}keep latest - no-time\n', '')
     assert len(client.list_aliases()) == 4
     assert doit([*arguments, '--delete'], endpoint.environ()) == 0
-    assert capfd.readouterr() == (f'{kept}keep latest - no-time\ndeleted {days[0]}deleted {days[1]}', '')
+    assert capfd.readouterr() == (f'{kept}keep latest - no-time\ndelete {days[0]}delete {days[1]}', '')
     assert sorted(client.list_aliases()) == ['latest', DAYS[2]]
     pull(client, DAYS[2])
     assert doit([*arguments, '--delete', '--json', '--prefix=nightly-'], endpoint.environ()) == 0
@@ -141,7 +141,7 @@ def test_a_plan_says_only_what_is_true_of_tags_that_belong_to_manifests(client: 
     assert doit(['prune', repo, '--keep-last=1', '--prefix=nightly-', '--max-delete=1', '--delete'],
                 endpoint.environ()) == 0
     assert capfd.readouterr().out.splitlines() == [
-        lines[0], f'deleted {DAYS[0]} 2025-11-20T00:00:00Z', *(f'deleted {tag} -' for tag in sorted(tags[:2]))]
+        lines[0], f'delete {DAYS[0]} 2025-11-20T00:00:00Z', *(f'delete {tag} -' for tag in sorted(tags[:2]))]
     assert sorted(client.list_aliases()) == sorted([DAYS[5], *tags[2:]])
 
 
@@ -505,7 +505,7 @@ def test_a_registry_that_refuses_deletions_is_asked_once(server: ScriptedRegistr
     server.hook = lambda request: error(405, 'UNSUPPORTED') if request.method == 'DELETE' else None
     ended = Runner(server.environ()).run('prune', REPO, '--keep-last=1', '--delete').insist(1)
     assert 'is as it was' in ended.lines[0]
-    assert ended.out.decode().splitlines()[0].startswith('keep ') and b'deleted' not in ended.out
+    assert ended.out.decode().splitlines()[0].startswith('keep ') and b'delete' not in ended.out
     assert len(server.of('DELETE')) == 1 and server.of('PUT') == []
     assert (server.memory.tags, server.memory.manifests) == before
 

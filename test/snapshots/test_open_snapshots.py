@@ -1,5 +1,6 @@
 """Files of a snapshot that are open: what is read is right, whatever is read, and nothing else is fetched."""
 
+import gc
 import os
 import random
 import threading
@@ -13,7 +14,9 @@ import pytest
 from dxf import hash_bytes, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError, DXFInvalidDocumentError, DXFIsADirectoryError
 from dxf.filesystem import RegistryFileSystem
+from dxf.filesystem.lookups import MAX_SNAPSHOTS
 from dxf.hints import hint_of
+from dxf.snapshots.entry_table import EntryTable
 from dxf.snapshots.snapshot import Snapshot
 
 from ..helpers.endpoints import Endpoint
@@ -201,6 +204,34 @@ def test_the_index_is_read_once_by_a_filesystem(open_fs: RegistryFileSystem, ope
         open_fs.find(f'{repo}@nightly')
         open_fs.cat_file(f'{repo}@nightly/a-b')
     assert [request.path.rpartition('/')[2] for request in traffic.requests].count(index) == 1
+
+
+def tables() -> int:
+    """Return how many indexes of snapshots are in memory."""
+    gc.collect()
+    return sum(isinstance(one, EntryTable) for one in gc.get_objects())
+
+
+def test_a_list_of_many_snapshots_reads_each_index_once_and_few_are_kept(
+        open_fs: RegistryFileSystem, open_registry: Endpoint, repo: str, source: Path, traffic: Traffic) -> None:
+    client = open_registry.dxf(repo)
+    for number in range(6):
+        (source / 'a-b').write_bytes(b'%d' % number)
+        snapshots.backup(client, [str(source)], f'night-{number}')
+    snapshots.backup_stream(client, b'21.5\n', 'stream')
+    names = client.list_aliases()
+    indexes = {snapshots.load(client, name).index.digest for name in names}
+    before = tables()
+    traffic.clear()
+    listed = [open_fs.ls(repo) for _ in range(3)]
+    assert [(one['name'], one['type'], one['size']) for one in listed[2]] == [
+        (f'{repo}@{name}', *(('file', 5) if name == 'stream' else ('directory', 0))) for name in names]
+    fetched = [digest for request in traffic.requests if (digest := request.path.rpartition('/')[2]) in indexes]
+    assert listed[0] == listed[1] == listed[2] and sorted(fetched) == sorted(indexes)
+    assert tables() - before <= MAX_SNAPSHOTS
+    assert open_fs.cat_file(f'{repo}@stream') == b'21.5\n'
+    assert [open_fs.cat_file(f'{repo}@night-{number}/a-b') for number in range(6)] == [
+        b'%d' % number for number in range(6)]
 
 
 @pytest.mark.parametrize('write', [

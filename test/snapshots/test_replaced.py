@@ -64,7 +64,7 @@ def test_a_folder_that_has_lost_all_files_is_not_stored_by_mistake(folder: Endpo
         ended = runner.run('backup', repo, photos, '@night', *args)
         assert (ended.status, ended.out, ended.lines) == (1, b'', [
             f'dxf: cannot read {photos}: {LOST}',
-            'dxf: 1 files or folders could not be read, and so the alias night was not set: '
+            'dxf: 1 file or folder could not be read, and so the alias night was not set: '
             f'cannot read {photos}: {LOST}'])
     planned = runner.run('backup', repo, photos, '@night', '--dry-run')
     assert (planned.status, planned.lines[0]) == (1, f'dxf: cannot read {photos}: {LOST}')

@@ -12,6 +12,7 @@ import pytest
 import dxf
 from dxf import DXF, snapshots
 from dxf.exceptions import DXFDigestMismatchError, DXFFileNotFoundError
+from dxf.hints import hint_of
 from dxf.snapshots import pack_writer
 
 from ..helpers.endpoints import Endpoint
@@ -125,8 +126,9 @@ def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapsh
     content[30_000] ^= 1  # in a/y
     pack.chmod(0o600)
     pack.write_bytes(content)
-    with pytest.raises(DXFDigestMismatchError):
+    with pytest.raises(DXFDigestMismatchError) as caught:
         snapshot.restore(str(tmp_path / 'new'), paths)
+    assert hint_of(caught.value) == f'the pack {snapshot.packs[0].digest} is damaged or missing, and a/y needs it'
     assert not (tmp_path / 'new' / 'a' / 'y').exists()
     assert (tmp_path / 'new' / 'a' / 'b' / 'x').exists() == (not paths)  # its chunk stands before that
     assert not list((tmp_path / 'new').glob('.dxf*'))

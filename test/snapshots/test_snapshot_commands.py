@@ -220,12 +220,12 @@ def test_files_are_not_compared_with_the_blobs_of_a_snapshot(folder: Endpoint, r
 def test_a_dry_run_prints_what_would_be_sent(folder: Endpoint, repo: str, source: Path,
                                              capfd: pytest.CaptureFixture[str]) -> None:
     out, _ = run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--exclude=z', '--exclude=a-b')
-    assert re.fullmatch(r'2 files with 200000 bytes, of which 0\.0 % are there or zeros; 20\d{4} bytes would be sent\n',
+    assert re.fullmatch(r'2 files with 200000 bytes, of which 0\.0 % are there or zeros\ntotal 20\d{4}\n',
                         out)
     assert not list(folder.registry.storage.glob('**/index.json'))
     run(capfd, folder, 'backup', repo, source, '@nightly')
     said = json.loads(run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run', '--json')[0])
-    assert (said['new'], said['packs'], said['read']) == (0, 0, 0)
+    assert (said['new'], said['packs'], said['read'], said['total']) == (0, 0, 0, said['sent'])
     (source / 'new').write_bytes(b'x')
     assert ' 99.9 % are there' in run(capfd, folder, 'backup', repo, source, '@nightly', '--dry-run')[0]
 
@@ -263,7 +263,7 @@ def test_a_dry_run_with_files_that_cannot_be_read_has_the_status_of_a_backup(fol
     ended = runner.run('backup', repo, source, '@nightly', '--dry-run', '--json')
     assert ended.status == 1
     assert ended.lines == ['dxf: cannot read a-b: Permission denied',
-                           'dxf: 1 files or folders could not be read, and are not in the snapshot']
+                           'dxf: 1 file or folder could not be read: not in the snapshot']
     said = json.loads(ended.out)
     assert (said['files'], said['new'], said['unread']) == (2, 200_000, 1)
 

@@ -164,6 +164,9 @@ def test_a_pack_that_is_damaged_is_named(folder: Endpoint, repo: str, source: Pa
     assert plain in line
     line, = runner.run('verify', repo, '@nightly', '--read-packs').insist(1).lines
     assert line.startswith(f'dxf: {snapshot.packs[0].digest}: ')
+    line, = runner.run('restore', repo, '@nightly', 'random', '--to', source.parent / 'new').insist(
+        1 if path.exists() else 2).lines
+    assert line.endswith(f'; the pack {snapshot.packs[0].digest} is damaged or missing, and random needs it')
 
 
 @pytest.mark.parametrize('operands, status, text', [

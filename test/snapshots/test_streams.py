@@ -326,12 +326,12 @@ def test_a_dry_run_says_what_a_stream_would_send(folder: Endpoint, repo: str, im
     runner = Runner(folder.environ())
     command = ('push-blob', '--delta', '--dry-run', repo, image, '@nightly')
     said = runner.run(*command).insist(0).out.decode()
-    assert said.startswith(f'{image.stat().st_size} bytes, of which 55.1 % are there or zeros; 12')
+    assert said.startswith(f'{image.stat().st_size} bytes, of which 55.1 % are there or zeros\ntotal 12')
     assert not list(folder.registry.storage.glob('**/index.json'))
     runner.run('push-blob', '--delta', repo, image, '@nightly').insist(0)
+    sent = snapshots.load(folder.dxf(repo), 'nightly').index.size
     assert json.loads(runner.run(*command, '--json').insist(0).out) == {
-        'bytes': image.stat().st_size, 'new': 0, 'packs': 0,
-        'sent': snapshots.load(folder.dxf(repo), 'nightly').index.size}
+        'bytes': image.stat().st_size, 'new': 0, 'packs': 0, 'sent': sent, 'total': sent}
 
 
 def test_the_reader_of_the_documentation_puts_a_stream_together(client: DXF, folder: Endpoint, repo: str, image: Path,
