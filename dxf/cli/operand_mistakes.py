@@ -144,6 +144,8 @@ def _about_shell(command: list[str]) -> str:
         return f'env sets variables: -- env {shlex.join(command)}'
     if _UNREPLACED.match(program):
         return _NOT_BY_SHELL
+    if program.startswith('-') and os.path.isfile(program):
+        return f'a file stands before the @alias, without --: {shlex.quote(os.path.join(os.curdir, program))}'
     if os.path.isfile(program) and os.sep not in program:
         return f'a program in this folder is written ./{program}'
     is_plain = os.path.isfile(program) and not os.access(program, os.X_OK)

@@ -251,7 +251,7 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                            f"cannot read 'https://example.com/x': {MISSING}; {FETCHED} curl -fsSL URL"),
     'a bucket to push': (f'push-blob {REPO} s3://bucket/x @a', {},
                          f"cannot read 's3://bucket/x': {MISSING}; {FETCHED} <command>..."),
-    'an option that is like none': (f'push-blob {REPO} --file x @a', {}, 'unrecognized arguments: --file'),
+    'an option that is like none': (f'push-blob {REPO} --later x @a', {}, 'unrecognized arguments: --later'),
     'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
                                "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
                                f'http; {EXAMPLES}'),
@@ -352,6 +352,10 @@ ORDERS = {
     'push-blob data.txt demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
     'push-blob ./data.txt demo/r': f"invalid repository './data.txt': {WANT_REPOSITORY}; {FIRST} {PUSH}",
     'push-files data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files monday demo/r data.txt': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files sub demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-blob sub demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'verify sub demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
     'push-files demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {PUSH_FILES}",
     'push-files demo/r data.txt @monday': f"cannot read @monday: {MISSING}; {SECOND} {PUSH_FILES}",
     'push-files demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {PUSH_FILES}",
@@ -390,6 +394,7 @@ ORDERS = {
                        'dxf get-alias r a',
     'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
     'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+    'verify sub sub/data.tx monday': f"cannot read 'sub/data.tx': {MISSING}",
     'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
     'verify demo/r data.tx monday': f"cannot read 'data.tx': {MISSING}",
     'set-alias r monday sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
@@ -399,6 +404,7 @@ ORDERS = {
 @pytest.mark.parametrize(('typed', 'said'), ORDERS.items(), ids=ORDERS)
 def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, said: str, tmp_path: Path) -> None:
     (tmp_path / 'data.txt').write_bytes(b'hello')
+    (tmp_path / 'sub').mkdir()
     command = typed.partition(' ')[0]
     assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
 
