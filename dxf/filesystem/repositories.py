@@ -4,7 +4,7 @@ Each variable ``DXF_*`` is an option too, in lower case and without ``DXF_``.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -19,6 +19,9 @@ from dxf.environment.variable_values import SettingsError
 from dxf.environment.variables import PREFIX
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_registry, is_folder
+
+NO_HOST = "no registry is named: give the option host, such as host='oci:./folder' (pandas: storage_options={'host': " \
+    "...}), or set DXF_HOST; or begin the path with it, as in registry.example.com/fred/x@may15"
 
 REGISTRY = 'registry'
 """The option that fsspec takes from a URL."""
@@ -84,7 +87,10 @@ class Repositories:
         if self.host and rest and is_same_registry(first, self.host):
             return self.host, rest
         host, name = split(repository, is_host_known=bool(self.host))
-        return host or self.host or os.environ.get(HOST, ''), name
+        host = host or self.host or os.environ.get(HOST, '')
+        if not host:
+            raise ValueError(NO_HOST)
+        return host, name
 
     def settings(self, host: str) -> Settings:
         """Return the settings for a registry: options win over variables, and credentials are those of one of them.
@@ -108,7 +114,7 @@ class Repositories:
         try:
             return read_settings({**environ, **{PREFIX + name.upper(): _text(value) for name, value in given.items()}})
         except SettingsError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_by_option(str(error), [*given, *(['host'] if host == self.host else [])])) from None
 
 
 def _client(settings: Settings, repository: str) -> DXF:
@@ -118,6 +124,15 @@ def _client(settings: Settings, repository: str) -> DXF:
     if settings.token is not None:
         client.token = settings.token
     return client
+
+
+def _by_option(message: str, options: Iterable[str]) -> str:
+    """Return a message about a setting, which begins with the variable, with the option that gave it in its place."""
+    for name in options:
+        variable = PREFIX + name.upper()
+        if message.startswith((f'{variable}:', f'{variable} ')):
+            return name + message.removeprefix(variable)
+    return message
 
 
 def _text(value: Any) -> str:
@@ -140,10 +155,15 @@ def registry_of(path: str) -> dict[str, str]:
 
 
 def _check_repository(repository: str) -> None:
-    """Check that a path does not begin with a folder, and that no slash stands before its alias.
+    """Check that a path does not begin with a folder, a URL or a password, and that no slash stands before its alias.
 
     :raises DXFInvalidNameError: it does, or one does
     """
+    first, is_url, _ = repository.partition('://')
+    if is_url or ':' in first and '/' not in first and not is_folder(first):  # it may be a password, which is not shown
+        wrong = 'leave out the scheme, such as https://, at the beginning' if is_url else \
+            'a path begins with a user name and a password: the options username and password give them'
+        raise DXFInvalidNameError(f'{wrong}; a path is [REGISTRY/]REPOSITORY@ALIAS[/PATH]')
     if is_folder(repository):
         raise DXFInvalidNameError(f'invalid repository {repository!r}: a folder is given by the option host, '
                                   "host='oci:PATH', or by DXF_HOST; the repository is the path below it")
