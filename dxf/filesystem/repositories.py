@@ -4,7 +4,8 @@ Each variable ``DXF_*`` is an option too, in lower case and without ``DXF_``.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Any
 
@@ -30,6 +31,8 @@ OF_ONE_REGISTRY = tuple(name.lower() for name in (*TARGET_SETTINGS, *SOURCE_SETT
 """The options that are for one registry: that of ``host``, or of the URL."""
 
 OF_ALL = ('jobs', 'timeout', 'retries', 'platform')
+
+_VARIABLE = re.compile(rf'\b{PREFIX}([A-Z_]+)\b', re.ASCII)
 
 SECRET = tuple(name.lower() for name in CREDENTIALS)
 """The options that are not pickled."""
@@ -126,13 +129,11 @@ def _client(settings: Settings, repository: str) -> DXF:
     return client
 
 
-def _by_option(message: str, options: Iterable[str]) -> str:
-    """Return a message about a setting, which begins with the variable, with the option that gave it in its place."""
-    for name in options:
-        variable = PREFIX + name.upper()
-        if message.startswith((f'{variable}:', f'{variable} ')):
-            return name + message.removeprefix(variable)
-    return message
+def _by_option(message: str, options: Collection[str]) -> str:
+    """Return a message about a setting with options in place of variables, if an option gave the first one."""
+    variable = _VARIABLE.match(message)
+    is_given = variable is not None and variable[1].lower() in options
+    return _VARIABLE.sub(lambda found: found[1].lower(), message) if is_given else message
 
 
 def _text(value: Any) -> str:

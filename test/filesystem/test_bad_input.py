@@ -19,10 +19,15 @@ CONTENT = os.urandom(3 << 20)
 INDEX = 'application/vnd.oci.image.index.v1+json'
 
 
+def filesystem(**options: Any) -> RegistryFileSystem:
+    """Return a filesystem that nothing else uses."""
+    found: RegistryFileSystem = fsspec.filesystem('dxf', skip_instance_cache=True, **options)
+    return found
+
+
 def another(endpoint: Endpoint) -> RegistryFileSystem:
     """Return another filesystem of the same registry."""
-    found: RegistryFileSystem = fsspec.filesystem('dxf', host=endpoint.host, skip_instance_cache=True)
-    return found
+    return filesystem(host=endpoint.host)
 
 
 @pytest.fixture(name='fs')
@@ -115,11 +120,11 @@ def test_a_registry_that_is_missing_and_one_that_is_wrong_are_told_with_the_opti
         repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv('DXF_HOST', raising=False)
     with pytest.raises(ValueError, match="^no registry is named: give the option host, such as host='oci:./folder'"):
-        fsspec.open(f'dxf://{repo}@a').open()
+        filesystem().open(f'{repo}@a')
     for options, said in (({'host': './blobs'}, "host: invalid host './blobs': a folder is written oci:./blobs"),
                           ({'host': 'localhost:1', 'timeout': 'long'}, 'timeout is a number of seconds')):
         with pytest.raises(ValueError, match=f'^{said}'):
-            fsspec.filesystem('dxf', skip_instance_cache=True, **options).open(f'{repo}@a')
+            filesystem(**options).open(f'{repo}@a')
 
 
 @pytest.mark.parametrize('mode', ['r+b', 'r+', 'ab', 'wb+'])
