@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from glob import glob
 
 from dxf.cli.mistakes import is_digest
+from dxf.cli.permissions import DENIED, about_denied
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 ONLY_FOR_PUSH_BLOB = '; - is standard input for dxf push-blob alone'
@@ -103,8 +104,14 @@ def about_alias(operand: str) -> str:
     return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
 
 
-def about_output(filename: str) -> str:
-    """Return what to do about a file that cannot be written."""
+def about_output(filename: str, number: int | None) -> str:
+    """Return what to do about a file that cannot be written.
+
+    :param number: of the error
+    """
+    denied = about_denied(os.path.abspath(filename)) if number in DENIED else ''
+    if denied:
+        return f'; {denied}'
     unlike = unreplaced(filename)
     if unlike:
         return f'; {unlike}'

@@ -49,6 +49,7 @@ QUOTED = 'the quotation marks are part of it: remove them'
 FETCHED = 'a program fetches it: dxf push-blob <repo> [@alias] --'
 MISSING = 'No such file or directory'
 
+EMPTY = f'standard input is empty; dxf list-aliases {REPO} prints the aliases'
 FIRST = 'the repository comes first: dxf'
 SECOND = 'the alias comes second: dxf'
 PUSH = 'push-blob <repo> <file>... [@alias]'
@@ -134,10 +135,10 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                              f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
     'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},
                                          f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
-    'nothing in a pipe': (f'pull-blob {REPO}', {}, 'no hash or alias was given, and standard input is empty'),
+    'nothing in a pipe': (f'pull-blob {REPO}', {}, f'no hash or alias was given, and {EMPTY}'),
     'nothing in a pipe for a size': (f'blob-size {REPO}', {},
-                                     'no hash or alias was given, and standard input is empty'),
-    'nothing in a pipe for an alias': (f'get-alias {REPO}', {}, 'no alias was given, and standard input is empty'),
+                                     f'no hash or alias was given, and {EMPTY}'),
+    'nothing in a pipe for an alias': (f'get-alias {REPO}', {}, f'no alias was given, and {EMPTY}'),
     'a file to write to without -o': (
         f'pull-blob {REPO} @nightly x.tar', {}, "invalid digest 'x.tar': want sha256: and 64 hexadecimal digits; "
         'a file to write to is given by -o x.tar, an alias is written @x.tar'),
@@ -324,10 +325,16 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00'), '2026-11-28T08-15-00'),
     (('push-blob', REPO, '/dev/null', '@0001-01-01T00:00:00+02:00'), '0001-01-01T00-00-00-02-00'),
     (('get-alias', REPO, 'feature/login page'), 'feature-login-page'),
-    (('list-aliases', 'Demo/Back up'), 'demo/back-up'),
+    (('list-aliases', 'Demo/Back up'), 'demo/back-up'), (('list-aliases', '/demo//x'), 'demo/x'),
+    (('push-blob', './demo/x', '/dev/null'), 'demo/x'),
 ])
 def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...], like: str) -> None:
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
+
+
+def test_a_repository_that_ends_with_a_slash_may_end_with_a_variable() -> None:
+    assert answered({}, 2, 'list-aliases', 'demo/').partition(' (see')[0].endswith(
+        '; demo would be right; is a variable unset?')
 
 
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
@@ -429,7 +436,7 @@ def test_on_a_terminal_it_is_told_that_a_manifest_is_read_there() -> None:
         os.close(slave)
     assert (ended.status, ended.lines) == (2, [
         'dxf: no hash or alias was given: type a manifest, and Ctrl-D to end it',
-        'dxf: no hash or alias was given, and standard input is empty (see dxf pull-blob --help)'])
+        f'dxf: no hash or alias was given, and {EMPTY} (see dxf pull-blob --help)'])
 
 
 @pytest.mark.parametrize('action', ['read', 'Pull'])

@@ -140,6 +140,57 @@ def test_a_store_that_cannot_be_made_is_told_with_the_folder_that_cannot_be_writ
     assert line == f'dxf: {closed}/new: Permission denied; the folder {closed} cannot be written to'
 
 
+def test_the_hash_of_a_blob_behind_an_at_sign_is_told(layout: Layout) -> None:
+    assert answered(host(layout), 2, 'pull-blob', REPO, f'@{BLOB}') == \
+        f'404 Not Found: {REPO} has no manifest {BLOB}; the hash of a blob is written without the @'
+
+
+def test_the_path_of_a_repository_is_told_with_the_option_for_its_folder(layout: Layout, tmp_path: Path) -> None:
+    line = answered(host(layout), 2, 'pull-blob', f'./blobs/{REPO}', '@a', cwd=tmp_path)
+    assert line.endswith('; a folder is given by --host=oci:PATH, and the repository is the path below it (see dxf '
+                         'pull-blob --help)')
+
+
+@pytest.mark.parametrize('sign', '@:')
+def test_an_alias_of_another_repository_is_told_with_the_line_that_copies_it(sign: str, layout: Layout) -> None:
+    line = answered(host(layout), 2, 'set-alias', 'fred/y', 'b', f'{REPO}{sign}a')
+    words = line.partition('; dxf ')[2].partition(' (see')[0].split()
+    assert words[:3] == ['copy', REPO, 'a']
+    Runner(host(layout)).run(*words).insist(0)
+    assert DXF(host(layout)['DXF_HOST'], 'fred/y').get_alias('b') == [BLOB]
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('pull-blob {repo} @a -o {closed}/new', 'the folder {closed} cannot be written to'),
+    ('pull-blob {repo} @a -o {closed}/old', 'the folder {closed} cannot be written to'),
+    ('pull-files {repo} a --to {closed}/new', 'the folder {closed} cannot be written to'),
+    ('restore {repo} @a --to {closed}', 'chmod u+w {closed} permits it'),
+    ('push-blob {repo} hello @b', 'chmod u+w {store} permits it')])
+def test_a_place_that_cannot_be_written_to_is_told_with_what_permits_it(typed: str, said: str, layout: Layout,
+                                                                        tmp_path: Path) -> None:
+    closed, store = tmp_path / 'closed', Path(layout.folder)
+    closed.mkdir()
+    (closed / 'old').touch()
+    (tmp_path / 'hello').write_bytes(b'another')
+    for path in (closed, store):
+        path.chmod(0o555)
+    words = typed.format(repo=REPO, closed=closed).split()
+    line, = bound(Runner(host(layout))).run(*words, cwd=tmp_path).insist(1, 2).lines
+    for path in (closed, store):
+        path.chmod(0o755)
+    assert line.partition(' (see')[0].endswith(f': Permission denied; {said.format(closed=closed, store=store)}')
+
+
+@pytest.mark.parametrize(('name', 'said'), [
+    ('.', 'without a name, all files are written'),
+    ('*.txt', 'a folder stands for all that is in it, and no pattern is taken')])
+def test_a_name_that_other_programs_take_is_told_with_what_to_write(name: str, said: str, layout: Layout,
+                                                                    tmp_path: Path) -> None:
+    Runner(host(layout)).run('push-files', REPO, 'files', 'hello', cwd=tmp_path).insist(0)
+    assert answered(host(layout), 2, 'pull-files', REPO, 'files', name, f'--to={tmp_path}/new') == \
+        f"there is no file '{name}' in it, but 'hello'; {said}"
+
+
 def test_an_index_keeps_its_permissions_when_it_is_replaced(layout: Layout, tmp_path: Path) -> None:
     index = Path(layout.path('index.json'))
     index.chmod(0o664)
