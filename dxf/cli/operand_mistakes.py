@@ -38,6 +38,8 @@ def about_file(operand: str) -> str:
     """Return what to write in place of a file that is not there."""
     if operand == '-' or is_digest(operand):
         return ONLY_FOR_PUSH_BLOB if operand == '-' else NAMES_STORED
+    if os.path.islink(operand):
+        return f'; it is a link to {os.readlink(operand)}'
     url = _URL.fullmatch(operand)
     if url is not None:
         return _about_url(url['scheme'].lower(), url['rest'])

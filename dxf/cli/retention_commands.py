@@ -63,8 +63,10 @@ def prune(context: Context) -> None:
             times = {decision.alias: decision.time for decision in decisions}
             retention.apply(repository, decisions, digests=found.digests,
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
-    if options['delete'] and any(decision.goes for decision in decisions):
+    goes = any(decision.goes for decision in decisions)
+    if options['delete'] and goes:
         new_stores.tell_of_garbage(context)
+    new_stores.tell_of_plan(goes and not options['delete'])
 
 
 def _check_times(decisions: list[Decision], repository: str) -> None:

@@ -213,3 +213,25 @@ def test_on_a_terminal_it_is_told_that_the_blobs_stay_until_garbage_is_collected
     shown = on_terminal(host(layout), *typed.format(repo=REPO).split(), stdout=False, columns=200)
     assert shown.screen == [f'dxf: the blobs stay there; dxf gc {REPO} --delete deletes those that nothing names']
     assert not Runner(host(layout)).run('del-alias', REPO, 'a').insist(0).lines
+
+
+@pytest.mark.parametrize('typed', ['gc {repo}', 'prune {repo} --keep-last=1'])
+def test_on_a_terminal_it_is_told_that_a_plan_has_deleted_nothing(layout: Layout, typed: str) -> None:
+    client = DXF(host(layout)['DXF_HOST'], REPO)
+    for day in '12':
+        client.set_alias(f'a-2026-11-0{day}', client.push_blob(data=day.encode()))
+    client.push_blob(data=b'unused')
+    words = typed.format(repo=REPO).split()
+    shown = on_terminal(host(layout), *words, stdout=False, columns=200)
+    assert shown.screen == ['dxf: this is the plan: nothing was deleted, --delete does it']
+    assert Runner(host(layout)).run(*words).insist(0).out
+    Runner(host(layout)).run(*words, '--delete').insist(0)
+    if words[0] == 'gc':
+        assert not on_terminal(host(layout), *words, stdout=False, columns=200).screen
+
+
+@pytest.mark.parametrize('typed', ['push-blob {repo} link @b', 'push-files {repo} b link'])
+def test_a_link_to_what_is_not_there_is_told_with_what_it_leads_to(layout: Layout, typed: str, tmp_path: Path) -> None:
+    (tmp_path / 'link').symlink_to('/mnt/gone')
+    line = answered(host(layout), 2, *typed.format(repo=REPO).split(), cwd=tmp_path)
+    assert line.partition(' (see')[0].endswith(': No such file or directory; it is a link to /mnt/gone')

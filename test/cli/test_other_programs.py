@@ -206,12 +206,14 @@ def test_a_copy_from_or_to_a_disk_is_answered_with_the_command_that_stores_or_fe
         f"no command '{typed.split()[0]}': did you mean dxf {meant}? (see dxf --help)"
 
 
-@pytest.mark.parametrize('typed', [f'push-blob {REPO} -weird.txt @a', f'push-files {REPO} a -weird.txt',
-                                   f'push-blob {REPO} @a -- -weird.txt'])
-def test_a_file_whose_name_begins_with_a_dash_is_told_with_how_it_is_written(typed: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(('typed', 'said'), [
+    (f'push-blob {REPO} -weird.txt @a', 'a file is written'), (f'push-files {REPO} a -weird.txt', 'a file is written'),
+    (f'push-blob {REPO} @a -- -weird.txt', 'a file stands before the @alias, without --:')])
+def test_a_file_whose_name_begins_with_a_dash_is_told_with_how_it_is_written(typed: str, said: str, tmp_path: Path
+                                                                             ) -> None:
     (tmp_path / '-weird.txt').write_bytes(b'hello')
     line = answered({}, 2, *typed.split(), cwd=tmp_path)
-    assert line.partition(' (see')[0].endswith(' ./-weird.txt')
+    assert line.partition(' (see')[0].endswith(f'; {said} ./-weird.txt')
 
 
 FILE_FIRST = 'too few arguments: a file stands before the @alias; a command follows --: dxf push-blob <repo> ' \
