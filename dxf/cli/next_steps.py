@@ -21,10 +21,10 @@ if TYPE_CHECKING:  # commands check their operands without requests
     from requests import Response
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-_BUSY = 'the registry, or a proxy before it, does not work now: try again later, or set DXF_RETRIES higher'
+_BUSY = 'the registry, or a proxy before it, does not work now: wait, or set DXF_RETRIES higher'
 _LATER = {
     413: 'a proxy before the registry allows no larger request: nginx has client_max_body_size for that',
-    429: 'the registry limits requests: try again later',
+    429: 'the registry limits requests: wait before the next command',
     **dict.fromkeys((502, 503, 504), _BUSY),
     507: 'the disk of the registry is full: free space there, then repeat the command'}
 """What to do about statuses, which registries often send without a word."""

@@ -24,8 +24,8 @@ def test_a_page_in_place_of_an_upload_is_told() -> None:
 
 @pytest.mark.parametrize(('status', 'said'), [
     (413, 'a proxy before the registry allows no larger request: nginx has client_max_body_size for that'),
-    (429, 'the registry limits requests: try again later'),
-    (503, 'the registry, or a proxy before it, does not work now: try again later, or set DXF_RETRIES higher'),
+    (429, 'the registry limits requests: wait before the next command'),
+    (503, 'the registry, or a proxy before it, does not work now: wait, or set DXF_RETRIES higher'),
     (507, 'the disk of the registry is full: free space there, then repeat the command')])
 def test_a_status_without_a_word_is_told_with_what_to_do(status: int, said: str) -> None:
     with ScriptedRegistry() as server:
