@@ -332,11 +332,6 @@ def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
 
 
-def test_a_repository_that_ends_with_a_slash_may_end_with_a_variable() -> None:
-    assert answered({}, 2, 'list-aliases', 'demo/').partition(' (see')[0].endswith(
-        '; demo would be right; is a variable unset?')
-
-
 @pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]

@@ -216,6 +216,11 @@ def test_a_file_whose_name_begins_with_a_dash_is_told_with_how_it_is_written(typ
     assert line.partition(' (see')[0].endswith(f'; {said} ./-weird.txt')
 
 
+def test_a_repository_that_ends_with_a_slash_may_end_with_a_variable() -> None:
+    assert answered({}, 2, 'list-aliases', 'demo/').partition(' (see')[0].endswith(
+        '; demo would be right; is a variable unset?')
+
+
 FILE_FIRST = 'too few arguments: a file stands before the @alias; a command follows --: dxf push-blob <repo> ' \
     '[@alias] -- <command>...'
 
