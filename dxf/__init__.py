@@ -73,6 +73,8 @@ if not TYPE_CHECKING:
             except ModuleNotFoundError as error:
                 if error.name != f'dxf.{name}':
                     raise
+            written = import_module('dxf.parameters').about_name(name, import_module('dxf.client').DXF)
+            raise AttributeError(f'module {__name__!r} has no attribute {name!r}{written}')
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
     def __dir__() -> list[str]:

@@ -4,6 +4,7 @@
 What the names in them may be is decided by ``names``. No message quotes a value: it may be a secret, or large.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -56,6 +57,18 @@ def check_not_empty(folder: str | os.PathLike[str]) -> None:
     """
     if not os.fspath(folder):
         raise ValueError("the path of the folder is empty: '.' is the current one")
+
+
+def check_home(path: str | os.PathLike[str], name: str) -> None:
+    """Check that a path does not begin with a ``~`` that stands for a home: a folder of that name would be made.
+
+    :param name: the argument's
+    :raises FileNotFoundError: it does, and there is no such file or folder here
+    """
+    text = os.fsdecode(path)
+    if text.startswith('~') and not os.path.lexists(text.split(os.sep)[0]):
+        raise FileNotFoundError(errno.ENOENT, f'{os.strerror(errno.ENOENT)}; ~ is not replaced: write '
+                                f'os.path.expanduser({name})', text)
 
 
 def check_path_to_hash(path: Any) -> None:
@@ -227,10 +240,12 @@ def check_filename(filename: Any, name: str, function: str) -> None:
     :raises TypeError: it is what to store, or an open file
     """
     if not isinstance(filename, (str, os.PathLike)):
-        hint = 'write push_blob(data=...) for what to store' if function == 'push_blob' else \
+        hint = 'write push_blobs([...])' if function == 'push_blob' and isinstance(filename, (list, tuple)) else \
+            'write push_blob(data=...) for what to store' if function == 'push_blob' else \
             'write for chunk in pull_blob(digest): file.write(chunk)' if hasattr(filename, 'write') else \
             'write pull_to_file(filename, digest)'
         raise TypeError(f'{name} is the path of a file, and not {kind_of(filename)}: {hint}')
+    check_home(filename, name)
 
 
 def several(values: Iterable[Any], name: str, first: str = '') -> list[Any]:
@@ -291,7 +306,8 @@ def check_each(values: Iterable[Any], name: str, first: str = '') -> None:
             raise TypeError(f'{name} takes texts, and not {kind_of(value)}: push_blob(data=...) stores bytes and '
                             'returns their digest')
         if not isinstance(value, str):
-            raise TypeError(f'{name} takes texts one by one, and not {kind_of(value)}: write {name}({first}*[...])')
+            written = f'{first}digest' if value is None and first else f'{first}*[...]'
+            raise TypeError(f'{name} takes texts one by one, and not {kind_of(value)}: write {name}({written})')
 
 
 def kind_of(value: Any) -> str:

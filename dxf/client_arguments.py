@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from dxf.arguments import BYTES, check_count, check_text, kind_of
+from dxf.arguments import BYTES, check_count, check_home, check_text, kind_of
 from dxf.rate_limit import RateLimit
 
 
@@ -66,6 +66,8 @@ def check_tlsverify(tlsverify: Any, _name: str, _function: str) -> None:
     word = tlsverify.lower() if isinstance(tlsverify, str) and not os.path.lexists(tlsverify) else ''
     if word in (*NO, *_YES):
         raise TypeError(f'{wanted}, and not a str: write tlsverify={word in _YES}')
+    if isinstance(tlsverify, (str, os.PathLike)):
+        check_home(tlsverify, 'tlsverify')
 
 
 def check_host_type(host: Any, name: str, _function: str) -> None:

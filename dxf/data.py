@@ -30,9 +30,12 @@ def check_data(data: Any) -> None:
     """
     if data is None:
         raise TypeError('push_blob needs a filename, or data: bytes, a str, a binary file or an iterable of bytes')
-    if isinstance(data, Mapping) and not data:  # a full one is told by what it consists of
+    if isinstance(data, Mapping) and not isinstance(next(iter(data), None), BYTES):
         raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {kind_of(data)}: write '
                         'push_blob(data=json.dumps(...))')
+    if hasattr(data, 'to_csv') and hasattr(data, 'columns'):  # a table of pandas iterates over names of columns
+        raise TypeError(f'data is bytes, a str, a binary file or an iterable of bytes, and not {kind_of(data)}: write '
+                        'push_blob(data=....to_csv()), or ....to_parquet()')
     if isinstance(data, os.PathLike):
         raise TypeError(f'data is what to store, and not {kind_of(data)}: write push_blob(filename)')
     if isinstance(data, io.StringIO):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from dxf import arguments, client_arguments
 from dxf.exceptions import DXFInvalidNameError, DXFInvalidPlatformError
 from dxf.limits import Limits
-from dxf.names import check_digest, check_platform
+from dxf.names import check_digest, check_platform, is_folder
 
 VARARGS = 4
 """The flag of a function that takes any number of arguments. To import inspect for its name would cost a start 10 ms.
@@ -50,8 +50,34 @@ ELSEWHERE = {
     'restore': 'dxf.snapshots.load(client, reference).restore(folder)',
     'list_files': 'dxf.snapshots.list_files(client, reference)',
     'copy': 'dxf.copy(client, target, alias)', 'mirror': 'dxf.mirror(client, target)',
-    'diff': 'dxf.comparison.compare(client, old, new)'}
+    'diff': 'dxf.comparison.compare(client, old, new)', 'verify': 'dxf.snapshots.verify(client, reference)',
+    'du': 'dxf.usage.usage(client)', 'inspect': 'dxf.inspection.inspect(client, alias)'}
 """How functions of a client are written that are no methods, by the commands that call them."""
+
+METHODS = {
+    **dict.fromkeys(('push', 'upload', 'put', 'add', 'store', 'save', 'upload_blob', 'put_blob'),
+                    'push_blob(filename)'),
+    **dict.fromkeys(('pull', 'download', 'fetch', 'get_blob', 'download_blob', 'fetch_blob'),
+                    'pull_to_file(filename, digest)'),
+    **dict.fromkeys(('read', 'get', 'cat', 'load'), 'open(alias).read()'), 'write': "open(alias, 'wb')",
+    **dict.fromkeys(('tag', 'set_tag', 'add_tag', 'create_tag', 'push_manifest'), 'set_alias(alias, digest)'),
+    **dict.fromkeys(('delete', 'remove', 'rm', 'untag', 'del_tag', 'delete_tag', 'delete_alias', 'remove_alias'),
+                    'del_alias(alias)'),
+    **dict.fromkeys(('delete_blob', 'remove_blob'), 'del_blob(digest)'),
+    **dict.fromkeys(('tags', 'list_tags', 'get_tags', 'aliases', 'list', 'ls'), 'list_aliases()'),
+    **dict.fromkeys(('repos', 'repositories', 'list_repositories', 'catalog'), 'list_repos()'),
+    **dict.fromkeys(('size', 'stat', 'get_size'), 'blob_size(digest)'),
+    'login': 'authenticate(username, password)', 'manifest': 'get_manifest(alias)'}
+"""How methods are written, by the names that other libraries give them."""
+
+CLASSES = ('Client', 'Dxf', 'Registry', 'Repository', 'connect')
+"""Names of other libraries for what makes a client."""
+
+FOR_SEVERAL = {'del_alias': 'del_aliases(alias, ...)', 'pull_blob': 'pull_blobs([...])',
+               'push_blob': 'push_blobs([...])', 'blob_size': 'for digest in [...]: blob_size(digest)',
+               'del_blob': 'for digest in [...]: del_blob(digest)',
+               'get_alias': 'for alias in [...]: get_alias(alias)'}
+"""What to write for more arguments than a function takes."""
 
 KEYWORDS = {
     **dict.fromkeys(('username', 'user', 'password', 'login', 'credentials', 'auth_config'), client_arguments.AUTH),
@@ -92,8 +118,10 @@ def _alias(value: Any, name: str, function: str) -> None:
 
 def _repository(value: Any, name: str, function: str) -> None:
     _text(value, name, function)
-    if value.startswith('sha256:'):
-        raise DXFInvalidNameError(f'{name} is the name of a repository, and not a digest: write '
+    is_port = '/' not in value and value.rpartition(':')[2].isdigit()
+    kind = 'a digest' if value.startswith('sha256:') else 'a registry' if is_folder(value) or is_port else ''
+    if kind:
+        raise DXFInvalidNameError(f'{name} is the name of a repository, and not {kind}: write '
                                   f'{WRITTEN.get(function, "DXF(host, repo)")}')
 
 
@@ -109,6 +137,7 @@ def _platform(value: Any, name: str, _function: str) -> None:
 
 def _path(value: Any, name: str, _function: str) -> None:
     arguments.check_path_type(value, name)
+    arguments.check_home(value, name)
 
 
 def _client(method: str) -> Check:
@@ -167,6 +196,8 @@ class _Function(NamedTuple):
                 raise TypeError(f'{self.name} takes no argument {keyword!r}{self._instead_of(keyword)}')
         if self.is_method and given and not hasattr(given[0], '_base_request'):
             raise TypeError(f'{self.name} is a method of a client: write DXF(host, repo).{self.name}(...)')
+        if len(given) > len(self.positional) and not self.rest and self.name in FOR_SEVERAL:
+            raise TypeError(f'{self.name} takes fewer arguments: write {FOR_SEVERAL[self.name]}')
         values = {**dict(zip(self.positional, given, strict=False)), **keywords}
         if self.name == 'DXF' and 'repo' not in values and 'host' in values:
             raise TypeError(f'DXF needs a repository: write {WRITTEN["DXF"]}, or DXFBase(host) for the registry alone')
@@ -220,9 +251,23 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
 
 
 def check_method(name: str, client: object) -> None:
-    """Check that a name that a client lacks is not that of a function in a module.
+    """Check that a name that a client lacks is not that of a function in a module, nor of a method elsewhere.
 
     :raises AttributeError: it is; the message tells how that is called
     """
+    written = ELSEWHERE.get(name) or METHODS.get(name)
+    if written:
+        raise AttributeError(f'{type(client).__name__} has no method {name}: write {written}')
+
+
+def about_name(name: str, client: type) -> str:
+    """Return what to write for a name that the module dxf lacks; empty if nothing is called so.
+
+    :param client: the class of clients
+    """
+    if name in CLASSES:
+        return f': write {WRITTEN["DXF"]}'
     if name in ELSEWHERE:
-        raise AttributeError(f'{type(client).__name__} has no method {name}: write {ELSEWHERE[name]}')
+        return f': write {ELSEWHERE[name]}'
+    method = METHODS.get(name) or (f'{name}(...)' if callable(getattr(client, name, None)) else '')
+    return f': write {WRITTEN["DXF"]}.{method}' if method else ''

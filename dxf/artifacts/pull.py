@@ -197,10 +197,16 @@ def blob_hint(repository: str) -> str:
     return f'dxf pull-blob {shown_repository(repository)} HASH -o FILE fetches one'
 
 
+def _as_listed(name: str) -> str:
+    """Return a name as lists have it: a shell completes ``./photos/``."""
+    return name.removeprefix('./').rstrip('/')
+
+
 def _wanted(layers: list[Layer], names: Sequence[str]) -> list[Wanted]:
     found = [(layer, layer.title) for layer in layers if layer.title is not None]
     titles = {title for _, title in found}
     known = titles.union(*map(_folders_of, titles))
+    names = [name if name in known or _as_listed(name) not in known else _as_listed(name) for name in names]
     for name in names:
         if name not in known:
             error = DXFFileNotFoundError(name, sorted(titles))

@@ -54,7 +54,8 @@ def _open_inner(folder: int, part: str | bytes, path: str) -> int | None:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise OSError(error.errno, error.strerror, path) from error
-        raise NotADirectoryError(errno.ENOTDIR, 'it is in the way: a symbolic link, or no folder', path) from None
+        reason = 'it is in the way: a symbolic link, or no folder; move it away'
+        raise NotADirectoryError(errno.ENOTDIR, reason, path) from None
 
 
 def check_replaceable(is_file: bool, overwrite: bool, path: str) -> None:
@@ -64,7 +65,7 @@ def check_replaceable(is_file: bool, overwrite: bool, path: str) -> None:
     :raises FileExistsError: it may not
     """
     if not is_file:
-        raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file', path)
+        raise FileExistsError(errno.EEXIST, 'it is in the way, and is no file: move it away', path)
     if not overwrite:
         raise FileExistsError(errno.EEXIST, 'it is there already, and differs (--overwrite replaces it)', path)
 

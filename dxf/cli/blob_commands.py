@@ -207,7 +207,7 @@ def _check_output(filename: str) -> None:
     try:
         atomic_files.check_target(filename)
     except OSError as error:
-        raise UsageError(f'cannot write {filename!r}: {error.strerror}{about_output(filename)}') from None
+        raise UsageError(f'cannot write {filename!r}: {error.strerror}{about_output(filename, error.errno)}') from None
 
 
 def _pull_to_file(context: Context, repository: Any, resolved: list[Any]) -> None:

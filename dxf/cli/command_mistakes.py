@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from shlex import quote
 
 from dxf.cli.command import Command
 from dxf.cli.command_table import COMMANDS as TABLE
@@ -18,8 +19,9 @@ COMMANDS = {
     **dict.fromkeys(('pull', 'download', 'fetch', 'get', 'cat', 'checkout', 'load', 'read'), 'pull-blob'),
     **dict.fromkeys(('cp', 'mirror', 'sync', 'clone', 'export', 'import'), 'copy'),
     **dict.fromkeys(('info', 'stat', 'show', 'describe', 'view'), 'inspect'),
-    **dict.fromkeys(('clean', 'cleanup', 'purge'), 'gc'),
-    **dict.fromkeys(('check', 'fsck'), 'verify'), **dict.fromkeys(('compare', 'cmp'), 'diff'),
+    **dict.fromkeys(('clean', 'cleanup', 'purge'), 'gc'), **dict.fromkeys(('forget', 'expire', 'rotate'), 'prune'),
+    **dict.fromkeys(('check', 'fsck'), 'verify'), **dict.fromkeys(('compare', 'cmp', 'status'), 'diff'),
+    **dict.fromkeys(('stats', 'df'), 'du'),
     **dict.fromkeys(('help', 'usage'), '--help'),
     **dict.fromkeys(('size', 'wc'), 'blob-size'),
     **dict.fromkeys(('unpack', 'extract'), 'pull-files'),
@@ -38,6 +40,12 @@ SECOND = {
 }
 """Commands of dxf, by the second word and the first one of other programs: ``tag ls``."""
 
+BEGINNINGS = ('init', 'mb', 'mkdir', 'create-repo')
+"""Commands of other programs that make a place to store into."""
+
+_TO_FOLDERS = ('sync', 'mirror', 'clone')
+"""Commands of other programs that take folders, where ``cp`` takes files."""
+
 _TO_ANOTHER_PLACE = ('set-alias', 'copy')
 """Commands whose names in other programs take the address of a second repository."""
 
@@ -54,10 +62,34 @@ def about_command(name: str, words: Sequence[str], names: Sequence[str]) -> str:
     if name == 'repo' and words[:1] == ['tags']:
         two = 'list-aliases'
     near = two or COMMANDS.get(name.lower()) or nearest(name, names)
+    if name in BEGINNINGS:
+        return f'no command {name!r}: a repository begins with what is stored first: {_TABLE["push-blob"].line}'
     if not near:
         return f'no command {name!r}'
     typed = f'{name} {words[0]}' if two else name
-    return f'no command {typed!r}: did you mean {_line(near, words[1:] if two else words)}?'
+    if near == 'list-aliases' and not words:
+        near = 'list-repos'
+    line = _with_disk(name, words) if near == 'copy' else ''
+    return f'no command {typed!r}: did you mean {line or _line(near, words[1:] if two else words)}?'
+
+
+def _with_disk(name: str, words: Sequence[str]) -> str:
+    """Return the line for a copy from a file or folder on disk, or to one; empty where no word is on this disk."""
+    on_disk = [word for word in words if os.path.lexists(word)]
+    others = [word for word in words if not os.path.lexists(word)]
+    address = _address(others[0]) if others else None
+    if len(words) > 2 or not on_disk or any(word.startswith('-') for word in words):
+        return ''
+    repository = address.repository if address is not None and address.repository else '<repo>'
+    host = f' --host={address.host}' if address is not None and address.host else ''
+    is_first, path = words[0] == on_disk[0], quote(on_disk[0])
+    alias = f'@{address.reference}' if address is not None and address.reference else '@alias'
+    if is_first:
+        stored = f'push-blob {repository} {path}' if os.path.isfile(on_disk[0]) else f'backup {repository} {path}'
+        return f'dxf {stored} {alias}{host}'
+    fetched = f'restore {repository} {alias} --to={path}' if name in _TO_FOLDERS else \
+        f'pull-blob {repository} {alias} -o FILE'
+    return f'dxf {fetched}{host}'
 
 
 def _line(name: str, words: Sequence[str]) -> str:

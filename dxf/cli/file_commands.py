@@ -7,6 +7,7 @@ from typing import Any
 from dxf.cli import console, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.operand_mistakes import about_file, unreplaced
+from dxf.cli.permissions import DENIED, about_denied
 from dxf.cli.progress import progress
 from dxf.counts import counted
 from dxf.environment.reader import read_date
@@ -225,7 +226,8 @@ def check_folder(folder: str) -> None:
     try:
         staging.check_folder(folder)
     except (OSError, ValueError) as error:
-        hint = '; --to=DIR names a folder' if os.path.isfile(folder) else ''
+        denied = about_denied(os.path.abspath(folder)) if getattr(error, 'errno', None) in DENIED else ''
+        hint = '; --to=DIR names a folder' if os.path.isfile(folder) else f'; {denied}' if denied else ''
         raise UsageError(f'cannot write into {folder!r}: {_reason(error)}{hint}') from None
 
 

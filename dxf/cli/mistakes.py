@@ -9,8 +9,9 @@ library too. What a registry lacks is explained by ``not_found``.
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from dxf.cli.command import Command
 from dxf.cli.option_mistakes import CREDENTIALS, HOST_BY, about_option
 from dxf.exceptions import DXFError
 
@@ -37,15 +38,37 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
     :param flags: the options that exist
     :param command: the command that they follow; empty for those before it
     """
-    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2]
-             for argument in arguments if argument.startswith('-')]
+    given = [argument for argument in arguments if argument.startswith('-')]
+    names = [argument.partition('=')[0] if argument.startswith('--') else argument[:2] for argument in given]
     near = nearest(names[0], flags) if names else ''
-    hint = next(filter(None, (about_option(command, name, flags) for name in names)), '')
+    hint = next(filter(None, (_about_dash(argument) or about_option(command, name, flags)
+                              for argument, name in zip(given, names, strict=True))), '')
     if not hint and command == 'login':
         hint = f'; {CREDENTIALS}'
     elif not hint:
         hint = f'; did you mean {near}?' if near else '' if command else '; options follow the command'
     return f'unrecognized arguments: {" ".join(names)}{hint}'
+
+
+def _about_dash(argument: str) -> str:
+    """Return what to write for a file whose name begins with a dash; empty if there is none."""
+    return f'; a file is written {shlex.quote(os.path.join(os.curdir, argument))}' if os.path.lexists(argument) else ''
+
+
+def about_value(options: Mapping[str, object], command: Command, first: str, message: str) -> str:
+    """Return what an option took as its value, where the repository is missing and the value looks like one.
+
+    :param first: the first operand; empty without one
+    :param message: about the repository, or about the number of operands
+    """
+    if _is_only_repository(first) and not message.startswith('too few '):
+        return ''
+    for option in command.options:
+        value = options.get(option.flags[-1].lstrip('-').replace('-', '_'))
+        is_taken = option.has_value and isinstance(value, str) and '/' in value and _is_only_repository(value)
+        if is_taken and not os.path.lexists(str(value)):
+            return f'; {option.flags[0]} took {value} as its {option.value}: write {option.flags[0]} {option.value}'
+    return ''
 
 
 CLOSE = 0.7
@@ -56,7 +79,9 @@ def nearest(name: str, names: Sequence[str]) -> str:
     """Return the most similar name; empty if none is similar."""
     import difflib
     longer = [other for other in names if name.startswith(other) and other.startswith('--')]
-    return next(iter(longer or difflib.get_close_matches(name, names, 1, CLOSE)), '')
+    words = {other.lstrip('-'): other for other in names}  # two dashes make short names similar
+    near = difflib.get_close_matches(name.lstrip('-'), words, 1, CLOSE)
+    return next(iter(longer or [words[word] for word in near]), '')
 
 
 def about_surplus(command: str, operands: Sequence[str]) -> str:
@@ -134,10 +159,15 @@ def _is_repository_later(command: str, first: str, rest: Sequence[str]) -> bool:
     if not _is_only_repository(first):  # a repository with a mistake of its own is in its place
         return bool(later) and (first.startswith(('@', '.', '/', '~')) or _is_content(first))
     if command in TAKE_FILES:
-        is_named_by_path = any('/' in operand for operand in later)
-        return os.path.isfile(first) and bool(later) or \
-            command == 'set-alias' and '/' not in first and bool(rest) and '/' in rest[0] and is_named_by_path
+        return bool(later) and (os.path.isfile(first) or '/' not in first and _is_second(command, first, rest, later))
     return '/' not in first and rest[:1] == later[:1] and any('/' in operand for operand in rest[:1])
+
+
+def _is_second(command: str, first: str, rest: Sequence[str], later: Sequence[str]) -> bool:
+    """Return whether what looks like a repository is in the second place, and no path that is only missing."""
+    is_path = '/' in rest[0] and rest[0] == later[0]
+    is_missing_file = os.path.lexists(os.path.dirname(rest[0]))
+    return is_path and (command in ALIAS_SECOND or os.path.isdir(first) and not is_missing_file)
 
 
 def _is_content(operand: str) -> bool:

@@ -21,7 +21,7 @@ def about_spelling(message: str, operands: Sequence[str]) -> str:
         elif message == _error_of(check_repository, name):
             like = _repository_like(name)
         if like:
-            return f'; {like} would be right'
+            return f'; {like} would be right' + ('; is a variable unset?' if name.endswith('/') else '')
     return ''
 
 
@@ -58,7 +58,7 @@ def _repository_like(name: str) -> str:
     """Return a valid repository for one in other letters; empty for an address, which has hints of its own."""
     if ':' in name or '@' in name:
         return ''
-    like = '/'.join(part.strip('-') for part in _NOT_IN_REPOSITORY.sub('-', name.lower()).split('/'))
+    like = '/'.join(filter(None, (part.strip('-') for part in _NOT_IN_REPOSITORY.sub('-', name.lower()).split('/'))))
     try:
         return check_repository(like)
     except DXFInvalidNameError:

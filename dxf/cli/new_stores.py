@@ -31,6 +31,15 @@ def tell_of_garbage(context: Context) -> None:
                             'nothing names')
 
 
+def tell_of_plan(is_any: bool) -> None:
+    """Tell on a terminal that what was printed is still there.
+
+    :param is_any: whether there is something to delete
+    """
+    if is_any and terminal.is_terminal(sys.stderr):
+        console.print_error('this is the plan: nothing was deleted, --delete does it')
+
+
 def _root(registry: str) -> str:
     return check_registry(registry).removeprefix(FOLDER) if is_folder(registry) else ''
 

@@ -5,15 +5,15 @@ What a registry answered 404 for is explained by ``not_found``.
 
 import errno
 import os
-import pwd
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dxf.cli import not_found
 from dxf.cli.context import Context, target_of
+from dxf.cli.permissions import DENIED, about_denied
 from dxf.exceptions import (DXFConflictError, DXFDigestMismatchError, DXFFileNotFoundError, DXFMountFailed,
-                            DXFSizeMismatchError, DXFSourceError)
+                            DXFSizeMismatchError, DXFSourceError, DXFUnexpectedStatusCodeError)
 from dxf.hints import UNREAD, add_hint, hint_of
 from dxf.names import FOLDER, check_registry, is_folder
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:  # commands check their operands without requests
     from requests import Response
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_BUSY = 'the registry, or a proxy before it, does not work now: wait, or set DXF_RETRIES higher'
+_LATER = {
+    413: 'a proxy before the registry allows no larger request: nginx has client_max_body_size for that',
+    429: 'the registry limits requests: wait before the next command',
+    **dict.fromkeys((502, 503, 504), _BUSY),
+    507: 'the disk of the registry is full: free space there, then repeat the command'}
+"""What to do about statuses, which registries often send without a word."""
+
+_WILD = re.compile(r'[*?\[]')
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
 _MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
 
@@ -44,12 +52,29 @@ def _next_step(context: Context, error: Exception) -> str:
         source, digest = context.operands[:2]
         return f'dxf blob-size {source} {digest}{context.settings.host_option} tells whether it is there; dxf copy ' \
             'does without mounting'
+    if isinstance(error, DXFUnexpectedStatusCodeError):
+        return 'the server may be no registry, or a proxy before it answers'
+    return _about_files(context, error) if response is None else _about_status(response)
+
+
+def _about_status(response: 'Response') -> str:
+    """Return the hint for the status of a response."""
+    about = {405: _about_uploads, 500: _about_manifest}.get(response.status_code)
+    return _LATER.get(response.status_code, '') if about is None else about(response)
+
+
+def _about_files(context: Context, error: Exception) -> str:
+    """Return the hint for files that are not in an alias, or cannot be read or written."""
     if isinstance(error, DXFFileNotFoundError) and {'to', 'overwrite'} <= set(context.options):
-        return '' if context.options['to'] is not None else '--to=DIR names the folder to write to'
-    about = {405: _about_uploads, 500: _about_manifest}.get(0 if response is None else response.status_code)
-    if response is not None and about is not None:
-        return about(response)
+        return '--to=DIR names the folder to write to' if context.options['to'] is None else _about_names(error.name)
     return _about_path(context, error) if isinstance(error, OSError) else _about_unread(context, error)
+
+
+def _about_names(name: str) -> str:
+    """Return the hint for a name of no file to write, which is as other programs take it."""
+    if os.path.normpath(name) == os.curdir:
+        return 'without a name, all files are written'
+    return 'a folder stands for all that is in it, and no pattern is taken' if _WILD.search(name) else ''
 
 
 def _about_unread(context: Context, error: Exception) -> str:
@@ -91,7 +116,7 @@ def _about_uploads(response: 'Response') -> str:
 def _about_path(context: Context, error: OSError) -> str:
     """Return the hint for an error of the system."""
     if error.errno in DENIED:
-        return _about_parent(error.filename) or _about_owner(error.filename)
+        return about_denied(error.filename)
     return _about_root(context, error) if error.errno in MISSING else ''
 
 
@@ -103,37 +128,6 @@ def _about_root(context: Context, error: OSError) -> str:
     if target is not None and _is_below(target, error.filename):
         return f'--to names {target.removeprefix(FOLDER)}, and no folder can be made there'
     return ''
-
-
-def _about_parent(path: object) -> str:
-    """Return the hint for what cannot be made or reached, because of the folder that it is, or would be, in."""
-    if not isinstance(path, str) or not os.path.isabs(path) or os.path.lexists(path):
-        return ''
-    parent = os.path.dirname(path.rstrip(os.sep))
-    while not os.path.lexists(parent):
-        parent = os.path.dirname(parent)
-    lacks = 'be entered' if not os.access(parent, os.X_OK) else 'be written to'
-    return f'the folder {parent} cannot {lacks}{_owned(parent)}'
-
-
-def _about_owner(path: object) -> str:
-    """Return the hint for a file or folder of another user."""
-    owned = _owned(path) if isinstance(path, str) and os.path.isabs(path) and os.path.lexists(path) else ''
-    return owned.removeprefix(': ')
-
-
-def _owned(path: str) -> str:
-    """Return whose file it is, and who runs this; empty if it is the user's own."""
-    owner = os.lstat(path).st_uid
-    return '' if owner == os.geteuid() else f': it belongs to {_user(owner)}, and this is run by {_user(os.geteuid())}'
-
-
-def _user(number: int) -> str:
-    """Return the name of a user, or the number of one without a name."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # containers run with numbers that have no name
-        return f'user {number}'
 
 
 def _is_below(host: str, path: object) -> bool:

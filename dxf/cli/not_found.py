@@ -61,6 +61,8 @@ def _hint(context: Context, what: str, name: str) -> str:
         return f'; a folder on disk is written .{os.sep}{name}'
     if what == 'alias':
         return f'; dxf list-aliases {context.typed_repository} prints its aliases{about_relative(context.settings)}'
+    if f'@{name}' in context.operands:
+        return '; the hash of a blob is written without the @'
     if what == 'manifest':
         return '; if this is the hash of a blob, dxf pull-blob fetches it'
     damage = damaged(context, name)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from glob import glob
 
 from dxf.cli.mistakes import is_digest
+from dxf.cli.permissions import DENIED, about_denied
 
 NAMES_STORED = '; dxf set-alias gives a name to what is stored'
 ONLY_FOR_PUSH_BLOB = '; - is standard input for dxf push-blob alone'
@@ -37,6 +38,8 @@ def about_file(operand: str) -> str:
     """Return what to write in place of a file that is not there."""
     if operand == '-' or is_digest(operand):
         return ONLY_FOR_PUSH_BLOB if operand == '-' else NAMES_STORED
+    if os.path.islink(operand):
+        return f'; it is a link to {os.readlink(operand)}'
     url = _URL.fullmatch(operand)
     if url is not None:
         return _about_url(url['scheme'].lower(), url['rest'])
@@ -103,8 +106,14 @@ def about_alias(operand: str) -> str:
     return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
 
 
-def about_output(filename: str) -> str:
-    """Return what to do about a file that cannot be written."""
+def about_output(filename: str, number: int | None) -> str:
+    """Return what to do about a file that cannot be written.
+
+    :param number: of the error
+    """
+    denied = about_denied(os.path.abspath(filename)) if number in DENIED else ''
+    if denied:
+        return f'; {denied}'
     unlike = unreplaced(filename)
     if unlike:
         return f'; {unlike}'
@@ -144,6 +153,8 @@ def _about_shell(command: list[str]) -> str:
         return f'env sets variables: -- env {shlex.join(command)}'
     if _UNREPLACED.match(program):
         return _NOT_BY_SHELL
+    if program.startswith('-') and os.path.isfile(program):
+        return f'a file stands before the @alias, without --: {shlex.quote(os.path.join(os.curdir, program))}'
     if os.path.isfile(program) and os.sep not in program:
         return f'a program in this folder is written ./{program}'
     is_plain = os.path.isfile(program) and not os.access(program, os.X_OK)

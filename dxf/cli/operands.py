@@ -11,6 +11,7 @@ from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_program
+from dxf.cli.repository_mistakes import address_of
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
@@ -271,7 +272,7 @@ def blob_to_name(context: Context, operand: str) -> str:
     :raises UsageError: it is neither; the message for an alias tells how that gets another name
     """
     if os.sep in operand:
-        return file(operand)
+        return _file_to_name(context, operand)
     try:
         return digest(operand, f'./{operand}', 'a file')
     except UsageError as error:
@@ -279,6 +280,19 @@ def blob_to_name(context: Context, operand: str) -> str:
         second = f'; an alias gets a second name by dxf set-alias {context.typed_repository} ' \
             f'{alias(context.operands[0])} @{operand}'
         raise UsageError(f'{error}{second if is_alias else ""}') from None
+
+
+def _file_to_name(context: Context, operand: str) -> str:
+    """Return the path of a file; the message for an alias of another repository tells how that is copied."""
+    try:
+        return file(operand)
+    except UsageError as error:
+        address = address_of(operand)
+        if address is None or not address.reference or os.path.lexists(operand):
+            raise
+        options = f'--to={context.settings.host} --to-repo={context.typed_repository} --to-alias=' \
+            f'{alias(context.operands[0])}'
+        raise UsageError(f'{error}; dxf copy {address.repository} {address.reference} {options}') from None
 
 
 def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':
@@ -302,7 +316,7 @@ def platform_of(operand: str) -> str:
         raise UsageError(str(error)) from None
 
 
-def _manifest(operand: str) -> str:
+def _manifest(context: Context, operand: str) -> str:
     """Return the manifest on standard input, which is read where no operand was given.
 
     :param operand: what the operand would be
@@ -311,7 +325,8 @@ def _manifest(operand: str) -> str:
         console.print_error(f'no {operand} was given: type a manifest, and Ctrl-D to end it')
     text = console.read()
     if not text.strip():
-        raise UsageError(f'no {operand} was given, and standard input is empty')
+        raise UsageError(f'no {operand} was given, and standard input is empty; dxf list-aliases '
+                         f'{context.typed_repository} prints the aliases')
     try:
         is_manifest = bool({'schemaVersion', 'mediaType'} & set(load_object(text)))
         reason = 'it has no schemaVersion'
@@ -326,7 +341,7 @@ def _manifest(operand: str) -> str:
 def targets(context: Context) -> list[Target]:
     """Return what the operands name; without operands, the manifest on standard input."""
     if not context.operands:
-        return [Target(manifest=_manifest('hash or alias'))]
+        return [Target(manifest=_manifest(context, 'hash or alias'))]
     return [Target(alias=named(operand, context.settings.host)) if operand.startswith('@') else
             Target(digest=_digest_to_read(context, operand)) for operand in context.operands]
 
@@ -341,5 +356,5 @@ def _digest_to_read(context: Context, operand: str) -> str:
 def aliases(context: Context) -> list[Target]:
     """Return what the aliases name that the operands are; without operands, the manifest on standard input."""
     if not context.operands:
-        return [Target(manifest=_manifest('alias'))]
+        return [Target(manifest=_manifest(context, 'alias'))]
     return [Target(alias=named(operand, context.settings.host)) for operand in context.operands]

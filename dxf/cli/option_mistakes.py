@@ -18,10 +18,11 @@ VARIABLES = {
     **dict.fromkeys(('-H', '--registry', '--server', '--url'), HOST_BY),
     **dict.fromkeys(('--insecure', '--plain-http', '--http', '--src-plain-http', '--from-plain-http'),
                     'DXF_INSECURE=1 is for http'),
-    **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify', '--src-tls-verify', '--no-check-certificate'),
+    **dict.fromkeys(('--skip-tls-verify', '--tls-verify', '--no-verify', '--src-tls-verify', '--no-check-certificate',
+                     '-k', '--insecure-skip-tls-verify', '--skip-verify'),
                     'see DXF_SKIPTLSVERIFY and DXF_TLSVERIFY'),
     **dict.fromkeys(('--dest-tls-verify', '--to-plain-http', '--dest-plain-http', '--to-insecure'), _TO_HTTP),
-    **dict.fromkeys(('--debug', '--verbose'), 'DXF_DEBUG=1 logs each request'),
+    **dict.fromkeys(('--debug', '--verbose', '-v'), 'DXF_DEBUG=1 logs each request'),
     **dict.fromkeys(('--creds', '--src-creds', '--username', '--user', '--password', '--password-stdin'), _LOGIN),
     **dict.fromkeys(('--dest-creds', '--dest-username', '--dest-password', '--to-username', '--to-password'),
                     'DXF_TO_USERNAME and DXF_TO_PASSWORD are for the registry to copy to'),
@@ -37,7 +38,7 @@ VARIABLES = {
     **dict.fromkeys(('--jobs', '-j', '--parallel', '--concurrency'), 'DXF_JOBS sets how many blobs move at once'),
     **dict.fromkeys(('--platform', '--override-arch', '--override-os', '--arch', '--os'),
                     'DXF_PLATFORM selects a platform, such as linux/amd64'),
-    **dict.fromkeys(('--format', '-f'), '--json prints JSON'),
+    **dict.fromkeys(('--repo', '--repository'), 'the repository is the first operand'),
 }
 """Options that dxf has as variables, or by another name."""
 
@@ -45,6 +46,12 @@ _QUIETLY = ('--quiet', '-q', '--silent', '-s', '--no-progress')
 _ALL = ('--all', '-a', '-A')
 _RECURSIVE = ('--recursive', '-r', '-R')
 _TRIAL = ('--dry-run', '-n')
+_ASKED = ('--force', '-f', '--yes', '-y')
+_REPLACING = ('--force', '-f', '--overwrite', '--replace')
+_COMPRESSED = ('--compress', '--gzip', '-z')
+_AS_JSON = '--json prints JSON'
+_LISTINGS = ('diff', 'du', 'inspect', 'list-aliases', 'list-files', 'list-repos', 'probe', 'referrers')
+"""Commands that write no file."""
 
 OPTIONS = {
     **dict.fromkeys((('push-blob', '--alias'), ('push-blob', '--tag'), ('push-blob', '--name'), ('push-blob', '-t')),
@@ -60,11 +67,36 @@ OPTIONS = {
     **dict.fromkeys((('push-blob', option) for option in _RECURSIVE), 'dxf push-files stores folders'),
     **dict.fromkeys((('push-files', option) for option in _RECURSIVE),
                     'a folder is stored with all that is in it'),
-    **dict.fromkeys(((command, '-n') for command in ('copy', 'del-alias', 'del-blob', 'pull-files', 'push-blob',
-                                                     'push-files', 'set-alias')),
-                    '--dry-run prints what would be done'),
     **dict.fromkeys(((command, option) for command in ('del-alias', 'del-blob')
-                     for option in ('--force', '-f', '--yes', '-y')), 'it asks nothing before it deletes'),
+                     for option in _ASKED), 'it asks nothing before it deletes'),
+    **dict.fromkeys(((command, option) for command in ('prune', 'gc') for option in (*_ASKED, '--prune')),
+                    '--delete deletes what is printed without it'),
+    **dict.fromkeys((('prune', option) for option in ('--keep-tag', '--keep-tags', '--exclude', '--protect')),
+                    '--keep-match=GLOB keeps what a pattern fits'),
+    **dict.fromkeys(((command, option) for command in ('push-files', 'set-alias', 'copy') for option in _REPLACING),
+                    'an alias that exists is replaced'),
+    **dict.fromkeys((('push-blob', '--overwrite'), ('push-blob', '--replace')), 'an alias that exists is replaced'),
+    **dict.fromkeys((('pull-blob', option) for option in _REPLACING), 'a file that exists is replaced'),
+    **dict.fromkeys((('restore', '--force'), ('restore', '-f')), '--overwrite replaces files that are there'),
+    **dict.fromkeys((('push-blob', '-f'), ('push-blob', '--file')), 'files follow the repository'),
+    **dict.fromkeys((('pull-blob', option) for option in ('--offset', '--bytes', '--skip', '-r')),
+                    '--range=FIRST-LAST writes a part'),
+    **dict.fromkeys((('pull-blob', option) for option in ('--extract', '--untar', '-x')),
+                    'tar takes it out of a pipe: dxf pull-blob <repo> @alias | tar x'),
+    **dict.fromkeys((('push-blob', option) for option in _COMPRESSED), 'a command compresses: dxf push-blob <repo> '
+                    '@alias -- gzip -c FILE'),
+    **dict.fromkeys((('backup', option) for option in _COMPRESSED), 'what a backup stores is compressed'),
+    **dict.fromkeys((('backup', option) for option in (*_RECURSIVE, *_ALL, '--archive')),
+                    'a folder is stored with all that is in it; --owners and --xattrs store more about it'),
+    **dict.fromkeys((('backup', option) for option in ('--delete', '--update', '-u')),
+                    'a snapshot has what is in the folder now, and the one before keeps the rest'),
+    **dict.fromkeys(((command, option) for command in ('backup', 'push-files', 'push-blob')
+                     for option in ('-C', '--directory', '--base', '--cwd')),
+                    'change the folder before: (cd DIR && dxf ...)'),
+    **dict.fromkeys((('restore', option) for option in ('--exclude', '-e')), 'paths behind the alias choose what is '
+                    'restored: dxf list-files prints them'),
+    **dict.fromkeys(((command, option) for command in _LISTINGS for option in ('-o', '--output')), _AS_JSON),
+    **dict.fromkeys((('copy', '-o'), ('copy', '--output'), ('copy', '--dir')), '--to=oci:DIR copies to a folder'),
     **dict.fromkeys(((command, option) for command in ('del-alias', 'get-alias', 'get-manifest', 'get-digest',
                                                        'get-manifest-digest', 'inspect') for option in _ALL),
                     _ONE_BY_ONE),
@@ -115,7 +147,11 @@ def about_option(command: str, option: str, flags: Sequence[str]) -> str:
         return '; dxf --version prints the version'
     if option in _QUIETLY and '--progress' in flags:
         return f'; {_QUIET}'
+    if option == '-n' and '--dry-run' in flags:
+        return '; --dry-run prints what would be done'
     meant = OPTIONS.get((command, option)) or VARIABLES.get(option)
+    if meant is None and option in ('--format', '-f') and '--json' in flags:
+        meant = _AS_JSON
     if meant is None or command == 'login' and meant == _LOGIN:
         return ''
     return f'; {meant}'

@@ -30,6 +30,8 @@ SHELLS = ('bash', 'zsh', 'fish')
 _COMMANDS = {command.name: command for command in COMMANDS}
 _EXPLICIT = re.compile(r'ignored explicit argument .*', re.DOTALL)
 """The error of argparse for --password-stdin=SECRET."""
+_WITHOUT_VALUE = re.compile(r'^argument (-[^/:]*).*: expected one argument')
+"""The error of argparse for an option at the end of the line."""
 
 
 class CommandLine(NamedTuple):
@@ -53,7 +55,9 @@ def fail(program: str, message: str) -> NoReturn:
 def fail_about_operands(line: CommandLine, message: str) -> NoReturn:
     """Print one line about wrong operands, with a hint about the repository or their order; exit with status 2."""
     command = line.command
-    hint = repository_mistakes.about_repository(command, line.operands[0], message) if line.operands else ''
+    first = line.operands[0] if line.operands else ''
+    hint = mistakes.about_value(line.options, command, first, message) or \
+        (repository_mistakes.about_repository(command, first, message) if line.operands else '')
     if not hint and command.name == 'push-blob' and line.program is None and message.startswith('too few '):
         hint = mistakes.about_missing(command.line, line.operands)
     hint = hint or mistakes.about_order(command.name, command.line, line.operands)
@@ -85,6 +89,10 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
+        lone = _WITHOUT_VALUE.search(message)
+        if lone is not None:  # argparse names all ways to write the option
+            action = self._option_string_actions[lone[1]]
+            message = f'{lone[1]} needs a value: {lone[1]} {action.metavar or "|".join(action.choices or [])}'
         fail(self.prog, _EXPLICIT.sub('it takes no value', message))
 
     def _print_message(self, message: str, file: Any = None) -> None:

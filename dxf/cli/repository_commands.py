@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dxf.cli import operands
+from dxf.cli import new_stores, operands
 from dxf.cli.context import Context, UsageError
 from dxf.cli.error_messages import first_of
 from dxf.cli.not_found import about_layouts
@@ -154,5 +154,7 @@ def gc(context: Context) -> None:
     layout = operands.layout_of(context)
     if not layout.exists():
         raise UsageError(f'there is no layout in {layout.folder}{about_layouts(context)}')
-    for digest, size in garbage.collect(layout, context.options['delete']):
+    found = garbage.collect(layout, context.options['delete'])
+    for digest, size in found:
         context.print_result('digest', digest if context.options['json'] else f'{digest} {size}', size=size)
+    new_stores.tell_of_plan(bool(found) and not context.options['delete'])

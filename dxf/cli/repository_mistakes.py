@@ -42,7 +42,8 @@ def about_repository(command: Command, operand: str, message: str) -> str:
     is_named = message.startswith('invalid repository ')
     if is_named and _WILD.search(operand):
         return '; dxf list-repos prints the repositories'
-    if is_named and operand.startswith('oci:') and '/' in operand:
+    is_path = operand.startswith(('/', './', '../')) and os.path.isdir(operand)
+    if is_named and (is_path or operand.startswith('oci:') and '/' in operand):
         return '; a folder is given by --host=oci:PATH, and the repository is the path below it'
     if is_named and _is_registry_alone(operand):
         return f'; the registry is given by --host={operand}'

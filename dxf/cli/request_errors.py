@@ -71,7 +71,7 @@ def _network_message(error: RequestException) -> str:
             return known
     if isinstance(error, SSLError):
         return f'cannot speak TLS with {host}; if REQUESTS_CA_BUNDLE or {prefix}TLSVERIFY is set, does it name a ' \
-               'file of certificates?'
+               'file of certificates in PEM? openssl x509 -inform der -in FILE -out ca.pem makes one of another file'
     if isinstance(error, Timeout):
         hint = _missing_port(url) if isinstance(error, ConnectTimeout) else ''
         return f'no answer from {_with_port(url) if hint else host} in time{hint}; DXF_TIMEOUT sets the seconds to wait'
@@ -139,7 +139,7 @@ def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) ->
     """Return the message for one of the causes of a failure; ``None`` if it tells too little."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = f'; if a CA of your own signed it, set REQUESTS_CA_BUNDLE or {prefix}TLSVERIFY to a file of the CA\'s ' \
-            'certificates' if is_of_unknown_issuer(cause) else ''
+            'certificates' if is_of_unknown_issuer(cause) else _about_certificate(cause.verify_code, _with_port(url))
         return f'cannot verify the certificate of {host}: {cause.verify_message.rstrip(".")}{hint}'
     if lacks_tls(cause):
         return f'{host} does not speak TLS; set {prefix}INSECURE=1 only if it is meant to be used without'
@@ -156,6 +156,17 @@ def _message_of_cause(cause: BaseException, host: str, url: str, prefix: str) ->
         hint = _missing_port(url)
         return f'cannot connect to {_with_port(url) if hint else host}: {str(cause.strerror).lower()}{hint}'
     return None
+
+
+def _about_certificate(code: int, host: str) -> str:
+    """Return the hint for a certificate of a known issuer, by the number that OpenSSL has for what is wrong.
+
+    https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/#error-codes
+    """
+    if code in (62, 64):
+        return '; name the registry as its certificate does: openssl s_client -connect ' \
+            f'{host} </dev/null | openssl x509 -noout -ext subjectAltName prints the names'
+    return '; is the clock of this machine right?' if code in (9, 10) else ''
 
 
 def _pool(found: list[BaseException]) -> HTTPConnectionPool | None:

@@ -35,7 +35,8 @@ class _Selection(NamedTuple):
         there = list(aliases)
         for pattern in self.patterns if there else []:
             if not any(fnmatchcase(alias, pattern) for alias in there):
-                raise DXFError(f'no alias of {repository} matches the pattern {pattern!r}: nothing was deleted')
+                raise DXFError(f'no alias of {repository} matches the pattern {pattern!r}: nothing was deleted'
+                               f'{_about_pattern(pattern, there)}')
         if there and not any(map(self.has, there)):
             raise DXFError(f'no alias of {repository} begins with {self.prefix!r} and matches: nothing was deleted')
 
@@ -64,8 +65,10 @@ def prune(context: Context) -> None:
             times = {decision.alias: decision.time for decision in decisions}
             retention.apply(repository, decisions, digests=found.digests,
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
-    if options['delete'] and any(decision.goes for decision in decisions):
+    goes = any(decision.goes for decision in decisions)
+    if options['delete'] and goes:
         new_stores.tell_of_garbage(context)
+    new_stores.tell_of_plan(goes and not options['delete'])
 
 
 def _check_times(decisions: list[Decision], repository: str) -> None:
@@ -78,7 +81,16 @@ def _check_times(decisions: list[Decision], repository: str) -> None:
     reasons = {decision.reasons for decision in decisions} - {(ATTACHED,)}
     if reasons == {(NO_TIME,)}:
         raise DXFError(f'no alias of {shown_repository(repository)} has a time, so all stay: put the date into names, '
-                       'as @nightly-$(date +%F) does')
+                       'as @nightly-$(date +%F) does; --time-format=FORMAT reads other dates, such as %d-%m-%Y')
+
+
+def _about_pattern(pattern: str, aliases: Iterable[str]) -> str:
+    """Return the hint for a pattern that is a regular expression, or a part of names; empty for others."""
+    plain = pattern.replace('.*', '*').strip('^$')
+    for like in (plain, f'{plain}*', f'*{plain}*'):
+        if any(fnmatchcase(alias, like) for alias in aliases):
+            return f'; {like} matches some'
+    return ''
 
 
 def _is_decided(decision: Decision, selection: _Selection) -> bool:

@@ -3,6 +3,7 @@
 ``fsspec.spec`` makes all other methods of these.
 """
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from fsspec.spec import AbstractFileSystem, make_instance
 from fsspec.utils import isfilelike, tokenize
 
 from dxf.client import DXF
-from dxf.exceptions import DXFIsADirectoryError
+from dxf.exceptions import DXFIsADirectoryError, DXFNotFoundError
 from dxf.filesystem.errors import usual_errors
 from dxf.filesystem.location import Location, parse
 from dxf.filesystem.lookups import AnyTree, Lookups
@@ -72,6 +73,11 @@ class ReadingFileSystem(AbstractFileSystem):
         self._repositories = Repositories(host, options)
         self.lookups = Lookups(self.repository, self._repositories.platform, self.dircache)
         self._targets = SingleTargets()
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        stripped = super()._strip_protocol(path)
+        return stripped.lstrip('/') if isinstance(stripped, str) else stripped  # dxf:///x@a is the same as dxf://x@a
 
     @classmethod
     def _get_kwargs_from_urls(cls, path: str) -> dict[str, str]:
@@ -153,7 +159,13 @@ class ReadingFileSystem(AbstractFileSystem):
 
     def _aliases(self, location: Location, detail: bool) -> Any:
         repository = self.repository(location.repository)
-        found = [Location(location.repository, alias) for alias in repository.list_aliases()]
+        try:
+            found = [Location(location.repository, alias) for alias in repository.list_aliases()]
+        except DXFNotFoundError as error:
+            if location.repository:
+                raise
+            raise FileNotFoundError(errno.ENOENT, 'no repository is named, and dxf.DXFBase(host).list_repos() lists '
+                                    'them', str(location)) from error
         if not detail:
             return [one.root for one in found]
         trees = self.lookups.trees(found, repository.options.jobs)
@@ -235,7 +247,11 @@ class ReadingFileSystem(AbstractFileSystem):
         location = self._locate(path)
         if not location.reference:
             raise DXFIsADirectoryError(str(location), 'it is a repository: name an alias, REPOSITORY@ALIAS/PATH')
-        return location, self.lookups.tree(location).file_to_read(location.path)
+        try:
+            return location, self.lookups.tree(location).file_to_read(location.path)
+        except DXFIsADirectoryError as error:
+            raise error if location.path else DXFIsADirectoryError(
+                str(location), 'it is a folder: name a file in it, REPOSITORY@ALIAS/PATH') from None
 
     def _reader(self, path: str) -> BlobReader:
         location, file = self._file(path)

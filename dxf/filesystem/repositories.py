@@ -4,7 +4,8 @@ Each variable ``DXF_*`` is an option too, in lower case and without ``DXF_``.
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,9 @@ from dxf.environment.variables import PREFIX
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_registry, is_folder
 
+NO_HOST = "no registry is named: give the option host, such as host='oci:./folder' (pandas: storage_options={'host': " \
+    "...}), or set DXF_HOST; or begin the path with it, as in registry.example.com/fred/x@may15"
+
 REGISTRY = 'registry'
 """The option that fsspec takes from a URL."""
 
@@ -27,6 +31,8 @@ OF_ONE_REGISTRY = tuple(name.lower() for name in (*TARGET_SETTINGS, *SOURCE_SETT
 """The options that are for one registry: that of ``host``, or of the URL."""
 
 OF_ALL = ('jobs', 'timeout', 'retries', 'platform')
+
+_VARIABLE = re.compile(rf'\b{PREFIX}([A-Z_]+)\b', re.ASCII)
 
 SECRET = tuple(name.lower() for name in CREDENTIALS)
 """The options that are not pickled."""
@@ -84,7 +90,10 @@ class Repositories:
         if self.host and rest and is_same_registry(first, self.host):
             return self.host, rest
         host, name = split(repository, is_host_known=bool(self.host))
-        return host or self.host or os.environ.get(HOST, ''), name
+        host = host or self.host or os.environ.get(HOST, '')
+        if not host:
+            raise ValueError(NO_HOST)
+        return host, name
 
     def settings(self, host: str) -> Settings:
         """Return the settings for a registry: options win over variables, and credentials are those of one of them.
@@ -108,7 +117,7 @@ class Repositories:
         try:
             return read_settings({**environ, **{PREFIX + name.upper(): _text(value) for name, value in given.items()}})
         except SettingsError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_by_option(str(error), [*given, *(['host'] if host == self.host else [])])) from None
 
 
 def _client(settings: Settings, repository: str) -> DXF:
@@ -118,6 +127,13 @@ def _client(settings: Settings, repository: str) -> DXF:
     if settings.token is not None:
         client.token = settings.token
     return client
+
+
+def _by_option(message: str, options: Collection[str]) -> str:
+    """Return a message about a setting with options in place of variables, if an option gave the first one."""
+    variable = _VARIABLE.match(message)
+    is_given = variable is not None and variable[1].lower() in options
+    return _VARIABLE.sub(lambda found: found[1].lower(), message) if is_given else message
 
 
 def _text(value: Any) -> str:
@@ -140,10 +156,15 @@ def registry_of(path: str) -> dict[str, str]:
 
 
 def _check_repository(repository: str) -> None:
-    """Check that a path does not begin with a folder, and that no slash stands before its alias.
+    """Check that a path does not begin with a folder, a URL or a password, and that no slash stands before its alias.
 
     :raises DXFInvalidNameError: it does, or one does
     """
+    first, is_url, _ = repository.partition('://')
+    if is_url or ':' in first and '/' not in first and not is_folder(first):  # it may be a password, which is not shown
+        wrong = 'leave out the scheme, such as https://, at the beginning' if is_url else \
+            'a path begins with a user name and a password: the options username and password give them'
+        raise DXFInvalidNameError(f'{wrong}; a path is [REGISTRY/]REPOSITORY@ALIAS[/PATH]')
     if is_folder(repository):
         raise DXFInvalidNameError(f'invalid repository {repository!r}: a folder is given by the option host, '
                                   "host='oci:PATH', or by DXF_HOST; the repository is the path below it")

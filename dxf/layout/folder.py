@@ -113,7 +113,8 @@ class LayoutFolder:
         if set(names) - {MARKER}:
             if self._marker():  # another process has just made the layout, and writes this file first
                 return self.exists()
-            raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files')
+            raise DXFInvalidDocumentError(f'{self.folder} is no OCI image layout, and has other files: copy '
+                                          'the layout again, or name another repository')
         self._check_inner()
         return False
 

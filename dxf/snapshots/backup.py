@@ -96,7 +96,7 @@ def plan(repository: 'DXF', folders: Sequence[str], alias: str, wanted: Wanted =
 def _roots(repository: 'DXF', folders: Sequence[str], alias: str) -> list[Root]:
     """Return the folders to be stored; everything is checked before the first request."""
     check_alias(alias)
-    roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup')])
+    roots = roots_of([os.fspath(folder) for folder in several(folders, 'backup', 'repository, ')])
     for root in roots:
         relation = relation_to_registry(os.fsdecode(root.folder), repository.host)
         if relation:

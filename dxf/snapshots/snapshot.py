@@ -86,6 +86,12 @@ def is_snapshot(manifest: object) -> TypeGuard[ImageManifest]:
     return isinstance(manifest, ImageManifest) and load_object(manifest.text).get('artifactType') == SNAPSHOT_TYPE
 
 
+NAMES = {**dict.fromkeys(('files', 'list', 'ls', 'names', 'list_files', 'walk'), 'entries()'),
+         **dict.fromkeys(('read', 'get', 'cat', 'read_bytes'), 'open(path).read()'),
+         **dict.fromkeys(('extract', 'extractall', 'download', 'pull'), 'restore(folder)')}
+"""How methods of a snapshot are written, by the names that archives of other libraries have for them."""
+
+
 class Snapshot:
     """A snapshot that is stored in a repository: :func:`load` returns it.
 
@@ -112,6 +118,12 @@ class Snapshot:
     def renew_after_fork(self) -> None:
         """Share no lock with the parent process."""
         self._lock = Lock()
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            if name in NAMES:
+                raise AttributeError(f'Snapshot has no {name}: write {NAMES[name]}')
+            return object.__getattribute__(self, name)  # it raises its own error
 
     @property
     def repository(self) -> 'DXF':

@@ -108,7 +108,7 @@ def test_a_link_or_a_folder_in_the_place_of_a_file_is_not_taken_for_it(client: D
 
 def test_a_name_of_a_folder_stands_for_the_files_in_it(client: DXF, source: Path, tmp_path: Path) -> None:
     push(client, source)
-    found = artifacts.pull_files(client, 'v1', str(tmp_path / 'target'), names=['data/in', 'c.txt'])
+    found = artifacts.pull_files(client, 'v1', str(tmp_path / 'target'), names=['./data/in/', 'c.txt'])
     assert found.names == ['data/in/b.csv', 'c.txt']
     with pytest.raises(DXFError, match="no file 'dat' in it"):
         artifacts.pull_files(client, 'v1', str(tmp_path / 'target'), names=['dat'])

@@ -49,6 +49,7 @@ QUOTED = 'the quotation marks are part of it: remove them'
 FETCHED = 'a program fetches it: dxf push-blob <repo> [@alias] --'
 MISSING = 'No such file or directory'
 
+EMPTY = f'standard input is empty; dxf list-aliases {REPO} prints the aliases'
 FIRST = 'the repository comes first: dxf'
 SECOND = 'the alias comes second: dxf'
 PUSH = 'push-blob <repo> <file>... [@alias]'
@@ -134,10 +135,10 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                              f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
     'a branch as an alias behind an @': (f'pull-blob {REPO} @feature/login', {},
                                          f"invalid alias 'feature/login': {WANT_ALIAS}; feature-login would be right"),
-    'nothing in a pipe': (f'pull-blob {REPO}', {}, 'no hash or alias was given, and standard input is empty'),
+    'nothing in a pipe': (f'pull-blob {REPO}', {}, f'no hash or alias was given, and {EMPTY}'),
     'nothing in a pipe for a size': (f'blob-size {REPO}', {},
-                                     'no hash or alias was given, and standard input is empty'),
-    'nothing in a pipe for an alias': (f'get-alias {REPO}', {}, 'no alias was given, and standard input is empty'),
+                                     f'no hash or alias was given, and {EMPTY}'),
+    'nothing in a pipe for an alias': (f'get-alias {REPO}', {}, f'no alias was given, and {EMPTY}'),
     'a file to write to without -o': (
         f'pull-blob {REPO} @nightly x.tar', {}, "invalid digest 'x.tar': want sha256: and 64 hexadecimal digits; "
         'a file to write to is given by -o x.tar, an alias is written @x.tar'),
@@ -251,7 +252,7 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
                            f"cannot read 'https://example.com/x': {MISSING}; {FETCHED} curl -fsSL URL"),
     'a bucket to push': (f'push-blob {REPO} s3://bucket/x @a', {},
                          f"cannot read 's3://bucket/x': {MISSING}; {FETCHED} <command>..."),
-    'an option that is like none': (f'push-blob {REPO} --file x @a', {}, 'unrecognized arguments: --file'),
+    'an option that is like none': (f'push-blob {REPO} --later x @a', {}, 'unrecognized arguments: --later'),
     'a target with a scheme': (f'copy {REPO} a --to http://localhost:1', {},
                                "--to: invalid host 'http://localhost:1': leave out http://; DXF_TO_INSECURE=1 is for "
                                f'http; {EXAMPLES}'),
@@ -324,7 +325,8 @@ USAGE: dict[str, tuple[str, dict[str, str], str]] = {
     (('push-blob', REPO, '/dev/null', '@2026-11-28T08:15:00'), '2026-11-28T08-15-00'),
     (('push-blob', REPO, '/dev/null', '@0001-01-01T00:00:00+02:00'), '0001-01-01T00-00-00-02-00'),
     (('get-alias', REPO, 'feature/login page'), 'feature-login-page'),
-    (('list-aliases', 'Demo/Back up'), 'demo/back-up'),
+    (('list-aliases', 'Demo/Back up'), 'demo/back-up'), (('list-aliases', '/demo//x'), 'demo/x'),
+    (('push-blob', './demo/x', '/dev/null'), 'demo/x'),
 ])
 def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...], like: str) -> None:
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
@@ -352,6 +354,10 @@ ORDERS = {
     'push-blob data.txt demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
     'push-blob ./data.txt demo/r': f"invalid repository './data.txt': {WANT_REPOSITORY}; {FIRST} {PUSH}",
     'push-files data.txt demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files monday demo/r data.txt': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-files sub demo/r monday': f"invalid alias 'demo/r': {WANT_ALIAS}; {FIRST} {PUSH_FILES}",
+    'push-blob sub demo/r @monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {PUSH}",
+    'verify sub demo/r monday': f"cannot read 'demo/r': {MISSING}; {FIRST} {VERIFY}",
     'push-files demo/r data.txt monday': f"cannot read monday: {MISSING}; {SECOND} {PUSH_FILES}",
     'push-files demo/r data.txt @monday': f"cannot read @monday: {MISSING}; {SECOND} {PUSH_FILES}",
     'push-files demo/r ./data.txt monday': f"invalid alias './data.txt': {WANT_ALIAS}; {SECOND} {PUSH_FILES}",
@@ -390,6 +396,7 @@ ORDERS = {
                        'dxf get-alias r a',
     'push-blob demo/r data.tx': f"cannot read 'data.tx': {MISSING}",
     'push-blob r sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
+    'verify sub sub/data.tx monday': f"cannot read 'sub/data.tx': {MISSING}",
     'push-files demo/r monday data.tx': f"cannot read data.tx: {MISSING}",
     'verify demo/r data.tx monday': f"cannot read 'data.tx': {MISSING}",
     'set-alias r monday sub/data.txt': f"cannot read 'sub/data.txt': {MISSING}",
@@ -399,6 +406,7 @@ ORDERS = {
 @pytest.mark.parametrize(('typed', 'said'), ORDERS.items(), ids=ORDERS)
 def test_operands_in_another_order_are_answered_with_the_right_one(typed: str, said: str, tmp_path: Path) -> None:
     (tmp_path / 'data.txt').write_bytes(b'hello')
+    (tmp_path / 'sub').mkdir()
     command = typed.partition(' ')[0]
     assert answered({}, 2, *typed.split(), cwd=tmp_path) == f'{said} (see dxf {command} --help)'
 
@@ -423,7 +431,7 @@ def test_on_a_terminal_it_is_told_that_a_manifest_is_read_there() -> None:
         os.close(slave)
     assert (ended.status, ended.lines) == (2, [
         'dxf: no hash or alias was given: type a manifest, and Ctrl-D to end it',
-        'dxf: no hash or alias was given, and standard input is empty (see dxf pull-blob --help)'])
+        f'dxf: no hash or alias was given, and {EMPTY} (see dxf pull-blob --help)'])
 
 
 @pytest.mark.parametrize('action', ['read', 'Pull'])

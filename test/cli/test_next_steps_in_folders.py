@@ -140,6 +140,57 @@ def test_a_store_that_cannot_be_made_is_told_with_the_folder_that_cannot_be_writ
     assert line == f'dxf: {closed}/new: Permission denied; the folder {closed} cannot be written to'
 
 
+def test_the_hash_of_a_blob_behind_an_at_sign_is_told(layout: Layout) -> None:
+    assert answered(host(layout), 2, 'pull-blob', REPO, f'@{BLOB}') == \
+        f'404 Not Found: {REPO} has no manifest {BLOB}; the hash of a blob is written without the @'
+
+
+def test_the_path_of_a_repository_is_told_with_the_option_for_its_folder(layout: Layout, tmp_path: Path) -> None:
+    line = answered(host(layout), 2, 'pull-blob', f'./blobs/{REPO}', '@a', cwd=tmp_path)
+    assert line.endswith('; a folder is given by --host=oci:PATH, and the repository is the path below it (see dxf '
+                         'pull-blob --help)')
+
+
+@pytest.mark.parametrize('sign', '@:')
+def test_an_alias_of_another_repository_is_told_with_the_line_that_copies_it(sign: str, layout: Layout) -> None:
+    line = answered(host(layout), 2, 'set-alias', 'fred/y', 'b', f'{REPO}{sign}a')
+    words = line.partition('; dxf ')[2].partition(' (see')[0].split()
+    assert words[:3] == ['copy', REPO, 'a']
+    Runner(host(layout)).run(*words).insist(0)
+    assert DXF(host(layout)['DXF_HOST'], 'fred/y').get_alias('b') == [BLOB]
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    ('pull-blob {repo} @a -o {closed}/new', 'the folder {closed} cannot be written to'),
+    ('pull-blob {repo} @a -o {closed}/old', 'the folder {closed} cannot be written to'),
+    ('pull-files {repo} a --to {closed}/new', 'the folder {closed} cannot be written to'),
+    ('restore {repo} @a --to {closed}', 'chmod u+w {closed} permits it'),
+    ('push-blob {repo} hello @b', 'chmod u+w {store} permits it')])
+def test_a_place_that_cannot_be_written_to_is_told_with_what_permits_it(typed: str, said: str, layout: Layout,
+                                                                        tmp_path: Path) -> None:
+    closed, store = tmp_path / 'closed', Path(layout.folder)
+    closed.mkdir()
+    (closed / 'old').touch()
+    (tmp_path / 'hello').write_bytes(b'another')
+    for path in (closed, store):
+        path.chmod(0o555)
+    words = typed.format(repo=REPO, closed=closed).split()
+    line, = bound(Runner(host(layout))).run(*words, cwd=tmp_path).insist(1, 2).lines
+    for path in (closed, store):
+        path.chmod(0o755)
+    assert line.partition(' (see')[0].endswith(f': Permission denied; {said.format(closed=closed, store=store)}')
+
+
+@pytest.mark.parametrize(('name', 'said'), [
+    ('.', 'without a name, all files are written'),
+    ('*.txt', 'a folder stands for all that is in it, and no pattern is taken')])
+def test_a_name_that_other_programs_take_is_told_with_what_to_write(name: str, said: str, layout: Layout,
+                                                                    tmp_path: Path) -> None:
+    Runner(host(layout)).run('push-files', REPO, 'files', 'hello', cwd=tmp_path).insist(0)
+    assert answered(host(layout), 2, 'pull-files', REPO, 'files', name, f'--to={tmp_path}/new') == \
+        f"there is no file '{name}' in it, but 'hello'; {said}"
+
+
 def test_an_index_keeps_its_permissions_when_it_is_replaced(layout: Layout, tmp_path: Path) -> None:
     index = Path(layout.path('index.json'))
     index.chmod(0o664)
@@ -182,3 +233,25 @@ def test_on_a_terminal_it_is_told_which_folder_has_the_names_of_an_alias(
     assert b'birds/a.csv' not in run.run('diff', REPO, 'v2', parent.format(tmp_path)).out
     birds.rename(birds.with_name('others'))
     assert not on_terminal(host(layout), 'diff', REPO, 'v2', str(birds.with_name('others')), stdout=False).screen
+
+
+@pytest.mark.parametrize('typed', ['gc {repo}', 'prune {repo} --keep-last=1'])
+def test_on_a_terminal_it_is_told_that_a_plan_has_deleted_nothing(layout: Layout, typed: str) -> None:
+    client = DXF(host(layout)['DXF_HOST'], REPO)
+    for day in '12':
+        client.set_alias(f'a-2026-11-0{day}', client.push_blob(data=day.encode()))
+    client.push_blob(data=b'unused')
+    words = typed.format(repo=REPO).split()
+    shown = on_terminal(host(layout), *words, stdout=False, columns=200)
+    assert shown.screen == ['dxf: this is the plan: nothing was deleted, --delete does it']
+    assert Runner(host(layout)).run(*words).insist(0).out
+    Runner(host(layout)).run(*words, '--delete').insist(0)
+    if words[0] == 'gc':
+        assert not on_terminal(host(layout), *words, stdout=False, columns=200).screen
+
+
+@pytest.mark.parametrize('typed', ['push-blob {repo} link @b', 'push-files {repo} b link'])
+def test_a_link_to_what_is_not_there_is_told_with_what_it_leads_to(layout: Layout, typed: str, tmp_path: Path) -> None:
+    (tmp_path / 'link').symlink_to('/mnt/gone')
+    line = answered(host(layout), 2, *typed.format(repo=REPO).split(), cwd=tmp_path)
+    assert line.partition(' (see')[0].endswith(': No such file or directory; it is a link to /mnt/gone')

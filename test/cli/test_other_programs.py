@@ -73,6 +73,44 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
                  'that start with TEXT'),
     'standard input with a name': (f'push-files {REPO} a -', {}, f'cannot read -: {MISSING}; - is standard input for '
                                    'dxf push-blob alone'),
+    'a folder as for rsync': (f'backup -av {REPO} x @a', {}, 'unrecognized arguments: -a; a folder is stored with all '
+                              'that is in it; --owners and --xattrs store more about it'),
+    'a trial of a backup': (f'backup -n {REPO} x @a', {}, 'unrecognized arguments: -n; --dry-run prints what would be '
+                            'done'),
+    'what is gone from a folder': (f'backup {REPO} x @a --delete', {}, 'unrecognized arguments: --delete; a snapshot '
+                                   'has what is in the folder now, and the one before keeps the rest'),
+    'a folder to begin in': (f'push-files {REPO} a x -C y', {}, 'unrecognized arguments: -C; change the folder before: '
+                             '(cd DIR && dxf ...)'),
+    'gzip for a blob': (f'push-blob {REPO} x @a --gzip', {}, 'unrecognized arguments: --gzip; a command compresses: '
+                        'dxf push-blob <repo> @alias -- gzip -c FILE'),
+    'no certificates as for curl': ('list-repos -k', {}, 'unrecognized arguments: -k; see DXF_SKIPTLSVERIFY and '
+                                    'DXF_TLSVERIFY'),
+    'a yes to a plan': (f'prune {REPO} --keep-last=1 --yes', {}, 'unrecognized arguments: --yes; --delete deletes what '
+                        'is printed without it'),
+    'aliases that stay': (f'prune {REPO} --keep-tag=a', {}, 'unrecognized arguments: --keep-tag; --keep-match=GLOB '
+                          'keeps what a pattern fits'),
+    'a part that begins later': (f'pull-blob {REPO} @a --offset=3', {}, 'unrecognized arguments: --offset; '
+                                 '--range=FIRST-LAST writes a part'),
+    'an alias to replace by force': (f'push-files {REPO} a x --force', {}, 'unrecognized arguments: --force; an alias '
+                                     'that exists is replaced'),
+    'a file by an option': (f'push-blob {REPO} -f x', {}, 'unrecognized arguments: -f; files follow the repository'),
+    'JSON by a letter': ('list-repos -f x', {}, 'unrecognized arguments: -f; --json prints JSON'),
+    'JSON as kubectl has it': (f'du {REPO} -o json', {}, 'unrecognized arguments: -o; --json prints JSON'),
+    'files to leave out': (f'restore {REPO} @a --to=x --exclude=y', {}, 'unrecognized arguments: --exclude; paths '
+                           'behind the alias choose what is restored: dxf list-files prints them'),
+    'an option that is similar by its dashes alone': (f'pull-blob {REPO} @a --onset', {}, 'unrecognized arguments: '
+                                                      '--onset'),
+    'a file to write to that was forgotten': (
+        f'pull-blob -o {REPO} @a', {}, f"invalid repository '@a': {WANT_REPOSITORY}; -o took {REPO} as its FILE: write "
+        '-o FILE'),
+    'a folder to write to that was forgotten': (
+        f'restore --to {REPO} @a', {}, f'too few arguments: dxf restore <repo> @alias [<path>...]; --to took {REPO} '
+        'as its DIR: write --to DIR'),
+    'a rate that was forgotten': (f'push-blob --limit-rate {REPO} x', {}, f'too few arguments: dxf {PUSH}; '
+                                  f'--limit-rate took {REPO} as its RATE: write --limit-rate RATE'),
+    'a file to write to at the end': (f'pull-blob {REPO} @a -o', {}, '-o needs a value: -o FILE'),
+    'a choice at the end': (f'pull-blob {REPO} @a --progress', {}, '--progress needs a value: --progress '
+                            'bar|lines|json|none'),
     'a login over http': ('login --username fred', INSECURE, 'DXF_INSECURE is 1, and a password is sent over TLS '
                           'alone: set up TLS on the registry or on a proxy before it; what needs no login works '
                           'without one'),
@@ -114,7 +152,11 @@ def test_no_command_and_no_option_of_dxf_is_called_one_of_another_program() -> N
     (f'rm {REPO}:v1 v2', f"no command 'rm': did you mean dxf del-alias {REPO} v1 v2?"),
     (f'delete docker://ghcr.io/{REPO}@{DIGEST}',
      f"no command 'delete': did you mean dxf del-alias {REPO} {DIGEST} --host=ghcr.io?"),
-    ('ls', "no command 'ls': did you mean dxf list-aliases <repo>?"),
+    ('ls', "no command 'ls': did you mean dxf list-repos?"),
+    (f'forget {REPO} --keep-daily 7', "no command 'forget': did you mean dxf prune <repo>?"),
+    (f'stats {REPO}', f"no command 'stats': did you mean dxf du {REPO}?"),
+    (f'status {REPO}:v1', f"no command 'status': did you mean dxf diff {REPO} v1 <alias>|<folder>?"),
+    ('init', f"no command 'init': a repository begins with what is stored first: dxf {PUSH}"),
     (f'ls localhost:5000/{REPO}', f"no command 'ls': did you mean dxf list-aliases {REPO} --host=localhost:5000?"),
     ('ls docker://fred:s3cret@h.example.com/x',
      "no command 'ls': did you mean dxf list-aliases x --host=h.example.com?"),
@@ -148,6 +190,35 @@ def test_no_command_and_no_option_of_dxf_is_called_one_of_another_program() -> N
 ])
 def test_what_other_programs_call_it_is_answered_with_what_it_is_called_here(typed: str, said: str) -> None:
     assert answered({}, 2, *typed.split()) == f'{said} (see dxf --help)'
+
+
+@pytest.mark.parametrize(('typed', 'meant'), [
+    (f'sync photos {REPO}', f'backup {REPO} photos @alias'), ('mirror photos', 'backup <repo> photos @alias'),
+    (f'cp data.txt {REPO}:v1', f'push-blob {REPO} data.txt @v1'),
+    (f'cp data.txt localhost:5000/{REPO}', f'push-blob {REPO} data.txt @alias --host=localhost:5000'),
+    (f'sync {REPO}:v1 photos', f'restore {REPO} @v1 --to=photos'), (f'cp {REPO}:v1 .', f'pull-blob {REPO} @v1 -o FILE'),
+    (f'cp -r photos {REPO}', 'copy [<repo>] [<alias>...]'), (f'cp {REPO} x y', f'copy {REPO} --to=HOST x y')])
+def test_a_copy_from_or_to_a_disk_is_answered_with_the_command_that_stores_or_fetches(typed: str, meant: str,
+                                                                                      tmp_path: Path) -> None:
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'data.txt').write_bytes(b'hello')
+    assert answered({}, 2, *typed.split(), cwd=tmp_path) == \
+        f"no command '{typed.split()[0]}': did you mean dxf {meant}? (see dxf --help)"
+
+
+@pytest.mark.parametrize(('typed', 'said'), [
+    (f'push-blob {REPO} -weird.txt @a', 'a file is written'), (f'push-files {REPO} a -weird.txt', 'a file is written'),
+    (f'push-blob {REPO} @a -- -weird.txt', 'a file stands before the @alias, without --:')])
+def test_a_file_whose_name_begins_with_a_dash_is_told_with_how_it_is_written(typed: str, said: str, tmp_path: Path
+                                                                             ) -> None:
+    (tmp_path / '-weird.txt').write_bytes(b'hello')
+    line = answered({}, 2, *typed.split(), cwd=tmp_path)
+    assert line.partition(' (see')[0].endswith(f'; {said} ./-weird.txt')
+
+
+def test_a_repository_that_ends_with_a_slash_may_end_with_a_variable() -> None:
+    assert answered({}, 2, 'list-aliases', 'demo/').partition(' (see')[0].endswith(
+        '; demo would be right; is a variable unset?')
 
 
 FILE_FIRST = 'too few arguments: a file stands before the @alias; a command follows --: dxf push-blob <repo> ' \

@@ -19,10 +19,15 @@ CONTENT = os.urandom(3 << 20)
 INDEX = 'application/vnd.oci.image.index.v1+json'
 
 
+def filesystem(**options: Any) -> RegistryFileSystem:
+    """Return a filesystem that nothing else uses."""
+    found: RegistryFileSystem = fsspec.filesystem('dxf', skip_instance_cache=True, **options)
+    return found
+
+
 def another(endpoint: Endpoint) -> RegistryFileSystem:
     """Return another filesystem of the same registry."""
-    found: RegistryFileSystem = fsspec.filesystem('dxf', host=endpoint.host, skip_instance_cache=True)
-    return found
+    return filesystem(host=endpoint.host)
 
 
 @pytest.fixture(name='fs')
@@ -85,6 +90,48 @@ def test_a_folder_is_not_opened_as_a_file(fs: RegistryFileSystem, repo: str) -> 
             fs.open(f'{repo}@a/d', 'wb') as file:
         file.write(b'x')
     assert fs.find(f'{repo}@a') == [f'{repo}@a/big', f'{repo}@a/d/small']
+
+
+SHAPE = r'; a path is \[REGISTRY/\]REPOSITORY@ALIAS\[/PATH\]$'
+UNREADABLE = {
+    '{}@a': "^'{}@a' is no file in it: it is a folder: name a file in it, REPOSITORY@ALIAS/PATH$",
+    'fred:s3cret@host.example.com/{}@a': '^a path begins with a user name and a password: the options username and '
+                                         f'password give them{SHAPE}',
+    'https://localhost:1/{}@a': f'^leave out the scheme, such as https://, at the beginning{SHAPE}',
+    'fred:s3cret://host/{}@a': f'^leave out the scheme, such as https://, at the beginning{SHAPE}',
+}
+
+
+@pytest.mark.parametrize(('path', 'said'), UNREADABLE.items())
+def test_a_path_that_names_no_file_is_told_with_its_shape_and_without_a_password(path: str, said: str, repo: str,
+                                                                                 fs: RegistryFileSystem) -> None:
+    with pytest.raises(ValueError, match=said.replace('{}', repo)):
+        fs.open(path.replace('{}', repo))
+
+
+def test_slashes_at_the_beginning_of_a_path_are_left_out(fs: RegistryFileSystem, folder: Endpoint, repo: str) -> None:
+    with fsspec.open(f'dxf:///{repo}@a/d/small', host=folder.host) as file:
+        assert file.read() == b'small'
+    assert fs.ls(f'/{repo}@a', detail=False) == [f'{repo}@a/big', f'{repo}@a/d']
+    assert fs.expand_path([f'dxf:///{repo}@a/big']) == [f'{repo}@a/big']
+
+
+@pytest.mark.parametrize('path', ['', '/'])
+def test_the_repositories_of_a_registry_are_listed_elsewhere(fs: RegistryFileSystem, path: str) -> None:
+    with pytest.raises(FileNotFoundError, match=r'no repository is named, and dxf.DXFBase\(host\).list_repos\(\) '
+                                                'lists them'):
+        fs.ls(path)
+
+
+def test_a_registry_that_is_missing_and_one_that_is_wrong_are_told_with_the_option(
+        repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('DXF_HOST', raising=False)
+    with pytest.raises(ValueError, match="^no registry is named: give the option host, such as host='oci:./folder'"):
+        filesystem().open(f'{repo}@a')
+    for options, said in (({'host': './blobs'}, "host: invalid host './blobs': a folder is written oci:./blobs"),
+                          ({'host': 'localhost:1', 'timeout': 'long'}, 'timeout is a number of seconds')):
+        with pytest.raises(ValueError, match=f'^{said}'):
+            filesystem(**options).open(f'{repo}@a')
 
 
 @pytest.mark.parametrize('mode', ['r+b', 'r+', 'ab', 'wb+'])

@@ -444,8 +444,8 @@ def test_credentials_are_for_one_registry(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize('options, kind, text', [
     ({'user': 'fred'}, TypeError, "unknown option 'user': want host, username, password"),
-    ({'jobs': 0}, ValueError, 'DXF_JOBS is a number of blobs'),
-    ({'username': 'fred'}, ValueError, 'DXF_USERNAME is set, but DXF_PASSWORD is not'),
+    ({'jobs': 0}, ValueError, '^jobs is a number of blobs'),
+    ({'username': 'fred'}, ValueError, '^username is set, but password is not'),
 ])
 def test_a_wrong_option_is_an_error(options: dict[str, Any], kind: type[Exception], text: str) -> None:
     with pytest.raises(kind, match=text):

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from requests.exceptions import SSLError
 
-from dxf import DXF, DXFBase, Limits, Options, artifacts, copy, hash_bytes
+import dxf
+from dxf import DXF, DXFBase, Limits, Options, artifacts, copy, hash_bytes, snapshots
 from dxf.credentials import from_docker_config
 from dxf.exceptions import DXFInvalidDocumentError, DXFInvalidNameError, DXFNotFoundError, DXFSourceError
-from dxf.parameters import CHECKS, ELSEWHERE
+from dxf.parameters import CHECKS, ELSEWHERE, METHODS
+from dxf.snapshots import Snapshot
+from dxf.snapshots.snapshot import NAMES
 
 from ..helpers.endpoints import Endpoint
 from ..servers.certificates import Certificates
@@ -38,7 +41,7 @@ AUTH = 'auth is a function: auth=lambda dxf, response: dxf.authenticate(USERNAME
 PATH = 'filename is the path of a file, and not {}: write push_blob(data=...) for what to store'
 FILE = 'pull_to_file takes each digest, or (digest, size), by itself, and not {}: write pull_to_file(filename, *[...])'
 ANY: Any = SimpleNamespace(DXF=DXF, Limits=Limits, DXFBase=DXFBase, copy=copy, artifacts=artifacts, Options=Options,
-                           hash_bytes=hash_bytes, from_docker_config=from_docker_config)
+                           hash_bytes=hash_bytes, from_docker_config=from_docker_config, snapshots=snapshots)
 """What is called with arguments that its types do not allow."""
 
 HOST = "host is a str, and not {}: write 'registry.example.com:5000', '' for Docker Hub, or 'oci:./folder'"
@@ -48,6 +51,16 @@ NO_FILE = 'filename is the path of a file, and not a digest: write pull_to_file(
 TIMEOUT = 'timeout is a number of seconds, or a pair of two, and not {}'
 BATCH_SIZE = 'batch_size is an int, and not a str: the repository is given by DXF(host, repo)'
 REPOSITORY = 'repository is a DXF, and not a str: write DXF(host, repo)'
+
+
+class Table(str):
+    """A table as pandas has it, as far as dxf looks at it."""
+
+    columns = ('SECRET',)
+
+    def to_csv(self) -> str:
+        """Return it as text."""
+        return str(self)
 
 
 def push_text(path: Path, push: Callable[[Any], object]) -> None:
@@ -199,6 +212,8 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
+A_DICT = 'data is bytes, a str, a binary file or an iterable of bytes, and not a dict: write ' \
+    'push_blob(data=json.dumps(...))'
 SIZE = 'size is True or False, and not {}: write {}'
 FOR_FILE = 'pull_to_file(filename, digest) to store a blob in a file'
 CALLS |= {
@@ -270,8 +285,18 @@ CALLS |= {
                            'created is an int, seconds since 1970, and not a str'),
     'one operand to choose': (lambda _: ANY.artifacts.choose('f'), 'choose takes a list, and not a str: write '
                               'choose([...])'),
-    'an empty dict to push': (lambda _: client().push_blob(data={}), 'data is bytes, a str, a binary file or an '
-                              'iterable of bytes, and not a dict: write push_blob(data=json.dumps(...))'),
+    'an empty dict to push': (lambda _: client().push_blob(data={}), A_DICT),
+    'a dict to push': (lambda _: client().push_blob(data={'SECRET': b''}), A_DICT),
+    'a table to push': (lambda _: client().push_blob(data=Table('SECRET')), 'data is bytes, a str, a binary file or an '
+                        'iterable of bytes, and not a Table: write push_blob(data=....to_csv()), or ....to_parquet()'),
+    'several paths to push as one': (lambda _: client().push_blob(['f', 'g']), 'filename is the path of a file, and '
+                                     'not a list: write push_blobs([...])'),
+    'two aliases to delete': (lambda _: ANY.DXF.del_alias(client(), 'a', 'b'), 'del_alias takes fewer arguments: write '
+                              'del_aliases(alias, ...)'),
+    'nothing to name': (lambda _: client().set_alias('a', None), 'set_alias takes texts one by one, and not None: '
+                        'write set_alias(alias, digest)'),
+    'one folder to back up': (lambda path: ANY.snapshots.backup(client(), str(path), 'a'), 'backup takes a list, and '
+                              'not a str: write backup(repository, [...])'),
     'text to hash': (lambda _: ANY.hash_bytes('SECRET'), 'buf is bytes, and not a str: write '
                      'hash_bytes(text.encode()), or hash_file(filename)'),
 }
@@ -324,6 +349,59 @@ def test_a_method_that_is_a_function_elsewhere_is_answered_with_how_it_is_called
     assert callable(getattr(import_module(f'dxf.{package}' if package else 'dxf'), function))
 
 
+@pytest.mark.parametrize(('name', 'written'), METHODS.items(), ids=METHODS)
+def test_a_method_of_another_library_is_answered_with_the_one_that_there_is(name: str, written: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(client(), name)
+    assert str(caught.value) == f'DXF has no method {name}: write {written}'
+    assert callable(getattr(DXF, written.partition('(')[0]))
+
+
+@pytest.mark.parametrize(('name', 'written'), [
+    ('push_blob', ': write DXF(host, repo).push_blob(...)'),
+    ('login', ': write DXF(host, repo).authenticate(username, password)'),
+    ('Client', ': write DXF(host, repo)'),
+    ('backup', f': write {ELSEWHERE["backup"]}'),
+    ('nothing_like_it', '')])
+def test_a_name_that_the_module_lacks_is_answered_with_how_it_is_called(name: str, written: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(dxf, name)
+    assert str(caught.value) == f"module 'dxf' has no attribute '{name}'{written}"
+
+
+@pytest.mark.parametrize(('name', 'written'), NAMES.items(), ids=NAMES)
+def test_a_name_of_archives_is_answered_with_the_method_of_a_snapshot(name: str, written: str) -> None:
+    snapshot = Snapshot.__new__(Snapshot)
+    with pytest.raises(AttributeError) as caught:
+        getattr(snapshot, name)
+    assert str(caught.value) == f'Snapshot has no {name}: write {written}'
+    assert callable(getattr(Snapshot, written.partition('(')[0])) and not hasattr(snapshot, 'missing')
+
+
+HOMES: dict[str, Callable[[], object]] = {
+    'filename': lambda: client().push_blob('~/f'), 'tlsverify': lambda: DXF(NOBODY, REPO, tlsverify='~/ca.pem'),
+    'folder': lambda: artifacts.pull_files(client(), 'a', '~/out'),
+}
+
+
+@pytest.mark.parametrize(('name', 'call'), HOMES.items(), ids=HOMES)
+def test_a_home_that_no_shell_has_replaced_is_told_and_no_folder_is_made(
+        name: str, call: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        call()
+    assert str(caught.value).startswith('[Errno 2] No such file or directory; ~ is not replaced: write '
+                                        f"os.path.expanduser({name}): '~/")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('repo', ['oci:./blobs', 'localhost:5000'])
+def test_a_registry_in_place_of_a_repository_is_answered_with_the_order(repo: str) -> None:
+    with pytest.raises(DXFInvalidNameError) as caught:
+        DXF(REPO, repo)
+    assert str(caught.value) == 'repo is the name of a repository, and not a registry: write DXF(host, repo)'
+
+
 def test_an_attribute_that_nothing_has_is_an_error_as_ever_and_that_of_a_property_its_own() -> None:
     own: Any = type('Own', (DXF,), {'shown': property(lambda self: self.missing)})(NOBODY, REPO)
     for name in ('missing', 'shown'):
@@ -343,7 +421,7 @@ def test_a_file_in_place_of_a_digest_is_answered_with_what_stores_it(tmp_path: P
 
 @pytest.mark.parametrize(('data', 'kind'), [
     (['SECRET'], "a str: write text.encode(), or open a file with 'rb'"), ([b'', 3], 'an int'),
-    (iter([None]), 'None'), ({'SECRET': b''}, "a str: write text.encode(), or open a file with 'rb'")])
+    (iter([None]), 'None')])
 def test_data_that_does_not_consist_of_bytes_says_what_to_write_and_stores_nothing(data: Any, kind: str) -> None:
     with ScriptedRegistry() as server:
         with pytest.raises(TypeError) as caught:

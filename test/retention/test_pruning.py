@@ -158,6 +158,8 @@ WRONG = {
     'an empty beginning': (['--keep-last=1', '--prefix='], 2, '--prefix is empty: the rules would be for all aliases'),
     'a pattern that keeps none': (['--keep-match=nightly-2026*'], 1, "no alias matches the pattern 'nightly-2026*'"),
     'a pattern that matches none': (['--keep-last=1', '--match=weekly-*'], 1, "matches the pattern 'weekly-*'"),
+    'a part of a name': (['--keep-last=1', '--match=night'], 1, 'nothing was deleted; night* matches some'),
+    'a regular expression': (['--keep-last=1', '--match=^night.*'], 1, 'nothing was deleted; night* matches some'),
     'a beginning that none has': (['--keep-last=1', '--prefix=weekly-'], 1, "begins with 'weekly-'"),
 }
 
@@ -222,7 +224,8 @@ def test_a_repository_in_which_no_alias_has_a_time_is_an_error(tmp_path: Path, c
     for alias in ('monday', 'tuesday', signature):
         client.set_alias(alias, client.push_blob(data=alias.encode()))
     environ = {'DXF_HOST': f'oci:{tmp_path}/blobs'}
-    with pytest.raises(DXFError, match=f'no alias of {REPO} has a time, so all stay: put the date into names'):
+    with pytest.raises(DXFError, match=f'no alias of {REPO} has a time, so all stay: put the date into names, as '
+                       r'@nightly-\$\(date \+%F\) does; --time-format=FORMAT reads other dates'):
         doit(['prune', REPO, '--keep-last=1', '--delete'], environ)
     assert capfd.readouterr() == ('', '')
     assert client.list_aliases() == ['monday', signature, 'tuesday']
