@@ -295,9 +295,9 @@ def chunks(content: bytes, size: int, line: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize('line', [b'%x', b'%08X', b'%x;a=b'], ids=['plain', 'padded', 'with an extension'])
 def test_a_body_in_chunks_of_one_byte_is_read(line: bytes, certificates: Certificates) -> None:
-    content = bytes(50_000)
+    content = bytes(10_000)
     with ScriptedRegistry() as server:
-        server.hook = lambda request: Answer(declared=50_000) if request.method == 'HEAD' else Answer(
+        server.hook = lambda request: Answer(declared=10_000) if request.method == 'HEAD' else Answer(
             head=False, before=[b''.join(chunks(content, 1, line)) + b'0\r\nX-Checksum: y\r\n\r\n'])
         assert b''.join(connect(server, certificates).pull_blob(hash_bytes(content))) == content
 
