@@ -338,7 +338,7 @@ def test_an_error_that_is_pickled_holds_no_credential() -> None:
 @pytest.mark.parametrize('begun', [False, True])
 @pytest.mark.parametrize('count', [1, 6])
 def test_an_abandoned_iterator_leaves_no_thread_and_no_connection(count: int, begun: bool) -> None:
-    contents = [bytes([number]) * (6 << 20) for number in range(count)]
+    contents = [bytes([number]) * (12 << 20) for number in range(count)]
     with ScriptedRegistry() as server:
         digests = [server.memory.put(REPO, content) for content in contents]
         threads = threading.active_count() - server.open

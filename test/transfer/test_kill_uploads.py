@@ -16,7 +16,7 @@ import pytest
 from dxf import hash_bytes
 
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
-from ..helpers.processes import Runner, digest_of, files
+from ..helpers.processes import Ended, Runner, digest_of, files
 from ..servers.counting_proxy import CountingProxy
 from ..servers.resumable_registry import ResumableRegistry
 
@@ -322,7 +322,8 @@ def test_a_note_that_cannot_be_true_is_ignored(resumable: ResumableRegistry, sta
         resumable.received = received
         damaged.touch(0o600)
         damaged.write_text(damage(text), encoding='utf-8', errors='surrogateescape')
-        push(of(resumable), path, digest, '--resume')
+        ended = of(resumable).run('push-blob', '--resume', REPO, path)
+        assert ended == Ended(0, f'{digest}\n'.encode(), []), name
         assert resumable.blobs.keys() == {digest}, name
         assert resumable.received <= PART + 8 * MIB + (SLACK if name == 'nothing' else PART + 8 * MIB), name
         assert files(state) == [], name
