@@ -133,6 +133,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope='module')
+def keep_collections_short() -> None:
+    """Keep what earlier modules have left out of every garbage collection: some leave millions of objects."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(name='homes', scope='session')
 def make_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The paths of the home of each test: a ``mktemp`` a test would read the names of all that were made before."""

@@ -226,7 +226,7 @@ def test_who_gives_up_waiting_for_a_helper_leaves_nothing_running(
     write_file(tmp_path / '.docker' / 'config.json', credsStore='bad')
     runner = Runner({'DXF_HOST': token_registry.host, 'REQUESTS_CA_BUNDLE': str(token_registry.ca),
                      **environ_of(tmp_path)})
-    with runner.start('list-aliases', 'fred/a') as process:
+    with runner.fork('list-aliases', 'fred/a') as process:
         pids = pids_in(tmp_path / 'pids', 2)
         process.send_signal(number)
         ended = end(process)

@@ -1,7 +1,8 @@
 """A server that starts dxf by a fork: its interpreter has imported dxf once, which takes ten times what a command does.
 
 Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
-It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`.
+It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`. Of that,
+``PYTHONUNBUFFERED`` alone can be made up for. A program in Python that imports dxf starts as quickly here.
 The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
 Shells find it by an address: see :func:`write_program`.
 """
@@ -16,6 +17,7 @@ import io
 import marshal
 import os
 import pkgutil
+import runpy
 import select
 import selectors
 import signal
@@ -28,10 +30,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, NamedTuple
 
 AT_START = ('PYTHON', 'LC_', 'LANG', 'LD_', 'COVERAGE_', 'TZ')
 """How the names of variables begin that count when an interpreter starts, and not later."""
+
+UNBUFFERED = 'PYTHONUNBUFFERED'
 
 STREAMS = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
 """The standard streams, and what they are by default."""
@@ -43,45 +48,100 @@ Stream = int | IO[bytes]
 
 def can_run(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
     """Return whether a command with this environment and these options does as in an interpreter of its own."""
-    return options.keys() <= {*STREAMS, 'cwd'} and _at_start(environ) == _at_start(os.environ)
+    return options.keys() <= {*STREAMS, 'cwd', 'umask'} and options.get('stdin') != subprocess.PIPE \
+        and _at_start(environ) == _at_start(os.environ)
+
+
+class Forked:
+    """A command that is running: the part of ``subprocess.Popen`` that tests need. Killed where its context ends first.
+
+    :param request: what the server is told
+    :param streams: standard input, output and error
+    """
+
+    def __init__(self, request: dict[str, Any], *streams: Stream) -> None:
+        self.args = request['args']
+        self.returncode: int | None = None
+        self._pipes: list[IO[bytes] | None] = []
+        self._connection, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as passed:
+            given = [_passed(stream, passed, self._pipes) for stream in streams]
+            socket.send_fds(_server().control, [b'.'], [theirs.fileno(), *given])
+        self._connection.sendall(marshal.dumps(request))
+        self._connection.shutdown(socket.SHUT_WR)
+        self._answers = self._connection.makefile('rb')
+        self.pid = int(self._answers.readline())
+        self.stdout, self.stderr = self._pipes[1], self._pipes[2]
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.kill()
+        self._connection.settimeout(None)
+        while self._connection.recv(100):  # until it is gone
+            pass
+        for opened in (*self._pipes, self._answers, self._connection):
+            if opened is not None:
+                opened.close()
+
+    def communicate(self, timeout: float) -> tuple[bytes | None, bytes | None]:
+        """Read what comes out of its pipes, and wait for its end.
+
+        :raises subprocess.TimeoutExpired: it takes too long
+        """
+        deadline = time.monotonic() + timeout
+        _, out, err = _read(self._pipes, deadline)
+        self.wait(max(deadline - time.monotonic(), 0.01))
+        return out, err
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end; return its status.
+
+        :raises subprocess.TimeoutExpired: it takes too long
+        """
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                self.returncode = int(self._answers.readline())
+            except TimeoutError:
+                raise subprocess.TimeoutExpired('dxf', timeout) from None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.returncode is None and not select.select([self._connection], [], [], 0)[0]:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+def start(args: Sequence[str | bytes | Path], environ: Mapping[str, str], *, program: Path | None = None,
+          cwd: Path | str = '.', umask: int = -1, **streams: Stream) -> Forked:
+    """Start dxf, as ``subprocess.Popen`` does.
+
+    :param program: a program in Python that is run in place of dxf; its interpreter ends as always
+    """
+    request = {'args': list(map(os.fsdecode, args)), 'environ': dict(environ), 'cwd': os.path.abspath(cwd),
+               'umask': umask, 'program': program and str(program)}
+    return Forked(request, *{**STREAMS, **streams}.values())
 
 
 def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout: float, *,
-        cwd: Path | str = '.', started: Callable[[int], object] = bool, **streams: Stream
-        ) -> subprocess.CompletedProcess[bytes]:
+        started: Callable[[int], object] = bool, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run dxf to its end, as ``subprocess.run`` does.
 
     :param started: is called with its process identifier when it has been started
+    :param options: those of :func:`start`
     :raises subprocess.TimeoutExpired: it took too long, and was killed
     """
-    with contextlib.ExitStack() as ours:
-        pipes: list[int | None] = []
-        connection, theirs = socket.socketpair()
-        ours.enter_context(connection)
-        with theirs, contextlib.ExitStack() as passed:
-            given = [_passed(stream, passed, ours, pipes) for stream in {**STREAMS, **streams}.values()]
-            socket.send_fds(_server().control, [b'.'], [theirs.fileno(), *given])
-        connection.sendall(marshal.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
-                                          'cwd': os.path.abspath(cwd)}))
-        connection.shutdown(socket.SHUT_WR)
-        status, (_, out, err) = _wait(connection, pipes, timeout, started)
-    return subprocess.CompletedProcess(args, status, out, err)
-
-
-def _wait(connection: socket.socket, pipes: list[int | None], timeout: float, started: Callable[[int], object]
-          ) -> tuple[int, list[bytes | None]]:
-    """Return how a command has ended, and what came out of its pipes."""
-    deadline = time.monotonic() + timeout
-    with connection.makefile('rb') as answers:
-        pid = int(answers.readline())
-        try:
-            started(pid)
-            read = _read(pipes, deadline)
-            connection.settimeout(max(deadline - time.monotonic(), 0.01))
-            return int(answers.readline()), read
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired('dxf', timeout) from None
+    with start(args, environ, **options) as process:
+        started(process.pid)
+        out, err = process.communicate(timeout)
+    return subprocess.CompletedProcess(args, process.wait(0), out, err)
 
 
 def write_program(path: Path) -> Path:
@@ -118,16 +178,15 @@ def _server() -> _Server:
 
 
 def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith(AT_START)}
+    return {name: value for name, value in environ.items() if name.startswith(AT_START) and name != UNBUFFERED}
 
 
-def _passed(stream: Stream, passed: contextlib.ExitStack, ours: contextlib.ExitStack, pipes: list[int | None]) -> int:
+def _passed(stream: Stream, passed: contextlib.ExitStack, pipes: list[IO[bytes] | None]) -> int:
     """Return the descriptor to pass for a stream; add what reads it, where it is a pipe, to the pipes."""
     if stream == subprocess.PIPE:
         reader, writer = os.pipe()
-        ours.callback(os.close, reader)
         passed.callback(os.close, writer)
-        pipes.append(reader)
+        pipes.append(os.fdopen(reader, 'rb'))
         return writer
     pipes.append(None)
     if stream == subprocess.DEVNULL:
@@ -135,7 +194,7 @@ def _passed(stream: Stream, passed: contextlib.ExitStack, ours: contextlib.ExitS
     return stream if isinstance(stream, int) else stream.fileno()
 
 
-def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
+def _read(pipes: list[IO[bytes] | None], deadline: float) -> list[bytes | None]:
     """Read pipes to their ends."""
     read = [None if pipe is None else b'' for pipe in pipes]
     with selectors.DefaultSelector() as selector:
@@ -145,19 +204,20 @@ def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
         while selector.get_map():
             ready = selector.select(max(deadline - time.monotonic(), 0))
             if not ready:
-                raise TimeoutError
+                raise subprocess.TimeoutExpired('dxf', deadline)
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 20)
                 read[key.data] += piece
                 if not piece:
-                    selector.unregister(key.fd)
+                    selector.unregister(key.fileobj)
     return read
 
 
 # In the server
 
-def serve(control: socket.socket, listener: socket.socket) -> bool:
-    """Fork for each request, until the tests end; in the process of a command return True, with all set for it."""
+def serve(control: socket.socket, listener: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request, until the tests end; in the process of a command return its request, with all set for it.
+    """
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
         while fds := _next_request(control, listener):
@@ -170,7 +230,7 @@ def serve(control: socket.socket, listener: socket.socket) -> bool:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-    return False
+    return None
 
 
 def _next_request(control: socket.socket, listener: socket.socket) -> list[int]:
@@ -182,10 +242,10 @@ def _next_request(control: socket.socket, listener: socket.socket) -> list[int]:
     return [connection.detach(), *streams]
 
 
-def _start(connection: socket.socket, streams: list[int]) -> bool:
-    """Start a command, wait for its end and tell how it ended; in the command itself return True."""
+def _start(connection: socket.socket, streams: list[int]) -> dict[str, Any]:
+    """Start a command, wait for its end and tell how it ended; in the command itself return the request."""
     with connection.makefile('rb') as file:
-        request = marshal.loads(file.read())
+        request: dict[str, Any] = marshal.loads(file.read())
     pid = os.fork()
     if pid == 0:
         connection.close()
@@ -193,7 +253,7 @@ def _start(connection: socket.socket, streams: list[int]) -> bool:
             os.dup2(stream, fd)
         os.closerange(3, max(streams) + 1)
         _become(request)
-        return True
+        return request
     for stream in streams:
         os.close(stream)
     connection.sendall(b'%d\n' % pid)
@@ -205,14 +265,18 @@ def _start(connection: socket.socket, streams: list[int]) -> bool:
 def _become(request: dict[str, Any]) -> None:
     """Take over what belongs to a command, with standard streams as an interpreter opens them at its start."""
     os.chdir(request['cwd'])
+    if request.get('umask', -1) >= 0:
+        os.umask(request['umask'])
     os.environ.clear()
     os.environ.update(request['environ'])
     sys.argv = ['dxf', *request['args']]
     for name, mode, fd in (('stdin', 'r', 0), ('stdout', 'w', 1), ('stderr', 'w', 2)):
         old = getattr(sys, name)
         raw = io.FileIO(fd, mode, closefd=False)
-        buffer = io.BufferedReader(raw) if mode == 'r' else io.BufferedWriter(raw)
-        new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', line_buffering=fd == 2 or raw.isatty())
+        is_unbuffered = mode == 'w' and bool(os.environ.get(UNBUFFERED))
+        buffer = io.BufferedReader(raw) if mode == 'r' else raw if is_unbuffered else io.BufferedWriter(raw)
+        new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', line_buffering=fd == 2 or raw.isatty(),
+                               write_through=is_unbuffered)
         setattr(sys, name, new)
         setattr(sys, f'__{name}__', new)
 
@@ -223,8 +287,10 @@ def _main() -> int:
         if module.name != 'dxf.__main__':
             importlib.import_module(module.name)
     with socket.socket(fileno=int(sys.argv[1])) as control, socket.socket(fileno=int(sys.argv[2])) as listener:
-        is_command = serve(control, listener)
-    if is_command:
+        request = serve(control, listener)
+    if request and request.get('program'):
+        runpy.run_path(request['program'], run_name='__main__')
+    elif request:
         _leave(int(dxf_main.main()))
     return 0
 

@@ -58,6 +58,11 @@ class Runner:
             finally:
                 process.kill()
 
+    def fork(self, *args: str | bytes | Path, **options: Any) -> fork_server.Forked:
+        """Start a command in a tenth of the time that an interpreter of its own takes; it is a context manager, too."""
+        assert not self.prefix and fork_server.can_run(self._environ(), options)
+        return fork_server.start(args, self._environ(), **options)
+
     def run(self, *args: str | bytes | Path, **options: Any) -> Ended:
         """Run a command to its end."""
         if not self.prefix:
@@ -98,10 +103,10 @@ def run(args: Sequence[str | bytes | Path], environ: dict[str, str], **options: 
                           **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options})
 
 
-def end(process: subprocess.Popen[bytes]) -> Ended:
+def end(process: subprocess.Popen[bytes] | fork_server.Forked) -> Ended:
     """Wait for the end of a process."""
     out, problems = process.communicate(timeout=SECONDS)
-    return _ended(subprocess.CompletedProcess(process.args, process.returncode, out, problems))
+    return _ended(subprocess.CompletedProcess(process.args, process.wait(SECONDS), out, problems))
 
 
 def _ended(done: subprocess.CompletedProcess[bytes]) -> Ended:

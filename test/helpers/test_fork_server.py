@@ -30,7 +30,35 @@ def test_what_an_interpreter_reads_at_its_start_wants_one_of_its_own() -> None:
     assert fork_server.can_run({**os.environ, 'DXF_HOST': 'x', 'HOME': '/'}, {'cwd': '/'})
     for name in ('PYTHONUTF8', 'LC_ALL', 'COVERAGE_PROCESS_CONFIG'):
         assert not fork_server.can_run({**os.environ, name: 'other'}, {})
+    assert fork_server.can_run({**os.environ, 'PYTHONUNBUFFERED': '1'}, {})
     assert not fork_server.can_run(os.environ, {'input': b''})
+    assert not fork_server.can_run(os.environ, {'stdin': subprocess.PIPE})
+
+
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_forked_program_writes_and_ends_as_in_an_interpreter_of_its_own(tmp_path: Path, unbuffered: str) -> None:
+    environ, program = {**os.environ, 'PYTHONUNBUFFERED': unbuffered}, tmp_path / 'program.py'
+    for ending in ('', 'sys.exit(3)', 'raise KeyboardInterrupt', 'os.kill(os.getpid(), 9)', '1 / 0', 'os._exit(4)'):
+        program.write_text(f'import os, sys\nprint("a" * 100, sys.argv[1:], __name__)\n{ending}\n')
+        with fork_server.start(['x', 'y'], environ, program=program) as forked:
+            out, err = forked.communicate(100)
+        own = subprocess.run([sys.executable, str(program), 'x', 'y'], env=environ, capture_output=True, check=False,
+                             timeout=100)
+        assert (forked.returncode, out) == (own.returncode, own.stdout), ending
+        assert (err or b'').splitlines()[-1:] == own.stderr.splitlines()[-1:]
+
+
+def test_a_forked_command_that_is_left_is_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'fifo')
+    runner = Runner({'DXF_HOST': f'oci:{tmp_path}/blobs'})
+    with runner.fork('push-blob', 'fred/a', tmp_path / 'fifo') as process:
+        assert os.path.exists(f'/proc/{process.pid}')
+    assert not os.path.exists(f'/proc/{process.pid}')
+
+
+def test_a_forked_command_has_the_umask_that_it_is_given(tmp_path: Path) -> None:
+    Runner({'DXF_HOST': f'oci:{tmp_path}/blobs'}).run('push-blob', 'fred/a', __file__, umask=0o077).insist(0)
+    assert (tmp_path / 'blobs').stat().st_mode & 0o777 == 0o700
 
 
 def test_a_forked_command_is_a_process_that_a_signal_ends(tmp_path: Path) -> None:

@@ -505,6 +505,7 @@ def test_one_platform_answers_alone(client: DXF, texts: dict[str, str], traffic:
         assert client.get_manifest('multi', platform) == texts[platform]
 
 
+@one_server
 @pytest.mark.parametrize('ask', [DXF.get_alias, DXF.get_manifest, DXF.get_digest])
 @pytest.mark.usefixtures('texts')
 def test_a_platform_that_is_missing_is_told(client: DXF, ask: Callable[..., Any]) -> None:

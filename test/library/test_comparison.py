@@ -296,7 +296,7 @@ def test_a_full_reference_in_a_folder_is_an_alias(folder: Endpoint, repo: str, t
 def test_an_archive_is_hashed_in_little_memory(server: ScriptedRegistry, client: DXF, tmp_path: Path) -> None:
     for name in ('old', 'new'):
         with open(write(tmp_path / name, {'data/small': name}) / 'data' / 'zeros', 'wb') as file:
-            file.truncate(300 << 20)
+            file.truncate(100 << 20)
     push(client, 'old', tmp_path / 'old')
     ran = MeasuredRun(tmp_path, server.environ(), 'diff', REPO, 'old', f'{tmp_path}/new')
     assert (ran.status, ran.out, ran.lines) == (1, b'changed 3 3 data/small\n', [])

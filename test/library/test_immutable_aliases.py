@@ -14,6 +14,7 @@ from dxf.main import doit
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.repository_content import OCI_INDEX, OCI_MANIFEST, push_alias, push_referrer, set_document
+from ..helpers.tables import paired
 from ..servers.scripted_registry import REPO, Answer, Hook, Request, ScriptedRegistry, error
 
 MANIFESTS = f'/v2/{REPO}/manifests/'
@@ -51,8 +52,7 @@ COMMANDS: dict[str, Callable[[str], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize('command', COMMANDS)
-@pytest.mark.parametrize('refusal', REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize('refusal, command', paired(REFUSALS, {command: command for command in COMMANDS}))
 def test_the_same_command_once_more_succeeds(server: ScriptedRegistry, tmp_path: Path, refusal: Answer, command: str
                                              ) -> None:
     file = tmp_path / 'readings'

@@ -297,9 +297,9 @@ def test_what_is_attached_and_deleted_at_once_is_listed_as_it_is(open_registry: 
     for number in range(2):
         going = [push_referrer(client, subject, f'application/x-{number}{one}') for one in range(3)]
         with contextlib.ExitStack() as stack:
-            deleting = [stack.enter_context(runner.start('del-alias', repo, one)) for one in going]
+            deleting = [stack.enter_context(runner.fork('del-alias', repo, one)) for one in going]
             file.write_bytes(b'%d' % number)
-            attaching = stack.enter_context(runner.start('attach', repo, 'a', '--type', 'application/x-sum', str(file)))
+            attaching = stack.enter_context(runner.fork('attach', repo, 'a', '--type', 'application/x-sum', str(file)))
             attached.add(end(attaching).insist(0).out.decode().strip())
             for process in deleting:
                 end(process).insist(0)
@@ -404,7 +404,7 @@ def test_what_several_attach_at_once_is_all_listed(open_registry: Endpoint, repo
     client.push_blob(data=b'{}')  # what each pushes too; here it is about the tag
     runner = Runner({**open_registry.environ(), 'DXF_RETRIES': '4'})
     with contextlib.ExitStack() as stack:
-        started = [stack.enter_context(runner.start('attach', repo, 'a', '--type', 'application/x-sum', str(file)))
+        started = [stack.enter_context(runner.fork('attach', repo, 'a', '--type', 'application/x-sum', str(file)))
                    for file in files]
         digests = {end(process).insist(0).out.decode().strip() for process in started}
     assert len(digests) == AT_ONCE

@@ -75,11 +75,12 @@ def test_the_tag_is_asked_where_the_api_answers_with_no_list(server: ScriptedReg
     check(server, client, answering(answer))
 
 
-@pytest.mark.parametrize('status', [302, 303, 307])
-@pytest.mark.parametrize('page', [PAGE, Answer(200), Answer(400), Answer(401), Answer(403), error(403, 'DENIED'),
-                                  Answer(404), Answer(405), Answer(410)])
+@pytest.mark.parametrize('status, page', [
+    *((307, page) for page in (PAGE, Answer(200), Answer(400), Answer(401), Answer(403), error(403, 'DENIED'),
+                               Answer(404), Answer(405), Answer(410))),
+    *((status, page) for status in (302, 303) for page in (PAGE, Answer(401)))])  # what is followed gives the same page
 def test_the_tag_is_asked_where_the_api_leads_to_a_login_page(server: ScriptedRegistry, elsewhere: ScriptedRegistry,
-                                                              client: DXF, page: Answer, status: int) -> None:
+                                                              client: DXF, status: int, page: Answer) -> None:
     elsewhere.hook = lambda request: page
     check(server, client, answering(Answer(status, {'Location': f'{elsewhere.url}/login?to=referrers/sha256:0'})))
     assert {request.path for request in elsewhere.requests} == {'/login'}

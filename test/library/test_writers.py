@@ -114,11 +114,22 @@ def test_a_folder_takes_no_manifest_that_it_would_not_give_back(layout: Path) ->
     assert snapshot(layout) == before
 
 
-@pytest.mark.parametrize('count, length', [(23_000, 8), (5_300, 200)], ids=['many files', 'long names'])
+FEWER = 400 << 10
+"""Bytes of a manifest that need a tenth of the files."""
+
+
+@pytest.fixture(name='few')
+def let_commands_read_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands read manifests of :data:`FEWER` bytes."""
+    monkeypatch.setattr('dxf.environment.clients.Limits', partial(Limits, manifest=FEWER))
+
+
+@pytest.mark.parametrize('count, length', [(2_300, 8), (530, 200)], ids=['many files', 'long names'])
+@pytest.mark.usefixtures('few')
 def test_files_whose_names_need_too_large_a_manifest_are_refused_before_any_is_sent(
         server: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, length: int) -> None:
     monkeypatch.chdir(tmp_path)
-    # Four parts of 200 bytes: a path, not a name, has the length that makes 5,300 files too many.
+    # Four parts of 200 bytes: a path, not a name, has the length that makes 530 files too many.
     folder = Path(*['d' * length] * (4 if length > 8 else 1))
     folder.mkdir(parents=True)
     names = [str(folder / f'{number:0{length}}') for number in range(count)]
@@ -133,20 +144,21 @@ def test_files_whose_names_need_too_large_a_manifest_are_refused_before_any_is_s
 def check_hint(problem: Exception, count: int) -> None:
     """Insist on one line that names a number of files that would fit."""
     line = line_of(problem)
-    assert 'at most 4194304 can be read: about ' in line
+    assert f'at most {FEWER} can be read: about ' in line
     assert 'files fit under one alias; use a folder (one tar) or several aliases' in line
     fit = int(line.partition('about ')[2].partition(' ')[0])
     assert count // 2 < fit < count
 
 
 @pytest.mark.parametrize('schema', ['v2', 'oci', 'v1'])
+@pytest.mark.usefixtures('few')
 def test_push_blob_of_too_many_files_for_an_alias_makes_no_request(server: ScriptedRegistry, tmp_path: Path, schema: str
                                                                   ) -> None:
     path = tmp_path / 'empty'
     path.write_bytes(b'')
     with pytest.raises(DXFInvalidDocumentError) as caught:
-        doit(['push-blob', REPO, *[str(path)] * 37_000, '@many'], {**server.environ(), 'DXF_SCHEMA': schema})
-    check_hint(caught.value, 37_000)
+        doit(['push-blob', REPO, *[str(path)] * 3_700, '@many'], {**server.environ(), 'DXF_SCHEMA': schema})
+    check_hint(caught.value, 3_700)
     assert not server.requests
 
 

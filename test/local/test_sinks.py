@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from dxf import hash_bytes
 from dxf.local import sinks
 from dxf.main import doit
 
-from ..helpers.processes import Runner, end
+from ..helpers import fork_server
+from ..helpers.processes import Ended, Runner, end
 from ..helpers.waiting import eventually
 from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 
@@ -60,9 +60,9 @@ PRINTED = {
 COMMANDS = pytest.mark.parametrize('command', PRINTED)
 
 
-def runner(server: ScriptedRegistry, unbuffered: str = '1', prefix: tuple[str, ...] = ()) -> Runner:
+def runner(server: ScriptedRegistry, unbuffered: str = '1') -> Runner:
     """Return what runs dxf, with or without a buffer for standard output."""
-    return Runner(server.environ(PYTHONUNBUFFERED=unbuffered), prefix)
+    return Runner(server.environ(PYTHONUNBUFFERED=unbuffered))
 
 
 def is_full(pipe: int) -> bool:
@@ -75,7 +75,7 @@ def is_full(pipe: int) -> bool:
     return not ready.poll(0)
 
 
-def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+def is_stopped(process: fork_server.Forked) -> bool:
     """Return whether a process was stopped by a signal."""
     return Path(f'/proc/{process.pid}/stat').read_text(encoding='ascii').rpartition(')')[2].split()[0] == 'T'
 
@@ -93,7 +93,7 @@ def test_a_writer_that_is_stopped_and_continued_loses_nothing(server: ScriptedRe
     operands, expected = PRINTED[command]
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # so that a piece is written in part when the signal comes
-    with runner(server, unbuffered).start(command, REPO, *operands, stdout=writing) as process:
+    with runner(server, unbuffered).fork(command, REPO, *operands, stdout=writing) as process:
         assert eventually(lambda: is_full(writing), WAITING)
         os.close(writing)
         process.send_signal(signal.SIGSTOP)
@@ -109,7 +109,7 @@ def test_a_pipe_that_does_not_wait_gets_all(server: ScriptedRegistry, command: s
     operands, expected = PRINTED[command]
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    with runner(server, unbuffered).start(command, REPO, *operands, stdout=writing) as process:
+    with runner(server, unbuffered).fork(command, REPO, *operands, stdout=writing) as process:
         assert eventually(lambda: is_full(writing), WAITING)
         os.close(writing)
         assert read_all(reading) == expected
@@ -122,7 +122,7 @@ def test_a_long_text_into_a_pipe_that_does_not_wait_arrives(server: ScriptedRegi
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     assert len(expected) > 4096
     os.set_blocking(writing, False)
-    with runner(server).start('--completion=bash', stdout=writing) as process:
+    with runner(server).fork('--completion=bash', stdout=writing) as process:
         assert eventually(lambda: is_full(writing), WAITING)
         os.close(writing)
         assert read_all(reading) == expected
@@ -137,14 +137,23 @@ def test_a_long_text_into_a_pipe_that_does_not_wait_arrives(server: ScriptedRegi
 @UNBUFFERED
 def test_a_disk_that_fills_up_in_the_last_piece_is_a_failure(server: ScriptedRegistry, tmp_path: Path, command: str,
                                                              operands: list[str], size: int, unbuffered: str) -> None:
-    blocks = (size - 1) // 512
-    unset = 'unset COVERAGE_PROCESS_CONFIG COVERAGE_PROCESS_START'  # its file of data would be too large as well
-    limited = runner(server, unbuffered, ('sh', '-c', f'{unset}; ulimit -f {blocks}; exec "$@"', 'sh'))
-    with (tmp_path / 'out').open('wb') as out:
-        ended = limited.run(command, REPO, *operands, stdout=out).insist(1)
+    limit = (size - 1) // 512 * 512
+    ended = run_program(server, tmp_path, LIMITED.format(limit=limit), unbuffered, command, REPO,
+                        *operands).insist(1)
     assert 'File too large' in ended.lines[0]
-    assert (tmp_path / 'out').stat().st_size == blocks * 512
+    assert (tmp_path / 'out').stat().st_size == limit
 
+
+LIMITED = """
+import resource, sys
+import dxf.main
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, before[1]))
+status = dxf.main.main()
+resource.setrlimit(resource.RLIMIT_FSIZE, before)  # coverage writes a longer file
+sys.exit(status)
+"""
+"""Runs dxf as on a disk that has no more room after so many bytes of a file."""
 
 QUOTA = """
 import errno, os, sys
@@ -160,18 +169,22 @@ sys.exit(dxf.main.main())
 """Runs dxf as on NFS with a quota: the system says only when the output is closed that it was not stored."""
 
 
+def run_program(server: ScriptedRegistry, folder: Path, program: str, unbuffered: str, *args: str) -> Ended:
+    """Run a program with arguments; its output is a file in a folder."""
+    (folder / 'program.py').write_text(program)
+    with (folder / 'out').open('wb') as out, fork_server.start(
+            args, {**os.environ, **runner(server, unbuffered).environ, 'DXF_PROGRESS': '0'}, stdout=out,
+            program=folder / 'program.py') as process:
+        return end(process)
+
+
 @pytest.mark.parametrize('command', ['pull-blob', 'get-manifest', 'get-alias', '--help'])
 @UNBUFFERED
 def test_output_that_a_file_system_refuses_at_its_close_is_a_failure(server: ScriptedRegistry, tmp_path: Path,
                                                                      command: str, unbuffered: str) -> None:
     operands = [] if command == '--help' else [REPO, *PRINTED[command][0]]
-    with (tmp_path / 'out').open('wb') as out:
-        done = subprocess.run([sys.executable, '-c', QUOTA, command, *operands], stdout=out, stderr=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, check=False, timeout=90, env={
-                                  **os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1', 'DXF_PROGRESS': '0',
-                                  'PYTHONUNBUFFERED': unbuffered})
-    assert (done.returncode, done.stderr) == (
-        1, b'dxf: standard output: Disk quota exceeded; free space there, then repeat the command\n')
+    assert run_program(server, tmp_path, QUOTA, unbuffered, command, *operands) == Ended(1, b'', [
+        'dxf: standard output: Disk quota exceeded; free space there, then repeat the command'])
 
 
 @pytest.mark.parametrize('second', [
@@ -212,7 +225,7 @@ def test_an_error_is_told_where_standard_error_does_not_wait(server: ScriptedReg
         asked.set()
         return error(404, 'MANIFEST_UNKNOWN')
     server.script('GET', f'/v2/{REPO}/manifests/missing', [missing])
-    with runner(server, unbuffered).start('get-alias', REPO, 'missing', stderr=writing) as process:
+    with runner(server, unbuffered).fork('get-alias', REPO, 'missing', stderr=writing) as process:
         os.close(writing)
         assert asked.wait(WAITING)
         line = read_all(reading).lstrip(b'\0')

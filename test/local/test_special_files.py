@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,13 +20,16 @@ from dxf.exceptions import DXFDigestMismatchError
 from dxf.local.special_files import PIPE_SIZE, enlarge_pipe
 from dxf.main import doit
 
-from ..helpers.processes import Ended, Runner, files
+from ..helpers import fork_server
+from ..helpers.processes import Ended, Runner, end, files
 from ..servers.scripted_registry import Answer, ScriptedRegistry
 
 REPO = 'fred/a'
 FIRST, BLOB = os.urandom(3000), os.urandom(3 << 20)
 DIGESTS = (hash_bytes(FIRST), hash_bytes(BLOB))
-PROGRAM = f'"{sys.executable}" -m dxf pull-blob {REPO} {" ".join(DIGESTS)}'
+OPERANDS = f'pull-blob {REPO} {" ".join(DIGESTS)}'
+PROGRAM = f'../dxf {OPERANDS}'
+"""What a shell runs, in a folder beside the program."""
 
 
 @pytest.fixture(name='server', scope='module')
@@ -50,7 +54,8 @@ def start_wrong_server() -> Iterator[ScriptedRegistry]:
 
 @pytest.fixture(name='folder')
 def make_folder(tmp_path: Path) -> Path:
-    """A folder that dxf runs in."""
+    """A folder that dxf runs in, beside the program."""
+    fork_server.write_program(tmp_path / 'dxf')
     folder = tmp_path / 'folder'
     folder.mkdir()
     return folder
@@ -106,17 +111,20 @@ def test_a_reader_that_goes_away_ends_it_silently(server: ScriptedRegistry, fold
 
 
 def test_another_descriptor_is_written_by_its_number(server: ScriptedRegistry, folder: Path) -> None:
-    shell(server, folder, f'{PROGRAM} -o /dev/fd/7 7> out').insist(0)
+    shell(server, folder, f'"{sys.executable}" -m dxf {OPERANDS} -o /dev/fd/7 7> out').insist(0)
     assert (folder / 'out').read_bytes() == FIRST + BLOB
 
 
 @pytest.mark.parametrize('name, reason', [
     ('/dev/fd/0', 'reading only'), ('/dev/fd/77', 'Bad file descriptor'), ('socket', 'socket')])
 def test_what_cannot_be_written_is_told_before_any_request(server: ScriptedRegistry, folder: Path, name: str,
-                                                           reason: str) -> None:
+                                                           reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     server.requests.clear()
-    make = "import socket; socket.socket(socket.AF_UNIX).bind('socket')"
-    ended = shell(server, folder, f'"{sys.executable}" -W ignore -c "{make}"; {PROGRAM} -o {name} < /dev/null')
+    monkeypatch.chdir(folder)  # the address of a socket has a hundred bytes at most
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind('socket')
+    with open(os.devnull, 'rb') as nothing:
+        ended = runner(server).run('pull-blob', REPO, *DIGESTS, '-o', name, cwd=folder, stdin=nothing)
     assert reason in ended.insist(2).lines[0]
     assert not server.requests
 
@@ -185,19 +193,19 @@ def pipe_size(descriptor: int) -> int:
 
 
 def test_a_pipe_that_a_blob_is_written_to_or_read_from_is_enlarged(server: ScriptedRegistry) -> None:
-    environ = {**os.environ, 'DXF_HOST': server.host, 'DXF_INSECURE': '1'}
-    command = [sys.executable, '-m', 'dxf']
-    with subprocess.Popen([*command, 'pull-blob', REPO, DIGESTS[1]], env=environ, stdout=subprocess.PIPE) as pulling:
+    with runner(server).fork('pull-blob', REPO, DIGESTS[1]) as pulling:
         assert pulling.stdout is not None
         first = pulling.stdout.read(1)
         assert pipe_size(pulling.stdout.fileno()) == PIPE_SIZE
         assert first + pulling.stdout.read() == BLOB
-    with subprocess.Popen([*command, 'push-blob', REPO, '-'], env=environ, stdin=subprocess.PIPE) as pushing:
-        assert pushing.stdin is not None
-        pushing.stdin.write(BLOB)  # more than a pipe holds: it was read from
-        assert pipe_size(pushing.stdin.fileno()) == PIPE_SIZE
-        pushing.stdin.close()
-    assert (pulling.returncode, pushing.returncode) == (0, 0)
+        end(pulling).insist(0)
+    reading, writing = os.pipe()
+    with runner(server).fork('push-blob', REPO, '-', stdin=reading) as pushing:
+        os.close(reading)
+        with open(writing, 'wb') as pipe:
+            pipe.write(BLOB)  # more than a pipe holds: it was read from
+            assert pipe_size(writing) == PIPE_SIZE
+        end(pushing).insist(0)
 
 
 @pytest.mark.parametrize('stream', [None, 7, io.BytesIO(), io.StringIO()])

@@ -31,7 +31,7 @@ from ..servers.scripted_registry import Answer, ScriptedRegistry
 
 REPO = 'fred/backup'
 MIB = 1 << 20
-LARGE = 1 << 28
+LARGE = 112 * MIB
 WIDE = 72 * MIB
 MIDDLE = 40 * MIB
 SMALL = 8 * MIB
@@ -150,9 +150,9 @@ def alone(file: Path) -> bool:
 
 
 def test_a_large_blob_that_was_killed_in_the_middle_goes_on(proxy: CountingProxy, large: str, file: Path) -> None:
-    received = kill(proxy, file, 100 * MIB, large)
+    received = kill(proxy, file, 48 * MIB, large)
     seen: list[bool] = []
-    proxy.after_down(75 * MIB, lambda: seen.append(file.exists()))
+    proxy.after_down(32 * MIB, lambda: seen.append(file.exists()))
     of(proxy.host).run('pull-blob', '-o', file, REPO, large).insist(0)
     assert seen == [False]
     assert digest_of(file) == large
@@ -326,13 +326,13 @@ def test_two_pulls_to_one_file_do_not_disturb_each_other(registry: Registry, mid
     begun, both = threading.Event(), threading.Event()
     operands = ('pull-blob', '-o', file, REPO, middle)
     with CountingProxy(registry.host) as proxy, CountingProxy(registry.host) as other, \
-            of(proxy.host).start(*operands) as first:
+            of(proxy.host).fork(*operands) as first:
         def wait() -> None:
             begun.set()
             both.wait(50)
         proxy.after_down(16 * MIB, wait)
         assert begun.wait(60)
-        with of(other.host).start(*operands) as second:
+        with of(other.host).fork(*operands) as second:
             def meet() -> None:
                 if killed is not None:
                     (first, second)[killed].kill()
@@ -349,7 +349,7 @@ def test_two_pulls_to_one_file_do_not_disturb_each_other(registry: Registry, mid
 def test_two_pulls_of_different_blobs_to_one_file_leave_one_of_them(registry: Registry, middle: str, small: str,
                                                                     file: Path) -> None:
     with CountingProxy(registry.host) as proxy, \
-            of(proxy.host).start('pull-blob', '-o', file, REPO, middle) as process:
+            of(proxy.host).fork('pull-blob', '-o', file, REPO, middle) as process:
         there = threading.Event()
         proxy.after_down(16 * MIB, lambda: there.wait(50))
         of(registry.host).run('pull-blob', '-o', file, REPO, small).insist(0)

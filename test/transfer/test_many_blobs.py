@@ -8,9 +8,8 @@ import gc
 import hashlib
 import io
 import json
+import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,9 @@ from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFI
                             DXFUnexpectedDigestMethodError)
 from dxf.main import doit
 
+from ..helpers import fork_server
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
+from ..helpers.processes import end
 from ..helpers.traffic import Traffic
 from ..helpers.waiting import eventually
 from ..servers.scripted_registry import Answer, Hook, Request, ScriptedRegistry, error
@@ -739,19 +740,18 @@ def test_a_reader_that_stops_does_not_wait_for_a_server_that_is_silent(server: S
 @pytest.mark.parametrize('where', ['for _ in blobs: raise KeyboardInterrupt',
                                    'for _, chunks, _ in blobs:\n for _ in chunks: raise KeyboardInterrupt',
                                    'kept = next(blobs); raise KeyboardInterrupt'])
-def test_a_program_that_is_interrupted_while_it_reads_ends(server: ScriptedRegistry, where: str) -> None:
+def test_a_program_that_is_interrupted_while_it_reads_ends(server: ScriptedRegistry, tmp_path: Path, where: str
+                                                           ) -> None:
     fountain = Fountain(server, [2] * 40)
-    script = f'import dxf\nclient = dxf.DXF({server.host!r}, {REPO!r}, insecure=True, jobs=32)\n' \
-             f'blobs = client.pull_blobs({list(fountain.digests)!r})\n{where}\n'
+    program = tmp_path / 'program.py'
+    program.write_text(f'import dxf\nclient = dxf.DXF({server.host!r}, {REPO!r}, insecure=True, jobs=32)\n'
+                       f'blobs = client.pull_blobs({list(fountain.digests)!r})\n{where}\n')
     with ExitStack() as programs:  # several, as it may be a matter of luck in which state its threads are met
-        running = [programs.enter_context(subprocess.Popen([sys.executable, '-c', script], stdin=subprocess.DEVNULL,
-                                                           stderr=subprocess.PIPE)) for _ in range(4)]
-        for program in running:
-            programs.callback(program.kill)
-        for program in running:
-            _, err = program.communicate(timeout=60)
-            assert program.returncode == -signal.SIGINT
-            assert err.decode().splitlines()[-1] == 'KeyboardInterrupt'
+        running = [programs.enter_context(fork_server.start([], os.environ, program=program)) for _ in range(4)]
+        for process in running:
+            ended = end(process)
+            assert ended.status == -signal.SIGINT
+            assert ended.lines[-1] == 'KeyboardInterrupt'
     assert eventually(lambda: server.open == 0)
 
 

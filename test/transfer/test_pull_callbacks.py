@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import requests
 from dxf import DXF, artifacts, hash_bytes
 from dxf.exceptions import DXFDigestMismatchError
 
+from ..helpers import fork_server
 from ..helpers.processes import Runner, files
 from ..helpers.waiting import eventually
 from ..servers.scripted_registry import Request, ScriptedRegistry
@@ -103,12 +103,13 @@ def test_a_reader_of_the_progress_who_goes_away_ends_a_pull_at_once(server: Scri
         if request.line == f'GET /v2/{REPO}/blobs/{DIGEST}':
             eventually(gone.exists)
     server.hook = answer
-    script = (f'"$0" -m dxf pull-blob {REPO} @a -o "$1/file" --progress=json 2>&1 | (head -1; exec <&-; > "$2")\n'
+    script = (f'"$0" pull-blob {REPO} @a -o "$1/file" --progress=json 2>&1 | (head -1; exec <&-; > "$2")\n'
               'echo "${PIPESTATUS[*]}"')
     environ = {**os.environ, **of.environ}
+    program = fork_server.write_program(tmp_path / 'dxf')
     folder = tmp_path / 'folder'
     folder.mkdir()
-    done = subprocess.run(['bash', '-c', script, sys.executable, str(folder), str(gone)], env=environ,
+    done = subprocess.run(['bash', '-c', script, str(program), str(folder), str(gone)], env=environ,
                           capture_output=True, timeout=60, check=False)
     first, statuses = done.stdout.splitlines()
     assert first.startswith(b'{"blob"') and statuses == b'141 0'

@@ -22,6 +22,7 @@ from dxf.transport.adapter import MAX_FRAMING, MAX_INTERIM
 from dxf.transport.proxies import Proxies
 
 from ..helpers.processes import Runner
+from ..helpers.tables import paired
 from ..servers.certificates import Certificates
 from ..servers.scripted_registry import Answer, Request, ScriptedRegistry, error
 
@@ -116,16 +117,15 @@ def test_an_interim_response_is_not_the_final_one(server: ScriptedRegistry, clie
     assert server.connections == 1      # nothing was left over that the next request could take for its answer
 
 
-@pytest.mark.parametrize('interim', [HINTS, PROCESSING, CONTINUE + HINTS])
-@pytest.mark.parametrize('ask', [
-    pytest.param(lambda client: client.del_blob(DIGEST), id='del_blob'),
-    pytest.param(lambda client: client.blob_size(DIGEST), id='blob_size'),
-    pytest.param(lambda client: client.push_blob(data=CONTENT), id='push_blob'),
-    pytest.param(lambda client: client.set_manifest('latest', MANIFEST), id='set_manifest'),
-    pytest.param(lambda client: client.mount_blob('fred/b', DIGEST), id='mount_blob'),
-    pytest.param(lambda client: client.list_aliases(), id='list_aliases'),
-    pytest.param(lambda client: b''.join(client.pull_blob(DIGEST)), id='pull_blob'),
-])
+@pytest.mark.parametrize('interim, ask', paired({'103': HINTS, '102': PROCESSING, '100 and 103': CONTINUE + HINTS}, {
+    'del_blob': lambda client: client.del_blob(DIGEST),
+    'blob_size': lambda client: client.blob_size(DIGEST),
+    'push_blob': lambda client: client.push_blob(data=CONTENT),
+    'set_manifest': lambda client: client.set_manifest('latest', MANIFEST),
+    'mount_blob': lambda client: client.mount_blob('fred/b', DIGEST),
+    'list_aliases': lambda client: client.list_aliases(),
+    'pull_blob': lambda client: b''.join(client.pull_blob(DIGEST)),
+}))
 def test_a_refusal_after_an_interim_response_is_a_refusal(server: ScriptedRegistry, client: DXF, interim: bytes,
                                                           ask: Callable[[DXF], object]) -> None:
     server.hook = lambda request: replace(error(403, 'DENIED'), before=[interim])
@@ -295,9 +295,9 @@ def chunks(content: bytes, size: int, line: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize('line', [b'%x', b'%08X', b'%x;a=b'], ids=['plain', 'padded', 'with an extension'])
 def test_a_body_in_chunks_of_one_byte_is_read(line: bytes, certificates: Certificates) -> None:
-    content = bytes(50_000)
+    content = bytes(10_000)
     with ScriptedRegistry() as server:
-        server.hook = lambda request: Answer(declared=50_000) if request.method == 'HEAD' else Answer(
+        server.hook = lambda request: Answer(declared=10_000) if request.method == 'HEAD' else Answer(
             head=False, before=[b''.join(chunks(content, 1, line)) + b'0\r\nX-Checksum: y\r\n\r\n'])
         assert b''.join(connect(server, certificates).pull_blob(hash_bytes(content))) == content
 
