@@ -2,7 +2,7 @@
 
 Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
 It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`.
-The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
+The server waits for requests and for the ends of commands alone: a command reads its request itself.
 Shells find it by an address: see :func:`write_program`.
 """
 
@@ -159,47 +159,63 @@ def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
 def serve(control: socket.socket, listener: socket.socket) -> bool:
     """Fork for each request, until the tests end; in the process of a command return True, with all set for it."""
     gc.freeze()
+    running: dict[int, tuple[int, int]] = {}
     with contextlib.suppress(KeyboardInterrupt):
-        while fds := _next_request(control, listener):
-            if os.fork() == 0:
-                control.close()
-                listener.close()
-                return _start(socket.socket(fileno=fds[0]), fds[1:])
-            for fd in fds:
-                os.close(fd)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+        while True:
+            ready = select.select([control.fileno(), listener.fileno(), *running], [], [])[0]
+            for pidfd in running.keys() & ready:
+                _tell_end(pidfd, *running.pop(pidfd))
+            if control.fileno() in ready or listener.fileno() in ready:
+                fds = _next_request(control if control.fileno() in ready else None, listener)
+                if not fds:
+                    break
+                pid = os.fork()
+                if pid == 0:
+                    control.close()
+                    listener.close()
+                    _start(fds)
+                    return True
+                running[os.pidfd_open(pid)] = pid, _tell_start(pid, fds)
     return False
 
 
-def _next_request(control: socket.socket, listener: socket.socket) -> list[int]:
+def _next_request(control: socket.socket | None, listener: socket.socket) -> list[int]:
     """Return the descriptors of the next request: its connection and its standard streams; none at the end."""
-    if control in select.select([control, listener], [], [])[0]:
+    if control is not None:
         return socket.recv_fds(control, 1, 4)[1]
     connection, _ = listener.accept()
     streams = socket.recv_fds(connection, 1, 3)[1]
     return [connection.detach(), *streams]
 
 
-def _start(connection: socket.socket, streams: list[int]) -> bool:
-    """Start a command, wait for its end and tell how it ended; in the command itself return True."""
-    with connection.makefile('rb') as file:
-        request = marshal.loads(file.read())
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        for fd, stream in enumerate(streams):
-            os.dup2(stream, fd)
-        os.closerange(3, max(streams) + 1)
-        _become(request)
-        return True
-    for stream in streams:
+def _start(fds: list[int]) -> None:
+    """Read what to run, in the process of a command, and get all set for it."""
+    with open(fds[0], 'rb') as connection:
+        request = marshal.loads(connection.read())
+    for fd, stream in enumerate(fds[1:]):
+        os.dup2(stream, fd)
+    os.closerange(3, os.sysconf('SC_OPEN_MAX'))  # those of other commands, too
+    _become(request)
+
+
+def _tell_start(pid: int, fds: list[int]) -> int:
+    """Tell the client of a command its process identifier; return the connection, which is all that stays open."""
+    for stream in fds[1:]:
         os.close(stream)
-    connection.sendall(b'%d\n' % pid)
-    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    connection.sendall(b'%d\n' % ended)
-    os._exit(0)
+    _tell(fds[0], pid)
+    return fds[0]
+
+
+def _tell_end(pidfd: int, pid: int, connection: int) -> None:
+    """Tell the client of a command how it has ended."""
+    os.close(pidfd)
+    _tell(connection, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    os.close(connection)
+
+
+def _tell(connection: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the client has ended before its command
+        os.write(connection, b'%d\n' % number)
 
 
 def _become(request: dict[str, Any]) -> None:
