@@ -16,6 +16,7 @@ import io
 import marshal
 import os
 import pkgutil
+import runpy
 import select
 import selectors
 import signal
@@ -61,8 +62,8 @@ def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout:
         with theirs, contextlib.ExitStack() as passed:
             given = [_passed(stream, passed, ours, pipes) for stream in {**STREAMS, **streams}.values()]
             socket.send_fds(_server().control, [b'.'], [theirs.fileno(), *given])
-        connection.sendall(marshal.dumps({'args': list(map(os.fsdecode, args)), 'environ': dict(environ),
-                                          'cwd': os.path.abspath(cwd)}))
+        connection.sendall(marshal.dumps({'program': 'dxf', 'args': list(map(os.fsdecode, args)),
+                                          'environ': dict(environ), 'cwd': os.path.abspath(cwd)}))
         connection.shutdown(socket.SHUT_WR)
         status, (_, out, err) = _wait(connection, pipes, timeout, started)
     return subprocess.CompletedProcess(args, status, out, err)
@@ -84,10 +85,13 @@ def _wait(connection: socket.socket, pipes: list[int | None], timeout: float, st
             raise subprocess.TimeoutExpired('dxf', timeout) from None
 
 
-def write_program(path: Path) -> Path:
-    """Write a ``dxf`` for shells, each run of which is forked too; its process is no member of the shell's job."""
+def write_program(path: Path, program: str = 'dxf') -> Path:
+    """Write a ``dxf`` for shells, each run of which is forked too; its process is no member of the shell's job.
+
+    :param program: ``python`` for an interpreter that runs scripts, and has imported dxf
+    """
     client = Path(__file__).with_name('shell_client.py')
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{client}" "{_server().address}" "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{client}" "{_server().address}" {program} "$@"\n')
     path.chmod(0o755)
     return path
 
@@ -156,8 +160,11 @@ def _read(pipes: list[int | None], deadline: float) -> list[bytes | None]:
 
 # In the server
 
-def serve(control: socket.socket, listener: socket.socket) -> bool:
-    """Fork for each request, until the tests end; in the process of a command return True, with all set for it."""
+def serve(control: socket.socket, listener: socket.socket) -> str:
+    """Fork for each request, until the tests end.
+
+    :returns: in the process of a command, with all set for it, the name of its program; nothing in the server
+    """
     gc.freeze()
     running: dict[int, tuple[int, int]] = {}
     with contextlib.suppress(KeyboardInterrupt):
@@ -173,10 +180,9 @@ def serve(control: socket.socket, listener: socket.socket) -> bool:
                 if pid == 0:
                     control.close()
                     listener.close()
-                    _start(fds)
-                    return True
+                    return _start(fds)
                 running[os.pidfd_open(pid)] = pid, _tell_start(pid, fds)
-    return False
+    return ''
 
 
 def _next_request(control: socket.socket | None, listener: socket.socket) -> list[int]:
@@ -188,14 +194,15 @@ def _next_request(control: socket.socket | None, listener: socket.socket) -> lis
     return [connection.detach(), *streams]
 
 
-def _start(fds: list[int]) -> None:
-    """Read what to run, in the process of a command, and get all set for it."""
+def _start(fds: list[int]) -> str:
+    """Read what to run, in the process of a command, and get all set for it; return the name of the program."""
     with open(fds[0], 'rb') as connection:
         request = marshal.loads(connection.read())
     for fd, stream in enumerate(fds[1:]):
         os.dup2(stream, fd)
     os.closerange(3, os.sysconf('SC_OPEN_MAX'))  # those of other commands, too
     _become(request)
+    return str(request['program'])
 
 
 def _tell_start(pid: int, fds: list[int]) -> int:
@@ -223,7 +230,7 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request['cwd'])
     os.environ.clear()
     os.environ.update(request['environ'])
-    sys.argv = ['dxf', *request['args']]
+    sys.argv = [request['program'], *request['args']]
     for name, mode, fd in (('stdin', 'r', 0), ('stdout', 'w', 1), ('stderr', 'w', 2)):
         old = getattr(sys, name)
         raw = io.FileIO(fd, mode, closefd=False)
@@ -239,10 +246,24 @@ def _main() -> int:
         if module.name != 'dxf.__main__':
             importlib.import_module(module.name)
     with socket.socket(fileno=int(sys.argv[1])) as control, socket.socket(fileno=int(sys.argv[2])) as listener:
-        is_command = serve(control, listener)
-    if is_command:
+        program = serve(control, listener)
+    if program == 'dxf':
         _leave(int(dxf_main.main()))
+    elif program:
+        _run_script()
     return 0
+
+
+def _run_script() -> None:
+    """Do as an interpreter with these arguments: run a script, or the code after ``-c``. An ``-I`` changes nothing."""
+    sys.argv = [argument for argument in sys.argv[1:3] if argument != '-I'] + sys.argv[3:]
+    if sys.argv[0] != '-c':
+        runpy.run_path(sys.argv[0], run_name='__main__')
+        return
+    with tempfile.NamedTemporaryFile('w', suffix='.py', encoding='utf-8') as script:
+        script.write(f'import sys; sys.argv[0] = "-c"\n{sys.argv.pop(1)}')
+        script.flush()
+        runpy.run_path(script.name, run_name='__main__')
 
 
 def _leave(status: int) -> None:
