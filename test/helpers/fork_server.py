@@ -3,7 +3,7 @@
 Each command is a process of its own, with arguments, environment, working directory and standard streams of its own.
 It cannot be given what an interpreter reads at its start (``PYTHONUTF8``, the locale): see :func:`can_run`. Of that,
 ``PYTHONUNBUFFERED`` alone can be made up for. A program in Python that imports dxf starts as quickly here.
-The server waits for requests alone: for each command it forks a process that starts the command and waits for its end.
+The server waits for requests and for the ends of commands alone: a command reads its request itself.
 Shells find it by an address: see :func:`write_program`.
 """
 
@@ -125,8 +125,9 @@ def start(args: Sequence[str | bytes | Path], environ: Mapping[str, str], *, pro
 
     :param program: a program in Python that is run in place of dxf; its interpreter ends as always
     """
-    request = {'args': list(map(os.fsdecode, args)), 'environ': dict(environ), 'cwd': os.path.abspath(cwd),
-               'umask': umask, 'program': program and str(program)}
+    script = [] if program is None else [program]
+    request = {'program': 'python' if script else 'dxf', 'args': list(map(os.fsdecode, [*script, *args])),
+               'environ': dict(environ), 'cwd': os.path.abspath(cwd), 'umask': umask}
     return Forked(request, *{**STREAMS, **streams}.values())
 
 
@@ -144,10 +145,13 @@ def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout:
     return subprocess.CompletedProcess(args, process.wait(0), out, err)
 
 
-def write_program(path: Path) -> Path:
-    """Write a ``dxf`` for shells, each run of which is forked too; its process is no member of the shell's job."""
+def write_program(path: Path, program: str = 'dxf') -> Path:
+    """Write a ``dxf`` for shells, each run of which is forked too; its process is no member of the shell's job.
+
+    :param program: ``python`` for an interpreter that runs scripts, and has imported dxf
+    """
     client = Path(__file__).with_name('shell_client.py')
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{client}" "{_server().address}" "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{client}" "{_server().address}" {program} "$@"\n')
     path.chmod(0o755)
     return path
 
@@ -215,51 +219,82 @@ def _read(pipes: list[IO[bytes] | None], deadline: float) -> list[bytes | None]:
 
 # In the server
 
-def serve(control: socket.socket, listener: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request, until the tests end; in the process of a command return its request, with all set for it.
+def serve(control: socket.socket, listener: socket.socket) -> str:
+    """Fork for each request, until the tests end.
+
+    :return: in the process of a command, with all set for it, the name of its program; nothing in the server
     """
     gc.freeze()
+    running: dict[int, int] = {}
+    ended, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
-        while fds := _next_request(control, listener):
-            if os.fork() == 0:
-                control.close()
-                listener.close()
-                return _start(socket.socket(fileno=fds[0]), fds[1:])
-            for fd in fds:
-                os.close(fd)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-    return None
+        while True:
+            ready = select.select([control.fileno(), listener.fileno(), ended], [], [])[0]
+            if ended in ready:
+                os.read(ended, 1000)
+                _tell_ends(running)
+            if control.fileno() in ready or listener.fileno() in ready:
+                fds = _next_request(control if control.fileno() in ready else None, listener)
+                if not fds:
+                    break
+                pid = os.fork()
+                if pid == 0:
+                    control.close()
+                    listener.close()
+                    return _start(fds)
+                running[pid] = _tell_start(pid, fds)
+    return ''
 
 
-def _next_request(control: socket.socket, listener: socket.socket) -> list[int]:
+def _next_request(control: socket.socket | None, listener: socket.socket) -> list[int]:
     """Return the descriptors of the next request: its connection and its standard streams; none at the end."""
-    if control in select.select([control, listener], [], [])[0]:
+    if control is not None:
         return socket.recv_fds(control, 1, 4)[1]
     connection, _ = listener.accept()
     streams = socket.recv_fds(connection, 1, 3)[1]
     return [connection.detach(), *streams]
 
 
-def _start(connection: socket.socket, streams: list[int]) -> dict[str, Any]:
-    """Start a command, wait for its end and tell how it ended; in the command itself return the request."""
-    with connection.makefile('rb') as file:
-        request: dict[str, Any] = marshal.loads(file.read())
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        for fd, stream in enumerate(streams):
-            os.dup2(stream, fd)
-        os.closerange(3, max(streams) + 1)
-        _become(request)
-        return request
-    for stream in streams:
+def _start(fds: list[int]) -> str:
+    """Read what to run, in the process of a command, and get all set for it; return the name of the program."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with open(fds[0], 'rb') as connection:
+        request = marshal.loads(connection.read())
+    for fd, stream in enumerate(fds[1:]):
+        os.dup2(stream, fd)
+    os.closerange(3, os.sysconf('SC_OPEN_MAX'))  # those of other commands, too
+    _become(request)
+    return str(request['program'])
+
+
+def _tell_start(pid: int, fds: list[int]) -> int:
+    """Tell the client of a command its process identifier; return the connection, which is all that stays open."""
+    for stream in fds[1:]:
         os.close(stream)
-    connection.sendall(b'%d\n' % pid)
-    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    connection.sendall(b'%d\n' % ended)
-    os._exit(0)
+    _tell(fds[0], pid)
+    return fds[0]
+
+
+def _tell_ends(running: dict[int, int]) -> None:
+    """Tell the clients of commands that have ended how these have ended.
+
+    :param running: the connection of each command, by its process identifier; those that have ended are removed
+    """
+    for pid in list(running):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            connection = running.pop(pid)
+            _tell(connection, os.waitstatus_to_exitcode(status))
+            os.close(connection)
+
+
+def _tell(connection: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the client has ended before its command
+        os.write(connection, b'%d\n' % number)
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -269,7 +304,7 @@ def _become(request: dict[str, Any]) -> None:
         os.umask(request['umask'])
     os.environ.clear()
     os.environ.update(request['environ'])
-    sys.argv = ['dxf', *request['args']]
+    sys.argv = [request['program'], *request['args']]
     for name, mode, fd in (('stdin', 'r', 0), ('stdout', 'w', 1), ('stderr', 'w', 2)):
         old = getattr(sys, name)
         raw = io.FileIO(fd, mode, closefd=False)
@@ -287,12 +322,24 @@ def _main() -> int:
         if module.name != 'dxf.__main__':
             importlib.import_module(module.name)
     with socket.socket(fileno=int(sys.argv[1])) as control, socket.socket(fileno=int(sys.argv[2])) as listener:
-        request = serve(control, listener)
-    if request and request.get('program'):
-        runpy.run_path(request['program'], run_name='__main__')
-    elif request:
+        program = serve(control, listener)
+    if program == 'dxf':
         _leave(int(dxf_main.main()))
+    elif program:
+        _run_script()
     return 0
+
+
+def _run_script() -> None:
+    """Do as an interpreter with these arguments: run a script, or the code after ``-c``. An ``-I`` changes nothing."""
+    sys.argv = [argument for argument in sys.argv[1:3] if argument != '-I'] + sys.argv[3:]
+    if sys.argv[0] != '-c':
+        runpy.run_path(sys.argv[0], run_name='__main__')
+        return
+    with tempfile.NamedTemporaryFile('w', suffix='.py', encoding='utf-8') as script:
+        script.write(f'import sys; sys.argv[0] = "-c"\n{sys.argv.pop(1)}')
+        script.flush()
+        runpy.run_path(script.name, run_name='__main__')
 
 
 def _leave(status: int) -> None:

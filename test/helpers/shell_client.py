@@ -1,6 +1,7 @@
 """The dxf of shells in tests: has the fork server run the command on its own streams, and ends as the command did.
 
-It is started as ``python -I -S shell_client.py ADDRESS ARGUMENTS...``, and imports only what the interpreter holds.
+It is started as ``python -I -S shell_client.py ADDRESS PROGRAM ARGUMENTS...``, and imports only what the interpreter
+holds.
 """
 
 import _socket
@@ -9,14 +10,14 @@ import posix
 import sys
 
 
-def main(address: str, args: list[str]) -> int:
+def main(address: str, program: str, args: list[str]) -> int:
     """Run a command; return its exit status."""
     environ = {_text(name): _text(value) for name, value in posix.environ.items()}
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(address)
     streams = b''.join(number.to_bytes(4, sys.byteorder) for number in range(3))
     connection.sendmsg([b'.'], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-    connection.sendall(marshal.dumps({'args': args, 'environ': environ, 'cwd': posix.getcwd()}))
+    connection.sendall(marshal.dumps({'program': program, 'args': args, 'environ': environ, 'cwd': posix.getcwd()}))
     connection.shutdown(_socket.SHUT_WR)
     answer = b''
     while piece := connection.recv(100):
@@ -35,4 +36,4 @@ def _text(value: bytes) -> str:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -107,3 +107,14 @@ def test_a_shell_learns_the_signal_that_ended_a_forked_command(tmp_path: Path) -
     done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, timeout=100, check=False,
                           env={**os.environ, 'DXF_HOST': 'oci:./blobs'})
     assert (done.stdout, done.stderr) == (b'\x00141\n', b'')
+
+
+def test_a_forked_interpreter_runs_a_script_and_code_as_an_interpreter_does(tmp_path: Path) -> None:
+    forked = fork_server.write_program(tmp_path / 'python', 'python')
+    script = tmp_path / 'script.py'
+    script.write_text('import sys\nprint(__name__, *sys.argv)\nsys.exit(sys.argv[1])\n')
+    for args in (('-I', str(script), 'a', '-I'), ('-c', 'import sys; print(sys.argv)', 'b'), ('-I', '-c', '1 / 0')):
+        done, own = (subprocess.run([program, *args], capture_output=True, timeout=100, check=False)
+                     for program in (str(forked), sys.executable))
+        assert (done.returncode, done.stdout) == (own.returncode, own.stdout)
+        assert done.stderr.splitlines()[-1:] == own.stderr.splitlines()[-1:]

@@ -35,12 +35,18 @@ class Certificates:
         server.private_key_pem.write_to_path(self.key)
         for pem in server.cert_chain_pems:
             pem.write_to_path(self.certificate, append=True)
+        self._contexts: dict[bool, ssl.SSLContext] = {}
 
     def context(self, asks: bool = False) -> ssl.SSLContext:
-        """Return a new TLS context for a server.
+        """Return the TLS context of servers: one for all, as to read a key takes longer than to start a server.
 
         :param asks: whether it asks its clients for a certificate of the same authority, without insisting
         """
+        if asks not in self._contexts:
+            self._contexts[asks] = self._new_context(asks)
+        return self._contexts[asks]
+
+    def _new_context(self, asks: bool) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         if asks:

@@ -344,8 +344,8 @@ def test_the_reader_of_the_documentation_puts_a_stream_together(client: DXF, fol
 
 def test_a_large_stream_takes_little_memory(folder: Endpoint, repo: str, tmp_path: Path) -> None:
     path = tmp_path / 'disk.img'
-    path.write_bytes(noise(100 * MIB))
-    os.truncate(path, GIB)
+    path.write_bytes(noise(120 * MIB))
+    os.truncate(path, 256 * MIB)
     pushed = MeasuredRun(tmp_path, folder.environ(), 'push-blob', '--delta', repo, str(path), '@nightly')
     assert (pushed.status, pushed.lines) == (0, [])
     assert pushed.peak < 150
