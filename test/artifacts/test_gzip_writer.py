@@ -83,8 +83,7 @@ def test_a_folder_has_the_same_bytes_however_many_threads_compress_it(sizes: lis
         for number, size in enumerate(sizes):
             inner = Path(folder, *source.choices('abc', k=source.randrange(3)))
             inner.mkdir(parents=True, exist_ok=True)
-            (inner / f'{number}.txt').write_bytes(source.choice([text, lambda size, seed: source.randbytes(size)])(
-                size, seed))
+            (inner / f'{number}.txt').write_bytes(source.choice([text(size, seed), source.randbytes(size)]))
         one = pack(Path(folder), 0)
         assert pack(Path(folder), 2) == one == pack(Path(folder), 8)
     content = gzip.decompress(one[1])
