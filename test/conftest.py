@@ -231,6 +231,21 @@ def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     return _endpoint(request)
 
 
+ON_TWO = {'artifacts', 'cli', 'deletion', 'filesystem'}
+"""The folders whose tests run on a folder, and on the server that asks for the most: for TLS, and a token of the right
+scope. How users are let in is the subject of others.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the endpoints of a test, unless it does so itself."""
+    chosen = [str(mark.args[0]) for mark in metafunc.definition.iter_markers('parametrize')]
+    if metafunc.definition.path.parent.name in ON_TWO and 'endpoint' in metafunc.fixturenames \
+            and not any('endpoint' in names for names in chosen):
+        metafunc.definition.add_marker(pytest.mark.parametrize('endpoint', ['token', 'oci'], indirect=True))
+
+
 @pytest.fixture(params=[name for name in ENDPOINTS if name != 'oci'])
 def real_server(request: pytest.FixtureRequest) -> Endpoint:
     """The same without the folder, for what only a server has."""

@@ -27,6 +27,7 @@ from dxf.manifest.image import EMPTY_CONTENT
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.images import write_index, write_layout
+from ..helpers.tables import paired
 
 EPOCH = 1715731200
 MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -466,27 +467,30 @@ def test_a_model_of_raw_files_is_pulled(open_registry: Endpoint, repo: str, tmp_
     assert f'blob {dxf.hash_bytes(b"weights")} 7 model.gguf' in lines
 
 
-@pytest.mark.parametrize(('vendor', 'kind'), [
+KINDS = {f'{vendor} {kind}': (vendor, kind) for vendor, kind in (
     ('cncf', 'weight.v1.tar'), ('cncf', 'weight.v1.tar+gzip'), ('cnai', 'weight.v1.tar'), ('cnai', 'doc.v1.tar+gzip'),
     ('cnai', 'application/vnd.oci.image.layer.v1.tar'), ('cnai', 'application/vnd.oci.image.layer.v1.tar+gzip'),
-    ('cncf', 'application/vnd.cncf.model.weight.v1.TAR+GZIP; version=1')])
-@pytest.mark.parametrize(('path', 'content', 'files'), [
-    pytest.param('README', oras_folder(('README', b'hi')), {'README': b'hi'}, id='a file'),
-    pytest.param('README', oras_folder(('./README', b'hi')), {'README': b'hi'}, id='a file after a dot'),
-    pytest.param('in/a.bin', oras_folder(('in/a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}, id='by its path'),
-    pytest.param('in/a.bin', oras_folder(('a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}, id='by its last part'),
-    pytest.param('data', FOLDER, {'data': None, 'data/in': None, 'data/in/a.txt': b'a', 'data/b.txt': b'b'},
-                 id='a folder'),
-    pytest.param('data', oras_folder(('data/in/a.txt', b'a')), {'data': None, 'data/in': None, 'data/in/a.txt': b'a'},
-                 id='a folder that is not in it itself'),
-    pytest.param('data', oras_folder(('data', None)), {'data': None}, id='an empty folder'),
-    pytest.param('.', ROOT, {'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None}, id='a dot'),
-])
-def test_a_tar_of_a_model_is_unpacked(client: DXF, tmp_path: Path, vendor: str, kind: str, path: str, content: bytes,
-                                      files: dict[str, bytes | None]) -> None:
-    layer = packed(content, kind.partition(';')[0].lower())
-    set_artifact(client, 'a', [model_layer(vendor, layer, path, kind, **{TITLE: 'title'}),
-                               model_layer(vendor, b'x', 'beside', 'doc.v1.raw')], [layer, b'x'])
+    ('cncf', 'application/vnd.cncf.model.weight.v1.TAR+GZIP; version=1'))}
+TARS: dict[str, tuple[str, bytes, dict[str, bytes | None]]] = {
+    'a file': ('README', oras_folder(('README', b'hi')), {'README': b'hi'}),
+    'a file after a dot': ('README', oras_folder(('./README', b'hi')), {'README': b'hi'}),
+    'by its path': ('in/a.bin', oras_folder(('in/a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}),
+    'by its last part': ('in/a.bin', oras_folder(('a.bin', b'a')), {'in': None, 'in/a.bin': b'a'}),
+    'a folder': ('data', FOLDER, {'data': None, 'data/in': None, 'data/in/a.txt': b'a', 'data/b.txt': b'b'}),
+    'a folder that is not in it itself': ('data', oras_folder(('data/in/a.txt', b'a')), {
+        'data': None, 'data/in': None, 'data/in/a.txt': b'a'}),
+    'an empty folder': ('data', oras_folder(('data', None)), {'data': None}),
+    'a dot': ('.', ROOT, {'a.txt': b'a', 'in': None, 'in/b.txt': b'b', 'in/empty': None}),
+}
+
+
+@pytest.mark.parametrize(('tar', 'layer'), paired(TARS, KINDS))
+def test_a_tar_of_a_model_is_unpacked(client: DXF, tmp_path: Path, tar: tuple[str, bytes, dict[str, bytes | None]],
+                                      layer: tuple[str, str]) -> None:
+    (path, content, files), (vendor, kind) = tar, layer
+    archive = packed(content, kind.partition(';')[0].lower())
+    set_artifact(client, 'a', [model_layer(vendor, archive, path, kind, **{TITLE: 'title'}),
+                               model_layer(vendor, b'x', 'beside', 'doc.v1.raw')], [archive, b'x'])
     assert artifacts.pull_files(client, 'a', str(tmp_path / 'copy')) == ([path, 'beside'], [])
     assert tree(tmp_path / 'copy') == {**files, 'beside': b'x'}
 

@@ -76,7 +76,10 @@ TITLES = {
     'a file in the place of a folder': ['a', 'a/b'], 'a folder in the place of a file': ['a/b', 'a'],
 }
 TARS_OF_A_MODEL = {kind: kind for kind in ('weight.v1.tar', 'weight.v1.tar+gzip')}
-"""One function checks all names, and one reads all tars, whichever layer they are of: see ``paired``."""
+OF_A_MODEL = ('upwards', 'backslashes', 'twice', 'a file in the place of a folder')
+"""Titles that stand for all: one function checks all names, whichever layer they are of. Of those of a folder all are
+checked; of a model's, that they reach it, one by one and together.
+"""
 
 
 @pytest.mark.parametrize('titles, overwrite', paired(TITLES, {'new': False, 'overwrite': True}))
@@ -89,7 +92,8 @@ def test_names_that_are_unsafe_are_refused_before_anything_is_fetched(client: DX
     check_untouched(target)
 
 
-@pytest.mark.parametrize('titles, vendor', paired(TITLES, {vendor: vendor for vendor in MODEL_KEYS}))
+@pytest.mark.parametrize('titles, vendor', paired(
+    {name: TITLES[name] for name in OF_A_MODEL}, {vendor: vendor for vendor in MODEL_KEYS}))
 def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched(
         client: DXF, target: Path, titles: list[str], vendor: str) -> None:
     layers = [model_layer(vendor, b'evil', title, 'weight.v1.raw', **{TITLE: 'good'}) for title in titles]
@@ -100,8 +104,8 @@ def test_names_of_a_model_that_are_unsafe_are_refused_before_anything_is_fetched
     check_untouched(target)
 
 
-@pytest.mark.parametrize('title, kind', paired({
-    name: titles[0] for name, titles in TITLES.items() if len(titles) == 1 and titles != ['.']}, TARS_OF_A_MODEL))
+@pytest.mark.parametrize('title, kind', paired(
+    {name: TITLES[name][0] for name in OF_A_MODEL[:2]}, TARS_OF_A_MODEL))
 def test_names_of_a_packed_model_that_are_unsafe_are_refused_before_anything_is_fetched(
         client: DXF, target: Path, title: str, kind: str) -> None:
     set_artifact(client, 'a', [model_layer('cncf', b'evil', title, kind)], [b'evil'])
@@ -223,7 +227,15 @@ def test_archives_that_are_unsafe_are_refused_before_anything_of_them_appears(cl
     check_untouched(target)
 
 
-@pytest.mark.parametrize('content, kind', paired(ARCHIVES, TARS_OF_A_MODEL))
+PLAIN = ('upwards', 'a symbolic link', 'a hard link', 'a device', 'twice', 'a file of another layer',
+         'names that follow each other without end', 'cut within a file', 'cut within a header',
+         'a header that is broken', 'something behind its end', 'not a tar', 'nothing at all', 'more than the disk has')
+"""Archives that are refused without gzip, too: one of each kind, and all in which the end is not where it should be."""
+
+
+@pytest.mark.parametrize('content, kind', [
+    *(pytest.param(ARCHIVES[name], 'weight.v1.tar', id=name) for name in PLAIN),
+    pytest.param(ARCHIVES['upwards'], 'weight.v1.tar+gzip', id='compressed')])
 def test_archives_of_a_model_that_are_unsafe_are_refused_before_anything_of_them_appears(
         client: DXF, target: Path, content: bytes, kind: str) -> None:
     layer = packed(content, kind)

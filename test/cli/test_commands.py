@@ -4,7 +4,6 @@ import base64
 import errno
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import dxf
 from dxf.exceptions import DXFAuthInsecureError, DXFError, DXFMountFailed, DXFPlatformDataNotFound
 from dxf.main import doit
 
+from ..helpers import processes
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
 from ..helpers.tables import on_folder_and_server
 from ..helpers.traffic import Traffic
@@ -480,10 +480,7 @@ def test_blob_info_stands_before_each_blob(shell: Shell, repo: str) -> None:
 def test_blob_info_stands_directly_before_each_blob_in_a_pipe(shell: Shell, repo: str) -> None:
     contents = [b'small', os.urandom(300_000), b'', b'x' * 8192]
     digests = shell.push(repo, *contents)
-    environ = {**os.environ, **shell.environ(DXF_BLOB_INFO='1')}
-    environ.pop('PYTHONUNBUFFERED', None)
-    done = subprocess.run([sys.executable, '-m', 'dxf', 'pull-blob', repo, *digests], env=environ,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=90, check=False)
+    done = processes.run(['pull-blob', repo, *digests], {**os.environ, **shell.environ(DXF_BLOB_INFO='1')})
     expected = b''.join(f'{digest} {len(content)}\n'.encode() + content
                         for digest, content in zip(digests, contents, strict=True))
     assert (done.returncode, done.stderr) == (0, b'')

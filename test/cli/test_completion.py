@@ -8,7 +8,7 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -95,24 +95,29 @@ def test_a_shell_completes(workplace: Path, line: str, answers: list[str], reaso
     assert not (workplace / 'made').exists()
 
 
-def typed(place: Path, shell: list[str], line: str) -> str:
-    """Type a line and a Tab into an interactive shell; return what stands in the line then."""
+def typed(place: Path, shell: list[str], lines: Iterable[str]) -> list[str]:
+    """Type lines and a Tab after each into an interactive shell; return what stands in each line then."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(place)
         os.execvpe(shell[0], shell, environ(place))
     try:
-        seen = until(terminal, 'ready!', b'')
-        os.write(terminal, line.encode() + b'\t')
-        seen = until(terminal, re.split('[ @=]', line)[-1] + r'\w', b'')
-        os.write(terminal, b'\x01echo "<\x05>"\n')
-        seen = until(terminal, r'\n<dxf[^\n]*>', seen)
-        found = re.search(r'\n<(dxf[^\n]*?) *>', seen.decode())
-        assert found is not None
-        return found[1]
+        until(terminal, 'ready!', b'')
+        return [completed(terminal, line) for line in lines]
     finally:
         os.close(terminal)
         os.waitpid(child, 0)
+
+
+def completed(terminal: int, line: str) -> str:
+    """Type a line and a Tab; return what stands in the line then."""
+    os.write(terminal, line.encode() + b'\t')
+    seen = until(terminal, re.split('[ @=]', line)[-1] + r'\w', b'')
+    os.write(terminal, b'\x01echo "<\x05>"\n')
+    seen = until(terminal, r'\n<dxf[^\n]*>', seen)
+    found = re.search(r'\n<(dxf[^\n]*?) *>', seen.decode())
+    assert found is not None
+    return found[1]
 
 
 def until(terminal: int, wanted: str, seen: bytes) -> bytes:
@@ -138,25 +143,27 @@ def write_startup_files(workplace: Path) -> Path:
     return workplace
 
 
+TYPED = {
+    'dxf list-al': 'dxf list-aliases',
+    'dxf pull-blob --progress li': 'dxf pull-blob --progress lines',
+    'dxf pull-blob fred/d': 'dxf pull-blob fred/datalogger',
+    'dxf pull-blob fred/datalogger @ju': 'dxf pull-blob fred/datalogger @june',
+    'dxf get-alias fred/datalogger ju': 'dxf get-alias fred/datalogger june',
+    'dxf get-alias --json fred/datalogger ju': 'dxf get-alias --json fred/datalogger june',
+    'dxf pull-files --overwrite --to copy fred/datalogger ju':
+        'dxf pull-files --overwrite --to copy fred/datalogger june',
+    'dxf push-blob fred/datalogger mond': 'dxf push-blob fred/datalogger monday.dat',
+    'dxf push-blob fred/datalogger monday.dat @ju': 'dxf push-blob fred/datalogger monday.dat @june',
+}
+
+
 @pytest.mark.parametrize('shell', [BASH, ZSH], ids=['bash', 'zsh'])
-@pytest.mark.parametrize(('line', 'completed'), [
-    ('dxf list-al', 'dxf list-aliases'),
-    ('dxf pull-blob --progress li', 'dxf pull-blob --progress lines'),
-    ('dxf pull-blob fred/d', 'dxf pull-blob fred/datalogger'),
-    ('dxf pull-blob fred/datalogger @ju', 'dxf pull-blob fred/datalogger @june'),
-    ('dxf get-alias fred/datalogger ju', 'dxf get-alias fred/datalogger june'),
-    ('dxf get-alias --json fred/datalogger ju', 'dxf get-alias --json fred/datalogger june'),
-    ('dxf pull-files --overwrite --to copy fred/datalogger ju',
-     'dxf pull-files --overwrite --to copy fred/datalogger june'),
-    ('dxf push-blob fred/datalogger mond', 'dxf push-blob fred/datalogger monday.dat'),
-    ('dxf push-blob fred/datalogger monday.dat @ju', 'dxf push-blob fred/datalogger monday.dat @june'),
-])
-def test_a_tab_completes_what_is_typed(interactive: Path, shell: list[str], line: str, completed: str) -> None:
-    assert typed(interactive, shell, line) == completed
+def test_a_tab_completes_what_is_typed(interactive: Path, shell: list[str]) -> None:
+    assert typed(interactive, shell, TYPED) == list(TYPED.values())
 
 
 def test_bash_completes_a_value_behind_its_equals_sign(interactive: Path) -> None:
-    assert typed(interactive, BASH, 'dxf pull-blob --progress=li') == 'dxf pull-blob --progress=lines'
+    assert typed(interactive, BASH, ['dxf pull-blob --progress=li']) == ['dxf pull-blob --progress=lines']
 
 
 def test_the_parser_prints_the_script_of_each_shell(capfd: pytest.CaptureFixture[str]) -> None:

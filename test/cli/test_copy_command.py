@@ -710,7 +710,7 @@ class _Target(_Zeros):
 
 
 def test_a_large_blob_is_copied_in_little_memory(tmp_path: Path) -> None:
-    digest, size = zeros_digest(300), 300 * MIB
+    digest, size = zeros_digest(100), 100 * MIB
     entry = {'mediaType': 'application/octet-stream', 'digest': digest, 'size': size}
     _Source.blobs[digest] = size
     _Source.manifests['/v2/fred/x/manifests/a'] = json.dumps(

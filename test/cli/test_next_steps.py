@@ -24,6 +24,7 @@ from dxf.exceptions import DXFError
 
 from ..helpers.endpoints import Endpoint, Folder
 from ..helpers.processes import SECONDS, Runner
+from ..helpers.tables import for_each
 from ..servers.certificates import Certificates
 from ..servers.fault_proxy import Fault, FaultProxy
 from ..servers.nginx import Nginx
@@ -332,7 +333,7 @@ def test_a_name_that_is_not_valid_is_told_with_one_like_it(typed: tuple[str, ...
     assert answered({}, 2, *typed).partition(' (see')[0].endswith(f'; {like} would be right')
 
 
-@pytest.mark.parametrize(('typed', 'variables', 'said'), USAGE.values(), ids=USAGE)
+@for_each('typed, variables, said', USAGE)
 def test_wrong_usage_is_answered_with_what_to_write(typed: str, variables: dict[str, str], said: str) -> None:
     command = typed.partition(' ')[0]
     assert answered(variables, 2, *typed.split()) == f'{said} (see dxf {command} --help)'

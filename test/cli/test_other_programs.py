@@ -9,6 +9,7 @@ from dxf.cli.command_table import COMMANDS
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.processes import Runner
+from ..helpers.tables import for_each
 from .test_next_steps import (DIGEST, EXAMPLES, FIRST, HOST_BY, INSECURE, MISSING, PULL, PUSH, REPO, SET,
                               WANT_REPOSITORY, answered)
 
@@ -117,7 +118,7 @@ TYPED: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize(('typed', 'variables', 'said'), TYPED.values(), ids=TYPED)
+@for_each('typed, variables, said', TYPED)
 def test_what_is_typed_as_for_another_program_is_answered_with_what_to_write(typed: str, variables: dict[str, str],
                                                                              said: str) -> None:
     command = typed.partition(' ')[0]

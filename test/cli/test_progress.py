@@ -1,14 +1,10 @@
 """Progress bars: when they are shown, what they show, and that they never touch standard output."""
 
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +15,7 @@ import dxf
 from dxf.cli.progress import Reports
 from dxf.main import doit
 
+from ..helpers import terminals
 from ..helpers.endpoints import Endpoint
 
 CONTENT = os.urandom(100_000)
@@ -43,29 +40,9 @@ def run(endpoint: Endpoint, *args: str, **variables: str) -> None:
 def on_terminal(endpoint: Endpoint, *args: str, progress: dict[str, str] | None = None,
                 columns: int = 80) -> tuple[bytes, str]:
     """Run a command with standard error on a terminal; return what it wrote to standard output, and to the terminal."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24 if columns else 0, columns, 0, 0))
-    try:
-        with subprocess.Popen([sys.executable, '-m', 'dxf', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=slave, env={**os.environ, **endpoint.environ(), **(progress or {})}) as process:
-            os.close(slave)
-            out, _ = process.communicate(timeout=90)
-        assert process.returncode == 0
-        return out, _read_terminal(master)
-    finally:
-        os.close(master)
-
-
-def _read_terminal(master: int) -> str:
-    shown = b''
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:  # EIO: nobody has the other end any more
-            piece = b''
-        if not piece:
-            return shown.decode()
-        shown += piece
+    shown = terminals.on_terminal({**endpoint.environ(), **(progress or {})}, *args, stdout=False, columns=columns)
+    assert shown.status == 0
+    return shown.out, shown.written
 
 
 # Shown or not

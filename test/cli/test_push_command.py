@@ -116,10 +116,8 @@ def test_no_shell_and_no_option_of_dxf_is_behind_the_dashes(folder: Endpoint, re
 
 
 def test_the_command_has_the_input_and_the_errors_of_dxf(folder: Endpoint, repo: str) -> None:
-    done = subprocess.run([sys.executable, '-m', 'dxf', 'push-blob', repo, *shell('cat; echo a warning >&2')],
-                          input=b'typed', capture_output=True, env={**os.environ, **folder.environ()}, check=False,
-                          timeout=SECONDS)
-    assert (done.returncode, done.stdout.decode(), done.stderr) == (0, hash_bytes(b'typed') + '\n', b'a warning\n')
+    ended = Runner(folder.environ()).run('push-blob', repo, *shell('cat; echo a warning >&2'), input=b'typed')
+    assert (ended.status, ended.out.decode(), ended.lines) == (0, hash_bytes(b'typed') + '\n', ['a warning'])
 
 
 def test_what_the_children_of_a_command_print_belongs_to_its_output(folder: Endpoint, repo: str) -> None:

@@ -1,9 +1,8 @@
 """What scripts use: answers as JSON, inspections, comparisons, aliases set on a condition, the log of requests."""
 
 import json
+import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from dxf import DXF
 from dxf.exceptions import DXFConflictError, DXFError
 from dxf.main import doit
 
-from ..helpers import images
+from ..helpers import images, processes
 from ..helpers.endpoints import PASSWORD, Endpoint
 
 Ask = Callable[..., list[Any]]
@@ -212,11 +211,10 @@ def test_aliases_are_listed_in_order_and_by_their_beginning(folder: Endpoint, re
 def test_requests_are_told_without_anything_secret(token_registry: Endpoint, repo: str, tmp_path: Path) -> None:
     path = tmp_path / 'file'
     path.write_text('content')
-    environ = {**token_registry.environ(), 'DXF_DEBUG': '1', 'HOME': str(tmp_path)}
-    done = subprocess.run([sys.executable, '-m', 'dxf', 'push-blob', repo, str(path), '@a'], env=environ,
-                          cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, digest_of('content') + '\n')
-    lines = done.stderr.splitlines()
+    environ = {**os.environ, **token_registry.environ(), 'DXF_DEBUG': '1', 'HOME': str(tmp_path)}
+    done = processes.run(['push-blob', repo, path, '@a'], environ)
+    assert (done.returncode, done.stdout.decode()) == (0, digest_of('content') + '\n')
+    lines = done.stderr.decode().splitlines()
     assert all(re.fullmatch(r'dxf: [A-Z]+ https://[^ ]+ [0-9]{3}, [0-9-]+ bytes sent, [0-9-]+ to come, [0-9.]+ s', line)
                for line in lines), lines
     assert [line.split()[1] for line in lines if repo in line] == ['POST', 'POST', 'PUT', 'PUT']

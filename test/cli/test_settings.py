@@ -12,6 +12,8 @@ from dxf.environment.variables import TARGET_PREFIX, VARIABLES
 from dxf.limits import TIMEOUT, Limits
 from dxf.transport.proxies import Proxies
 
+from ..helpers.tables import for_each
+
 HOST = 'registry.example.com:5000'
 CA = str(Path(__file__))
 """Any file that can be read."""
@@ -115,12 +117,12 @@ def test_all_but_the_host_has_a_default() -> None:
     assert (TIMEOUT, Limits().retries) == ((10, 60), 4)
 
 
-@pytest.mark.parametrize(('name', 'value', 'field', 'wanted', 'reason'), READ)
+@for_each('name, value, field, wanted, reason', READ)
 def test_a_variable_becomes_a_typed_value(name: str, value: str, field: str, wanted: Any, reason: str) -> None:
     assert getattr(read_settings({'DXF_HOST': HOST, name: value}), field) == wanted, reason
 
 
-@pytest.mark.parametrize('name', [name for name in VARIABLES if name != 'DXF_HOST'])
+@for_each('name', [name for name in VARIABLES if name != 'DXF_HOST'])
 def test_a_variable_that_is_empty_is_not_set(name: str) -> None:
     assert read_settings({'DXF_HOST': HOST, name: ''}) == read_settings({'DXF_HOST': HOST})
 
@@ -131,7 +133,7 @@ def test_the_host_has_no_default(environ: dict[str, str]) -> None:
         read_settings(environ)
 
 
-@pytest.mark.parametrize(('name', 'value', 'reason'), MALFORMED)
+@for_each('name, value, reason', MALFORMED)
 def test_a_variable_that_is_malformed_is_refused_by_its_name(name: str, value: str, reason: str) -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings({'DXF_HOST': HOST, name: value})

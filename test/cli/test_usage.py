@@ -13,7 +13,7 @@ from dxf.main import doit
 from dxf.options import JOBS
 from dxf.version import VERSION
 
-from ..helpers.tables import paired
+from ..helpers.tables import for_each, paired
 from ..helpers.traffic import Traffic
 
 REFERENCE = Path(__file__).parents[2] / 'docs' / 'reference.rst'
@@ -81,7 +81,7 @@ COMMANDS = {command.name: command for command in command_table.COMMANDS}
 OF_REPOSITORIES = {name: name for name, command in COMMANDS.items() if command.operands}
 
 
-@pytest.mark.parametrize(('command', 'repository'), paired(OF_REPOSITORIES, REPOSITORIES))
+@for_each('command, repository', paired(OF_REPOSITORIES, REPOSITORIES))
 @pytest.mark.usefixtures('files')
 def test_an_invalid_repository_is_rejected(command: str, repository: str, capfd: pytest.CaptureFixture[str],
                                            traffic: Traffic) -> None:
@@ -94,7 +94,7 @@ def test_an_invalid_repository_is_rejected(command: str, repository: str, capfd:
     assert 'invalid repository' in line
 
 
-@pytest.mark.parametrize('repository', REPOSITORIES.values(), ids=REPOSITORIES)
+@for_each('repository', REPOSITORIES)
 def test_an_invalid_repository_to_mount_from_is_rejected(repository: str, capfd: pytest.CaptureFixture[str],
                                                          traffic: Traffic) -> None:
     assert 'invalid repository' in rejected(capfd, traffic, 'mount-blob', REPO, repository, DIGEST)
@@ -105,7 +105,7 @@ def table(*rows: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return {' '.join(row): row for row in rows}
 
 
-@pytest.mark.parametrize(('args', 'alias'), paired(table(
+@for_each('args, alias', paired(table(
     ('get-alias', '{}'), ('get-alias', 'good', '{}'), ('get-digest', '{}'), ('get-manifest', '{}'),
     ('del-alias', 'good', '{}'), ('set-alias', '{}', DIGEST)), ALIASES))
 def test_an_invalid_alias_is_rejected(args: tuple[str, ...], alias: str, capfd: pytest.CaptureFixture[str],
@@ -115,7 +115,7 @@ def test_an_invalid_alias_is_rejected(args: tuple[str, ...], alias: str, capfd: 
     assert 'invalid alias' in rejected(capfd, traffic, command, REPO, '--', *operands)
 
 
-@pytest.mark.parametrize(('args', 'alias'), paired(table(
+@for_each('args, alias', paired(table(
     ('push-blob', FILE), ('pull-blob',), ('pull-blob', DIGEST), ('blob-size',), ('del-blob', DIGEST),
     ('mount-blob', REPO, DIGEST)), {**ALIASES, 'two of it': '@a'}))
 @pytest.mark.usefixtures('files')
@@ -125,7 +125,7 @@ def test_an_invalid_alias_after_an_at_is_rejected(args: tuple[str, ...], alias: 
     assert 'invalid alias' in rejected(capfd, traffic, command, REPO, *operands, f'@{alias}')
 
 
-@pytest.mark.parametrize(('args', 'digest'), paired(table(
+@for_each('args, digest', paired(table(
     ('pull-blob',), ('pull-blob', DIGEST), ('blob-size', '@a'), ('del-blob',), ('set-alias', 'a'),
     ('set-alias', 'a', HEX), ('mount-blob', REPO)), DIGESTS))
 @pytest.mark.usefixtures('files')
@@ -137,7 +137,8 @@ def test_an_invalid_digest_is_rejected(args: tuple[str, ...], digest: str, capfd
         assert digest.partition(':')[0] in line
 
 
-@pytest.mark.parametrize('path', [
+@pytest.mark.parametrize('command', ['push-blob', 'set-alias'])
+@for_each('path', [
     pytest.param('missing', id='there is none'),
     pytest.param('', id='empty'),
     pytest.param('directory', id='a directory'),
@@ -150,7 +151,6 @@ def test_an_invalid_digest_is_rejected(args: tuple[str, ...], digest: str, capfd
     pytest.param('x' * 5000, id='a name too long'),
     pytest.param('\udcff', id='missing and not UTF-8'),
 ])
-@pytest.mark.parametrize('command', ['push-blob', 'set-alias'])
 @pytest.mark.usefixtures('files')
 def test_a_file_that_cannot_be_read_is_rejected(command: str, path: str, capfd: pytest.CaptureFixture[str],
                                                 traffic: Traffic) -> None:
@@ -197,7 +197,7 @@ REJECTED = {
 }
 
 
-@pytest.mark.parametrize('row', REJECTED.values(), ids=REJECTED)
+@for_each('row', REJECTED)
 @pytest.mark.usefixtures('files')
 def test_other_operands_that_cannot_be_right_are_rejected(row: tuple[str, ...], capfd: pytest.CaptureFixture[str],
                                                           traffic: Traffic) -> None:
@@ -217,7 +217,7 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
+@for_each('host', HOSTS)
 def test_an_invalid_host_is_rejected_with_its_variable_and_an_example(
         host: str | None, capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
     line = rejected(capfd, traffic, 'list-repos', DXF_HOST=host)
@@ -246,7 +246,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(('name', 'value'), SETTINGS.values(), ids=SETTINGS)
+@for_each('name, value', SETTINGS)
 def test_a_variable_that_is_malformed_is_rejected_by_its_name(name: str, value: str,
                                                               capfd: pytest.CaptureFixture[str],
                                                               traffic: Traffic) -> None:
@@ -261,7 +261,7 @@ def test_an_empty_password_and_one_without_a_user_name_are_named(
     assert 'DXF_PASSWORD' in line and 'DXF_USERNAME' in line and 's3cr3t' not in line
 
 
-@pytest.mark.parametrize('command', command_table.COMMANDS, ids=lambda command: command.name)
+@for_each('command', COMMANDS)
 def test_the_wordings_of_wrong_counts_are_kept(command: Command, capfd: pytest.CaptureFixture[str],
                                                traffic: Traffic) -> None:
     if command.min_operands:
@@ -286,11 +286,11 @@ def test_the_commands_are_those_of_the_contract_with_their_numbers_of_operands()
     assert {command.name: (command.min_operands, command.max_operands) for command in command_table.COMMANDS} == COUNTS
 
 
-ONCE = [(command, option) for command in command_table.COMMANDS for option in command.options
-        if option.has_value and not option.many]
+ONCE = {f'{command.name} {option.flags[0]}': (command, option) for command in command_table.COMMANDS
+        for option in command.options if option.has_value and not option.many}
 
 
-@pytest.mark.parametrize('command, option', ONCE, ids=[f'{one.name} {option.flags[0]}' for one, option in ONCE])
+@for_each('command, option', ONCE)
 def test_an_option_with_one_value_is_rejected_if_it_is_given_twice(
         command: Command, option: Option, capfd: pytest.CaptureFixture[str], traffic: Traffic) -> None:
     value = option.choices[0] if option.choices else 'a'
@@ -299,8 +299,8 @@ def test_an_option_with_one_value_is_rejected_if_it_is_given_twice(
         f'dxf: {last} was given twice: it takes one value (see dxf {command.name} --help)\n'
 
 
-@pytest.mark.parametrize(('typed', 'meant'), [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
-                                              ('list-alias', 'list-aliases'), ('set-aliases', 'set-alias')])
+@for_each('typed, meant', [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
+                            ('list-alias', 'list-aliases'), ('set-aliases', 'set-alias')])
 def test_a_command_that_is_misspelt_is_answered_with_the_near_one(typed: str, meant: str,
                                                                   capfd: pytest.CaptureFixture[str],
                                                                   traffic: Traffic) -> None:
@@ -329,7 +329,7 @@ def shown(capfd: pytest.CaptureFixture[str], *args: str) -> str:
     return out
 
 
-@pytest.mark.parametrize(('command', 'columns'), paired(COMMANDS, {'unset': '', '40': '40', '80': '80', '300': '300'}))
+@for_each('command, columns', paired(COMMANDS, {'unset': '', '40': '40', '80': '80', '300': '300'}))
 def test_every_command_has_its_own_help(command: Command, columns: str, capfd: pytest.CaptureFixture[str],
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', columns)

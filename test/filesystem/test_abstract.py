@@ -1,10 +1,12 @@
 """fsspec's own tests of a filesystem, all of them, on a folder; on a registry all but the edge cases of patterns."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.tests import abstract
 
@@ -74,21 +76,44 @@ def local_path(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-class TestCopy(abstract.BaseAbstractFixtures, abstract.AbstractCopyTests):
+class Scenarios(abstract.BaseAbstractFixtures):
+    """The files that most tests begin with: as one manifest, where each of them would be one."""
+
+    def _glob_edge_cases_files(self, some_fs: AbstractFileSystem, some_join: Callable[..., str], some_path: str) -> str:
+        with together(some_fs):
+            return str(super()._glob_edge_cases_files(some_fs, some_join, some_path))
+
+    def _bulk_operations_scenario_0(self, some_fs: AbstractFileSystem, some_join: Callable[..., str], some_path: str
+                                    ) -> str:
+        with together(some_fs):
+            return str(super()._bulk_operations_scenario_0(some_fs, some_join, some_path))
+
+    def _10_files_with_hashed_names(self, some_fs: AbstractFileSystem, some_join: Callable[..., str], some_path: str
+                                    ) -> str:
+        with together(some_fs):
+            return str(super()._10_files_with_hashed_names(some_fs, some_join, some_path))
+
+
+def together(some_fs: AbstractFileSystem) -> AbstractContextManager[object]:
+    """Return what makes one manifest of all files that are written in it."""
+    return some_fs.transaction if isinstance(some_fs, RegistryFileSystem) else nullcontext()
+
+
+class TestCopy(Scenarios, abstract.AbstractCopyTests):
     """``cp``."""
 
 
-class TestGet(abstract.BaseAbstractFixtures, abstract.AbstractGetTests):
+class TestGet(Scenarios, abstract.AbstractGetTests):
     """``get``."""
 
 
-class TestPut(abstract.BaseAbstractFixtures, abstract.AbstractPutTests):
+class TestPut(Scenarios, abstract.AbstractPutTests):
     """``put``."""
 
 
-class TestOpen(abstract.BaseAbstractFixtures, abstract.AbstractOpenTests):
+class TestOpen(Scenarios, abstract.AbstractOpenTests):
     """``open``."""
 
 
-class TestPipe(abstract.BaseAbstractFixtures, abstract.AbstractPipeTests):
+class TestPipe(Scenarios, abstract.AbstractPipeTests):
     """``pipe``."""

@@ -288,6 +288,8 @@ def _tell_ends(running: dict[int, int]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             connection = running.pop(pid)
+            while os.read(connection, 1 << 16):  # one that was killed early has left its request there
+                pass
             _tell(connection, os.waitstatus_to_exitcode(status))
             os.close(connection)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +96,33 @@ def run(args: Sequence[str | bytes | Path], environ: dict[str, str], **options: 
 
     Its interpreter starts anew only where that matters: that costs ten times what most commands do.
     """
-    if fork_server.can_run(environ, options):
-        return fork_server.run(args, environ, SECONDS, **options)
+    if fork_server.can_run(environ, {name: value for name, value in options.items() if name != 'input'}):
+        with piped(options.pop('input', None)) as stdin:
+            return fork_server.run(args, environ, SECONDS, **{**options, **stdin})
     if 'input' not in options:
         options = {'stdin': subprocess.DEVNULL, **options}
     return subprocess.run([*DXF, *args], env=environ, timeout=SECONDS, check=False,
                           **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options})
+
+
+@contextlib.contextmanager
+def piped(content: bytes | None) -> Iterator[dict[str, int]]:
+    """Provide a pipe that content comes out of, as an option for standard input; no option where there is none."""
+    if content is None:
+        yield {}
+        return
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), open(writing, 'wb') as file:
+            file.write(content)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield {'stdin': reading}
+    finally:
+        os.close(reading)
+        writer.join()
 
 
 def end(process: subprocess.Popen[bytes] | fork_server.Forked) -> Ended:

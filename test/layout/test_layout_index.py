@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dxf import DXF, hash_bytes
 from dxf.exceptions import DXFInvalidDocumentError
 from dxf.layout import index as layout_index
+from dxf.layout import index_lookup
 from dxf.strict_json import load_json
 
 from ..helpers.layouts import NAME, REPO, entries, snapshot
@@ -132,7 +133,6 @@ def write_index(layout: Path, start: str, element: str, size: int, end: str) -> 
 
 
 HOSTILE = [
-    pytest.param('{"manifests": [', '[],', '0]}', id='lists'),
     pytest.param('{"manifests": [', '{"a": 0},', '0]}', id='objects'),
     pytest.param('{"manifests": [[', '[],', '0]]}', id='lists in one entry'),
     pytest.param('{"manifests": [', '[' * 1000, '', id='lists in each other'),
@@ -142,14 +142,9 @@ HOSTILE = [
 ]
 
 
-MORE_THAN_THE_LIMIT = HOSTILE[::5]
-"""Of these the content hardly counts: one that is refused by its entries, and one that is refused by one value."""
-
-
 @pytest.mark.parametrize(('size', 'start', 'element', 'end'), [
-    pytest.param(size, *row.values, id=f'{name}-{row.id}')
-    for name, size, rows in (('66 MB', 66_000_000, HOSTILE), ('more than the limit', 70_000_000, MORE_THAN_THE_LIMIT))
-    for row in rows])
+    *(pytest.param(66_000_000, *row.values, id=row.id) for row in HOSTILE),
+    pytest.param(70_000_000, *HOSTILE[0].values, id='more than the limit, whatever it is')])
 def test_a_hostile_index_is_one_line_in_little_memory(layout: Path, tmp_path: Path, start: str, element: str, end: str,
                                                       size: int) -> None:
     write_index(layout, start, element, size, end)
@@ -162,7 +157,7 @@ def test_a_hostile_index_is_one_line_in_little_memory(layout: Path, tmp_path: Pa
 def test_entries_of_many_values_take_little_memory(layout: Path, tmp_path: Path) -> None:
     with open(layout / 'index.json', 'w', encoding='utf-8') as file:
         file.write('{"manifests": [')
-        for _ in range(10):  # all of them together would take 90 MB
+        for _ in range(5):  # all of them together would take 45 MB more than there is
             file.write('[' + '[],' * 100_000 + '0],')
         file.write('0]}')
     ran = MeasuredRun(tmp_path, of(layout), 'list-aliases', REPO)
@@ -171,13 +166,14 @@ def test_entries_of_many_values_take_little_memory(layout: Path, tmp_path: Path)
 
 @pytest.mark.parametrize('args', [('list-aliases', REPO), ('set-alias', REPO, 'new', DIGEST), ('del-alias', REPO, 'v7'),
                                   ('gc', REPO)])
-def test_a_hundred_thousand_aliases_take_little_memory(layout: Path, tmp_path: Path, args: tuple[str, ...]) -> None:
+def test_fifty_thousand_aliases_take_little_memory(layout: Path, tmp_path: Path, args: tuple[str, ...]) -> None:
     template, index = entries(layout)[0], layout / 'index.json'
     start, end = json.dumps({**template, 'annotations': {NAME: '|'}}).split('|')
-    listed = ','.join(f'{start}v{number}{end}' for number in range(100_000))
+    listed = ','.join(f'{start}v{number}{end}' for number in range(50_000))
     index.write_text(f'{{"schemaVersion": 2, "manifests": [{listed}]}}', encoding='utf-8')
+    assert index.stat().st_size > index_lookup.MAX_SIZE  # a smaller one may be held in memory
     ran = MeasuredRun(tmp_path, of(layout), *args)
-    assert ran.status == 0 and ran.lines == [] and ran.peak < 64, (ran.lines, ran.peak)
+    assert ran.status == 0 and ran.lines == [] and ran.peak < 48, (ran.lines, ran.peak)
     names = {entry['annotations'][NAME] for entry in json.loads(index.read_bytes())['manifests']}
-    assert len(names) == {'set-alias': 100_001, 'list-aliases': 100_000, 'gc': 100_000}.get(args[0], len(names))
+    assert len(names) == {'set-alias': 50_001, 'list-aliases': 50_000, 'gc': 50_000}.get(args[0], len(names))
     assert ('v7' in names) == (args[0] != 'del-alias')
