@@ -31,7 +31,7 @@ BLOBS, FILES, IMAGE, INDEX, SNAPSHOT, ARTIFACT, SCHEMA1 = \
     'blobs', 'files', 'image', 'index', 'snapshot', 'artifact', 'schema1'
 """The kinds of what an alias names."""
 
-_RUN = re.compile(r'\d+|\D+', re.ASCII)
+_RUN = r'(?a)\d+|\D+'
 _PRE_RELEASE, _END, _TEXT, _NUMBER = range(4)
 """How the parts of a version are ordered. A version with a hyphen comes before the one without:
 https://semver.org/#spec-item-11
@@ -157,7 +157,7 @@ def _has_name(layer: Json) -> bool:
 
 def by_version(alias: str) -> Any:
     """Return a key by which aliases are sorted as versions: ``v1.9``, ``v1.10-rc1``, ``v1.10``."""
-    runs = _RUN.findall(re.sub(r'\A[vV](?=\d)', '', alias))
+    runs = re.findall(_RUN, re.sub(r'\A[vV](?=\d)', '', alias))
     return [*map(_part, runs), (_END, 0, '')], alias
 
 

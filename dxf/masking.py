@@ -2,8 +2,8 @@
 
 import re
 
-_USERINFO = re.compile(r'(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]{0,8192}@'
-                       r'|(?<![\w.:/@-])[^\s/\'"@:]+:(?![0-9]+/)[^\s/\'"@:]+@(?!sha[0-9]+:)', re.ASCII)
+_USERINFO = (r'(?a)(?<=://)[^\s/\'"@:]*:(?![0-9]+/)[^\s\'"]{0,8192}@'
+             r'|(?<![\w.:/@-])[^\s/\'"@:]+:(?![0-9]+/)[^\s/\'"@:]+@(?!sha[0-9]+:)')
 """``user:password@`` at the beginning of an address, and not ``name:tag@sha256:...`` nor ``host:5000/...@``.
 
 https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
@@ -14,4 +14,4 @@ The length has a bound, as a text of many ``://`` would take quadratic time; tok
 
 def without_password(text: str) -> str:
     """Return a text in which no address has a user name and a password."""
-    return _USERINFO.sub('...@', text) if '@' in text else text
+    return re.sub(_USERINFO, '...@', text) if '@' in text else text

@@ -15,7 +15,7 @@ from dxf.strict_json import printable
 from dxf.transport.redaction import public_url
 from dxf.transport.responses import error_codes
 
-_PATH = re.compile(r'(?:(?P<repository>.*)/)?(?P<kind>manifests|blobs)/(?P<name>[^/]+)')
+_PATH = r'(?:(?P<repository>.*)/)?(?P<kind>manifests|blobs)/(?P<name>[^/]+)'
 _UNKNOWN = {'manifests': 'MANIFEST_UNKNOWN', 'blobs': 'BLOB_UNKNOWN'}
 
 
@@ -32,7 +32,7 @@ class Missing(NamedTuple):
 
 def missing_in(response: Response) -> Missing | None:
     """Return what is missing where a registry answered 404; ``None`` if the response may mean something else."""
-    found = _PATH.fullmatch(public_url(response.url).partition('/v2/')[2])
+    found = re.fullmatch(_PATH, public_url(response.url).partition('/v2/')[2])
     if response.status_code != HTTPStatus.NOT_FOUND or found is None:
         return None
     is_head = getattr(response.request, 'method', None) == 'HEAD'  # whose response has no codes

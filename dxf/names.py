@@ -23,21 +23,20 @@ TO_COMMAND = 'the repository is given to the command'
 _OTHER_SCHEMES = ('s3://', 'gs://', 'az://', 'ssh://', 'sftp://', 'ftp://', 'smb://', 'nfs://', 'rsync://')
 _DOCKER_HUB_NAMES = ('', 'docker.io', 'index.docker.io', DOCKER_HUB)
 _LABEL = r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-_HOST = re.compile(rf'(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?',
-                   re.ASCII)
+_HOST = rf'(?a)(?P<name>{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]+)\])?(?::(?P<port>[0-9]{{1,5}}))?'
 _COMPONENT = r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*'
-_REPOSITORY = re.compile(rf'{_COMPONENT}(?:/{_COMPONENT})*', re.ASCII)
-_TAG = re.compile(r'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}', re.ASCII)
-_FULL_REFERENCE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*)*', re.ASCII)
-_DIGEST = re.compile(r'(?:sha(?:256|384|512)|md5|blake3):.*', re.ASCII | re.DOTALL)
-_SHA256 = re.compile(r'[a-f0-9]{64}', re.ASCII)
-_SHA256_DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
-_URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?', re.ASCII | re.DOTALL)
-_FOLDER_WORD = re.compile(r'(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)', re.ASCII | re.DOTALL)
+_REPOSITORY = rf'(?a){_COMPONENT}(?:/{_COMPONENT})*'
+_TAG = r'(?a)[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}'
+_FULL_REFERENCE = r'(?a)[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*)*'
+_DIGEST = r'(?as)(?:sha(?:256|384|512)|md5|blake3):.*'
+_SHA256 = r'(?a)[a-f0-9]{64}'
+_SHA256_DIGEST = r'(?a)sha256:[a-f0-9]{64}'
+_URL = r'(?as)([A-Za-z][A-Za-z0-9+.-]*://)?([^/]*)(/.*)?'
+_FOLDER_WORD = r'(?as)(?i:oci|oci-layout|dir|file|folder)[:=](?=.*[^0-9])(.*)'
 """A folder as other programs write it; digits alone would be a port."""
 _FOLDERS = ('', '.', '..', '~')
 """How paths begin, up to the first slash."""
-_PLATFORM = re.compile(r'[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?', re.ASCII)
+_PLATFORM = r'(?a)[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?'
 
 HOST_LENGTH, NAME_LENGTH, REFERENCE_LENGTH = 253, 255, 1024
 LONGEST_ADDRESS = 8192
@@ -64,7 +63,7 @@ def check_host(host: str) -> str:
     """
     if '@' in host:  # what stands before it may be a password
         raise DXFInvalidNameError('invalid host: want name[:port], without a user name')
-    match = _HOST.fullmatch(host) if len(host) <= HOST_LENGTH + len(':65535') else None
+    match = re.fullmatch(_HOST, host) if len(host) <= HOST_LENGTH + len(':65535') else None
     name = match['name'] or '' if match is not None else ''
     if match is None or len(name) > HOST_LENGTH or (host != '' and name == ''):
         raise DXFInvalidNameError(f'invalid host {_shown(host)}: {_wanted_in_place_of(host)}')
@@ -80,10 +79,10 @@ def check_host(host: str) -> str:
 
 def _wanted_in_place_of(host: str) -> str:
     """Return what to write in place of a host that is an address or a path."""
-    folder = _FOLDER_WORD.fullmatch(host)
+    folder = re.fullmatch(_FOLDER_WORD, host)
     if folder is not None and not host.lower().startswith('file://'):
         return _wanted_in_place_of_folder(folder[1]) or f'a folder is written {_plain(FOLDER + folder[1])}'
-    match = _URL.match(host)
+    match = re.match(_URL, host)
     scheme, name, path = match.groups('') if match is not None else ('', '', '')
     if scheme.lower() == 'file://' or not scheme and name in _FOLDERS and host:
         meant = host.removeprefix(scheme)
@@ -155,7 +154,7 @@ def check_repository(repository: str) -> str:
     :raises DXFInvalidNameError: it is not
         (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests)
     """
-    if len(repository) > NAME_LENGTH or _REPOSITORY.fullmatch(repository) is None:
+    if len(repository) > NAME_LENGTH or re.fullmatch(_REPOSITORY, repository) is None:
         raise DXFInvalidNameError(f'invalid repository {_shown(repository)}: '
                                   'want lower-case letters and digits, with . _ - or / between them'
                                   + _superfluous_in(repository))
@@ -165,18 +164,18 @@ def check_repository(repository: str) -> str:
 def _superfluous_in(repository: str) -> str:
     """Return the hint for a repository that is written as for docker: with registry, alias or hash."""
     first, _, rest = repository.partition('/')
-    has_registry = ':' in first and rest != '' and _HOST.fullmatch(first) is not None
+    has_registry = ':' in first and rest != '' and re.fullmatch(_HOST, first) is not None
     name, is_at, reference = (rest if has_registry else repository).partition('@')
     if not is_at:
         name, _, reference = name.rpartition(':')
-    elif _REPOSITORY.fullmatch(name) is None:  # both an alias and a digest: the digest counts
+    elif re.fullmatch(_REPOSITORY, name) is None:  # both an alias and a digest: the digest counts
         name = name.rpartition(':')[0]
     if reference.isdigit() and not is_at and (name == 'localhost' or '.' in name and '/' not in name):
         return ''  # localhost:5000 is a registry alone
-    what = 'hash' if is_at and _DIGEST.fullmatch(reference) is not None else \
-        'alias' if _TAG.fullmatch(reference) is not None else ''
-    has_reference = what != '' and _REPOSITORY.fullmatch(name) is not None and \
-        _DIGEST.fullmatch(f'{name}:{reference}') is None
+    what = 'hash' if is_at and re.fullmatch(_DIGEST, reference) is not None else \
+        'alias' if re.fullmatch(_TAG, reference) is not None else ''
+    has_reference = what != '' and re.fullmatch(_REPOSITORY, name) is not None and \
+        re.fullmatch(_DIGEST, f'{name}:{reference}') is None
     return ('; the registry is given by DXF_HOST' if has_registry else '') + (
         f'; the {what} {_plain(reference)} is given after the repository' if has_reference else '')
 
@@ -210,7 +209,7 @@ def check_alias(alias: str) -> str:
 
     :raises DXFInvalidNameError: it is not
     """
-    if _TAG.fullmatch(alias) is None:
+    if re.fullmatch(_TAG, alias) is None:
         hint = f' (write it without the {alias[0]})' if alias[:1] in ('@', ':') else \
             ': want up to 128 letters, digits, _, . and -, the first no . or -'
         raise DXFInvalidNameError(f'invalid alias {_shown(alias)}{hint}')
@@ -247,7 +246,7 @@ def check_digest(digest: str) -> str:
 
 
 def _is_right_digest(value: object) -> bool:
-    return isinstance(value, str) and _SHA256_DIGEST.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(_SHA256_DIGEST, value) is not None
 
 
 def check_blob(digest: str) -> str:
@@ -257,11 +256,11 @@ def check_blob(digest: str) -> str:
     :raises DXFUnexpectedDigestMethodError: another method than sha256
     """
     hint = ''
-    if _SHA256.fullmatch(digest) is not None:
+    if re.fullmatch(_SHA256, digest) is not None:
         hint = 'write it with sha256: before it'
     elif os.path.isfile(digest):
         hint = f'a file is stored first: client.push_blob({_shown(digest)}) returns its digest'
-    elif digest.startswith('@') or _TAG.fullmatch(digest) is not None:
+    elif digest.startswith('@') or re.fullmatch(_TAG, digest) is not None:
         hint = f'an alias names blobs: for digest in client.get_alias({_shown(digest.removeprefix("@"))}): ...'
     if hint:
         raise DXFInvalidNameError(f'invalid digest {_shown(digest)}: want sha256: and 64 hexadecimal digits; {hint}')
@@ -270,7 +269,7 @@ def check_blob(digest: str) -> str:
 
 def complete_digest(text: str) -> str:
     """Return the digest that ``text`` writes, with its ``sha256:`` or as the bare 64 digits."""
-    return check_digest(f'sha256:{text}' if _SHA256.fullmatch(text) is not None else text)
+    return check_digest(f'sha256:{text}' if re.fullmatch(_SHA256, text) is not None else text)
 
 
 def is_digest(text: str) -> bool:
@@ -295,7 +294,8 @@ def check_full_reference(name: str) -> str:
 
     :raises DXFInvalidNameError: it is not
     """
-    if len(name) > REFERENCE_LENGTH or _FULL_REFERENCE.fullmatch(name) is None or _DIGEST.fullmatch(name) is not None:
+    is_digest_like = re.fullmatch(_DIGEST, name) is not None
+    if len(name) > REFERENCE_LENGTH or is_digest_like or re.fullmatch(_FULL_REFERENCE, name) is None:
         return check_alias(name)  # it tells what is wrong
     return name
 
@@ -312,7 +312,7 @@ def check_alias_at(host: str, alias: str) -> str:
 def check_reference_at(host: str, reference: str) -> str:
     """Return what names a manifest of the registry at ``host``: an alias, or the digest of a manifest."""
     return check_alias_at(host, reference) if not is_digest(reference) or \
-        is_folder(host) and _DIGEST.fullmatch(reference) is None else check_digest(reference)
+        is_folder(host) and re.fullmatch(_DIGEST, reference) is None else check_digest(reference)
 
 
 def check_platform(platform: str) -> str:
@@ -320,7 +320,7 @@ def check_platform(platform: str) -> str:
 
     :raises DXFInvalidNameError: it is not
     """
-    if _PLATFORM.fullmatch(platform) is None:
+    if re.fullmatch(_PLATFORM, platform) is None:
         raise DXFInvalidNameError(f'invalid platform {_shown(platform)}: want os/architecture[/variant]')
     return platform
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from dxf.exceptions import DXFInvalidDocumentError
 
 Json = Any
-_SURROGATE = re.compile(r'[\ud800-\udfff]')
+_SURROGATE = r'[\ud800-\udfff]'
 """Characters that Python uses for bytes that are not UTF-8: https://peps.python.org/pep-0383/."""
 
 DEPTH = 500
@@ -98,7 +98,7 @@ def is_utf_8(*texts: str | None) -> bool:
 
     For secrets: the error of a failed encoding shows a character, and holds the whole text.
     """
-    return not any(_SURROGATE.search(text) for text in texts if text is not None)
+    return not any(re.search(_SURROGATE, text) for text in texts if text is not None)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)

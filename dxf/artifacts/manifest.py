@@ -40,7 +40,7 @@ FILE_TYPE = OCTET_STREAM
 FOLDER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
 _MEDIA_TYPE_PART = r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}'
-_MEDIA_TYPE = re.compile(f'{_MEDIA_TYPE_PART}/{_MEDIA_TYPE_PART}', re.ASCII)
+_MEDIA_TYPE = f'(?a){_MEDIA_TYPE_PART}/{_MEDIA_TYPE_PART}'
 
 
 def check_media_type(text: str) -> str:
@@ -48,7 +48,7 @@ def check_media_type(text: str) -> str:
 
     :raises DXFInvalidNameError: it is not
     """
-    if _MEDIA_TYPE.fullmatch(text) is None:
+    if re.fullmatch(_MEDIA_TYPE, text) is None:
         raise DXFInvalidNameError(f'invalid media type {text[:255]!r}: want type/subtype')
     return text
 

@@ -10,7 +10,7 @@ from dxf.cli.context import UsageError
 from dxf.exceptions import DXFError
 
 # 19 digits hold every size of 63 bits. int() raises ValueError for thousands of digits.
-_RANGE = re.compile(r'([0-9]{0,19})-([0-9]{0,19})', re.ASCII)
+_RANGE = r'(?a)([0-9]{0,19})-([0-9]{0,19})'
 
 
 class ByteRange(NamedTuple):
@@ -39,7 +39,7 @@ def parse(text: str) -> ByteRange:
 
     :raises UsageError: it is no range
     """
-    found = _RANGE.fullmatch(text)
+    found = re.fullmatch(_RANGE, text)
     first, last = (int(digits) if digits else None for digits in found.groups()) if found else (None, None)
     is_empty = last == 0 if first is None else last is not None and last < first
     if first is None and last is None or is_empty:

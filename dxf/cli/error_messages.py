@@ -32,7 +32,7 @@ ADVICE = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE,
           errno.EFBIG: 'the file system, or ulimit -f, allows no larger file'}
 """What to do about an error of a disk."""
 
-_LIBRARY_VARIABLES = re.compile(r'\bDXF_(INSECURE|CERT)\b')
+_LIBRARY_VARIABLES = r'\bDXF_(INSECURE|CERT)\b'
 
 
 def _is_of_requests(error: BaseException) -> 'TypeGuard[RequestException]':
@@ -90,7 +90,7 @@ def _library_text(error: DXFError) -> str:
     text = str(error)
     if not is_of_target(error):
         return text
-    text = _LIBRARY_VARIABLES.sub(rf'{TARGET_PREFIX}\1', text)
+    text = re.sub(_LIBRARY_VARIABLES, rf'{TARGET_PREFIX}\1', text)
     response = getattr(error, 'response', None)
     host = '' if response is None else public_host(str(response.url))
     return text if host in text else f'{host}: {text}'

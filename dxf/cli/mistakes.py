@@ -18,7 +18,7 @@ from dxf.exceptions import DXFError
 ALIAS_SECOND = ('push-files', 'attach', 'set-alias')
 """Commands whose alias stands before what it names."""
 
-_HOST = re.compile(r'localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+(?::[0-9]+)?|[a-z0-9.-]+:[0-9]+', re.ASCII)
+_HOST = r'(?a)localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+(?::[0-9]+)?|[a-z0-9.-]+:[0-9]+'
 """What can only be a registry."""
 
 OF_ALL_ALIASES = {'prune': '--match=GLOB looks at some aliases only; dxf del-alias deletes one',
@@ -94,7 +94,7 @@ def about_surplus(command: str, operands: Sequence[str]) -> str:
         return ''
     first, *others = operands
     # Another word may be a password, which is not shown.
-    is_host = not others and _HOST.fullmatch(first) is not None
+    is_host = not others and re.fullmatch(_HOST, first) is not None
     by_host = f'the registry is given by dxf {command} --host={first}' if is_host else HOST_BY
     return f'; {by_host}' + (f'; {CREDENTIALS}' if command == 'login' else '')
 

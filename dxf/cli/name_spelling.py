@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from dxf.exceptions import DXFInvalidNameError
 from dxf.names import check_alias, check_repository
 
-_NOT_IN_ALIAS = re.compile(r'[^A-Za-z0-9_.-]+', re.ASCII)
-_NOT_IN_REPOSITORY = re.compile(r'[^a-z0-9/]+', re.ASCII)
+_NOT_IN_ALIAS = r'(?a)[^A-Za-z0-9_.-]+'
+_NOT_IN_REPOSITORY = r'(?a)[^a-z0-9/]+'
 
 
 def about_spelling(message: str, operands: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def _alias_like(name: str) -> str:
     """Return a valid alias for what may be a date of ``date -Is``, a branch or a sentence; empty without one."""
     if '@' in name or '://' in name:  # an address, which may hold a password
         return ''
-    like = _NOT_IN_ALIAS.sub('-', _in_utc(name)).lstrip('.-').rstrip('-')
+    like = re.sub(_NOT_IN_ALIAS, '-', _in_utc(name)).lstrip('.-').rstrip('-')
     try:
         return check_alias(like)
     except DXFInvalidNameError:
@@ -58,7 +58,8 @@ def _repository_like(name: str) -> str:
     """Return a valid repository for one in other letters; empty for an address, which has hints of its own."""
     if ':' in name or '@' in name:
         return ''
-    like = '/'.join(filter(None, (part.strip('-') for part in _NOT_IN_REPOSITORY.sub('-', name.lower()).split('/'))))
+    parts = re.sub(_NOT_IN_REPOSITORY, '-', name.lower()).split('/')
+    like = '/'.join(filter(None, (part.strip('-') for part in parts)))
     try:
         return check_repository(like)
     except DXFInvalidNameError:

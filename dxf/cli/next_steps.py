@@ -29,9 +29,9 @@ _LATER = {
     507: 'the disk of the registry is full: free space there, then repeat the command'}
 """What to do about statuses, which registries often send without a word."""
 
-_WILD = re.compile(r'[*?\[]')
-_DIGEST = re.compile(r'sha256:[a-f0-9]{64}', re.ASCII)
-_MANIFEST = re.compile(r'/v2/.*/manifests/sha256:[a-f0-9]{64}', re.ASCII)
+_WILD = r'[*?\[]'
+_DIGEST = r'(?a)sha256:[a-f0-9]{64}'
+_MANIFEST = r'(?a)/v2/.*/manifests/sha256:[a-f0-9]{64}'
 
 
 def add_next_step(context: Context, error: Exception) -> None:
@@ -44,7 +44,7 @@ def add_next_step(context: Context, error: Exception) -> None:
 def _next_step(context: Context, error: Exception) -> str:
     response: 'Response | None' = getattr(error, 'response', None)
     if isinstance(error, (DXFDigestMismatchError, DXFSizeMismatchError)):
-        found = _DIGEST.search(str(error))
+        found = re.search(_DIGEST, str(error))
         return '' if found is None else not_found.damaged(context, found[0])
     if isinstance(error, DXFConflictError):
         return _about_conflict(context)
@@ -74,7 +74,7 @@ def _about_names(name: str) -> str:
     """Return the hint for a name of no file to write, which is as other programs take it."""
     if os.path.normpath(name) == os.curdir:
         return 'without a name, all files are written'
-    return 'a folder stands for all that is in it, and no pattern is taken' if _WILD.search(name) else ''
+    return 'a folder stands for all that is in it, and no pattern is taken' if re.search(_WILD, name) else ''
 
 
 def _about_unread(context: Context, error: Exception) -> str:
@@ -98,7 +98,7 @@ def _about_manifest(response: 'Response') -> str:
 
     distribution 2.8 answers 500 then: https://github.com/distribution/distribution/issues/3122
     """
-    is_manifest = _MANIFEST.fullmatch(urlsplit(str(response.url)).path) is not None
+    is_manifest = re.fullmatch(_MANIFEST, urlsplit(str(response.url)).path) is not None
     return 'if this is the hash of a blob, dxf pull-blob fetches it' if is_manifest else ''
 
 

@@ -19,13 +19,13 @@ _ALIASES_ONE_BY_ONE = '; aliases are named one by one: dxf list-aliases prints t
 _HASHES = 'dxf get-alias prints those of an alias'
 _LOWER = '; a hash is written in lower case'
 _QUOTES = ('"', "'")
-_URL = re.compile(r'(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)', re.IGNORECASE | re.ASCII | re.DOTALL)
-_PART_OF_HASH = re.compile(r'sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}', re.ASCII)
-_WILD = re.compile(r'[*?\[]')
-_ASSIGNMENT = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
+_URL = r'(?ais)(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)'
+_PART_OF_HASH = r'(?a)sha256:[a-f0-9]{0,63}|[a-f0-9]{7,63}'
+_WILD = r'[*?\[]'
+_ASSIGNMENT = r'(?a)[A-Za-z_][A-Za-z0-9_]*='
 _OF_SHELLS = ('cd', 'pushd', 'source', '.', 'export', 'set', 'shopt', 'ulimit', 'umask', 'unset')
 _NOT_BY_SHELL = 'a shell replaces ~ and $NAME outside of quotation marks alone: write the whole path'
-_UNREPLACED = re.compile(r'~[^/]*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\})', re.ASCII)
+_UNREPLACED = r'(?a)~[^/]*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\})'
 _REGISTRIES = ('docker', 'oci', 'containers-storage', 'registry')
 
 
@@ -40,14 +40,14 @@ def about_file(operand: str) -> str:
         return ONLY_FOR_PUSH_BLOB if operand == '-' else NAMES_STORED
     if os.path.islink(operand):
         return f'; it is a link to {os.readlink(operand)}'
-    url = _URL.fullmatch(operand)
+    url = re.fullmatch(_URL, operand)
     if url is not None:
         return _about_url(url['scheme'].lower(), url['rest'])
     if operand[:1] in _QUOTES and operand[:1] == operand[-1:] and os.path.lexists(operand[1:-1]):
         return '; the quotation marks are part of the name: leave them out'
     if operand.startswith('~') or re.match(r'\$[A-Za-z_{]', operand):
         return f'; {_NOT_BY_SHELL}'
-    return _about_pattern(operand) if _WILD.search(operand) else _about_files(operand)
+    return _about_pattern(operand) if re.search(_WILD, operand) else _about_files(operand)
 
 
 def _about_pattern(operand: str) -> str:
@@ -88,13 +88,13 @@ def about_digest(operand: str) -> str:
     """Return what to write in place of a hash that is not valid."""
     if not is_digest(operand) and is_digest(operand.lower()):
         return _LOWER
-    if _PART_OF_HASH.fullmatch(operand):
+    if re.fullmatch(_PART_OF_HASH, operand):
         return f'; a hash is given whole: {_HASHES}'
     if operand.startswith('@'):
         return f'; {_HASHES}'
     if operand.startswith(':'):
         return f'; an alias is written @{operand[1:]}'
-    return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
+    return _ALIASES_ONE_BY_ONE if re.search(_WILD, operand) else ''
 
 
 def about_alias(operand: str) -> str:
@@ -103,7 +103,7 @@ def about_alias(operand: str) -> str:
         return _LOWER
     if is_digest(operand):
         return '; dxf get-manifest and dxf inspect take the hash of a manifest, dxf pull-blob that of a blob'
-    return _ALIASES_ONE_BY_ONE if _WILD.search(operand) else ''
+    return _ALIASES_ONE_BY_ONE if re.search(_WILD, operand) else ''
 
 
 def about_output(filename: str, number: int | None) -> str:
@@ -128,7 +128,7 @@ def unreplaced(path: str) -> str:
 
     A shell replaces the ~ of ``--to ~/out``, and not that of ``--to=~/out``.
     """
-    word = _UNREPLACED.match(path)
+    word = re.match(_UNREPLACED, path)
     if word is None or os.path.lexists(path.split(os.sep)[0]):
         return ''
     meant = f'$HOME{path[1:]}' if word[0] == '~' else 'the whole path'
@@ -149,9 +149,9 @@ def _about_shell(command: list[str]) -> str:
     program = command[0]
     if program in _OF_SHELLS:
         return 'a shell has it: -- bash -c ' + shlex.quote(f'{shlex.join(command)} && <command>...')
-    if _ASSIGNMENT.match(program):
+    if re.match(_ASSIGNMENT, program):
         return f'env sets variables: -- env {shlex.join(command)}'
-    if _UNREPLACED.match(program):
+    if re.match(_UNREPLACED, program):
         return _NOT_BY_SHELL
     if program.startswith('-') and os.path.isfile(program):
         return f'a file stands before the @alias, without --: {shlex.quote(os.path.join(os.curdir, program))}'
@@ -166,7 +166,7 @@ def about_excluded(pattern: str, folders: Sequence[str]) -> str:
 
     :param folders: those to be stored, to which a pattern with a ``/`` is relative
     """
-    wild = _WILD.search(pattern)
+    wild = re.search(_WILD, pattern)
     path = pattern.rstrip(os.sep) if wild is None else pattern[:wild.start()].rpartition(os.sep)[0]
     rest = pattern[len(path):]
     if os.sep not in path + rest.rstrip(os.sep):

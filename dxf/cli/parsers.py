@@ -28,9 +28,9 @@ HOST_HELP = f'--host=HOST after a command names {HOST.help}.'
 SHELLS = ('bash', 'zsh', 'fish')
 
 _COMMANDS = {command.name: command for command in COMMANDS}
-_EXPLICIT = re.compile(r'ignored explicit argument .*', re.DOTALL)
+_EXPLICIT = r'(?s)ignored explicit argument .*'
 """The error of argparse for --password-stdin=SECRET."""
-_WITHOUT_VALUE = re.compile(r'^argument (-[^/:]*).*: expected one argument')
+_WITHOUT_VALUE = r'^argument (-[^/:]*).*: expected one argument'
 """The error of argparse for an option at the end of the line."""
 
 
@@ -89,11 +89,11 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        lone = _WITHOUT_VALUE.search(message)
+        lone = re.search(_WITHOUT_VALUE, message)
         if lone is not None:  # argparse names all ways to write the option
             action = self._option_string_actions[lone[1]]
             message = f'{lone[1]} needs a value: {lone[1]} {action.metavar or "|".join(action.choices or [])}'
-        fail(self.prog, _EXPLICIT.sub('it takes no value', message))
+        fail(self.prog, re.sub(_EXPLICIT, 'it takes no value', message))
 
     def _print_message(self, message: str, file: Any = None) -> None:
         console.write(message)  # argparse ignores errors of writing, such as a full disk

@@ -11,12 +11,11 @@ from typing import NamedTuple
 from dxf.cli.command import Command, Operand
 from dxf.cli.mistakes import is_repository
 
-_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<user>[^/]*@(?=[^@]*/))?'
-                      r'(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)(?::(?P<alias>[^:@/]+))?(?:@(?P<last>[^/]+))?',
-                      re.ASCII | re.DOTALL | re.IGNORECASE)
+_ADDRESS = (r'(?ais)(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<user>[^/]*@(?=[^@]*/))?'
+            r'(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)(?::(?P<alias>[^:@/]+))?(?:@(?P<last>[^/]+))?')
 """What stands before an ``@`` and a path is a user name, perhaps with a password. It has no place in a command."""
-_WILD = re.compile(r'[*?\[]')
-_METHOD = re.compile(r'sha[0-9]+|md5|blake3', re.ASCII)
+_WILD = r'[*?\[]'
+_METHOD = r'(?a)sha[0-9]+|md5|blake3'
 _HUB = ('docker', 'oras', 'registry')
 """Schemes of other programs, whose addresses may be of Docker Hub without naming it."""
 
@@ -40,7 +39,7 @@ def about_repository(command: Command, operand: str, message: str) -> str:
     :param message: about the repository, or about too few operands
     """
     is_named = message.startswith('invalid repository ')
-    if is_named and _WILD.search(operand):
+    if is_named and re.search(_WILD, operand):
         return '; dxf list-repos prints the repositories'
     is_path = operand.startswith(('/', './', '../')) and os.path.isdir(operand)
     if is_named and (is_path or operand.startswith('oci:') and '/' in operand):
@@ -69,8 +68,8 @@ def address_of(operand: str, is_plain_enough: bool = False) -> Address | None:
     """
     if is_plain_enough and is_repository(operand):
         return Address('', operand, '')
-    found = _ADDRESS.fullmatch(operand)
-    if found is None or _METHOD.fullmatch(found['path']):
+    found = re.fullmatch(_ADDRESS, operand)
+    if found is None or re.fullmatch(_METHOD, found['path']):
         return None
     host, repository = _split(found['scheme'], found['path'].rstrip('/'), has_host=found['user'] is not None)
     reference = found['last'] or found['alias'] or ''

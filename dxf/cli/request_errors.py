@@ -24,7 +24,7 @@ from dxf.transport.redaction import causes, is_of_unknown_issuer, lacks_tls, pub
 from dxf.transport.responses import effective_status, error_codes, phrase_of
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
-_PORT = re.compile(r':[0-9]+\Z', re.ASCII)
+_PORT = r'(?a):[0-9]+\Z'
 
 NO_CERTIFICATE = 'CERTIFICATE_REQUIRED'
 OTHER_CERTIFICATE = ('UNKNOWN_CA', 'BAD_CERTIFICATE', 'UNSUPPORTED_CERTIFICATE', 'CERTIFICATE_REVOKED',
@@ -98,7 +98,7 @@ def _is_unknown_folder(error: RequestException) -> bool:
 def _with_port(url: str) -> str:
     """Return host and port of a URL, even if it is the usual port."""
     host, default = public_host(url), 80 if url.startswith('http:') else 443
-    return host if _PORT.search(host) else f'{host}:{default}'
+    return host if re.search(_PORT, host) else f'{host}:{default}'
 
 
 def _is_registry(url: str) -> bool:
@@ -109,7 +109,7 @@ def _is_registry(url: str) -> bool:
 def _missing_port(url: str) -> str:
     """Return the hint for a registry that was given without a port."""
     host = public_host(url)
-    return '' if _PORT.search(host) or not _is_registry(url) else \
+    return '' if re.search(_PORT, host) or not _is_registry(url) else \
         f'; no port was given: is one missing, as in {host}:5000?'
 
 
@@ -131,7 +131,7 @@ def _server(error: RequestException) -> str:
     address = getattr(error, UPLOAD_ADDRESS, None)
     if address is None:
         return public_host(url) if url else 'the registry'
-    port = '' if _PORT.search(address) else ', without a port'
+    port = '' if re.search(_PORT, address) else ', without a port'
     return f'{address} (the address that the registry gave for the upload{port})'
 
 

@@ -29,7 +29,7 @@ DOCKER_HUB_KEYS = (DOCKER_HUB_KEY, 'index.docker.io', 'docker.io', 'registry-1.d
 MAX_FILE_LENGTH = 4 << 20
 """Bytes of a file of credentials, read or written."""
 
-_REGISTRY_ADDRESS = re.compile(r'https?://[^/]+(/v[12])?/?', re.IGNORECASE)
+_REGISTRY_ADDRESS = r'(?i)https?://[^/]+(/v[12])?/?'
 """An address that older versions of docker stored for a whole registry."""
 
 
@@ -299,7 +299,7 @@ def _is_at(stored: str, key: str) -> bool:
 
 def _is_deep(stored: str) -> bool:
     """Return whether a stored key is an address with a path: https://HOST/path."""
-    return '://' in stored and _REGISTRY_ADDRESS.fullmatch(stored) is None
+    return '://' in stored and re.fullmatch(_REGISTRY_ADDRESS, stored) is None
 
 
 def files_of(environ: Mapping[str, str]) -> list[str]:

@@ -22,7 +22,7 @@ SECONDS = 30.0
 
 POLL_MILLISECONDS = 50
 MAX_ANSWER_LENGTH = 64 << 10
-_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}', re.ASCII)
+_NAME = r'(?a)[A-Za-z0-9][A-Za-z0-9._-]{0,99}'
 _NOT_FOUND = 'credentials not found'
 
 
@@ -38,7 +38,7 @@ class CredentialHelper:
 
     def __init__(self, name: str, environ: Mapping[str, str], seconds: float = SECONDS,
                  wanted_by: str = '') -> None:
-        if _NAME.fullmatch(name) is None:
+        if re.fullmatch(_NAME, name) is None:
             raise DXFCredentialHelperError(f'{PREFIX}{name[:50]!r} is no name of a credential helper')
         self.program = PREFIX + name
         self._environ = environ

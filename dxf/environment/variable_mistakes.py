@@ -9,15 +9,15 @@ from dxf.names import FOLDER
 
 _LINE_ENDS = '\r\n'
 _QUOTES = ('"', "'")
-_UNEXPANDED = re.compile(r'(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*', re.ASCII)
+_UNEXPANDED = r'(?a)(?P<word>\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[^}]*\}|\([^)]*\)))[^/]*'
 """What a shell would replace, up to the end of that part of a path."""
 
-_HOME = re.compile(r'(?P<word>~[^/]*)')
+_HOME = r'(?P<word>~[^/]*)'
 
-_WITH_ALIAS = re.compile(r'(?P<folder>.*[^/:]):(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})', re.ASCII | re.DOTALL)
+_WITH_ALIAS = r'(?as)(?P<folder>.*[^/:]):(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})'
 """The path of a folder and an alias, as skopeo writes them."""
 
-_NAME = re.compile(r'(?:DXF|REQUESTS|SOURCE)_[A-Z_]+|[A-Z]+_PROXY', re.ASCII)
+_NAME = r'(?a)(?:DXF|REQUESTS|SOURCE)_[A-Z_]+|[A-Z]+_PROXY'
 
 
 def flaw_of(value: str) -> str:
@@ -40,7 +40,7 @@ def about_value(message: str, environ: Mapping[str, str]) -> str:
 
     :param message: begins with the variable's name
     """
-    name = _NAME.match(message)
+    name = re.match(_NAME, message)
     value = environ.get(name[0], '') if name is not None else ''
     flaw = flaw_of(value) or (_unreplaced(value) if 'cannot ' in message else '')
     return f'; {flaw}' if flaw and flaw not in message else ''
@@ -48,7 +48,7 @@ def about_value(message: str, environ: Mapping[str, str]) -> str:
 
 def _unreplaced(path: str) -> str:
     """Return what to do about a path with what no program but a shell replaces; empty without that."""
-    found = _HOME.match(path) or _UNEXPANDED.search(path)
+    found = re.match(_HOME, path) or re.search(_UNEXPANDED, path)
     return '' if found is None else f'{found["word"]} is not replaced here: write the whole path'
 
 
@@ -63,7 +63,7 @@ def check_folder(registry: str) -> None:
     path = registry.removeprefix(FOLDER)
     # In this order: another process may make it between the two looks.
     wrong = flaw_of(path) if not os.path.lexists(path) else '' if os.path.isdir(path) else 'it is no folder'
-    for found in () if wrong else _UNEXPANDED.finditer(path):
+    for found in () if wrong else re.finditer(_UNEXPANDED, path):
         if not os.path.lexists(path[:found.end()]):
             wrong = f'{found["word"]} is not replaced here: write the whole path; make the folder first if that is ' \
                 'its name'
@@ -75,6 +75,6 @@ def check_folder(registry: str) -> None:
 
 def _about_alias(path: str) -> str:
     """Return what to write in place of a path that seems to end with an alias; empty if it does not, or is there."""
-    found = None if os.path.lexists(path) else _WITH_ALIAS.fullmatch(path)
+    found = None if os.path.lexists(path) else re.fullmatch(_WITH_ALIAS, path)
     return '' if found is None else f'the alias {found["alias"]} is given to the command: write ' \
         f'{FOLDER}{found["folder"]}; make the folder {path} first if that is its name'

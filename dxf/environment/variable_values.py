@@ -21,7 +21,7 @@ from dxf.transport.header_value import check_authorization
 
 MAX_JOBS = 64
 
-_NUMBER = re.compile(r'[0-9.eE+-]+', re.ASCII)
+_NUMBER = r'(?a)[0-9.eE+-]+'
 
 _UNITS = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 
@@ -164,7 +164,7 @@ def read_timeout(name: str, value: str | None) -> float | tuple[float, float]:
     if not value:
         return TIMEOUT
     try:
-        seconds = float(value) if _NUMBER.fullmatch(value) else 0  # float() also takes blanks, 1_0 and other digits
+        seconds = float(value) if re.fullmatch(_NUMBER, value) else 0  # float() also takes blanks, 1_0 and other digits
     except ValueError:
         seconds = 0
     if not 0 < seconds < 1e6:

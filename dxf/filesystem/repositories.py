@@ -32,7 +32,7 @@ OF_ONE_REGISTRY = tuple(name.lower() for name in (*TARGET_SETTINGS, *SOURCE_SETT
 
 OF_ALL = ('jobs', 'timeout', 'retries', 'platform')
 
-_VARIABLE = re.compile(rf'\b{PREFIX}([A-Z_]+)\b', re.ASCII)
+_VARIABLE = rf'(?a)\b{PREFIX}([A-Z_]+)\b'
 
 SECRET = tuple(name.lower() for name in CREDENTIALS)
 """The options that are not pickled."""
@@ -131,9 +131,9 @@ def _client(settings: Settings, repository: str) -> DXF:
 
 def _by_option(message: str, options: Collection[str]) -> str:
     """Return a message about a setting with options in place of variables, if an option gave the first one."""
-    variable = _VARIABLE.match(message)
+    variable = re.match(_VARIABLE, message)
     is_given = variable is not None and variable[1].lower() in options
-    return _VARIABLE.sub(lambda found: found[1].lower(), message) if is_given else message
+    return re.sub(_VARIABLE, lambda found: found[1].lower(), message) if is_given else message
 
 
 def _text(value: Any) -> str:

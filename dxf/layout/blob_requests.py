@@ -15,7 +15,7 @@ from dxf.layout.messages import LayoutRequest, RefusedError, respond
 from dxf.local.atomic_files import open_regular
 from dxf.manifest.image import OCTET_STREAM
 
-_RANGE = re.compile(r'bytes=([0-9]{1,19})-([0-9]{0,19})', re.ASCII)
+_RANGE = r'(?a)bytes=([0-9]{1,19})-([0-9]{0,19})'
 
 
 class _FileRange(io.FileIO):
@@ -59,7 +59,7 @@ def get(request: LayoutRequest) -> Response:
     # Other forms of Range are ignored, as a server may: https://www.rfc-editor.org/rfc/rfc9110#section-14.2. dxf sends
     # no other form.
     start, end = 0, size
-    wanted = _RANGE.fullmatch(request.prepared.headers.get('Range', ''))
+    wanted = re.fullmatch(_RANGE, request.prepared.headers.get('Range', ''))
     if wanted is not None:
         start, end = int(wanted[1]), min(int(wanted[2]) + 1, size) if wanted[2] else size
         if not start < end:

@@ -18,8 +18,8 @@ from dxf.manifest.image import EMPTY_TYPE
 from dxf.names import check_digest, digest_of, hash_bytes
 from dxf.strict_json import Json, load_json
 
-_OTHER_DIGEST = re.compile(r'[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}', re.ASCII)
-_ANY_DIGEST = re.compile(rb'sha256:[a-f0-9]{64}')
+_OTHER_DIGEST = r'(?a)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}'
+_ANY_DIGEST = rb'sha256:[a-f0-9]{64}'
 _DIGEST_LENGTH = 71
 
 
@@ -142,7 +142,7 @@ def _digests_in(path: str, digest: str) -> set[str]:
 
 
 def _digests_in_text(text: bytes) -> Iterator[str]:
-    return (match.decode('ascii') for match in _ANY_DIGEST.findall(text))
+    return (match.decode('ascii') for match in re.findall(_ANY_DIGEST, text))
 
 
 def _unknown(layout: Layout, found: _Found, digest: str, reason: str) -> DXFInvalidDocumentError:
@@ -154,7 +154,7 @@ def _unknown(layout: Layout, found: _Found, digest: str, reason: str) -> DXFInva
 def _check_is_nothing(found: _Found) -> None:
     """Check that a manifest has no digest by another algorithm: it would name blobs, too."""
     digest = found.descriptor.get('digest')
-    if found.is_manifest and isinstance(digest, str) and _OTHER_DIGEST.fullmatch(digest) is not None:
+    if found.is_manifest and isinstance(digest, str) and re.fullmatch(_OTHER_DIGEST, digest) is not None:
         raise DXFInvalidDocumentError(f'{digest}: what it names is not known, so nothing is removed: dxf reads no '
                                       f'other algorithm than sha256; {found.root} leads to it')
 

@@ -10,7 +10,7 @@ from dxf.strict_json import Json
 
 CREATED = 'org.opencontainers.image.created'
 
-_TIME = re.compile(r'(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))', re.ASCII)
+_TIME = r'(?a)(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))'
 """A time of RFC 3339: https://www.rfc-editor.org/rfc/rfc3339#section-5.6. Python 3.10 reads neither Z nor nanoseconds.
 """
 
@@ -29,7 +29,7 @@ def created(document: dict[str, Json]) -> datetime | None:
 
 def read_time(value: Json) -> datetime | None:
     """Return the time that a text stands for, in UTC; ``None`` for everything else."""
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    found = re.fullmatch(_TIME, value) if isinstance(value, str) else None
     if found is None:
         return None
     day, clock, fraction, sign, hours, minutes = found.groups()

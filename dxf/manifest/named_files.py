@@ -22,7 +22,7 @@ FILE_PATHS = ('org.cncf.model.filepath', 'org.cnai.model.filepath')
 """The names of files in ModelPack; the second one before it joined the CNCF."""
 
 TAR, TAR_GZIP = 'tar', 'tar+gzip'
-_PACKING = re.compile(r'\.(tar(?:\+[a-z0-9]+)?)', re.ASCII)
+_PACKING = r'(?a)\.(tar(?:\+[a-z0-9]+)?)'
 
 ROOT = '.'
 """The name that ``oras push ... .`` gives to a folder: its files belong directly into the folder of the pull."""
@@ -95,5 +95,5 @@ def _content(digest: str | None) -> str | None:
 def _packing(media_type: str) -> str:
     """Return how a blob of ModelPack is packed, by the end of its media type; ``.raw`` and others are files."""
     kind = image.base_type(media_type)
-    found = _PACKING.search(kind)
+    found = re.search(_PACKING, kind)
     return found[1] if found is not None and found.end() == len(kind) else ''

@@ -20,10 +20,10 @@ FUTURE = 'future'
 ATTACHED = 'attached'
 """Reasons to stay that are no rules."""
 
-_ATTACHED_TAG = re.compile(r'(sha256)-([a-f0-9]{64})(?:\.[A-Za-z0-9._-]+)?', re.ASCII)
+_ATTACHED_TAG = r'(?a)(sha256)-([a-f0-9]{64})(?:\.[A-Za-z0-9._-]+)?'
 """The tags under which clients store what belongs to a manifest: see ``referrers`` and ``cosign_tags``."""
 
-_SPAN = re.compile(r'(?:(\d{1,4})y)?(?:(\d{1,5})m)?(?:(\d{1,6})d)?(?:(\d{1,7})h)?', re.ASCII)
+_SPAN = r'(?a)(?:(\d{1,4})y)?(?:(\d{1,5})m)?(?:(\d{1,6})d)?(?:(\d{1,7})h)?'
 
 PERIODS: dict[str, Callable[[datetime], object]] = {
     'hourly': lambda time: (time.date(), time.hour),
@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
         :raises ValueError: the text is no span
         """
-        found = _SPAN.fullmatch(text)
+        found = re.fullmatch(_SPAN, text)
         if not text or found is None:
             raise ValueError(f'invalid span {text!r}: write years, months, days and hours such as 30d, 1y6m or 12h')
         return cls(*(int(number or 0) for number in found.groups()))
@@ -145,7 +145,7 @@ def plan(times: Mapping[str, datetime | None], rules: Rules, now: datetime | Non
 
 def subject_of(alias: str) -> str | None:
     """Return the digest of the manifest to which a tag such as ``sha256-<hex>.sig`` belongs; ``None`` for another."""
-    found = _ATTACHED_TAG.fullmatch(alias)
+    found = re.fullmatch(_ATTACHED_TAG, alias)
     return None if found is None else ':'.join(found.groups())
 
 

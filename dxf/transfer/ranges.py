@@ -22,7 +22,7 @@ Ask = Callable[[int, int | None], Response]
 0 and ``None``, without a Range."""
 
 # int() raises ValueError for thousands of digits; 19 hold every size of 63 bits.
-_CONTENT_RANGE = re.compile(r'bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)', re.ASCII)
+_CONTENT_RANGE = r'(?a)bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)'
 
 
 def fetch_range(request: Callable[..., Response], digest: str, start: int, end: int | None) -> Response:
@@ -55,7 +55,7 @@ def check_range(response: Response, start: int, size: int | None, end: int | Non
 
 
 def _is_range(response: Response, start: int, size: int | None, end: int | None) -> bool:
-    match = _CONTENT_RANGE.fullmatch(response.headers.get('Content-Range', ''))
+    match = re.fullmatch(_CONTENT_RANGE, response.headers.get('Content-Range', ''))
     if response.status_code != HTTPStatus.PARTIAL_CONTENT or is_encoded(response) or match is None:
         return False
     first, last, total = match.groups()

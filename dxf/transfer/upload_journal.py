@@ -22,7 +22,7 @@ MAX_SIZE = 64 << 10
 """Bytes of a journal."""
 
 NAME_LENGTH = 32
-NAME = re.compile(f'[0-9a-f]{{{NAME_LENGTH}}}\\.json', re.ASCII)
+NAME = f'(?a)[0-9a-f]{{{NAME_LENGTH}}}\\.json'
 """The name of a journal. Other files in its folder are the user's."""
 
 # https://distribution.github.io/distribution/about/configuration/#uploadpurging
@@ -108,5 +108,5 @@ def _remove_old(folder: str) -> None:
         # Other processes remove old journals at the same time.
         with suppress(OSError):
             # The folder is the user's, and may have other files in it.
-            if NAME.fullmatch(entry.name) is not None and entry.stat().st_mtime < time.time() - LIFETIME:
+            if re.fullmatch(NAME, entry.name) is not None and entry.stat().st_mtime < time.time() - LIFETIME:
                 os.unlink(entry.path)

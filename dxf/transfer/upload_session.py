@@ -24,7 +24,7 @@ from dxf.transport.responses import check_digest_header, expect, is_forbidden, n
 from dxf.transport.urls import Origin, origin_of, resolve
 
 # distribution sends 0-9, its specification bytes=0-9: https://github.com/distribution/distribution/issues/1240
-_RANGE = re.compile(r'(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})', re.ASCII)
+_RANGE = r'(?a)(?:bytes=)?([0-9]{1,19})-([0-9]{1,19})'
 
 UPLOAD_ADDRESS = 'upload_address'
 """An attribute of errors of requests that an upload to another server than the registry ended in."""
@@ -184,7 +184,7 @@ def cancel_upload(target: Target, url: str) -> None:
 
 def stored_bytes(response: Response) -> int | None:
     """Return how many bytes of an upload the registry has, by the Range of its response, ``a-b`` or ``bytes=a-b``."""
-    match = _RANGE.fullmatch(response.headers.get('Range', ''))
+    match = re.fullmatch(_RANGE, response.headers.get('Range', ''))
     return int(match[2]) + 1 if match is not None else None
 
 

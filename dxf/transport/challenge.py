@@ -30,11 +30,10 @@ OAUTH_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FO
 """What token servers answer to a POST with a token that they do not take, or that know no OAuth; Harbor's is 403."""
 
 # A quote that is not closed runs to the end: to look for its end again from each later quote would take for ever.
-_BEARER_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)',
-                               re.IGNORECASE | re.ASCII | re.DOTALL)
-_PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))', re.ASCII)
+_BEARER_OR_QUOTED = r'(?ais)"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\b(bearer)(?=\s)'
+_PARAMETER = r'(?a)(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))'
 # A token is opaque, but it becomes a header: a line end in it would begin another one.
-_TOKEN = re.compile(r'[\x21-\x7e]+', re.ASCII)
+_TOKEN = r'(?a)[\x21-\x7e]+'
 
 
 class Challenge(NamedTuple):
@@ -61,11 +60,11 @@ def challenge_of(response: Response) -> Challenge | None:
     if len(header) > MAX_CHALLENGE_LENGTH:
         raise DXFProtocolError("the registry's authentication challenge is too long")
     import www_authenticate
-    bearers = [match.start() for match in _BEARER_OR_QUOTED.finditer(header) if match[1]]
+    bearers = [match.start() for match in re.finditer(_BEARER_OR_QUOTED, header) if match[1]]
     if len(bearers) > 1:  # the parser would keep the last
         header = header[:bearers[1]].rstrip(', ')
     try:  # it refuses empty values, and unquoted ones with : or /; on garbage it stumbles in several ways
-        schemes = www_authenticate.parse(_PARAMETER.sub(_quoted, header))
+        schemes = www_authenticate.parse(re.sub(_PARAMETER, _quoted, header))
     except (ValueError, LookupError, AttributeError, TypeError):
         raise DXFProtocolError("cannot read the registry's authentication challenge") from None
     if 'bearer' in schemes:
@@ -184,7 +183,7 @@ def read_token(body: bytes) -> tuple[str, float | None]:
     # Azure sends access_token alone, distribution token; both are in the specification:
     # https://distribution.github.io/distribution/spec/auth/token/#token-response-fields
     token = document.get('access_token') or document.get('token')
-    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+    if not isinstance(token, str) or re.fullmatch(_TOKEN, token) is None:
         raise DXFProtocolError("the token server's answer holds no token")
     seconds = document.get('expires_in')
     # bool is an int in Python: true would be one second.

@@ -4,7 +4,7 @@ import re
 
 from dxf.exceptions import DXFInvalidNameError
 
-_HEADER = re.compile(r'[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?', re.ASCII)
+_HEADER = r'(?a)[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?'
 
 
 def check_authorization(value: str) -> str:
@@ -12,6 +12,6 @@ def check_authorization(value: str) -> str:
 
     :raises DXFInvalidNameError: it has line ends or other characters that do not
     """
-    if _HEADER.fullmatch(value) is None:
+    if re.fullmatch(_HEADER, value) is None:
         raise DXFInvalidNameError('invalid credential: it has characters that no header can carry')
     return value

@@ -17,7 +17,7 @@ _PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_NAME})(?:[ \t]*=[ \t]*(?:{_VALUE})
 """A name, and its value as a token or quoted. Values such as ``rel=a/b`` are no tokens, but are in use."""
 
 # A quoted-pair: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4
-_ESCAPED = re.compile(r'\\(.)')
+_ESCAPED = r'\\(.)'
 
 
 class Link(NamedTuple):
@@ -87,7 +87,7 @@ def _end_of_separators(header: str, position: int) -> int:
 def _relations(parameter: re.Match[str]) -> tuple[str, ...]:
     # Relations are compared without regard to case: https://www.rfc-editor.org/rfc/rfc8288#section-2.1.1. One parameter
     # may have several.
-    value = parameter[2] if parameter[2] is not None else _ESCAPED.sub(r'\1', parameter[3] or '')
+    value = parameter[2] if parameter[2] is not None else re.sub(_ESCAPED, r'\1', parameter[3] or '')
     return tuple(value.lower().split())
 
 

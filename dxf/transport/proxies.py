@@ -16,10 +16,9 @@ from dxf.transport.urls import DEFAULT_PORTS, origin_of
 
 VARIABLES = ('HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY')
 
-_WITH_PORT = re.compile(r'(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)', re.ASCII)
+_WITH_PORT = r'(?a)(?P<name>\[.*\]|[^:]*):(?P<port>[0-9]+)'
 # Not urlsplit: it takes a path, and spaces, too.
-_ADDRESS = re.compile(r'(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?',
-                      re.ASCII | re.IGNORECASE)
+_ADDRESS = r'(?ai)(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^/?#\s\x00-\x1f\x7f-\x9f]*@)?(?P<host>[^@/?#\s]+)/?'
 
 
 class Proxies(NamedTuple):
@@ -44,7 +43,7 @@ def _covers(entry: str, host: str, port: str) -> bool:
 
     It is ``*``, a name that stands for all below it too, an address or a network; each but ``*`` may have a port.
     """
-    match = _WITH_PORT.fullmatch(entry)
+    match = re.fullmatch(_WITH_PORT, entry)
     if match is not None and match['port'] != port:
         return False
     name = (entry if match is None else match['name']).strip('[]')
@@ -79,7 +78,7 @@ def check_proxy(address: str) -> str:
 
     :raises DXFInvalidNameError: it is not; the text has nothing of it, as it may hold a password
     """
-    match = _ADDRESS.fullmatch(address)
+    match = re.fullmatch(_ADDRESS, address)
     scheme = '' if match is None else (match['scheme'] or 'http').lower()
     is_known = scheme in DEFAULT_PORTS or scheme.startswith('socks')
     if match is None or not is_known or not is_utf_8(address) or not _is_url(address, match['host']):

@@ -15,8 +15,8 @@ URL_LENGTH = 500
 """Characters of a URL that are shown."""
 
 # Only what a host and a port can be. A password before an @ must not pass for one.
-_AUTHORITY = re.compile(r'(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?', re.ASCII)
-_SCHEME = re.compile(r'(?:[A-Za-z][A-Za-z0-9+.-]*:)?', re.ASCII)
+_AUTHORITY = r'(?a)(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?'
+_SCHEME = r'(?a)(?:[A-Za-z][A-Za-z0-9+.-]*:)?'
 _NO_TLS = ('WRONG_VERSION_NUMBER', 'RECORD_LAYER_FAILURE', 'HTTP_REQUEST')
 """What OpenSSL says, by its release, of a response that is no TLS at all."""
 
@@ -37,7 +37,7 @@ def public_url(url: str) -> str:
     # Not urlsplit: it raises on what is no URL, and its error quotes the whole text.
     start = re.split(r'[?#]', url, maxsplit=1)[0]
     scheme, separator, rest = start.partition('//')
-    if not separator or _SCHEME.fullmatch(scheme) is None:  # relative, or no URL at all
+    if not separator or re.fullmatch(_SCHEME, scheme) is None:  # relative, or no URL at all
         return '...' if '@' in start else shortened(start, URL_LENGTH)
     path = rest[len(re.split(r'[/\\]', rest, maxsplit=1)[0]):]
     return shortened(f'{scheme}//{public_host(url)}{"/..." if "@" in path else path}', URL_LENGTH)
@@ -47,7 +47,7 @@ def public_host(url: str) -> str:
     """Return host and port of a URL, or ``...`` where it has none; any text may be given, and nothing is raised."""
     authority = re.split(r'[/\\?#]', url.partition('//')[2], maxsplit=1)[0]
     host = authority.rpartition('@')[2]
-    return shortened(host, URL_LENGTH) if _AUTHORITY.fullmatch(host) is not None else '...'
+    return shortened(host, URL_LENGTH) if re.fullmatch(_AUTHORITY, host) is not None else '...'
 
 
 def causes(error: BaseException, outer: BaseException | None = None) -> Iterator[BaseException]:

@@ -24,7 +24,7 @@ from dxf.transport.redaction import redact
 
 # 19 digits hold every size of 63 bits. int() raises ValueError for thousands of digits:
 # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-_FIRST_OF = re.compile(r'bytes 0-0/([0-9]{1,19})', re.ASCII)
+_FIRST_OF = r'(?a)bytes 0-0/([0-9]{1,19})'
 
 
 def pieces(response: Response, limits: Limits, process: int | None = None) -> Iterator[bytes]:
@@ -174,7 +174,7 @@ def stated_size(response: Response) -> int | None:
     # Content-Length is that of the range, Content-Range has the whole size:
     # https://www.rfc-editor.org/rfc/rfc9110#section-14.4
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        match = _FIRST_OF.fullmatch(response.headers.get('Content-Range', ''))
+        match = re.fullmatch(_FIRST_OF, response.headers.get('Content-Range', ''))
         return None if match is None else int(match[1])
     return declared_size(response)
 

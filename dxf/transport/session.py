@@ -56,7 +56,7 @@ MAX_REMEMBERED = 64
 
 _log = logging.getLogger('dxf')
 
-_NUMBER = re.compile(r'[0-9]{1,20}', re.ASCII)
+_NUMBER = r'(?a)[0-9]{1,20}'
 
 
 class _NoCookies(RequestsCookieJar):
@@ -285,7 +285,8 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         sent = len(body) if hasattr(body, '__len__') else getattr(body, 'len', '-') if body is not None else 0
         length = response.headers.get('Content-Length', '-')
-        to_come = length if length == '-' or _NUMBER.fullmatch(length) else '?'  # a server may repeat the query there
+        # Something else than a number may be the query, which a server repeats.
+        to_come = length if length == '-' or re.fullmatch(_NUMBER, length) else '?'
         _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
                    response.status_code, sent, to_come, time.monotonic() - begun)
 

@@ -25,9 +25,9 @@ Origin = tuple[str, str, int]
 """Scheme, host in lower case, and port."""
 
 _LABEL = r'[A-Za-z0-9_-]{1,63}'
-_AUTHORITY = re.compile(rf'(?:(?P<name>{_LABEL}(?:\.{_LABEL})*\.?)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?', re.ASCII)
+_AUTHORITY = rf'(?a)(?:(?P<name>{_LABEL}(?:\.{_LABEL})*\.?)|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?'
 
-_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f\ud800-\udfff]')
+_UNFIT = r'[\x00-\x20\x7f-\x9f\ud800-\udfff]'
 """What no URL has. urljoin drops some of it silently; a lone surrogate cannot be encoded."""
 
 NORMAL_URL = re.compile(
@@ -57,7 +57,7 @@ def split_url(url: str) -> SplitResult:
     with suppress(ValueError):  # its text would quote the URL
         parts = urlsplit(url)
         is_fit = parts.scheme in DEFAULT_PORTS and _is_authority(parts.netloc) and parts.port != 0
-    if not is_fit or '\\' in url or _UNFIT.search(url):
+    if not is_fit or '\\' in url or re.search(_UNFIT, url):
         raise DXFProtocolError(MALFORMED_URL)
     return parts
 
@@ -68,7 +68,7 @@ def _is_authority(authority: str) -> bool:
     More is taken than in the names that users write: underscores (names of containers), a dot at the end, an empty
     port. https://www.rfc-editor.org/rfc/rfc3986#section-3.2
     """
-    match = _AUTHORITY.fullmatch(authority)
+    match = re.fullmatch(_AUTHORITY, authority)
     if match is None or len(match['name'] or '') > HOST_LENGTH + 1:
         return False
     return match['v6'] is None or is_v6(match['v6'])
@@ -93,7 +93,7 @@ def absolute_url(response: 'Response', location: str) -> str:
 
 def _joined(response: 'Response', location: str) -> str:
     """Return a relative or absolute URL, absolute, or an empty text if it is no URL."""
-    if _UNFIT.search(location) is None:
+    if re.search(_UNFIT, location) is None:
         with suppress(ValueError):  # its text would quote the address
             return urljoin(response.url, location)
     return ''

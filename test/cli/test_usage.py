@@ -300,7 +300,7 @@ def test_an_option_with_one_value_is_rejected_if_it_is_given_twice(
 
 
 @for_each('typed, meant', [('push_blob', 'push-blob'), ('pullblob', 'pull-blob'),
-                            ('list-alias', 'list-aliases'), ('set-aliases', 'set-alias')])
+                           ('list-alias', 'list-aliases'), ('set-aliases', 'set-alias')])
 def test_a_command_that_is_misspelt_is_answered_with_the_near_one(typed: str, meant: str,
                                                                   capfd: pytest.CaptureFixture[str],
                                                                   traffic: Traffic) -> None:
