@@ -180,8 +180,8 @@ def test_aliases_are_printed_in_the_order_in_which_the_registry_lists_them(serve
                                                                            tmp_path: Path) -> None:
     for alias in 'abc':
         push_alias(client, alias.encode(), alias=alias)
-    listing = Answer(200, {}, json.dumps({'name': REPO, 'tags': ['b', 'c', 'a']}).encode())
-    server.hook = lambda request: listing if request.path.endswith('/tags/list') else None
+    tags = Answer(200, {}, json.dumps({'name': REPO, 'tags': ['b', 'c', 'a']}).encode())
+    server.hook = lambda request: tags if request.path.endswith('/tags/list') else None
     for command in (['list-aliases'], ['list-aliases', '--long'], ['du'], ['copy', '--all', f'--to=oci:{tmp_path}']):
         out = Runner(server.environ()).run(command[0], REPO, '--json', *command[1:]).insist(0).out.decode()
         assert [alias for line in out.splitlines() if (alias := json.loads(line).get('alias'))] == ['b', 'c', 'a']
