@@ -402,6 +402,16 @@ def test_a_registry_in_place_of_a_repository_is_answered_with_the_order(repo: st
     assert str(caught.value) == 'repo is the name of a repository, and not a registry: write DXF(host, repo)'
 
 
+@pytest.mark.parametrize('repo', ['2024', '0', '2024/11'])
+def test_a_repository_may_be_called_by_a_number(repo: str) -> None:
+    assert DXF(NOBODY, repo).repo == repo
+
+
+def test_an_alias_of_digits_behind_a_repository_is_no_port() -> None:
+    with pytest.raises(DXFInvalidNameError, match="^invalid repository 'model:3': .*; the alias 3 is given after"):
+        DXF(NOBODY, 'model:3')
+
+
 def test_an_attribute_that_nothing_has_is_an_error_as_ever_and_that_of_a_property_its_own() -> None:
     own: Any = type('Own', (DXF,), {'shown': property(lambda self: self.missing)})(NOBODY, REPO)
     for name in ('missing', 'shown'):
