@@ -266,7 +266,7 @@ class LayoutFolder:
             return
         known = known.changed(gone, [(entry, _dumped(entry)) for entry in added])
         content: list[bytes] = []
-        with self._index_file(known.fields or NEW_INDEX, known.texts.values(), content.append) as new:
+        with self._index_file(known.fields, known.texts.values(), content.append) as new:
             first()
             new.publish(self.path(INDEX))
         self._lookup.remember(known._replace(content=b''.join(content)))

@@ -63,7 +63,9 @@ class KnownIndex(NamedTuple):
         texts = {number: text for number, text in self.texts.items() if number not in gone}
         numbers = dict(self.numbers)
         for key in {key for entry in gone.values() for key in _keys_of(entry)}:
-            numbers[key] = [number for number in numbers[key] if number not in gone]
+            left = [number for number in numbers.pop(key) if number not in gone]
+            if left:
+                numbers[key] = left
         for number, (entry, text) in enumerate(added, 1 + next(reversed(self.texts), 0)):
             texts[number] = text
             for key in _keys_of(entry):
