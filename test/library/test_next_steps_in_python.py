@@ -395,6 +395,14 @@ def test_a_home_that_no_shell_has_replaced_is_told_and_no_folder_is_made(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_whose_name_begins_with_a_tilde_and_is_no_home_is_written(tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    repository = DXF(f'oci:{tmp_path}/store', REPO)
+    repository.pull_to_file('~data.bak', repository.push_blob(data=b'content'))
+    assert (tmp_path / '~data.bak').read_bytes() == b'content'
+
+
 @pytest.mark.parametrize('repo', ['oci:./blobs', 'localhost:5000'])
 def test_a_registry_in_place_of_a_repository_is_answered_with_the_order(repo: str) -> None:
     with pytest.raises(DXFInvalidNameError) as caught:
