@@ -98,7 +98,7 @@ class IndexLookup:
         """Return what the index means now: what is known, if the file is the same, byte for byte.
 
         :param most: bytes of the largest index that is remembered; ``None`` for ``MAX_SIZE``
-        :return: ``None`` if it is missing, or too large to be remembered
+        :return: ``None`` if it is missing, cannot be read, or is too large to be remembered
         :raises DXFInvalidDocumentError: what ``parse`` raises
         """
         version = _version_of(path)  # before the content: what is remembered is at least as new
