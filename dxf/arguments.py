@@ -60,13 +60,13 @@ def check_not_empty(folder: str | os.PathLike[str]) -> None:
 
 
 def check_home(path: str | os.PathLike[str], name: str) -> None:
-    """Check that a path does not begin with a ``~`` that stands for a home: a folder of that name would be made.
+    """Check that a path does not begin with a ``~`` that stands for a home: a file of that name would be made.
 
     :param name: the argument's
     :raises FileNotFoundError: it does, and there is no such file or folder here
     """
     text = os.fsdecode(path)
-    if text.startswith('~') and not os.path.lexists(text.split(os.sep)[0]):
+    if os.path.expanduser(text) != text and not os.path.lexists(text.split(os.sep)[0]):
         raise FileNotFoundError(errno.ENOENT, f'{os.strerror(errno.ENOENT)}; ~ is not replaced: write '
                                 f'os.path.expanduser({name})', text)
 

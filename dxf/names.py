@@ -143,6 +143,12 @@ def is_folder(registry: str) -> bool:
     return registry.startswith(FOLDER) and not registry.removeprefix(FOLDER).isdigit()
 
 
+def is_registry_alone(text: str) -> bool:
+    """Return whether a text is a host with a port, and no repository: the port would be a strange alias."""
+    host, _, port = text.rpartition(':')
+    return '/' not in text and port.isdigit() and (host == 'localhost' or '.' in host)
+
+
 def is_docker_hub(host: str) -> bool:
     """Return whether a host that :func:`check_host` returned is Docker Hub, on any port."""
     return host.partition(':')[0] == DOCKER_HUB
@@ -163,6 +169,8 @@ def check_repository(repository: str) -> str:
 
 def _superfluous_in(repository: str) -> str:
     """Return the hint for a repository that is written as for docker: with registry, alias or hash."""
+    if is_registry_alone(repository):
+        return ''
     first, _, rest = repository.partition('/')
     has_registry = ':' in first and rest != '' and re.fullmatch(_HOST, first) is not None
     name, is_at, reference = (rest if has_registry else repository).partition('@')
@@ -170,8 +178,6 @@ def _superfluous_in(repository: str) -> str:
         name, _, reference = name.rpartition(':')
     elif re.fullmatch(_REPOSITORY, name) is None:  # both an alias and a digest: the digest counts
         name = name.rpartition(':')[0]
-    if reference.isdigit() and not is_at and (name == 'localhost' or '.' in name and '/' not in name):
-        return ''  # localhost:5000 is a registry alone
     what = 'hash' if is_at and re.fullmatch(_DIGEST, reference) is not None else \
         'alias' if re.fullmatch(_TAG, reference) is not None else ''
     has_reference = what != '' and re.fullmatch(_REPOSITORY, name) is not None and \

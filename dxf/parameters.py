@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from dxf import arguments, client_arguments
 from dxf.exceptions import DXFInvalidNameError, DXFInvalidPlatformError
 from dxf.limits import Limits
-from dxf.names import check_digest, check_platform, is_folder
+from dxf.names import check_digest, check_platform, is_folder, is_registry_alone
 
 VARARGS = 4
 """The flag of a function that takes any number of arguments. To import inspect for its name would cost a start 10 ms.
@@ -118,8 +118,8 @@ def _alias(value: Any, name: str, function: str) -> None:
 
 def _repository(value: Any, name: str, function: str) -> None:
     _text(value, name, function)
-    is_port = '/' not in value and value.rpartition(':')[2].isdigit()
-    kind = 'a digest' if value.startswith('sha256:') else 'a registry' if is_folder(value) or is_port else ''
+    kind = 'a digest' if value.startswith('sha256:') else \
+        'a registry' if is_folder(value) or is_registry_alone(value) else ''
     if kind:
         raise DXFInvalidNameError(f'{name} is the name of a repository, and not {kind}: write '
                                   f'{WRITTEN.get(function, "DXF(host, repo)")}')

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dxf.cli.command import Command, Operand
 from dxf.cli.mistakes import is_repository
+from dxf.names import is_registry_alone
 
 _ADDRESS = (r'(?ais)(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<user>[^/]*@(?=[^@]*/))?'
             r'(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)(?::(?P<alias>[^:@/]+))?(?:@(?P<last>[^/]+))?')
@@ -44,7 +45,7 @@ def about_repository(command: Command, operand: str, message: str) -> str:
     is_path = operand.startswith(('/', './', '../')) and os.path.isdir(operand)
     if is_named and (is_path or operand.startswith('oci:') and '/' in operand):
         return '; a folder is given by --host=oci:PATH, and the repository is the path below it'
-    if is_named and _is_registry_alone(operand):
+    if is_named and is_registry_alone(operand):
         return f'; the registry is given by --host={operand}'
     address = None if os.path.lexists(operand) else address_of(operand)
     if address is None or not is_named and not message.startswith('too few '):
@@ -53,12 +54,6 @@ def about_repository(command: Command, operand: str, message: str) -> str:
         return f'; did you mean {line_for(command, address)[0]}?' if address.repository else ''
     host = f'; the registry is given by --host={address.host}' if '://' in operand else ''
     return host + (_about_line(command, address) if address.repository else '')
-
-
-def _is_registry_alone(operand: str) -> bool:
-    """Return whether an operand is a host with a port and no repository; the port would be a strange alias."""
-    host, _, port = operand.partition(':')
-    return '/' not in operand and port.isdigit() and (host == 'localhost' or '.' in host)
 
 
 def address_of(operand: str, is_plain_enough: bool = False) -> Address | None:

@@ -266,7 +266,7 @@ class LayoutFolder:
             return
         known = known.changed(gone, [(entry, _dumped(entry)) for entry in added])
         content: list[bytes] = []
-        with self._index_file(known.fields or NEW_INDEX, known.texts.values(), content.append) as new:
+        with self._index_file(known.fields, known.texts.values(), content.append) as new:
             first()
             new.publish(self.path(INDEX))
         self._lookup.remember(known._replace(content=b''.join(content)))
@@ -274,8 +274,9 @@ class LayoutFolder:
     def _change_large(self, removal: Removal, added: Sequence[Entry], first: Callable[[], None]) -> None:
         """Replace an index that is read twice, and never held in memory. The lock keeps both readings equal."""
         fields: dict[str, str] = {}
-        is_same = sum(removal.covers(entry) for entry, _ in self._parsed_entries(fields)) == 0
-        if is_same and not added:
+        # Counted, and read to the end: fields may follow the entries.
+        gone = sum(removal.covers(entry) for entry, _ in self._parsed_entries(fields))
+        if not gone and not added:
             first()
             return
         # Entries and fields are copied as text. So members that other tools wrote, and dxf does not know, stay as they

@@ -63,7 +63,9 @@ class KnownIndex(NamedTuple):
         texts = {number: text for number, text in self.texts.items() if number not in gone}
         numbers = dict(self.numbers)
         for key in {key for entry in gone.values() for key in _keys_of(entry)}:
-            numbers[key] = [number for number in numbers[key] if number not in gone]
+            left = [number for number in numbers.pop(key) if number not in gone]
+            if left:
+                numbers[key] = left
         for number, (entry, text) in enumerate(added, 1 + next(reversed(self.texts), 0)):
             texts[number] = text
             for key in _keys_of(entry):
@@ -96,7 +98,7 @@ class IndexLookup:
         """Return what the index means now: what is known, if the file is the same, byte for byte.
 
         :param most: bytes of the largest index that is remembered; ``None`` for ``MAX_SIZE``
-        :return: ``None`` if it is missing, or too large to be remembered
+        :return: ``None`` if it is missing, cannot be read, or is too large to be remembered
         :raises DXFInvalidDocumentError: what ``parse`` raises
         """
         version = _version_of(path)  # before the content: what is remembered is at least as new

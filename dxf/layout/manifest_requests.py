@@ -13,7 +13,7 @@ from dxf.exceptions import DXFConflictError, DXFError
 from dxf.layout import manifests, new_entries, reachability
 from dxf.layout.folder import Removal
 from dxf.layout.messages import LayoutRequest, RefusedError, respond
-from dxf.layout.names import digest_of, name_of, raise_ambiguous, short_name
+from dxf.layout.names import digest_of, is_usable, name_of, raise_ambiguous, short_name
 from dxf.layout.new_entries import change_for
 from dxf.layout.referrers import referrers as find_referrers
 from dxf.layout.store import Layout
@@ -134,8 +134,8 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Removal]
     layout = request.layout
     alias = reference
     if is_sha256(reference):
-        digests = {entry['digest'] for entry in layout.entries()
-                   if reference in (entry['digest'], manifests.known_as(entry))}
+        digests = {entry['digest'] for entry in layout.entries_of(reference)
+                   if is_usable(entry) and reference in (entry['digest'], manifests.known_as(entry))}
         of_index = None if digests or layout.blob_size(reference) is not None else \
             manifests.alias_of_index(layout, reference)
         if of_index is None:
@@ -162,7 +162,7 @@ def _deleted(request: LayoutRequest, reference: str) -> tuple[set[str], Removal]
 
 def _check_tag(layout: Layout, alias: str, names: set[str | None]) -> None:
     """Check that a name that is deleted is not the tag of a full reference that stays."""
-    for entry in layout.all_entries() if alias in names else ():
+    for entry in layout.entries_of(alias) if alias in names else ():
         name = name_of(entry)
         if name not in (None, alias) and short_name(str(name)) == alias:
             raise DXFConflictError(f'{alias} is the tag of {name} too, and nothing was deleted: delete {name} first')

@@ -62,7 +62,8 @@ def _change_by_digest(layout: Layout, manifest: Manifest, entry: Entry, unwanted
                       ) -> Change:
     """Return how the index changes when a manifest is stored under its digest."""
     digest = str(entry['digest'])
-    before = next((other for other in layout.entries() if name_of(other) is None and other['digest'] == digest), None)
+    before = next((other for other in layout.entries_of(digest)
+                   if is_usable(other) and name_of(other) is None and other['digest'] == digest), None)
     is_changed = False
     if before is not None:
         # Its members and annotations stay: they may be another tool's, and ``latest`` may depend on them.

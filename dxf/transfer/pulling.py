@@ -127,7 +127,7 @@ class Puller:
         if len(wanted) == 1:
             digest = wanted[0][0]
             download, size = self._begin(wanted[0], self._jobs, True)
-            # The hash lags behind what has arrived by the piece that is held.
+            # Without the digest so far: the piece that is held back is not hashed yet.
             yield digest, Verifier(digest, size, chunk_size, holds_piece=True).chunks(download.pieces()), size or 0
             return
 

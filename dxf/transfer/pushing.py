@@ -24,8 +24,7 @@ def push(target: Target, given: Push) -> tuple[str, int]:
     with closing(open_source(given.filename, given.data)) as source:
         source.on_read = given.check
         size = source.size
-        on_piece = None if given.progress is None else \
-            progress_callback(given.progress, given.filename is not None, size)
+        on_piece = progress_callback(given.progress, given.filename is not None, size)
         if size is None:
             if given.check_exists and given.digest is not None:
                 found = target.find(given.digest)

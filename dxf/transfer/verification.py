@@ -84,5 +84,5 @@ class Verifier:
             raise DXFDigestMismatchError(digest, self._digest)
 
     def digest_so_far(self) -> str:
-        """Return the digest of all that has arrived, what is held back included."""
+        """Return the digest of all that has arrived, what the cutter holds included; not where a piece is held back."""
         return digest_of(self._hash.result())

@@ -30,6 +30,8 @@ class Proxies(NamedTuple):
 
     def of(self, url: str) -> str:
         """Return the address of the proxy for a URL, with the user name and the password in it; empty for none."""
+        if not (self.http or self.https):  # the usual case: the URL need not be looked at
+            return ''
         scheme, host, port = origin_of(url)
         address = {'http': self.http, 'https': self.https}.get(scheme, '')
         # curl allows spaces between entries, too.

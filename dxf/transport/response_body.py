@@ -164,9 +164,9 @@ def declared_size(response: Response) -> int | None:
 
 
 def stated_size(response: Response) -> int | None:
-    """Return the size of the whole of which a response carries all, or the first byte, where the response tells it.
+    """Return the whole size of what a response carries; the response has all of it, or its first byte.
 
-    :return: bytes; ``None`` where it is missing, or where the body is compressed
+    :return: bytes; ``None`` where the response does not tell it, or its body is compressed
     """
     # The length is that of the compressed body: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
     if is_encoded(response):

@@ -179,9 +179,8 @@ class Route(NamedTuple):
         if self.cert is not None and url.startswith('https:') and self.covers(url):
             options['cert'] = self.cert
         if self.proxies is not None:
-            # In the usual case the URL need not be looked at. An empty address wins over those of the process.
-            address = self.proxies.of(url) if self.proxies.http or self.proxies.https else ''
-            options['proxies'] = {url.partition(':')[0]: address}
+            # An empty address wins over those of the process.
+            options['proxies'] = {url.partition(':')[0]: self.proxies.of(url)}
         return options
 
 
@@ -285,7 +284,7 @@ def _note(method: str, response: Response, body: Any, begun: float) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         sent = len(body) if hasattr(body, '__len__') else getattr(body, 'len', '-') if body is not None else 0
         length = response.headers.get('Content-Length', '-')
-        # Something else than a number may be the query, which a server repeats.
+        # A server may repeat the query in place of a number, and the query may hold a secret.
         to_come = length if length == '-' or re.fullmatch(_NUMBER, length) else '?'
         _log.debug('%s %s %s, %s bytes sent, %s to come, %.3f s', method.upper(), public_url(response.url),
                    response.status_code, sent, to_come, time.monotonic() - begun)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
@@ -105,7 +106,9 @@ def test_an_index_that_was_just_changed_is_compared_each_time(client: DXF, readi
     assert len(readings) == 4
 
 
-def test_many_aliases_are_set_and_each_entry_is_parsed_once(client: DXF, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(name='parsed')
+def count_entries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by the text of each entry that is parsed."""
     parsed: list[str] = []
 
     def entries_in(file: BinaryIO, fields: dict[str, str]) -> Iterator[tuple[Any, str]]:
@@ -113,6 +116,10 @@ def test_many_aliases_are_set_and_each_entry_is_parsed_once(client: DXF, monkeyp
             parsed.append(text)
             yield entry, text
     monkeypatch.setattr(folder, 'entries_in', entries_in)
+    return parsed
+
+
+def test_many_aliases_are_set_and_each_entry_is_parsed_once(client: DXF, parsed: list[str]) -> None:
     digest = client.push_blob(data=b'another')
     for alias in ALIASES:
         client.set_alias(f'new-{alias}', digest)
@@ -122,6 +129,29 @@ def test_many_aliases_are_set_and_each_entry_is_parsed_once(client: DXF, monkeyp
     client.del_alias('v3')
     assert not client.exists('v3')
     assert client.get_alias('v4') == client.get_alias('new-v4') == [digest]
+
+
+def test_many_manifests_are_stored_by_digest_and_each_entry_is_parsed_at_most_twice(client: DXF,
+                                                                                    parsed: list[str]) -> None:
+    text = json.loads(client.make_manifest(client.push_blob(data=b'another')))
+    for number in range(10):
+        one = json.dumps({**text, 'annotations': {'number': str(number)}})
+        client.set_manifest(hash_bytes(one.encode()), one)
+    assert len(parsed) <= 2 * len(ALIASES)
+
+
+def test_what_is_remembered_of_an_index_does_not_grow_where_the_index_does_not(tmp_path: Path) -> None:
+    path = tmp_path / 'index.json'
+    path.write_text('{"manifests": []}', 'ascii')
+    known = index_lookup.IndexLookup().current(str(path), lambda content, fields: index.entries_in(
+        BytesIO(content), fields))
+    assert known is not None
+    gone: dict[int, Any] = {}
+    for number in range(3):
+        entry = {'digest': f'sha256:{number}'}
+        known = known.changed(gone, [(entry, json.dumps(entry))])
+        gone = known.entries_of(entry['digest'])
+        assert list(known.numbers) == [entry['digest']]
 
 
 def test_a_large_index_is_not_remembered(client: DXF, readings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

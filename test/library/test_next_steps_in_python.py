@@ -395,11 +395,29 @@ def test_a_home_that_no_shell_has_replaced_is_told_and_no_folder_is_made(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_whose_name_begins_with_a_tilde_and_is_no_home_is_written(tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    repository = DXF(f'oci:{tmp_path}/store', REPO)
+    repository.pull_to_file('~data.bak', repository.push_blob(data=b'content'))
+    assert (tmp_path / '~data.bak').read_bytes() == b'content'
+
+
 @pytest.mark.parametrize('repo', ['oci:./blobs', 'localhost:5000'])
 def test_a_registry_in_place_of_a_repository_is_answered_with_the_order(repo: str) -> None:
     with pytest.raises(DXFInvalidNameError) as caught:
         DXF(REPO, repo)
     assert str(caught.value) == 'repo is the name of a repository, and not a registry: write DXF(host, repo)'
+
+
+@pytest.mark.parametrize('repo', ['2024', '0', '2024/11'])
+def test_a_repository_may_be_called_by_a_number(repo: str) -> None:
+    assert DXF(NOBODY, repo).repo == repo
+
+
+def test_an_alias_of_digits_behind_a_repository_is_no_port() -> None:
+    with pytest.raises(DXFInvalidNameError, match="^invalid repository 'model:3': .*; the alias 3 is given after"):
+        DXF(NOBODY, 'model:3')
 
 
 def test_an_attribute_that_nothing_has_is_an_error_as_ever_and_that_of_a_property_its_own() -> None:
