@@ -11,7 +11,7 @@ from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_program
-from dxf.cli.repository_mistakes import address_of
+from dxf.cli.repository_mistakes import Address, address_of, copy_line
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
@@ -290,9 +290,10 @@ def _file_to_name(context: Context, operand: str) -> str:
         address = address_of(operand)
         if address is None or not address.reference or os.path.lexists(operand):
             raise
-        options = f'--to={context.settings.host} --to-repo={context.typed_repository} --to-alias=' \
-            f'{alias(context.operands[0])}'
-        raise UsageError(f'{error}; dxf copy {address.repository} {address.reference} {options}') from None
+        settings = context.settings
+        source = address if address.host or not settings.host_option else address._replace(host=settings.host)
+        target = Address(settings.host, context.repository or '', alias(context.operands[0]))
+        raise UsageError(f'{error}; {copy_line(source, target)}') from None
 
 
 def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':

@@ -160,6 +160,13 @@ def test_an_alias_of_another_repository_is_told_with_the_line_that_copies_it(sig
     assert DXF(host(layout)['DXF_HOST'], 'fred/y').get_alias('b') == [BLOB]
 
 
+def test_the_line_that_copies_an_alias_names_both_registries(layout: Layout, tmp_path: Path) -> None:
+    line = answered({}, 2, 'set-alias', 'localhost:5000/fred/y', 'b', f'{REPO}:a', cwd=tmp_path)
+    assert f'; dxf copy {REPO} a --host=localhost:5000 --to=localhost:5000 --to-repo=fred/y --to-alias=b (see' in line
+    line = answered(host(layout), 2, 'set-alias', 'fred/y', 'b', f'localhost:5000/{REPO}:b', cwd=tmp_path)
+    assert f'; dxf copy {REPO} b --host=localhost:5000 --to={host(layout)["DXF_HOST"]} --to-repo=fred/y (see' in line
+
+
 @pytest.mark.parametrize(('typed', 'said'), [
     ('pull-blob {repo} @a -o {closed}/new', 'the folder {closed} cannot be written to'),
     ('pull-blob {repo} @a -o {closed}/old', 'the folder {closed} cannot be written to'),
