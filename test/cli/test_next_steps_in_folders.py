@@ -1,5 +1,6 @@
 """Messages about folders that name the next step: what is missing, damaged or elsewhere, and what to do about it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,18 @@ def test_a_place_that_cannot_be_written_to_is_told_with_what_permits_it(typed: s
     for path in (closed, store):
         path.chmod(0o755)
     assert line.partition(' (see')[0].endswith(f': Permission denied; {said.format(closed=closed, store=store)}')
+
+
+@pytest.mark.parametrize('typed', ['pull-blob {repo} @a -o {disk}/old', 'pull-files {repo} a --to {disk}',
+                                   'copy {repo} a --to=oci:{disk}/new'])
+def test_no_permission_helps_on_a_read_only_file_system(typed: str, layout: Layout, tmp_path: Path) -> None:
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = f'mount -t tmpfs none {disk} && touch {disk}/old && mount -o remount,ro {disk} && exec "$@"'
+    namespace = ('unshare', '-m') if os.geteuid() == 0 else ('unshare', '-rm')
+    runner = Runner(host(layout), (*namespace, 'sh', '-c', mount, 'sh'))
+    line, = runner.run(*typed.format(repo=REPO, disk=disk).split()).insist(1, 2).lines
+    assert line.partition(' (see')[0].endswith(': Read-only file system')
 
 
 @pytest.mark.parametrize(('name', 'said'), [
