@@ -119,7 +119,7 @@ def del_alias(context: Context) -> None:
             return
         for alias, named in deletion:
             context.print_result('blobs', named, alias=alias)
-    new_stores.tell_of_garbage(context)
+    new_stores.suggest_gc(context)
 
 
 def _print_deletion(context: Context, plan: list[tuple[str, str | None]]) -> None:

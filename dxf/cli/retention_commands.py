@@ -64,8 +64,8 @@ def prune(context: Context) -> None:
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
     goes = any(decision.goes for decision in decisions)
     if options['delete'] and goes:
-        new_stores.tell_of_garbage(context)
-    new_stores.tell_of_plan(goes and not options['delete'])
+        new_stores.suggest_gc(context)
+    new_stores.suggest_deletion(goes and not options['delete'])
 
 
 def _selection(context: Context) -> _Selection:
