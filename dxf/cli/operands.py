@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dxf.layout.store import Layout
 
 
-_BEFORE_WILD = re.compile(r'[^*?\[]*(?=[*?\[])')
+_BEFORE_WILD = r'[^*?\[]*(?=[*?\[])'
 """The beginning of a pattern of the shell."""
 
 
@@ -141,7 +141,7 @@ def _no_pattern(text: str) -> str:
 
     :raises UsageError: it is a pattern of the shell
     """
-    plain = _BEFORE_WILD.match(text)
+    plain = re.match(_BEFORE_WILD, text)
     if plain is not None:
         raise UsageError(f'--prefix: {text!r} is a pattern: write the beginning alone, --prefix={plain[0]}')
     return text

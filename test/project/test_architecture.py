@@ -191,8 +191,7 @@ def test_what_stands_not_at_the_top_of_a_module_has_a_reason() -> None:
     assert {one for one in late if one[0] != '__init__' and one[1] != 'requests'} == LATE
 
 
-COMPILED = {'snapshots.entries', 'layout.index', 'cli.operands', 'transport.links', 'transport.adapter',
-            'transport.urls'}
+COMPILED = {'snapshots.entries', 'layout.index', 'transport.links', 'transport.adapter', 'transport.urls'}
 """The modules that compile a regular expression when they are imported: it is used often, or from some position."""
 
 
