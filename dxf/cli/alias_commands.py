@@ -8,7 +8,9 @@ from typing import Any
 
 from dxf.cli import console, new_stores, operands, stream_commands
 from dxf.cli.context import Context, UsageError
+from dxf.cli.mistakes import is_digest
 from dxf.cli.progress import progress
+from dxf.cli.repository_mistakes import Address, address_of, copy_line
 from dxf.cli.snapshot_commands import check_source, ignore
 from dxf.exceptions import DXFError
 from dxf.local.file_hash import hash_file
@@ -31,7 +33,7 @@ def set_alias(context: Context) -> None:
         with context.registry() as repository:
             _print_manifest(context, repository.add_alias(alias, existing, **condition), alias)
         return
-    blobs = [operands.blob_to_name(context, operand) for operand in context.operands[1:]]
+    blobs = [_blob_to_name(context, operand) for operand in context.operands[1:]]
     operands.check_read_once([blob for blob in blobs if os.sep in blob])
     condition = _condition(context)
     digests = [hash_file(blob) if os.sep in blob else blob for blob in blobs]
@@ -40,6 +42,36 @@ def set_alias(context: Context) -> None:
             _print_manifest(context, _planned_manifest(repository, alias, digests, condition), alias)
         else:
             _print_manifest(context, repository.set_alias(alias, *digests, **condition), alias)
+
+
+def _blob_to_name(context: Context, operand: str) -> str:
+    """Return the digest, or the path of the file, by which ``set-alias`` gets a blob.
+
+    :raises UsageError: it is neither; the message for an alias tells how that gets another name
+    """
+    if os.sep in operand:
+        return _file_to_name(context, operand)
+    try:
+        return operands.digest(operand, f'./{operand}', 'a file')
+    except UsageError as error:
+        is_alias = ':' not in operand and not os.path.lexists(operand) and not is_digest(context.operands[0])
+        second = f'; an alias gets a second name by dxf set-alias {context.typed_repository} ' \
+            f'{operands.alias(context.operands[0])} @{operand}'
+        raise UsageError(f'{error}{second if is_alias else ""}') from None
+
+
+def _file_to_name(context: Context, operand: str) -> str:
+    """Return the path of a file; the message for an alias of another repository tells how that is copied."""
+    try:
+        return operands.file(operand)
+    except UsageError as error:
+        address = address_of(operand)
+        if address is None or not address.reference or os.path.lexists(operand):
+            raise
+        settings = context.settings
+        source = address if address.host or not settings.host_option else address._replace(host=settings.host)
+        target = Address(settings.host, context.repository or '', operands.alias(context.operands[0]))
+        raise UsageError(f'{error}; {copy_line(source, target)}') from None
 
 
 def _planned_manifest(repository: Any, alias: str, digests: list[str], condition: dict[str, Any]) -> str:
@@ -87,7 +119,7 @@ def del_alias(context: Context) -> None:
             return
         for alias, named in deletion:
             context.print_result('blobs', named, alias=alias)
-    new_stores.tell_of_garbage(context)
+    new_stores.suggest_gc(context)
 
 
 def _print_deletion(context: Context, plan: list[tuple[str, str | None]]) -> None:

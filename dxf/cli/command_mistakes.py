@@ -7,7 +7,7 @@ from shlex import quote
 from dxf.cli.command import Command
 from dxf.cli.command_table import COMMANDS as TABLE
 from dxf.cli.mistakes import nearest
-from dxf.cli.repository_mistakes import Address, address_of, line_for
+from dxf.cli.repository_mistakes import Address, address_of, copy_line, line_for, place
 
 COMMANDS = {
     **dict.fromkeys(('tag', 'retag', 'set', 'name', 'alias', 'link', 'ln', 'mv', 'move', 'rename'), 'set-alias'),
@@ -40,11 +40,14 @@ SECOND = {
 }
 """Commands of dxf, by the second word and the first one of other programs: ``tag ls``."""
 
-BEGINNINGS = ('init', 'mb', 'mkdir', 'create-repo')
+_BEGINNINGS = ('init', 'mb', 'mkdir', 'create-repo')
 """Commands of other programs that make a place to store into."""
 
 _TO_FOLDERS = ('sync', 'mirror', 'clone')
 """Commands of other programs that take folders, where ``cp`` takes files."""
+
+_AT_THE_TOP = ('ls', 'list')
+"""Commands of other programs that list the repositories where none is given."""
 
 _TO_ANOTHER_PLACE = ('set-alias', 'copy')
 """Commands whose names in other programs take the address of a second repository."""
@@ -58,17 +61,16 @@ def about_command(name: str, words: Sequence[str], names: Sequence[str]) -> str:
     :param words: what follows it
     :param names: the commands that exist
     """
+    if name.lower() in _BEGINNINGS:
+        return f'no command {name!r}: a repository begins with what is stored first: {_TABLE["push-blob"].line}'
     two = SECOND.get(words[0], {}).get(name) if words else None
     if name == 'repo' and words[:1] == ['tags']:
         two = 'list-aliases'
-    near = two or COMMANDS.get(name.lower()) or nearest(name, names)
-    if name in BEGINNINGS:
-        return f'no command {name!r}: a repository begins with what is stored first: {_TABLE["push-blob"].line}'
+    known = 'list-repos' if name.lower() in _AT_THE_TOP and not words else COMMANDS.get(name.lower())
+    near = two or known or nearest(name, names)
     if not near:
         return f'no command {name!r}'
     typed = f'{name} {words[0]}' if two else name
-    if near == 'list-aliases' and not words:
-        near = 'list-repos'
     line = _with_disk(name, words) if near == 'copy' else ''
     return f'no command {typed!r}: did you mean {line or _line(near, words[1:] if two else words)}?'
 
@@ -104,9 +106,9 @@ def _line(name: str, words: Sequence[str]) -> str:
     if address is None or not address.repository:
         return command.line
     others = [_other(word, is_plain_enough=name in _TO_ANOTHER_PLACE) for word in words[1:]]
-    elsewhere = next((other for other in others if other is not None and _place(other) != _place(address)), None)
+    elsewhere = next((other for other in others if other is not None and place(other) != place(address)), None)
     if elsewhere is not None:
-        return _copied(address, elsewhere) if name in _TO_ANOTHER_PLACE else command.line
+        return copy_line(address, elsewhere) if name in _TO_ANOTHER_PLACE else command.line
     rest = [word if other is None else other.reference or word for word, other in zip(words[1:], others, strict=True)]
     if name == 'set-alias':
         return _second_name(command, address, rest)
@@ -130,22 +132,6 @@ def _other(operand: str, *, is_plain_enough: bool) -> Address | None:
     if names.is_folder(operand):
         return Address(operand, '', '')
     return None if os.path.lexists(operand) else address_of(operand, is_plain_enough and '/' in operand)
-
-
-def _place(address: Address) -> tuple[str, str]:
-    """Return the registry and the repository of an address, as docker splits them."""
-    from dxf.environment import registries
-    return address[:2] if address.host else registries.split(address.repository, is_host_known=False)
-
-
-def _copied(address: Address, target: Address) -> str:
-    """Return the line that copies to another registry or repository."""
-    host, repository = _place(target)
-    options = {'--host': address.host, '--to': host or 'HOST',
-               '--to-repo': repository if repository != _place(address)[1] else '',
-               '--to-alias': target.reference if target.reference != address.reference else ''}
-    return ' '.join(['dxf copy', address.repository, address.reference or '<alias>...',
-                     *(f'{option}={value}' for option, value in options.items() if value)])
 
 
 def _second_name(command: Command, address: Address, words: Sequence[str]) -> str:

@@ -36,14 +36,14 @@ def diff(context: Context) -> int:
         else:
             found = comparison.compare(repository, old.name, new.name, platform, inside=inside)
     if old.is_path or new.is_path:
-        _tell_of_parent(context, *((new, old) if old.is_path else (old, new)), found)
+        _suggest_parent(context, *((new, old) if old.is_path else (old, new)), found)
     for difference in found:
         # The folder is the second side there.
         context.print_record(difference._replace(old=difference.new, new=difference.old) if old.is_path else difference)
     return DIFFERENT if found else 0
 
 
-def _tell_of_parent(context: Context, alias: _Side, folder: _Side, found: list[Any]) -> None:
+def _suggest_parent(context: Context, alias: _Side, folder: _Side, found: list[Any]) -> None:
     """Tell a person which folder to compare, if all names of an alias begin with that of the folder.
 
     ``push-files`` stores such names. :func:`diff` compares the folder in which it has run.

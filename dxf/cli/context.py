@@ -95,7 +95,7 @@ class Context(NamedTuple):
         console.print_json(named)
 
     def print_action(self, action: str, text: str, **named: Any) -> None:
-        """Print what is done, or is to be done, with something; each command prints that in this form.
+        """Print what is done, or to be done, with something: a line ``ACTION NAME ...``, or an object with ``action``.
 
         :param text: what stands behind the action in a line
         :param named: the other members of the object

@@ -113,9 +113,9 @@ def _run(function: Callable[[Context], int | None], context: Context) -> int:
 
 
 def _notes(context: Context) -> AbstractContextManager[object]:
-    """Return what writes to standard error what a person wants to know: requests, retries, and new stores.
+    """Return a context in which requests, retries and new stores are written to standard error.
 
-    Programs read standard error too. So only DXF_DEBUG is for them, and the others for a terminal.
+    Programs read standard error too. So requests are written only for DXF_DEBUG, the others only on a terminal.
     """
     is_debug, is_terminal = context.settings.debug, terminal.is_terminal(sys.stderr)
     with ExitStack() as notes:

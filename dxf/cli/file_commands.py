@@ -95,7 +95,10 @@ def _read_files(context: Context, paths: list[str]) -> dict[str, Any]:
 
 
 def _check_apart(context: Context, files: list[Any]) -> None:
-    """Check that no folder to be stored holds the registry, before the first request."""
+    """Check that no folder to be stored holds the registry, before the first request.
+
+    :raises UsageError: one does
+    """
     from dxf.artifacts import selection
     try:
         selection.check_apart(files, check_registry(context.settings.host),

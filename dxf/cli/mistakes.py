@@ -51,11 +51,11 @@ def about_unknown(arguments: Sequence[str], flags: Sequence[str], command: str) 
 
 
 def _about_dash(argument: str) -> str:
-    """Return what to write for a file whose name begins with a dash; empty if there is none."""
+    """Return what to write for a file whose name begins with a dash; empty if it is not there."""
     return f'; a file is written {shlex.quote(os.path.join(os.curdir, argument))}' if os.path.lexists(argument) else ''
 
 
-def about_value(options: Mapping[str, object], command: Command, first: str, message: str) -> str:
+def about_taken(options: Mapping[str, object], command: Command, first: str, message: str) -> str:
     """Return what an option took as its value, where the repository is missing and the value looks like one.
 
     :param first: the first operand; empty without one

@@ -21,7 +21,7 @@ def about_spelling(message: str, operands: Sequence[str]) -> str:
         elif message == _error_of(check_repository, name):
             like = _repository_like(name)
         if like:
-            return f'; {like} would be right' + ('; is a variable unset?' if name.endswith('/') else '')
+            return f'; {like} would be right' + ('; is a variable unset?' if '' in name.split('/') else '')
     return ''
 
 

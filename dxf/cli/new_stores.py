@@ -16,7 +16,7 @@ from dxf.names import FOLDER, check_registry, is_folder
 
 @contextmanager
 def told(*registries: str) -> Iterator[None]:
-    """Tell which of some registries are folders that were empty, and are not after the ``with``; for a terminal."""
+    """Print which of some registries are folders that were empty, and are not after the ``with``; for a terminal."""
     empty = [root for root in map(_root, registries) if not _has_files(root)]
     yield
     for root in empty:
@@ -24,14 +24,14 @@ def told(*registries: str) -> Iterator[None]:
             console.print_error(f'created a new store in {root}')
 
 
-def tell_of_garbage(context: Context) -> None:
+def suggest_gc(context: Context) -> None:
     """Tell on a terminal that a deletion in a folder has freed nothing yet."""
     if is_folder(context.settings.host) and terminal.is_terminal(sys.stderr):
         console.print_error(f'the blobs stay there; dxf gc {context.typed_repository} --delete deletes those that '
                             'nothing names')
 
 
-def tell_of_plan(is_any: bool) -> None:
+def suggest_deletion(is_any: bool) -> None:
     """Tell on a terminal that what was printed is still there.
 
     :param is_any: whether there is something to delete

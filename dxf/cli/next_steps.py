@@ -71,7 +71,7 @@ def _about_files(context: Context, error: Exception) -> str:
 
 
 def _about_names(name: str) -> str:
-    """Return the hint for a name of no file to write, which is as other programs take it."""
+    """Return the hint for a name that the alias lacks, and other programs take: a pattern, or ``.`` for all files."""
     if os.path.normpath(name) == os.curdir:
         return 'without a name, all files are written'
     return 'a folder stands for all that is in it, and no pattern is taken' if re.search(_WILD, name) else ''

@@ -11,7 +11,6 @@ from dxf.cli import console
 from dxf.cli.context import Context, UsageError
 from dxf.cli.mistakes import is_digest
 from dxf.cli.operand_mistakes import about_alias, about_digest, about_empty, about_file, about_program
-from dxf.cli.repository_mistakes import address_of
 from dxf.exceptions import DXFError, DXFInvalidDocumentError, DXFInvalidNameError
 from dxf.local import special_files
 from dxf.names import (FOLDER, check_alias_at, check_platform, check_registry, check_repository, complete_digest,
@@ -264,35 +263,6 @@ def check_read_once(files: list[str]) -> None:
     twice = special_files.read_twice(files)
     if twice is not None:
         raise UsageError(f'{twice!r} is given twice: what can be read only once is one blob alone')
-
-
-def blob_to_name(context: Context, operand: str) -> str:
-    """Return the digest, or the path of the file, by which ``set-alias`` gets a blob.
-
-    :raises UsageError: it is neither; the message for an alias tells how that gets another name
-    """
-    if os.sep in operand:
-        return _file_to_name(context, operand)
-    try:
-        return digest(operand, f'./{operand}', 'a file')
-    except UsageError as error:
-        is_alias = ':' not in operand and not os.path.lexists(operand) and not is_digest(context.operands[0])
-        second = f'; an alias gets a second name by dxf set-alias {context.typed_repository} ' \
-            f'{alias(context.operands[0])} @{operand}'
-        raise UsageError(f'{error}{second if is_alias else ""}') from None
-
-
-def _file_to_name(context: Context, operand: str) -> str:
-    """Return the path of a file; the message for an alias of another repository tells how that is copied."""
-    try:
-        return file(operand)
-    except UsageError as error:
-        address = address_of(operand)
-        if address is None or not address.reference or os.path.lexists(operand):
-            raise
-        options = f'--to={context.settings.host} --to-repo={context.typed_repository} --to-alias=' \
-            f'{alias(context.operands[0])}'
-        raise UsageError(f'{error}; dxf copy {address.repository} {address.reference} {options}') from None
 
 
 def output_of(command: list[str], environ: Mapping[str, str]) -> 'CommandSource':

@@ -56,7 +56,7 @@ def fail_about_operands(line: CommandLine, message: str) -> NoReturn:
     """Print one line about wrong operands, with a hint about the repository or their order; exit with status 2."""
     command = line.command
     first = line.operands[0] if line.operands else ''
-    hint = mistakes.about_value(line.options, command, first, message) or \
+    hint = mistakes.about_taken(line.options, command, first, message) or \
         (repository_mistakes.about_repository(command, first, message) if line.operands else '')
     if not hint and command.name == 'push-blob' and line.program is None and message.startswith('too few '):
         hint = mistakes.about_missing(command.line, line.operands)
@@ -174,7 +174,7 @@ def add_general_options(parser: argparse.ArgumentParser) -> None:
 def add_option(parser: argparse.ArgumentParser, option: Option) -> argparse.Action:
     """Add an option of a command to its parser."""
     how: dict[str, Any] = {'action': 'store_true'}
-    if option.value or option.choices:
+    if option.has_value:
         how = {'action': 'append' if option.many else _StoreOnce, 'metavar': option.value,
                'choices': option.choices or None}
     return parser.add_argument(*option.flags, help=' '.join(option.help.split()).replace('%', '%%'), **how)

@@ -5,7 +5,7 @@ import os
 import pwd
 from shlex import quote
 
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+DENIED = (errno.EACCES, errno.EPERM)
 
 
 def about_denied(path: object) -> str:

@@ -157,4 +157,4 @@ def gc(context: Context) -> None:
     found = garbage.collect(layout, context.options['delete'])
     for digest, size in found:
         context.print_result('digest', digest if context.options['json'] else f'{digest} {size}', size=size)
-    new_stores.tell_of_plan(bool(found) and not context.options['delete'])
+    new_stores.suggest_deletion(bool(found) and not context.options['delete'])

@@ -111,6 +111,22 @@ def line_for(command: Command, address: Address, words: Sequence[str] = ()) -> t
     return ' '.join([*typed, *([f'--host={address.host}'] if address.host else [])]), is_placed
 
 
+def place(address: Address) -> tuple[str, str]:
+    """Return the registry and the repository of an address, as docker splits them."""
+    from dxf.environment import registries
+    return address[:2] if address.host else registries.split(address.repository, is_host_known=False)
+
+
+def copy_line(address: Address, target: Address) -> str:
+    """Return the command that copies to another registry or repository."""
+    host, repository = place(target)
+    options = {'--host': address.host, '--to': host or 'HOST',
+               '--to-repo': repository if repository != place(address)[1] else '',
+               '--to-alias': target.reference if target.reference != address.reference else ''}
+    return ' '.join(['dxf copy', address.repository, address.reference or '<alias>...',
+                     *(f'{option}={value}' for option, value in options.items() if value)])
+
+
 def _written(operand: Operand, reference: str) -> str:
     """Return an alias or a hash as an operand takes it; empty for an operand that takes no such thing."""
     if ':' in reference:

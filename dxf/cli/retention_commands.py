@@ -45,10 +45,7 @@ def prune(context: Context) -> None:
     """Print which aliases go and which stay, by which rules; with --delete, delete the first."""
     options = context.options
     most = _number(context, 'max_delete')
-    if options['prefix'] == '':
-        raise UsageError('--prefix is empty: the rules would be for all aliases; is a variable unset?')
-    selection = _Selection(options['match'] or [], operands.prefix(options['prefix'] or '', context.settings.host))
-    rules, time_format = _rules(context), _time_format(context)
+    selection, rules, time_format = _selection(context), _rules(context), _time_format(context)
     if not options['delete']:
         context = context._replace(actions=('pull',))
     with context.registry() as repository:
@@ -67,8 +64,21 @@ def prune(context: Context) -> None:
                             on_deleted=lambda reference: _print_deleted(context, reference, times))
     goes = any(decision.goes for decision in decisions)
     if options['delete'] and goes:
-        new_stores.tell_of_garbage(context)
-    new_stores.tell_of_plan(goes and not options['delete'])
+        new_stores.suggest_gc(context)
+    new_stores.suggest_deletion(goes and not options['delete'])
+
+
+def _selection(context: Context) -> _Selection:
+    """Return which aliases the rules are for.
+
+    :raises UsageError: the pattern or the beginning cannot be right
+    """
+    patterns, start = context.options['match'] or [], context.options['prefix']
+    if '' in patterns:
+        raise UsageError('--match is empty; is a variable unset?')
+    if start == '':
+        raise UsageError('--prefix is empty: the rules would be for all aliases; is a variable unset?')
+    return _Selection(patterns, operands.prefix(start or '', context.settings.host))
 
 
 def _check_times(decisions: list[Decision], repository: str) -> None:

@@ -60,7 +60,10 @@ def is_stream(file: str) -> bool:
 
 
 def check_dry_run(context: Context, files: list[str]) -> None:
-    """Check that a dry run reads only files, which the push after it can read again."""
+    """Check that a dry run reads only files, which the push after it can read again.
+
+    :raises UsageError: it would read a command, a pipe or standard input
+    """
     if not context.options['dry_run']:
         return
     if context.program is not None:

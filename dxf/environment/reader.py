@@ -29,7 +29,7 @@ MAX_DATE = 253402300799
 
 READ = (*TARGET_SETTINGS, *SOURCE_SETTINGS, 'PROGRESS', 'BLOB_INFO', 'CHUNK_SIZE', 'PLATFORM', 'TIMEOUT', 'RETRIES',
         'SCHEMA', 'JOBS', 'DEBUG')
-"""The variables that become settings as they are, without their prefix."""
+"""The variables that :func:`read_settings` reads, without their prefix."""
 
 CA_BUNDLE = 'REQUESTS_CA_BUNDLE'
 
@@ -60,7 +60,7 @@ class _Variables:
             return own
         return self._prefix + setting
 
-    def of(self, setting: str) -> tuple[str, str | None]:
+    def of(self, setting: str) -> values.Variable:
         """Return the name of the variable of a setting, and its text; no name if the registry has no such variable."""
         if setting in SOURCE_SETTINGS and self._prefix != PREFIX and not self._is_same:
             return '', None

@@ -1,5 +1,6 @@
 """Messages about folders that name the next step: what is missing, damaged or elsewhere, and what to do about it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,13 @@ def test_an_alias_of_another_repository_is_told_with_the_line_that_copies_it(sig
     assert DXF(host(layout)['DXF_HOST'], 'fred/y').get_alias('b') == [BLOB]
 
 
+def test_the_line_that_copies_an_alias_names_both_registries(layout: Layout, tmp_path: Path) -> None:
+    line = answered({}, 2, 'set-alias', 'localhost:5000/fred/y', 'b', f'{REPO}:a', cwd=tmp_path)
+    assert f'; dxf copy {REPO} a --host=localhost:5000 --to=localhost:5000 --to-repo=fred/y --to-alias=b (see' in line
+    line = answered(host(layout), 2, 'set-alias', 'fred/y', 'b', f'localhost:5000/{REPO}:b', cwd=tmp_path)
+    assert f'; dxf copy {REPO} b --host=localhost:5000 --to={host(layout)["DXF_HOST"]} --to-repo=fred/y (see' in line
+
+
 @pytest.mark.parametrize(('typed', 'said'), [
     ('pull-blob {repo} @a -o {closed}/new', 'the folder {closed} cannot be written to'),
     ('pull-blob {repo} @a -o {closed}/old', 'the folder {closed} cannot be written to'),
@@ -179,6 +187,18 @@ def test_a_place_that_cannot_be_written_to_is_told_with_what_permits_it(typed: s
     for path in (closed, store):
         path.chmod(0o755)
     assert line.partition(' (see')[0].endswith(f': Permission denied; {said.format(closed=closed, store=store)}')
+
+
+@pytest.mark.parametrize('typed', ['pull-blob {repo} @a -o {disk}/old', 'pull-files {repo} a --to {disk}',
+                                   'copy {repo} a --to=oci:{disk}/new'])
+def test_no_permission_helps_on_a_read_only_file_system(typed: str, layout: Layout, tmp_path: Path) -> None:
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = f'mount -t tmpfs none {disk} && touch {disk}/old && mount -o remount,ro {disk} && exec "$@"'
+    namespace = ('unshare', '-m') if os.geteuid() == 0 else ('unshare', '-rm')
+    runner = Runner(host(layout), (*namespace, 'sh', '-c', mount, 'sh'))
+    line, = runner.run(*typed.format(repo=REPO, disk=disk).split()).insist(1, 2).lines
+    assert line.partition(' (see')[0].endswith(': Read-only file system')
 
 
 @pytest.mark.parametrize(('name', 'said'), [

@@ -154,10 +154,13 @@ def test_no_command_and_no_option_of_dxf_is_called_one_of_another_program() -> N
     (f'delete docker://ghcr.io/{REPO}@{DIGEST}',
      f"no command 'delete': did you mean dxf del-alias {REPO} {DIGEST} --host=ghcr.io?"),
     ('ls', "no command 'ls': did you mean dxf list-repos?"),
+    ('list-alias', "no command 'list-alias': did you mean dxf list-aliases <repo>?"),
+    ('tags', "no command 'tags': did you mean dxf list-aliases <repo>?"),
     (f'forget {REPO} --keep-daily 7', "no command 'forget': did you mean dxf prune <repo>?"),
     (f'stats {REPO}', f"no command 'stats': did you mean dxf du {REPO}?"),
     (f'status {REPO}:v1', f"no command 'status': did you mean dxf diff {REPO} v1 <alias>|<folder>?"),
     ('init', f"no command 'init': a repository begins with what is stored first: dxf {PUSH}"),
+    ('Init', f"no command 'Init': a repository begins with what is stored first: dxf {PUSH}"),
     (f'ls localhost:5000/{REPO}', f"no command 'ls': did you mean dxf list-aliases {REPO} --host=localhost:5000?"),
     ('ls docker://fred:s3cret@h.example.com/x',
      "no command 'ls': did you mean dxf list-aliases x --host=h.example.com?"),
@@ -217,9 +220,10 @@ def test_a_file_whose_name_begins_with_a_dash_is_told_with_how_it_is_written(typ
     assert line.partition(' (see')[0].endswith(f'; {said} ./-weird.txt')
 
 
-def test_a_repository_that_ends_with_a_slash_may_end_with_a_variable() -> None:
-    assert answered({}, 2, 'list-aliases', 'demo/').partition(' (see')[0].endswith(
-        '; demo would be right; is a variable unset?')
+@pytest.mark.parametrize(('typed', 'like'), [('demo/', 'demo'), ('/demo', 'demo'), ('/demo//x', 'demo/x')])
+def test_an_empty_part_of_a_repository_may_be_that_of_a_variable(typed: str, like: str) -> None:
+    assert answered({}, 2, 'list-aliases', typed).partition(' (see')[0].endswith(
+        f'; {like} would be right; is a variable unset?')
 
 
 FILE_FIRST = 'too few arguments: a file stands before the @alias; a command follows --: dxf push-blob <repo> ' \

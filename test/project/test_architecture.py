@@ -69,7 +69,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.file_commands', 'artifacts'), ('cli.file_commands', 'artifacts.manifest'),
         ('cli.file_commands', 'artifacts.pull'), ('cli.file_commands', 'artifacts.selection'),
         ('cli.file_commands', 'artifacts.staging'), ('cli.login_commands', 'credentials.config_file'),
-        ('cli.command_mistakes', 'names'), ('cli.command_mistakes', 'environment.registries'),
+        ('cli.command_mistakes', 'names'), ('cli.repository_mistakes', 'environment.registries'),
         ('cli.mistakes', 'difflib'), ('cli.operands', 'cli.command_source'), ('cli.progress', 'tqdm'),
         ('cli.parsers', 'cli.name_spelling'),
         ('retention', 'retention.alias_times'), ('retention', 'retention.applying'), ('retention', 'retention.rules'),

@@ -156,6 +156,8 @@ WRONG = {
     'too many to delete': (['--keep-last=1', '--max-delete=4'], 1, '5 aliases would be deleted, and at most 4 may be: '
                            'none was deleted'),
     'an empty beginning': (['--keep-last=1', '--prefix='], 2, '--prefix is empty: the rules would be for all aliases'),
+    'an empty pattern': (['--keep-last=1', '--match=', '--match=nightly-*'], 2,
+                         '--match is empty; is a variable unset?'),
     'a pattern that keeps none': (['--keep-match=nightly-2026*'], 1, "no alias matches the pattern 'nightly-2026*'"),
     'a pattern that matches none': (['--keep-last=1', '--match=weekly-*'], 1, "matches the pattern 'weekly-*'"),
     'a part of a name': (['--keep-last=1', '--match=night'], 1, 'nothing was deleted; night* matches some'),
