@@ -15,7 +15,7 @@ from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.staging import check_space, space_of
 from dxf.artifacts.target_folder import check_replaceable
 from dxf.local.file_hash import hash_descriptor
-from dxf.local.sinks import named
+from dxf.local.sinks import named, write_at
 from dxf.snapshots.attribute_setter import AttributeSetter
 from dxf.snapshots.entries import LINK, Entry, shown
 from dxf.snapshots.target_paths import AtPath, TargetPaths
@@ -225,7 +225,7 @@ class RestoreTarget:
             hidden = self._hidden_for(entry.path)
             name, descriptor = hidden.new_file(0o600)
             try:
-                _write_at(descriptor, 0, content)
+                write_at(descriptor, content, 0)
                 self._complete(descriptor, entry)
             finally:
                 os.close(descriptor)
@@ -234,7 +234,7 @@ class RestoreTarget:
     def write(self, file: PartFile, offset: int, content: bytes) -> None:
         """Write a chunk of a file."""
         with AtPath(file.entry.path):
-            _write_at(self._descriptor(file), offset, content)
+            write_at(self._descriptor(file), content, offset)
 
     def _descriptor(self, file: PartFile) -> int:
         """Return the descriptor of a file, which is made or opened if it is not open."""
@@ -331,10 +331,3 @@ class RestoreTarget:
             else:
                 with self._paths.opened(entry.path) as file:
                     self._setter.apply(file, entry)
-
-
-def _write_at(descriptor: int, offset: int, content: bytes) -> None:
-    """Write all of ``content`` at an offset of a file."""
-    written = os.pwrite(descriptor, content, offset)
-    while written < len(content):
-        written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
