@@ -65,7 +65,7 @@ class RestoreTarget:
         self._kept: dict[tuple[int, int], Entry] = {}
         """Files with several names that are there and stay, by device and inode."""
         self._names: Counter[tuple[int, int]] = Counter()
-        """How many names each of these has in the snapshot."""
+        """How many names each of these has among those that are restored."""
         self._shared: dict[bytes, os.stat_result] = {}
         """Those of ``changed`` that have several names."""
         self._close = ExitStack()
@@ -176,9 +176,9 @@ class RestoreTarget:
         return False
 
     def replace_shared(self) -> list[Entry]:
-        """Return the files whose attributes differ, and which have names that the snapshot does not have here.
+        """Return the files whose attributes differ, and which have names that are not restored.
 
-        They are replaced: what has the other names is not of the snapshot, and would get their attributes.
+        They are replaced: else the files of the other names would get their attributes, too.
 
         :raises FileExistsError: they are not to be replaced
         """
