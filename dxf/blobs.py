@@ -240,7 +240,7 @@ class BlobStore(DXFBase):
         A pipe, a device or ``/dev/stdout`` is written as chunks arrive. The last chunk of each blob is written when the
         blob is verified.
 
-        :param filename: path of the file; one that is there is replaced in the end, with the umask's permissions
+        :param filename: path of the file; one that is there is replaced in the end, and its permissions stay
         :param blobs: digests, or ``(digest, size)`` as :meth:`get_alias` returns them; then a blob of another size is
             an error
         :param progress: called as ``progress(digest, chunk, size)``, first with an empty chunk for each blob. Its

@@ -15,7 +15,7 @@ from dxf.filesystem.file_tree import Tree, tree_of
 from dxf.filesystem.snapshot_tree import SnapshotTree
 from dxf.manifest import image
 from dxf.manifest.creation_time import CREATED
-from dxf.manifest.image import EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
+from dxf.manifest.image import BYTES, EMPTY_CONTENT, EMPTY_TYPE, OCTET_STREAM
 from dxf.manifest.named_files import FILE_PATHS, TITLE, name_of
 from dxf.snapshots.snapshot import is_snapshot
 from dxf.strict_json import Json, dump_json, load_object
@@ -110,7 +110,8 @@ def check_movable(tree: Tree | SnapshotTree, root: str) -> None:
 
     :param root: the path of the alias
     :raises PermissionError: it is a snapshot, with folders, links, modes and times
-    :raises io.UnsupportedOperation: it has blobs without a name, a configuration, a type or annotations, too
+    :raises io.UnsupportedOperation: it has more: blobs without a name beside files, a configuration, a type or
+        annotations, of its own or of a blob without a name
     """
     hint = 'dxf set-alias gives it a second name, and dxf del-alias deletes the first'
     if isinstance(tree, SnapshotTree):
@@ -121,11 +122,14 @@ def check_movable(tree: Tree | SnapshotTree, root: str) -> None:
 
 def _has_more_than_files(document: dict[str, Json]) -> bool:
     """Return whether a manifest says more than what files there are."""
-    layers = document.get('layers', [])
+    layers = [layer for layer in document.get('layers', []) if layer['mediaType'] != EMPTY_TYPE]
+    nameless = [layer for layer in layers if _name(layer) is None]
+    if 0 < len(nameless) < len(layers) or \
+            any(layer['mediaType'] not in BYTES or layer.get('annotations') for layer in nameless):
+        return True
     blobs = {EMPTY.digest, *(layer['digest'] for layer in layers)}
-    names = {_name(layer) is None for layer in layers if layer['mediaType'] != EMPTY_TYPE}
     says: dict[str, Json] = {'artifactType': UNKNOWN_TYPE, 'config': {'digest': EMPTY.digest}} | document
-    return len(names) > 1 or says['config']['digest'] not in blobs or says['artifactType'] != UNKNOWN_TYPE or \
+    return says['config']['digest'] not in blobs or says['artifactType'] != UNKNOWN_TYPE or \
         says.get('subject') is not None or not {CREATED}.issuperset(says.get('annotations') or ())
 
 

@@ -20,7 +20,7 @@ from dxf.local import special_files
 from dxf.local.folders import make_folders, refusal_of, sync_folder
 from dxf.local.locking import (check_is_at, check_regular, close_locked, is_owned, open_locked, remove_if_unlocked,
                                remove_locked, remove_unlocked)
-from dxf.local.sinks import named, sync
+from dxf.local.sinks import named, sync, write_at
 from dxf.names import digest_of
 
 MAX_NAME_LENGTH = 200
@@ -156,7 +156,7 @@ class PartFile:
         """
         if not self._has_holes or content.strip(b'\0'):
             with named(self._filename):
-                _write_at(self._file, content, self._position)
+                write_at(self._file, content, self._position)
         self._position += len(content)
 
     def publish(self) -> None:
@@ -226,7 +226,7 @@ class Temporary:
         :raises OSError: the disk is full, or the like
         """
         with named(self._folder):
-            _write_at(self._file, content, self.size)
+            write_at(self._file, content, self.size)
         self._sha256.update(content)
         self.size += len(content)
 
@@ -307,14 +307,6 @@ def keep_access(file: int, path: str, more: int = 0) -> None:
 def remove_temporaries(folder: str) -> None:
     """Remove the temporary files of processes that were killed."""
     remove_unlocked(os.path.join(folder, TEMPORARY))
-
-
-def _write_at(file: int, content: bytes, position: int) -> None:
-    view = memoryview(content)
-    while view:
-        count = os.pwrite(file, view, position)
-        position += count
-        view = view[count:]
 
 
 def open_regular(path: str) -> BinaryIO:

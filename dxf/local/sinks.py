@@ -46,6 +46,16 @@ def _behind(content: bytes | str, start: int) -> Any:
     return content[start:] if isinstance(content, str) else memoryview(content)[start:]
 
 
+def write_at(file: int, content: bytes, position: int) -> None:
+    """Write all of ``content`` at a position of an open file.
+
+    :raises OSError: the disk is full, or the like
+    """
+    written = os.pwrite(file, content, position)
+    while written < len(content):
+        written += os.pwrite(file, memoryview(content)[written:], position + written)
+
+
 def flush(stream: Any) -> None:
     """Flush a stream; wait if it is non-blocking.
 

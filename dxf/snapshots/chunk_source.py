@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +30,6 @@ LONGEST = 8 << 20
 Stored = tuple[Chunk, memoryview]
 """A chunk, and the bytes of the pack that hold it."""
 
-
 DAMAGE = (DXFDigestMismatchError, DXFInvalidDocumentError, DXFNotFoundError, DXFSizeMismatchError)
 """What a pack that is wrong or missing causes; other errors say nothing of it."""
 
@@ -45,13 +45,13 @@ class _Range(NamedTuple):
 class _Pack(NamedTuple):
     """A pack, and the chunks in it that are wanted.
 
-    :param length: bytes of these
+    :param is_whole: whether all of it is fetched
     """
 
     digest: str
     size: int
     chunks: Iterable[Chunk]
-    length: int = 0
+    is_whole: bool = True
 
 
 class ChunkSource:
@@ -83,9 +83,12 @@ class ChunkSource:
         :param packs: the number of each pack, and its chunks in the order of their offsets; these are iterated several
             times
         """
-        checked = [_Pack(*self._packs[number], wanted, sum(chunk.length for chunk in _apart(wanted)))
-                   for number, wanted in packs]
-        for is_whole, group in groupby(checked, key=lambda pack: may_be_whole and _is_most(pack.length, pack.size)):
+        checked = []
+        for number, wanted in packs:
+            digest, size = self._packs[number]
+            is_most = _is_most(_apart(wanted), size)
+            checked.append(_Pack(digest, size, wanted, is_most and may_be_whole))
+        for is_whole, group in groupby(checked, key=lambda pack: pack.is_whole):
             for contents in self._from_whole(list(group)) if is_whole else map(self._from_ranges, group):
                 yield from contents
 
@@ -105,8 +108,7 @@ class ChunkSource:
         total = 0
         for number, wanted in packs:
             size = self._packs[number][1]
-            is_most = _is_most(sum(chunk.length for chunk in wanted), size)
-            total += size if is_most else sum(part.end - part.start for part in _merged(wanted))
+            total += size if _is_most(wanted, size) else sum(part.end - part.start for part in _merged(wanted))
         return total
 
     def damage_of(self, number: int) -> str:
@@ -115,14 +117,19 @@ class ChunkSource:
 
     def _from_whole(self, packs: list[_Pack]) -> Iterator[Iterator[tuple[Chunk, bytes]]]:
         """Fetch packs, several at once, and yield the contents of each; these are to be used before the next pack."""
-        pulled = self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0)
-        for pack in packs:
-            yield self._unpacked(pack, _cut_next(pulled, pack.chunks))
+        with closing(self._streams(packs)) as streams:
+            for pack in packs:
+                yield self._unpacked(pack, _cut_next(streams, pack.chunks))
+
+    def _streams(self, packs: list[_Pack]) -> Generator[Iterator[bytes], None, None]:
+        """Fetch packs, several at once, and yield the bytes of each."""
+        for _, stream, _ in self._repository.pull_blobs([(pack.digest, pack.size) for pack in packs], chunk_size=0):
+            yield stream
 
     def _from_ranges(self, pack: _Pack) -> Iterator[tuple[Chunk, bytes]]:
         return self._unpacked(pack, self._stored_in_ranges(pack))
 
-    def _stored_in_ranges(self, pack: _Pack) -> Iterator[Stored]:
+    def _stored_in_ranges(self, pack: _Pack) -> Generator[Stored, None, None]:
         digest, size, chunks, _ = pack
         limits = self._repository.options.limits
         ranges = Ranges(partial(fetch_range, self._repository._request, digest), size, limits)
@@ -132,7 +139,8 @@ class ChunkSource:
                 content = self._range(ranges, wanted)
             except DXFProtocolError:  # the registry does not know ranges, or sends others
                 left = [chunk for other in chain((wanted,), merged) for chunk in other.chunks]
-                yield from _cut_next(self._repository.pull_blobs([(digest, size)], chunk_size=0), left)
+                with closing(self._streams([pack])) as streams:
+                    yield from _cut_next(streams, left)
                 return
             yield from _cut_out(iter((content,)), wanted.start, wanted.chunks)
 
@@ -157,15 +165,16 @@ class ChunkSource:
             if not attempts.again(limits, error=failure):
                 raise failure
 
-    def _unpacked(self, pack: _Pack, stored: Iterable[Stored]) -> Iterator[tuple[Chunk, bytes]]:
-        """Yield chunks of a pack with their content, verified.
+    def _unpacked(self, pack: _Pack, stored: Generator[Stored, None, None]) -> Iterator[tuple[Chunk, bytes]]:
+        """Yield chunks of a pack with their content, verified. After an error, no more of the pack is fetched.
 
         A thread that does so while this one writes files makes both slower: each call for a small file gives the lock
         of the interpreter away, and waits for it.
         """
         try:
-            for chunk, content in stored:
-                yield chunk, self._content(chunk, content)
+            with closing(stored):  # the traceback of an error would keep it, and its connections
+                for chunk, content in stored:
+                    yield chunk, self._content(chunk, content)
         except DAMAGE as error:
             add_hint(error, _damage_of(pack.digest))
             raise
@@ -186,9 +195,9 @@ def _damage_of(digest: str) -> str:
     return f'the pack {digest} is damaged or missing'
 
 
-def _is_most(length: int, size: int) -> bool:
-    """Return whether so many bytes are more than half of a pack."""
-    return 2 * length > size
+def _is_most(chunks: Iterable[Chunk], size: int) -> bool:
+    """Return whether chunks are more than half of their pack."""
+    return 2 * sum(chunk.length for chunk in chunks) > size
 
 
 def _apart(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -238,9 +247,9 @@ def _cut_out(stream: Iterator[bytes], position: int, chunks: Iterable[Chunk]) ->
         yield chunk, piece[start:start + chunk.length]
 
 
-def _cut_next(pulled: Iterator[tuple[str, Iterator[bytes], int]], chunks: Iterable[Chunk]) -> Iterator[Stored]:
-    """Yield chunks of the next blob, which is a whole pack; its last piece comes when it is verified."""
-    for _, stream, _ in islice(pulled, 1):
+def _cut_next(streams: Iterator[Iterator[bytes]], chunks: Iterable[Chunk]) -> Generator[Stored, None, None]:
+    """Yield chunks of the next stream, which is a whole pack; its last piece comes when it is verified."""
+    for stream in islice(streams, 1):
         yield from _cut_out(stream, 0, chunks)
         for _ in stream:
             pass

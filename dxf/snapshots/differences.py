@@ -83,7 +83,7 @@ def from_folders(snapshot: Snapshot, folders: Sequence[str]) -> Iterator[Change]
 def nodes(snapshot: Snapshot) -> Nodes:
     """Yield what a snapshot has."""
     with snapshot.opened() as index:
-        wanted = index.with_other_names()
+        wanted = index.hardlink_targets()
         originals: dict[bytes, Entry] = {}
         for entry in index.entries():
             if entry.path in wanted:

@@ -198,7 +198,7 @@ class IndexReader:
             if number:
                 yield line
 
-    def with_other_names(self) -> set[bytes]:
+    def hardlink_targets(self) -> set[bytes]:
         """Return the targets of hard links. Other lines are hardly looked at: it takes a tenth of :meth:`entries`.
 
         :raises DXFInvalidDocumentError: one of the links cannot be right

@@ -140,7 +140,7 @@ class RestorePlan:
         self._plan_shared(staying)
 
     def _plan_shared(self, staying: list[Entry]) -> None:
-        """Plan to replace the files whose attributes would become those of files outside the snapshot, too.
+        """Plan to replace the files whose attributes would become those of files that are not restored, too.
 
         :param staying: the other names of files that are there and would stay
         """

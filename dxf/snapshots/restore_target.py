@@ -15,7 +15,7 @@ from dxf.artifacts.hidden_folders import HiddenFolder, mount_of
 from dxf.artifacts.staging import check_space, space_of
 from dxf.artifacts.target_folder import check_replaceable
 from dxf.local.file_hash import hash_descriptor
-from dxf.local.sinks import named
+from dxf.local.sinks import named, write_at
 from dxf.snapshots.attribute_setter import AttributeSetter
 from dxf.snapshots.entries import LINK, Entry, shown
 from dxf.snapshots.target_paths import AtPath, TargetPaths
@@ -65,7 +65,7 @@ class RestoreTarget:
         self._kept: dict[tuple[int, int], Entry] = {}
         """Files with several names that are there and stay, by device and inode."""
         self._names: Counter[tuple[int, int]] = Counter()
-        """How many names each of these has in the snapshot."""
+        """How many names each of these has among those that are restored."""
         self._shared: dict[bytes, os.stat_result] = {}
         """Those of ``changed`` that have several names."""
         self._close = ExitStack()
@@ -176,9 +176,9 @@ class RestoreTarget:
         return False
 
     def replace_shared(self) -> list[Entry]:
-        """Return the files whose attributes differ, and which have names that the snapshot does not have here.
+        """Return the files whose attributes differ, and which have names that are not restored.
 
-        They are replaced: what has the other names is not of the snapshot, and would get their attributes.
+        They are replaced: else the files of the other names would get their attributes, too.
 
         :raises FileExistsError: they are not to be replaced
         """
@@ -225,7 +225,7 @@ class RestoreTarget:
             hidden = self._hidden_for(entry.path)
             name, descriptor = hidden.new_file(0o600)
             try:
-                _write_at(descriptor, 0, content)
+                write_at(descriptor, content, 0)
                 self._complete(descriptor, entry)
             finally:
                 os.close(descriptor)
@@ -234,7 +234,7 @@ class RestoreTarget:
     def write(self, file: PartFile, offset: int, content: bytes) -> None:
         """Write a chunk of a file."""
         with AtPath(file.entry.path):
-            _write_at(self._descriptor(file), offset, content)
+            write_at(self._descriptor(file), content, offset)
 
     def _descriptor(self, file: PartFile) -> int:
         """Return the descriptor of a file, which is made or opened if it is not open."""
@@ -331,10 +331,3 @@ class RestoreTarget:
             else:
                 with self._paths.opened(entry.path) as file:
                     self._setter.apply(file, entry)
-
-
-def _write_at(descriptor: int, offset: int, content: bytes) -> None:
-    """Write all of ``content`` at an offset of a file."""
-    written = os.pwrite(descriptor, content, offset)
-    while written < len(content):
-        written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)

@@ -14,12 +14,13 @@ from dxf.artifacts.safe_paths import HIDDEN, is_hidden
 from dxf.artifacts.target_folder import EXISTING, descend
 from dxf.exceptions import DXFInvalidNameError
 from dxf.local.folders import make_folders
+from dxf.local.sinks import named
 from dxf.local.special_files import followed
 from dxf.snapshots.entries import shown
 
 
 class AtPath:
-    """Makes errors name a path: ``named`` does the same. Its text is made for an error only, as there are many files.
+    """Makes errors name a path, as ``named`` does. Its text is made for an error only: there are many files.
 
     :raises OSError: what was raised within
     """
@@ -34,8 +35,9 @@ class AtPath:
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
                  ) -> None:
-        if isinstance(error, OSError) and error.filename != shown(self._path):
-            raise OSError(error.errno, error.strerror, shown(self._path)) from error
+        if isinstance(error, OSError):
+            with named(shown(self._path)):
+                raise error
 
 
 class TargetPaths:

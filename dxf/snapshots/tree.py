@@ -22,6 +22,9 @@ OTHERS = {stat.S_IFSOCK: 'a socket', stat.S_IFIFO: 'a named pipe', stat.S_IFBLK:
 
 UNMOUNTED = 'it was removed or unmounted meanwhile'
 
+Place = tuple[bytes, bytes]
+"""A folder that was given, and a path within it."""
+
 
 class Found(NamedTuple):
     """What was found at a path.
@@ -88,29 +91,37 @@ class Mounts:
     """
 
     def __init__(self) -> None:
-        self._folders: dict[tuple[bytes, int], bytes] = {}
-        """The path of the uppermost folder that was found, by the folder that was given, and the device."""
+        self._devices: dict[Place, int] = {}
 
-    def add(self, place: tuple[bytes, bytes], device: int) -> None:
-        """Add a folder, if none above it is on its device.
+    def add(self, place: Place, device: int) -> None:
+        """Add a folder, unless the nearest one above it is on its device."""
+        if [self._devices[folder] for folder in self._above(place)[-1:]] != [device]:
+            self._devices[place] = device
 
-        :param place: the folder that was given, and the path within it
-        """
+    def _above(self, place: Place) -> list[Place]:
+        """Return the folders above something that were added, the uppermost first."""
         root, inner = place
-        if (root, device) not in self._folders:
-            self._folders[root, device] = os.path.join(root, inner) if inner else root
+        found: list[Place] = []
+        while inner:
+            inner = inner.rpartition(b'/')[0]
+            if (root, inner) in self._devices:
+                found.insert(0, (root, inner))
+        return found
 
-    def lost(self, place: tuple[bytes, bytes]) -> list[bytes]:
+    def lost(self, place: Place) -> list[bytes]:
         """Return the folders above something that are missing, or on another device now; each is returned once.
 
         Numbers of inodes are not compared: some network file systems give a folder another one each time.
         """
-        path = os.path.join(*place)
-        lost = {key: folder for key, folder in self._folders.items()
-                if path.startswith(os.path.join(folder, b'')) and not _is_on(folder, key[1])}
-        for key in lost:
-            del self._folders[key]
-        return list(lost.values())
+        lost = [folder for folder in self._above(place) if not _is_on(_path_of(folder), self._devices[folder])]
+        for folder in lost:
+            del self._devices[folder]
+        return [_path_of(folder) for folder in lost]
+
+
+def _path_of(place: Place) -> bytes:
+    root, inner = place
+    return os.path.join(root, inner) if inner else root
 
 
 def _is_on(folder: bytes, device: int) -> bool:
@@ -262,7 +273,7 @@ class Tree:
                 return Found(path, HARDLINK, status, first)
         return Found(path, kind, status, target)
 
-    def _root(self, path: bytes) -> tuple[bytes, bytes]:
+    def _root(self, path: bytes) -> Place:
         """Return the folder of this machine that a path of the snapshot is in, and the path within it."""
         root = self.root_of(path)
         return root.folder, path[len(root.prefix) + 1:] if root.prefix else path

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO, UnsupportedOperation
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from dxf import DXF, artifacts, hash_bytes, snapshots
 from dxf.exceptions import DXFConflictError, DXFInvalidNameError, DXFSourceError
 from dxf.filesystem import RegistryFileSystem
 from dxf.manifest.image import DOCKER_CONFIG, EMPTY_CONTENT, EMPTY_TYPE, OCI_MANIFEST, OCTET_STREAM
-from dxf.strict_json import dump_json
+from dxf.strict_json import Json, dump_json
 
 from ..helpers.endpoints import Endpoint
 
@@ -129,6 +130,14 @@ def set_image(client: DXF) -> None:
                                         'layers': [layer]}))
 
 
+def set_described(client: DXF, **members: Json) -> None:
+    """Set the alias ``b`` to a blob without a name, of which the manifest says more."""
+    empty = {'mediaType': EMPTY_TYPE, 'digest': client.push_blob(data=EMPTY_CONTENT), 'size': len(EMPTY_CONTENT)}
+    layer = {'mediaType': OCTET_STREAM, 'digest': client.push_blob(data=b'{}{}'), 'size': 4} | members
+    client.set_manifest('b', dump_json({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': empty,
+                                        'layers': [layer]}))
+
+
 def set_snapshot(client: DXF) -> None:
     """Set the alias ``b`` to a snapshot."""
     Path('folder').mkdir()
@@ -140,6 +149,8 @@ def set_snapshot(client: DXF) -> None:
     (set_another_type, mv('@b', '@c', recursive=True), UnsupportedOperation),
     (set_nameless, mv('@b/', '@c/new/', recursive=True), UnsupportedOperation),
     (set_image, mv('@b', '@c/f'), UnsupportedOperation),
+    (partial(set_described, mediaType='application/json'), mv('@b', '@c/f'), UnsupportedOperation),
+    (partial(set_described, annotations={'unit': 'K'}), mv('@b', '@c/f'), UnsupportedOperation),
     (set_snapshot, mv('@b', '@c', recursive=True), PermissionError),
 ])
 def test_a_move_of_an_alias_that_is_more_than_files_is_refused(

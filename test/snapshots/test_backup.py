@@ -130,29 +130,34 @@ UNMOUNTED = """
 import os, subprocess, sys
 from dxf import DXF, snapshots
 
-top, disk, host, repo = sys.argv[1:]
+top, disk, host, repo, *again = sys.argv[1:]
 subprocess.run(['mount', '-t', 'tmpfs', 'none', disk], check=True)
 for number in range(5):
     with open(f'{disk}/{number}', 'wb') as file:
         file.write(os.urandom(1000))
+for folder in again:
+    subprocess.run(['mount', '--bind', disk, folder], check=True)
+    disk = folder
 
 def unmount(count, size, files):
-    if files == 3:  # when that is read next, nothing is mounted any more
+    if files == 3 + 5 * len(again):  # when that is read next, nothing is mounted any more
         subprocess.run(['umount', '-l', disk], check=False)
 
 snapshots.backup(DXF(host, repo), [top], 'nightly', reading=unmount)
 """
 
 
-@pytest.mark.parametrize('inner', ['', 'disk'])
-def test_a_disk_that_is_unmounted_while_it_is_read_is_an_error(folder: Endpoint, repo: str, tmp_path: Path, inner: str
-                                                               ) -> None:
+@pytest.mark.parametrize('inner', [('',), ('disk',), ('disk', 'there-too')], ids=['given', 'inner', 'mounted-twice'])
+def test_a_disk_that_is_unmounted_while_it_is_read_is_an_error(folder: Endpoint, repo: str, tmp_path: Path,
+                                                               inner: tuple[str, ...]) -> None:
     """No file is open between two files, and so nothing keeps a disk from being unmounted."""
-    disk = tmp_path / 'top' / inner
-    disk.mkdir(parents=True)
-    done = subprocess.run([*NAMESPACE, sys.executable, '-c', UNMOUNTED, tmp_path / 'top', disk, folder.host, repo],
-                          timeout=100, capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1].endswith(f'cannot read {disk}: it was removed or unmounted meanwhile')
+    disk, *again = [tmp_path / 'top' / path for path in inner]
+    for path in (disk, *again):
+        path.mkdir(parents=True)
+    done = subprocess.run([*NAMESPACE, sys.executable, '-c', UNMOUNTED, tmp_path / 'top', disk, folder.host, repo,
+                           *again], timeout=100, capture_output=True, text=True, check=False)
+    lost = [disk, *again][-1]
+    assert done.stderr.splitlines()[-1].endswith(f'cannot read {lost}: it was removed or unmounted meanwhile')
     assert folder.dxf(repo).list_aliases() == []
 
 

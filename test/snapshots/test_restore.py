@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, active_count
 
 import pytest
 
@@ -132,6 +132,26 @@ def test_a_damaged_pack_leaves_no_file_of_it(folder: Endpoint, repo: str, snapsh
     assert not (tmp_path / 'new' / 'a' / 'y').exists()
     assert (tmp_path / 'new' / 'a' / 'b' / 'x').exists() == (not paths)  # its chunk stands before that
     assert not list((tmp_path / 'new').glob('.dxf*'))
+
+
+@pytest.mark.parametrize('packs', [1, 4])
+def test_an_error_that_is_kept_keeps_no_connection(folder: Endpoint, repo: str, tmp_path: Path, packs: int,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, 'MIN_PACK', 2_000_000)
+    source = tmp_path / 'source'
+    source.mkdir()
+    for number in range(packs):
+        (source / str(number)).write_bytes(os.urandom(2_100_000))
+    snapshot = snapshots.backup(folder.dxf(repo), [str(source)], 'nightly')
+    pack = folder.file_of(repo, snapshot.packs[0].digest)
+    pack.chmod(0o600)
+    with pack.open('r+b') as file:
+        file.write(bytes(100))
+    before = len(os.listdir('/proc/self/fd')), active_count()
+    with pytest.raises(DXFDigestMismatchError) as caught:
+        snapshot.restore(str(tmp_path / 'new'))
+    assert (len(os.listdir('/proc/self/fd')), active_count()) == before
+    assert hint_of(caught.value)
 
 
 # What is there
