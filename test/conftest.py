@@ -127,15 +127,12 @@ def import_modules(share: float) -> None:
             importlib.import_module(f'{TESTS.name}.{path.parent.name}.{path.stem}')
 
 
-def pytest_collection_finish() -> None:
-    """Keep what the collection has made out of every garbage collection: that is most of what there is."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True, scope='module')
 def keep_collections_short() -> None:
-    """Keep what earlier modules have left out of every garbage collection: some leave millions of objects."""
+    """Keep out of every garbage collection what was made before: by the collection of the tests, and by other modules.
+
+    Some modules leave millions of objects.
+    """
     gc.collect()
     gc.freeze()
 

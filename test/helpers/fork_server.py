@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +92,7 @@ class Forked:
         :raises subprocess.TimeoutExpired: it takes too long
         """
         deadline = time.monotonic() + timeout
-        _, out, err = _read(self._pipes, deadline)
+        _, out, err = _read(self._pipes, timeout)
         self.wait(max(deadline - time.monotonic(), 0.01))
         return out, err
 
@@ -112,7 +112,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         if self.returncode is None and not select.select([self._connection], [], [], 0)[0]:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # its end is not told yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it, unless it has ended."""
@@ -131,16 +132,14 @@ def start(args: Sequence[str | bytes | Path], environ: Mapping[str, str], *, pro
     return Forked(request, *{**STREAMS, **streams}.values())
 
 
-def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout: float, *,
-        started: Callable[[int], object] = bool, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def run(args: Sequence[str | bytes | Path], environ: Mapping[str, str], timeout: float, **options: Any
+        ) -> subprocess.CompletedProcess[bytes]:
     """Run dxf to its end, as ``subprocess.run`` does.
 
-    :param started: is called with its process identifier when it has been started
     :param options: those of :func:`start`
     :raises subprocess.TimeoutExpired: it took too long, and was killed
     """
     with start(args, environ, **options) as process:
-        started(process.pid)
         out, err = process.communicate(timeout)
     return subprocess.CompletedProcess(args, process.wait(0), out, err)
 
@@ -198,8 +197,9 @@ def _passed(stream: Stream, passed: contextlib.ExitStack, pipes: list[IO[bytes] 
     return stream if isinstance(stream, int) else stream.fileno()
 
 
-def _read(pipes: list[IO[bytes] | None], deadline: float) -> list[bytes | None]:
+def _read(pipes: list[IO[bytes] | None], timeout: float) -> list[bytes | None]:
     """Read pipes to their ends."""
+    deadline = time.monotonic() + timeout
     read = [None if pipe is None else b'' for pipe in pipes]
     with selectors.DefaultSelector() as selector:
         for number, pipe in enumerate(pipes):
@@ -208,7 +208,7 @@ def _read(pipes: list[IO[bytes] | None], deadline: float) -> list[bytes | None]:
         while selector.get_map():
             ready = selector.select(max(deadline - time.monotonic(), 0))
             if not ready:
-                raise subprocess.TimeoutExpired('dxf', deadline)
+                raise subprocess.TimeoutExpired('dxf', timeout)
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 20)
                 read[key.data] += piece

@@ -80,12 +80,9 @@ class Runner:
 
         :param when: is handed what sends the signal
         """
-        def send(process: int) -> None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, number)
-        assert not self.prefix and fork_server.can_run(self._environ(), {})
-        ended = _ended(fork_server.run(args, self._environ(), SECONDS, started=lambda process: when(
-            lambda: send(process))))
+        with self.fork(*args) as process:
+            when(lambda: process.send_signal(number))
+            ended = end(process)
         assert ended.status == -number, ended
         assert not ended.lines, ended
 

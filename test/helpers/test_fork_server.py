@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from . import fork_server
-from .processes import Runner, end
+from .processes import Ended, Runner, end
 
 
 @pytest.mark.parametrize('args', [
@@ -66,16 +66,15 @@ def test_a_forked_command_is_a_process_that_a_signal_ends(tmp_path: Path) -> Non
     os.mkfifo(fifo)
     environ = {**os.environ, 'DXF_HOST': f'oci:{tmp_path}/blobs'}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
-        def stop(process: int, number: signal.Signals = number) -> None:
+        with fork_server.start(['push-blob', 'fred/a', fifo], environ) as process:
             with fifo.open('wb'):   # waits until the command has opened its other end
-                os.kill(process, number)
-        done = fork_server.run(['push-blob', 'fred/a', str(fifo)], environ, 100, started=stop)
-        assert (done.returncode, done.stdout, done.stderr) == (-number, b'', b'')
+                process.send_signal(number)
+            assert end(process) == Ended(-number, b'', [])
 
 
 def test_a_forked_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / 'fifo')
-    with pytest.raises(subprocess.TimeoutExpired):
+    with pytest.raises(subprocess.TimeoutExpired, match='after 1 seconds'):
         fork_server.run(['push-blob', 'fred/a', str(tmp_path / 'fifo')], {
             **os.environ, 'DXF_HOST': f'oci:{tmp_path}/blobs'}, 1)
 

@@ -151,6 +151,7 @@ def test_a_hostile_index_is_one_line_in_little_memory(layout: Path, tmp_path: Pa
     ran = MeasuredRun(tmp_path, of(layout), 'list-aliases', REPO)
     assert ran.status == 1 and len(ran.lines) == 1 and ran.lines[0].startswith('dxf: '), ran.lines
     assert f'{layout}/index.json: ' in ran.lines[0] and len(ran.lines[0]) < 400
+    assert ('larger than 67108864 bytes' in ran.lines[0]) == (size > 67108864)
     assert ran.peak < 64, ran.peak
 
 
