@@ -10,7 +10,7 @@ DOCS = ['sphinx>=8.1', 'furo>=2024.8.6', 'sphinx-copybutton>=0.5.2']
 MANUAL = ['argparse-manpage>=4.8']
 COMPLETION = ['shtab>=1.13']
 # pyfastcdc 0.3 has the interface that dxf uses; Python 3.14 has zstd itself.
-SNAPSHOTS = ['pyfastcdc>=0.3.1', 'pathspec>=1', 'backports.zstd>=1.0; python_version < "3.14"']
+SNAPSHOTS = ['pyfastcdc>=0.3.1', 'backports.zstd>=1.0; python_version < "3.14"']
 FSSPEC = ['fsspec>=2024.10']
 
 

@@ -1,17 +1,14 @@
-"""Exclusion: which files a backup leaves out, by patterns of gitignore. The only module that knows pathspec.
+"""Exclusion: which files a backup leaves out, by patterns of gitignore that are given, and those of files.
 
-https://git-scm.com/docs/gitignore#_pattern_format
-
-``dxf.artifacts.patterns`` has the patterns of ``push-files``, which are of another kind.
+``ignore_patterns`` reads the patterns. ``dxf.artifacts.patterns`` has those of ``push-files``, which are of another
+kind.
 """
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any
 
 from dxf.arguments import several
-from dxf.exceptions import DXFError, DXFInvalidNameError
-from dxf.snapshots.compression import INSTALL
+from dxf.exceptions import DXFInvalidNameError
+from dxf.snapshots.ignore_patterns import IgnorePattern, IgnorePatterns
 
 IGNORE_FILE = b'.dxfignore'
 """The name of a file with patterns, for the folder that it is in and all below it."""
@@ -33,9 +30,9 @@ class Exclusion:
     """
 
     def __init__(self, patterns: Sequence[str] = (), without_caches: bool = False) -> None:
-        self._given = _spec(several(patterns, 'Wanted', 'exclude='), '') if patterns else None
+        self._given = _read(several(patterns, 'Wanted', 'exclude='), '') if patterns else None
         self.without_caches = without_caches
-        self._specs: dict[bytes, Any] = {}
+        self._patterns: dict[bytes, IgnorePatterns] = {}
         """The patterns of files, by the path of their folder."""
 
     def add(self, folder: bytes, content: bytes) -> None:
@@ -46,42 +43,39 @@ class Exclusion:
         """
         # As git does: other characters that end a line elsewhere may be in a name.
         lines = [line.removesuffix('\r') for line in content.decode('utf-8', 'surrogateescape').split('\n')]
-        self._specs[folder] = _spec(lines, f' in {folder.decode("utf-8", "backslashreplace")}/.dxfignore')
+        self._patterns[folder] = _read(lines, f' in {folder.decode("utf-8", "backslashreplace")}/.dxfignore')
 
     def covers(self, path: bytes, is_folder: bool, root: bytes) -> bool:
         """Return whether something is left out.
 
         :param root: the path of the folder that is stored, to which the patterns that were given are relative
         """
-        if self._given is None and not self._specs:
+        if self._given is None and not self._patterns:
             return False
         found = None if self._given is None else _checked(self._given, path, is_folder, root)
         folder = path
         while found is None and folder:
             folder = folder.rpartition(b'/')[0]
-            if folder in self._specs:
-                found = _checked(self._specs[folder], path, is_folder, folder)
+            if folder in self._patterns:
+                found = _checked(self._patterns[folder], path, is_folder, folder)
         return found is True
 
 
-def _checked(spec: Any, path: bytes, is_folder: bool, folder: bytes) -> bool | None:
+def _checked(patterns: IgnorePatterns, path: bytes, is_folder: bool, folder: bytes) -> bool | None:
     """Return whether patterns leave out a path, or keep it; ``None`` if none of them is about it."""
     inner = path[len(folder) + 1:] if folder else path
-    text = inner.decode('utf-8', 'surrogateescape') + ('/' if is_folder else '')
-    found: bool | None = spec.check_file(text).include
-    return found
+    return patterns.excludes(inner.decode('utf-8', 'surrogateescape'), is_folder)
 
 
-def _spec(patterns: Sequence[str], place: str) -> Any:
-    try:
-        pathspec = import_module('pathspec')
-    except ModuleNotFoundError:
-        raise DXFError(f'patterns need pathspec, which is not installed: {INSTALL}') from None
-    for pattern in patterns:
+def _read(lines: Sequence[str], place: str) -> IgnorePatterns:
+    """Return the patterns of lines.
+
+    :param place: where the lines are from, for the message
+    """
+    patterns = []
+    for line in lines:
         try:
-            pathspec.GitIgnoreSpec.from_lines([pattern])
+            patterns.append(IgnorePattern.parse(line))
         except ValueError:
-            raise DXFInvalidNameError(f'invalid pattern {pattern[:255]!r}{place}: want one of gitignore') from None
-    # For pathspec "a/**" covers "a/", the folder itself. For git it covers what is in it, as "a/*" does.
-    return pathspec.GitIgnoreSpec.from_lines(pattern[:-1] if pattern.endswith('/**') else pattern
-                                             for pattern in patterns)
+            raise DXFInvalidNameError(f'invalid pattern {line[:255]!r}{place}: want one of gitignore') from None
+    return IgnorePatterns(pattern for pattern in patterns if pattern is not None)

@@ -4,9 +4,11 @@
 """
 
 import os
+import stat
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from dxf.data import Data
@@ -19,6 +21,7 @@ from dxf.snapshots.chunk_store import append
 from dxf.snapshots.entries import BILLION, FILE, Chunk, Entry
 from dxf.snapshots.index import FROM_STREAM, IndexReader
 from dxf.snapshots.last_snapshot import ignore, last_of, set_alias, with_last
+from dxf.snapshots.open_files import is_unchanged, wait_until_settled
 from dxf.snapshots.snapshot import Snapshot, Totals
 from dxf.snapshots.snapshot_writer import SnapshotWriter
 from dxf.snapshots.stream_cutter import cut_stream
@@ -130,6 +133,8 @@ class _StreamBackup:
             raise DXFSourceError('the last snapshot was deleted meanwhile, and the stream cannot be read again: the '
                                  'alias is as it was; store the stream once more')
         self._is_read = True
+        file = self._source.file
+        before = None if file is None else wait_until_settled(file)
         chunks: list[Chunk] = []
         size = 0
         with closing(BackgroundHash()) as background:
@@ -139,7 +144,23 @@ class _StreamBackup:
                 size += len(content)
             sha256 = background.result().hexdigest()
         self._source.check()
+        if file is not None and before is not None:
+            self._check_unchanged(file, before, sha256)
         mtime = int(time.time() if created is None else created) * BILLION
         if former is not None and (former.size, former.sha256) == (size, sha256):
             mtime = former.mtime
         return Entry(b'', FILE, MODE, mtime, size, sha256, tuple(chunks))
+
+    def _check_unchanged(self, file: FileIO, before: os.stat_result, sha256: str) -> None:
+        """Check that a file did not change while it was read: what was read could be a mixture of old and new bytes.
+
+        One of which only the status has changed, as by a new name, is read again.
+
+        :param before: its status before it was read
+        :param sha256: of what was read
+        :raises DXFSourceError: it did
+        """
+        if stat.S_ISREG(before.st_mode) and not is_unchanged(file, before) and \
+                (os.fstat(file.fileno()).st_mtime_ns != before.st_mtime_ns or
+                 self._source.digest() != f'sha256:{sha256}'):
+            raise self._source.changed()

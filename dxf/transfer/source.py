@@ -133,6 +133,12 @@ class Source:
         """Whether :meth:`check` notices whatever is written to it from now on."""
         return False
 
+    @property
+    def file(self) -> io.FileIO | None:
+        """The file that it reads and can read again; ``None`` for a pipe, and for what has the bytes in another way."""
+        file = getattr(getattr(self._stream, 'file', self._stream), 'raw', self._stream)
+        return file if self.size is not None and isinstance(file, io.FileIO) else None
+
     def changed(self) -> DXFSourceError:
         """Return the error for a source that changed."""
         return DXFSourceError(f'{self.name} changed while it was being uploaded')

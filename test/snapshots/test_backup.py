@@ -386,6 +386,24 @@ def test_patterns_leave_files_out(client: DXF, source: Path, wanted: snapshots.W
     assert ' '.join(name for name in names if name != 'deep/b/c.o') == left
 
 
+def test_patterns_leave_out_what_they_leave_out_for_git(client: DXF, source: Path) -> None:
+    for path in ('data/1', 'data1/1', 'datax/1', 'build/1', 'build/in/1', 'a/b', 'a-b', 'a]', 'A', '7', '*', 'x ', 'é',
+                 'deep/a/b', '^', '#', '!'):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_bytes(b'')
+    subprocess.run(['git', 'init', '-q', str(source)], check=True)
+    for text in ('data[!0-9]', 'build/**/', 'a[!x]b', 'a[+-0]b', '[[:alpha:]]', '[^[:digit:]]*', '[a\\]]]', '[]a]*',
+                 '[a', '*a[', '**/b', 'deep/**', '/**/b', 'a/*', 'd**1', '\\*', '\\#', '\\!', 'x\\ ', 'x ', 'x\t', '#',
+                 '*\n!a-b\n!deep/', '[b-a]', '[^b-a]', '/data', 'data/', 'a/*\n!a/b', '?', '[9-]', '//', 'deep//a',
+                 '[[:no:]]', '[[:digit:]', ''):
+        (source / '.gitignore').write_text(text + '\né\n')
+        (source / '.dxfignore').write_text(text + '\né\n')
+        kept = subprocess.run(['git', '-C', str(source), 'ls-files', '-oz', '--exclude-per-directory=.gitignore'],
+                              check=True, stdout=subprocess.PIPE).stdout.decode().split('\0')[:-1]
+        snapshot = snapshots.backup(client, [str(source)], 'nightly', snapshots.Wanted(['/.git/']), partial=True)
+        assert (text, [entry.name for entry in snapshot.entries() if entry.kind == 'file']) == (text, sorted(kept))
+
+
 def test_a_file_with_patterns_is_for_its_folder(client: DXF, source: Path) -> None:
     (source / '.dxfignore').write_text('*.o\n')
     (source / 'a' / '.dxfignore').write_text('# but here\n!keep.o\n/x\n')

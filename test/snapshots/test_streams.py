@@ -7,8 +7,10 @@ import random
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,17 +199,32 @@ def test_a_command_that_fails_leaves_the_alias(folder: Endpoint, repo: str, imag
     assert runner.run('pull-blob', repo, '@nightly').insist(0).out == b'old'
 
 
-def test_a_file_that_changes_while_it_is_read_leaves_the_alias(client: DXF, image: Path,
-                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('opened', [Path, io.FileIO, io.open])
+def test_a_file_that_changes_while_it_is_read_leaves_the_alias(
+        client: DXF, image: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[..., Any]) -> None:
     snapshots.backup_stream(client, b'old', 'nightly')
 
-    def cut_and_change(read: Iterator[bytes]) -> Iterator[bytes]:
-        yield from cut_stream(read)
-        os.utime(image, ns=(5, 5))
-    monkeypatch.setattr('dxf.snapshots.stream_backup.cut_stream', cut_and_change)
-    with pytest.raises(DXFSourceError, match='changed while'):
-        snapshots.backup_stream(client, image, 'nightly')
-    assert content_of(client, 'nightly') == b'old'
+    def write() -> None:
+        with open(image, 'r+b') as file:
+            file.write(os.urandom(8))
+
+    def write_and_put_back_the_time() -> None:
+        before = image.stat()
+        write()
+        os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for change in (write, write_and_put_back_the_time, lambda: image.chmod(0o600)):
+        def cut_and_change(read: Iterator[bytes], change: Callable[[], None] = change) -> Iterator[bytes]:
+            yield from cut_stream(read)
+            change()
+        monkeypatch.setattr('dxf.snapshots.stream_backup.cut_stream', cut_and_change)
+        with closing(opened(image, 'rb')) if opened is not Path else nullcontext(image) as file:
+            if change.__name__.startswith('write'):
+                with pytest.raises(DXFSourceError, match='changed while'):
+                    snapshots.backup_stream(client, file, 'nightly')
+                assert content_of(client, 'nightly') == b'old'
+            else:  # its bytes are the same
+                snapshots.backup_stream(client, file, 'nightly')
+                assert content_of(client, 'nightly') == image.read_bytes()
 
 
 def test_a_last_snapshot_that_is_deleted_meanwhile_is_an_error_for_what_is_read_once(endpoint: Endpoint, repo: str,
