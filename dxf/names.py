@@ -300,8 +300,7 @@ def check_full_reference(name: str) -> str:
 
     :raises DXFInvalidNameError: it is not
     """
-    is_digest_like = re.fullmatch(_DIGEST, name) is not None
-    if len(name) > REFERENCE_LENGTH or is_digest_like or re.fullmatch(_FULL_REFERENCE, name) is None:
+    if len(name) > REFERENCE_LENGTH or re.fullmatch(_DIGEST, name) or not re.fullmatch(_FULL_REFERENCE, name):
         return check_alias(name)  # it tells what is wrong
     return name
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from dxf.cli.command import Command, Operand
 from dxf.cli.mistakes import is_repository
-from dxf.names import is_registry_alone
 
 _ADDRESS = (r'(?ais)(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<user>[^/]*@(?=[^@]*/))?'
             r'(?P<path>[^@:]*(?::[0-9]+/[^@:]*)?)(?::(?P<alias>[^:@/]+))?(?:@(?P<last>[^/]+))?')
@@ -45,7 +44,8 @@ def about_repository(command: Command, operand: str, message: str) -> str:
     is_path = operand.startswith(('/', './', '../')) and os.path.isdir(operand)
     if is_named and (is_path or operand.startswith('oci:') and '/' in operand):
         return '; a folder is given by --host=oci:PATH, and the repository is the path below it'
-    if is_named and is_registry_alone(operand):
+    from dxf import names  # it brings hashlib, and few commands have an operand that is wrong
+    if is_named and names.is_registry_alone(operand):
         return f'; the registry is given by --host={operand}'
     address = None if os.path.lexists(operand) else address_of(operand)
     if address is None or not is_named and not message.startswith('too few '):

@@ -172,6 +172,7 @@ class Download:
         return self._position.count(stream)
 
     def _close_response(self) -> None:
+        # A response whose body is not read to its end keeps its connection from other requests.
         if self._response is not None:
             close(self._response)
             self._response = None
@@ -211,6 +212,7 @@ class Download:
         """
         size = self._position.size or 0  # never None: it is worth splitting
         chosen = 1
+        # Not more than four: each is a connection of its own to a registry that others use, too.
         for jobs in (2, 4):
             if jobs <= self._jobs:
                 meter = RateMeter(self._segments(min(self._position.received + self._trial, size), jobs))

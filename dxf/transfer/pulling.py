@@ -125,6 +125,7 @@ class Puller:
     def _in_order(self, wanted: list[Blob], chunk_size: int) -> Iterator[tuple[str, Iterator[bytes], int]]:
         # Of several blobs each has a connection; one alone may be split among them.
         if len(wanted) == 1:
+            # One blob has all connections for itself: a slow one is fetched in ranges, by several at once.
             digest = wanted[0][0]
             download, size = self._begin(wanted[0], self._jobs, True)
             # Without the digest so far: the piece that is held back is not hashed yet.

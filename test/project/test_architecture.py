@@ -56,7 +56,7 @@ LATE = {('artifacts.ordered_tasks', 'concurrent'), ('blobs', 'local.atomic_files
         ('cli.dispatch', 'cli.request_log'), ('cli.error_messages', 'cli.request_errors'),
         ('cli.not_found', 'transport.responses'), ('cli.not_found', 'missing'), ('cli.operands', 'client'),
         ('cli.probe_commands', 'probing'),
-        ('cli.repository_mistakes', 'shlex'),
+        ('cli.repository_mistakes', 'names'), ('cli.repository_mistakes', 'shlex'),
         ('transport.client_certificates', 'ssl'), ('transport.redaction', 'ssl'), ('transport.urls', 'socket'),
         ('cli.console', 'getpass'), ('cli.context', 'credentials.stored'), ('cli.copy_commands', 'layout.manifests'),
         ('cli.mistakes', 'names'), ('cli.not_found', 'layout.manifests'),
