@@ -25,6 +25,7 @@ from dxf import DXF, Limits, hash_bytes
 from dxf.exceptions import (DXFDigestMismatchError, DXFError, DXFHTTPError, DXFInvalidNameError,
                             DXFUnexpectedDigestMethodError)
 from dxf.main import doit
+from dxf.options import JOBS
 
 from ..helpers import fork_server
 from ..helpers.endpoints import PASSWORD, USERNAME, Endpoint
@@ -369,14 +370,14 @@ def test_one_token_does_for_all(authorized: DXF, token_registry: Endpoint, token
     assert [request.scopes for request in tokens.requests] == [(f'repository:{repo}:pull,push',)]
     # A challenge and its token; a question that compares, as one is asked of every registry; a POST and a PUT for each.
     assert len(traffic.lines()) == 1 + 1 + 1 + 20 * 2
-    assert len(traffic.connections) <= 6 + 1
+    assert len(traffic.connections) <= JOBS + 1
     traffic.clear()
     tokens.requests.clear()
     with token_registry.dxf(repo) as client:
         assert pulled(client.pull_blobs(digests)) == expected(contents)
     assert [request.scopes for request in tokens.requests] == [(f'repository:{repo}:pull',)]
     assert len(traffic.lines()) == 1 + 1 + 20
-    assert len(traffic.connections) <= 6 + 1
+    assert len(traffic.connections) <= JOBS + 1
 
 
 def test_a_token_that_ends_is_renewed_by_one(token_registry: Endpoint, authorized: DXF, tokens: TokenServer,

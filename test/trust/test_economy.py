@@ -10,6 +10,7 @@ import pytest
 
 from dxf import hash_bytes
 from dxf.main import doit
+from dxf.options import JOBS
 
 from ..helpers.endpoints import Endpoint
 from ..helpers.traffic import Traffic
@@ -48,7 +49,7 @@ def check_connections(traffic: Traffic, endpoint: Endpoint, tokens: TokenServer)
     """Insist on no more connections than jobs, and one for the token."""
     assert traffic.connections[:2] == both(endpoint, tokens)
     assert set(traffic.connections[2:]) <= {endpoint.host}
-    assert len(traffic.connections) <= 4 + 1
+    assert len(traffic.connections) <= JOBS + 1
 
 
 def test_push_blob_with_an_alias_costs_four_requests_and_a_token(token_registry: Endpoint, tokens: TokenServer,
