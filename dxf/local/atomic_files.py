@@ -293,7 +293,8 @@ def keep_owner(file: int, path: str) -> None:
 def keep_access(file: int, path: str, more: int = 0) -> None:
     """Give an open file the permissions of the one that it will replace, and its owner: see :func:`keep_owner`.
 
-    What nobody else may read must not become readable. What others read, too, must not be closed to them by the umask.
+    A file that its owner alone may read must not become readable for others. One that others may read must stay so,
+    whatever the umask is.
 
     :param more: permissions that it has until it is complete
     """

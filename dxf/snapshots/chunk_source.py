@@ -258,7 +258,7 @@ def _cut_next(streams: Iterator[Iterator[bytes]], chunks: Iterable[Chunk]) -> Ge
 def _next(stream: Iterator[bytes]) -> bytes:
     """Return the next piece of a pack.
 
-    :raises DXFInvalidDocumentError: there is none
+    :raises DXFInvalidDocumentError: the pack has ended
     """
     piece = next(stream, b'')
     if not piece:
